@@ -1,0 +1,52 @@
+"""The tree of errors that a user can meet. A message says what was wrong, where, and what to do next.
+
+DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
+├── BadData                     65  a file, schema or request that cannot be used (EX_DATAERR)
+├── ModelNotFound               66  a model, version or model file that is not there (EX_NOINPUT)
+├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
+├── ServiceUnavailable          69  the API does not answer
+├── ConfigurationError          78  a setting that cannot be used (EX_CONFIG)
+└── OwnershipLost               75  another worker took over, or the outcome of a commit is unknown: load again
+"""
+
+
+class DriftgaugeError(Exception):
+    """Base of all errors that carry a message for a user and an exit code of sysexits.h."""
+
+    exit_code = 70
+
+
+class BadData(DriftgaugeError):
+    """A file, schema or request that cannot be used; nothing was done with it."""
+
+    exit_code = 65
+
+
+class ModelNotFound(DriftgaugeError):
+    """A model, version or model file that is not where it was looked for."""
+
+    exit_code = 66
+
+
+class RedisUnavailable(DriftgaugeError):
+    """The configured Redis does not answer."""
+
+    exit_code = 69
+
+
+class ServiceUnavailable(DriftgaugeError):
+    """The API does not answer."""
+
+    exit_code = 69
+
+
+class OwnershipLost(DriftgaugeError):
+    """The lease or the commit number is no longer ours, or a commit's outcome is unknown: load again."""
+
+    exit_code = 75
+
+
+class ConfigurationError(DriftgaugeError):
+    """A setting that cannot be used."""
+
+    exit_code = 78

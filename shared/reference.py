@@ -1,0 +1,236 @@
+"""The reference profile: what each feature looked like in training, as counts of cells.
+
+A numeric feature has k cut values: K tail-dense quantiles, the deciles, and every value that holds at least 1/K of the
+rows. Its 2k + 2 cells are the intervals below, at and between the cuts, and MISSING. A categorical feature has a cell for
+each of its 50 most frequent categories, and OTHER, UNSEEN, MISSING. All statistics are functions of cell counts, so that
+no raw value is needed once it was counted. The bins of PSI and its kin are unions of cells.
+
+Pure: arrays in, values out.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.schema import Schema
+
+CUTS = 256
+"""K: the number of tail-dense quantiles of a numeric feature."""
+TOP_CATEGORIES = 50
+MAX_OTHER = 10_000
+"""Most categories beyond the top ones that are remembered; with more, an unseen category cannot be told from OTHER."""
+BINS = 10
+PREDICTION = "prediction"
+"""Name of the prediction's column in profiles and snapshots."""
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Column = NDArray[Any]
+"""A feature's values: float64 with NaN for missing, or objects (str, None for missing)."""
+
+
+class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
+    """A numeric feature of the reference.
+
+    Parameters
+    ----------
+    cuts
+        Ascending cut values, k of them; none if the reference has no value at all.
+    counts
+        Reference rows in each of the 2k + 1 intervals, then MISSING.
+    bin_of_cell
+        The PSI bin of each cell; MISSING has the last bin for itself.
+    mean, sd
+        Of the values that are not missing; None without values.
+
+    Examples
+    --------
+    >>> reference = NumericReference.build("x", np.array([1.0, 2.0, 2.0, np.nan]))
+    >>> reference.cuts, reference.counts
+    ([1.0, 2.0], [0, 1, 0, 2, 0, 1])
+    >>> reference.cells(np.array([0.5, 1.0, 1.5, 9.0, np.nan])).tolist()
+    [0, 1, 2, 4, 5]
+    """
+
+    name: str
+    cuts: list[float]
+    counts: list[int]
+    bin_of_cell: list[int]
+    mean: float | None
+    sd: float | None
+
+    @classmethod
+    def build(cls, name: str, values: Floats, cuts: int = CUTS) -> "NumericReference":
+        """Choose the cuts of a column and count its rows."""
+        present = np.sort(values[~np.isnan(values)])
+        chosen, deciles = _choose_cuts(present, cuts)
+        cells = _numeric_cells(values, chosen)
+        return cls(
+            name=name,
+            cuts=chosen.tolist(),
+            counts=np.bincount(cells, minlength=2 * len(chosen) + 2).tolist(),
+            bin_of_cell=_bins(chosen, deciles).tolist(),
+            mean=float(present.mean()) if len(present) else None,
+            sd=float(present.std()) if len(present) else None,
+        )
+
+    @property
+    def kind(self) -> str:
+        return "numeric"
+
+    @property
+    def missing(self) -> int:
+        """The cell of missing values."""
+        return len(self.counts) - 1
+
+    @cached_property
+    def _cuts(self) -> Floats:
+        return np.array(self.cuts)
+
+    def cells(self, values: Floats) -> Ints:
+        """Map values to cells by one binary search each."""
+        return _numeric_cells(values, self._cuts)
+
+
+class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=True):
+    """A categorical feature of the reference.
+
+    Parameters
+    ----------
+    categories
+        The most frequent categories, most frequent first.
+    other
+        The further categories of the reference, counted together as OTHER.
+    counts
+        Reference rows in each category, then OTHER, UNSEEN and MISSING.
+    singletons
+        Categories that occur once: the Good-Turing estimate of how many rows in n bring a new category.
+
+    Examples
+    --------
+    >>> reference = CategoricalReference.build("c", np.array(["a", "b", "a", None], dtype=object))
+    >>> reference.categories, reference.counts
+    (['a', 'b'], [2, 1, 0, 0, 1])
+    >>> reference.cells(np.array(["b", "new", None], dtype=object)).tolist()
+    [1, 3, 4]
+    """
+
+    name: str
+    categories: list[str]
+    other: list[str]
+    counts: list[int]
+    singletons: int
+
+    @classmethod
+    def build(cls, name: str, values: Column, top: int = TOP_CATEGORIES) -> "CategoricalReference":
+        """Rank the categories of a column and count its rows."""
+        present = values[np.array([value is not None for value in values], dtype=bool)]
+        names, counts = np.unique(present.astype(str), return_counts=True)
+        order = np.lexsort((names, -counts))
+        ranked, sizes = names[order].tolist(), counts[order]
+        return cls(
+            name=name,
+            categories=ranked[:top],
+            other=ranked[top : top + MAX_OTHER],
+            counts=[*sizes[:top].tolist(), int(sizes[top:].sum()), 0, len(values) - len(present)],
+            singletons=int((sizes == 1).sum()),
+        )
+
+    @property
+    def kind(self) -> str:
+        return "categorical"
+
+    @property
+    def bin_of_cell(self) -> list[int]:
+        """Every cell is its own bin."""
+        return list(range(len(self.counts)))
+
+    @property
+    def unseen(self) -> int:
+        """The cell of categories that the reference does not have."""
+        return len(self.counts) - 2
+
+    @property
+    def missing(self) -> int:
+        """The cell of missing values."""
+        return len(self.counts) - 1
+
+    @cached_property
+    def _code(self) -> dict[str | None, int]:
+        top = len(self.categories)
+        codes: dict[str | None, int] = dict.fromkeys(self.other, top)
+        codes.update((name, code) for code, name in enumerate(self.categories))
+        codes[None] = self.missing
+        return codes
+
+    @cached_property
+    def _unknown(self) -> int:
+        return self.unseen if len(self.other) < MAX_OTHER else len(self.categories)
+
+    def cells(self, values: Column) -> Ints:
+        """Map values to cells by one look-up each."""
+        code, unknown = self._code, self._unknown
+        return np.array([code.get(value, unknown) for value in values.tolist()], dtype=np.int64)
+
+
+ColumnReference = NumericReference | CategoricalReference
+
+
+class ReferenceProfile(msgspec.Struct, frozen=True):
+    """The reference of a model version: its columns in stream order, the prediction last if there is one.
+
+    Parameters
+    ----------
+    rows
+        Number of reference rows.
+    columns
+        One reference per feature of the schema, in its order, then the prediction's.
+    """
+
+    rows: int
+    columns: tuple[ColumnReference, ...]
+
+    @classmethod
+    def build(cls, schema: Schema, columns: list[Column], prediction: Column | None) -> "ReferenceProfile":
+        """Build the profile from the columns of the reference rows, in the order of the schema."""
+        pairs = [(feature.name, feature.kind, values) for feature, values in zip(schema.features, columns, strict=True)]
+        if schema.prediction is not None and prediction is not None:
+            pairs.append((PREDICTION, schema.prediction, prediction))
+        built = tuple(
+            NumericReference.build(name, values) if kind == "numeric" else CategoricalReference.build(name, values)
+            for name, kind, values in pairs
+        )
+        return cls(rows=len(columns[0]), columns=built)
+
+
+def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats]:
+    """Give the cut values, and the deciles among them that bound the PSI bins from above."""
+    if not len(present):
+        return np.empty(0), np.empty(0)
+    shares = (1 - np.cos(np.pi * np.arange(cuts) / (cuts - 1))) / 2
+    quantiles = np.quantile(present, shares, method="inverted_cdf")
+    deciles = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    values, counts = np.unique(present, return_counts=True)
+    atoms = values[counts * cuts >= len(present)]
+    chosen = np.unique(np.concatenate((quantiles, deciles, atoms)))
+    return chosen, deciles[deciles < chosen[-1]]
+
+
+def _bins(cuts: Floats, deciles: Floats) -> Ints:
+    """Give the PSI bin of each cell: a bin ends with the cell at its decile; MISSING is the last bin."""
+    ends = 2 * np.searchsorted(cuts, deciles) + 1
+    intervals = np.searchsorted(ends, np.arange(2 * len(cuts) + 1))
+    return np.append(intervals, len(deciles) + 1)
+
+
+def _numeric_cells(values: Floats, cuts: Floats) -> Ints:
+    """Map values to 2k + 1 intervals and MISSING: an even cell lies between cuts, an odd one at a cut."""
+    below = np.searchsorted(cuts, values)
+    if len(cuts):
+        below_or_at = 2 * below + (cuts[np.minimum(below, len(cuts) - 1)] == values)
+    else:
+        below_or_at = np.zeros(len(values), dtype=np.int64)
+    return np.where(np.isnan(values), 2 * len(cuts) + 1, below_or_at)

@@ -1,0 +1,268 @@
+"""A model version's schema: the names, kinds, ranges and order of its features; and the check of values against it.
+
+Pure. The API refuses what does not fit; the worker reads the positional features of the log by the same schema.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from shared.errors import BadData
+from shared.events import Value
+
+MAX_CATEGORY = 1024
+"""Longest category that is accepted, in characters."""
+
+Kind = Literal["numeric", "categorical"]
+
+
+class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One feature of a model.
+
+    Parameters
+    ----------
+    nullable
+        Whether the value may be missing (absent or null); it is then counted as missing.
+    minimum, maximum
+        Declared range (inclusive) of a numeric feature, None where there is none.
+    categories
+        Declared categories, None where any string is allowed.
+    excluded
+        Why the feature is left out of drift; empty when it is not.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str, ...] | None = None
+    excluded: str = ""
+
+    def fault(self, value: object) -> str | None:
+        """Say what is wrong with a value, None if nothing is.
+
+        Examples
+        --------
+        >>> Feature("age", "numeric", minimum=0).fault(-1)
+        'is below the declared minimum 0'
+        """
+        if value is None:
+            return None if self.nullable else "is missing, and the schema does not allow that"
+        return self._numeric_fault(value) if self.kind == "numeric" else self._categorical_fault(value)
+
+    def _numeric_fault(self, value: object) -> str | None:
+        if type(value) is not float and type(value) is not int:
+            return f"must be a number, not {_json_type(value)}"
+        try:
+            number = float(value)
+        except OverflowError:
+            return "is too large for a floating-point number"
+        if not math.isfinite(number):
+            return "must be a finite number, not NaN or infinity"
+        if self.minimum is not None and number < self.minimum:
+            return f"is below the declared minimum {self.minimum:g}"
+        if self.maximum is not None and number > self.maximum:
+            return f"is above the declared maximum {self.maximum:g}"
+        return None
+
+    def _categorical_fault(self, value: object) -> str | None:
+        if not isinstance(value, str):
+            return f"must be a string, not {_json_type(value)}"
+        if len(value) > MAX_CATEGORY:
+            return f"is longer than {MAX_CATEGORY} characters"
+        if self.categories is not None and value not in self.categories:
+            return "is not one of the declared categories: " + ", ".join(self.categories[:20])
+        return None
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a request: `field` is a JSON pointer such as `/features/age`."""
+
+    field: str
+    message: str
+
+
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The features of a model version in stream order, and what it predicts.
+
+    Parameters
+    ----------
+    features
+        At least one feature, names unique.
+    prediction
+        Kind of the prediction, None for a stream of inputs without one.
+    target
+        Name of what is predicted, for display.
+    """
+
+    features: tuple[Feature, ...]
+    prediction: Kind | None = "numeric"
+    target: str = ""
+
+    def __post_init__(self) -> None:
+        names = [feature.name for feature in self.features]
+        if not names:
+            raise BadData("The schema has no features; give at least one.")
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise BadData(f"The schema names these features more than once: {', '.join(twice)}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(feature.name for feature in self.features)
+
+    def positional(self, features: Mapping[str, Any], at: str = "/features") -> tuple[list[Value], list[FieldError]]:
+        """Bring named values into stream order and check each.
+
+        Parameters
+        ----------
+        features
+            Name to value, as decoded from JSON.
+        at
+            JSON pointer of the mapping, for the errors.
+
+        Returns
+        -------
+        values, errors
+            The values in stream order, and every fault found; values are of use only without errors.
+
+        Examples
+        --------
+        >>> schema = Schema((Feature("x", "numeric"), Feature("c", "categorical", nullable=True)))
+        >>> schema.positional({"x": 1})
+        ([1.0, None], [])
+        >>> schema.positional({"y": 1})[1][0]
+        FieldError(field='/features/x', message='is missing, and the schema does not allow that')
+        """
+        values: list[Value] = []
+        errors: list[FieldError] = []
+        for feature in self.features:
+            value = features.get(feature.name)
+            fault = feature.fault(value)
+            if fault is not None:
+                errors.append(FieldError(pointer(at, feature.name), fault))
+            else:
+                values.append(float(value) if feature.kind == "numeric" and value is not None else value)
+        if len(features) > len(self.features) - sum(name not in features for name in self.names):
+            known = set(self.names)
+            errors += [
+                FieldError(pointer(at, name), "is not a feature of this model")
+                for name in features
+                if name not in known
+            ]
+        return values, errors
+
+    def prediction_fault(self, value: object) -> str | None:
+        """Say what is wrong with a prediction that was made elsewhere, None if nothing is."""
+        if self.prediction is None:
+            return None if value is None else "this model's schema has no prediction"
+        return Feature("prediction", self.prediction).fault(value)
+
+
+def pointer(at: str, name: str) -> str:
+    """Append a name to a JSON pointer (RFC 6901).
+
+    Examples
+    --------
+    >>> pointer("/features", "a/b")
+    '/features/a~1b'
+    """
+    return f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+
+
+def infer(
+    frame: pd.DataFrame,
+    exclude: Mapping[str, str] | None = None,
+    prediction: pd.Series | None = None,
+    target: str = "",
+    *,
+    nullable: bool = False,
+) -> Schema:
+    """Infer a schema from reference rows.
+
+    Numbers and booleans are numeric, all else is categorical; a column with missing values is nullable. No range and no
+    list of categories is declared, since new values in production are drift to be counted, not requests to be refused.
+
+    Parameters
+    ----------
+    frame
+        The reference rows, one column per feature.
+    exclude
+        Feature name to the reason why it is left out of drift.
+    prediction
+        The predictions of the same rows, if there are any.
+    nullable
+        Whether every feature may be missing, as in a stream that is only watched: there a missing value is what the
+        monitor is for. Otherwise a feature may be missing where the reference has missing values.
+
+    Examples
+    --------
+    >>> [f.kind for f in infer(pd.DataFrame({"x": [1, 2], "c": ["a", None]})).features]
+    ['numeric', 'categorical']
+    """
+    reasons = exclude or {}
+    unknown = [name for name in reasons if name not in frame.columns]
+    if unknown:
+        raise BadData(f"Cannot exclude {', '.join(unknown)}: the reference has no such column.")
+    features = tuple(
+        Feature(
+            str(name),
+            _kind_of(column),
+            nullable=nullable or bool(column.isna().any()),
+            excluded=reasons.get(str(name), ""),
+        )
+        for name, column in frame.items()
+    )
+    return Schema(features, prediction=None if prediction is None else _kind_of(prediction), target=target)
+
+
+def columns_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any]]:
+    """Give each feature of a frame as an array: float64 with NaN for missing, or objects with None for missing."""
+    missing = [name for name in schema.names if name not in frame.columns]
+    if missing:
+        raise BadData(f"The rows lack these columns of the schema: {', '.join(missing)}.")
+    return [as_column(frame[feature.name], feature.kind) for feature in schema.features]
+
+
+def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any]:
+    """Bring one column into the form that counting uses."""
+    if kind == "categorical":
+        absent = series.isna().to_numpy()
+        text = series.astype(object).map(category_text).to_numpy(dtype=object)
+        text[absent] = None
+        return text
+    try:
+        values = pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise BadData(f"Column {series.name!r} is numeric in the schema, but has other values: {error}.") from error
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def category_text(value: object) -> str:
+    """Write a category as text; a whole number has no decimal point, whichever type its column had."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def rows_of(frame: pd.DataFrame, schema: Schema) -> Sequence[dict[str, Value]]:
+    """Give each row as the features of a request, by name, with None for missing."""
+    columns = {}
+    for feature, column in zip(schema.features, columns_of(frame, schema), strict=True):
+        values = column.tolist()
+        columns[feature.name] = [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _kind_of(series: pd.Series) -> Kind:
+    return "numeric" if pd.api.types.is_numeric_dtype(series) else "categorical"
+
+
+def _json_type(value: object) -> str:
+    if isinstance(value, bool):
+        return "a boolean"
+    names: dict[type, str] = {str: "a string", list: "a list", dict: "an object", int: "a number", float: "a number"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)

@@ -1,0 +1,89 @@
+"""All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated, immutable."""
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Settings of API, worker and command line.
+
+    Each is set by the environment variable of its name in capitals with the prefix `DRIFTGAUGE_`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid")
+
+    redis_url: str | None = None
+    """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a private server."""
+    key_prefix: str = Field("dg", pattern=r"^[A-Za-z0-9:_-]{1,64}$")
+    """Prefix of every key in Redis."""
+    registry_dir: Path = Path("models/registry")
+    """Folder of the registered model versions."""
+    data_dir: Path = Path(".driftgauge")
+    """Folder of the private Redis and of what the processes keep on disk."""
+    host: str = "127.0.0.1"
+    """Address that the API listens on; loopback only, since there are no API keys yet."""
+    port: int = Field(8000, ge=1, le=65535)
+    """Port that the API listens on."""
+    default_model: str | None = None
+    """Model of `/predict` when the request names none; needed only when there are several."""
+
+    queue_events: int = Field(100_000, ge=1)
+    """Most events that wait in the API for Redis; beyond it events are dropped and counted."""
+    ack_timeout_ms: int = Field(500, ge=1)
+    """Longest that `/predict` waits for Redis to acknowledge its event, before it answers that the event is queued."""
+    score_batch_rows: int = Field(256, ge=1)
+    """Most requests that share one model call."""
+
+    pane_events: int = Field(250, ge=1)
+    """Events after which a pane is full."""
+    pane_seconds: int = Field(3600, ge=1)
+    """Logical seconds after which a pane closes, however few events it has."""
+    window_events: int = Field(2000, ge=1)
+    """Least events of a window; it is made of whole panes."""
+    window_days: int = Field(7, ge=1)
+    """Panes older than this many logical days leave the window."""
+    min_window_rows: int = Field(500, ge=1)
+    """Window rows below which drift is INSUFFICIENT_DATA."""
+    min_reference_rows: int = Field(1000, ge=1)
+    """Reference rows below which drift is INSUFFICIENT_DATA."""
+    expected_events_per_day: int = Field(100_000, ge=1)
+    """Traffic of a model until a whole logical day of it was measured."""
+    false_alarms_per_month: float = Field(1.0, gt=0)
+    """Budget of false alarms of a model in 30 days, shared by the rules."""
+    snapshot_seconds: int = Field(3600, ge=1)
+    """Logical seconds between snapshot reports."""
+    snapshot_events: int = Field(50_000, ge=1)
+    """Events between snapshot reports."""
+
+    lease_ms: int = Field(5000, ge=300)
+    """Lease of a worker on a partition, in ms."""
+    commit_ms: int = Field(1000, ge=10)
+    """Longest time between commits, in ms; a third of the lease is the upper limit."""
+    commit_events: int = Field(50_000, ge=1)
+    """Most events between commits."""
+    log_retention_hours: float = Field(24, ge=0)
+    """How long counted entries stay in the log, in hours of entry time."""
+    pane_retention_hours: float = Field(24, gt=0)
+    """How long panes stay as they are, in hours of entry time."""
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings once; an override that is None is left out.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming every setting that cannot be used.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic validates what mypy cannot see here
+    except ValidationError as error:
+        faults = "; ".join(
+            f"DRIFTGAUGE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigurationError(f"These settings cannot be used: {faults}.") from error

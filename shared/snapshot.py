@@ -1,0 +1,197 @@
+"""The snapshot: what is known about a model version's window at one moment. Written by judging, read by the API, the
+command line and the report.
+
+All times are logical Unix times in ms. Shares are between 0 and 1.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["ok", "warning", "critical", "insufficient_data", "excluded"]
+SNAPSHOT_FORMAT = 1
+
+
+class Statistic(msgspec.Struct, frozen=True):
+    """One statistic of a window against the reference.
+
+    Parameters
+    ----------
+    name
+        `psi`, `ks`, `jensen_shannon`, `wasserstein`, `chi_squared`.
+    value
+        None when it is not defined for these counts; then `note` says why.
+    expected
+        Its mean without drift, for these sample sizes; None where no formula is known.
+    p_value
+        Of the test that belongs to it, None if there is none.
+    warning, critical
+        Thresholds that it is judged by; None for a statistic that is only shown.
+    """
+
+    name: str
+    value: float | None
+    expected: float | None = None
+    p_value: float | None = None
+    warning: float | None = None
+    critical: float | None = None
+    note: str = ""
+
+
+class Histogram(msgspec.Struct, frozen=True):
+    """Shares of the rows, reference beside window.
+
+    Either `edges` (n + 1 values, for n bins of a numeric feature; the first and last bin take in what lies outside) or
+    `labels` (n categories or distinct values). The shares are of all rows, so they sum to 1 minus the missing share.
+    """
+
+    edges: list[float] | None
+    labels: list[str] | None
+    reference: list[float]
+    window: list[float]
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A share of rows: in the reference, in the window, and the p-value of its rise (None if it was not tested)."""
+
+    name: Literal["missing", "unseen", "out_of_range"]
+    reference: float
+    window: float
+    p_value: float | None = None
+
+
+class FeatureReport(msgspec.Struct, frozen=True):
+    """A feature (or the prediction) in a snapshot.
+
+    `reason` says why the severity is what it is: the rule that was broken, what is missing, why it is excluded.
+    `quantiles` are minimum, quartiles and maximum (5 values, reference and window), empty for categories.
+    """
+
+    name: str
+    kind: Literal["numeric", "categorical"]
+    severity: Severity
+    reason: str
+    statistics: list[Statistic]
+    shares: list[Share]
+    histogram: Histogram
+    reference_quantiles: list[float]
+    window_quantiles: list[float]
+
+
+class ActiveAlert(msgspec.Struct, frozen=True):
+    """An alert that is pending or firing when the snapshot is taken."""
+
+    fingerprint: str
+    feature: str
+    rule: str
+    severity: Literal["warning", "critical"]
+    state: Literal["pending", "firing"]
+    started: int
+    summary: str
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The window: logical times, rows that count for drift, panes, and all events of the model counted until its end."""
+
+    start: int
+    end: int
+    rows: int
+    panes: int
+    events: int
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A snapshot report.
+
+    Parameters
+    ----------
+    id
+        Deterministic: the same log gives the same id.
+    trigger
+        Why it was taken.
+    verdict
+        One sentence.
+    severity
+        The worst of its features.
+    features
+        In stream order; `prediction` stands apart.
+    events_per_day
+        Traffic that the significance levels are derived from.
+    """
+
+    id: str
+    model: str
+    version: str
+    trigger: Literal["schedule", "alert", "current"]
+    created: int
+    severity: Severity
+    verdict: str
+    window: Window
+    reference_rows: int
+    features: list[FeatureReport]
+    prediction: FeatureReport | None
+    alerts: list[ActiveAlert]
+    events_per_day: float
+    format: int = SNAPSHOT_FORMAT
+
+
+class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why an alert says what it says.
+
+    `events` is the number of events of the model counted when it was taken; `n` and `m` are reference and window rows;
+    `effect` is an online detector's estimate in words.
+    """
+
+    statistic: str
+    value: float
+    threshold: float | None
+    expected: float | None
+    n: int
+    m: int
+    events: int
+    window_start: int
+    window_end: int
+    effect: str = ""
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """The data of an alert transition.
+
+    Parameters
+    ----------
+    fingerprint
+        The same for all transitions of the same model, version, feature and rule.
+    state
+        The state that the alert enters.
+    started, updated, ended
+        Logical times; `ended` is None until it is resolved.
+    snapshot
+        Id of the snapshot report that goes with it, empty if there is none.
+    """
+
+    fingerprint: str
+    model: str
+    version: str
+    feature: str
+    rule: str
+    severity: Literal["warning", "critical"]
+    state: Literal["pending", "firing", "resolved", "inactive"]
+    summary: str
+    evidence: AlertEvidence
+    started: int
+    updated: int
+    ended: int | None
+    snapshot: str
+
+
+class CloudEvent(msgspec.Struct, frozen=True):
+    """An alert transition or a snapshot as CloudEvents 1.0 (JSON)."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: str
+    data: Alert | msgspec.Raw
+    specversion: str = "1.0"
+    datacontenttype: str = "application/json"
