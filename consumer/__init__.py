@@ -1,0 +1,1 @@
+"""The worker: events in, alerts and reports out."""

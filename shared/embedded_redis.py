@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import redis
 
@@ -51,13 +52,11 @@ class EmbeddedRedis:
             raise ConfigurationError("The private Redis is not running.")
         return self._process.pid
 
-    def __enter__(self) -> "EmbeddedRedis":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
     def start(self) -> dict[str, str]:

@@ -116,9 +116,7 @@ class ModelRegistry:
         return PublishedVersion(
             manifest=manifest,
             schema=msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema),
-            reference=msgspec.json.decode(
-                gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile
-            ),
+            reference=msgspec.json.decode(gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile),
         )
 
     def load_artifact(self, model: str, version: str) -> Any:

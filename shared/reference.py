@@ -179,7 +179,7 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
 ColumnReference = NumericReference | CategoricalReference
 
 
-class ReferenceProfile(msgspec.Struct, frozen=True):
+class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
     """The reference of a model version: its columns in stream order, the prediction last if there is one.
 
     Parameters
@@ -192,6 +192,11 @@ class ReferenceProfile(msgspec.Struct, frozen=True):
 
     rows: int
     columns: tuple[ColumnReference, ...]
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """Where each column's cells start in a vector of all cells; the last value is the vector's length."""
+        return np.concatenate(([0], np.cumsum([len(column.counts) for column in self.columns])))
 
     @classmethod
     def build(cls, schema: Schema, columns: list[Column], prediction: Column | None) -> "ReferenceProfile":

@@ -151,9 +151,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if len(features) > len(self.features) - sum(name not in features for name in self.names):
             known = set(self.names)
             errors += [
-                FieldError(pointer(at, name), "is not a feature of this model")
-                for name in features
-                if name not in known
+                FieldError(pointer(at, name), "is not a feature of this model") for name in features if name not in known
             ]
         return values, errors
 

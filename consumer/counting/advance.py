@@ -1,0 +1,336 @@
+"""Counting's one step: state and a batch of log entries in, changed state and outputs out.
+
+`advance(a + b)` gives what `advance(a)` and then `advance(b)` give: every decision hangs on the place of an entry in the
+log, never on how the log was cut into batches.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from consumer.counting.cells import CellMap, latency_cells
+from consumer.counting.clock import DAY_MS
+from consumer.counting.columns import Batch, DeadLetter
+from consumer.counting.detectors import DETECTORS, Detector
+from consumer.counting.pane import OpenPane
+from consumer.counting.sequences import Intervals
+from consumer.counting.state import HOUR_MS, CountingState
+from shared.events import Prediction
+from shared.pane import Alarm, PaneEntry, Watermark
+from shared.reference import Ints
+
+MIN_PANE_MS = 1000
+ADWIN_SHARE = 0.1
+"""ADWIN's share of the false-alarm budget."""
+DAYS_PER_MONTH = 30
+RATE_TOLERANCE = 2.0
+"""Detectors start anew with a delta for the measured traffic when it differs by more than this factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountingPolicy:
+    """What counting is told: see the settings of the same names. `partitions` are those of the model."""
+
+    partition: int = 0
+    partitions: int = 1
+    pane_events: int = 250
+    pane_seconds: int = 3600
+    expected_events_per_day: float = 100_000
+    false_alarms_per_month: float = 1.0
+    detectors: tuple[str, ...] = ("adwin",)
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a step wrote: entries for the panes with their numbers, and dead letters."""
+
+    panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether an alarm must leave at once."""
+        return any(isinstance(entry, Alarm) for _, _, entry in self.panes)
+
+
+def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy) -> Outputs:
+    """Count a batch.
+
+    Parameters
+    ----------
+    state
+        Is changed; throw it away if the outputs could not be committed.
+    batch
+        What `columns.read` gave.
+    versions
+        Cell maps of all versions of `batch.versions` that were ever published.
+    policy
+        Of the partition.
+    """
+    return _Step(state, batch, versions, policy).run()
+
+
+class _Step:
+    """One step. The batch is cut into runs of predictions between ticks and logical midnights."""
+
+    def __init__(self, state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy) -> None:
+        self.state = state
+        self.batch = batch
+        self.versions = versions
+        self.policy = policy
+        self.outputs = Outputs()
+        self.changed = state.changed
+        self.entry_ms = 0
+
+    def run(self) -> Outputs:
+        batch = self.batch
+        fresh = self._usable(self._fresh())
+        dead = sorted(batch.dead.items())
+        self.outputs.dead += [letter for _, letter in dead]
+        self.state.counters.dead += len(dead)
+        start = 0
+        for position in batch.ticks:
+            stop = int(np.searchsorted(batch.positions[fresh], position))
+            self._count(fresh[start:stop])
+            self._tick(position)
+            start = stop
+        self._count(fresh[start:])
+        self.state.position.clock.entry = int(batch.all_ms[-1])
+        self.changed |= {b"state", b"counters"}
+        return self.outputs
+
+    # -- what is counted ------------------------------------------------------------------------------------------
+
+    def _fresh(self) -> Ints:
+        """Give the places of predictions whose number was not seen before, and remember the numbers."""
+        batch = self.batch
+        fresh = np.ones(len(batch.predictions), dtype=bool)
+        publishers = np.array(batch.publishers, dtype=object)
+        for name in set(batch.publishers):
+            places = np.flatnonzero(publishers == name)
+            fresh[places] = self._intervals(name, int(batch.entry_ms[places[-1]])).claim(batch.sequences[places])
+        for position, (name, number) in batch.dead_numbers.items():
+            if not self._intervals(name, int(batch.all_ms[position])).add(number):
+                del batch.dead[position]  # the dead letter of an entry that was sent twice is written once
+                self.state.counters.duplicates += 1
+        self.state.counters.duplicates += int((~fresh).sum())
+        return np.flatnonzero(fresh)
+
+    def _intervals(self, name: bytes, entry_ms: int) -> Intervals:
+        self.changed.add(b"publisher:" + name)
+        self.state.last_ms[name] = max(entry_ms, self.state.last_ms.get(name, 0))
+        return self.state.seen.setdefault(name, Intervals())
+
+    def _usable(self, fresh: Ints) -> Ints:
+        """Leave out predictions of unknown versions and such as do not fit their schema: they are dead letters."""
+        predictions = self.batch.predictions
+        chosen = predictions if len(fresh) == len(predictions) else [predictions[place] for place in fresh]
+        names = {prediction.version for prediction in chosen}
+        if len(names) == 1 and names <= self.versions.keys():
+            cells = self.versions[next(iter(names))]
+            if cells.fits(chosen, numeric=self.batch.numeric):
+                return fresh
+        usable = []
+        for place, prediction in zip(fresh.tolist(), chosen, strict=True):
+            fault = self._fault(prediction)
+            if fault is None:
+                usable.append(place)
+            else:
+                position = int(self.batch.positions[place])
+                self.batch.dead[position] = DeadLetter(self.batch.entries[position], fault)
+        return np.array(usable, dtype=np.int64)
+
+    def _fault(self, prediction: Prediction) -> str | None:
+        if prediction.version not in self.versions:
+            return f"version {prediction.version!r} was never published, so its schema is unknown"
+        return self.versions[prediction.version].fault(prediction)
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def _tick(self, position: int) -> None:
+        """Let time pass without an event: a full or old pane closes, and judging learns how far time has come."""
+        state, all_ms = self.state, self.batch.all_ms
+        if position:
+            state.position.clock.entry = int(all_ms[position - 1])
+        self.entry_ms = int(all_ms[position])
+        now = state.position.clock.tick(self.entry_ms)
+        self._begin_day(now)
+        if state.pane is not None and self._ripe(state.pane, now):
+            self._close(now)
+        self._write(Watermark(self.policy.partition, now, state.counters.events))
+
+    def _count(self, places: Ints) -> None:
+        """Count a run of predictions, day by day."""
+        if not len(places):
+            return
+        predictions = [self.batch.predictions[place] for place in places.tolist()]
+        event_ms = np.array([prediction.time for prediction in predictions])
+        entry_ms = self.batch.entry_ms[places]
+        times = self.state.position.clock.advance(event_ms, entry_ms)
+        days = times // DAY_MS
+        cuts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(places)]
+        for first, last in pairwise(cuts):
+            self.entry_ms = int(entry_ms[first])
+            self._begin_day(int(times[first]))
+            self._count_day(predictions[first:last], times[first:last], entry_ms[first:last])
+
+    def _begin_day(self, now: int) -> None:
+        """At a logical midnight close the pane, so that days are sums of panes, and renew the traffic."""
+        if not self.state.position.traffic.begin(now // DAY_MS):
+            return
+        if self.state.pane is not None:
+            self._close((self.state.pane.start // DAY_MS + 1) * DAY_MS)
+
+    # -- counts ---------------------------------------------------------------------------------------------------
+
+    def _count_day(self, predictions: list[Prediction], times: Ints, entry_ms: Ints) -> None:
+        """Count predictions of one logical day: detectors see them, panes sum them up."""
+        self.state.position.traffic.count += len(predictions)
+        groups = self._groups(predictions)
+        alarms = [alarm for group in groups for alarm in self._detect(group, times)]
+        alarms.sort(key=lambda alarm: alarm.total)
+        first = 0
+        while first < len(predictions):
+            last, closes = self._pane_end(times, first)
+            self._add(groups, first, last)
+            while alarms and alarms[0].total <= self.state.counters.events:
+                self._write(alarms.pop(0))
+            if closes:
+                self.entry_ms = int(entry_ms[last - 1])
+                self._close(int(times[last - 1]))
+            first = last
+
+    def _groups(self, predictions: list[Prediction]) -> list["_Group"]:
+        """Part predictions by version, each mapped to its cells."""
+        names = [prediction.version for prediction in predictions]
+        if len(set(names)) == 1:
+            return [_Group.of(names[0], self.versions[names[0]], predictions, np.arange(len(predictions)))]
+        groups = []
+        for name in dict.fromkeys(names):
+            rows = np.array([row for row, other in enumerate(names) if other == name])
+            groups.append(_Group.of(name, self.versions[name], [predictions[row] for row in rows], rows))
+        return groups
+
+    def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:
+        """Show the ranks of the rows that count for drift to the version's detectors."""
+        rows = group.rows[group.online]
+        if not len(rows):
+            return
+        cell_map = group.cell_map
+        ranks = cell_map.ranks[group.cells if len(rows) == len(group.rows) else group.cells[:, group.online]]
+        counted = self.state.counters.events
+        for name in self.policy.detectors:
+            self.changed.add(f"detector:{name}:{group.version}".encode())
+            for found in self._detector(name, group.version, cell_map).update(ranks):
+                row = int(rows[found.row])
+                yield Alarm(
+                    partition=self.policy.partition, time=int(times[row]), total=counted + row + 1,
+                    version=group.version, column=cell_map.reference.columns[found.column].name, detector=name,
+                    delay=found.delay, statistic=found.statistic, value=found.value, expected=found.expected,
+                    width=found.width, effect=found.effect,
+                )  # fmt: skip
+
+    def _detector(self, name: str, version: str, cell_map: CellMap) -> Detector:
+        """Give a version's detector; a new one when there is none, or when the traffic has changed a lot."""
+        alpha = self._alpha(len(cell_map.watched))
+        detector = self.state.detectors.get((name, version))
+        if detector is None or not alpha / RATE_TOLERANCE <= detector.alpha <= alpha * RATE_TOLERANCE:
+            detector = DETECTORS[name].start(cell_map.reference, cell_map.watched, cell_map.ranks, alpha)
+            self.state.detectors[name, version] = detector
+        return detector
+
+    def _alpha(self, columns: int) -> float:
+        """False alarms allowed per event and column: the budget's share over the events of 30 days."""
+        per_day = self.state.position.traffic.per_day
+        model_per_day = per_day * self.policy.partitions if per_day else self.policy.expected_events_per_day
+        budget = ADWIN_SHARE * self.policy.false_alarms_per_month
+        return budget / (model_per_day * DAYS_PER_MONTH * max(columns, 1))
+
+    # -- panes ----------------------------------------------------------------------------------------------------
+
+    def _ripe(self, pane: OpenPane, now: int) -> bool:
+        age = now - pane.start
+        return (pane.events >= self.policy.pane_events and age >= MIN_PANE_MS) or age >= self.policy.pane_seconds * 1000
+
+    def _pane_end(self, times: Ints, first: int) -> tuple[int, bool]:
+        """Give the row after the last one of the open pane, and whether the pane closes there."""
+        pane = self.state.pane
+        if pane is None:
+            pane = self.state.pane = OpenPane(int(times[first]))
+        full = first + max(self.policy.pane_events - pane.events, 1) - 1
+        aged = first + int(np.searchsorted(times[first:], pane.start + MIN_PANE_MS))
+        old = first + int(np.searchsorted(times[first:], pane.start + self.policy.pane_seconds * 1000))
+        last = min(max(full, aged), old)
+        return (last + 1, True) if last < len(times) else (len(times), False)
+
+    def _add(self, groups: list["_Group"], first: int, last: int) -> None:
+        """Add rows to the open pane."""
+        pane, counters = self.state.pane, self.state.counters
+        assert pane is not None  # noqa: S101  _pane_end has opened it
+        for group in groups:
+            part = slice(*np.searchsorted(group.rows, (first, last)))
+            rows = group.rows[part]
+            if not len(rows):
+                continue
+            block = pane.block(group.version, group.cell_map.size)
+            online = group.online[part]
+            cells = group.cells[:, part] if online.all() else group.cells[:, part][:, online]
+            block.cells += np.bincount(cells.ravel(), minlength=group.cell_map.size)
+            latencies = [group.predictions[row].latency_ms for row in range(part.start, part.stop)]
+            block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
+            block.rows += int(online.sum())
+            for source, count in group.sources(part).items():
+                block.sources[source] = block.sources.get(source, 0) + count
+            counters.versions[group.version] = counters.versions.get(group.version, 0) + len(rows)
+        pane.events += last - first
+        counters.events += last - first
+        self.changed.add(b"pane")
+
+    def _close(self, end: int) -> None:
+        """Close the open pane."""
+        pane, position = self.state.pane, self.state.position
+        if pane is None:
+            return
+        self.state.pane = None
+        self.changed.add(b"pane")
+        position.closed += 1
+        position.written = 0
+        hour = self.entry_ms // HOUR_MS
+        if not position.hours or position.hours[-1][0] < hour:
+            position.hours.append((hour, position.closed))
+        closed = pane.closed(
+            self.policy.partition, position.closed, end, self.state.counters.events, position.traffic.per_day
+        )
+        self.outputs.panes.append((position.closed, 0, closed))
+
+    def _write(self, entry: PaneEntry) -> None:
+        """Write something that is no pane behind the last closed pane."""
+        position = self.state.position
+        position.written += 1
+        self.outputs.panes.append((position.closed, position.written, entry))
+
+
+@dataclass(slots=True)
+class _Group:
+    """Predictions of one version, with their rows in the run and their cells."""
+
+    version: str
+    cell_map: CellMap
+    predictions: list[Prediction]
+    rows: Ints
+    cells: Ints
+    online: np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+    @classmethod
+    def of(cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints) -> "_Group":
+        online = np.array([prediction.source == "online" for prediction in predictions])
+        return cls(version, cell_map, predictions, rows, cell_map.cells(predictions), online)
+
+    def sources(self, part: slice) -> dict[str, int]:
+        """Count the sources of some rows."""
+        if bool(self.online[part].all()):
+            return {"online": len(self.rows[part])}
+        names = [prediction.source for prediction in self.predictions[part]]
+        return {str(name): names.count(name) for name in sorted(set(names))}

@@ -1,0 +1,117 @@
+"""Values become cells of the reference, and cells become ranks. One binary search per value, no loop over events."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from shared.events import Prediction, Value
+from shared.reference import Column, Floats, Ints, ReferenceProfile
+from shared.schema import Schema
+
+LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
+"""Edges of the 64 latency cells."""
+
+
+class CellMap:
+    """Maps the predictions of one model version to the cells of its reference.
+
+    Parameters
+    ----------
+    schema, reference
+        Of the version.
+
+    Attributes
+    ----------
+    watched
+        Places of the columns that count for drift: features that are not excluded, and the prediction.
+    """
+
+    def __init__(self, schema: Schema, reference: ReferenceProfile) -> None:
+        self.schema = schema
+        self.reference = reference
+        self.offsets = reference.offsets
+        self.size = int(self.offsets[-1])
+        self.numeric = all(feature.kind == "numeric" for feature in schema.features)
+        self.has_prediction = len(reference.columns) > len(schema.features)
+        self.watched = [place for place, feature in enumerate(schema.features) if not feature.excluded]
+        if self.has_prediction:
+            self.watched.append(len(schema.features))
+
+    @cached_property
+    def ranks(self) -> Floats:
+        """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for MISSING."""
+        return np.concatenate([_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns])
+
+    def fault(self, prediction: Prediction) -> str | None:
+        """Say why a prediction does not fit the schema, None if it fits."""
+        expected = len(self.schema.features)
+        if len(prediction.features) != expected:
+            return f"{len(prediction.features)} features, but version {prediction.version} has {expected}"
+        for feature, value in zip(self.schema.features, prediction.features, strict=True):
+            if value is not None and isinstance(value, str) == (feature.kind == "numeric"):
+                return f"feature {feature.name!r} is {feature.kind}, but its value is {type(value).__name__}"
+        kind, value = self.schema.prediction, prediction.prediction
+        if value is not None and kind is not None and isinstance(value, str) == (kind == "numeric"):
+            return f"the prediction is {kind}, but its value is {type(value).__name__}"
+        return None
+
+    def fits(self, predictions: Sequence[Prediction], *, numeric: bool) -> bool:
+        """Tell quickly whether all predictions fit the schema; `numeric` if the decoder checked the features' types."""
+        if set(map(len, (prediction.features for prediction in predictions))) != {len(self.schema.features)}:
+            return False
+        kinds = [] if numeric and self.numeric else [feature.kind for feature in self.schema.features]
+        columns = list(zip(*(prediction.features for prediction in predictions), strict=True)) if kinds else []
+        if self.has_prediction and self.schema.prediction is not None:
+            kinds.append(self.schema.prediction)
+            columns.append(tuple(prediction.prediction for prediction in predictions))
+        wrong = {"numeric": str, "categorical": float}
+        return all(wrong[kind] not in set(map(type, column)) for kind, column in zip(kinds, columns, strict=True))
+
+    def cells(self, predictions: Sequence[Prediction]) -> Ints:
+        """Give the cell of every value, shape (columns, predictions), as places in the vector of all cells."""
+        columns = self._columns(predictions)
+        cells = np.empty((len(self.reference.columns), len(predictions)), dtype=np.int64)
+        for place, (reference, values) in enumerate(zip(self.reference.columns, columns, strict=True)):
+            cells[place] = reference.cells(values)
+        cells += self.offsets[:-1, None]
+        return cells
+
+    def _columns(self, predictions: Sequence[Prediction]) -> list[Column]:
+        rows = [prediction.features for prediction in predictions]
+        if self.numeric:
+            matrix = np.array(rows, dtype=np.float64)  # None becomes NaN
+            columns: list[Column] = list(np.ascontiguousarray(matrix.T))
+        else:
+            columns = [
+                _array(column, feature.kind)
+                for feature, column in zip(self.schema.features, zip(*rows, strict=True), strict=True)
+            ]
+        if self.has_prediction:
+            values = [prediction.prediction for prediction in predictions]
+            columns.append(_array(values, self.schema.prediction or "numeric"))
+        return columns
+
+
+def latency_cells(latencies_ms: Sequence[float | None]) -> Ints:
+    """Give the cell of each latency; predictions without one are left out."""
+    values = np.array(latencies_ms, dtype=np.float64)
+    return np.searchsorted(LATENCY_EDGES_MS, values[~np.isnan(values)])
+
+
+def _array(values: Sequence[Value], kind: str) -> Column:
+    if kind == "numeric":
+        return np.array(values, dtype=np.float64)
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _ranks(counts: Floats) -> Floats:
+    """Mid-ranks of the cells of one column, MISSING (the last) left out of the total."""
+    present = counts[:-1]
+    total = present.sum()
+    ranks = np.full(len(counts), np.nan)
+    if total:
+        ranks[:-1] = (np.cumsum(present) - present / 2) / total
+    return ranks

@@ -1,0 +1,198 @@
+"""A batch of raw log entries becomes arrays: the only place where JSON is decoded.
+
+The regular case, a batch of well-formed predictions, runs without a Python loop over events: one `decode_lines` over the
+newline-joined payloads. Whatever is irregular is looked at one by one, and what cannot be read becomes a dead letter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+import msgspec
+import numpy as np
+
+from shared.events import PREDICTION, TICK, Prediction
+from shared.reference import Ints
+
+Entry = tuple[bytes, list[bytes]]
+"""A raw stream entry: id, and field, value, field, value, …"""
+
+MAX_SEQUENCE = 2**63 - 1
+LAYOUT = (b"t", b"p", b"s", b"e")
+
+
+class NumericPrediction(Prediction, gc=False, frozen=True, kw_only=True):
+    """A prediction whose features are all numeric, so that msgspec checks their types while it decodes."""
+
+    features: list[float | None]  # type: ignore[assignment]  # narrower on purpose; list is invariant
+
+
+_any_features = msgspec.json.Decoder(Prediction)
+_numeric_features = msgspec.json.Decoder(NumericPrediction)
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """An entry that could not be read or used, and why."""
+
+    entry: Entry
+    reason: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Log entries in order, read.
+
+    Parameters
+    ----------
+    all_ms
+        Entry time (ms) of every entry.
+    positions, entry_ms, publishers, sequences, predictions
+        Of each prediction that could be decoded: place in the batch, entry time, publisher, number, content.
+    ticks
+        Place in the batch of each tick.
+    dead
+        Place in the batch to dead letter.
+    dead_numbers
+        Publisher and number of dead letters that have one, by place: they arrived, so they are no loss.
+    numeric
+        Whether the decoder has checked that all features are numbers or missing.
+    """
+
+    entries: Sequence[Entry]
+    all_ms: Ints
+    positions: Ints
+    entry_ms: Ints
+    publishers: list[bytes]
+    sequences: Ints
+    predictions: list[Prediction]
+    ticks: list[int] = field(default_factory=list)
+    dead: dict[int, DeadLetter] = field(default_factory=dict)
+    dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    numeric: bool = False
+
+    @property
+    def versions(self) -> set[str]:
+        """The model versions that the batch names."""
+        return {prediction.version for prediction in self.predictions}
+
+
+def read(entries: Sequence[Entry], *, numeric: bool = False) -> Batch:
+    """Read raw entries of a log.
+
+    Parameters
+    ----------
+    entries
+        At least one, in the order of the log.
+    numeric
+        Whether all features of the model's known versions are numeric: then their types are checked while decoding.
+
+    Examples
+    --------
+    >>> payload = b'{"id":"a","version":"1.0.0","time":0,"features":[1,null],"prediction":2}'
+    >>> batch = read([(b"5-0", [b"t", b"p", b"p", b"api", b"s", b"1", b"e", payload]), (b"6-0", [b"t", b"x"])])
+    >>> batch.predictions[0].features, batch.dead[1].reason
+    ([1.0, None], "unknown entry type b'x'")
+    """
+    fields = [entry[1] for entry in entries]
+    all_ms = _entry_times([entry[0] for entry in entries])
+    if _regular(fields):
+        numbers = _sequence_numbers([values[5] for values in fields])
+        predictions, checked = _decode_all([values[7] for values in fields], numeric=numeric)
+        if numbers is not None and predictions is not None:
+            positions = np.arange(len(entries))
+            publishers = [values[3] for values in fields]
+            return Batch(entries, all_ms, positions, all_ms, publishers, numbers, predictions, numeric=checked)
+    return _read_singly(entries, all_ms)
+
+
+def _entry_times(ids: list[bytes]) -> Ints:
+    """Give the millisecond part of each entry id."""
+    numbers = np.fromstring(b" ".join(ids).replace(b"-", b" ").decode(), dtype=np.int64, sep=" ")
+    return numbers[::2]
+
+
+def _regular(fields: list[list[bytes]]) -> bool:
+    """Whether every entry is a prediction with its fields in the usual order."""
+    if set(map(len, fields)) != {2 * len(LAYOUT)}:
+        return False
+    return set(map(itemgetter(0, 1, 2, 4, 6), fields)) == {(b"t", PREDICTION, b"p", b"s", b"e")}
+
+
+def _sequence_numbers(texts: list[bytes]) -> Ints | None:
+    try:
+        numbers = np.array(list(map(int, texts)), dtype=np.int64)
+    except (ValueError, OverflowError):
+        return None
+    return numbers if numbers.min() > 0 else None
+
+
+def _decode_all(payloads: list[bytes], *, numeric: bool) -> tuple[list[Prediction] | None, bool]:
+    """Decode the payloads at once; None if any is unreadable or two could have mended each other.
+
+    A payload with a newline inside, or with nothing in it, would shift the lines: so there must be exactly as many results
+    as payloads, and exactly one newline between each.
+    """
+    joined = b"\n".join(payloads)
+    if joined.count(b"\n") != len(payloads) - 1:
+        return None, False
+    try:
+        decoder = _numeric_features if numeric else _any_features
+        predictions: list[Prediction] = list(decoder.decode_lines(joined))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None, False
+    return (predictions, numeric) if len(predictions) == len(payloads) else (None, False)
+
+
+def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
+    """Read entries one by one; what is unreadable becomes a dead letter, its neighbours do not suffer."""
+    batch = Batch(entries, all_ms, all_ms, all_ms, [], all_ms, [])
+    positions: list[int] = []
+    sequences: list[int] = []
+    for position, entry in enumerate(entries):
+        values = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
+        if values.get(b"t") == TICK:
+            batch.ticks.append(position)
+            continue
+        number = _number(values)
+        try:
+            prediction = _prediction(values, number)
+        except ValueError as error:
+            batch.dead[position] = DeadLetter(entry, str(error))
+            if number is not None:
+                batch.dead_numbers[position] = (values[b"p"], number)
+            continue
+        positions.append(position)
+        batch.publishers.append(values[b"p"])
+        sequences.append(number or 0)
+        batch.predictions.append(prediction)
+    batch.positions = np.array(positions, dtype=np.int64)
+    batch.sequences = np.array(sequences, dtype=np.int64)
+    batch.entry_ms = all_ms[batch.positions]
+    return batch
+
+
+def _number(values: dict[bytes, bytes]) -> int | None:
+    """Give the sequence number of an entry that names its publisher, None if there is no usable one."""
+    try:
+        number = int(values[b"s"])
+    except (KeyError, ValueError):
+        return None
+    return number if b"p" in values and 0 < number <= MAX_SEQUENCE else None
+
+
+def _prediction(values: dict[bytes, bytes], number: int | None) -> Prediction:
+    """Decode one entry; ValueError says what is wrong with it."""
+    kind = values.get(b"t")
+    if kind is None:
+        raise ValueError("no entry type: the field t is missing")
+    if kind != PREDICTION:
+        raise ValueError(f"unknown entry type {kind[:20]!r}")
+    if number is None:
+        raise ValueError("no publisher (p) or no sequence number (s) between 1 and 2^63 - 1")
+    try:
+        return _any_features.decode(values[b"e"])
+    except KeyError:
+        raise ValueError("no content: the field e is missing") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"content cannot be read: {error}") from error

@@ -1,0 +1,70 @@
+"""The open pane: counts that grow until the pane closes."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from consumer.counting.cells import LATENCY_EDGES_MS
+from shared.pane import Block, Pane, pack_counts, unpack_counts
+from shared.reference import Ints
+
+
+@dataclass(slots=True)
+class OpenBlock:
+    """Counts of one version in the open pane."""
+
+    cells: Ints
+    latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
+    rows: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+
+    def pack(self) -> Block:
+        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), dict(self.sources))
+
+
+@dataclass(slots=True)
+class OpenPane:
+    """The pane that is being counted.
+
+    Parameters
+    ----------
+    start
+        Logical time (ms) of its first event.
+    """
+
+    start: int
+    events: int = 0
+    blocks: dict[str, OpenBlock] = field(default_factory=dict)
+
+    def block(self, version: str, size: int) -> OpenBlock:
+        """Give a version's block, made if absent; `size` is the number of its cells."""
+        if version not in self.blocks:
+            self.blocks[version] = OpenBlock(np.zeros(size, dtype=np.int64))
+        return self.blocks[version]
+
+    def pack(self) -> bytes:
+        """Give it for the checkpoint."""
+        blocks = {version: block.pack() for version, block in self.blocks.items()}
+        return msgspec.msgpack.encode(_Packed(self.start, self.events, blocks))
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "OpenPane":
+        """Read what `pack` gave."""
+        state = msgspec.msgpack.decode(packed, type=_Packed)
+        blocks = {
+            version: OpenBlock(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources)
+            for version, block in state.blocks.items()
+        }
+        return cls(state.start, state.events, blocks)
+
+    def closed(self, partition: int, number: int, end: int, total: int, events_per_day: float | None) -> Pane:
+        """Give it as it is written to the panes."""
+        blocks = {version: block.pack() for version, block in self.blocks.items()}
+        return Pane(partition, number, self.start, end, self.events, total, events_per_day, blocks)
+
+
+class _Packed(msgspec.Struct):
+    start: int
+    events: int
+    blocks: dict[str, Block]

@@ -1,0 +1,111 @@
+"""The state of counting one partition, and its form in the checkpoint: one hash field per part, so that a commit writes
+only what changed.
+
+    state               clocks, traffic, numbers of panes
+    counters            what was counted, readable JSON
+    pane                the open pane
+    publisher:ID        the sequence numbers seen
+    detector:NAME:V     framed detector state of version V
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from consumer.counting.cells import CellMap
+from consumer.counting.clock import Clock, Traffic
+from consumer.counting.detectors import DETECTORS, Detector
+from consumer.counting.pane import OpenPane
+from consumer.counting.sequences import Intervals
+from shared import counters
+from shared.counters import Counters
+
+HOUR_MS = 3_600_000
+
+
+class Position(msgspec.Struct):
+    """Small numbers of the state.
+
+    Parameters
+    ----------
+    closed
+        Number of the last closed pane.
+    written
+        What was written to the panes after it.
+    hours
+        (entry-time hour, first pane closed in it): what trimming by age needs.
+    """
+
+    clock: Clock
+    traffic: Traffic
+    closed: int = 0
+    written: int = 0
+    hours: list[tuple[int, int]] = []
+
+
+class Publisher(msgspec.Struct):
+    """Numbers seen of one publisher, and the entry time (ms) of its last entry."""
+
+    bounds: list[list[int]]
+    last_ms: int
+
+
+@dataclass(slots=True)
+class CountingState:
+    """Everything that counting one partition knows. `advance` owns it; `changed` names the fields to commit."""
+
+    position: Position = field(default_factory=lambda: Position(Clock(), Traffic()))
+    counters: Counters = field(default_factory=Counters)
+    pane: OpenPane | None = None
+    seen: dict[bytes, Intervals] = field(default_factory=dict)
+    last_ms: dict[bytes, int] = field(default_factory=dict)
+    detectors: dict[tuple[str, str], Detector] = field(default_factory=dict)
+    """By detector name and version."""
+    changed: set[bytes] = field(default_factory=set)
+
+    def pack_changed(self) -> dict[bytes, bytes]:
+        """Give the fields that changed since the last call, packed; an empty value is a field to delete."""
+        packed = {name: self._pack(name) for name in sorted(self.changed)}
+        self.changed.clear()
+        return packed
+
+    def _pack(self, name: bytes) -> bytes:
+        kind, _, rest = name.partition(b":")
+        if kind == b"publisher":
+            return msgspec.msgpack.encode(Publisher(self.seen[rest].bounds, self.last_ms[rest]))
+        if kind == b"detector":
+            detector, _, version = rest.decode().partition(":")
+            return self.detectors[detector, version].pack()
+        if kind == b"pane":
+            return self.pane.pack() if self.pane is not None else b""
+        if kind == b"counters":
+            self.counters.missing = sum(intervals.missing for intervals in self.seen.values())
+            return msgspec.json.encode(self.counters)
+        return msgspec.msgpack.encode(self.position)
+
+    @classmethod
+    def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
+        """Read a checkpoint's fields; `cell_maps` has every version that `versions_of` names."""
+        state = cls()
+        for name, packed in fields.items():
+            kind, _, rest = name.partition(b":")
+            if kind == b"state":
+                state.position = msgspec.msgpack.decode(packed, type=Position)
+            elif kind == counters.FIELD.encode():
+                state.counters = msgspec.json.decode(packed, type=Counters)
+            elif kind == b"pane":
+                state.pane = OpenPane.unpack(packed)
+            elif kind == b"publisher":
+                publisher = msgspec.msgpack.decode(packed, type=Publisher)
+                state.seen[rest], state.last_ms[rest] = Intervals(publisher.bounds), publisher.last_ms
+            elif kind == b"detector":
+                detector, _, version = rest.decode().partition(":")
+                cells = cell_maps[version]
+                state.detectors[detector, version] = DETECTORS[detector].unpack(packed, cells.reference, cells.ranks)
+        return state
+
+
+def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
+    """Give the versions that a checkpoint's detectors belong to."""
+    return {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}

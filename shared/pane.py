@@ -1,0 +1,134 @@
+"""Panes: slices of a partition's log, summed up as counts. All that passes from counting to judging.
+
+Panes add: the counts of a window are the sum of its panes. In Redis a pane is the stream entry `<n>-0`, so that it can
+never be written twice; what is written after pane n has the ids `<n>-1`, `<n>-2`, ….
+"""
+
+import zlib
+
+import msgspec
+import numpy as np
+
+from shared.reference import Ints
+
+FIELD = b"b"
+"""The field of a panes entry that holds the message."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """The part of a pane that belongs to one model version.
+
+    Parameters
+    ----------
+    rows
+        Predictions that count for drift.
+    cells
+        Packed counts over all cells of the version's reference.
+    latency
+        Packed counts of the latency cells.
+    sources
+        Predictions of each source: all of them were counted, whether they count for drift or not.
+    """
+
+    rows: int
+    cells: bytes
+    latency: bytes
+    sources: dict[str, int]
+
+
+class Pane(msgspec.Struct, frozen=True, tag="pane"):
+    """A closed pane.
+
+    Parameters
+    ----------
+    number
+        From 1, per partition.
+    start, end
+        Logical times (ms) of its first event and of its closing.
+    events
+        Predictions in it.
+    total
+        Predictions of the partition until its end.
+    events_per_day
+        Measured traffic of the partition, None until a whole logical day is known.
+    blocks
+        By model version.
+    """
+
+    partition: int
+    number: int
+    start: int
+    end: int
+    events: int
+    total: int
+    events_per_day: float | None
+    blocks: dict[str, Block]
+
+
+class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
+    """An online detector's alarm; it leaves counting at once.
+
+    Parameters
+    ----------
+    time
+        Logical time (ms) of the event that raised it.
+    total
+        Predictions of the partition until that event, it included.
+    column
+        Name of the feature, or `prediction`.
+    detector
+        Name of the detector.
+    delay
+        Events since the detector (re)started.
+    value, threshold, expected
+        Of the statistic that the detector watches.
+    width
+        Values in the detector's window after the alarm.
+    effect
+        What it estimates that happened, in words.
+    """
+
+    partition: int
+    time: int
+    total: int
+    version: str
+    column: str
+    detector: str
+    delay: int
+    statistic: str
+    value: float
+    expected: float
+    width: int
+    effect: str
+
+
+class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
+    """Logical time has come this far in the partition, though no pane closed."""
+
+    partition: int
+    time: int
+    total: int
+
+
+PaneEntry = Pane | Alarm | Watermark
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(PaneEntry).decode
+
+
+def pack_counts(counts: Ints) -> bytes:
+    """Pack counts: the smallest unsigned type that holds them, compressed.
+
+    Examples
+    --------
+    >>> unpack_counts(pack_counts(np.array([0, 300, 2]))).tolist()
+    [0, 300, 2]
+    """
+    kind = np.min_scalar_type(int(counts.max(initial=0)))
+    return kind.char.encode() + zlib.compress(counts.astype(kind.newbyteorder("<")).tobytes(), 1)
+
+
+def unpack_counts(packed: bytes) -> Ints:
+    """Read what `pack_counts` gave."""
+    kind = np.dtype(packed[:1].decode()).newbyteorder("<")
+    return np.frombuffer(zlib.decompress(packed[1:]), dtype=kind).astype(np.int64)
