@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schema import Schema
+from shared.schema import RESERVED, Schema
 
 CUTS = 256
 """K: the number of tail-dense quantiles of a numeric feature."""
@@ -23,7 +23,7 @@ TOP_CATEGORIES = 50
 MAX_OTHER = 10_000
 """Most categories beyond the top ones that are remembered; with more, an unseen category cannot be told from OTHER."""
 BINS = 10
-PREDICTION = "prediction"
+PREDICTION = RESERVED
 """Name of the prediction's column in profiles and snapshots."""
 
 Ints = NDArray[np.int64]

@@ -17,6 +17,9 @@ from shared.events import Value
 MAX_CATEGORY = 1024
 """Longest category that is accepted, in characters."""
 
+RESERVED = "prediction"
+"""The name under which the prediction is judged beside the features."""
+
 Kind = Literal["numeric", "categorical"]
 
 
@@ -108,6 +111,10 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         names = [feature.name for feature in self.features]
         if not names:
             raise BadData("The schema has no features; give at least one.")
+        if RESERVED in names:
+            raise BadData(
+                f"A feature cannot be named {RESERVED!r}: that is the model's output. Rename or exclude the column."
+            )
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
             raise BadData(f"The schema names these features more than once: {', '.join(twice)}.")

@@ -149,7 +149,10 @@ def describe_shift(mean_rank: float, events: int) -> str:
     """
     bounded = min(max(mean_rank, 1e-6), 1 - 1e-6)
     shift = math.sqrt(2) * float(ndtri(bounded))
-    return f"mean rank {mean_rank:.3f} instead of 0.500, as after a shift of {shift:+.2f} reference standard deviations"
+    return (
+        f"mean rank {mean_rank:.3f} instead of 0.500 over {events} events, "
+        f"as after a shift of {shift:+.2f} standard deviations"
+    )
 
 
 def _seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:

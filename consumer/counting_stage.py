@@ -1,0 +1,163 @@
+"""Counting one partition: entries of the log in, panes out, exactly once."""
+
+import time
+from typing import Any
+
+import redis
+from redis.client import Pipeline
+
+from consumer.checkpoint import Checkpoint
+from consumer.counting import columns
+from consumer.counting.advance import CountingPolicy, advance
+from consumer.counting.cells import CellMap
+from consumer.counting.columns import DeadLetter
+from consumer.counting.state import HOUR_MS, CountingState, versions_of
+from consumer.stage import CommitClock, Stage
+from consumer.versions import PublishedVersions
+from shared import pane
+from shared.errors import BadData
+from shared.events import MONITOR_GROUP, TICK
+from shared.keys import Keys
+from shared.pane import PaneEntry
+from shared.settings import Settings
+
+IDLE_TICK_S = 5.0
+FULL_PANE_TICK_S = 2.0
+DEAD_LETTERS_KEPT = 10_000
+
+
+class CountingStage(Stage):
+    """Counts one partition of one model."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, model: str, policy: CountingPolicy) -> None:
+        keys, partition = Keys(settings.key_prefix), policy.partition
+        self.name = f"counting {model}.{partition}"
+        self.client = client
+        self.policy = policy
+        self.lease_ms = settings.lease_ms
+        self.checkpoint = Checkpoint(
+            client, keys.count(model, partition), keys.owner(model, partition), keys.epoch(model, partition), self.lease_ms
+        )
+        self._log = keys.log(model, partition)
+        self._panes = keys.panes(model, partition)
+        self._dead = keys.dead(model, partition)
+        self._published = PublishedVersions(client, keys, model)
+        self._cell_maps: dict[str, CellMap] = {}
+        self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)
+        self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
+        self._pane_hours = settings.pane_retention_hours
+
+    def load(self) -> None:
+        self._check_types()
+        fields = self.checkpoint.load()
+        offset = fields.pop(b"offset", b"0-0")
+        self._learn(versions_of(fields))
+        self._state = CountingState.unpack(fields, self._cell_maps)
+        self._offset = offset
+        self._panes_out: list[tuple[int, int, PaneEntry]] = []
+        self._dead_out: list[DeadLetter] = []
+        self._clock.reset()
+        self._last_entry = self._last_close = time.monotonic()
+        self._prepare_log(offset)
+
+    def _check_types(self) -> None:
+        """Refuse keys of another type now: inside a transaction their error would not undo the rest."""
+        for key in (self._log, self._panes, self._dead):
+            kind = self.client.type(key)
+            if kind not in {b"stream", b"none"}:
+                raise BadData(f"{key} is a {kind!r} in Redis, not a stream. Move it away, or use another key prefix.")
+
+    def _prepare_log(self, offset: bytes) -> None:
+        """Make the group that shows our offset; bring a log that went back to an older state behind the offset again."""
+        try:
+            self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        details: Any = self.client.xinfo_stream(self._log)
+        last: bytes = details["last-generated-id"]
+        if _number(last) < _number(offset):
+            self.client.execute_command("XSETID", self._log, offset)
+
+    def turn(self) -> None:
+        reply = self.read({self._log: self._offset.decode()}, self._clock.left_ms)
+        if reply:
+            self._count(reply[0][1])
+        else:
+            self._tick_if_idle()
+        if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
+            self._commit()
+        elif self._clock.renewal_due:
+            self.checkpoint.renew()
+            self._clock.reset()
+
+    def finish(self) -> None:
+        if self._clock.pending:
+            self._commit()
+
+    def _count(self, entries: list[columns.Entry]) -> None:
+        numeric = bool(self._cell_maps) and all(cell_map.numeric for cell_map in self._cell_maps.values())
+        batch = columns.read(entries, numeric=numeric)
+        self._learn(batch.versions)
+        outputs = advance(self._state, batch, self._cell_maps, self.policy)
+        self._panes_out += outputs.panes
+        self._dead_out += outputs.dead
+        self._offset = entries[-1][0]
+        self._clock.pending += len(entries)
+        self._last_entry = time.monotonic()
+        if any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
+            self._last_close = self._last_entry
+
+    def _learn(self, names: set[str]) -> None:
+        """Fetch versions that were not met before."""
+        for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+            self._cell_maps[name] = CellMap(version.schema, version.reference)
+
+    def _tick_if_idle(self) -> None:
+        """Let time pass in the log when nothing comes, by our monotonic clock: clocks that jump stall no pane."""
+        now = time.monotonic()
+        open_pane = self._state.pane
+        full = open_pane is not None and open_pane.events >= self.policy.pane_events
+        patience = FULL_PANE_TICK_S if full else IDLE_TICK_S
+        if now - max(self._last_entry, self._last_close if full else 0.0) >= patience:
+            self.client.xadd(self._log, {b"t": TICK})
+            self._last_entry = now
+
+    # -- commit ---------------------------------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        """State, offset, panes, dead letters, the group's offset and the trimming, in one transaction."""
+        self._trimmed_hours()
+        fields = {**self._state.pack_changed(), b"offset": self._offset}
+        self.checkpoint.commit(fields, self._queue_outputs)
+        self._panes_out, self._dead_out = [], []
+        self._clock.reset()
+
+    def _queue_outputs(self, pipe: Pipeline) -> None:
+        for number, suffix, entry in self._panes_out:
+            pipe.xadd(self._panes, {pane.FIELD: pane.encode(entry)}, id=f"{number}-{suffix or 0}")
+        for letter in self._dead_out:
+            content = [part for pair in zip(letter.entry[1][::2], letter.entry[1][1::2], strict=True) for part in pair]
+            pipe.execute_command(
+                "XADD", self._dead, "MAXLEN", "~", DEAD_LETTERS_KEPT, "*",
+                "entry_id", letter.entry[0], "reason", letter.reason, *content,
+            )  # fmt: skip
+        pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
+        keep_from = min(_number(self._offset)[0], self._state.position.clock.entry - self._retention_ms)
+        if keep_from > 0:
+            pipe.xtrim(self._log, minid=f"{keep_from}-0", approximate=True)
+        if self._first_kept_pane:
+            pipe.xtrim(self._panes, minid=f"{self._first_kept_pane}-0", approximate=True)
+
+    def _trimmed_hours(self) -> None:
+        """Find the first pane that is young enough to be kept, and forget the hours before it."""
+        position = self._state.position
+        oldest = position.clock.entry // HOUR_MS - self._pane_hours
+        kept = [hour for hour in position.hours if hour[0] >= oldest]
+        self._first_kept_pane = kept[0][1] if kept and len(kept) < len(position.hours) else 0
+        position.hours = kept
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    first, _, second = entry_id.partition(b"-")
+    return int(first), int(second or 0)

@@ -1,0 +1,326 @@
+"""Judging's one step: state and entries of the panes in, changed state, alerts and snapshots out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from consumer.judging.calibration import levels
+from consumer.judging.decision import Decision, Evidence, decide
+from consumer.judging.lifecycle import AlertState, Reading, Transition, step, worst
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.state import JudgingState, Reported
+from consumer.judging.statistics import ColumnCounts
+from consumer.judging.window import VersionWindow, WindowPane
+from shared.pane import Alarm, Pane, PaneEntry
+from shared.reference import PREDICTION, ReferenceProfile
+from shared.schema import Schema
+from shared.snapshot import ActiveAlert, Alert, AlertEvidence, CloudEvent, FeatureReport, Severity, Snapshot, Window
+
+HOUR_MS = 3_600_000
+ONLINE_RULES = ("adwin",)
+"""Rules whose alarms come from online detectors."""
+ALARM_DELAYS = 3
+"""An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedVersion:
+    """What judging needs of a version."""
+
+    schema: Schema
+    reference: ReferenceProfile
+
+    def excluded(self, column: int) -> str:
+        """Why a column is left out of drift; empty if it is not."""
+        features = self.schema.features
+        return features[column].excluded if column < len(features) else ""
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a step wrote: alert transitions and snapshot reports in order, the latest snapshot of each version."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    current: dict[str, Snapshot] = field(default_factory=dict)
+
+
+def advance(
+    state: JudgingState,
+    entries: Sequence[tuple[str, PaneEntry]],
+    model: str,
+    versions: Mapping[str, JudgedVersion],
+    policy: JudgingPolicy,
+) -> Outputs:
+    """Judge entries of the panes.
+
+    Parameters
+    ----------
+    state
+        Is changed; throw it away if the outputs could not be committed.
+    entries
+        Entry id and content, in the order in which they are judged.
+    versions
+        All versions that the entries name.
+    """
+    step_ = _Step(state, model, versions, policy)
+    for entry_id, entry in entries:
+        state.progress.offsets[entry.partition] = entry_id
+        state.progress.totals[entry.partition] = entry.total
+        if isinstance(entry, Pane):
+            step_.judge_pane(entry)
+        elif isinstance(entry, Alarm):
+            step_.judge_alarm(entry)
+    return step_.outputs
+
+
+class _Step:
+    """One step: `judge_pane` and `judge_alarm` for each entry."""
+
+    def __init__(
+        self, state: JudgingState, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy
+    ) -> None:
+        self.state = state
+        self.model = model
+        self.versions = versions
+        self.policy = policy
+        self.outputs = Outputs()
+
+    def judge_pane(self, pane: Pane) -> None:
+        """Add a pane to the windows of its versions and evaluate them."""
+        self.state.progress.events_per_day[pane.partition] = pane.events_per_day
+        for version, block in pane.blocks.items():
+            part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells)
+            window = self.state.windows.setdefault(version, VersionWindow.of(len(self._cells(version)), []))
+            window.add(part)
+            self.state.keep_pane(version, part)
+            for old in window.trim(self.policy.window_events, self.policy.window_days):
+                self.state.drop_pane(version, old)
+            decisions = self._decide(version, window)
+            self._settle(version, decisions, window, pane.end)
+        self._retire_silent(pane.end)
+
+    def judge_alarm(self, alarm: Alarm) -> None:
+        """An online detector's alarm fires at once; one that fires already is kept alive."""
+        version = alarm.version
+        window = self.state.windows.setdefault(version, VersionWindow.of(len(self._cells(version)), []))
+        summary = f"{alarm.detector.upper()}: {alarm.effect}"
+        alert = self._alert(version, alarm.column, alarm.detector, alarm.time)
+        known = alert.fingerprint in self.state.alerts
+        alert = msgspec.structs.replace(
+            alert, severity="warning", state="firing", updated=alarm.time, summary=summary,
+            last_alarm=self.state.progress.events, delay=alarm.delay, bad=alert.bad + 1, quiet=0,
+        )  # fmt: skip
+        self.state.keep_alert(alert)
+        if known:
+            return
+        decisions = self._decide(version, window)
+        evidence = Evidence(alarm.statistic, alarm.value, alarm.value, alarm.expected)
+        transition = self._transition(alert, "firing", evidence, window, alarm.time, effect=alarm.effect)
+        self._report(version, decisions, window, alarm.time, [transition])
+
+    # -- evaluation -----------------------------------------------------------------------------------------------
+
+    def _cells(self, version: str) -> range:
+        return range(int(self.versions[version].reference.offsets[-1]))
+
+    def _decide(self, version: str, window: VersionWindow) -> list[Decision]:
+        """Judge every column of a version's window."""
+        judged = self.versions[version]
+        offsets = judged.reference.offsets
+        columns = judged.reference.columns
+        watched = sum(not judged.excluded(column) for column in range(len(columns)))
+        rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
+        level = levels(self.policy, rate, watched)
+        return [
+            decide(
+                ColumnCounts(reference, window.cells[offsets[place] : offsets[place + 1]]),
+                judged.excluded(place), level, self.policy,
+            )
+            for place, reference in enumerate(columns)
+        ]  # fmt: skip
+
+    def _settle(self, version: str, decisions: list[Decision], window: VersionWindow, now: int) -> None:
+        """Move the alerts of a version by its decisions, and report."""
+        transitions: list[Alert] = []
+        for decision in decisions:
+            for rule, reading in decision.readings.items():
+                found = self._move(version, decision, rule, reading, window, now)
+                transitions += [found] if found else []
+            transitions += self._end_online(version, decision, window, now)
+        self._report(version, decisions, window, now, transitions)
+
+    def _move(
+        self, version: str, decision: Decision, rule: str, reading: Reading, window: VersionWindow, now: int
+    ) -> Alert | None:
+        alert = self._alert(version, decision.column, rule, now)
+        known = alert.fingerprint in self.state.alerts
+        if not known and reading.severity is None:
+            return None
+        moved, transition = step(alert, reading, now, self.policy.bad_to_fire, self.policy.quiet_to_resolve)
+        self._store(moved, transition)
+        if transition is None:
+            return None
+        return self._transition(moved, transition, decision.evidence[rule], window, now)
+
+    def _end_online(self, version: str, decision: Decision, window: VersionWindow, now: int) -> list[Alert]:
+        """Resolve online alerts of a column that were not alarmed again for long enough while its PSI is quiet."""
+        ended = []
+        for rule in ONLINE_RULES:
+            alert = self.state.alerts.get(fingerprint(self.model, version, decision.column, rule))
+            if alert is None or not decision.psi_quiet:
+                continue
+            patience = max(self.policy.window_events, ALARM_DELAYS * alert.delay)
+            if self.state.progress.events - alert.last_alarm >= patience:
+                self._store(alert, "resolved")
+                evidence = Evidence("events_since_alarm", self.state.progress.events - alert.last_alarm, patience, None)
+                ended.append(self._transition(alert, "resolved", evidence, window, now))
+        return ended
+
+    def _retire_silent(self, now: int) -> None:
+        """Resolve the alerts of versions that have had no pane for long, and forget their windows."""
+        limit = now - self.policy.version_silent_hours * HOUR_MS
+        silent = [version for version, window in self.state.windows.items() if 0 < window.end < limit]
+        for version in silent:
+            window = self.state.windows.pop(version)
+            for alert in [alert for alert in self.state.alerts.values() if alert.version == version]:
+                ended = msgspec.structs.replace(alert, summary=f"version inactive: no events of {version}")
+                self._store(ended, "resolved")
+                self._transition(ended, "resolved", Evidence("rows", 0, 0, None), window, now)
+            for pane in window.panes:
+                self.state.drop_pane(version, pane)
+
+    # -- alerts ---------------------------------------------------------------------------------------------------
+
+    def _alert(self, version: str, column: str, rule: str, now: int) -> AlertState:
+        """Give the alert as it stands, or a new one."""
+        name = fingerprint(self.model, version, column, rule)
+        return self.state.alerts.get(name) or AlertState(name, version, column, rule, "warning", "pending", now, now, "")
+
+    def _store(self, alert: AlertState, transition: Transition | None) -> None:
+        if transition not in {"resolved", "inactive"}:
+            self.state.keep_alert(alert)
+        elif alert.fingerprint in self.state.alerts:
+            self.state.drop_alert(alert.fingerprint)
+
+    def _transition(
+        self,
+        alert: AlertState,
+        transition: Transition,
+        evidence: Evidence,
+        window: VersionWindow,
+        now: int,
+        effect: str = "",
+    ) -> Alert:
+        written = Alert(
+            fingerprint=alert.fingerprint, model=self.model, version=alert.version, feature=alert.feature, rule=alert.rule,
+            severity=alert.severity, state=transition, summary=alert.summary,
+            evidence=AlertEvidence(
+                statistic=evidence.statistic, value=evidence.value, threshold=evidence.threshold, expected=evidence.expected,
+                n=self.versions[alert.version].reference.rows, m=window.rows, events=self.state.progress.events,
+                window_start=window.start, window_end=window.end, effect=effect,
+            ),
+            started=alert.started, updated=now, ended=now if transition in {"resolved", "inactive"} else None,
+            snapshot=self._snapshot_id(alert.version) if transition in {"firing", "resolved"} else "",
+        )  # fmt: skip
+        self.outputs.alerts.append(written)
+        return written
+
+    # -- snapshots ------------------------------------------------------------------------------------------------
+
+    def _snapshot_id(self, version: str) -> str:
+        return f"{self.model}-{version}-{self.state.progress.events:012d}"
+
+    def _report(
+        self, version: str, decisions: list[Decision], window: VersionWindow, now: int, transitions: list[Alert]
+    ) -> None:
+        """Renew the version's current snapshot; make it a report when an alert fired or resolved, or when it is time."""
+        progress = self.state.progress
+        snapshot = self._snapshot(version, decisions, window, now)
+        self.outputs.current[version] = snapshot
+        last = progress.reported.setdefault(version, Reported(now, progress.events))
+        alerted = any(alert.state in {"firing", "resolved"} for alert in transitions)
+        due = (
+            now - last.time >= self.policy.snapshot_seconds * 1000
+            or progress.events - last.events >= self.policy.snapshot_events
+        )
+        if alerted or due:
+            self.outputs.snapshots.append(msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule"))
+            progress.reported[version] = Reported(now, progress.events)
+
+    def _snapshot(self, version: str, decisions: list[Decision], window: VersionWindow, now: int) -> Snapshot:
+        progress = self.state.progress
+        alerts = [
+            ActiveAlert(
+                alert.fingerprint, alert.feature, alert.rule, alert.severity, alert.state, alert.started, alert.summary
+            )
+            for alert in self.state.alerts.values()
+            if alert.version == version
+        ]
+        reports = [_with_alerts(decision.report, alerts) for decision in decisions]
+        prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > self._features(version) else None
+        severity = worst([report.severity for report in (*reports, *((prediction,) if prediction else ()))])
+        reference = self.versions[version].reference
+        return Snapshot(
+            id=self._snapshot_id(version), model=self.model, version=version, trigger="current", created=now,
+            severity=severity, verdict=verdict(severity, reports, prediction, window.rows),
+            window=Window(window.start, window.end, window.rows, len(window.panes), progress.events),
+            reference_rows=reference.rows, features=reports, prediction=prediction, alerts=alerts,
+            events_per_day=progress.model_events_per_day(self.policy.expected_events_per_day),
+        )  # fmt: skip
+
+    def _features(self, version: str) -> int:
+        return len(self.versions[version].schema.features)
+
+
+def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
+    """Name an alert: the same for all its transitions, and after a restart.
+
+    Examples
+    --------
+    >>> fingerprint("steel", "1.0.0", "x", "psi")
+    '71256aeb82dfcc53'
+    """
+    return hashlib.sha256(msgspec.json.encode([model, version, feature, rule])).hexdigest()[:16]
+
+
+def verdict(severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int) -> str:
+    """Say in one sentence how things stand."""
+    everything = [*features, *([prediction] if prediction else [])]
+    if severity == "insufficient_data":
+        reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
+        return f"Insufficient data: {reason}."
+    drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
+    watched = sum(report.severity != "excluded" for report in everything)
+    if not drifted:
+        return f"Normal: none of {watched} columns drifted in the last {rows:,} predictions."
+    names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
+    return f"{severity.capitalize()}: {len(drifted)} of {watched} columns drifted ({names})."
+
+
+def cloud_event(data: Alert | Snapshot) -> bytes:
+    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged."""
+    if isinstance(data, Alert):
+        name, kind = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}", f"alert.{data.state}"
+        subject, moment = f"{data.version}/{data.feature}", data.updated
+    else:
+        name, kind, subject, moment = data.id, f"snapshot.{data.trigger}", data.version, data.created
+    return msgspec.json.encode(
+        CloudEvent(
+            id=name, source=f"/driftgauge/{data.model}", type=f"driftgauge.{kind}", subject=subject,
+            time=datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            data=msgspec.Raw(msgspec.json.encode(data)),
+        )
+    )  # fmt: skip
+
+
+def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
+    """Raise a column's severity to that of its firing alerts: a firing online alert is a warning though PSI is calm."""
+    firing = [alert for alert in alerts if alert.feature == report.name and alert.state == "firing"]
+    worse = [alert for alert in firing if worst([alert.severity, report.severity]) != report.severity]
+    if not worse:
+        return report
+    return msgspec.structs.replace(report, severity=worse[0].severity, reason=worse[0].summary)

@@ -1,0 +1,38 @@
+"""The false-alarm budget becomes significance levels, by the traffic (DETECTION.md, section 3)."""
+
+from dataclasses import dataclass
+
+from consumer.judging.policy import JudgingPolicy
+
+DAYS_PER_MONTH = 30
+INTEGRITY_TESTS = 3
+"""Missing, unseen, out of range."""
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Significance of one test of one column at one evaluation."""
+
+    psi: float
+    integrity: float
+
+
+def levels(policy: JudgingPolicy, events_per_day: float, columns: int) -> Levels:
+    """Share the budget of 30 days among all tests that will be made in them.
+
+    An evaluation is made at each pane: a pane is full, or an hour old; never are there more of them than events.
+
+    Examples
+    --------
+    >>> f"{levels(JudgingPolicy(), 100_000, 18).psi:.3g}"
+    '1.39e-06'
+    """
+    by_time = min(events_per_day, SECONDS_PER_DAY / policy.pane_seconds)
+    evaluations = max(events_per_day / policy.pane_events, by_time) * DAYS_PER_MONTH
+    tests = evaluations * max(columns, 1)
+    budget = policy.false_alarms_per_month
+    return Levels(
+        psi=min(policy.psi_share * budget / tests, 0.5),
+        integrity=min(policy.integrity_share * budget / (tests * INTEGRITY_TESTS), 0.5),
+    )

@@ -1,0 +1,15 @@
+"""Statistics of a window's counts against the reference's: one per file, found by name."""
+
+from consumer.judging.statistics import chi_squared, jensen_shannon, kolmogorov_smirnov, psi, wasserstein
+from consumer.judging.statistics.base import STATISTICS, ColumnCounts, statistics_of
+
+__all__ = [
+    "STATISTICS",
+    "ColumnCounts",
+    "chi_squared",
+    "jensen_shannon",
+    "kolmogorov_smirnov",
+    "psi",
+    "statistics_of",
+    "wasserstein",
+]

@@ -1,0 +1,68 @@
+"""The window of a model version: its latest panes, and their sum."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from shared.pane import unpack_counts
+from shared.reference import Ints
+
+DAY_MS = 86_400_000
+
+
+class WindowPane(msgspec.Struct, frozen=True):
+    """A version's part of a pane, as it stands in the checkpoint."""
+
+    partition: int
+    number: int
+    start: int
+    end: int
+    rows: int
+    cells: bytes
+
+    @property
+    def key(self) -> str:
+        return f"{self.partition}:{self.number}"
+
+
+@dataclass(slots=True)
+class VersionWindow:
+    """The latest panes of a version with at least a number of rows, none older than some days; the sum is kept."""
+
+    cells: Ints
+    panes: deque[WindowPane] = field(default_factory=deque)
+    rows: int = 0
+
+    def add(self, pane: WindowPane) -> None:
+        self.panes.append(pane)
+        self.cells += unpack_counts(pane.cells)
+        self.rows += pane.rows
+
+    def trim(self, least_rows: int, days: int) -> list[WindowPane]:
+        """Drop panes that the window does not need, oldest first; give them."""
+        oldest_end = self.end - days * DAY_MS
+        dropped = []
+        while self.panes and (self.rows - self.panes[0].rows >= least_rows or self.panes[0].end < oldest_end):
+            pane = self.panes.popleft()
+            self.cells -= unpack_counts(pane.cells)
+            self.rows -= pane.rows
+            dropped.append(pane)
+        return dropped
+
+    @classmethod
+    def of(cls, size: int, panes: list[WindowPane]) -> "VersionWindow":
+        """Sum panes, oldest first; `size` is the number of cells of the version's reference."""
+        window = cls(np.zeros(size, dtype=np.int64))
+        for pane in panes:
+            window.add(pane)
+        return window
+
+    @property
+    def start(self) -> int:
+        return min((pane.start for pane in self.panes), default=0)
+
+    @property
+    def end(self) -> int:
+        return max((pane.end for pane in self.panes), default=0)

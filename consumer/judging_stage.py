@@ -1,0 +1,90 @@
+"""Judging one model: panes of all its partitions in, alerts and snapshots out, exactly once."""
+
+from typing import Any
+
+import msgspec
+import redis
+from redis.client import Pipeline
+
+from consumer.checkpoint import Checkpoint
+from consumer.judging.advance import JudgedVersion, Outputs, advance, cloud_event
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.state import JudgingState, versions_of
+from consumer.stage import CommitClock, Stage
+from consumer.versions import PublishedVersions
+from shared import pane
+from shared.keys import Keys
+from shared.pane import Pane, PaneEntry
+from shared.settings import Settings
+
+ALERTS_KEPT = 10_000
+SNAPSHOTS_KEPT = 1000
+
+
+class JudgingStage(Stage):
+    """Judges one model."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, model: str, partitions: int, policy: JudgingPolicy) -> None:
+        keys = Keys(settings.key_prefix)
+        self.name = f"judging {model}"
+        self.client = client
+        self.policy = policy
+        self.lease_ms = settings.lease_ms
+        self.checkpoint = Checkpoint(
+            client, keys.judge(model), keys.judge_owner(model), keys.judge_epoch(model), self.lease_ms
+        )
+        self._model = model
+        self._streams = {keys.panes(model, partition): partition for partition in range(partitions)}
+        self._alerts, self._snapshots, self._current = keys.alerts(model), keys.snapshots(model), keys.current(model)
+        self._published = PublishedVersions(client, keys, model)
+        self._versions: dict[str, JudgedVersion] = {}
+        self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
+
+    def load(self) -> None:
+        fields = self.checkpoint.load()
+        self._learn(versions_of(fields))
+        sizes = {name: int(version.reference.offsets[-1]) for name, version in self._versions.items()}
+        self._state = JudgingState.unpack(fields, sizes)
+        self._clock.reset()
+
+    def turn(self) -> None:
+        offsets = self._state.progress.offsets
+        positions = {stream: offsets.get(partition, "0-0") for stream, partition in self._streams.items()}
+        entries = [
+            (entry_id.decode(), pane.decode(dict(zip(fields[::2], fields[1::2], strict=True))[pane.FIELD]))
+            for _, found in self.read(positions, self._clock.left_ms)
+            for entry_id, fields in found
+        ]
+        if entries:
+            self._judge(entries)
+        elif self._clock.renewal_due:
+            self.checkpoint.renew()
+            self._clock.reset()
+
+    def finish(self) -> None:
+        """Nothing is left over: every turn commits what it judged."""
+
+    def _judge(self, entries: list[tuple[str, PaneEntry]]) -> None:
+        self._learn({version for _, entry in entries for version in _versions_named(entry)})
+        outputs = advance(self._state, entries, self._model, self._versions, self.policy)
+        self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
+        self._clock.reset()
+
+    def _queue(self, pipe: Pipeline, outputs: Outputs) -> None:
+        for alert in outputs.alerts:
+            pipe.xadd(self._alerts, {"e": cloud_event(alert)}, maxlen=ALERTS_KEPT, approximate=True)
+        for snapshot in outputs.snapshots:
+            pipe.xadd(self._snapshots, {"e": cloud_event(snapshot)}, maxlen=SNAPSHOTS_KEPT, approximate=True)
+        if outputs.current:
+            current: dict[Any, Any] = {version: msgspec.json.encode(found) for version, found in outputs.current.items()}
+            pipe.hset(self._current, mapping=current)
+
+    def _learn(self, names: set[str]) -> None:
+        for name, version in self._published.fetch(names - self._versions.keys()).items():
+            self._versions[name] = JudgedVersion(version.schema, version.reference)
+
+
+def _versions_named(entry: PaneEntry) -> set[str]:
+    if isinstance(entry, Pane):
+        return set(entry.blocks)
+    return {entry.version} if isinstance(entry, pane.Alarm) else set()

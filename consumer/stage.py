@@ -1,0 +1,144 @@
+"""A stage: own, load, then read → advance → commit, until told to stop. Whatever goes wrong, memory is thrown away and the
+checkpoint is loaded again; what was read and not committed is read again.
+"""
+
+import logging
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import redis
+
+from consumer.checkpoint import Checkpoint
+from consumer.counting.columns import Entry
+from shared.errors import DriftgaugeError, OwnershipLost
+from shared.redis_client import UNAVAILABLE
+
+log = logging.getLogger("driftgauge.worker")
+
+READ_COUNT = 1000
+RETRY_S = 1.0
+BACKOFF_S = (0.1, 5.0)
+MAX_BLOCK_MS = 250
+
+
+class Connection:
+    """Whether Redis answers, so that a worker with many stages says once that it does not, and once that it does again."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lost = False
+
+    def lost(self, error: Exception) -> None:
+        with self._lock:
+            if not self._lost:
+                log.warning("Redis does not answer (%s); waiting for it, nothing is lost", error)
+            self._lost = True
+
+    def back(self) -> None:
+        with self._lock:
+            if self._lost:
+                log.info("Redis answers again")
+            self._lost = False
+
+
+class Stage(ABC):
+    """One stage of one partition or model, to be run in a thread of its own."""
+
+    name: str
+    client: redis.Redis
+    checkpoint: Checkpoint
+    lease_ms: int
+
+    @abstractmethod
+    def load(self) -> None:
+        """Take the state from the checkpoint."""
+
+    @abstractmethod
+    def turn(self) -> None:
+        """Read once, advance, and commit if it is time."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Commit what is not committed yet."""
+
+    def run(self, stop: threading.Event, connection: Connection) -> None:
+        """Run until told to stop."""
+        wait = BACKOFF_S[0]
+        while not stop.is_set():
+            try:
+                owned = self.checkpoint.acquire()
+                connection.back()
+                wait = BACKOFF_S[0]
+                if owned:
+                    self._own(stop)
+                else:
+                    stop.wait(self.lease_ms / 3000 * random.uniform(0.8, 1.2))
+            except OwnershipLost as error:
+                log.info("%s: %s Loading again.", self.name, error)
+                stop.wait(BACKOFF_S[0])
+            except UNAVAILABLE as error:
+                connection.lost(error)
+                stop.wait(wait)
+                wait = min(wait * 2, BACKOFF_S[1])
+            except DriftgaugeError as error:
+                log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
+                stop.wait(RETRY_S)
+            except Exception:
+                log.exception("%s failed; nothing was committed, trying again from the last commit", self.name)
+                stop.wait(RETRY_S)
+
+    def _own(self, stop: threading.Event) -> None:
+        """Run as the owner."""
+        try:
+            self.load()
+            log.info("%s: owned", self.name)
+            while not stop.is_set():
+                self.turn()
+            self.finish()
+        finally:
+            self.checkpoint.release()
+
+    def read(self, positions: dict[str, str], block_ms: int) -> list[tuple[bytes, list[Entry]]]:
+        """Read the next entries of some streams, behind the given ids: (stream, entries), raw."""
+        reply: Any = self.client.execute_command(
+            "XREAD", "COUNT", READ_COUNT, "BLOCK", max(1, min(block_ms, MAX_BLOCK_MS)),
+            "STREAMS", *positions, *positions.values(),
+        )  # fmt: skip
+        return reply or []
+
+
+def raw_reads(client: redis.Redis) -> redis.Redis:
+    """Leave the replies of XREAD as they come: redis-py would build a dict for every entry."""
+    client.set_response_callback("XREAD", lambda reply, **_: reply)
+    return client
+
+
+class CommitClock:
+    """When a commit is due: after a time or a number of events, whichever comes first."""
+
+    def __init__(self, commit_ms: int, lease_ms: int, events: int) -> None:
+        self._seconds = min(commit_ms, lease_ms / 3) / 1000
+        self._renew_seconds = lease_ms / 3000
+        self._events = events
+        self._last = time.monotonic()
+        self.pending = 0
+
+    def reset(self) -> None:
+        self._last = time.monotonic()
+        self.pending = 0
+
+    @property
+    def left_ms(self) -> int:
+        """Time until the next commit or renewal."""
+        return int((self._last + self._seconds - time.monotonic()) * 1000)
+
+    @property
+    def due(self) -> bool:
+        return self.pending > 0 and (self.pending >= self._events or self.left_ms <= 0)
+
+    @property
+    def renewal_due(self) -> bool:
+        return time.monotonic() - self._last >= self._renew_seconds
