@@ -7,7 +7,6 @@ import gc
 import logging
 import signal
 import threading
-from collections.abc import Callable
 
 import redis
 
@@ -77,14 +76,16 @@ class Worker:
         if not published:
             return
         partitions = next(iter(published.values())).manifest.partitions
+        settings = self.settings
         for partition in range(partitions):
-            policy = counting_policy(self.settings, partition, partitions)
-            self._start(lambda connected, policy=policy: CountingStage(connected, self.settings, model, policy))
-        policy = judging_policy(self.settings)
-        self._start(lambda connected: JudgingStage(connected, self.settings, model, partitions, policy))
+            counting = counting_policy(settings, partition, partitions)
+            self._start(CountingStage(self._stage_client(), settings, model, counting))
+        self._start(JudgingStage(self._stage_client(), settings, model, partitions, judging_policy(settings)))
 
-    def _start(self, make: Callable[[redis.Redis], Stage]) -> None:
-        stage = make(raw_reads(connect(self.settings.redis_url, single_connection_client=True)))
+    def _stage_client(self) -> redis.Redis:
+        return raw_reads(connect(self.settings.redis_url, single_connection_client=True))
+
+    def _start(self, stage: Stage) -> None:
         thread = threading.Thread(target=stage.run, args=(self.stop, self._connection), name=stage.name)
         self._threads[stage.name] = thread
         thread.start()

@@ -1,0 +1,1 @@
+"""The demo model of a steel plant: features, simulator and training."""

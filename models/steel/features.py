@@ -1,0 +1,182 @@
+"""The steel model's features: 18 numbers for each quarter of an hour, from the columns of the public UCI file.
+
+Used by training and by the clients that build requests, so that both engineer alike. Usage_kWh is the target and is
+never read here. CO2(tCO2) is left out too: it is usage times an emission factor, rounded (correlation 0.988), thus
+known only once usage is known. Power factor and reactive power remain, although together they nearly fix usage
+(P = Q / tan phi): the model stands for a soft sensor of active energy, not for a forecast. See README.md.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from shared.errors import BadData
+
+Floats = NDArray[np.float64]
+
+TARGET: Final = "Usage_kWh"
+LAGGING: Final = "Lagging_Current_Reactive.Power_kVarh"
+LEADING: Final = "Leading_Current_Reactive_Power_kVarh"
+LAGGING_FACTOR: Final = "Lagging_Current_Power_Factor"
+LEADING_FACTOR: Final = "Leading_Current_Power_Factor"
+CO2: Final = "CO2(tCO2)"
+MEASURED: Final = (TARGET, LAGGING, LEADING, CO2, LAGGING_FACTOR, LEADING_FACTOR)
+"""The columns that a meter gives."""
+RAW: Final = ("date", *MEASURED, "NSM", "WeekStatus", "Day_of_week", "Load_Type")
+"""The columns of the UCI file, in its order."""
+LOADS: Final = ("Light_Load", "Medium_Load", "Maximum_Load")
+
+ELECTRICAL: Final = (
+    "lagging_kvarh",
+    "leading_kvarh",
+    "lagging_power_factor",
+    "leading_power_factor",
+    "net_kvarh",
+    "log_total_kvarh",
+    "log_kvarh_ratio",
+    "power_factor_gap",
+    "net_phase_angle",
+    "phase_log_odds",
+)
+"""Features of the meter; each may be missing."""
+CALENDAR: Final = ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_weekend")
+LOAD: Final = ("load_light", "load_medium", "load_maximum")
+FEATURES: Final[tuple[str, ...]] = (*ELECTRICAL, *CALENDAR, *LOAD)
+"""All features, in stream order."""
+EXCLUDED: Final[dict[str, str]] = dict.fromkeys(CALENDAR, "a function of the clock")
+"""Feature to the reason why it is left out of drift: a window of some days never has the clock's whole cycle."""
+
+
+def read_raw(path: Path) -> pd.DataFrame:
+    """Read the UCI file, with a mended timestamp in the column `time`.
+
+    The file stamps the quarter that ends at midnight with the date of the day that just ended, so that read naively
+    time runs backwards once a day. Here such a row belongs to the midnight that it ends at, one day later.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `RAW`, then `time`; rows in the order of the file.
+
+    Raises
+    ------
+    BadData
+        If the file cannot be read, lacks a column, or has values of another kind in one.
+    """
+    try:
+        frame = pd.read_csv(path)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise BadData(f"Cannot read {path} as CSV: {error}. Give the steel file of the UCI repository.") from error
+    _require(frame, RAW, str(path))
+    frame = frame[list(RAW)].copy()
+    for name in MEASURED:
+        frame[name] = _numbers(frame[name], path)
+    unknown = sorted(set(frame["Load_Type"].astype(str)) - set(LOADS))
+    if unknown:
+        raise BadData(f"{path}: Load_Type has {', '.join(unknown[:5])}; known are {', '.join(LOADS)}.")
+    return frame.assign(time=_times(frame["date"], path))
+
+
+def engineer(raw: pd.DataFrame) -> pd.DataFrame:
+    """Compute the features of rows that have a `time` column, as `read_raw` and the simulator give them.
+
+    Returns
+    -------
+    DataFrame
+        float64, one column for each name of `FEATURES` in that order, the index of `raw`. A missing reading gives
+        NaN in every feature that needs it.
+
+    Raises
+    ------
+    BadData
+        If a column is missing.
+
+    Examples
+    --------
+    >>> raw = pd.DataFrame({"time": [pd.Timestamp("2018-01-01 06:00")], "Load_Type": "Light_Load",
+    ...     LAGGING: 3.0, LEADING: 0.0, LAGGING_FACTOR: 80.0, LEADING_FACTOR: 100.0})
+    >>> engineer(raw)[["net_kvarh", "net_phase_angle", "hour_sin", "load_light"]].round(2).values.tolist()
+    [[3.0, 36.87, 1.0, 1.0]]
+    """
+    _require(raw, ("time", LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR, "Load_Type"), "The frame")
+    columns = _electrical(*(_column(raw, name) for name in (LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR)))
+    columns |= _calendar(raw["time"])
+    load = raw["Load_Type"].to_numpy()
+    columns |= {name: (load == value).astype(np.float64) for name, value in zip(LOAD, LOADS, strict=True)}
+    return pd.DataFrame(columns, index=raw.index, columns=list(FEATURES))
+
+
+def _electrical(lagging: Floats, leading: Floats, lagging_factor: Floats, leading_factor: Floats) -> dict[str, Floats]:
+    lagging_angle, leading_angle = _angle(lagging_factor), _angle(leading_factor)
+    return {
+        "lagging_kvarh": lagging,
+        "leading_kvarh": leading,
+        "lagging_power_factor": lagging_factor,
+        "leading_power_factor": leading_factor,
+        "net_kvarh": lagging - leading,
+        "log_total_kvarh": np.log1p(lagging + leading),
+        "log_kvarh_ratio": np.log1p(lagging) - np.log1p(leading),
+        "power_factor_gap": lagging_factor - leading_factor,
+        "net_phase_angle": np.degrees(lagging_angle - leading_angle),
+        "phase_log_odds": _phase_log_odds(lagging_angle, leading_angle),
+    }
+
+
+def _angle(factor: Floats) -> Floats:
+    """Give the phase angle in radians; a factor beyond its range is the schema's to refuse, so it is clipped here."""
+    return np.arccos(np.clip(factor, 0.0, 100.0) / 100.0).astype(np.float64)
+
+
+def _phase_log_odds(lagging_angle: Floats, leading_angle: Floats) -> Floats:
+    """Give the log odds of the angle of all reactive power, within the right angle.
+
+    The tangents add, since both reactive powers are over the same active power. The odds spread the two ends of the
+    scale, which makes the feature nearly symmetric. One degree at either end keeps a plant that stands still finite.
+    """
+    phase = np.degrees(np.arctan(np.tan(lagging_angle) + np.tan(leading_angle)))
+    kept = np.clip(phase, 1, 89)
+    return np.asarray(np.log(kept / (90 - kept)), dtype=np.float64)
+
+
+def _calendar(time: pd.Series) -> dict[str, Floats]:
+    day = 2 * np.pi * (time.dt.hour + time.dt.minute / 60).to_numpy(dtype=np.float64) / 24
+    week = 2 * np.pi * time.dt.day_of_week.to_numpy(dtype=np.float64) / 7
+    return {
+        "hour_sin": np.sin(day),
+        "hour_cos": np.cos(day),
+        "weekday_sin": np.sin(week),
+        "weekday_cos": np.cos(week),
+        "is_weekend": (time.dt.day_of_week >= 5).to_numpy(dtype=np.float64),
+    }
+
+
+def _column(frame: pd.DataFrame, name: str) -> Floats:
+    return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _numbers(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
+    try:
+        return pd.to_numeric(column).astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise BadData(f"{path}: column {column.name} must be numeric: {error}.") from error
+
+
+def _times(date: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
+    try:
+        time = pd.to_datetime(date, format="%d/%m/%Y %H:%M")
+    except (ValueError, TypeError) as error:
+        raise BadData(f"{path}: column date must look like 31/12/2018 23:45: {error}.") from error
+    if time.isna().any():
+        raise BadData(f"{path}: column date is empty in {int(time.isna().sum())} rows; fill or remove them.")
+    midnight = time == time.dt.normalize()
+    return time.mask(midnight, time + pd.Timedelta(days=1))
+
+
+def _require(frame: pd.DataFrame, names: Iterable[str], source: str) -> None:
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise BadData(f"{source} lacks these columns of the UCI steel file: {', '.join(missing)}.")

@@ -1,0 +1,28 @@
+"""What the steel tests share: the real file where it is present, and one simulator-trained model."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from models.steel.features import read_raw
+from models.steel.train import Trained, train
+
+REAL = Path(__file__).parents[3].parent / "shared" / "data" / "steel.csv"
+
+
+@pytest.fixture(scope="session")
+def real_path() -> Path:
+    if not REAL.is_file():
+        pytest.skip(f"needs the UCI steel file at {REAL}, which is not part of the project")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def real(real_path: Path) -> pd.DataFrame:
+    return read_raw(real_path)
+
+
+@pytest.fixture(scope="session")
+def trained() -> Trained:
+    return train(None, seed=0, rows=8000)
