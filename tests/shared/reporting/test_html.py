@@ -1,0 +1,240 @@
+import ast
+import importlib
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import shared.reporting
+from shared.reporting import render_html, report_name
+from shared.snapshot import FeatureReport, Histogram, Snapshot
+
+EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e</style></title>{{ 7*7 }}'
+VOID = {"meta", "link", "wbr"}
+replace = msgspec.structs.replace
+
+
+class Page(HTMLParser):
+    """Elements, attributes and the numbers of each table row, and a check that every tag is closed in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+        self.rows: list[list[float]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag == "tr":
+            self.rows.append([])
+        if tag == "data" and "tr" in self._open:
+            self.rows[-1].append(float(dict(attrs)["value"] or ""))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def hostile(text: str, snapshot: Snapshot) -> Snapshot:
+    def spoil(feature: FeatureReport) -> FeatureReport:
+        labels = [text] * len(feature.histogram.labels) if feature.histogram.labels else None
+        return replace(
+            feature,
+            name=text,
+            reason=text,
+            statistics=[replace(s, name=text, note=text) for s in feature.statistics]
+            + [replace(s, value=None, note=text) for s in feature.statistics],
+            histogram=replace(feature.histogram, labels=labels) if labels else feature.histogram,
+        )
+
+    alerts = [replace(a, fingerprint=text, feature=text, rule=text, summary=text) for a in snapshot.alerts]
+    features = [spoil(feature) for feature in snapshot.features]
+    return replace(snapshot, id=text, model=text, version=text, verdict=text, features=features, alerts=alerts)
+
+
+@pytest.mark.parametrize("text", [EVIL, EVIL * 200, "'onload=alert(1) x='", "javascript:alert(1)", "\u202e\u0000\ud800"])
+def test_hostile_text_is_inert(snapshot: Snapshot, text: str) -> None:
+    """Whatever strangers write in any field, it is text: no script, no image, no handler, no link out."""
+    html = render_html(hostile(text, snapshot))
+    page = Page(html)
+    assert page.tags.isdisjoint({"script", "img", "iframe", "object", "base", "form"})
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"src", "style"}]
+    links = {value for name, value in page.attributes if name in {"href", "action", "xlink:href"}}
+    assert all(link == "data:," or re.fullmatch(r"#[a-z_]+(-\d+)?", link) for link in links)
+    assert "\u202e" not in html
+    html.encode()
+
+
+def test_long_text_is_cut(snapshot: Snapshot) -> None:
+    """A name of 10,000 characters costs a few hundred wherever it appears."""
+    longest = max(re.findall(r"A+", render_html(hostile("A" * 10_000, snapshot))), key=len)
+    assert len(longest) <= 400
+
+
+def test_nothing_is_fetched_or_run(snapshot: Snapshot) -> None:
+    """The page names no other address, and its policy forbids any."""
+    html = render_html(snapshot)
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in html
+    assert not re.search(r"https?://|url\(|@import", html)
+
+
+def test_same_snapshot_same_bytes(snapshot: Snapshot) -> None:
+    """Rendering is deterministic."""
+    assert render_html(snapshot) == render_html(snapshot)
+
+
+def test_worst_features_first(snapshot: Snapshot) -> None:
+    """Features stand in order of severity, then of PSI; excluded ones and the prediction stand apart."""
+    anchors = re.findall(r'<th scope="row"><a href="#([^"]+)"><bdi>(\w+)', render_html(snapshot))
+    assert anchors == [
+        ("feature-1", "temperature"),
+        ("feature-2", "load_type"),
+        ("feature-3", "hour"),
+        ("feature-4", "lagging_current_power_factor"),
+        ("feature-5", "reactive_power_kvarh"),
+        ("prediction", "energy_kwh"),
+    ]
+
+
+def test_every_anchor_has_its_card(snapshot: Snapshot) -> None:
+    """Each link of the table leads to something on the page, and no id is given twice."""
+    page = Page(render_html(snapshot))
+    ids = [value for name, value in page.attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+    assert {value[1:] for name, value in page.attributes if name == "href" and value != "data:,"} <= set(ids)
+
+
+def table_numbers(feature: FeatureReport) -> list[float]:
+    by_name = {s.name: s for s in feature.statistics}
+    numbers: list[float | None] = []
+    if psi := by_name.get("psi"):
+        numbers += [psi.value, psi.warning, psi.expected]
+    numbers += [by_name[name].value for name in ("ks", "jensen_shannon") if name in by_name]
+    if chi := by_name.get("chi_squared"):
+        numbers.append(chi.p_value)
+    for share in feature.shares:
+        numbers += [share.reference, share.window] if share.name == "missing" or share.window > 0 else []
+    return [number for number in numbers if number is not None]
+
+
+def card_numbers(feature: FeatureReport) -> list[float]:
+    numbers: list[float | None] = [*feature.reference_quantiles, *feature.window_quantiles]
+    for s in feature.statistics:
+        numbers += [s.value, s.expected, s.p_value, s.warning, s.critical] if s.value is not None else []
+    for share in feature.shares:
+        numbers += [share.reference, share.window, share.p_value]
+    return [number for number in numbers if number is not None]
+
+
+@pytest.mark.parametrize("name", ["temperature", "load_type", "hour", "reactive_power_kvarh", "energy_kwh"])
+def test_numbers_are_the_snapshots(snapshot: Snapshot, name: str) -> None:
+    """Every number in a feature's row and in its card is exactly the snapshot's."""
+    assert snapshot.prediction
+    feature = next(f for f in [*snapshot.features, snapshot.prediction] if f.name == name)
+    html = render_html(snapshot)
+    row = next(part for part in html.split("<tr>") if f"<bdi>{name}</bdi></a>" in part).split("</tr>")[0]
+    card = next(part for part in html.split("<article") if f"<h3><bdi>{name}</bdi>" in part).split("</article>")[0]
+    assert Page("<table><tr>" + row + "</tr></table>").rows == [table_numbers(feature)]
+    assert list(chain.from_iterable(Page("<article" + card + "</article>").rows)) == card_numbers(feature)
+
+
+def test_shown_numbers_are_rounded_only(snapshot: Snapshot) -> None:
+    """The digits that people read are the exact number's, and bounds hold."""
+    for exact, read in re.findall(r'<data value="([^"]+)">([^<]+)<', render_html(snapshot)):
+        scale = 100 if "%" in read else 1
+        number = float(re.sub(r"[^\d.e-]", "", read.replace("\u2212", "-")))
+        if "&lt;" in read:
+            assert float(exact) * scale < number
+        else:
+            assert number == pytest.approx(float(exact) * scale, rel=1e-3, abs=6e-4 if scale == 1 else 0.06)
+
+
+def test_undefined_statistics_say_why(snapshot: Snapshot) -> None:
+    """A statistic without a value shows its note."""
+    assert "the reference has no spread" in Page(render_html(snapshot)).text
+
+
+def test_header_has_the_window(snapshot: Snapshot) -> None:
+    """Verdict, times in UTC, rows, panes, events and reference rows are at the top."""
+    top = Page(render_html(snapshot)).text.split("Active alerts")[0]
+    for text in ("2 of 6 features", "2024-05-01 09:30:00 UTC", "1,834", "182,345", "26,280", "by an alert", "critical"):
+        assert text in top
+
+
+def test_firing_before_pending(snapshot: Snapshot) -> None:
+    """Alerts that fire stand above those that are pending."""
+    text = Page(render_html(snapshot)).text
+    assert text.index("07aa31") < text.index("91be0c")
+
+
+def test_no_alerts(snapshot: Snapshot) -> None:
+    """Without alerts the page says so."""
+    assert "No alert is pending or firing." in render_html(replace(snapshot, alerts=[]))
+
+
+def test_bare_snapshot(snapshot: Snapshot) -> None:
+    """A snapshot without features, prediction and alerts is a whole page."""
+    page = Page(render_html(replace(snapshot, features=[], prediction=None, alerts=[])))
+    assert "The snapshot has no features." in page.text
+    assert "Excluded features" not in page.text
+
+
+def test_excluded_features_give_their_reason(snapshot: Snapshot) -> None:
+    """Excluded features are named with the reason."""
+    assert "a function of the clock" in Page(render_html(snapshot)).text.split("Excluded features")[1]
+
+
+def test_pictures_are_well_formed(snapshot: Snapshot) -> None:
+    """Every picture on the page parses as XML."""
+    pictures = re.findall(r"<svg.*?</svg>", render_html(hostile(EVIL, snapshot)), re.DOTALL)
+    assert len(pictures) > 20
+    for picture in pictures:
+        ET.fromstring(picture)  # noqa: S314 (our own output)
+
+
+def test_size_of_a_full_report(snapshot: Snapshot) -> None:
+    """Eighteen features with 24 bins each stay below 500 KB."""
+    bins = Histogram(edges=[float(i) for i in range(25)], labels=None, reference=[1 / 24] * 24, window=[1 / 24] * 24)
+    feature = replace(snapshot.features[-1], histogram=bins)
+    assert len(render_html(replace(snapshot, features=[feature] * 18)).encode()) < 500_000
+
+
+def test_name_of_the_report(snapshot: Snapshot) -> None:
+    """The file name is the snapshot's own time in UTC, to the second."""
+    assert report_name(snapshot) == "drift_report_20240501_100000"
+    assert report_name(replace(snapshot, created=snapshot.created + 999)) == "drift_report_20240501_100000"
+
+
+@pytest.mark.parametrize("module", ["__init__", "html", "svg", "text"])
+def test_reporting_is_pure(module: str) -> None:
+    """Rendering reaches no file, network, clock or environment; only the template is loaded, at import."""
+    assert importlib.import_module("shared.reporting.html")
+    source = Path(shared.reporting.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    imported = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+        assert not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".now", ".today", "open")))
+    assert imported <= {"collections", "datetime", "itertools", "jinja2", "markupsafe", "math", "shared", "typing"} | {
+        "unicodedata"
+    }
