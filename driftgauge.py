@@ -1,0 +1,38 @@
+"""The command line's root: joins the commands of producer, consumer and the demo, nothing else."""
+
+import sys
+
+import click
+
+from consumer.cli import alerts, models, report, worker
+from models.cli import demo, up
+from producer.cli import replay, serve
+from shared.errors import DriftgaugeError
+
+
+@click.group(context_settings={"max_content_width": 110})
+@click.version_option(package_name="driftgauge")
+def cli() -> None:
+    """Driftgauge watches machine-learning models in production."""
+
+
+for command in (demo, up, serve, worker, models, replay, alerts, report):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run a command; a known error is one line on standard error and an exit code of sysexits.h."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except DriftgaugeError as error:
+        click.echo(f"driftgauge: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -192,6 +192,6 @@ class CloudEvent(msgspec.Struct, frozen=True):
     type: str
     subject: str
     time: str
-    data: Alert | msgspec.Raw
+    data: msgspec.Raw
     specversion: str = "1.0"
     datacontenttype: str = "application/json"

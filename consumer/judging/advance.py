@@ -118,7 +118,7 @@ class _Step:
         if known:
             return
         decisions = self._decide(version, window)
-        evidence = Evidence(alarm.statistic, alarm.value, alarm.value, alarm.expected)
+        evidence = Evidence(alarm.statistic, alarm.value, None, alarm.expected)
         transition = self._transition(alert, "firing", evidence, window, alarm.time, effect=alarm.effect)
         self._report(version, decisions, window, alarm.time, [transition])
 

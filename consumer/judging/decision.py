@@ -21,7 +21,7 @@ class Evidence:
 
     statistic: str
     value: float
-    threshold: float
+    threshold: float | None
     expected: float | None
 
 

@@ -79,7 +79,7 @@ class JudgingState:
 
     def pack_changed(self) -> dict[bytes, bytes]:
         """Give the fields that changed since the last call; an empty value is a field to delete."""
-        packed = {**self.changed, b"state": msgspec.msgpack.encode(self.progress)}
+        packed = {**self.changed, b"state": msgspec.json.encode(self.progress)}
         self.changed = {}
         return packed
 
@@ -91,7 +91,7 @@ class JudgingState:
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == b"state":
-                state.progress = msgspec.msgpack.decode(packed, type=Progress)
+                state.progress = msgspec.json.decode(packed, type=Progress)
             elif kind == b"alert":
                 alert = msgspec.json.decode(packed, type=AlertState)
                 state.alerts[alert.fingerprint] = alert

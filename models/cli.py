@@ -1,0 +1,69 @@
+"""Commands that show Driftgauge on one machine: up and demo."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from shared.settings import read_settings
+
+
+@click.command()
+@click.option("--port", type=int, help="Port of the API; the next free one if it is in use.")
+def up(port: int | None) -> None:
+    """Run Redis, API and worker on this machine until Ctrl-C."""
+    from shared.deployment import Deployment
+
+    _interrupt_on_sigterm()
+    with Deployment(read_settings(port=port)) as running:
+        if running.settings.port != running.wanted_port:
+            click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
+        click.echo(f"API       {running.url}/docs")
+        click.echo(f"Redis     {running.server['kind']} {running.server['version']} at {running.settings.redis_url}")
+        click.echo(f"Logs      {running.settings.data_dir}/serve.log, worker.log")
+        click.echo(f"For the other commands: export DRIFTGAUGE_REDIS_URL={running.settings.redis_url}")
+        click.echo("Ctrl-C stops everything; what was counted stays.")
+        while running.api.poll() is None and running.worker.poll() is None:
+            time.sleep(0.2)
+        click.echo(f"A process ended; see its log in {running.settings.data_dir}.", err=True)
+        sys.exit(70)
+
+
+@click.command()
+@click.option("--events", type=click.IntRange(min=100), help="Stop after this many; default: go on until Ctrl-C.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of model and traffic.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Steel CSV whose rows are streamed instead of the simulator's."
+)
+@click.option("--in-order", is_flag=True, help="With --data: keep the file's order in time.")
+@click.option("--rate", type=click.IntRange(min=1), default=500, show_default=True, help="Predictions a second.")
+@click.option("--port", type=int, help="Port of the API; the next free one if it is in use.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True,
+              help="Folder of the reports.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def demo(
+    events: int | None,
+    seed: int,
+    data: Path | None,
+    rate: int,
+    port: int | None,
+    output: Path,
+    *,
+    in_order: bool,
+    as_json: bool,
+) -> None:
+    """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
+    from models.demo import Plan, run
+
+    _interrupt_on_sigterm()
+    if in_order and data is None:
+        raise click.UsageError("--in-order needs --data.")
+    plan = Plan(events, seed, data, rate, output, in_order=in_order, as_json=as_json)
+    run(plan, read_settings(port=port))
+
+
+def _interrupt_on_sigterm() -> None:
+    """Treat SIGTERM as Ctrl-C, so that every child process is stopped."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

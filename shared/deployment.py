@@ -1,0 +1,82 @@
+"""All of Driftgauge on one machine: Redis (a private one if none is configured), API and worker, each a process."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from shared import processes
+from shared.embedded_redis import EmbeddedRedis
+from shared.redis_client import connect, require
+from shared.settings import Settings
+
+STARTED = {200, 503}
+"""Answers of a process that is up, whether it is ready or not."""
+
+
+class Deployment:
+    """The processes of one machine, while the context lasts.
+
+    Parameters
+    ----------
+    settings
+        `redis_url` None starts a private Redis in `data_dir`; a port in use is replaced by the next free one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.wanted_port = settings.port
+        self.settings = settings.model_copy(update={"port": processes.free_port(settings.port, settings.host)})
+        self.server: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Address of the API."""
+        return f"http://{self.settings.host}:{self.settings.port}"
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._start_redis()
+            self.worker = self._start("worker")
+            self.api = self._start("serve")
+            processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    def _start_redis(self) -> None:
+        folder = self.settings.data_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.settings.redis_url is None:
+            private = self._stack.enter_context(EmbeddedRedis(folder / "redis"))
+            self.settings = self.settings.model_copy(update={"redis_url": private.url})
+        client = connect(self.settings.redis_url)
+        self.server = require(client, self.settings.redis_url)
+        client.close()
+
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, "-m", "driftgauge", command]
+        process = processes.start(arguments, self._log(command), {**os.environ, **environment(self.settings)})
+        self._stack.callback(processes.stop, process)
+        return process
+
+    def _log(self, command: str) -> Path:
+        return self.settings.data_dir / f"{command}.log"
+
+    def _api_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/livez", timeout=1).status_code in STARTED
+        except httpx.HTTPError:
+            return False
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Give the settings as environment variables for a child process."""
+    return {f"DRIFTGAUGE_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
