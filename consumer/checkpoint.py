@@ -70,9 +70,14 @@ class Checkpoint:
         Raises
         ------
         BadData
-            If another version of Driftgauge wrote it in another format.
+            If another version of Driftgauge wrote it in another format, or the key is none of ours.
         """
-        fields: dict[bytes, bytes] = self._client.hgetall(self._key)  # type: ignore[assignment]  # bytes, not str
+        try:
+            fields: dict[bytes, bytes] = self._client.hgetall(self._key)  # type: ignore[assignment]  # bytes, not str
+        except redis.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            raise BadData(f"{self._key} is not a hash in Redis. Move it away, or use another key prefix.") from error
         if fields and fields.get(b"format") != FORMAT:
             raise BadData(
                 f"The checkpoint {self._key} has format {fields.get(b'format', b'?').decode()}, this version reads "

@@ -15,7 +15,6 @@ from consumer.counting.state import HOUR_MS, CountingState, versions_of
 from consumer.stage import CommitClock, Stage
 from consumer.versions import PublishedVersions
 from shared import pane
-from shared.errors import BadData
 from shared.events import MONITOR_GROUP, TICK
 from shared.keys import Keys
 from shared.pane import PaneEntry
@@ -48,7 +47,7 @@ class CountingStage(Stage):
         self._pane_hours = settings.pane_retention_hours
 
     def load(self) -> None:
-        self._check_types()
+        self.check_types("stream", self._log, self._panes, self._dead)
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", b"0-0")
         self._learn(versions_of(fields))
@@ -57,15 +56,8 @@ class CountingStage(Stage):
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
-        self._last_entry = self._last_close = time.monotonic()
+        self._last_entry = self._last_room = time.monotonic()
         self._prepare_log(offset)
-
-    def _check_types(self) -> None:
-        """Refuse keys of another type now: inside a transaction their error would not undo the rest."""
-        for key in (self._log, self._panes, self._dead):
-            kind = self.client.type(key)
-            if kind not in {b"stream", b"none"}:
-                raise BadData(f"{key} is a {kind!r} in Redis, not a stream. Move it away, or use another key prefix.")
 
     def _prepare_log(self, offset: bytes) -> None:
         """Make the group that shows our offset; bring a log that went back to an older state behind the offset again."""
@@ -83,8 +75,7 @@ class CountingStage(Stage):
         reply = self.read({self._log: self._offset.decode()}, self._clock.left_ms)
         if reply:
             self._count(reply[0][1])
-        else:
-            self._tick_if_idle()
+        self._tick_if_stuck()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
         elif self._clock.renewal_due:
@@ -105,23 +96,27 @@ class CountingStage(Stage):
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         self._last_entry = time.monotonic()
-        if any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
-            self._last_close = self._last_entry
+        if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
+            self._last_room = self._last_entry
 
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
             self._cell_maps[name] = CellMap(version.schema, version.reference)
 
-    def _tick_if_idle(self) -> None:
-        """Let time pass in the log when nothing comes, by our monotonic clock: clocks that jump stall no pane."""
-        now = time.monotonic()
+    @property
+    def _full(self) -> bool:
         open_pane = self._state.pane
-        full = open_pane is not None and open_pane.events >= self.policy.pane_events
-        patience = FULL_PANE_TICK_S if full else IDLE_TICK_S
-        if now - max(self._last_entry, self._last_close if full else 0.0) >= patience:
+        return open_pane is not None and open_pane.events >= self.policy.pane_events
+
+    def _tick_if_stuck(self) -> None:
+        """Let time pass in the log when nothing comes, or when a full pane does not close because the events' clock stands
+        still. By our monotonic clock: clocks that jump stall no pane.
+        """
+        now = time.monotonic()
+        if now - self._last_entry >= IDLE_TICK_S or (self._full and now - self._last_room >= FULL_PANE_TICK_S):
             self.client.xadd(self._log, {b"t": TICK})
-            self._last_entry = now
+            self._last_entry = self._last_room = now
 
     # -- commit ---------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ import redis
 from redis.client import Pipeline
 
 from consumer.checkpoint import Checkpoint
-from consumer.judging.advance import JudgedVersion, Outputs, advance, cloud_event
+from consumer.judging.advance import Outputs, advance, cloud_event
+from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState, versions_of
 from consumer.stage import CommitClock, Stage
@@ -41,6 +42,8 @@ class JudgingStage(Stage):
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
+        self.check_types("stream", *self._streams, self._alerts, self._snapshots)
+        self.check_types("hash", self._current)
         fields = self.checkpoint.load()
         self._learn(versions_of(fields))
         sizes = {name: int(version.reference.offsets[-1]) for name, version in self._versions.items()}

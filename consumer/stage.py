@@ -13,7 +13,7 @@ import redis
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting.columns import Entry
-from shared.errors import DriftgaugeError, OwnershipLost
+from shared.errors import BadData, DriftgaugeError, OwnershipLost
 from shared.redis_client import UNAVAILABLE
 
 log = logging.getLogger("driftgauge.worker")
@@ -100,6 +100,15 @@ class Stage(ABC):
             self.finish()
         finally:
             self.checkpoint.release()
+
+    def check_types(self, wanted: str, *keys: str) -> None:
+        """Refuse keys of another type now: inside a transaction their error would not undo the rest."""
+        for key in keys:
+            kind: bytes = self.client.type(key)  # type: ignore[assignment]  # bytes, not str
+            if kind.decode() not in {wanted, "none"}:
+                raise BadData(
+                    f"{key} is a {kind.decode()} in Redis, not a {wanted}. Move it away, or use another key prefix."
+                )
 
     def read(self, positions: dict[str, str], block_ms: int) -> list[tuple[bytes, list[Entry]]]:
         """Read the next entries of some streams, behind the given ids: (stream, entries), raw."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consumer.counting.cells import CellMap, latency_cells
 from consumer.counting.clock import DAY_MS
@@ -20,6 +21,8 @@ from consumer.counting.state import HOUR_MS, CountingState
 from shared.events import Prediction
 from shared.pane import Alarm, PaneEntry, Watermark
 from shared.reference import Ints
+
+Flags = NDArray[np.bool_]
 
 MIN_PANE_MS = 1000
 ADWIN_SHARE = 0.1
@@ -108,15 +111,24 @@ class _Step:
         batch = self.batch
         fresh = np.ones(len(batch.predictions), dtype=bool)
         publishers = np.array(batch.publishers, dtype=object)
-        for name in set(batch.publishers):
-            places = np.flatnonzero(publishers == name)
-            fresh[places] = self._intervals(name, int(batch.entry_ms[places[-1]])).claim(batch.sequences[places])
+        start = 0
         for position, (name, number) in batch.dead_numbers.items():
+            stop = int(np.searchsorted(batch.positions, position))
+            self._claim(fresh, publishers, start, stop)
             if not self._intervals(name, int(batch.all_ms[position])).add(number):
                 del batch.dead[position]  # the dead letter of an entry that was sent twice is written once
                 self.state.counters.duplicates += 1
+            start = stop
+        self._claim(fresh, publishers, start, len(fresh))
         self.state.counters.duplicates += int((~fresh).sum())
         return np.flatnonzero(fresh)
+
+    def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> None:
+        """Remember the numbers of some predictions; mark those that were seen before as not fresh."""
+        batch = self.batch
+        for name in set(batch.publishers[start:stop]):
+            places = start + np.flatnonzero(publishers[start:stop] == name)
+            fresh[places] = self._intervals(name, int(batch.entry_ms[places[-1]])).claim(batch.sequences[places])
 
     def _intervals(self, name: bytes, entry_ms: int) -> Intervals:
         self.changed.add(b"publisher:" + name)
@@ -156,8 +168,10 @@ class _Step:
             state.position.clock.entry = int(all_ms[position - 1])
         self.entry_ms = int(all_ms[position])
         now = state.position.clock.tick(self.entry_ms)
-        self._begin_day(now)
-        if state.pane is not None and self._ripe(state.pane, now):
+        if state.position.traffic.day is not None:  # the first day begins with the first event, and is no whole day
+            self._begin_day(now)
+        pane = state.pane
+        if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
             self._close(now)
         self._write(Watermark(self.policy.partition, now, state.counters.events))
 
@@ -250,9 +264,8 @@ class _Step:
 
     # -- panes ----------------------------------------------------------------------------------------------------
 
-    def _ripe(self, pane: OpenPane, now: int) -> bool:
-        age = now - pane.start
-        return (pane.events >= self.policy.pane_events and age >= MIN_PANE_MS) or age >= self.policy.pane_seconds * 1000
+    def _old(self, pane: OpenPane, now: int) -> bool:
+        return now - pane.start >= self.policy.pane_seconds * 1000
 
     def _pane_end(self, times: Ints, first: int) -> tuple[int, bool]:
         """Give the row after the last one of the open pane, and whether the pane closes there."""
@@ -321,7 +334,7 @@ class _Group:
     predictions: list[Prediction]
     rows: Ints
     cells: Ints
-    online: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    online: Flags
 
     @classmethod
     def of(cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints) -> "_Group":

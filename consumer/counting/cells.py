@@ -62,7 +62,7 @@ class CellMap:
             return False
         kinds = [] if numeric and self.numeric else [feature.kind for feature in self.schema.features]
         columns = list(zip(*(prediction.features for prediction in predictions), strict=True)) if kinds else []
-        if self.has_prediction and self.schema.prediction is not None:
+        if self.schema.prediction is not None:
             kinds.append(self.schema.prediction)
             columns.append(tuple(prediction.prediction for prediction in predictions))
         wrong = {"numeric": str, "categorical": float}

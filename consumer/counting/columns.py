@@ -19,6 +19,8 @@ Entry = tuple[bytes, list[bytes]]
 
 MAX_SEQUENCE = 2**63 - 1
 LAYOUT = (b"t", b"p", b"s", b"e")
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises; the last one for a content that is nested too deeply."""
 
 
 class NumericPrediction(Prediction, gc=False, frozen=True, kw_only=True):
@@ -139,7 +141,7 @@ def _decode_all(payloads: list[bytes], *, numeric: bool) -> tuple[list[Predictio
     try:
         decoder = _numeric_features if numeric else _any_features
         predictions: list[Prediction] = list(decoder.decode_lines(joined))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None, False
     return (predictions, numeric) if len(predictions) == len(payloads) else (None, False)
 
@@ -194,5 +196,5 @@ def _prediction(values: dict[bytes, bytes], number: int | None) -> Prediction:
         return _any_features.decode(values[b"e"])
     except KeyError:
         raise ValueError("no content: the field e is missing") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"content cannot be read: {error}") from error

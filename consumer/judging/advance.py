@@ -8,15 +8,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from consumer.judging.calibration import levels
-from consumer.judging.decision import Decision, Evidence, decide
-from consumer.judging.lifecycle import AlertState, Reading, Transition, step, worst
+from consumer.judging.evaluation import Evaluation, Evidence, JudgedVersion
+from consumer.judging.lifecycle import AlertState, Transition, step, worst
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.report import column_reports
 from consumer.judging.state import JudgingState, Reported
-from consumer.judging.statistics import ColumnCounts
 from consumer.judging.window import VersionWindow, WindowPane
 from shared.pane import Alarm, Pane, PaneEntry
-from shared.reference import PREDICTION, ReferenceProfile
-from shared.schema import Schema
+from shared.reference import PREDICTION
 from shared.snapshot import ActiveAlert, Alert, AlertEvidence, CloudEvent, FeatureReport, Severity, Snapshot, Window
 
 HOUR_MS = 3_600_000
@@ -24,19 +23,6 @@ ONLINE_RULES = ("adwin",)
 """Rules whose alarms come from online detectors."""
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedVersion:
-    """What judging needs of a version."""
-
-    schema: Schema
-    reference: ReferenceProfile
-
-    def excluded(self, column: int) -> str:
-        """Why a column is left out of drift; empty if it is not."""
-        features = self.schema.features
-        return features[column].excluded if column < len(features) else ""
 
 
 @dataclass(slots=True)
@@ -74,7 +60,7 @@ def advance(
             step_.judge_pane(entry)
         elif isinstance(entry, Alarm):
             step_.judge_alarm(entry)
-    return step_.outputs
+    return step_.finish()
 
 
 class _Step:
@@ -88,6 +74,7 @@ class _Step:
         self.versions = versions
         self.policy = policy
         self.outputs = Outputs()
+        self._latest: dict[str, tuple[Evaluation, VersionWindow, int]] = {}
 
     def judge_pane(self, pane: Pane) -> None:
         """Add a pane to the windows of its versions and evaluate them."""
@@ -99,8 +86,7 @@ class _Step:
             self.state.keep_pane(version, part)
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
-            decisions = self._decide(version, window)
-            self._settle(version, decisions, window, pane.end)
+            self._settle(version, self._evaluate(version, window), window, pane.end)
         self._retire_silent(pane.end)
 
     def judge_alarm(self, alarm: Alarm) -> None:
@@ -117,79 +103,68 @@ class _Step:
         self.state.keep_alert(alert)
         if known:
             return
-        decisions = self._decide(version, window)
         evidence = Evidence(alarm.statistic, alarm.value, None, alarm.expected)
         transition = self._transition(alert, "firing", evidence, window, alarm.time, effect=alarm.effect)
-        self._report(version, decisions, window, alarm.time, [transition])
+        self._report(version, self._evaluate(version, window), window, alarm.time, [transition])
 
     # -- evaluation -----------------------------------------------------------------------------------------------
 
     def _cells(self, version: str) -> range:
         return range(int(self.versions[version].reference.offsets[-1]))
 
-    def _decide(self, version: str, window: VersionWindow) -> list[Decision]:
-        """Judge every column of a version's window."""
+    def _evaluate(self, version: str, window: VersionWindow) -> Evaluation:
+        """Evaluate a version's window as it stands."""
         judged = self.versions[version]
-        offsets = judged.reference.offsets
-        columns = judged.reference.columns
-        watched = sum(not judged.excluded(column) for column in range(len(columns)))
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
-        level = levels(self.policy, rate, watched)
-        return [
-            decide(
-                ColumnCounts(reference, window.cells[offsets[place] : offsets[place + 1]]),
-                judged.excluded(place), level, self.policy,
-            )
-            for place, reference in enumerate(columns)
-        ]  # fmt: skip
+        level = levels(self.policy, rate, len(judged.watched))
+        return Evaluation(judged, window.cells, window.rows, level, self.policy)
 
-    def _settle(self, version: str, decisions: list[Decision], window: VersionWindow, now: int) -> None:
-        """Move the alerts of a version by its decisions, and report."""
+    def _settle(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> None:
+        """Move the alerts of a version by its evaluation, and report."""
         transitions: list[Alert] = []
-        for decision in decisions:
-            for rule, reading in decision.readings.items():
-                found = self._move(version, decision, rule, reading, window, now)
-                transitions += [found] if found else []
-            transitions += self._end_online(version, decision, window, now)
-        self._report(version, decisions, window, now, transitions)
+        for column, rule, reading, evidence in evaluation.readings(self._watching(version)):
+            name = self.versions[version].reference.columns[column].name
+            alert = self._alert(version, name, rule, now)
+            moved, transition = step(alert, reading, now, self.policy.bad_to_fire, self.policy.quiet_to_resolve)
+            self._store(moved, transition)
+            if transition is not None:
+                transitions.append(self._transition(moved, transition, evidence, window, now))
+        transitions += self._end_online(version, evaluation, window, now)
+        self._report(version, evaluation, window, now, transitions)
 
-    def _move(
-        self, version: str, decision: Decision, rule: str, reading: Reading, window: VersionWindow, now: int
-    ) -> Alert | None:
-        alert = self._alert(version, decision.column, rule, now)
-        known = alert.fingerprint in self.state.alerts
-        if not known and reading.severity is None:
-            return None
-        moved, transition = step(alert, reading, now, self.policy.bad_to_fire, self.policy.quiet_to_resolve)
-        self._store(moved, transition)
-        if transition is None:
-            return None
-        return self._transition(moved, transition, decision.evidence[rule], window, now)
+    def _watching(self, version: str) -> set[tuple[int, str]]:
+        """Give column and rule of the version's alerts."""
+        place = self.versions[version].place
+        return {(place[alert.feature], alert.rule) for alert in self.state.alerts_of(version)}
 
-    def _end_online(self, version: str, decision: Decision, window: VersionWindow, now: int) -> list[Alert]:
-        """Resolve online alerts of a column that were not alarmed again for long enough while its PSI is quiet."""
+    def _end_online(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> list[Alert]:
+        """Resolve online alerts that were not alarmed again for long enough, while the column's PSI is quiet."""
         ended = []
-        for rule in ONLINE_RULES:
-            alert = self.state.alerts.get(fingerprint(self.model, version, decision.column, rule))
-            if alert is None or not decision.psi_quiet:
+        for alert in self.state.alerts_of(version):
+            if alert.rule not in ONLINE_RULES or not evaluation.psi_quiet(self.versions[version].place[alert.feature]):
                 continue
             patience = max(self.policy.window_events, ALARM_DELAYS * alert.delay)
-            if self.state.progress.events - alert.last_alarm >= patience:
+            passed = self.state.progress.events - alert.last_alarm
+            if passed >= patience:
                 self._store(alert, "resolved")
-                evidence = Evidence("events_since_alarm", self.state.progress.events - alert.last_alarm, patience, None)
+                evidence = Evidence("events_since_alarm", passed, patience, None)
                 ended.append(self._transition(alert, "resolved", evidence, window, now))
         return ended
 
     def _retire_silent(self, now: int) -> None:
         """Resolve the alerts of versions that have had no pane for long, and forget their windows."""
         limit = now - self.policy.version_silent_hours * HOUR_MS
-        silent = [version for version, window in self.state.windows.items() if 0 < window.end < limit]
+        silent = sorted(version for version, window in self.state.windows.items() if 0 < window.end < limit)
         for version in silent:
             window = self.state.windows.pop(version)
-            for alert in [alert for alert in self.state.alerts.values() if alert.version == version]:
+            transitions = []
+            for alert in self.state.alerts_of(version):
                 ended = msgspec.structs.replace(alert, summary=f"version inactive: no events of {version}")
-                self._store(ended, "resolved")
-                self._transition(ended, "resolved", Evidence("rows", 0, 0, None), window, now)
+                transition: Transition = "resolved" if alert.state == "firing" else "inactive"
+                self._store(ended, transition)
+                transitions.append(self._transition(ended, transition, Evidence("rows", 0, 0, None), window, now))
+            if transitions:
+                self._report(version, self._evaluate(version, window), window, now, transitions)
             for pane in window.panes:
                 self.state.drop_pane(version, pane)
 
@@ -235,32 +210,37 @@ class _Step:
         return f"{self.model}-{version}-{self.state.progress.events:012d}"
 
     def _report(
-        self, version: str, decisions: list[Decision], window: VersionWindow, now: int, transitions: list[Alert]
+        self, version: str, evaluation: Evaluation, window: VersionWindow, now: int, transitions: list[Alert]
     ) -> None:
-        """Renew the version's current snapshot; make it a report when an alert fired or resolved, or when it is time."""
+        """Take a snapshot report when an alert fired or resolved, or when it is time; note what the current one needs."""
         progress = self.state.progress
-        snapshot = self._snapshot(version, decisions, window, now)
-        self.outputs.current[version] = snapshot
         last = progress.reported.setdefault(version, Reported(now, progress.events))
         alerted = any(alert.state in {"firing", "resolved"} for alert in transitions)
         due = (
             now - last.time >= self.policy.snapshot_seconds * 1000
             or progress.events - last.events >= self.policy.snapshot_events
         )
+        self._latest[version] = (evaluation, window, now)
         if alerted or due:
+            snapshot = self._snapshot(version, evaluation, window, now)
             self.outputs.snapshots.append(msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule"))
             progress.reported[version] = Reported(now, progress.events)
 
-    def _snapshot(self, version: str, decisions: list[Decision], window: VersionWindow, now: int) -> Snapshot:
+    def finish(self) -> Outputs:
+        """Take the current snapshot of every version that was evaluated: only the last one of a step is wanted."""
+        for version, (evaluation, window, now) in self._latest.items():
+            self.outputs.current[version] = self._snapshot(version, evaluation, window, now)
+        return self.outputs
+
+    def _snapshot(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> Snapshot:
         progress = self.state.progress
         alerts = [
             ActiveAlert(
                 alert.fingerprint, alert.feature, alert.rule, alert.severity, alert.state, alert.started, alert.summary
             )
-            for alert in self.state.alerts.values()
-            if alert.version == version
+            for alert in self.state.alerts_of(version)
         ]
-        reports = [_with_alerts(decision.report, alerts) for decision in decisions]
+        reports = [_with_alerts(report, alerts) for report in column_reports(evaluation)]
         prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > self._features(version) else None
         severity = worst([report.severity for report in (*reports, *((prediction,) if prediction else ()))])
         reference = self.versions[version].reference

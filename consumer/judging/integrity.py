@@ -8,49 +8,38 @@ into account that the reference is a sample too:
 - out of range: the share of exchangeable rows outside the smallest and largest of n is Beta(2, n - 1), exactly.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from scipy import special
 
-from consumer.judging.statistics.base import ColumnCounts
-from shared.reference import CategoricalReference, Floats
+from shared.reference import Floats
 from shared.snapshot import Share
 
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One integrity check of one column: `count` of the window's rows, alarm from `limit` rows on."""
-
-    share: Share
-    count: int
-    limit: int
+Rule = Literal["missing", "unseen", "out_of_range"]
+Law = tuple[float, float]
+"""The two parameters of a beta law."""
 
 
-def checks(counts: ColumnCounts, alpha: float) -> list[Check]:
-    """Make the integrity checks that suit a column."""
-    found = [_check("missing", int(counts.window[-1]), int(counts.reference_cells[-1]), counts, alpha)]
-    if isinstance(counts.reference, CategoricalReference):
-        unseen = int(counts.window[counts.reference.unseen])
-        found.append(_check("unseen", unseen, counts.reference.singletons, counts, alpha))
-    elif len(counts.reference.cuts):
-        outside = int(counts.window[0] + counts.window[-2])
-        present = int(counts.reference_cells[:-1].sum())
-        found.append(_tested("out_of_range", outside, (2.0, max(present - 1.0, 1.0)), 0.0, counts.m, alpha))
-    return found
+def jeffreys(count: int, rows: int) -> Law:
+    """Give the law of a share of which `count` in `rows` were seen."""
+    return count + 0.5, rows - count + 0.5
 
 
-def _check(name: str, count: int, expected: int, counts: ColumnCounts, alpha: float) -> Check:
-    law = (expected + 0.5, counts.n - expected + 0.5)
-    reference = 0.0 if name == "unseen" else expected / max(counts.n, 1)
-    return _tested(name, count, law, reference, counts.m, alpha)
+def beyond_range(rows: int) -> Law:
+    """Give the law of the share outside the smallest and largest of `rows` exchangeable values."""
+    return 2.0, max(rows - 1.0, 1.0)
 
 
-def _tested(name: str, count: int, law: tuple[float, float], reference: float, m: int, alpha: float) -> Check:
-    tail = upper_tail(*law, m)
-    share = Share(name, reference, count / max(m, 1), p_value=float(tail[count]))  # type: ignore[arg-type]  # a literal
-    return Check(share, count, int(np.searchsorted(-tail, -alpha)))
+def limit(law: Law, m: int, alpha: float) -> int:
+    """Give the least count among m rows whose tail is at most alpha."""
+    return int(np.searchsorted(-upper_tail(*law, m), -alpha))
+
+
+def tested(rule: Rule, count: int, m: int, law: Law, reference: float) -> Share:
+    """Give a share with the p-value of its rise."""
+    return Share(rule, reference, count / m, p_value=float(upper_tail(*law, m)[count]))
 
 
 @lru_cache(maxsize=1024)

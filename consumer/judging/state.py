@@ -63,6 +63,11 @@ class JudgingState:
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Fields to write; an empty value is a field to delete."""
 
+    def alerts_of(self, version: str) -> list[AlertState]:
+        """Give the alerts of a version in one order, however they came out of the checkpoint."""
+        found = [alert for alert in self.alerts.values() if alert.version == version]
+        return sorted(found, key=lambda alert: (alert.started, alert.fingerprint))
+
     def keep_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = msgspec.msgpack.encode(pane)
 
@@ -98,7 +103,6 @@ class JudgingState:
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
         for version, found in panes.items():
-            found.sort(key=lambda pane: (pane.end, pane.partition, pane.number))
             state.windows[version] = VersionWindow.of(sizes[version], found)
         return state
 

@@ -26,6 +26,10 @@ class WindowPane(msgspec.Struct, frozen=True):
     def key(self) -> str:
         return f"{self.partition}:{self.number}"
 
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.end, self.partition, self.number
+
 
 @dataclass(slots=True)
 class VersionWindow:
@@ -36,7 +40,11 @@ class VersionWindow:
     rows: int = 0
 
     def add(self, pane: WindowPane) -> None:
-        self.panes.append(pane)
+        """Add a pane at its place in time, so that the window is the same whichever partition was read first."""
+        place = len(self.panes)
+        while place and self.panes[place - 1].order > pane.order:
+            place -= 1
+        self.panes.insert(place, pane)
         self.cells += unpack_counts(pane.cells)
         self.rows += pane.rows
 
@@ -53,7 +61,7 @@ class VersionWindow:
 
     @classmethod
     def of(cls, size: int, panes: list[WindowPane]) -> "VersionWindow":
-        """Sum panes, oldest first; `size` is the number of cells of the version's reference."""
+        """Sum panes; `size` is the number of cells of the version's reference."""
         window = cls(np.zeros(size, dtype=np.int64))
         for pane in panes:
             window.add(pane)

@@ -54,34 +54,39 @@ class ColumnCounts:
         return isinstance(self.reference, NumericReference)
 
     @cached_property
-    def all_bins(self) -> tuple[Ints, Ints]:
-        """Rows of each bin, reference and window, none pooled; MISSING is the last."""
-        place = np.array(self.reference.bin_of_cell)
-        return (
-            np.bincount(place, weights=self.reference_cells).astype(np.int64),
-            np.bincount(place, weights=self.window).astype(np.int64),
-        )
-
-    @cached_property
     def bins(self) -> tuple[Ints, Ints]:
-        """Rows of each bin after pooling: small bins together, and that with the next larger one if it stays small."""
-        reference, window = self.all_bins
-        expected = reference * (min(self.n, self.m) / max(self.n, 1))
-        small = expected < MIN_EXPECTED
-        if small.any() and expected[small].sum() < MIN_EXPECTED and not small.all():
-            small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
-        if not small.any():
-            return reference, window
-        return (
-            np.append(reference[~small], reference[small].sum()),
-            np.append(window[~small], window[small].sum()),
-        )
+        """Rows of each bin after pooling, reference and window."""
+        place, reference = pooled_bins(self.reference, self.n, self.m)
+        return reference, np.bincount(place, weights=self.window, minlength=len(reference)).astype(np.int64)
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:
         """Shares of the cells without MISSING, reference and window; all 0 where there is no value."""
         reference, window = self.reference_cells[:-1], self.window[:-1]
         return reference / max(reference.sum(), 1), window / max(window.sum(), 1)
+
+
+def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
+    """Pool small bins together, and that with the next larger one if it stays small.
+
+    Parameters
+    ----------
+    n, m
+        Rows of the reference and of the window; the smaller sample decides what is small.
+
+    Returns
+    -------
+    bin_of_cell, reference
+        The pooled bin of each cell, and the reference rows of each pooled bin.
+    """
+    place = np.array(column.bin_of_cell)
+    reference = np.bincount(place, weights=column.counts).astype(np.int64)
+    expected = reference * (min(n, m) / max(n, 1))
+    small = expected < MIN_EXPECTED
+    if small.any() and expected[small].sum() < MIN_EXPECTED and not small.all():
+        small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
+    pooled = np.where(small, (~small).sum(), np.cumsum(~small) - 1)
+    return pooled[place], np.bincount(pooled, weights=reference).astype(np.int64)
 
 
 Compute = Callable[[ColumnCounts], Statistic]

@@ -1,0 +1,151 @@
+"""Counting: events/s of one worker on one core from a real Redis, beside the fastest loop that only reads and decodes.
+
+    python -m benchmarks.counting [--events N] [--repeats R]
+
+The worker does all it does in production: counting, ADWIN, panes, judging, commits. The bare loop reads with XREAD COUNT
+1000 and decodes with msgspec, garbage collector off. Each runs in a process pinned to one core; Redis has the other.
+"""
+
+import gc
+import multiprocessing
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import numpy as np
+
+from benchmarks.results import Row, write
+from consumer.stage import raw_reads
+from consumer.worker import Worker
+from shared import counters
+from shared.counters import Counters
+from shared.embedded_redis import EmbeddedRedis
+from shared.events import PREDICTION, Prediction, encode, new_id
+from shared.keys import Keys
+from shared.model_registry import PublishedVersion, new_manifest
+from shared.redis_client import connect
+from shared.reference import Column, ReferenceProfile
+from shared.schema import Feature, Schema
+from shared.settings import read_settings
+
+MODEL = "bench"
+EVENT_SPACING_MS = 10
+"""Logical time between events: a pane of 250 is older than a second, so it closes when it is full."""
+MIXES = {"18 numeric": (18, 0), "12 numeric + 6 categorical": (12, 6)}
+
+
+@click.command()
+@click.option("--events", default=200_000, show_default=True)
+@click.option("--repeats", default=3, show_default=True)
+def main(events: int, repeats: int) -> None:
+    """Measure, print a table, write benchmarks/results/counting.json."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
+        for mix, (numeric, categorical) in MIXES.items():
+            prefix = f"bench-{numeric}"
+            publish(server.url, prefix, events, numeric, categorical)
+            bare, worker = [], []
+            for repeat in range(repeats):
+                bare.append(_measured(bare_loop, server.url, prefix, events, repeat))
+                worker.append(_measured(whole_worker, server.url, prefix, events, repeat))
+            yardstick, ours = statistics.median(bare), statistics.median(worker)
+            rows += [
+                Row({"features": mix, "loop": "bare: XREAD 1000 and msgspec", "events/s": round(yardstick), "ratio": 1.0}),
+                Row({"features": mix, "loop": "one worker, everything on", "events/s": round(ours),
+                     "ratio": round(ours / yardstick, 3)}),
+            ]  # fmt: skip
+    write("counting", f"{events:,} events, median of {repeats}", rows)
+
+
+def publish(url: str, prefix: str, events: int, numeric: int, categorical: int) -> None:
+    """Fill a log, and publish its version."""
+    random = np.random.default_rng(0)
+    schema = Schema(
+        (*(Feature(f"n{i}", "numeric", nullable=True) for i in range(numeric)),
+         *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical)))
+    )  # fmt: skip
+    reference: list[Column] = _columns(random, 20_000, numeric, categorical)
+    profile = ReferenceProfile.build(schema, reference, random.normal(size=20_000))
+    version = PublishedVersion(new_manifest(MODEL, "1.0.0", "monitor"), schema, profile)
+    client, keys = connect(url), Keys(prefix)
+    client.hset(keys.versions(MODEL), "1.0.0", version.pack())
+    client.sadd(keys.models, MODEL)
+    rows = list(zip(*(column.tolist() for column in _columns(random, events, numeric, categorical)), strict=True))
+    predictions = random.normal(size=events).round(4).tolist()
+    first_ms = time.time_ns() // 1_000_000 - events * EVENT_SPACING_MS
+    for start in range(0, events, 5000):
+        pipe = client.pipeline(transaction=False)
+        for i in range(start, min(start + 5000, events)):
+            event = Prediction(
+                id=new_id(), version="1.0.0", time=first_ms + i * EVENT_SPACING_MS, features=list(rows[i]),
+                prediction=predictions[i], latency_ms=1.5,
+            )  # fmt: skip
+            pipe.execute_command(
+                "XADD", keys.log(MODEL, 0), "*", "t", PREDICTION, "p", "bench", "s", i + 1, "e", encode(event)
+            )
+        pipe.execute()
+    client.close()
+
+
+def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
+    """Read and decode everything; give events/s."""
+    client, key = raw_reads(connect(url, single_connection_client=True)), Keys(prefix).log(MODEL, 0)
+    decode = msgspec.json.Decoder(Prediction).decode_lines
+    gc.disable()
+    offset, done, started = "0-0", 0, time.perf_counter()
+    while done < events:
+        reply: Any = client.execute_command("XREAD", "COUNT", 1000, "STREAMS", key, offset)
+        entries = reply[0][1]
+        decode(b"\n".join([entry[1][7] for entry in entries]))
+        offset = entries[-1][0]
+        done += len(entries)
+    return events / (time.perf_counter() - started)
+
+
+def whole_worker(url: str, prefix: str, events: int, repeat: int) -> float:
+    """Run a worker until the committed checkpoint has everything; give events/s."""
+    client, keys = connect(url), Keys(prefix)
+    for key in (keys.count(MODEL, 0), keys.panes(MODEL, 0), keys.judge(MODEL), keys.alerts(MODEL), keys.snapshots(MODEL)):
+        client.delete(key)
+    worker = Worker(read_settings(redis_url=url, key_prefix=prefix))
+    thread = threading.Thread(target=worker.run, name=f"worker-{repeat}")
+    started = time.perf_counter()
+    thread.start()
+    counted = 0
+    while counted < events:
+        time.sleep(0.02)
+        packed: Any = client.hget(keys.count(MODEL, 0), counters.FIELD)
+        counted = msgspec.json.decode(packed, type=Counters).events if packed else 0
+    rate = events / (time.perf_counter() - started)
+    worker.stop.set()
+    thread.join()
+    client.close()
+    return rate
+
+
+def _measured(measure: Callable[[str, str, int, int], float], *arguments: Any) -> float:
+    """Run a measurement in a fresh process on one core."""
+    with multiprocessing.get_context("spawn").Pool(1, _pin) as pool:
+        return pool.apply(measure, arguments)
+
+
+def _pin() -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def _columns(random: np.random.Generator, rows: int, numeric: int, categorical: int) -> list[Column]:
+    numbers: list[Column] = [random.normal(size=rows).round(4) for _ in range(numeric)]
+    names = np.array([f"category-{i}" for i in range(30)], dtype=object)
+    return numbers + [names[random.integers(0, len(names), rows)] for _ in range(categorical)]
+
+
+if __name__ == "__main__":
+    main()

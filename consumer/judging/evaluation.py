@@ -1,0 +1,251 @@
+"""The evaluation of a window: what the rules say of every column, all columns at once.
+
+It runs at each pane, so it computes only what the rules need: PSI and the integrity counts, vectorised over the columns.
+The full statistics and pictures of a column are computed when a snapshot is wanted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from consumer.judging import integrity
+from consumer.judging.calibration import Levels
+from consumer.judging.lifecycle import AlertSeverity, Reading
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.statistics.base import pooled_bins
+from consumer.judging.statistics.psi import ABSENT_SHARE, threshold
+from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
+from shared.schema import Schema
+from shared.snapshot import Share
+
+PSI = "psi"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The numbers behind a reading."""
+
+    statistic: str
+    value: float
+    threshold: float | None
+    expected: float | None
+
+
+@dataclass(frozen=True)
+class JudgedVersion:
+    """What judging needs of a version."""
+
+    schema: Schema
+    reference: ReferenceProfile
+
+    def excluded(self, column: int) -> str:
+        """Why a column is left out of drift; empty if it is not."""
+        features = self.schema.features
+        return features[column].excluded if column < len(features) else ""
+
+    @cached_property
+    def watched(self) -> list[int]:
+        """Places of the columns that count for drift."""
+        return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """The place of each column, by name."""
+        return {column.name: place for place, column in enumerate(self.reference.columns)}
+
+    def part(self, cells: Ints, column: int) -> Ints:
+        """Give one column's part of the vector of all cells."""
+        offsets = self.reference.offsets
+        return cells[offsets[column] : offsets[column + 1]]
+
+    @cached_property
+    def checks(self) -> "list[_IntegrityCheck]":
+        """The integrity checks of all watched columns."""
+        return [check for place in self.watched for check in _checks(self.reference, place)]
+
+    @cached_property
+    def bins(self) -> dict[int, "_Bins"]:
+        """The pooled bins of all columns, by the number of window rows; few are kept."""
+        return {}
+
+    def bins_for(self, rows: int) -> "_Bins":
+        """Give the pooled bins for a number of window rows."""
+        found = self.bins.get(rows)
+        if found is None:
+            if len(self.bins) >= MAX_BINS_KEPT:
+                self.bins.clear()
+            found = self.bins[rows] = _Bins.of(self.reference, rows)
+        return found
+
+
+MAX_BINS_KEPT = 64
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """The PSI bins of all columns in one vector: the bin of each cell, where columns start, the reference's shares."""
+
+    bin_of_cell: Ints
+    starts: Ints
+    sizes: Ints
+    reference: Floats
+
+    @classmethod
+    def of(cls, profile: ReferenceProfile, rows: int) -> "_Bins":
+        places, shares = [], []
+        sizes: list[int] = []
+        for column in profile.columns:
+            place, reference = pooled_bins(column, profile.rows, rows)
+            places.append(place + sum(sizes))
+            shares.append(reference / max(profile.rows, 1))
+            sizes.append(len(reference))
+        joined = np.concatenate(shares)
+        starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+        return cls(np.concatenate(places), starts, np.array(sizes), np.where(joined > 0, joined, ABSENT_SHARE))
+
+    def psi(self, cells: Ints, rows: int) -> Floats:
+        """Give the PSI of every column."""
+        window = np.bincount(self.bin_of_cell, weights=cells, minlength=len(self.reference)) / rows
+        window = np.where(window > 0, window, ABSENT_SHARE)
+        return np.add.reduceat((window - self.reference) * np.log(window / self.reference), self.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class _IntegrityCheck:
+    """One integrity check of one column: which cells are bad, the law of their share, the reference's share."""
+
+    column: int
+    rule: integrity.Rule
+    cells: Ints
+    law: tuple[float, float]
+    reference: float
+
+    @property
+    def mean(self) -> float:
+        return self.law[0] / sum(self.law)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the rules say of a window.
+
+    Parameters
+    ----------
+    version
+        Whose window it is.
+    cells, rows
+        The window: counts over all cells of the reference, and its rows.
+    level
+        Significance levels.
+    policy
+        Rules.
+    """
+
+    version: JudgedVersion
+    cells: Ints
+    rows: int
+    level: Levels
+    policy: JudgingPolicy
+
+    @cached_property
+    def lacking(self) -> str:
+        """What PSI needs and does not have; empty if it has enough."""
+        n = self.version.reference.rows
+        if n < self.policy.min_reference_rows:
+            return f"{n} of {self.policy.min_reference_rows} reference rows"
+        if self.rows < self.policy.min_window_rows:
+            return f"{self.rows} of {self.policy.min_window_rows} window rows"
+        return ""
+
+    @cached_property
+    def psi(self) -> Floats:
+        """PSI of every column; NaN where rows are lacking."""
+        if self.lacking:
+            return np.full(len(self.version.reference.columns), np.nan)
+        return self.version.bins_for(self.rows).psi(self.cells, self.rows)
+
+    def psi_threshold(self, column: int, floor: float) -> float:
+        """Give the PSI above which a true PSI above `floor` is significant."""
+        bins = int(self.version.bins_for(self.rows).sizes[column])
+        return threshold(floor, self.level.psi, bins, self.version.reference.rows, self.rows)
+
+    def psi_quiet(self, column: int) -> bool:
+        """Whether PSI is well below its threshold, or there is none."""
+        return bool(self.lacking) or not self.psi[column] >= self._psi_quiet_below(column)
+
+    def _psi_quiet_below(self, column: int) -> float:
+        return self.policy.resolve_below * self.psi_threshold(column, self.policy.psi_warning)
+
+    def readings(self, watching: set[tuple[int, str]]) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Give what is bad, and the reading of every column and rule that has an alert already.
+
+        Parameters
+        ----------
+        watching
+            (column, rule) of alerts.
+        """
+        for check, count in zip(self.version.checks, self._bad_counts, strict=True):
+            found = self._integrity(check, count)
+            if found[0].severity is not None or (check.column, check.rule) in watching:
+                yield check.column, check.rule, *found
+        if self.lacking:
+            return
+        for column in self.version.watched:
+            bad = self.psi[column] > self.policy.psi_warning
+            if bad or (column, PSI) in watching:
+                reading, evidence = self._psi(column)
+                if reading.severity is not None or (column, PSI) in watching:
+                    yield column, PSI, reading, evidence
+
+    @cached_property
+    def _bad_counts(self) -> list[int]:
+        return [int(self.cells[check.cells].sum()) for check in self.version.checks]
+
+    def shares(self, column: int) -> list[Share]:
+        """Give the tested shares of a column, for its report."""
+        return [
+            integrity.tested(check.rule, count, self.rows, check.law, check.reference)
+            for check, count in zip(self.version.checks, self._bad_counts, strict=True)
+            if check.column == column and self.rows
+        ]
+
+    def _integrity(self, check: _IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
+        """Test a share. At or below its mean it cannot be significant, which is nearly always: then nothing is computed."""
+        window = count / max(self.rows, 1)
+        summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
+        if window <= check.mean:
+            return Reading(None, quiet=True, summary=summary), Evidence(f"{check.rule}_share", window, None, check.reference)
+        limit = integrity.limit(check.law, self.rows, self.level.integrity)
+        usual = check.mean * self.rows
+        reading = Reading(
+            "critical" if count >= limit else None,
+            quiet=count - usual < self.policy.resolve_below * (limit - usual),
+            summary=summary,
+        )
+        return reading, Evidence(f"{check.rule}_share", window, limit / self.rows, check.reference)
+
+    def _psi(self, column: int) -> tuple[Reading, Evidence]:
+        """Alarm when PSI is above its floor by more than chance explains."""
+        value, policy = float(self.psi[column]), self.policy
+        warning, critical = (self.psi_threshold(column, floor) for floor in (policy.psi_warning, policy.psi_critical))
+        severity: AlertSeverity | None = "critical" if value > critical else "warning" if value > warning else None
+        floor, bound = (policy.psi_critical, critical) if severity == "critical" else (policy.psi_warning, warning)
+        summary = f"PSI {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
+        bins = int(self.version.bins_for(self.rows).sizes[column])
+        expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
+        quiet = value < self._psi_quiet_below(column)
+        return Reading(severity, quiet=quiet, summary=summary), Evidence(PSI, value, bound, expected)
+
+
+def _checks(profile: ReferenceProfile, place: int) -> Iterator[_IntegrityCheck]:
+    """Give the integrity checks that suit a column."""
+    column: ColumnReference = profile.columns[place]
+    first, last = int(profile.offsets[place]), int(profile.offsets[place + 1]) - 1
+    n, missing = profile.rows, column.counts[-1]
+    yield _IntegrityCheck(place, "missing", np.array([last]), integrity.jeffreys(missing, n), missing / max(n, 1))
+    if isinstance(column, CategoricalReference):
+        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), integrity.jeffreys(column.singletons, n), 0.0)
+    elif column.cuts:
+        yield _IntegrityCheck(place, "out_of_range", np.array([first, last - 1]), integrity.beyond_range(n - missing), 0.0)
