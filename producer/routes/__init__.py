@@ -1,0 +1,1 @@
+"""The routes, one file per subject; each makes a router of the parts that it needs."""

@@ -1,0 +1,224 @@
+"""Throughput of POST /predict at 64 connections, beside a naive endpoint and one that does nothing.
+
+`python -m benchmarks.serving` prints a table and writes benchmarks/results/serving.json. All three are endpoints of the
+same app in the same server process, with the same requests; the load comes from this process. The naive endpoint is what
+one writes first: a pydantic body, one scikit-learn call on one row, one awaited XADD. Both it and /predict answer after
+Redis has acknowledged the event.
+"""
+
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+import numpy as np
+from fastapi import FastAPI, Response
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from models.steel.train import register, train
+from producer.server import Server, listen, make_server
+from shared import processes
+from shared.embedded_redis import EmbeddedRedis
+from shared.events import Prediction, encode, new_id
+from shared.model_registry import ModelRegistry
+from shared.redis_client import connect_async
+from shared.schema import Schema
+from shared.settings import read_settings
+
+CONNECTIONS = 64
+WARM_UP_S = 1.0
+HOST = "127.0.0.1"
+ENDPOINTS = ("/predict", "/naive", "/nothing")
+RESULTS = Path("benchmarks/results/serving.json")
+
+
+@dataclass(frozen=True)
+class Measured:
+    endpoint: str
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Body(BaseModel):
+    features: dict[str, float | None]
+
+
+def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str) -> None:
+    """Add the endpoints that /predict is compared with."""
+    client = connect_async(redis_url)
+
+    @app.post("/naive")
+    async def naive(body: Body) -> dict[str, Any]:
+        started = time.perf_counter()
+        row = [body.features[name] for name in schema.names]
+        prediction = float(estimator.predict(np.array([row], dtype=np.float64))[0])
+        event = Prediction(
+            id=new_id(),
+            version="1.0.0",
+            time=time.time_ns() // 1_000_000,
+            features=list(row),
+            prediction=prediction,
+            latency_ms=(time.perf_counter() - started) * 1000,
+        )
+        await client.xadd("naive", {"t": "p", "p": "naive", "s": 1, "e": encode(event)})
+        return {"id": event.id, "prediction": prediction, "event": "published"}
+
+    @app.post("/nothing")
+    async def nothing() -> Response:
+        return Response(b"{}", media_type="application/json")
+
+
+def run_server(port: int) -> None:
+    """Serve the app with the yardsticks, in a process of its own."""
+    settings = read_settings(port=port)
+    registry = ModelRegistry(settings.registry_dir)
+    server: Server = make_server(settings)
+    app: Any = server.config.app
+    schema, estimator = registry.load("steel", "1.0.0").schema, registry.load_artifact("steel", "1.0.0")
+    add_yardsticks(app, schema, estimator, settings.redis_url or "")
+    with listen(settings.host, settings.port) as listener:
+        server.run(sockets=[listener])
+
+
+class Caller(asyncio.Protocol):
+    """One keep-alive connection that posts again as soon as it is answered."""
+
+    def __init__(self, requests: list[bytes], latencies: list[float]) -> None:
+        self.done = asyncio.get_running_loop().create_future()
+        self._requests = requests
+        self._latencies = latencies
+        self._next = 0
+        self._buffer = b""
+        self._sent = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._send()
+
+    def _send(self) -> None:
+        self._next = (self._next + 1) % len(self._requests)
+        self._sent = time.perf_counter()
+        self._transport.write(self._requests[self._next])
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, found, body = self._buffer.partition(b"\r\n\r\n")
+        if not found or len(body) < int(head.lower().partition(b"content-length: ")[2].split(b"\r", 1)[0]):
+            return
+        if b"queued" in body or b"dropped" in body or not head.startswith(b"HTTP/1.1 200"):
+            self.done.set_exception(AssertionError((head + body).decode()))
+            self._transport.close()
+            return
+        self._latencies.append(time.perf_counter() - self._sent)
+        self._buffer = b""
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+async def load(port: int, endpoint: str, bodies: list[bytes], seconds: float) -> Measured:
+    """Load an endpoint for a while, and measure after a warm-up."""
+    requests = [
+        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        % (endpoint.encode(), len(body), body)
+        for body in bodies
+    ]
+    latencies: list[float] = []
+    loop = asyncio.get_running_loop()
+    opened = [await loop.create_connection(lambda: Caller(requests, latencies), HOST, port) for _ in range(CONNECTIONS)]
+    await asyncio.sleep(WARM_UP_S)
+    latencies.clear()
+    started = time.perf_counter()
+    await asyncio.sleep(seconds)
+    elapsed = time.perf_counter() - started
+    taken = np.array(latencies) * 1000
+    for transport, _ in opened:
+        transport.close()
+    await asyncio.gather(*(caller.done for _, caller in opened))
+    p50, p99 = np.percentile(taken, [50, 99])
+    return Measured(endpoint, len(taken) / elapsed, float(p50), float(p99))
+
+
+def answers(port: int) -> bool:
+    import httpx
+
+    try:
+        return bool(httpx.get(f"http://{HOST}:{port}/readyz", trust_env=False).json()["status"] == "ready")
+    except httpx.HTTPError:
+        return False
+
+
+def measure(seconds: float, folder: Path) -> list[Measured]:
+    """Train the model, start Redis and the server, and load each endpoint in turn."""
+    trained = train(None)
+    register(trained, ModelRegistry(folder / "registry"), version="1.0.0")
+    rows = trained.holdout.head(256).to_dict("records")
+    bodies = [msgspec.json.encode({"features": row}) for row in rows]
+    with EmbeddedRedis(folder / "redis") as server:
+        port = processes.free_port(8900)
+        environment = {
+            **os.environ,
+            "DRIFTGAUGE_REDIS_URL": server.url,
+            "DRIFTGAUGE_REGISTRY_DIR": str(folder / "registry"),
+            "DRIFTGAUGE_ACK_TIMEOUT_MS": "5000",  # all three wait for the acknowledgement
+        }
+        log = folder / "api.log"
+        command = [sys.executable, "-m", "benchmarks.serving", "--serve-on", str(port)]
+        api = processes.start(command, log, environment)
+        try:
+            processes.wait_until(lambda: answers(port), api, "The API", log)
+            return [asyncio.run(load(port, endpoint, bodies, seconds)) for endpoint in ENDPOINTS]
+        finally:
+            processes.stop(api)
+
+
+def report(measured: list[Measured]) -> None:
+    naive = next(row for row in measured if row.endpoint == "/naive").requests_per_s
+    table = Table("endpoint", "requests/s", "p50 ms", "p99 ms", "times naive", title=f"{CONNECTIONS} connections")
+    for row in measured:
+        table.add_row(
+            row.endpoint,
+            f"{row.requests_per_s:.0f}",
+            f"{row.p50_ms:.1f}",
+            f"{row.p99_ms:.1f}",
+            f"{row.requests_per_s / naive:.1f}",
+        )
+    Console().print(table)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "connections": CONNECTIONS,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "measured": [asdict(row) for row in measured],
+        "times_naive": measured[0].requests_per_s / naive,
+    }
+    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
+
+
+@click.command()
+@click.option("--seconds", default=5.0, show_default=True, help="Time for each endpoint.")
+@click.option("--serve-on", type=int, hidden=True, help="Port: be the server of a measurement.")
+def main(seconds: float, serve_on: int | None) -> None:
+    """Measure POST /predict beside a naive endpoint and one that does nothing."""
+    if serve_on is not None:
+        run_server(serve_on)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        report(measure(seconds, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The API: the one place where its parts meet."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from producer import problems
+from producer.parts import Parts
+from producer.publisher import Publisher
+from producer.routes import alerts, drift, events, health, models, predict, reports
+from producer.scoring import Scorer
+from producer.serving import Serving
+from producer.subscription import Subscriptions
+from shared.keys import Keys
+from shared.model_registry import ModelRegistry
+from shared.redis_client import connect_async
+from shared.settings import Settings
+
+MAX_READERS = 64
+MAX_SUBSCRIBERS = 1000
+"""Connections for subscribers; a further one is answered 503."""
+
+ROUTERS = (
+    predict.router,
+    events.router,
+    models.router,
+    drift.router,
+    reports.router,
+    alerts.router,
+    health.router,
+)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the API. Nothing is connected or loaded before its lifespan begins."""
+    parts = build(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with running(parts):
+            yield
+
+    app = FastAPI(
+        title="Driftgauge",
+        summary="Predictions in, events out; alerts, drift and reports.",
+        lifespan=lifespan,
+    )
+    app.state.parts = parts
+    for router in ROUTERS:
+        app.include_router(router(parts))
+    problems.install(app)
+    return app
+
+
+def build(settings: Settings) -> Parts:
+    """Build the parts."""
+    keys = Keys(settings.key_prefix)
+    publisher = Publisher(settings)
+    return Parts(
+        keys=keys,
+        serving=Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce),
+        scorer=Scorer(settings.score_batch_rows),
+        publisher=publisher,
+        reader=connect_async(settings.redis_url, max_connections=MAX_READERS),
+        subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
+    )
+
+
+@asynccontextmanager
+async def running(parts: Parts) -> AsyncIterator[None]:
+    """Run the parts: models are loaded before the first request, queued events are sent after the last."""
+    await parts.serving.refresh()
+    parts.publisher.start()
+    polling = asyncio.create_task(parts.serving.poll(), name="serving")
+    try:
+        yield
+    finally:
+        parts.subscriptions.end()
+        polling.cancel()
+        with suppress(asyncio.CancelledError):
+            await polling
+        parts.scorer.close()
+        await parts.publisher.close()
+        await parts.reader.aclose()
+        await parts.subscriptions.client.aclose()

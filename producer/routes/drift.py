@@ -1,0 +1,48 @@
+"""GET /drift: the current window of a model version, per feature."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from producer.parts import Parts
+from producer.problems import Problem
+from producer.routes.reading import known_model
+
+
+class Created(msgspec.Struct):
+    """When a snapshot was made; the rest is passed on as it is."""
+
+    created: int
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(tags=["drift"])
+
+    @routes.get("/drift")
+    async def drift(model: str | None = None, version: str | None = None) -> Response:
+        """Give the current window's statistics, of the version that was judged last if none is named."""
+        name = await known_model(parts, model)
+        judged: dict[bytes, bytes] = await _judged(parts, name, version)
+        if not judged:
+            which = name if version is None else f"{name} {version[:64]}"
+            raise Problem(404, f"Nothing of {which} has been judged yet; the worker (`driftgauge worker`) does that.")
+        return Response(max(judged.values(), key=_created), media_type="application/json")
+
+    return routes
+
+
+async def _judged(parts: Parts, model: str, version: str | None) -> Any:
+    key = parts.keys.current(model)
+    if version is None:
+        return await parts.reader.hgetall(key)
+    found = await parts.reader.hget(key, version)
+    return {} if found is None else {version.encode(): found}
+
+
+def _created(snapshot: bytes) -> int:
+    try:
+        return msgspec.json.decode(snapshot, type=Created).created
+    except ValueError:
+        raise Problem(500, "The current window cannot be read: another version wrote it.") from None

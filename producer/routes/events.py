@@ -1,0 +1,197 @@
+"""POST /events: publish predictions that were made elsewhere, one or many."""
+
+import asyncio
+import time
+from collections import defaultdict
+from typing import Any, Final, cast
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from producer.documents import (
+    decode,
+    field_faults,
+    is_duration,
+    is_id,
+    is_object,
+    is_text,
+    is_time,
+    milliseconds,
+    read_body,
+)
+from producer.parts import Parts
+from producer.problems import RETRY_AFTER, Problem, invalid
+from producer.receipts import Outcome
+from producer.routes.raw import RawRoute, documented
+from producer.serving import ServedVersion, Serving
+from shared.events import Prediction, Source, new_id
+from shared.schema import FieldError, pointer
+
+MAX_BODY: Final = 16 << 20
+MAX_EVENTS: Final = 10_000
+TURN: Final = 100
+"""Events that are checked before other requests have their turn."""
+SOURCES: Final = ("online", "batch", "shadow")
+
+
+def is_source(value: object) -> str | None:
+    return None if value in SOURCES else "must be one of " + ", ".join(SOURCES)
+
+
+def is_anything(_: object) -> None:
+    """A prediction is checked against the schema."""
+
+
+CHECKS: Final = {
+    "features": is_object,
+    "prediction": is_anything,
+    "id": is_id,
+    "time": is_time,
+    "model": is_text,
+    "version": is_text,
+    "latency_ms": is_duration,
+    "source": is_source,
+}
+EVENT: Final = {
+    "type": "object",
+    "required": ["features"],
+    "additionalProperties": False,
+    "properties": {
+        "features": {"type": "object", "additionalProperties": {"type": ["number", "string", "null"]}},
+        "prediction": {"type": ["number", "string", "null"]},
+        "id": {"type": "string", "maxLength": 128, "description": "Makes a retry count once; made here if absent."},
+        "time": {"type": ["integer", "string"], "description": "Unix ms, or ISO 8601 with zone; now if absent."},
+        "model": {"type": "string", "description": "Needed only when there are several."},
+        "version": {"type": "string", "description": "The production version if absent."},
+        "latency_ms": {"type": "number", "minimum": 0},
+        "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
+    },
+}
+BODY: Final = {
+    "oneOf": [EVENT, {"type": "array", "maxItems": MAX_EVENTS, "items": EVENT}],
+    "example": [{"features": {"temp": 0.24, "weathersit": 1}, "prediction": 16, "time": "2025-11-20T20:15:00Z"}],
+}
+ANSWER: Final = {
+    "type": "object",
+    "properties": {
+        "accepted": {"type": "integer"},
+        "ids": {"type": "array", "items": {"type": "string"}},
+        "event": {"type": "string", "enum": ["published", "queued"]},
+    },
+}
+
+Accepted = tuple[ServedVersion, Prediction]
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+
+    @routes.post("/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER))
+    async def events(request: Request) -> Response:
+        """Publish one prediction (an object) or many (a list), all or none of them."""
+        accepted = await understand(await read_body(request, MAX_BODY), parts.serving)
+        outcome = await _publish(parts, accepted)
+        if outcome == "dropped":
+            raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
+        answer = {"accepted": len(accepted), "ids": [event.id for _, event in accepted], "event": outcome}
+        return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+
+    return routes
+
+
+async def understand(body: bytes, serving: Serving) -> list[Accepted]:
+    """Read a request: its events, and the version of each.
+
+    Raises
+    ------
+    Problem
+        For whatever is wrong with it, all bad fields at once.
+    """
+    document, flaw = decode(body)
+    many = isinstance(document, list)
+    if many and len(document) > MAX_EVENTS:
+        raise Problem(413, f"These are {len(document)} events; send at most {MAX_EVENTS} at a time.")
+    accepted: list[Accepted] = []
+    faults: list[FieldError] = []
+    for number, item in enumerate(document if many else [document]):
+        found, wrong = await _event(item, f"/{number}" if many else "", serving)
+        faults += wrong
+        if found is not None:
+            accepted.append(found)
+        if number % TURN == TURN - 1:
+            await asyncio.sleep(0)
+    if faults:
+        raise invalid(faults)
+    if flaw is not None:
+        raise flaw
+    return accepted
+
+
+async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None, list[FieldError]]:
+    """Check one event, and make the log's form of it."""
+    faults = field_faults(item, CHECKS, "features", at)
+    if not isinstance(item, dict):
+        return None, faults
+    bad = {fault.field for fault in faults}
+    model, version = (item.get(name) if pointer(at, name) not in bad else None for name in ("model", "version"))
+    served, wrong = await _version(model, version, at, serving)
+    if served is None:
+        return None, faults + wrong
+    given = item.get("features")
+    values, errors = served.schema.positional(given if isinstance(given, dict) else {}, pointer(at, "features"))
+    if isinstance(given, dict):
+        faults += errors
+    fault = served.schema.prediction_fault(item.get("prediction"))
+    if fault is not None:
+        faults.append(FieldError(pointer(at, "prediction"), fault))
+    if faults:
+        return None, faults
+    return (served, _prediction(item, served, values)), []
+
+
+async def _version(
+    model: str | None, version: str | None, at: str, serving: Serving
+) -> tuple[ServedVersion | None, list[FieldError]]:
+    """Find the version that an event is of."""
+    try:
+        served = serving.choose(model)
+    except Problem as problem:
+        if problem.status == 503:
+            raise
+        return None, [FieldError(pointer(at, "model"), problem.detail)]
+    if version is None:
+        return served, []
+    found = await serving.version(served.model, version)
+    if found is None:
+        return None, [FieldError(pointer(at, "version"), f"is not a readable version of {served.model} in the registry")]
+    return found, []
+
+
+def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) -> Prediction:
+    given = item.get("id")
+    made = item.get("prediction")
+    moment = milliseconds(item.get("time"))
+    latency = item.get("latency_ms")
+    return Prediction(
+        id=new_id() if given is None else given,
+        version=served.version,
+        time=time.time_ns() // 1_000_000 if moment is None else moment,
+        features=values,
+        prediction=float(made) if served.schema.prediction == "numeric" and made is not None else made,
+        latency_ms=None if latency is None else float(latency),
+        source=cast(Source, item.get("source") or "online"),
+        client_id=given is not None,
+    )
+
+
+async def _publish(parts: Parts, accepted: list[Accepted]) -> Outcome:
+    """Publish all in one go; the outcome is that of the worst model."""
+    by_model: dict[str, list[Prediction]] = defaultdict(list)
+    for served, event in accepted:
+        by_model[served.model].append(event)
+    if not parts.publisher.has_room(len(accepted)):
+        parts.publisher.drop(len(accepted))
+        return "dropped"
+    outcomes = await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items()))
+    return "published" if all(outcome == "published" for outcome in outcomes) else "queued"

@@ -1,0 +1,125 @@
+"""POST /predict: score one row, publish the event, answer."""
+
+import time
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
+from producer.parts import Parts
+from producer.problems import Problem, invalid
+from producer.receipts import Outcome
+from producer.routes.raw import RawRoute, documented
+from producer.scoring import Prediction as Score
+from producer.serving import ServedVersion, Serving
+from shared.events import Prediction, Value, new_id
+
+MAX_BODY: Final = 1 << 20
+CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text}
+
+BODY: Final = {
+    "type": "object",
+    "required": ["features"],
+    "additionalProperties": False,
+    "properties": {
+        "features": {
+            "type": "object",
+            "additionalProperties": {"type": ["number", "string", "null"]},
+            "description": "Name to value; names, kinds and ranges are the model's schema (GET /model-info).",
+        },
+        "id": {"type": "string", "maxLength": 128, "description": "Makes a retry count once; made here if absent."},
+        "model": {"type": "string", "description": "Needed only when there are several."},
+    },
+    "example": {"features": {"NSM": 36000, "WeekStatus": 1}, "model": "steel"},
+}
+ANSWER: Final = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "model": {"type": "string"},
+        "version": {"type": "string"},
+        "prediction": {"type": ["number", "string"]},
+        "event": {"type": "string", "enum": ["published", "queued", "dropped"]},
+    },
+}
+
+
+class Answer(msgspec.Struct, gc=False):
+    """The answer; `event` tells what became of the event."""
+
+    id: str
+    model: str
+    version: str
+    prediction: Score
+    event: Outcome
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+
+    @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
+    async def predict(request: Request) -> Response:
+        """Predict one row; the event is published before the answer while Redis is prompt, else queued."""
+        started = time.perf_counter()
+        document, served, row = understand(await read_body(request, MAX_BODY), parts.serving)
+        score = await parts.scorer.score(served, row)
+        given = document.get("id")
+        event = Prediction(
+            id=new_id() if given is None else given,
+            version=served.version,
+            time=time.time_ns() // 1_000_000,
+            features=row,
+            prediction=score,
+            latency_ms=round((time.perf_counter() - started) * 1000, 3),
+            client_id=given is not None,
+        )
+        outcome = await parts.publisher.publish(served.model, event)
+        answer = Answer(event.id, served.model, served.version, score, outcome)
+        return Response(_encode(answer), media_type="application/json")
+
+    return routes
+
+
+def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
+    """Read a request: its document, the version that it is for, and its features in stream order.
+
+    Raises
+    ------
+    Problem
+        For whatever is wrong with it, all bad fields at once.
+    """
+    document, flaw = decode(body)
+    faults = field_faults(document, CHECKS, "features")
+    if faults:
+        row, served = _row_despite(document, serving)
+        raise invalid(faults + row if served else faults)
+    served = serving.choose(document.get("model"))
+    if served.estimator is None:
+        raise Problem(
+            409,
+            f"{served.model} is only monitored, so it has no model to predict with. Post the predictions that were made "
+            "elsewhere to POST /events.",
+        )
+    values, errors = served.schema.positional(document["features"])
+    if errors:
+        raise invalid(errors)
+    if flaw is not None:
+        raise flaw
+    return document, served, values
+
+
+def _row_despite(document: object, serving: Serving) -> Any:
+    """Find the faults of the features too, if the model can be told in spite of other bad fields."""
+    if not isinstance(document, dict) or not isinstance(document.get("features"), dict):
+        return [], None
+    model = document.get("model")
+    try:
+        served = serving.choose(model if isinstance(model, str) else None)
+    except Problem:  # the other faults are answered
+        return [], None
+    return served.schema.positional(document["features"])[1], served

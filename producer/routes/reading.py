@@ -1,0 +1,19 @@
+"""What the reading routes share: which model is meant."""
+
+from producer.parts import Parts
+from shared.keys import MODEL_NAME
+
+
+async def known_model(parts: Parts, model: str | None) -> str:
+    """Give the model that a reading request means: one that is served here, or that exists in Redis.
+
+    Raises
+    ------
+    Problem
+        404 if there is no such model, 422 if one must be named.
+    """
+    if model is None or model in parts.serving.production:
+        return parts.serving.choose(model).model
+    if MODEL_NAME.fullmatch(model) and await parts.reader.sismember(parts.keys.models, model):
+        return model
+    return parts.serving.choose(model).model  # raises, naming the models

@@ -1,0 +1,109 @@
+"""The HTTP server of the API: one uvicorn process that stops promptly, open subscriptions included."""
+
+import gc
+import ipaddress
+import logging
+import socket
+
+import uvicorn
+
+from producer.app import create_app
+from producer.parts import Parts
+from shared.errors import ConfigurationError
+from shared.settings import Settings
+
+GRACEFUL_S = 5
+
+logger = logging.getLogger("driftgauge.producer")
+
+
+class Server(uvicorn.Server):
+    """Ends the subscriptions first, since uvicorn waits for open answers."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
+        super().__init__(config)
+        self._parts = parts
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # models and libraries stay: the collector need not look at them again and again
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._parts.subscriptions.end()
+        await super().shutdown(sockets)
+
+
+def make_server(settings: Settings) -> Server:
+    """Build the server of an app of its own."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, server_header=False
+    )
+    return Server(config, app.state.parts)
+
+
+def serve(settings: Settings, *, insecure: bool = False) -> None:
+    """Serve until a signal ends it.
+
+    Raises
+    ------
+    ConfigurationError
+        If others than this machine could reach the API, or the port is in use.
+    """
+    check_host(settings.host, insecure=insecure)
+    listener = listen(settings.host, settings.port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    logger.info("The API listens on http://%s:%d (documentation: /docs).", host, settings.port)
+    with listener:
+        make_server(settings).run(sockets=[listener])
+
+
+def check_host(host: str, *, insecure: bool) -> None:
+    """Refuse to listen where others could post, since there are no keys yet."""
+    if is_loopback(host):
+        return
+    if not insecure:
+        raise ConfigurationError(
+            f"{host} can be reached from other machines, and the API has no keys yet: anybody could post predictions. "
+            "Listen on 127.0.0.1, or say --insecure if something in front of it protects it (a container's network)."
+        )
+    logger.warning("The API listens on %s without keys: whoever reaches it can post predictions and read alerts.", host)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket.
+
+    Raises
+    ------
+    ConfigurationError
+        If the port is in use, or the address is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --host or --port."
+        ) from error
+    return listener

@@ -1,0 +1,139 @@
+"""A small fitted model in a registry of its own, and the app around it, as a client sees it."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi import FastAPI
+from sklearn.linear_model import LinearRegression
+
+from producer.app import create_app
+from shared import processes
+from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
+from shared.reference import ReferenceProfile
+from shared.schema import Feature, Schema, columns_of
+from shared.settings import Settings
+
+SCHEMA = Schema((Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")), target="z")
+GOOD = {"x": 1.5, "y": 2}
+
+
+def rows() -> pd.DataFrame:
+    return pd.DataFrame(np.random.default_rng(1).normal(size=(500, 2)), columns=["x", "y"])
+
+
+def publish(
+    registry: ModelRegistry,
+    name: str,
+    schema: Schema,
+    frame: pd.DataFrame,
+    estimator: Any = None,
+    task: Any = "regression",
+    **more: Any,
+) -> None:
+    prediction = None if schema.prediction is None else np.zeros(len(frame))
+    if schema.prediction == "categorical":
+        prediction = np.array(["a"] * len(frame), dtype=object)
+    reference = ReferenceProfile.build(schema, columns_of(frame, schema), prediction)
+    manifest = new_manifest(name, registry.next_version(name), task if estimator else "monitor", **more)
+    artifact = None
+    if estimator is not None:
+        artifact = registry.folder / f"{name}.joblib"
+        registry.folder.mkdir(parents=True, exist_ok=True)
+        joblib.dump(estimator, artifact)
+    registry.register(PublishedVersion(manifest, schema, reference), artifact)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path / "registry")
+
+
+@pytest.fixture
+def linear(registry: ModelRegistry) -> ModelRegistry:
+    """z = 2x + y."""
+    frame = rows()
+    model = LinearRegression().fit(frame.to_numpy(), 2 * frame["x"] + frame["y"])
+    publish(registry, "linear", SCHEMA, frame, model)
+    return registry
+
+
+@pytest.fixture
+def settings(registry: ModelRegistry, redis_url: str, prefix: str) -> Settings:
+    return Settings(redis_url=redis_url, key_prefix=prefix, registry_dir=registry.folder, ack_timeout_ms=5000)
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        yield http
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """The app with Redis connected."""
+    app = create_app(settings)
+    async with running(app) as http:
+        await until(lambda: app.state.parts.publisher.connected)
+        yield http
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    with anyio.fail_after(seconds):
+        while True:
+            found = condition()
+            if isinstance(found, Awaitable):
+                found = await found
+            if found:
+                return
+            await anyio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def api_process(settings: Settings, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A real server process, and its address."""
+    port = processes.free_port(18000 + os.getpid() % 1000)
+    environment = {
+        **os.environ,
+        "DRIFTGAUGE_REDIS_URL": str(settings.redis_url),
+        "DRIFTGAUGE_KEY_PREFIX": settings.key_prefix,
+        "DRIFTGAUGE_REGISTRY_DIR": str(settings.registry_dir),
+    }
+    code = "from producer.cli import serve; serve()"
+    log = folder / "api.log"
+    process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        processes.wait_until(lambda: _connected(url), process, "The API", log)
+        yield url, process
+    finally:
+        processes.stop(process)
+
+
+@pytest.fixture
+def api(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    with api_process(settings, tmp_path) as (url, _):
+        yield url
+
+
+def _connected(url: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return bool(httpx.get(f"{url}/health", trust_env=False).json()["redis"] == "connected")
+    return False
