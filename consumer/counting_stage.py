@@ -12,6 +12,7 @@ from consumer.counting.advance import CountingPolicy, advance
 from consumer.counting.cells import CellMap
 from consumer.counting.columns import DeadLetter
 from consumer.counting.state import HOUR_MS, CountingState, versions_of
+from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
 from consumer.versions import PublishedVersions
 from shared import pane
@@ -38,6 +39,7 @@ class CountingStage(Stage):
             client, keys.count(model, partition), keys.owner(model, partition), keys.epoch(model, partition), self.lease_ms
         )
         self._log = keys.log(model, partition)
+        self._reader = LogReader(client, self._log)
         self._panes = keys.panes(model, partition)
         self._dead = keys.dead(model, partition)
         self._published = PublishedVersions(client, keys, model)
@@ -57,6 +59,7 @@ class CountingStage(Stage):
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
         self._last_entry = self._last_room = time.monotonic()
+        self._reader.reset()
         self._prepare_log(offset)
 
     def _prepare_log(self, offset: bytes) -> None:
@@ -72,9 +75,9 @@ class CountingStage(Stage):
             self.client.execute_command("XSETID", self._log, offset)
 
     def turn(self) -> None:
-        reply = self.read({self._log: self._offset.decode()}, self._clock.left_ms)
-        if reply:
-            self._count(reply[0][1])
+        entries = self._reader.read(self._offset, self._clock.left_ms)
+        if entries:
+            self._count(entries)
         self._tick_if_stuck()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()

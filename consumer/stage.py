@@ -13,15 +13,14 @@ import redis
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting.columns import Entry
+from consumer.reader import READ_COUNT, block_bounds
 from shared.errors import BadData, DriftgaugeError, OwnershipLost
 from shared.redis_client import UNAVAILABLE
 
 log = logging.getLogger("driftgauge.worker")
 
-READ_COUNT = 1000
 RETRY_S = 1.0
 BACKOFF_S = (0.1, 5.0)
-MAX_BLOCK_MS = 250
 
 
 class Connection:
@@ -113,9 +112,8 @@ class Stage(ABC):
     def read(self, positions: dict[str, str], block_ms: int) -> list[tuple[bytes, list[Entry]]]:
         """Read the next entries of some streams, behind the given ids: (stream, entries), raw."""
         reply: Any = self.client.execute_command(
-            "XREAD", "COUNT", READ_COUNT, "BLOCK", max(1, min(block_ms, MAX_BLOCK_MS)),
-            "STREAMS", *positions, *positions.values(),
-        )  # fmt: skip
+            "XREAD", "COUNT", READ_COUNT, "BLOCK", block_bounds(block_ms), "STREAMS", *positions, *positions.values()
+        )
         return reply or []
 
 

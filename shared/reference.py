@@ -23,6 +23,8 @@ TOP_CATEGORIES = 50
 MAX_OTHER = 10_000
 """Most categories beyond the top ones that are remembered; with more, an unseen category cannot be told from OTHER."""
 BINS = 10
+FEW = 100
+"""Values that are searched for as they come; more are sorted first."""
 PREDICTION = RESERVED
 """Name of the prediction's column in profiles and snapshots."""
 
@@ -68,13 +70,14 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         present = np.sort(values[~np.isnan(values)])
         chosen, deciles = _choose_cuts(present, cuts)
         cells = _numeric_cells(values, chosen)
+        scale = float(np.abs(present).max(initial=0.0)) or 1.0  # the square of a large number is no number
         return cls(
             name=name,
             cuts=chosen.tolist(),
             counts=np.bincount(cells, minlength=2 * len(chosen) + 2).tolist(),
             bin_of_cell=_bins(chosen, deciles).tolist(),
-            mean=float(present.mean()) if len(present) else None,
-            sd=float(present.std()) if len(present) else None,
+            mean=float((present / scale).mean() * scale) if len(present) else None,
+            sd=float((present / scale).std() * scale) if len(present) else None,
         )
 
     @property
@@ -232,10 +235,21 @@ def _bins(cuts: Floats, deciles: Floats) -> Ints:
 
 
 def _numeric_cells(values: Floats, cuts: Floats) -> Ints:
-    """Map values to 2k + 1 intervals and MISSING: an even cell lies between cuts, an odd one at a cut."""
-    below = np.searchsorted(cuts, values)
-    if len(cuts):
-        below_or_at = 2 * below + (cuts[np.minimum(below, len(cuts) - 1)] == values)
-    else:
-        below_or_at = np.zeros(len(values), dtype=np.int64)
-    return np.where(np.isnan(values), 2 * len(cuts) + 1, below_or_at)
+    """Map values to 2k + 1 intervals and MISSING: an even cell lies between cuts, an odd one at a cut.
+
+    `below` cuts are smaller than the value. The cut that follows is not larger exactly if the value equals it, or is NaN,
+    which lies behind all cuts: so NaN comes out as 2k + 1, the cell of MISSING.
+    """
+    below = _count_below(values, cuts)
+    next_cut = np.append(cuts, np.inf)[below]
+    return 2 * below + ~(next_cut > values)
+
+
+def _count_below(values: Floats, cuts: Floats) -> Ints:
+    """Count for each value the cuts that are smaller. Many values are sorted first: their searches then predict well."""
+    if len(values) < FEW:
+        return cuts.searchsorted(values)
+    order = values.argsort()
+    below = np.empty(len(values), dtype=np.int64)
+    below[order] = cuts.searchsorted(values[order])
+    return below

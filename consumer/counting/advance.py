@@ -126,8 +126,10 @@ class _Step:
     def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> None:
         """Remember the numbers of some predictions; mark those that were seen before as not fresh."""
         batch = self.batch
-        for name in set(batch.publishers[start:stop]):
-            places = start + np.flatnonzero(publishers[start:stop] == name)
+        names = set(batch.publishers[start:stop])
+        for name in names:
+            alone = len(names) == 1
+            places = np.arange(start, stop) if alone else start + np.flatnonzero(publishers[start:stop] == name)
             fresh[places] = self._intervals(name, int(batch.entry_ms[places[-1]])).claim(batch.sequences[places])
 
     def _intervals(self, name: bytes, entry_ms: int) -> Intervals:
@@ -179,7 +181,9 @@ class _Step:
         """Count a run of predictions, day by day."""
         if not len(places):
             return
-        predictions = [self.batch.predictions[place] for place in places.tolist()]
+        predictions = self.batch.predictions
+        if len(places) < len(predictions):
+            predictions = [predictions[place] for place in places.tolist()]
         event_ms = np.array([prediction.time for prediction in predictions])
         entry_ms = self.batch.entry_ms[places]
         times = self.state.position.clock.advance(event_ms, entry_ms)

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 
 import numpy as np
 
 from shared.events import Prediction, Value
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
+
+_features = attrgetter("features")
+_prediction = attrgetter("prediction")
 
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
 """Edges of the 64 latency cells."""
@@ -58,13 +63,14 @@ class CellMap:
 
     def fits(self, predictions: Sequence[Prediction], *, numeric: bool) -> bool:
         """Tell quickly whether all predictions fit the schema; `numeric` if the decoder checked the features' types."""
-        if set(map(len, (prediction.features for prediction in predictions))) != {len(self.schema.features)}:
+        rows = list(map(_features, predictions))
+        if set(map(len, rows)) != {len(self.schema.features)}:
             return False
         kinds = [] if numeric and self.numeric else [feature.kind for feature in self.schema.features]
-        columns = list(zip(*(prediction.features for prediction in predictions), strict=True)) if kinds else []
+        columns = list(zip(*rows, strict=True)) if kinds else []
         if self.schema.prediction is not None:
             kinds.append(self.schema.prediction)
-            columns.append(tuple(prediction.prediction for prediction in predictions))
+            columns.append(tuple(map(_prediction, predictions)))
         wrong = {"numeric": str, "categorical": float}
         return all(wrong[kind] not in set(map(type, column)) for kind, column in zip(kinds, columns, strict=True))
 
@@ -78,18 +84,17 @@ class CellMap:
         return cells
 
     def _columns(self, predictions: Sequence[Prediction]) -> list[Column]:
-        rows = [prediction.features for prediction in predictions]
+        rows = list(map(_features, predictions))
         if self.numeric:
-            matrix = np.array(rows, dtype=np.float64)  # None becomes NaN
-            columns: list[Column] = list(np.ascontiguousarray(matrix.T))
+            flat = np.fromiter(chain.from_iterable(rows), np.float64, count=len(rows) * len(self.schema.features))
+            columns: list[Column] = list(np.ascontiguousarray(flat.reshape(len(rows), -1).T))  # None became NaN
         else:
             columns = [
                 _array(column, feature.kind)
                 for feature, column in zip(self.schema.features, zip(*rows, strict=True), strict=True)
             ]
         if self.has_prediction:
-            values = [prediction.prediction for prediction in predictions]
-            columns.append(_array(values, self.schema.prediction or "numeric"))
+            columns.append(_array(list(map(_prediction, predictions)), self.schema.prediction or "numeric"))
         return columns
 
 

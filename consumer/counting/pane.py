@@ -20,7 +20,7 @@ class OpenBlock:
     sources: dict[str, int] = field(default_factory=dict)
 
     def pack(self) -> Block:
-        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), dict(self.sources))
+        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), dict(sorted(self.sources.items())))
 
 
 @dataclass(slots=True)
@@ -45,8 +45,7 @@ class OpenPane:
 
     def pack(self) -> bytes:
         """Give it for the checkpoint."""
-        blocks = {version: block.pack() for version, block in self.blocks.items()}
-        return msgspec.msgpack.encode(_Packed(self.start, self.events, blocks))
+        return msgspec.msgpack.encode(_Packed(self.start, self.events, self._packed_blocks()))
 
     @classmethod
     def unpack(cls, packed: bytes) -> "OpenPane":
@@ -60,8 +59,11 @@ class OpenPane:
 
     def closed(self, partition: int, number: int, end: int, total: int, events_per_day: float | None) -> Pane:
         """Give it as it is written to the panes."""
-        blocks = {version: block.pack() for version, block in self.blocks.items()}
-        return Pane(partition, number, self.start, end, self.events, total, events_per_day, blocks)
+        return Pane(partition, number, self.start, end, self.events, total, events_per_day, self._packed_blocks())
+
+    def _packed_blocks(self) -> dict[str, Block]:
+        """Pack the blocks in an order that does not hang on how the log was cut into batches."""
+        return {version: self.blocks[version].pack() for version in sorted(self.blocks)}
 
 
 class _Packed(msgspec.Struct):

@@ -66,6 +66,20 @@ class JudgedVersion:
         return [check for place in self.watched for check in _checks(self.reference, place)]
 
     @cached_property
+    def _check_cells(self) -> tuple[Ints, Ints, Floats]:
+        """The cells of all integrity checks in one vector, where each check's start, and the mean of its law."""
+        cells = [check.cells for check in self.checks]
+        starts = np.cumsum([0, *(len(part) for part in cells)])[:-1]
+        return np.concatenate(cells), starts, np.array([check.mean for check in self.checks])
+
+    def bad_counts(self, cells: Ints) -> tuple[Ints, Floats]:
+        """Count what every integrity check calls bad; give the mean share of each check's law too."""
+        if not self.checks:
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        places, starts, means = self._check_cells
+        return np.add.reduceat(cells[places], starts), means
+
+    @cached_property
     def bins(self) -> dict[int, "_Bins"]:
         """The pooled bins of all columns, by the number of window rows; few are kept."""
         return {}
@@ -186,33 +200,39 @@ class Evaluation:
         watching
             (column, rule) of alerts.
         """
-        for check, count in zip(self.version.checks, self._bad_counts, strict=True):
-            found = self._integrity(check, count)
-            if found[0].severity is not None or (check.column, check.rule) in watching:
-                yield check.column, check.rule, *found
+        for column, rule, reading, evidence in (*self._integrity_readings(watching), *self._psi_readings(watching)):
+            if reading.severity is not None or (column, rule) in watching:
+                yield column, rule, reading, evidence
+
+    def _integrity_readings(self, watching: set[tuple[int, str]]) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Test the shares above their mean: at or below it nothing is significant, which is nearly always."""
+        counts, means = self.version.bad_counts(self.cells)
+        high = counts > means * self.rows
+        if not watching and not high.any():
+            return
+        for check, count, above in zip(self.version.checks, counts.tolist(), high.tolist(), strict=True):
+            if above or (check.column, check.rule) in watching:
+                yield check.column, check.rule, *self._integrity(check, count)
+
+    def _psi_readings(self, watching: set[tuple[int, str]]) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Judge the columns whose PSI is above the floor: below it is no alarm, whatever the sample sizes."""
         if self.lacking:
             return
+        high = (self.psi > self.policy.psi_warning).tolist()
         for column in self.version.watched:
-            bad = self.psi[column] > self.policy.psi_warning
-            if bad or (column, PSI) in watching:
-                reading, evidence = self._psi(column)
-                if reading.severity is not None or (column, PSI) in watching:
-                    yield column, PSI, reading, evidence
-
-    @cached_property
-    def _bad_counts(self) -> list[int]:
-        return [int(self.cells[check.cells].sum()) for check in self.version.checks]
+            if high[column] or (column, PSI) in watching:
+                yield column, PSI, *self._psi(column)
 
     def shares(self, column: int) -> list[Share]:
         """Give the tested shares of a column, for its report."""
         return [
             integrity.tested(check.rule, count, self.rows, check.law, check.reference)
-            for check, count in zip(self.version.checks, self._bad_counts, strict=True)
+            for check, count in zip(self.version.checks, self.version.bad_counts(self.cells)[0].tolist(), strict=True)
             if check.column == column and self.rows
         ]
 
     def _integrity(self, check: _IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
-        """Test a share. At or below its mean it cannot be significant, which is nearly always: then nothing is computed."""
+        """Test a share; at or below its mean no tail need be computed."""
         window = count / max(self.rows, 1)
         summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
         if window <= check.mean:

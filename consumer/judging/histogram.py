@@ -26,7 +26,7 @@ def display_histogram(counts: ColumnCounts) -> Histogram:
 
 
 def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
-    """Give minimum, quartiles and maximum from the counts of cells; empty for categories or without values.
+    """Give minimum, quartiles and maximum from the counts of cells; empty for categories, without values or without cuts.
 
     A quantile that falls between two cuts is interpolated; what lies outside the reference's range is taken to lie at its
     end.
@@ -37,7 +37,7 @@ def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
     >>> quantiles(column, np.array(column.counts))
     [0.0, 25.0, 50.0, 75.0, 100.0]
     """
-    if not isinstance(column, NumericReference) or not cells[:-1].sum():
+    if not isinstance(column, NumericReference) or not column.cuts or not cells[:-1].sum():
         return []
     cuts = np.array(column.cuts)
     lower = np.repeat(cuts, 2)[np.maximum(np.arange(2 * len(cuts) + 1) - 1, 0)]

@@ -7,6 +7,7 @@ itself.
 
 import math
 from importlib.metadata import version
+from operator import length_hint
 from typing import ClassVar, Self
 
 import msgspec
@@ -70,25 +71,28 @@ class RankAdwin:
 
     def update(self, ranks: Floats) -> list[Detection]:
         seen = np.concatenate((self._recent, ranks[self.columns].astype(np.float32)), axis=1)
+        complete: list[bool] = np.logical_not(np.isnan(ranks).any(axis=1)).tolist()
         found: list[Detection] = []
         for place, column in enumerate(self.columns):
-            for row, delay in self._alarms(place, ranks[column]):
+            for row, delay in self._alarms(place, ranks[column], complete=complete[column]):
                 found.append(_detection(row, column, delay, seen[place, row + 1 : row + 1 + RECENT]))
         self._recent = seen[:, -RECENT:]
         return sorted(found, key=lambda detection: (detection.row, detection.column))
 
-    def _alarms(self, place: int, ranks: Floats) -> list[tuple[int, int]]:
+    def _alarms(self, place: int, ranks: Floats, *, complete: bool) -> list[tuple[int, int]]:
         """Feed one column; give row and delay of each alarm.
 
         The loop runs in C and stops at an alarm, the only moment when Python has something to do.
         """
-        rows = np.flatnonzero(~np.isnan(ranks))
-        values = ranks.tolist() if len(rows) == len(ranks) else ranks[rows].tolist()
+        rows = None if complete else np.flatnonzero(~np.isnan(ranks))
+        values: list[float] = ranks.tolist() if rows is None else ranks[rows].tolist()
         waiting = iter(values)
+
         found: list[tuple[int, int]] = []
         done = 0
         while True in map(self._windows[place].update, waiting):
-            row = int(rows[len(values) - waiting.__length_hint__() - 1])
+            row = len(values) - length_hint(waiting) - 1
+            row = row if rows is None else int(rows[row])
             found.append((row, self._since[place] + row + 1 - done))
             self._windows[place] = self._seeded(place)
             self._since[place] = 0
