@@ -42,7 +42,7 @@ MIXES = {"18 numeric": (18, 0), "12 numeric + 6 categorical": (12, 6)}
 
 
 @click.command()
-@click.option("--events", default=200_000, show_default=True)
+@click.option("--events", default=400_000, show_default=True)
 @click.option("--repeats", default=3, show_default=True)
 def main(events: int, repeats: int) -> None:
     """Measure, print a table, write benchmarks/results/counting.json."""

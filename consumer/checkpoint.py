@@ -100,10 +100,8 @@ class Checkpoint:
                 self._queue(pipe, fields)
                 outputs(pipe)
                 replies = pipe.execute(raise_on_error=False)
-            except redis.WatchError as error:
-                raise OwnershipLost(f"{self._key} was changed by another worker; nothing was committed.") from error
-            except UNAVAILABLE as error:
-                raise OwnershipLost(f"The outcome of a commit of {self._key} is unknown: {error}.") from error
+            except (redis.WatchError, *UNAVAILABLE) as error:  # redis-py makes a WatchError of a lost connection too
+                raise OwnershipLost(f"A commit of {self._key} was refused, or its outcome is unknown: {error}.") from error
         self._check(replies)
         self._number += 1
 

@@ -44,6 +44,7 @@ class CountingStage(Stage):
         self._dead = keys.dead(model, partition)
         self._published = PublishedVersions(client, keys, model)
         self._cell_maps: dict[str, CellMap] = {}
+        self._usual_version = ""
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)
         self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
         self._pane_hours = settings.pane_retention_hours
@@ -90,8 +91,10 @@ class CountingStage(Stage):
             self._commit()
 
     def _count(self, entries: list[columns.Entry]) -> None:
-        numeric = bool(self._cell_maps) and all(cell_map.numeric for cell_map in self._cell_maps.values())
-        batch = columns.read(entries, numeric=numeric)
+        usual = self._cell_maps.get(self._usual_version)
+        batch = columns.read(entries, usual.decoder if usual is not None else None)
+        if batch.predictions:
+            self._usual_version = batch.predictions[-1].version
         self._learn(batch.versions)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes

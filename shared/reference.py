@@ -30,8 +30,8 @@ PREDICTION = RESERVED
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Column = NDArray[Any]
-"""A feature's values: float64 with NaN for missing, or objects (str, None for missing)."""
+Column = NDArray[Any] | list[Any]
+"""A feature's values: an array of float64 with NaN for missing, or a list of str with None for missing."""
 
 
 class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
@@ -65,8 +65,9 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
     sd: float | None
 
     @classmethod
-    def build(cls, name: str, values: Floats, cuts: int = CUTS) -> "NumericReference":
+    def build(cls, name: str, column: Column, cuts: int = CUTS) -> "NumericReference":
         """Choose the cuts of a column and count its rows."""
+        values: Floats = np.asarray(column, dtype=np.float64)
         present = np.sort(values[~np.isnan(values)])
         chosen, deciles = _choose_cuts(present, cuts)
         cells = _numeric_cells(values, chosen)
@@ -93,9 +94,9 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
     def _cuts(self) -> Floats:
         return np.array(self.cuts)
 
-    def cells(self, values: Floats) -> Ints:
+    def cells(self, values: Column) -> Ints:
         """Map values to cells by one binary search each."""
-        return _numeric_cells(values, self._cuts)
+        return _numeric_cells(np.asarray(values, dtype=np.float64), self._cuts)
 
 
 class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=True):
@@ -114,10 +115,10 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
 
     Examples
     --------
-    >>> reference = CategoricalReference.build("c", np.array(["a", "b", "a", None], dtype=object))
+    >>> reference = CategoricalReference.build("c", ["a", "b", "a", None])
     >>> reference.categories, reference.counts
     (['a', 'b'], [2, 1, 0, 0, 1])
-    >>> reference.cells(np.array(["b", "new", None], dtype=object)).tolist()
+    >>> reference.cells(["b", "new", None]).tolist()
     [1, 3, 4]
     """
 
@@ -130,8 +131,8 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
     @classmethod
     def build(cls, name: str, values: Column, top: int = TOP_CATEGORIES) -> "CategoricalReference":
         """Rank the categories of a column and count its rows."""
-        present = values[np.array([value is not None for value in values], dtype=bool)]
-        names, counts = np.unique(present.astype(str), return_counts=True)
+        present = [value for value in values if value is not None]
+        names, counts = np.unique(np.array(present, dtype=str), return_counts=True)
         order = np.lexsort((names, -counts))
         ranked, sizes = names[order].tolist(), counts[order]
         return cls(
@@ -162,21 +163,26 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
         return len(self.counts) - 1
 
     @cached_property
-    def _code(self) -> dict[str | None, int]:
+    def _code(self) -> "_Codes":
         top = len(self.categories)
-        codes: dict[str | None, int] = dict.fromkeys(self.other, top)
+        codes = _Codes(dict.fromkeys(self.other, top))
+        codes.unknown = self.unseen if len(self.other) < MAX_OTHER else top
         codes.update((name, code) for code, name in enumerate(self.categories))
         codes[None] = self.missing
         return codes
 
-    @cached_property
-    def _unknown(self) -> int:
-        return self.unseen if len(self.other) < MAX_OTHER else len(self.categories)
-
     def cells(self, values: Column) -> Ints:
         """Map values to cells by one look-up each."""
-        code, unknown = self._code, self._unknown
-        return np.array([code.get(value, unknown) for value in values.tolist()], dtype=np.int64)
+        return np.fromiter(map(self._code.__getitem__, values), np.int64, count=len(values))
+
+
+class _Codes(dict[str | None, int]):
+    """The cell of each category; of any other one, that of unknown categories."""
+
+    unknown: int
+
+    def __missing__(self, category: str | None) -> int:
+        return self.unknown
 
 
 ColumnReference = NumericReference | CategoricalReference

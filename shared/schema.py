@@ -5,6 +5,7 @@ Pure. The API refuses what does not fit; the worker reads the positional feature
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
@@ -14,13 +15,13 @@ import pandas as pd
 from shared.errors import BadData
 from shared.events import Value
 
+Kind = Literal["numeric", "categorical"]
+Kinds = tuple[Kind | None, ...]
 MAX_CATEGORY = 1024
 """Longest category that is accepted, in characters."""
 
 RESERVED = "prediction"
 """The name under which the prediction is judged beside the features."""
-
-Kind = Literal["numeric", "categorical"]
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -90,7 +91,7 @@ class FieldError(msgspec.Struct, frozen=True):
     message: str
 
 
-class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """The features of a model version in stream order, and what it predicts.
 
     Parameters
@@ -119,9 +120,15 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if twice:
             raise BadData(f"The schema names these features more than once: {', '.join(twice)}.")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
+        """Names of the features, in stream order."""
         return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """Kind of each feature, in stream order, and last of the prediction."""
+        return (*(feature.kind for feature in self.features), self.prediction)
 
     def positional(self, features: Mapping[str, Any], at: str = "/features") -> tuple[list[Value], list[FieldError]]:
         """Bring named values into stream order and check each.
@@ -226,21 +233,20 @@ def infer(
     return Schema(features, prediction=None if prediction is None else _kind_of(prediction), target=target)
 
 
-def columns_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any]]:
-    """Give each feature of a frame as an array: float64 with NaN for missing, or objects with None for missing."""
+def columns_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any] | list[Any]]:
+    """Give each feature of a frame as an array: float64 with NaN for missing, or a list with None for missing."""
     missing = [name for name in schema.names if name not in frame.columns]
     if missing:
         raise BadData(f"The rows lack these columns of the schema: {', '.join(missing)}.")
     return [as_column(frame[feature.name], feature.kind) for feature in schema.features]
 
 
-def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any]:
+def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any] | list[Any]:
     """Bring one column into the form that counting uses."""
     if kind == "categorical":
         absent = series.isna().to_numpy()
-        text = series.astype(object).map(category_text).to_numpy(dtype=object)
-        text[absent] = None
-        return text
+        texts = series.astype(object).map(category_text)
+        return [None if missing else text for text, missing in zip(texts, absent, strict=True)]
     try:
         values = pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
@@ -257,7 +263,7 @@ def rows_of(frame: pd.DataFrame, schema: Schema) -> Sequence[dict[str, Value]]:
     """Give each row as the features of a request, by name, with None for missing."""
     columns = {}
     for feature, column in zip(schema.features, columns_of(frame, schema), strict=True):
-        values = column.tolist()
+        values = column if isinstance(column, list) else column.tolist()
         columns[feature.name] = [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

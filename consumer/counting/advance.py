@@ -142,10 +142,11 @@ class _Step:
         predictions = self.batch.predictions
         chosen = predictions if len(fresh) == len(predictions) else [predictions[place] for place in fresh]
         names = {prediction.version for prediction in chosen}
-        if len(names) == 1 and names <= self.versions.keys():
-            cells = self.versions[next(iter(names))]
-            if cells.fits(chosen, numeric=self.batch.numeric):
-                return fresh
+        checked = self.batch.checked
+        if checked is not None and all(
+            name in self.versions and self.versions[name].schema.kinds == checked for name in names
+        ):
+            return fresh
         usable = []
         for place, prediction in zip(fresh.tolist(), chosen, strict=True):
             fault = self._fault(prediction)

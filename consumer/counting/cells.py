@@ -7,12 +7,10 @@ from operator import attrgetter
 
 import numpy as np
 
+from consumer.counting.columns import CheckedDecoder
 from shared.events import Prediction, Value
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
-
-_features = attrgetter("features")
-_prediction = attrgetter("prediction")
 
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
 """Edges of the 64 latency cells."""
@@ -44,6 +42,11 @@ class CellMap:
             self.watched.append(len(schema.features))
 
     @cached_property
+    def decoder(self) -> CheckedDecoder:
+        """Decoder of predictions with this schema."""
+        return CheckedDecoder(self.schema)
+
+    @cached_property
     def ranks(self) -> Floats:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for MISSING."""
         return np.concatenate([_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns])
@@ -61,19 +64,6 @@ class CellMap:
             return f"the prediction is {kind}, but its value is {type(value).__name__}"
         return None
 
-    def fits(self, predictions: Sequence[Prediction], *, numeric: bool) -> bool:
-        """Tell quickly whether all predictions fit the schema; `numeric` if the decoder checked the features' types."""
-        rows = list(map(_features, predictions))
-        if set(map(len, rows)) != {len(self.schema.features)}:
-            return False
-        kinds = [] if numeric and self.numeric else [feature.kind for feature in self.schema.features]
-        columns = list(zip(*rows, strict=True)) if kinds else []
-        if self.schema.prediction is not None:
-            kinds.append(self.schema.prediction)
-            columns.append(tuple(map(_prediction, predictions)))
-        wrong = {"numeric": str, "categorical": float}
-        return all(wrong[kind] not in set(map(type, column)) for kind, column in zip(kinds, columns, strict=True))
-
     def cells(self, predictions: Sequence[Prediction]) -> Ints:
         """Give the cell of every value, shape (columns, predictions), as places in the vector of all cells."""
         columns = self._columns(predictions)
@@ -84,17 +74,15 @@ class CellMap:
         return cells
 
     def _columns(self, predictions: Sequence[Prediction]) -> list[Column]:
-        rows = list(map(_features, predictions))
+        rows = list(map(attrgetter("features"), predictions))
         if self.numeric:
             flat = np.fromiter(chain.from_iterable(rows), np.float64, count=len(rows) * len(self.schema.features))
             columns: list[Column] = list(np.ascontiguousarray(flat.reshape(len(rows), -1).T))  # None became NaN
         else:
-            columns = [
-                _array(column, feature.kind)
-                for feature, column in zip(self.schema.features, zip(*rows, strict=True), strict=True)
-            ]
+            kinds = [feature.kind for feature in self.schema.features]
+            columns = [_column(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
         if self.has_prediction:
-            columns.append(_array(list(map(_prediction, predictions)), self.schema.prediction or "numeric"))
+            columns.append(_column([prediction.prediction for prediction in predictions], self.schema.prediction))
         return columns
 
 
@@ -104,12 +92,8 @@ def latency_cells(latencies_ms: Sequence[float | None]) -> Ints:
     return np.searchsorted(LATENCY_EDGES_MS, values[~np.isnan(values)])
 
 
-def _array(values: Sequence[Value], kind: str) -> Column:
-    if kind == "numeric":
-        return np.array(values, dtype=np.float64)
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+def _column(values: Sequence[Value], kind: str | None) -> Column:
+    return list(values) if kind == "categorical" else np.fromiter(values, np.float64, count=len(values))
 
 
 def _ranks(counts: Floats) -> Floats:

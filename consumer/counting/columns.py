@@ -7,12 +7,14 @@ newline-joined payloads. Whatever is irregular is looked at one by one, and what
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 
 from shared.events import PREDICTION, TICK, Prediction
 from shared.reference import Ints
+from shared.schema import Kinds, Schema
 
 Entry = tuple[bytes, list[bytes]]
 """A raw stream entry: id, and field, value, field, value, …"""
@@ -23,14 +25,34 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the decoder raises; the last one for a content that is nested too deeply."""
 
 
-class NumericPrediction(Prediction, gc=False, frozen=True, kw_only=True):
-    """A prediction whose features are all numeric, so that msgspec checks their types while it decodes."""
-
-    features: list[float | None]  # type: ignore[assignment]  # narrower on purpose; list is invariant
+_decoder = msgspec.json.Decoder(Prediction)
 
 
-_any_features = msgspec.json.Decoder(Prediction)
-_numeric_features = msgspec.json.Decoder(NumericPrediction)
+class CheckedDecoder:
+    """Decodes predictions of one schema, and checks number and types of their values on the way.
+
+    The features become a tuple of a fixed type, so that msgspec refuses what does not fit. The check holds for every
+    version whose schema has the same kinds.
+
+    Examples
+    --------
+    >>> from shared.schema import Feature
+    >>> checked = CheckedDecoder(Schema((Feature("x", "numeric"), Feature("c", "categorical"))))
+    >>> checked.decode_lines(b'{"id":"a","version":"1.0.0","time":0,"features":[1,"b"],"prediction":null}')[0].features
+    (1.0, 'b')
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.kinds = schema.kinds
+        value: dict[str | None, Any] = {"numeric": float | None, "categorical": str | None, None: float | str | None}
+        *features, prediction = (value[kind] for kind in schema.kinds)
+        fields = [("features", tuple.__class_getitem__(tuple(features))), ("prediction", prediction)]
+        checked = msgspec.defstruct("CheckedPrediction", fields, bases=(Prediction,), gc=False, frozen=True, kw_only=True)
+        self._decoder = msgspec.json.Decoder(checked)
+
+    def decode_lines(self, lines: bytes) -> list[Prediction]:
+        """Decode predictions, one a line."""
+        return cast("list[Prediction]", self._decoder.decode_lines(lines))
 
 
 @dataclass(slots=True)
@@ -57,8 +79,8 @@ class Batch:
         Place in the batch to dead letter.
     dead_numbers
         Publisher and number of dead letters that have one, by place: they arrived, so they are no loss.
-    numeric
-        Whether the decoder has checked that all features are numbers or missing.
+    checked
+        The kinds of values (of the features, then of the prediction) that the decoder has checked, None if none.
     """
 
     entries: Sequence[Entry]
@@ -71,7 +93,7 @@ class Batch:
     ticks: list[int] = field(default_factory=list)
     dead: dict[int, DeadLetter] = field(default_factory=dict)
     dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
-    numeric: bool = False
+    checked: Kinds | None = None
 
     @property
     def versions(self) -> set[str]:
@@ -79,15 +101,15 @@ class Batch:
         return {prediction.version for prediction in self.predictions}
 
 
-def read(entries: Sequence[Entry], *, numeric: bool = False) -> Batch:
+def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Batch:
     """Read raw entries of a log.
 
     Parameters
     ----------
     entries
         At least one, in the order of the log.
-    numeric
-        Whether all features of the model's known versions are numeric: then their types are checked while decoding.
+    expected
+        Decoder of the schema that most predictions will have.
 
     Examples
     --------
@@ -100,11 +122,11 @@ def read(entries: Sequence[Entry], *, numeric: bool = False) -> Batch:
     all_ms = _entry_times([entry[0] for entry in entries])
     if _regular(fields):
         numbers = _sequence_numbers([values[5] for values in fields])
-        predictions, checked = _decode_all([values[7] for values in fields], numeric=numeric)
+        predictions, checked = _decode_all([values[7] for values in fields], expected)
         if numbers is not None and predictions is not None:
             positions = np.arange(len(entries))
             publishers = [values[3] for values in fields]
-            return Batch(entries, all_ms, positions, all_ms, publishers, numbers, predictions, numeric=checked)
+            return Batch(entries, all_ms, positions, all_ms, publishers, numbers, predictions, checked=checked)
     return _read_singly(entries, all_ms)
 
 
@@ -129,7 +151,7 @@ def _sequence_numbers(texts: list[bytes]) -> Ints | None:
     return numbers if numbers.min() > 0 else None
 
 
-def _decode_all(payloads: list[bytes], *, numeric: bool) -> tuple[list[Prediction] | None, bool]:
+def _decode_all(payloads: list[bytes], expected: CheckedDecoder | None) -> tuple[list[Prediction] | None, Kinds | None]:
     """Decode the payloads at once; None if any is unreadable or two could have mended each other.
 
     A payload with a newline inside, or with nothing in it, would shift the lines: so there must be exactly as many results
@@ -137,13 +159,15 @@ def _decode_all(payloads: list[bytes], *, numeric: bool) -> tuple[list[Predictio
     """
     joined = b"\n".join(payloads)
     if joined.count(b"\n") != len(payloads) - 1:
-        return None, False
-    try:
-        decoder = _numeric_features if numeric else _any_features
-        predictions: list[Prediction] = list(decoder.decode_lines(joined))
-    except UNREADABLE:
-        return None, False
-    return (predictions, numeric) if len(predictions) == len(payloads) else (None, False)
+        return None, None
+    for decoder in (expected, _decoder) if expected is not None else (_decoder,):
+        try:
+            predictions = decoder.decode_lines(joined)
+        except UNREADABLE:
+            continue
+        if len(predictions) == len(payloads):
+            return predictions, expected.kinds if decoder is expected and expected is not None else None
+    return None, None
 
 
 def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
@@ -193,7 +217,7 @@ def _prediction(values: dict[bytes, bytes], number: int | None) -> Prediction:
     if number is None:
         raise ValueError("no publisher (p) or no sequence number (s) between 1 and 2^63 - 1")
     try:
-        return _any_features.decode(values[b"e"])
+        return _decoder.decode(values[b"e"])
     except KeyError:
         raise ValueError("no content: the field e is missing") from None
     except UNREADABLE as error:
