@@ -187,8 +187,8 @@ def _latest_snapshot(client: redis.Redis, keys: Keys, model: str) -> Snapshot:
     latest: Any = client.xrevrange(keys.snapshots(model), count=1)
     if not latest:
         raise ModelNotFound(
-            f"There is no snapshot report of {model} yet: the first one comes with an alert, after an hour, "
-            "or after 50,000 events. Is a worker running?"
+            f"There is no snapshot report of {model} yet: the first one comes when the window has enough rows to judge. "
+            "Is a worker running?"
         )
     event = msgspec.json.decode(latest[0][1][b"e"], type=CloudEvent)
     return msgspec.json.decode(event.data, type=Snapshot)

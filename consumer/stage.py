@@ -80,6 +80,7 @@ class Stage(ABC):
                 stop.wait(BACKOFF_S[0])
             except UNAVAILABLE as error:
                 connection.lost(error)
+                self.client.connection_pool.disconnect()  # the other ones are dead too, and must not look like a second loss
                 stop.wait(wait)
                 wait = min(wait * 2, BACKOFF_S[1])
             except DriftgaugeError as error:

@@ -16,7 +16,7 @@ def up(port: int | None) -> None:
     """Run Redis, API and worker on this machine until Ctrl-C."""
     from shared.deployment import Deployment
 
-    _interrupt_on_sigterm()
+    _stop_on_signals()
     with Deployment(read_settings(port=port)) as running:
         if running.settings.port != running.wanted_port:
             click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
@@ -57,13 +57,14 @@ def demo(
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
     from models.demo import Plan, run
 
-    _interrupt_on_sigterm()
+    _stop_on_signals()
     if in_order and data is None:
         raise click.UsageError("--in-order needs --data.")
     plan = Plan(events, seed, data, rate, output, in_order=in_order, as_json=as_json)
     run(plan, read_settings(port=port))
 
 
-def _interrupt_on_sigterm() -> None:
-    """Treat SIGTERM as Ctrl-C, so that every child process is stopped."""
+def _stop_on_signals() -> None:
+    """Treat SIGTERM as Ctrl-C, so that every child process is stopped; a shell's background job would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

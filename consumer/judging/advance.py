@@ -214,17 +214,22 @@ class _Step:
     ) -> None:
         """Take a snapshot report when an alert fired or resolved, or when it is time; note what the current one needs."""
         progress = self.state.progress
-        last = progress.reported.setdefault(version, Reported(now, progress.events))
         alerted = any(alert.state in {"firing", "resolved"} for alert in transitions)
-        due = (
-            now - last.time >= self.policy.snapshot_seconds * 1000
-            or progress.events - last.events >= self.policy.snapshot_events
-        )
+        due = self._report_due(progress.reported.get(version), window.rows, now)
         self._latest[version] = (evaluation, window, now)
         if alerted or due:
             snapshot = self._snapshot(version, evaluation, window, now)
             self.outputs.snapshots.append(msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule"))
             progress.reported[version] = Reported(now, progress.events)
+
+    def _report_due(self, last: Reported | None, rows: int, now: int) -> bool:
+        """Whether a scheduled report is due; the first one as soon as there is enough to judge."""
+        if last is None:
+            return rows >= self.policy.min_window_rows
+        return (
+            now - last.time >= self.policy.snapshot_seconds * 1000
+            or self.state.progress.events - last.events >= self.policy.snapshot_events
+        )
 
     def finish(self) -> Outputs:
         """Take the current snapshot of every version that was evaluated: only the last one of a step is wanted."""
