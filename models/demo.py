@@ -46,6 +46,8 @@ SHIFT_SD = 0.5
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
 CONCURRENCY = 32
+IDLE_S = 2.0
+"""An unused connection is closed by us, well before the API would: else a request could meet a closing connection."""
 BATCH_ROWS = 500
 SETTLE_S = 60.0
 INTERRUPTED_S = 5.0
@@ -133,7 +135,7 @@ class _Show:
 
     async def run(self) -> None:
         """Post everything, then wait until all of it was counted and judged."""
-        limits = httpx.Limits(max_connections=CONCURRENCY + 1)
+        limits = httpx.Limits(max_connections=CONCURRENCY + 1, keepalive_expiry=IDLE_S)
         async with httpx.AsyncClient(base_url=self.running.url, timeout=30, limits=limits) as client:
             watch = asyncio.create_task(self._watch(client))
             try:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from producer import replay as replaying
 from shared.settings import read_settings
+from shared.tables import read_table
 
 
 @click.command()
@@ -56,7 +57,7 @@ def replay(
     limit: int | None,
 ) -> None:
     """Post the rows of a CSV FILE to a running API, after a check of all of them."""
-    frame = replaying.read_rows(file)
+    frame = read_table(file)
     if limit is not None:
         frame = frame.head(limit)
     columns = replaying.Columns(prediction_column, time_column)

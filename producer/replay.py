@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import httpx
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from shared.errors import BadData, ServiceUnavailable
-from shared.schema import FieldError, Schema, as_column, rows_of
+from shared.schema import FieldError, Schema, as_column, json_values, rows_of
 
 BATCH = 500
 CONCURRENT = 32
@@ -50,23 +49,6 @@ class Plan:
     ignored: list[str]
 
 
-def read_rows(path: Path) -> pd.DataFrame:
-    """Read a CSV file.
-
-    Raises
-    ------
-    BadData
-        If it cannot be read as one, or has no rows.
-    """
-    try:
-        frame = pd.read_csv(path, low_memory=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise BadData(f"{path} cannot be read as CSV: {error}") from error
-    if frame.empty:
-        raise BadData(f"{path} has no rows.")
-    return frame
-
-
 def plan(frame: pd.DataFrame, schema: Schema, model: str, columns: Columns, way: Way, seed: int | None) -> Plan:
     """Check a file against the schema and make its requests.
 
@@ -88,9 +70,9 @@ def plan(frame: pd.DataFrame, schema: Schema, model: str, columns: Columns, way:
         raise BadData(f"{model} has predictions: name their column with --prediction-column. Nothing was posted.")
     requests: list[dict[str, Any]] = [{"features": row, "model": model} for row in rows_of(frame, schema)]
     if way == "events" and columns.prediction is not None and schema.prediction is not None:
-        made = as_column(frame[columns.prediction], schema.prediction).tolist()
+        made = json_values(as_column(frame[columns.prediction], schema.prediction))
         for request, value in zip(requests, made, strict=True):
-            request["prediction"] = None if value != value else value  # noqa: PLR0124  NaN is missing
+            request["prediction"] = value
     _check(requests, schema, way)
     if way == "events" and columns.time is not None and seed is None:
         for request, moment in zip(requests, times_of(frame[columns.time]), strict=True):

@@ -13,6 +13,8 @@ from shared.errors import ConfigurationError
 from shared.settings import Settings
 
 GRACEFUL_S = 5
+KEEP_ALIVE_S = 75
+"""Longer than load balancers keep idle connections, so that it is they who close them."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -38,7 +40,12 @@ def make_server(settings: Settings) -> Server:
     """Build the server of an app of its own."""
     app = create_app(settings)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACEFUL_S, server_header=False
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACEFUL_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        server_header=False,
     )
     return Server(config, app.state.parts)
 

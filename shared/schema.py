@@ -261,11 +261,16 @@ def category_text(value: object) -> str:
 
 def rows_of(frame: pd.DataFrame, schema: Schema) -> Sequence[dict[str, Value]]:
     """Give each row as the features of a request, by name, with None for missing."""
-    columns = {}
-    for feature, column in zip(schema.features, columns_of(frame, schema), strict=True):
-        values = column if isinstance(column, list) else column.tolist()
-        columns[feature.name] = [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
+    columns = {
+        feature.name: json_values(column) for feature, column in zip(schema.features, columns_of(frame, schema), strict=True)
+    }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def json_values(column: np.ndarray[Any, Any] | list[Any]) -> list[Value]:
+    """Give a column's values as JSON has them: None for missing."""
+    values = column if isinstance(column, list) else column.tolist()
+    return [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
 
 
 def _kind_of(series: pd.Series) -> Kind:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from shared.embedded_redis import EmbeddedRedis
 from shared.keys import Keys
 from shared.redis_client import connect
+
+settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("seeded")
 
 
 @pytest.fixture(scope="session")

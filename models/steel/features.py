@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shared.errors import BadData
+from shared.tables import read_table
 
 Floats = NDArray[np.float64]
 
@@ -67,10 +68,7 @@ def read_raw(path: Path) -> pd.DataFrame:
     BadData
         If the file cannot be read, lacks a column, or has values of another kind in one.
     """
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
-        raise BadData(f"Cannot read {path} as CSV: {error}. Give the steel file of the UCI repository.") from error
+    frame = read_table(path)
     _require(frame, RAW, str(path))
     frame = frame[list(RAW)].copy()
     for name in MEASURED:

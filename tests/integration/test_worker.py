@@ -1,0 +1,274 @@
+"""The worker on a real Redis: what it does when models, neighbours, servers and signals come and go."""
+
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from consumer import counting_stage
+from consumer.counting.advance import CountingPolicy
+from consumer.counting_stage import CountingStage
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging_stage import JudgingStage
+from consumer.stage import raw_reads
+from shared.embedded_redis import EmbeddedRedis
+from shared.errors import BadData
+from shared.keys import Keys
+from shared.redis_client import connect
+from shared.settings import Settings
+from tests.integration.plant import (
+    MODEL,
+    append,
+    arrived,
+    counters,
+    end,
+    events,
+    judged_all,
+    publish,
+    settings_of,
+    wait_for,
+    worker_process,
+    worker_thread,
+)  # fmt: skip
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def test_from_the_log_to_an_alert(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """Events become counts, panes, a firing alert, a snapshot and a current state, and the group shows the progress."""
+    publish(client, keys)
+    append(client, keys.log(MODEL, 0), events(1, 6000, now_ms() - 200_000, shift_from=3000))
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: arrived(client, keys) == 6000 and judged_all(client, keys), "6,000 events")
+    alerts = [msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(keys.alerts(MODEL))]
+    firing = [alert["data"] for alert in alerts if alert["type"] == "driftgauge.alert.firing"]
+    assert {alert["feature"] for alert in firing} == {"smooth"}
+    assert {alert["rule"] for alert in firing} >= {"adwin", "psi"}
+    current = msgspec.json.decode(client.hget(keys.current(MODEL), "1.0.0"))
+    assert current["severity"] == "critical"
+    assert client.xlen(keys.snapshots(MODEL)) >= len({alert["snapshot"] for alert in firing})
+    group: Any = client.xinfo_groups(keys.log(MODEL, 0))[0]
+    last: Any = client.xrevrange(keys.log(MODEL, 0), count=1)[0][0]
+    assert (group["name"], group["last-delivered-id"]) == (b"monitor", last)
+
+
+def test_dead_letters_written_by_hand(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """Whatever somebody XADDs to the log stops nothing: each is one dead letter with reason, id and its own fields."""
+    publish(client, keys)
+    log = keys.log(MODEL, 0)
+    good = events(1, 3, now_ms() - 1000)
+    client.xadd(log, {"hello": "world"})
+    client.xadd(log, {"t": "p", "p": "me", "s": "1", "e": "{"})
+    client.xadd(log, {"t": "p", "p": "me", "s": "99999999999999999999999", "e": b"\xff"})
+    client.execute_command("XADD", log, "*", b"t", b"p", b"p", b"me", b"s", b"2", b"e", b'{"zz":' + b"[" * 99_999)
+    client.execute_command("XADD", log, "*", b"\xff", b"\x00", b"\xff", b"\x01")
+    append(client, log, good, with_ids=False)
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: arrived(client, keys) == 8, "all entries")
+    found = counters(client, keys)
+    assert (found.events, found.dead) == (3, 5)
+    dead: Any = client.xrange(keys.dead(MODEL, 0))
+    ids = [entry_id for entry_id, _ in client.xrange(log)][:5]
+    assert [fields[b"entry_id"] for _, fields in dead] == ids
+    assert all(fields[b"reason"] for _, fields in dead)
+    assert dead[0][1][b"hello"] == b"world"
+
+
+def test_two_workers_share_without_counting_twice(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """Of two workers one owns a partition; when it goes the other takes over, and every event is counted once."""
+    publish(client, keys)
+    entries = events(1, 4000, now_ms() - 100_000)
+    append(client, keys.log(MODEL, 0), entries[:2000])
+    with worker_thread(settings_of(redis_url, keys)):
+        with worker_thread(settings_of(redis_url, keys)):
+            wait_for(lambda: arrived(client, keys) == 2000, "the first half")
+        append(client, keys.log(MODEL, 0), entries[2000:])
+        wait_for(lambda: arrived(client, keys) == 4000, "the second half")
+    assert counters(client, keys).events == 4000
+    assert counters(client, keys).duplicates == 0
+
+
+def test_a_stolen_lease_is_noticed(
+    client: redis.Redis, redis_url: str, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker whose lease somebody else has stops writing at once, and goes on from the checkpoint when it is free."""
+    caplog.set_level(logging.INFO, "driftgauge.worker")
+    publish(client, keys)
+    entries = events(1, 2000, now_ms() - 50_000)
+    append(client, keys.log(MODEL, 0), entries[:1000])
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: arrived(client, keys) == 1000, "the first half")
+        client.set(keys.owner(MODEL, 0), "thief", px=700)
+        append(client, keys.log(MODEL, 0), entries[1000:])
+        wait_for(lambda: "Another worker owns" in caplog.text, "the loss to be noticed")
+        assert counters(client, keys).events == 1000
+        wait_for(lambda: arrived(client, keys) == 2000, "the second half")
+    assert counters(client, keys).events == 2000
+
+
+def test_killed_connections_lose_nothing(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """Connections that Redis closes in the middle of the work, 30 times, neither lose nor double an event."""
+    publish(client, keys)
+    entries = events(1, 6000, now_ms() - 150_000)
+    mine = client.client_id()
+    with worker_thread(settings_of(redis_url, keys)):
+        for start in range(0, 6000, 200):
+            append(client, keys.log(MODEL, 0), entries[start : start + 200])
+            for found in client.client_list():
+                if int(found["id"]) != mine:
+                    client.client_kill_filter(_id=found["id"])
+        wait_for(lambda: arrived(client, keys) == 6000, "all events")
+    found = counters(client, keys)
+    assert (found.events, found.duplicates, found.missing) == (6000, 0, 0)
+
+
+def test_a_model_published_later_is_found(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """A worker needs no restart for a new model: it was running before the model existed."""
+    with worker_thread(settings_of(redis_url, keys)):
+        publish(client, keys)
+        append(client, keys.log(MODEL, 0), events(1, 100, now_ms() - 5000))
+        wait_for(lambda: arrived(client, keys) == 100, "the new model's events")
+        publish(client, keys, "second")
+        append(client, keys.log("second", 0), events(1, 50, now_ms() - 5000))
+        wait_for(lambda: arrived(client, keys, "second") == 50, "the second model's events")
+
+
+def test_sigterm_commits_and_hands_over_at_once(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
+    """SIGTERM commits what was counted and gives the lease back, though it and the next commit are a minute away."""
+    publish(client, keys)
+    append(client, keys.log(MODEL, 0), events(1, 700, now_ms() - 15_000))
+    settings = settings_of(redis_url, keys, lease_ms=60_000, commit_ms=60_000, log_retention_hours=1000.0)
+    process = worker_process(settings, tmp_path / "worker.log")
+    wait_for(lambda: client.exists(keys.owner(MODEL, 0)), "the lease")
+    # nothing tells from outside that the first entries were read before their commit: the group shows that it was loaded
+    wait_for(lambda: client.exists(keys.log(MODEL, 0)) and client.xinfo_groups(keys.log(MODEL, 0)), "the stage")
+    started = time.monotonic()
+    assert end(process, signal.SIGTERM) == 0
+    assert time.monotonic() - started < 5
+    assert not client.exists(keys.owner(MODEL, 0))
+    assert not client.exists(keys.judge_owner(MODEL))
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: arrived(client, keys) == 700, "all events")
+    assert counters(client, keys).duplicates == 0
+
+
+def test_an_idle_log_gets_ticks_that_close_its_panes(
+    client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When nothing comes any more, time still passes in the log, and the last pane closes."""
+    monkeypatch.setattr(counting_stage, "IDLE_TICK_S", 0.2)
+    publish(client, keys)
+    append(client, keys.log(MODEL, 0), events(1, 30, now_ms() - 700))
+    with worker_thread(settings_of(redis_url, keys, pane_seconds=1)):
+        wait_for(lambda: client.xlen(keys.current(MODEL)) if client.type(keys.current(MODEL)) == b"stream" else
+                 client.hget(keys.current(MODEL), "1.0.0"), "the last pane to be judged")  # fmt: skip
+    current = msgspec.json.decode(client.hget(keys.current(MODEL), "1.0.0"))
+    assert (current["window"]["rows"], current["severity"]) == (30, "insufficient_data")
+    assert counters(client, keys).dead == 0
+
+
+def test_a_frozen_clock_stalls_no_pane(
+    client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events whose time stands still close panes all the same, while they keep coming: a tick is due to a full pane."""
+    monkeypatch.setattr(counting_stage, "FULL_PANE_TICK_S", 0.2)
+    publish(client, keys)
+    frozen = now_ms() - 86_400_000
+    row = events(1, 1, frozen)[0][1]
+    payload = row[7]
+    number = 0
+    with worker_thread(settings_of(redis_url, keys, pane_events=50)):
+
+        def panes_come() -> bool:
+            nonlocal number
+            number += 1
+            fields = [*row[:5], str(number).encode(), b"e", payload]
+            client.execute_command("XADD", keys.log(MODEL, 0), "*", *fields)
+            return bool(client.xlen(keys.panes(MODEL, 0)) >= 6)
+
+        wait_for(panes_come, "panes of a frozen clock", patience_s=20)
+        wait_for(lambda: counters(client, keys).events == number, "all events")
+    assert counters(client, keys).dead == 0
+    assert any(fields[b"t"] == b"k" for _, fields in client.xrange(keys.log(MODEL, 0)))
+
+
+def stage(redis_url: str, keys: Keys) -> CountingStage:
+    settings = Settings(**settings_of(redis_url, keys))
+    return CountingStage(raw_reads(connect(redis_url, single_connection_client=True)), settings, MODEL, CountingPolicy())
+
+
+def test_a_log_that_went_back_continues_behind_the_offset(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """When the server came back with an older log, new entries get ids behind the offset, so that none is passed over."""
+    publish(client, keys)
+    log = keys.log(MODEL, 0)
+    future = now_ms() + 3_600_000
+    append(client, log, events(1, 100, future))
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: arrived(client, keys) == 100, "the first events")
+    offset = client.hget(keys.count(MODEL, 0), "offset")
+    client.delete(log)
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: client.exists(log) and client.xinfo_stream(log)["last-generated-id"] >= offset, "XSETID")
+        append(client, log, events(2, 50, now_ms(), first=101), with_ids=False)
+        wait_for(lambda: arrived(client, keys) == 150, "the events after it")
+    assert counters(client, keys).events == 150
+
+
+@pytest.mark.parametrize("name", ["log", "panes", "dead"])
+def test_counting_refuses_keys_of_another_type(name: str, client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """A key that is not what it should be is refused before anything is written; the message names it."""
+    key = getattr(keys, name)(MODEL, 0)
+    client.set(key, "mine")
+    found = stage(redis_url, keys)
+    assert found.checkpoint.acquire()
+    with pytest.raises(BadData, match=f"{key} is a string in Redis, not a stream"):
+        found.load()
+    assert client.get(key) == b"mine"
+    found.client.close()
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("alerts", "stream"), ("snapshots", "stream"), ("current", "hash")])
+def test_judging_refuses_keys_of_another_type(
+    name: str, wanted: str, client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """The same for judging: inside a transaction such an error would lose an alert."""
+    key = getattr(keys, name)(MODEL)
+    client.set(key, "mine")
+    found = JudgingStage(connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy())
+    with pytest.raises(BadData, match=f"{key} is a string in Redis, not a {wanted}"):
+        found.load()
+    found.client.close()
+
+
+@pytest.mark.timeout(90)
+def test_redis_goes_away_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: Keys) -> None:
+    """While Redis is away the worker waits and says so once; when it is back with its append-only file it goes on."""
+    caplog.set_level(logging.INFO, "driftgauge.worker")
+    entries = events(1, 3000, now_ms() - 100_000)
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        client = connect(server.url)
+        publish(client, keys)
+        append(client, keys.log(MODEL, 0), entries[:1500])
+        with worker_thread(settings_of(server.url, keys)):
+            wait_for(lambda: arrived(client, keys) == 1500, "the first half")
+            server.stop()
+            wait_for(lambda: "Redis does not answer" in caplog.text, "the worker to notice")
+            waited = time.monotonic()
+            wait_for(lambda: time.monotonic() - waited > 1.5, "several attempts")
+            assert not any(record.levelno >= logging.ERROR for record in caplog.records)
+            server.start()
+            append(client, keys.log(MODEL, 0), entries[1500:])
+            wait_for(lambda: arrived(client, keys) == 3000, "the second half")
+        lost = [record for record in caplog.records if "Redis does not answer" in record.message]
+        back = [record for record in caplog.records if "Redis answers again" in record.message]
+        assert (len(lost), len(back)) == (1, 1)
+        found = counters(client, keys)
+        assert (found.events, found.duplicates) == (3000, 0)
+        client.close()

@@ -1,0 +1,107 @@
+"""A schema, and the check of values against it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.errors import BadData
+from shared.schema import MAX_CATEGORY, Feature, Schema, as_column, columns_of, infer, rows_of
+
+SCHEMA = Schema(
+    (
+        Feature("age", "numeric", minimum=0, maximum=120),
+        Feature("income", "numeric", nullable=True),
+        Feature("job/kind~1", "categorical", categories=("a", "b")),
+        Feature("note", "categorical", nullable=True),
+    )
+)
+GOOD = {"age": 30, "income": 1.5, "job/kind~1": "a", "note": None}
+
+
+def test_good_values_come_out_in_stream_order() -> None:
+    """Values are positional, numbers are floats, and an absent nullable feature is missing."""
+    assert SCHEMA.positional({"job/kind~1": "b", "age": 30}) == ([30.0, None, "b", None], [])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("age", None, "is missing"),
+        ("age", -1, "below the declared minimum 0"),
+        ("age", 121, "above the declared maximum 120"),
+        ("age", "30", "must be a number, not a string"),
+        ("age", True, "must be a number, not a boolean"),
+        ("age", [1], "must be a number, not a list"),
+        ("age", {}, "must be a number, not an object"),
+        ("income", float("nan"), "must be a finite number"),
+        ("income", float("inf"), "must be a finite number"),
+        ("income", 10**400, "too large"),
+        ("job/kind~1", "c", "not one of the declared categories: a, b"),
+        ("job/kind~1", 3, "must be a string, not a number"),
+        ("note", "x" * (MAX_CATEGORY + 1), f"longer than {MAX_CATEGORY}"),
+        ("extra", 1, "is not a feature of this model"),
+    ],
+)
+def test_every_fault_is_named_with_its_pointer(field: str, value: object, message: str) -> None:
+    """A refused value is named by a JSON pointer (RFC 6901), with what is wrong with it."""
+    _, errors = SCHEMA.positional({**GOOD, field: value}, at="/rows/3")
+    assert [error.field for error in errors] == ["/rows/3/" + field.replace("~", "~0").replace("/", "~1")]
+    assert message in errors[0].message
+
+
+def test_all_faults_are_told_at_once() -> None:
+    """A client need not find its faults one by one."""
+    _, errors = SCHEMA.positional({"age": -1, "income": "x", "zz": 1})
+    assert [error.field for error in errors] == [
+        "/features/age",
+        "/features/income",
+        "/features/job~1kind~01",
+        "/features/zz",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [((), "no features"), (("prediction",), "cannot be named 'prediction'"), (("a", "b", "a"), "more than once: a")],
+)
+def test_an_impossible_schema_is_refused(features: tuple[str, ...], message: str) -> None:
+    """No features, a name twice, or the name of the prediction: refused when it is made."""
+    with pytest.raises(BadData, match=message):
+        Schema(tuple(Feature(name, "numeric") for name in features))
+
+
+def test_predictions_are_checked_by_their_kind() -> None:
+    """A prediction that was made elsewhere must be of the schema's kind."""
+    assert SCHEMA.prediction_fault(1.5) is None
+    assert "must be a number" in str(SCHEMA.prediction_fault("yes"))
+    without = Schema(SCHEMA.features, prediction=None)
+    assert without.prediction_fault(None) is None
+    assert "no prediction" in str(without.prediction_fault(1.0))
+
+
+def test_a_schema_is_inferred_from_rows() -> None:
+    """Numbers and booleans are numeric, all else categorical; missing values make a column nullable."""
+    frame = pd.DataFrame({"n": [1, 2], "b": [True, False], "f": [1.5, np.nan], "c": ["x", None]})
+    schema = infer(frame, exclude={"b": "a clock"}, prediction=pd.Series([0.1, 0.2]))
+    assert [(found.kind, found.nullable) for found in schema.features] == [
+        ("numeric", False), ("numeric", False), ("numeric", True), ("categorical", True),
+    ]  # fmt: skip
+    assert schema.features[1].excluded == "a clock"
+    assert schema.prediction == "numeric"
+    with pytest.raises(BadData, match="Cannot exclude zz"):
+        infer(frame, exclude={"zz": "x"})
+
+
+def test_rows_and_columns_agree() -> None:
+    """What a client would send for a row is what training counted of it: missing is None on both ways."""
+    frame = pd.DataFrame({"age": [1, 2], "income": [np.nan, 2.5], "job/kind~1": ["a", "b"], "note": [None, 3.0]})
+    rows = rows_of(frame, SCHEMA)
+    assert rows == [
+        {"age": 1.0, "income": None, "job/kind~1": "a", "note": None},
+        {"age": 2.0, "income": 2.5, "job/kind~1": "b", "note": "3"},
+    ]
+    assert all(not SCHEMA.positional(row)[1] for row in rows)
+    with pytest.raises(BadData, match="lack these columns of the schema: note"):
+        columns_of(frame.drop(columns="note"), SCHEMA)
+    with pytest.raises(BadData, match="'age' is numeric in the schema"):
+        as_column(pd.Series(["x"], name="age"), "numeric")

@@ -1,0 +1,47 @@
+"""The settings."""
+
+import pytest
+from pydantic import ValidationError
+
+from shared.errors import ConfigurationError
+from shared.settings import Settings, read_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("KEY_PREFIX", "a{b}"), ("KEY_PREFIX", ""), ("PANE_EVENTS", "0"),
+        ("LEASE_MS", "10"), ("FALSE_ALARMS_PER_MONTH", "0"), ("FALSE_ALARMS_PER_MONTH", "nan"),
+        ("LOG_RETENTION_HOURS", "-1"),
+    ],
+)  # fmt: skip
+def test_a_bad_value_names_its_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who mistypes a setting is told which environment variable it was."""
+    monkeypatch.setenv(f"DRIFTGAUGE_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"DRIFTGAUGE_{name}: ") as caught:
+        read_settings()
+    assert caught.value.exit_code == 78
+
+
+def test_all_bad_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several faults are one message."""
+    monkeypatch.setenv("DRIFTGAUGE_PORT", "x")
+    monkeypatch.setenv("DRIFTGAUGE_LEASE_MS", "y")
+    with pytest.raises(ConfigurationError, match=r"(?s)PORT.*LEASE_MS"):
+        read_settings()
+
+
+def test_overrides_win_and_none_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option of the command line beats the environment; one that was not given does not."""
+    monkeypatch.setenv("DRIFTGAUGE_PORT", "9001")
+    assert read_settings(port=None).port == 9001
+    assert read_settings(port=9002).port == 9002
+    with pytest.raises(ConfigurationError, match="DRIFTGAUGE_NONSENSE"):
+        read_settings(nonsense=1)
+
+
+def test_settings_do_not_change() -> None:
+    """Settings are read once and immutable."""
+    settings = Settings()
+    with pytest.raises(ValidationError):
+        settings.port = 1
