@@ -146,9 +146,10 @@ class _Step:
             patience = max(self.policy.window_events, ALARM_DELAYS * alert.delay)
             passed = self.state.progress.events - alert.last_alarm
             if passed >= patience:
-                self._store(alert, "resolved")
+                over = msgspec.structs.replace(alert, summary=f"no further alarm in {passed:,} events, and PSI is quiet")
+                self._store(over, "resolved")
                 evidence = Evidence("events_since_alarm", passed, patience, None)
-                ended.append(self._transition(alert, "resolved", evidence, window, now))
+                ended.append(self._transition(over, "resolved", evidence, window, now))
         return ended
 
     def _retire_silent(self, now: int) -> None:

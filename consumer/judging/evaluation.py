@@ -253,6 +253,8 @@ class Evaluation:
         severity: AlertSeverity | None = "critical" if value > critical else "warning" if value > warning else None
         floor, bound = (policy.psi_critical, critical) if severity == "critical" else (policy.psi_warning, warning)
         summary = f"PSI {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
+        if severity is None:
+            summary = f"PSI {value:.3f} is not above {bound:.3f}"
         bins = int(self.version.bins_for(self.rows).sizes[column])
         expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
         quiet = value < self._psi_quiet_below(column)

@@ -101,7 +101,9 @@ def _not_bad(alert: AlertState, reading: Reading, quiet_to_resolve: int) -> tupl
     if alert.state == "pending":
         return alert, "inactive"
     moved = msgspec.structs.replace(alert, quiet=alert.quiet + 1 if reading.quiet else 0)
-    return moved, "resolved" if moved.quiet >= quiet_to_resolve else None
+    if moved.quiet < quiet_to_resolve:
+        return moved, None
+    return msgspec.structs.replace(moved, summary=reading.summary), "resolved"
 
 
 def worst(severities: list[Severity]) -> Severity:
