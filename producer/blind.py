@@ -285,12 +285,12 @@ def dead_letters(memory: Memory, look: Look) -> Reading:
 def silent(memory: Memory, look: Look) -> Reading:
     """Time without an event; while workers do not count, it is not known."""
     traffic = _observe(memory, look)
-    limit = _longest_silence(traffic, look.settings)
-    if limit is None or _unowned(look) or _late(look):
+    if _unowned(look) or _late(look):
         return Reading(bad=None)
+    limit = _longest_silence(traffic, look.settings)
     quiet_ms = look.since(traffic.changed_ms)
-    if quiet_ms <= limit:
-        return Reading(bad=False, value=quiet_ms / 1000, limit=limit / 1000, summary="Events come again.")
+    if limit is None or quiet_ms <= limit:  # what is usual changes only with an event
+        return Reading(bad=False, value=quiet_ms / 1000, limit=(limit or 0) / 1000, summary="Events come again.")
     summary = (
         f"No events for {quiet_ms / 60_000:.0f} minutes, where {limit / 60_000:.0f} would be long. Is the model still "
         "called, and does its API reach Redis?"

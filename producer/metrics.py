@@ -44,11 +44,13 @@ def _requests(meter: Meter) -> list[Family]:
     return [requests, latency]
 
 
-def of_redis(*, up: bool) -> Family:
-    """Tell whether the pipeline could be read."""
-    family = Family("driftgauge_redis_up", "gauge", "Whether Redis answered this scrape.")
-    family.add(up)
-    return family
+def of_redis(*, up: bool, readable: bool) -> list[Family]:
+    """Tell whether Redis answered, and whether what it said could be read."""
+    answered = Family("driftgauge_redis_up", "gauge", "Whether Redis answered this scrape.")
+    answered.add(up)
+    read = Family("driftgauge_pipeline_readable", "gauge", "Whether the pipeline's figures could be read from Redis.")
+    read.add(readable)
+    return [answered, read]
 
 
 def of_pipeline(models: Sequence[ModelState]) -> list[Family]:

@@ -4,7 +4,8 @@ Read in three round trips, however many models and partitions there are: their p
 waits where something does. Nothing is written.
 """
 
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from gzip import decompress
 from typing import Any, Final
@@ -15,6 +16,7 @@ import redis.asyncio
 from producer.positions import BEGINNING, entry_number
 from shared import counters
 from shared.counters import Counters
+from shared.errors import BadData
 from shared.events import MONITOR_GROUP
 from shared.keys import Keys
 from shared.snapshot import ActiveAlert
@@ -137,6 +139,11 @@ class Pipeline:
             Waiting entries that are counted in a log whose lag Redis does not know; beyond it their number is `at least`.
         current
             Whether to read the current snapshots for their alerts too.
+
+        Raises
+        ------
+        BadData
+            If what a model has in Redis cannot be read.
         """
         await self._learn(models)
         pipe = self._client.pipeline(transaction=False)
@@ -146,7 +153,7 @@ class Pipeline:
         replies = iter(await pipe.execute(raise_on_error=False))
         seconds, micros = _sound(next(replies))
         now_ms = seconds * 1000 + micros // 1000
-        answers = [_ModelAnswer.take(replies, self._partitions.get(model, 0), current=current) for model in models]
+        answers = [_ModelAnswer.take(replies, self._counts(model), current=current) for model in models]
         waiting = [
             (self._keys.log(model, number), partition)
             for model, answer in zip(models, answers, strict=True)
@@ -165,7 +172,11 @@ class Pipeline:
             pipe.hrandfield(self._keys.versions(model), 1, withvalues=True)
         for model, reply in zip(unknown, await pipe.execute(), strict=True):
             if reply:
-                self._partitions[model] = msgspec.json.decode(decompress(reply[1]), type=_Published).manifest.partitions
+                self._partitions[model] = _partitions(self._keys.versions(model), reply[1])
+
+    def _counts(self, model: str) -> list[str]:
+        """Name the checkpoint of each of a model's partitions."""
+        return [self._keys.count(model, partition) for partition in range(self._partitions.get(model, 0))]
 
     def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
         keys = self._keys
@@ -173,9 +184,9 @@ class Pipeline:
         pipe.hget(keys.judge(model), "state")
         if current:
             pipe.hvals(keys.current(model))
-        for partition in range(self._partitions.get(model, 0)):
+        for partition, checkpoint in enumerate(self._counts(model)):
             log = keys.log(model, partition)
-            pipe.hmget(keys.count(model, partition), "offset", counters.FIELD)
+            pipe.hmget(checkpoint, "offset", counters.FIELD)
             pipe.exists(keys.owner(model, partition))
             pipe.xlen(keys.dead(model, partition))
             pipe.xinfo_groups(log)
@@ -200,6 +211,7 @@ class _PartitionAnswer:
 
     offset: str
     counted: dict[str, Any]
+    counters: Counters
     owned: bool
     dead: int
     lag: int | None
@@ -207,15 +219,16 @@ class _PartitionAnswer:
     last_pane: str
 
     @classmethod
-    def take(cls, replies: Iterable[Any]) -> "_PartitionAnswer":
-        replies = iter(replies)
-        offset, counted = _sound(next(replies))
+    def take(cls, replies: Iterator[Any], key: str) -> "_PartitionAnswer":
+        offset, packed = _sound(next(replies))
+        counted, known = _counted(key, packed)
         owned, dead = _sound(next(replies)), _sound(next(replies))
         groups = next(replies)
         last, pane = _sound(next(replies)), _sound(next(replies))
         return cls(
             offset=(offset or BEGINNING.encode()).decode(),
-            counted=msgspec.json.decode(counted) if counted else {},
+            counted=counted,
+            counters=known,
             owned=bool(owned),
             dead=dead,
             lag=None if isinstance(groups, Exception) else _known_lag(groups),  # a log that does not exist has no groups
@@ -243,7 +256,7 @@ class _PartitionAnswer:
         judged = None if progress is None else progress.offsets.get(partition, BEGINNING)
         return PartitionState(
             partition=partition,
-            counters=msgspec.convert(self.counted, Counters),
+            counters=self.counters,
             counted=self.counted,
             owned=self.owned,
             offset=self.offset,
@@ -267,19 +280,38 @@ class _ModelAnswer:
     partitions: list[_PartitionAnswer]
 
     @classmethod
-    def take(cls, replies: Iterable[Any], partitions: int, *, current: bool) -> "_ModelAnswer":
-        replies = iter(replies)
+    def take(cls, replies: Iterator[Any], keys: Sequence[str], *, current: bool) -> "_ModelAnswer":
         return cls(
             judging_owned=bool(_sound(next(replies))),
             judged=_judged(_sound(next(replies))),
             current=_sound(next(replies)) if current else [],
-            partitions=[_PartitionAnswer.take(replies) for _ in range(partitions)],
+            partitions=[_PartitionAnswer.take(replies, key) for key in keys],
         )
 
-    def state(self, model: str, now_ms: int, backlogs: Iterable[Backlog]) -> ModelState:
-        backlogs = iter(backlogs)
+    def state(self, model: str, now_ms: int, backlogs: Iterator[Backlog]) -> ModelState:
         partitions = (answer.state(number, next(backlogs), self.judged) for number, answer in enumerate(self.partitions))
         return ModelState(model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current))
+
+
+def _partitions(key: str, packed: bytes) -> int:
+    """Read the number of partitions from a published version."""
+    try:
+        return msgspec.json.decode(decompress(packed), type=_Published).manifest.partitions
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+        raise BadData(
+            f"{key} holds no published version: {error}. Move it away; the API publishes its versions again."
+        ) from error
+
+
+def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
+    """Read the counters: all that counting wrote, and those that are known here."""
+    try:
+        counted = msgspec.json.decode(packed, type=dict[str, Any]) if packed else {}
+        return counted, msgspec.convert(counted, Counters)
+    except msgspec.MsgspecError as error:
+        raise BadData(
+            f"The counters of {key} cannot be read: {error}. Did another version of Driftgauge write them?"
+        ) from error
 
 
 def _sound(reply: Any) -> Any:

@@ -127,7 +127,7 @@ class Watchdog:
                 await self._look_at(model, now)
             except UNAVAILABLE:
                 raise
-            except (redis.ResponseError, ValueError, DriftgaugeError) as error:  # raised when all were looked at
+            except (redis.ResponseError, msgspec.MsgspecError, BadData) as error:  # raised when all were looked at
                 failed = BadData(f"{model} cannot be watched: {error}")
         if failed is not None:
             raise failed

@@ -9,6 +9,8 @@ from fastapi import APIRouter
 from producer.metrics import age_s
 from producer.parts import Parts
 from producer.pipeline import ModelState, PartitionState
+from shared.errors import BadData
+from shared.redis_client import UNAVAILABLE
 
 TIMEOUT_S: Final = 3.0
 
@@ -66,9 +68,9 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
     try:
         async with asyncio.timeout(TIMEOUT_S):
             states = await parts.pipeline.read(await parts.pipeline.models())
-    except (redis.ConnectionError, redis.TimeoutError, TimeoutError):
+    except (*UNAVAILABLE, TimeoutError):
         return {"pipeline": None, "reason": "Redis does not answer."}
-    except (redis.RedisError, ValueError) as error:
+    except (redis.RedisError, BadData) as error:
         return {"pipeline": None, "reason": f"What stands in Redis cannot be read: {error}"}
     return {"pipeline": {state.model: _model(state) for state in states}}
 

@@ -1,7 +1,6 @@
 """GET /metrics: for Prometheus. Without Redis the process's own metrics are still given."""
 
 import asyncio
-import logging
 from typing import Final
 
 import redis
@@ -11,11 +10,11 @@ from producer import metrics
 from producer.exposition import MEDIA_TYPE, Family, render
 from producer.parts import Parts
 from producer.watchdog import firing_rules
+from shared.errors import BadData
+from shared.redis_client import UNAVAILABLE
 
 TIMEOUT_S: Final = 3.0
 """Well below Prometheus's scrape timeout of 10 s."""
-
-logger = logging.getLogger("driftgauge.producer")
 
 
 def router(parts: Parts) -> APIRouter:
@@ -38,7 +37,8 @@ async def _pipeline(parts: Parts) -> list[Family]:
             names = await parts.pipeline.models()
             states = await parts.pipeline.read(names, current=True)
             blind = await firing_rules(parts.reader, parts.keys, names)
-    except (redis.RedisError, TimeoutError, ValueError) as error:  # ValueError: a checkpoint of another version
-        logger.debug("The pipeline cannot be read for /metrics: %s.", type(error).__name__)
-        return [metrics.of_redis(up=False)]
-    return [metrics.of_redis(up=True), *metrics.of_pipeline(states), metrics.of_watchdog(blind)]
+    except (*UNAVAILABLE, TimeoutError):
+        return metrics.of_redis(up=False, readable=False)
+    except (redis.RedisError, BadData):  # /health?verbose=true says why
+        return metrics.of_redis(up=True, readable=False)
+    return [*metrics.of_redis(up=True, readable=True), *metrics.of_pipeline(states), metrics.of_watchdog(blind)]
