@@ -1,4 +1,4 @@
-"""What the API counts of its own requests: a layer around the app that costs a prediction about a microsecond."""
+"""What the API counts of its own requests: a layer around the app that costs a request about three microseconds."""
 
 import time
 from bisect import bisect_left
