@@ -12,12 +12,10 @@ is not called slow too, and events that wait are no silence. A rule that cannot 
 Every time is Redis's; after a jump back, what lies in the future counts as now.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-import msgspec
-
-from producer.pipeline import ModelState
+from producer.look import Hour, Look, Memory, Reading, Traffic, Work, late, named, remember, unowned, works
 from shared.alerts import BLIND, fingerprint
 from shared.settings import Settings
 from shared.snapshot import Alert, AlertEvidence
@@ -45,113 +43,6 @@ SILENT_TIMES_MEAN: Final = 10
 SILENT_TIMES_LARGEST: Final = 2
 
 
-class Part(msgspec.Struct):
-    """What is remembered of a partition, or of judging.
-
-    Parameters
-    ----------
-    marker
-        Its progress: an offset.
-    moved_ms
-        When it last moved, or had nothing to do.
-    unowned_ms
-        Since when it has work and no owner; None if it has both, or neither.
-    stuck_at
-        Its progress then.
-    """
-
-    marker: str = ""
-    moved_ms: int = 0
-    unowned_ms: int | None = None
-    stuck_at: str = ""
-
-
-class Hour(msgspec.Struct, array_like=True):
-    """An hour with events: those of the model before it, and the longest time without one that ended in it."""
-
-    hour: int
-    before: int
-    gap_ms: int
-
-
-class Traffic(msgspec.Struct):
-    """When the model had events; `since_ms` is when the watch began."""
-
-    since_ms: int
-    changed_ms: int
-    events: int
-    hours: list[Hour] = []
-
-
-class Dropped(msgspec.Struct):
-    """What one API process dropped, by reason, and when it last did."""
-
-    reasons: dict[str, int]
-    grew_ms: int
-
-    @property
-    def events(self) -> int:
-        return sum(self.reasons.values())
-
-
-class Memory(msgspec.Struct):
-    """What the watchdog remembers of a model, in its hash.
-
-    Parameters
-    ----------
-    firing
-        Rule to the time at which its alert began.
-    late
-        Looks running that found a lag.
-    missing
-        (slice of time, least number of missing sequences in it).
-    dead
-        (slice of time, dead letters at its first look).
-    """
-
-    parts: dict[str, Part] = {}
-    firing: dict[str, int] = {}
-    late: int = 0
-    missing: list[tuple[int, int]] = []
-    dead: list[tuple[int, int]] = []
-    traffic: Traffic | None = None
-
-
-class Reading(msgspec.Struct, frozen=True):
-    """What a rule says: bad, good, or (None) not decided; with its number, its limit, and words for it."""
-
-    bad: bool | None
-    value: float = 0.0
-    limit: float = 0.0
-    summary: str = ""
-
-
-class Look(msgspec.Struct, frozen=True):
-    """One look at a model."""
-
-    seen: ModelState
-    dropped: list[Dropped]
-    settings: Settings
-
-    @property
-    def now(self) -> int:
-        return self.seen.now_ms
-
-    def since(self, moment: int) -> int:
-        """Give the time (ms) since a moment; 0 if the clock went back behind it."""
-        return max(0, self.now - moment)
-
-
-class Work(msgspec.Struct, frozen=True):
-    """Something that a worker does: counting a partition, or judging."""
-
-    name: str
-    owned: bool
-    waits: bool
-    oldest_ms: int | None
-    marker: str
-
-
 def judge(memory: Memory, look: Look) -> list[Alert]:
     """Give the transitions of a model's alerts, and remember.
 
@@ -161,31 +52,9 @@ def judge(memory: Memory, look: Look) -> list[Alert]:
         Of the looks before; changed in place.
     """
     for work in works(look.seen):
-        _remember(memory, work, look)
+        remember(memory, work, look)
     found = (_move(memory, look, rule, read(memory, look)) for rule, read in RULES.items())
     return [alert for alert in found if alert is not None]
-
-
-def works(seen: ModelState) -> Iterator[Work]:
-    """Give what workers do for a model."""
-    for partition in seen.partitions:
-        oldest = partition.backlog.oldest_ms
-        yield Work(f"partition {partition.partition}", partition.owned, oldest is not None, oldest, partition.offset)
-    behind = any(partition.panes_behind for partition in seen.partitions)
-    yield Work("judging", seen.judging_owned, behind, None, " ".join(str(one.judged) for one in seen.partitions))
-
-
-def _remember(memory: Memory, work: Work, look: Look) -> None:
-    part = memory.parts.setdefault(work.name, Part(work.marker, look.now))
-    if not work.waits or part.marker != work.marker:
-        part.marker, part.moved_ms = work.marker, look.now
-    part.moved_ms = min(part.moved_ms, look.now)
-    if not work.waits or (work.owned and work.marker != part.stuck_at):
-        part.unowned_ms = None
-    elif not work.owned:
-        if part.unowned_ms is None:
-            part.unowned_ms, part.stuck_at = look.now, work.marker
-        part.unowned_ms = min(part.unowned_ms, look.now)
 
 
 def no_worker(memory: Memory, look: Look) -> Reading:
@@ -198,7 +67,7 @@ def no_worker(memory: Memory, look: Look) -> Reading:
     owned = {work.name for work in works(look.seen) if work.owned}
     worst = max((seconds for name, seconds in since.items() if name not in owned), default=-1.0)
     summary = (
-        f"No worker: {_named(since)} without an owner for {worst:.0f} s while entries wait. Start `driftgauge worker`, or "
+        f"No worker: {named(since)} without an owner for {worst:.0f} s while entries wait. Start `driftgauge worker`, or "
         "look at its log. Nothing is lost: it goes on where it stopped."
     )
     return Reading(bad=True if worst >= limit else None, value=worst, limit=limit, summary=summary)
@@ -211,14 +80,14 @@ def lag(memory: Memory, look: Look) -> Reading:
     ages = {work.name: _age(memory, look, work) for work in owned}
     worst = max(ages.values(), default=0.0)
     memory.late = memory.late + 1 if worst > limit else 0
-    slow = _named({name: age for name, age in ages.items() if age > limit})
+    slow = named({name: age for name, age in ages.items() if age > limit})
     if memory.late:
         summary = (
             f"The worker does not keep up: {slow}, {worst:.0f} s behind. Start more workers, or look at the log of the one "
             "that owns it."
         )
         return Reading(bad=True if memory.late >= LOOKS else None, value=worst, limit=limit, summary=summary)
-    settled = worst <= limit / 2 and not _unowned(look)
+    settled = worst <= limit / 2 and not unowned(look)
     return Reading(bad=False if settled else None, value=worst, limit=limit, summary="The worker keeps up again.")
 
 
@@ -285,7 +154,7 @@ def dead_letters(memory: Memory, look: Look) -> Reading:
 def silent(memory: Memory, look: Look) -> Reading:
     """Time without an event; while workers do not count, it is not known."""
     traffic = _observe(memory, look)
-    if _unowned(look) or _late(look):
+    if unowned(look) or late(look):
         return Reading(bad=None)
     limit = _longest_silence(traffic, look.settings)
     quiet_ms = look.since(traffic.changed_ms)
@@ -311,7 +180,7 @@ def _observe(memory: Memory, look: Look) -> Traffic:
         traffic.hours[-1].gap_ms = max(traffic.hours[-1].gap_ms, look.since(traffic.changed_ms))
         traffic.hours = [one for one in traffic.hours if hour - 24 < one.hour <= hour]
         traffic.events, traffic.changed_ms = events, look.now
-    if _unowned(look) or _late(look):
+    if unowned(look) or late(look):
         traffic.changed_ms = look.now
     traffic.changed_ms = min(traffic.changed_ms, look.now)
     return traffic
@@ -332,15 +201,6 @@ def _longest_silence(traffic: Traffic, settings: Settings) -> float | None:
         return None
     largest = max(hour.gap_ms for hour in traffic.hours)
     return max(SILENT_LEAST_MS, SILENT_TIMES_MEAN * DAY_MS / events, SILENT_TIMES_LARGEST * largest)
-
-
-def _unowned(look: Look) -> bool:
-    return any(work.waits and not work.owned for work in works(look.seen))
-
-
-def _late(look: Look) -> bool:
-    limit = look.settings.blind_lag_seconds * 1000
-    return any(work.oldest_ms is not None and look.since(work.oldest_ms) > limit for work in works(look.seen))
 
 
 def _move(memory: Memory, look: Look, rule: str, reading: Reading) -> Alert | None:
@@ -381,18 +241,6 @@ def _alert(look: Look, rule: str, reading: Reading, state: Literal["firing", "re
         ended=look.now if state == "resolved" else None,
         snapshot="",
     )
-
-
-def _named(parts: Mapping[str, float]) -> str:
-    """Name some parts, the worst first, and no more than three.
-
-    Examples
-    --------
-    >>> _named({"partition 0": 3.0, "judging": 9.0})
-    'judging, partition 0'
-    """
-    names = sorted(parts, key=lambda name: (-parts[name], name))
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {

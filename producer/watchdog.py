@@ -23,7 +23,7 @@ import redis
 import redis.asyncio
 
 from producer import blind
-from producer.blind import Dropped, Look, Memory
+from producer.look import Dropped, Look, Memory
 from producer.pipeline import Pipeline
 from shared.alerts import ALERTS_KEPT, alert_event
 from shared.errors import BadData, DriftgaugeError

@@ -4,7 +4,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from producer.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, Dropped, Look, Memory, judge
+from producer.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, judge
+from producer.look import Dropped, Look, Memory
 from producer.pipeline import Backlog, ModelState, PartitionState
 from shared.counters import Counters
 from shared.settings import Settings
