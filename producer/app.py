@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from producer import problems
+from producer.meter import Meter, Metered
 from producer.parts import Parts
+from producer.pipeline import Pipeline
 from producer.publisher import Publisher
-from producer.routes import alerts, drift, events, health, models, predict, reports
+from producer.routes import alerts, drift, events, health, metrics, models, predict, reports
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
+from producer.watchdog import Watchdog
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.redis_client import connect_async
@@ -30,6 +33,7 @@ ROUTERS = (
     reports.router,
     alerts.router,
     health.router,
+    metrics.router,
 )
 
 
@@ -51,6 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router(parts))
     problems.install(app)
+    app.add_middleware(Metered, meter=parts.meter)
     return app
 
 
@@ -58,13 +63,18 @@ def build(settings: Settings) -> Parts:
     """Build the parts."""
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
+    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce)
+    reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     return Parts(
         keys=keys,
-        serving=Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce),
+        serving=serving,
         scorer=Scorer(settings.score_batch_rows),
         publisher=publisher,
-        reader=connect_async(settings.redis_url, max_connections=MAX_READERS),
+        reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
+        pipeline=Pipeline(reader, keys),
+        meter=Meter(),
+        watchdog=Watchdog(settings, publisher.dropped, serving.production),
     )
 
 
@@ -73,6 +83,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     """Run the parts: models are loaded before the first request, queued events are sent after the last."""
     await parts.serving.refresh()
     parts.publisher.start()
+    parts.watchdog.start()
     polling = asyncio.create_task(parts.serving.poll(), name="serving")
     try:
         yield
@@ -82,6 +93,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await polling
         parts.scorer.close()
+        await parts.watchdog.close()
         await parts.publisher.close()
         await parts.reader.aclose()
         await parts.subscriptions.client.aclose()

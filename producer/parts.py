@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
+from producer.meter import Meter
+from producer.pipeline import Pipeline
 from producer.publisher import Publisher
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
+from producer.watchdog import Watchdog
 from shared.keys import Keys
 
 
@@ -21,6 +24,8 @@ class Parts:
         Client of the reading routes.
     subscriptions
         The alert streams that clients follow, on connections of their own since their reads block.
+    pipeline
+        What stands in Redis, for health and metrics.
     """
 
     keys: Keys
@@ -29,3 +34,11 @@ class Parts:
     publisher: Publisher
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
+    pipeline: Pipeline
+    meter: Meter
+    watchdog: Watchdog
+
+    @property
+    def spooled(self) -> int | None:
+        """Events in this process's spool; None if its publisher has no spool."""
+        return getattr(self.publisher, "spooled", None)

@@ -54,6 +54,9 @@ class Keys:
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
+    def watchdog(self, model: str) -> str:
+        return self._model(model, "watchdog")
+
     def log(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "log")
 

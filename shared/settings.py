@@ -70,6 +70,19 @@ class Settings(BaseSettings):
     pane_retention_hours: float = Field(24, gt=0)
     """How long panes stay as they are, in hours of entry time."""
 
+    watchdog_seconds: float = Field(5, gt=0)
+    """Time between the watchdog's looks at a model."""
+    blind_worker_seconds: float = Field(15, ge=0)
+    """How long a partition with waiting entries may be without a worker; longer than a lease, since a hand-over is none."""
+    blind_lag_seconds: float = Field(60, gt=0)
+    """Age of the oldest uncounted entry above which the worker does not keep up."""
+    loss_after_seconds: float = Field(7 * 86_400, gt=0)
+    """How long a number may be missing before it is lost: the longest age of a spool."""
+    dead_letters_per_hour: int = Field(10, ge=0)
+    """Entries that may be unreadable within an hour without an alert."""
+    silent_after_seconds: float = Field(0, ge=0)
+    """Time without events that is an alert; 0 learns it from the last day's traffic."""
+
 
 def read_settings(**overrides: object) -> Settings:
     """Read the settings once; an override that is None is left out.

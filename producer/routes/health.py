@@ -1,10 +1,18 @@
-"""GET /health, /livez, /readyz: how the API is. Cheap: nothing is asked of Redis."""
+"""GET /health, /livez, /readyz: how the API is. Cheap: nothing is asked of Redis, unless /health is to be verbose."""
 
-from typing import Any
+import asyncio
+from typing import Any, Final
 
+import redis
 from fastapi import APIRouter
 
+from producer.metrics import age_s
 from producer.parts import Parts
+from producer.pipeline import ModelState, PartitionState
+from shared.errors import BadData
+from shared.redis_client import UNAVAILABLE
+
+TIMEOUT_S: Final = 3.0
 
 
 def router(parts: Parts) -> APIRouter:
@@ -12,10 +20,10 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(tags=["health"])
 
     @routes.get("/health")
-    async def health() -> dict[str, Any]:
-        """Give the state in numbers."""
+    async def health(*, verbose: bool = False) -> dict[str, Any]:
+        """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model and partition."""
         publisher = parts.publisher
-        return {
+        found = {
             "status": "degraded" if reasons(parts) else "ok",
             "redis": "connected" if publisher.connected else "away",
             "models": {served.model: served.version for served in parts.serving.production.values()},
@@ -23,6 +31,9 @@ def router(parts: Parts) -> APIRouter:
             "published": publisher.published,
             "dropped": dict(publisher.dropped),
         }
+        if parts.spooled is not None:
+            found["spooled"] = parts.spooled
+        return {**found, **await _pipeline(parts)} if verbose else found
 
     @routes.get("/livez")
     async def livez() -> dict[str, str]:
@@ -47,4 +58,46 @@ def reasons(parts: Parts) -> list[str]:
         found.append("Redis does not answer; events are queued until it does.")
     elif parts.publisher.refused:
         found.append("Redis refuses events; they stay queued.")
+    if parts.publisher.connected and parts.watchdog.fault:
+        found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
     return found
+
+
+async def _pipeline(parts: Parts) -> dict[str, Any]:
+    """Describe the pipeline; None with the reason if it cannot be read, since health has to answer."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            states = await parts.pipeline.read(await parts.pipeline.models())
+    except (*UNAVAILABLE, TimeoutError):
+        return {"pipeline": None, "reason": "Redis does not answer."}
+    except (redis.RedisError, BadData) as error:
+        return {"pipeline": None, "reason": f"What stands in Redis cannot be read: {error}"}
+    return {"pipeline": {state.model: _model(state) for state in states}}
+
+
+def _model(state: ModelState) -> dict[str, Any]:
+    return {
+        "events": state.events,
+        "partitions": [_partition(state, partition) for partition in state.partitions],
+        "judging": {
+            "owned": state.judging_owned,
+            "panes_behind": [partition.panes_behind for partition in state.partitions],
+        },
+    }
+
+
+def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
+    backlog = partition.backlog
+    return {
+        "partition": partition.partition,
+        "owned": partition.owned,
+        "counted": partition.counted,
+        "missing": partition.counters.missing,
+        "dead_letters": partition.dead_letters,
+        "lag": {
+            "entries": backlog.entries,
+            "exact": backlog.exact,
+            "seconds": backlog.seconds,
+            "oldest_seconds": age_s(state, partition),
+        },
+    }
