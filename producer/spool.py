@@ -97,10 +97,14 @@ class Spool:
 
     def keep(self, entry: Entry, *, in_memory: bool) -> None:
         """Note whether an event that was written stays in memory too; else it is read when its turn comes."""
-        if entry.segment is not None and in_memory:
+        if entry.segment is None:
+            return
+        if in_memory:
             entry.segment.marks[entry.offset] = Mark.MEMORY
-        elif entry.segment is not None:
+        else:
             entry.segment.unread = True
+            if entry.again:
+                entry.segment.marks[entry.offset] = Mark.AGAIN
 
     async def read(self) -> list[tuple[Segment, Record]]:
         """Read the oldest file that has events only on disk; what is in memory too is among them."""
