@@ -113,7 +113,9 @@ async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
 
 
 @contextlib.contextmanager
-def api_process(settings: Settings, folder: Path, *, redis: str = "connected") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def api_process(
+    settings: Settings, folder: Path, *, redis: str = "connected"
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A real server process, and its address."""
     port = processes.free_port(18000 + os.getpid() % 1000)
     environment = {**os.environ, **deployment.environment(settings)}

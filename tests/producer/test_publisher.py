@@ -2,9 +2,7 @@ import asyncio
 import os
 import signal
 import uuid
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,16 +16,9 @@ from shared.model_registry import ModelRegistry
 from shared.redis_client import connect
 from shared.settings import Settings
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving, until
+from tests.producer.ledger import numbers
 
 pytestmark = pytest.mark.anyio
-
-
-def numbers(client: redis.Redis, key: str) -> dict[bytes, list[int]]:
-    found = defaultdict(list)
-    entries: Any = client.xrange(key)
-    for _, fields in entries:
-        found[fields[b"p"]].append(int(fields[b"s"]))
-    return found
 
 
 def settled(publisher: Publisher) -> bool:
