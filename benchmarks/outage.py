@@ -28,7 +28,7 @@ from shared import processes
 from shared.deployment import environment
 from shared.embedded_redis import EmbeddedRedis
 from shared.model_registry import ModelRegistry
-from shared.settings import Settings
+from shared.settings import read_settings
 
 
 class Answer(msgspec.Struct):
@@ -132,7 +132,7 @@ def measure(seconds: float, folder: Path) -> list[Row]:
     body = msgspec.json.encode({"features": trained.holdout.head(1).to_dict("records")[0]})
     with EmbeddedRedis(folder / "redis") as server:
         port = processes.free_port(8950)
-        settings = Settings(
+        settings = read_settings(
             redis_url=server.url, registry_dir=folder / "registry", data_dir=folder / "data", port=port, host=HOST
         )
         log = folder / "api.log"
