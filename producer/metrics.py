@@ -12,14 +12,8 @@ from producer.pipeline import ModelState, PartitionState
 from producer.publisher import Publisher
 
 
-def of_process(publisher: Publisher, meter: Meter, spooled: int | None) -> list[Family]:
-    """Give what this process counts; needs no Redis.
-
-    Parameters
-    ----------
-    spooled
-        Events in this process's spool, None if it has none.
-    """
+def of_process(publisher: Publisher, meter: Meter) -> list[Family]:
+    """Give what this process counts; needs no Redis."""
     connected = Family("driftgauge_publisher_connected", "gauge", "Whether this process's publisher is connected to Redis.")
     connected.add(publisher.connected)
     published = Family("driftgauge_events_published_total", "counter", "Events that Redis acknowledged to this process.")
@@ -30,9 +24,16 @@ def of_process(publisher: Publisher, meter: Meter, spooled: int | None) -> list[
     for reason, events in sorted(publisher.dropped.items()):
         dropped.add(events, reason=reason)
     spool = Family("driftgauge_events_spooled", "gauge", "Events of this process in its spool on disk.")
-    if spooled is not None:
-        spool.add(spooled)
-    return [connected, published, queued, dropped, spool, *_requests(meter)]
+    spool.add(publisher.spool.events)
+    size = Family("driftgauge_spool_bytes", "gauge", "Bytes of this process's spool on disk.")
+    size.add(publisher.spool.bytes)
+    resent = Family(
+        "driftgauge_events_resent_total", "counter", "Events that this process sent again, in case they were lost."
+    )
+    resent.add(publisher.sender.resent)
+    damaged = Family("driftgauge_spool_damaged_total", "counter", "Damaged records that this process found in spools.")
+    damaged.add(publisher.spool.damaged)
+    return [connected, published, queued, dropped, spool, size, resent, damaged, *_requests(meter)]
 
 
 def _requests(meter: Meter) -> list[Family]:

@@ -37,8 +37,3 @@ class Parts:
     pipeline: Pipeline
     meter: Meter
     watchdog: Watchdog
-
-    @property
-    def spooled(self) -> int | None:
-        """Events in this process's spool; None if its publisher has no spool."""
-        return getattr(self.publisher, "spooled", None)

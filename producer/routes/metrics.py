@@ -24,7 +24,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/metrics", response_class=Response)
     async def scrape() -> Response:
         """Give all metrics in the Prometheus text format."""
-        own = metrics.of_process(parts.publisher, parts.meter, parts.spooled)
+        own = metrics.of_process(parts.publisher, parts.meter)
         return Response(render([*own, *await _pipeline(parts)]), media_type=MEDIA_TYPE)
 
     return routes

@@ -229,7 +229,7 @@ async def test_redis_away_and_back(settings: Settings, tmp_path: Path, caplog: p
             async with running(app) as http:
                 await until(lambda: app.state.parts.watchdog.fault)
                 answer = await http.post("/predict", json={"features": GOOD})
-                assert answer.json()["event"] == "queued"
+                assert answer.json()["event"] == "spooled"
                 assert "Redis does not answer" in (await http.get("/readyz")).text
                 await asyncio.to_thread(server.start)
                 await until(lambda: not app.state.parts.watchdog.fault)
