@@ -63,6 +63,7 @@ class CountingStage(Stage):
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", b"0-0")
         self._learn(versions_of(fields))
+        self._published.require(versions_of(fields), fields, self.checkpoint.key)
         self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
         self._offset = offset

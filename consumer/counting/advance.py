@@ -133,7 +133,7 @@ class _Step:
 
     def _fault(self, prediction: Prediction) -> str | None:
         if prediction.version not in self.versions:
-            return f"version {prediction.version!r} was never published, so its schema is unknown"
+            return f"version {prediction.version!r} was never published, or cannot be read, so its schema is unknown"
         return self.versions[prediction.version].fault(prediction)
 
     def _without_known_ids(self, usable: Ints) -> Ints:
