@@ -59,9 +59,11 @@ class Worker:
                     discovered = time.monotonic()
                     self._guarded(lambda: self._discover(keys))
                 self._guarded(lambda: self.sharing.beat(self._client(keys.workers), len(self._threads)))
+                self._start_threads()
                 self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
             self.stop.set()
+            self._start_threads()  # so that all can be joined
             for thread in self._threads.values():
                 thread.join()
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
@@ -96,13 +98,13 @@ class Worker:
         self._clients.clear()
 
     def _discover(self, keys: Keys) -> None:
-        """Start the stages of models that are new."""
+        """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
         for model in sorted(name.decode() for name in names):
             if f"judging {model}" not in self._threads:
-                self._start_model(keys, model)
+                self._add_model(keys, model)
 
-    def _start_model(self, keys: Keys, model: str) -> None:
+    def _add_model(self, keys: Keys, model: str) -> None:
         published = PublishedVersions(self._client(keys.versions(model)), keys, model).all()
         if not published:
             return
@@ -110,8 +112,8 @@ class Worker:
         keys = keys.salted(manifest.salts)
         for partition in range(manifest.partitions):
             name = f"counting {model}.{partition}"
-            self._start(name, partial(self._counting, keys, model, partition, manifest.partitions))
-        self._start(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
+            self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
+        self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -132,10 +134,14 @@ class Worker:
     def _stage_client(self, key: str) -> redis.Redis:
         return raw_reads(self._nodes.client(key, single_connection_client=True))
 
-    def _start(self, name: str, make: Callable[[], Stage]) -> None:
-        thread = threading.Thread(target=self._run_stage, args=(make,), name=name)
-        self._threads[name] = thread
-        thread.start()
+    def _add(self, name: str, make: Callable[[], Stage]) -> None:
+        self._threads[name] = threading.Thread(target=self._run_stage, args=(make,), name=name)
+
+    def _start_threads(self) -> None:
+        """Start new stages once our part is known: they would wait in vain before."""
+        for thread in self._threads.values():
+            if thread.ident is None:
+                thread.start()
 
     def _run_stage(self, make: Callable[[], Stage]) -> None:
         """Run a stage; build it anew when its slot may have moved."""
