@@ -99,18 +99,23 @@ def _age(memory: Memory, look: Look, work: Work) -> float:
 def lost(memory: Memory, look: Look) -> Reading:
     """Missing numbers that did not arrive in the whole time in which a spool could have brought them.
 
-    Holes come and go, so what counts is the least number of them over that time.
+    Holes come and go, so what counts is the least number of them over that time. Those of a publisher that is retired
+    meanwhile still count, until they have been told for as long.
     """
     slice_ms = max(1, int(look.settings.loss_after_seconds * 1000 / LOSS_SLICES))
     now = look.now // slice_ms
-    missing = sum(partition.counters.missing for partition in look.seen.partitions)
+    retired = sum(partition.counters.lost for partition in look.seen.partitions)
+    missing = retired + sum(partition.counters.missing for partition in look.seen.partitions)
     least = dict(entry for entry in memory.missing if now - LOSS_SLICES <= entry[0] <= now)
     least[now] = min(missing, least.get(now, missing))
     memory.missing = sorted(least.items())
+    memory.retired = [entry for entry in memory.retired if now - LOSS_SLICES <= entry[0] <= now]
+    if now not in dict(memory.retired):
+        memory.retired.append((now, retired))
     if memory.missing[0][0] > now - LOSS_SLICES:
         return Reading(bad=None)
-    gone = min(least.values())
-    if not gone:
+    gone = min(least.values()) - memory.retired[0][1]
+    if gone <= 0:
         return Reading(bad=False, summary="No sequence number is missing for long.")
     hours = look.settings.loss_after_seconds / 3600
     summary = (

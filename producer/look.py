@@ -67,7 +67,9 @@ class Memory(msgspec.Struct):
     late
         Looks running that found a lag.
     missing
-        (slice of time, least number of missing sequences in it).
+        (slice of time, least number of missing sequences in it); those of retired publishers are missing for ever.
+    retired
+        (slice of time, missing sequences of retired publishers at its first look).
     dead
         (slice of time, dead letters at its first look).
     """
@@ -76,6 +78,7 @@ class Memory(msgspec.Struct):
     firing: dict[str, int] = {}
     late: int = 0
     missing: list[tuple[int, int]] = []
+    retired: list[tuple[int, int]] = []
     dead: list[tuple[int, int]] = []
     traffic: Traffic | None = None
 

@@ -66,6 +66,8 @@ def _counted(models: Sequence[ModelState]) -> list[Family]:
     )
     dead = Family("driftgauge_dead_letters_total", "counter", "Entries that could not be read.")
     missing = Family("driftgauge_sequences_missing", "gauge", "Numbers of publishers that have not arrived: late, or lost.")
+    rolled_back = Family("driftgauge_panes_rolled_back_total", "counter", "Times a shard came back with older panes.")
+    lost = Family("driftgauge_events_lost_total", "counter", "Numbers of retired publishers that never arrived.")
     for model, partition, labels in _partitions(models):
         counters = partition.counters
         for version, count in sorted(counters.versions.items()):
@@ -73,7 +75,9 @@ def _counted(models: Sequence[ModelState]) -> list[Family]:
         duplicates.add(counters.duplicates, **labels)
         dead.add(counters.dead, **labels)
         missing.add(counters.missing, **labels)
-    return [events, duplicates, dead, missing]
+        lost.add(counters.lost, **labels)
+        rolled_back.add(partition.rolled_back, **labels)
+    return [events, duplicates, dead, missing, lost, rolled_back]
 
 
 def _waiting(models: Sequence[ModelState]) -> list[Family]:

@@ -27,6 +27,7 @@ MOST_ENTRIES: Final = 1000
 
 class _Partitions(msgspec.Struct):
     partitions: int = 1
+    salts: tuple[str, ...] = ()
 
 
 class _Published(msgspec.Struct):
@@ -37,6 +38,7 @@ class _Judged(msgspec.Struct):
     """What judging's checkpoint says of its place in the panes."""
 
     offsets: dict[int, str] = {}
+    rolled_back: dict[int, int] = {}
 
 
 class Judgement(msgspec.Struct):
@@ -82,6 +84,8 @@ class PartitionState:
         Id of the last panes entry that was judged; None if judging's checkpoint cannot be read.
     panes_behind
         Closed panes that were not judged; None as well.
+    rolled_back
+        How often the partition's panes went back to an older state.
     """
 
     partition: int
@@ -93,6 +97,7 @@ class PartitionState:
     dead_letters: int
     judged: str | None
     panes_behind: int | None
+    rolled_back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,8 @@ class Pipeline:
     def __init__(self, client: redis.asyncio.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._partitions: dict[str, int] = {}  # a model's number never changes
+        self._known: dict[str, Keys] = {}  # number and salts of a model's partitions never change
+        self._partitions: dict[str, int] = {}
 
     async def models(self) -> list[str]:
         """Give the models that exist in Redis."""
@@ -155,7 +161,7 @@ class Pipeline:
         now_ms = seconds * 1000 + micros // 1000
         answers = [_ModelAnswer.take(replies, self._counts(model), current=current) for model in models]
         waiting = [
-            (self._keys.log(model, number), partition)
+            (self._keys_of(model).log(model, number), partition)
             for model, answer in zip(models, answers, strict=True)
             for number, partition in enumerate(answer.partitions)
         ]
@@ -164,7 +170,7 @@ class Pipeline:
 
     async def _learn(self, models: Sequence[str]) -> None:
         """Read the number of partitions of models that were not met before, from any published version."""
-        unknown = [model for model in models if model not in self._partitions]
+        unknown = [model for model in models if model not in self._known]
         if not unknown:
             return
         pipe = self._client.pipeline(transaction=False)
@@ -172,14 +178,20 @@ class Pipeline:
             pipe.hrandfield(self._keys.versions(model), 1, withvalues=True)
         for model, reply in zip(unknown, await pipe.execute(), strict=True):
             if reply:
-                self._partitions[model] = _partitions(self._keys.versions(model), reply[1])
+                manifest = _manifest(self._keys.versions(model), reply[1])
+                self._known[model] = self._keys.salted(manifest.salts)
+                self._partitions[model] = manifest.partitions
 
     def _counts(self, model: str) -> list[str]:
         """Name the checkpoint of each of a model's partitions."""
-        return [self._keys.count(model, partition) for partition in range(self._partitions.get(model, 0))]
+        keys = self._keys_of(model)
+        return [keys.count(model, partition) for partition in range(self._partitions.get(model, 0))]
+
+    def _keys_of(self, model: str) -> Keys:
+        return self._known.get(model, self._keys)
 
     def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
-        keys = self._keys
+        keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
         pipe.hget(keys.judge(model), "state")
         if current:
@@ -264,6 +276,7 @@ class _PartitionAnswer:
             dead_letters=self.dead,
             judged=judged,
             panes_behind=None if judged is None else self._panes_behind(judged),
+            rolled_back=0 if progress is None else progress.rolled_back.get(partition, 0),
         )
 
     def _panes_behind(self, judged: str) -> int:
@@ -293,10 +306,10 @@ class _ModelAnswer:
         return ModelState(model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current))
 
 
-def _partitions(key: str, packed: bytes) -> int:
-    """Read the number of partitions from a published version."""
+def _manifest(key: str, packed: bytes) -> _Partitions:
+    """Read what a published version says of its model's partitions."""
     try:
-        return msgspec.json.decode(decompress(packed), type=_Published).manifest.partitions
+        return msgspec.json.decode(decompress(packed), type=_Published).manifest
     except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
         raise BadData(
             f"{key} holds no published version: {error}. Move it away; the API publishes its versions again."

@@ -100,6 +100,7 @@ def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
         "owned": partition.owned,
         "counted": partition.counted,
         "missing": partition.counters.missing,
+        "rolled_back": partition.rolled_back,
         "dead_letters": partition.dead_letters,
         "lag": {
             "entries": backlog.entries,

@@ -99,6 +99,17 @@ def test_missing_numbers_are_lost_only_when_no_spool_can_bring_them() -> None:
     assert watch.look(partition(missing=0), after=HOUR_MS) == ["blind.lost resolved"]
 
 
+def test_what_a_retired_publisher_lost_is_told_once() -> None:
+    """Holes of a publisher that is retired before they are old enough still fire, and resolve when they are old news."""
+    watch = Watch()
+    for _ in range(24 * 8):
+        assert watch.look(partition(), after=HOUR_MS) == []
+    for _ in range(24 * 6):
+        assert watch.look(partition(missing=5), after=HOUR_MS) == []
+    found = [watch.look(partition(lost=5), after=HOUR_MS) for _ in range(24 * 10)]
+    assert sum(found, []) == ["blind.lost firing", "blind.lost resolved"]  # noqa: RUF017
+
+
 def test_a_dropped_event_fires_at_once() -> None:
     """One dropped event is an alert at the next look, until none was dropped for a while."""
     watch = Watch()

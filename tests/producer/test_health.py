@@ -31,6 +31,7 @@ async def test_each_partition_as_it_stands(
     """Verbose health names what is counted, waits and is owned, of each partition of the published manifest."""
     publish(registry, "wide", SCHEMA, rows(), partitions=3)
     settings = settings.model_copy(update={"watchdog_seconds": 1000})
+    keys = keys.salted(registry.load("wide", registry.production("wide")).manifest.salts)
     first, second = Written(client, keys, "wide"), Written(client, keys, "wide", 1)
     offset = first.publish(4)
     first.count(offset, events=3, duplicates=1, dead=2, missing=5, rolled_back=7)
