@@ -5,25 +5,44 @@ One timer serves all requests: a timer for each would cost more than the rest of
 
 import asyncio
 from collections import deque
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 
-Outcome = Literal["published", "queued", "dropped"]
+Outcome = Literal["published", "spooled", "queued", "dropped"]
+"""What became of a request's events: Redis has them all; all are safe, some of them on disk; some are in memory only;
+none was taken. Each is worse than the one before."""
+OUTCOMES: Final[Sequence[Outcome]] = ("published", "spooled", "queued", "dropped")
+
+
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """Give the outcome that is true of all.
+
+    Examples
+    --------
+    >>> worst(["published", "queued", "spooled"]), worst([])
+    ('queued', 'published')
+    """
+    return max(outcomes, key=OUTCOMES.index, default="published")
 
 
 class Receipt:
-    """What a waiting request holds: resolved when the last of its events is acknowledged, or when waiting ends."""
+    """What a waiting request holds: resolved when the last of its events is safe, or when waiting ends."""
 
-    __slots__ = ("deadline", "future", "left")
+    __slots__ = ("deadline", "future", "left", "outcome")
 
     def __init__(self, left: int, deadline: float, future: asyncio.Future[Outcome]) -> None:
         self.left = left
         self.deadline = deadline
         self.future = future
+        self.outcome: Outcome = "published"
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, outcome: Literal["published", "spooled"]) -> None:
+        """Note that one of the events is safe."""
         self.left -= 1
+        if outcome == "spooled":
+            self.outcome = outcome
         if self.left == 0 and not self.future.done():
-            self.future.set_result("published")
+            self.future.set_result(self.outcome)
 
     def give_up(self) -> None:
         """Stop waiting; the events stay queued."""
@@ -38,13 +57,16 @@ class Receipts:
     ----------
     longest_s
         Longest wait. Once a request has waited in vain, nobody waits until `resume`.
+    late
+        Called when a request has waited in vain.
     """
 
-    def __init__(self, longest_s: float) -> None:
+    def __init__(self, longest_s: float, late: Callable[[], None]) -> None:
         self._longest_s = longest_s
+        self._late = late
         self._waiting: deque[Receipt] = deque()  # by deadline
         self._timer: asyncio.TimerHandle | None = None
-        self._prompt = False
+        self._prompt = True
 
     def make(self, events: int) -> Receipt | None:
         """Make a receipt for events; None while nobody waits."""
@@ -58,7 +80,7 @@ class Receipts:
         return receipt
 
     def resume(self) -> None:
-        """Let requests wait: Redis is prompt."""
+        """Let requests wait: Redis or the disk is prompt."""
         self._prompt = True
 
     def give_up(self) -> None:
@@ -77,5 +99,6 @@ class Receipts:
             return
         if self._waiting[0].deadline <= loop.time():
             self.give_up()
+            self._late()
         else:
             self._timer = loop.call_at(self._waiting[0].deadline, self._expire)

@@ -1,6 +1,7 @@
 """All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated, immutable."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -32,9 +33,15 @@ class Settings(BaseSettings):
     """Model of `/predict` when the request names none; needed only when there are several."""
 
     queue_events: int = Field(100_000, ge=1)
-    """Most events that wait in the API for Redis; beyond it events are dropped and counted."""
+    """Most events that wait in the API's memory for Redis and the spool; beyond it events are dropped and counted."""
     ack_timeout_ms: int = Field(500, ge=1)
-    """Longest that `/predict` waits for Redis to acknowledge its event, before it answers that the event is queued."""
+    """Longest that `/predict` waits until its event is in Redis or on disk, before it answers that the event is queued."""
+    publish_mode: Literal["ack", "spool_first"] = "ack"
+    """`ack`: events go to Redis, and to disk while it is away. `spool_first`: to disk, then to Redis."""
+    spool_max_bytes: int = Field(1 << 30, ge=1)
+    """Bound of the spool of an API process, in `data_dir`/spool; `spool_first` needs room for some seconds of traffic."""
+    ring_max_bytes: int = Field(128 << 20, ge=0)
+    """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond it they are fewer."""
     score_batch_rows: int = Field(256, ge=1)
     """Most requests that share one model call."""
 

@@ -21,7 +21,7 @@ from producer.documents import (
 )
 from producer.parts import Parts
 from producer.problems import RETRY_AFTER, Problem, invalid
-from producer.receipts import Outcome
+from producer.receipts import Outcome, worst
 from producer.routes.raw import RawRoute, documented
 from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Source, new_id
@@ -76,7 +76,7 @@ ANSWER: Final = {
     "properties": {
         "accepted": {"type": "integer"},
         "ids": {"type": "array", "items": {"type": "string"}},
-        "event": {"type": "string", "enum": ["published", "queued"]},
+        "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
 }
 
@@ -194,4 +194,4 @@ async def _publish(parts: Parts, accepted: list[Accepted]) -> Outcome:
         parts.publisher.drop(len(accepted))
         return "dropped"
     outcomes = await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items()))
-    return "published" if all(outcome == "published" for outcome in outcomes) else "queued"
+    return worst(outcomes)

@@ -20,8 +20,12 @@ def router(parts: Parts) -> APIRouter:
             "redis": "connected" if publisher.connected else "away",
             "models": {served.model: served.version for served in parts.serving.production.values()},
             "queued": publisher.queued,
+            "spooled": {"events": publisher.spool.events, "bytes": publisher.spool.bytes},
             "published": publisher.published,
+            "resent": publisher.sender.resent,
             "dropped": dict(publisher.dropped),
+            "damaged": publisher.spool.damaged,
+            "adopted": publisher.spool.adopted,
         }
 
     @routes.get("/livez")
@@ -44,7 +48,11 @@ def reasons(parts: Parts) -> list[str]:
     if not parts.serving.production:
         found.append("No model is loaded.")
     if not parts.publisher.connected:
-        found.append("Redis does not answer; events are queued until it does.")
+        found.append("Redis does not answer; events are spooled until it does.")
     elif parts.publisher.refused:
-        found.append("Redis refuses events; they stay queued.")
+        found.append("Redis refuses events; they are spooled until it takes them.")
+    if parts.publisher.spool.fault == "full":
+        found.append("The spool is full; events are kept in memory, and dropped when the queue is full.")
+    elif parts.publisher.spool.fault == "error":
+        found.append("The spool cannot be written; events are kept in memory, and dropped when the queue is full.")
     return found

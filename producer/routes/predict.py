@@ -40,7 +40,7 @@ ANSWER: Final = {
         "model": {"type": "string"},
         "version": {"type": "string"},
         "prediction": {"type": ["number", "string"]},
-        "event": {"type": "string", "enum": ["published", "queued", "dropped"]},
+        "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]},
     },
 }
 
@@ -64,7 +64,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
     async def predict(request: Request) -> Response:
-        """Predict one row; the event is published before the answer while Redis is prompt, else queued."""
+        """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says so."""
         started = time.perf_counter()
         document, served, row = understand(await read_body(request, MAX_BODY), parts.serving)
         score = await parts.scorer.score(served, row)

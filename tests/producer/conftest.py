@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from sklearn.linear_model import LinearRegression
 
 from producer.app import create_app
-from shared import processes
+from shared import deployment, processes
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
 from shared.schema import Feature, Schema, columns_of
@@ -75,8 +75,14 @@ def linear(registry: ModelRegistry) -> ModelRegistry:
 
 
 @pytest.fixture
-def settings(registry: ModelRegistry, redis_url: str, prefix: str) -> Settings:
-    return Settings(redis_url=redis_url, key_prefix=prefix, registry_dir=registry.folder, ack_timeout_ms=5000)
+def settings(registry: ModelRegistry, redis_url: str, prefix: str, tmp_path: Path) -> Settings:
+    return Settings(
+        redis_url=redis_url,
+        key_prefix=prefix,
+        registry_dir=registry.folder,
+        data_dir=tmp_path / "data",
+        ack_timeout_ms=5000,
+    )
 
 
 @asynccontextmanager
@@ -107,21 +113,18 @@ async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
 
 
 @contextlib.contextmanager
-def api_process(settings: Settings, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def api_process(
+    settings: Settings, folder: Path, *, redis: str = "connected"
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A real server process, and its address."""
     port = processes.free_port(18000 + os.getpid() % 1000)
-    environment = {
-        **os.environ,
-        "DRIFTGAUGE_REDIS_URL": str(settings.redis_url),
-        "DRIFTGAUGE_KEY_PREFIX": settings.key_prefix,
-        "DRIFTGAUGE_REGISTRY_DIR": str(settings.registry_dir),
-    }
+    environment = {**os.environ, **deployment.environment(settings)}
     code = "from producer.cli import serve; serve()"
     log = folder / "api.log"
     process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        processes.wait_until(lambda: _connected(url), process, "The API", log)
+        processes.wait_until(lambda: _redis_is(url, redis), process, "The API", log)
         yield url, process
     finally:
         processes.stop(process)
@@ -133,7 +136,7 @@ def api(settings: Settings, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def _connected(url: str) -> bool:
+def _redis_is(url: str, state: str) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return bool(httpx.get(f"{url}/health", trust_env=False).json()["redis"] == "connected")
+        return bool(httpx.get(f"{url}/health", trust_env=False).json()["redis"] == state)
     return False

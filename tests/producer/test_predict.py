@@ -149,13 +149,13 @@ async def test_concurrent_requests_share_calls_and_round_trips(settings: Setting
         parts = app.state.parts
         await until(lambda: parts.publisher.connected)
         groups: list[int] = []
-        send = parts.publisher._send
+        send = parts.publisher.sender._send
 
         async def counted(connection: Any, batch: Any) -> None:
             groups.append(len(batch))
             await send(connection, batch)
 
-        parts.publisher._send = counted
+        parts.publisher.sender._send = counted
         bodies = [{"features": {"x": number, "y": 0}} for number in range(64)]
         answers = await asyncio.gather(*(http.post("/predict", json=body) for body in bodies))
     assert [answer.json()["prediction"] for answer in answers] == pytest.approx([2 * number for number in range(64)])

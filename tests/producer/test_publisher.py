@@ -2,31 +2,27 @@ import asyncio
 import os
 import signal
 import uuid
-from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import redis
 
 from producer.app import create_app
+from producer.publisher import Publisher
 from shared.embedded_redis import EmbeddedRedis
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.redis_client import connect
 from shared.settings import Settings
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving, until
+from tests.producer.ledger import numbers
 
 pytestmark = pytest.mark.anyio
 
 
-def numbers(client: redis.Redis, key: str) -> dict[bytes, list[int]]:
-    found = defaultdict(list)
-    entries: Any = client.xrange(key)
-    for _, fields in entries:
-        found[fields[b"p"]].append(int(fields[b"s"]))
-    return found
+def settled(publisher: Publisher) -> bool:
+    return publisher.queued == 0 and publisher.spool.events == 0
 
 
 async def ask(http: httpx.AsyncClient) -> str:
@@ -54,11 +50,12 @@ async def test_redis_crashes_and_comes_back(settings: Settings, tmp_path: Path) 
             traffic = asyncio.gather(*(client(60) for _ in range(8)))
             await until(lambda: len(outcomes) > 100)
             server.kill()
-            await until(lambda: "queued" in outcomes)
+            await until(lambda: "spooled" in outcomes)
             assert (await http.get("/readyz")).json()["status"] == "degraded"
             await asyncio.to_thread(server.start)
             await traffic
-            await until(lambda: publisher.queued == 0)
+            await until(lambda: settled(publisher))
+            assert set(outcomes) == {"published", "spooled"}
             assert (await http.get("/readyz")).json() == {"status": "ready", "reasons": []}
         with connect(server.url) as client_:
             (sequences,) = numbers(client_, Keys(settings.key_prefix).log("linear", 0)).values()
@@ -70,19 +67,19 @@ async def test_redis_crashes_and_comes_back(settings: Settings, tmp_path: Path) 
 
 @pytest.mark.usefixtures("linear")
 async def test_starts_without_redis(settings: Settings, tmp_path: Path) -> None:
-    """Without Redis the API starts, is ready (degraded), and queues; when Redis comes, the queue is sent in order."""
+    """Without Redis the API starts, is ready (degraded), and spools; when Redis comes, the spool is sent in order."""
     server = EmbeddedRedis(tmp_path / "redis")
     app = create_app(settings.model_copy(update={"redis_url": server.url}))
     try:
         async with running(app) as http:
             ready = await http.get("/readyz")
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
-            assert [await ask(http) for _ in range(5)] == ["queued"] * 5
+            assert [await ask(http) for _ in range(5)] == ["spooled"] * 5
             answer = await http.get("/alerts")
             assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
             assert answer.headers["retry-after"]
             await asyncio.to_thread(server.start)
-            await until(lambda: app.state.parts.publisher.queued == 0)
+            await until(lambda: settled(app.state.parts.publisher))
             assert await ask(http) == "published"
         with connect(server.url) as client:
             assert list(numbers(client, Keys(settings.key_prefix).log("linear", 0)).values()) == [[1, 2, 3, 4, 5, 6]]
@@ -92,24 +89,25 @@ async def test_starts_without_redis(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("linear")
 async def test_a_full_queue_drops_and_says_so(settings: Settings, tmp_path: Path) -> None:
-    """Beyond its bound the queue takes nothing: /predict answers, says dropped, counts it; /events takes all or none."""
-    away = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/none.sock", "queue_events": 3})
-    app = create_app(away)
+    """Beyond the bounds of spool and queue nothing is taken, and nothing numbered; /events takes all or none."""
+    changed = {"redis_url": f"unix://{tmp_path}/none.sock", "queue_events": 3, "spool_max_bytes": 10}
+    app = create_app(settings.model_copy(update=changed))
     async with running(app) as http:
+        publisher = app.state.parts.publisher
         assert [await ask(http) for _ in range(5)] == ["queued"] * 3 + ["dropped"] * 2
         answer = await http.post("/events", json=[{"features": GOOD, "prediction": 1}] * 2)
         assert answer.status_code == 503
         health = (await http.get("/health")).json()
-        assert (health["queued"], health["dropped"], health["redis"]) == (3, {"queue full": 4}, "away")
-        publisher = app.state.parts.publisher
-        assert [entry.sequence for entry in publisher._lanes["linear", 0].waiting] == [1, 2, 3]
-        publisher.queued = 0  # nothing to wait for at the shutdown
+        assert (health["queued"], health["dropped"], health["redis"]) == (3, {"spool_full": 4}, "away")
+        assert "spool is full" in (await http.get("/readyz")).text
+        assert [entry.sequence for entry in publisher._lanes.ours("linear", 0).fresh] == [1, 2, 3]
+        publisher._lanes.queued = 0  # nothing to wait for at the shutdown
 
 
 async def test_a_refusal_keeps_numbers_and_order(
     linear: ModelRegistry, settings: Settings, client: redis.Redis, keys: Keys
 ) -> None:
-    """What Redis refuses stays queued under its number and is sent when Redis takes it; other models go on."""
+    """What Redis refuses is spooled under its number and is sent when Redis takes it; other models go on."""
     publish(linear, "other", SCHEMA, rows())
     client.set(keys.log("linear", 0), "in the way")
     async with serving(settings) as http:
@@ -118,7 +116,7 @@ async def test_a_refusal_keeps_numbers_and_order(
             event = {"features": GOOD, "prediction": 1, "model": model}
             return str((await http.post("/events", json=event)).json()["event"])
 
-        assert [await post("linear") for _ in range(3)] == ["queued"] * 3
+        assert [await post("linear") for _ in range(3)] == ["spooled"] * 3
         assert "refuses" in (await http.get("/readyz")).text
         await post("other")
         await until(lambda: client.xlen(keys.log("other", 0)) == 1)
