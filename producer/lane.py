@@ -82,9 +82,11 @@ class Lane:
         self.fresh.append(Entry(self.sequence, payload, receipt))
 
     def take(self, most: int, *, fresh: bool) -> list[Entry]:
-        """Take the first events out to send them: what is spooled, then what is not, if that may be sent."""
-        taken = _pop(self.spooled, most)
-        return taken + _pop(self.fresh, most - len(taken)) if fresh else taken
+        """Take the first events out to send them: what is not spooled if it may be sent, since somebody waits for it; a
+        quarter is left to what is, so that a spool empties under any load.
+        """
+        live = _pop(self.fresh, most - most // 4 if self.spooled else most) if fresh else []
+        return live + _pop(self.spooled, most - len(live))
 
     def take_fresh(self, most: int) -> list[Entry]:
         """Take out the first events that are in memory only, to write them to disk."""
