@@ -77,7 +77,9 @@ def publish(url: str, prefix: str, events: int, numeric: int, categorical: int) 
     client, keys = connect(url), Keys(prefix)
     client.hset(keys.versions(MODEL), "1.0.0", version.pack())
     client.sadd(keys.models, MODEL)
-    rows = list(zip(*(list(column) for column in _columns(random, events, numeric, categorical)), strict=True))
+    rows = list(
+        zip(*(np.asarray(column).tolist() for column in _columns(random, events, numeric, categorical)), strict=True)
+    )
     predictions = random.normal(size=events).round(4).tolist()
     first_ms = time.time_ns() // 1_000_000 - events * EVENT_SPACING_MS
     for start in range(0, events, 5000):

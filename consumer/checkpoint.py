@@ -40,7 +40,7 @@ class Checkpoint:
 
     def __init__(self, client: redis.Redis, key: str, owner_key: str, epoch_key: str, lease_ms: int) -> None:
         self._client = client
-        self._key = key
+        self.key = key
         self._owner_key = owner_key
         self._epoch_key = epoch_key
         self._lease_ms = lease_ms
@@ -73,14 +73,14 @@ class Checkpoint:
             If another version of Driftgauge wrote it in another format, or the key is none of ours.
         """
         try:
-            fields: dict[bytes, bytes] = self._client.hgetall(self._key)  # type: ignore[assignment]  # bytes, not str
+            fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
         except redis.ResponseError as error:
             if not str(error).startswith("WRONGTYPE"):
                 raise
-            raise BadData(f"{self._key} is not a hash in Redis. Move it away, or use another key prefix.") from error
+            raise BadData(f"{self.key} is not a hash in Redis. Move it away, or use another key prefix.") from error
         if fields and fields.get(b"format") != FORMAT:
             raise BadData(
-                f"The checkpoint {self._key} has format {fields.get(b'format', b'?').decode()}, this version reads "
+                f"The checkpoint {self.key} has format {fields.get(b'format', b'?').decode()}, this version reads "
                 f"{FORMAT.decode()}. Run the version that wrote it, or delete the key to count from the start of the log."
             )
         self._number = int(fields.get(b"commit", 0))
@@ -101,7 +101,7 @@ class Checkpoint:
                 outputs(pipe)
                 replies = pipe.execute(raise_on_error=False)
             except (redis.WatchError, *UNAVAILABLE) as error:  # redis-py makes a WatchError of a lost connection too
-                raise OwnershipLost(f"A commit of {self._key} was refused, or its outcome is unknown: {error}.") from error
+                raise OwnershipLost(f"A commit of {self.key} was refused, or its outcome is unknown: {error}.") from error
         self._check(replies)
         self._number += 1
 
@@ -114,7 +114,7 @@ class Checkpoint:
                 pipe.pexpire(self._owner_key, self._lease_ms)
                 pipe.execute()
             except redis.WatchError as error:
-                raise OwnershipLost(f"The lease of {self._key} was lost.") from error
+                raise OwnershipLost(f"The lease of {self.key} was lost.") from error
 
     def release(self) -> None:
         """Give the lease back, if it is still ours, so that another worker need not wait."""
@@ -129,24 +129,24 @@ class Checkpoint:
                 pass  # it expires by itself; what was read since the last commit is read again by the next owner
 
     def _watch(self, pipe: Pipeline) -> None:
-        pipe.watch(self._owner_key, self._key)
+        pipe.watch(self._owner_key, self.key)
         if pipe.get(self._owner_key) != self._token:
-            raise OwnershipLost(f"Another worker owns {self._key} now.")
-        number: Any = pipe.hget(self._key, "commit")
+            raise OwnershipLost(f"Another worker owns {self.key} now.")
+        number: Any = pipe.hget(self.key, "commit")
         if int(number or 0) != self._number:
-            raise OwnershipLost(f"{self._key} is at another commit than this worker.")
+            raise OwnershipLost(f"{self.key} is at another commit than this worker.")
 
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
         kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
         gone: list[Any] = [name for name, value in fields.items() if not value]
-        pipe.hset(self._key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
+        pipe.hset(self.key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
         if gone:
-            pipe.hdel(self._key, *gone)
+            pipe.hdel(self.key, *gone)
         pipe.pexpire(self._owner_key, self._lease_ms)
 
     def _check(self, replies: list[Any]) -> None:
         """An error of one command does not undo the others, so each reply is looked at."""
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if errors:
-            raise DriftgaugeError(f"A commit of {self._key} was applied in part: {errors[0]}. This needs an operator.")
+            raise DriftgaugeError(f"A commit of {self.key} was applied in part: {errors[0]}. This needs an operator.")

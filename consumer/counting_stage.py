@@ -1,6 +1,7 @@
 """Counting one partition: entries of the log in, panes out, exactly once."""
 
 import time
+from functools import partial
 from typing import Any
 
 import redis
@@ -10,8 +11,9 @@ from consumer.checkpoint import Checkpoint
 from consumer.counting import columns
 from consumer.counting.advance import CountingPolicy, advance
 from consumer.counting.cells import CellMap
+from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import DeadLetter
-from consumer.counting.state import HOUR_MS, CountingState, versions_of
+from consumer.counting.state import CountingState, id_hours_of, versions_of
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
 from consumer.versions import PublishedVersions
@@ -24,6 +26,12 @@ from shared.settings import Settings
 IDLE_TICK_S = 5.0
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
+READERS_CHECK_S = 5.0
+"""How long the offsets of the log's other readers are believed: they only grow."""
+IDS_EXPIRE_S = 7 * 86_400
+"""Client ids are deleted when their hour of entry time has passed; this only cleans up behind a model that is gone. It is
+long, since a worker that was away for a day still needs the ids of the hour in which it stopped.
+"""
 
 
 class CountingStage(Stage):
@@ -42,6 +50,7 @@ class CountingStage(Stage):
         self._reader = LogReader(client, self._log)
         self._panes = keys.panes(model, partition)
         self._dead = keys.dead(model, partition)
+        self._ids = partial(keys.ids, model, partition)
         self._published = PublishedVersions(client, keys, model)
         self._cell_maps: dict[str, CellMap] = {}
         self._usual_version = ""
@@ -54,14 +63,22 @@ class CountingStage(Stage):
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", b"0-0")
         self._learn(versions_of(fields))
+        self._published.require(versions_of(fields), fields, self.checkpoint.key)
         self._state = CountingState.unpack(fields, self._cell_maps)
+        self._load_ids()
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
         self._last_entry = self._last_room = time.monotonic()
         self._reader.reset()
+        self._readers_known = 0.0
         self._prepare_log(offset)
+
+    def _load_ids(self) -> None:
+        for hour in id_hours_of(self._state):
+            found: list[bytes] = self.client.hkeys(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
+            self._state.ids.hours[hour] = set(found)
 
     def _prepare_log(self, offset: bytes) -> None:
         """Make the group that shows our offset; bring a log that went back to an older state behind the offset again."""
@@ -89,6 +106,10 @@ class CountingStage(Stage):
     def finish(self) -> None:
         if self._clock.pending:
             self._commit()
+
+    def close(self) -> None:
+        self._reader.reset()
+        super().close()
 
     def _count(self, entries: list[columns.Entry]) -> None:
         usual = self._cell_maps.get(self._usual_version)
@@ -129,6 +150,7 @@ class CountingStage(Stage):
     def _commit(self) -> None:
         """State, offset, panes, dead letters, the group's offset and the trimming, in one transaction."""
         self._trimmed_hours()
+        self._look_at_readers()
         fields = {**self._state.pack_changed(), b"offset": self._offset}
         self.checkpoint.commit(fields, self._queue_outputs)
         self._panes_out, self._dead_out = [], []
@@ -143,12 +165,32 @@ class CountingStage(Stage):
                 "XADD", self._dead, "MAXLEN", "~", DEAD_LETTERS_KEPT, "*",
                 "entry_id", letter.entry[0], "reason", letter.reason, *content,
             )  # fmt: skip
+        self._queue_ids(pipe)
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
-        keep_from = min(_number(self._offset)[0], self._state.position.clock.entry - self._retention_ms)
+        young = self._state.position.clock.entry - self._retention_ms
+        keep_from = min(_number(self._offset)[0], young, *self._readers_ms)
         if keep_from > 0:
             pipe.xtrim(self._log, minid=f"{keep_from}-0", approximate=True)
         if self._first_kept_pane:
             pipe.xtrim(self._panes, minid=f"{self._first_kept_pane}-0", approximate=True)
+
+    def _queue_ids(self, pipe: Pipeline) -> None:
+        added, gone = self._state.ids.take_changes()
+        for hour, digests in added.items():
+            pipe.hset(self._ids(hour), mapping=dict.fromkeys(digests, b""))
+            pipe.expire(self._ids(hour), IDS_EXPIRE_S)
+        for hour in gone:
+            pipe.delete(self._ids(hour))
+
+    def _look_at_readers(self) -> None:
+        """Ask how far the other consumer groups of the log are: whoever registers one is never overtaken by the trimming."""
+        now = time.monotonic()
+        if self._readers_known and now - self._readers_known < READERS_CHECK_S:
+            return
+        groups: Any = self.client.xinfo_groups(self._log)
+        others = [group["last-delivered-id"] for group in groups if group["name"] != MONITOR_GROUP.encode()]
+        self._readers_ms = [_number(offset)[0] for offset in others]
+        self._readers_known = now
 
     def _trimmed_hours(self) -> None:
         """Find the first pane that is young enough to be kept, and forget the hours before it."""

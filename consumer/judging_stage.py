@@ -46,6 +46,7 @@ class JudgingStage(Stage):
         self.check_types("hash", self._current)
         fields = self.checkpoint.load()
         self._learn(versions_of(fields))
+        self._published.require(versions_of(fields), fields, self.checkpoint.key)
         sizes = {name: int(version.reference.offsets[-1]) for name, version in self._versions.items()}
         self._state = JudgingState.unpack(fields, sizes)
         self._clock.reset()

@@ -101,6 +101,11 @@ class Stage(ABC):
         finally:
             self.checkpoint.release()
 
+    def close(self) -> None:
+        """Give the lease back and close the connections."""
+        self.checkpoint.release()
+        self.client.close()
+
     def check_types(self, wanted: str, *keys: str) -> None:
         """Refuse keys of another type now: inside a transaction their error would not undo the rest."""
         for key in keys:

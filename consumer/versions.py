@@ -1,9 +1,25 @@
-"""The model versions that were published to Redis: schema and reference, read once each."""
+"""The model versions that were published to Redis: schema and reference, read once each.
 
+What stands there was written by others: an entry that cannot be used is told once and passed over. The events that name it
+are dead letters, and the other versions go on.
+"""
+
+import logging
+import zlib
+from collections.abc import Iterable
+
+import msgspec
 import redis
 
+from shared.errors import BadData
 from shared.keys import Keys
 from shared.model_registry import PublishedVersion
+from shared.reference import NumericReference
+
+log = logging.getLogger("driftgauge.worker")
+
+UNREADABLE = (OSError, EOFError, zlib.error, msgspec.MsgspecError, ValueError, RecursionError)
+"""What unpacking raises; the first one for bytes that were never compressed."""
 
 
 class PublishedVersions:
@@ -11,18 +27,61 @@ class PublishedVersions:
 
     def __init__(self, client: redis.Redis, keys: Keys, model: str) -> None:
         self._client = client
+        self._model = model
         self._key = keys.versions(model)
         self._known: dict[str, PublishedVersion] = {}
+        self._told: set[str] = set()
 
     def fetch(self, names: set[str]) -> dict[str, PublishedVersion]:
-        """Give those of some versions that were published; the rest is unknown so far."""
+        """Give those of some versions that were published and can be used; the rest is unknown so far."""
         for name in names - self._known.keys():
             packed: bytes | None = self._client.hget(self._key, name)  # type: ignore[assignment]  # bytes, not str
             if packed is not None:
-                self._known[name] = PublishedVersion.unpack(packed)
+                self._read(name, packed)
         return {name: self._known[name] for name in names & self._known.keys()}
 
     def all(self) -> dict[str, PublishedVersion]:
-        """Give every published version."""
+        """Give every published version that can be used."""
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
-        return self.fetch({name.decode() for name in names})
+        return self.fetch({name.decode(errors="replace") for name in names})
+
+    def require(self, names: set[str], fields: Iterable[bytes], checkpoint: str) -> None:
+        """Check that the versions which a checkpoint needs are known.
+
+        Raises
+        ------
+        BadData
+            Naming those that are not, and the fields that hold their state.
+        """
+        gone = sorted(names - self._known.keys())
+        if not gone:
+            return
+        held = [name.decode() for name in sorted(fields) if any(f":{version}".encode() in name for version in gone)]
+        raise BadData(
+            f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in {self._key} (any more), or "
+            "cannot be read there. Publish it again: start the API with a registry folder that has it. To give its state up "
+            f"instead, HDEL {checkpoint} {' '.join(held[:20])}{' …' if len(held) > 20 else ''}"
+        )
+
+    def _read(self, name: str, packed: bytes) -> None:
+        try:
+            version = PublishedVersion.unpack(packed)
+            _check(version)
+        except UNREADABLE as error:
+            if name not in self._told:
+                log.error(  # noqa: TRY400  the message says all
+                    "%s %s in %s cannot be used (%s); its events are dead letters until it is published again.",
+                    self._model, name, self._key, error,
+                )  # fmt: skip
+            self._told.add(name)
+        else:
+            self._known[name] = version
+
+
+def _check(version: PublishedVersion) -> None:
+    """Check that the reference has the schema's columns: counting builds on it."""
+    wanted = [kind for kind in version.schema.kinds if kind is not None]
+    found = ["numeric" if isinstance(column, NumericReference) else "categorical" for column in version.reference.columns]
+    features = len(version.schema.features)
+    if found not in (wanted, wanted[:features]):
+        raise ValueError(f"its reference has the columns {', '.join(found)}, its schema {', '.join(wanted)}")

@@ -100,6 +100,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         pane_seconds=settings.pane_seconds,
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
+        retire_ms=settings.spool_max_age_hours * 3_600_000,
     )
 
 

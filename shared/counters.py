@@ -21,6 +21,8 @@ class Counters(msgspec.Struct):
         Entries that went to the dead-letter stream.
     missing
         Sequence numbers that a publisher used and that have not arrived: late, or lost.
+    lost
+        The same of publishers that were retired: what has not arrived by now never counts.
     """
 
     events: int = 0
@@ -28,3 +30,4 @@ class Counters(msgspec.Struct):
     duplicates: int = 0
     dead: int = 0
     missing: int = 0
+    lost: int = 0

@@ -71,3 +71,6 @@ class Keys:
 
     def dead(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "dead")
+
+    def ids(self, model: str, partition: int, hour: int) -> str:
+        return self._partition(model, partition, f"ids:{hour}")

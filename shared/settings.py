@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """Most events between commits."""
     log_retention_hours: float = Field(24, ge=0)
     """How long counted entries stay in the log, in hours of entry time."""
+    spool_max_age_hours: int = Field(168, ge=1)
+    """Longest age of a spooled event, in hours: a publisher that was silent for longer is retired, in entry time."""
     pane_retention_hours: float = Field(24, gt=0)
     """How long panes stay as they are, in hours of entry time."""
 

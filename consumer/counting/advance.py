@@ -7,17 +7,18 @@ log, never on how the log was cut into batches.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consumer.counting.cells import CellMap, latency_cells
-from consumer.counting.clock import DAY_MS
+from consumer.counting.clock import DAY_MS, HOUR_MS
 from consumer.counting.columns import Batch, DeadLetter
+from consumer.counting.dedupe import Dedupe
 from consumer.counting.detectors import DETECTORS, Detector
 from consumer.counting.pane import OpenPane
-from consumer.counting.sequences import Intervals
-from consumer.counting.state import HOUR_MS, CountingState
+from consumer.counting.state import CountingState
 from shared.events import Prediction
 from shared.pane import Alarm, PaneEntry, Watermark
 from shared.reference import Ints
@@ -34,7 +35,9 @@ RATE_TOLERANCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CountingPolicy:
-    """What counting is told: see the settings of the same names. `partitions` are those of the model."""
+    """What counting is told: see the settings of the same names. `partitions` are those of the model, `retire_ms` is the
+    longest age of a spool.
+    """
 
     partition: int = 0
     partitions: int = 1
@@ -42,6 +45,7 @@ class CountingPolicy:
     pane_seconds: int = 3600
     expected_events_per_day: float = 100_000
     false_alarms_per_month: float = 1.0
+    retire_ms: int = 7 * DAY_MS
     detectors: tuple[str, ...] = ("adwin",)
 
 
@@ -89,7 +93,7 @@ class _Step:
 
     def run(self) -> Outputs:
         batch = self.batch
-        fresh = self._usable(self._fresh())
+        fresh = self._without_known_ids(self._usable(Dedupe(self.state, batch, self.policy.retire_ms).fresh()))
         dead = sorted(batch.dead.items())
         self.outputs.dead += [letter for _, letter in dead]
         self.state.counters.dead += len(dead)
@@ -101,41 +105,11 @@ class _Step:
             start = stop
         self._count(fresh[start:])
         self.state.position.clock.entry = int(batch.all_ms[-1])
+        self.state.ids.forget(int(batch.all_ms[-1]))
         self.changed |= {b"state", b"counters"}
         return self.outputs
 
     # -- what is counted ------------------------------------------------------------------------------------------
-
-    def _fresh(self) -> Ints:
-        """Give the places of predictions whose number was not seen before, and remember the numbers."""
-        batch = self.batch
-        fresh = np.ones(len(batch.predictions), dtype=bool)
-        publishers = np.array(batch.publishers, dtype=object)
-        start = 0
-        for position, (name, number) in batch.dead_numbers.items():
-            stop = int(np.searchsorted(batch.positions, position))
-            self._claim(fresh, publishers, start, stop)
-            if not self._intervals(name, int(batch.all_ms[position])).add(number):
-                del batch.dead[position]  # the dead letter of an entry that was sent twice is written once
-                self.state.counters.duplicates += 1
-            start = stop
-        self._claim(fresh, publishers, start, len(fresh))
-        self.state.counters.duplicates += int((~fresh).sum())
-        return np.flatnonzero(fresh)
-
-    def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> None:
-        """Remember the numbers of some predictions; mark those that were seen before as not fresh."""
-        batch = self.batch
-        names = set(batch.publishers[start:stop])
-        for name in names:
-            alone = len(names) == 1
-            places = np.arange(start, stop) if alone else start + np.flatnonzero(publishers[start:stop] == name)
-            fresh[places] = self._intervals(name, int(batch.entry_ms[places[-1]])).claim(batch.sequences[places])
-
-    def _intervals(self, name: bytes, entry_ms: int) -> Intervals:
-        self.changed.add(b"publisher:" + name)
-        self.state.last_ms[name] = max(entry_ms, self.state.last_ms.get(name, 0))
-        return self.state.seen.setdefault(name, Intervals())
 
     def _usable(self, fresh: Ints) -> Ints:
         """Leave out predictions of unknown versions and such as do not fit their schema: they are dead letters."""
@@ -159,8 +133,21 @@ class _Step:
 
     def _fault(self, prediction: Prediction) -> str | None:
         if prediction.version not in self.versions:
-            return f"version {prediction.version!r} was never published, so its schema is unknown"
+            return f"version {prediction.version!r} was never published, or cannot be read, so its schema is unknown"
         return self.versions[prediction.version].fault(prediction)
+
+    def _without_known_ids(self, usable: Ints) -> Ints:
+        """Leave out what a client sent again under its own id. Ids that the API made cannot be sent again: no look-up."""
+        predictions, ids = self.batch.predictions, self.state.ids
+        if not any(map(attrgetter("client_id"), predictions)):
+            return usable
+        first = [
+            place
+            for place in usable.tolist()
+            if not predictions[place].client_id or ids.claim(predictions[place].id, int(self.batch.entry_ms[place]))
+        ]
+        self.state.counters.duplicates += len(usable) - len(first)
+        return np.array(first, dtype=np.int64)
 
     # -- time -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from shared.reference import Ints
 
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 

@@ -36,6 +36,11 @@ class Intervals:
             return 0
         return self.bounds[-1][1] - sum(last - first + 1 for first, last in self.bounds)
 
+    @property
+    def last(self) -> int:
+        """The largest number of the set, 0 if it is empty."""
+        return self.bounds[-1][1] if self.bounds else 0
+
     def claim(self, numbers: Ints) -> NDArray[np.bool_]:
         """Add numbers; tell for each whether it was new.
 

@@ -5,6 +5,7 @@ only what changed.
     counters            what was counted, readable JSON
     pane                the open pane
     publisher:ID        the sequence numbers seen
+    (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     detector:NAME:V     framed detector state of version V
 """
 
@@ -14,14 +15,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from consumer.counting.cells import CellMap
+from consumer.counting.client_ids import ClientIds, hours_kept
 from consumer.counting.clock import Clock, Traffic
 from consumer.counting.detectors import DETECTORS, Detector
 from consumer.counting.pane import OpenPane
-from consumer.counting.sequences import Intervals
+from consumer.counting.publishers import Publisher
 from shared import counters
 from shared.counters import Counters
-
-HOUR_MS = 3_600_000
 
 
 class Position(msgspec.Struct):
@@ -44,13 +44,6 @@ class Position(msgspec.Struct):
     hours: list[tuple[int, int]] = []
 
 
-class Publisher(msgspec.Struct):
-    """Numbers seen of one publisher, and the entry time (ms) of its last entry."""
-
-    bounds: list[list[int]]
-    last_ms: int
-
-
 @dataclass(slots=True)
 class CountingState:
     """Everything that counting one partition knows. `advance` owns it; `changed` names the fields to commit."""
@@ -58,10 +51,11 @@ class CountingState:
     position: Position = field(default_factory=lambda: Position(Clock(), Traffic()))
     counters: Counters = field(default_factory=Counters)
     pane: OpenPane | None = None
-    seen: dict[bytes, Intervals] = field(default_factory=dict)
-    last_ms: dict[bytes, int] = field(default_factory=dict)
+    publishers: dict[bytes, Publisher] = field(default_factory=dict)
     detectors: dict[tuple[str, str], Detector] = field(default_factory=dict)
     """By detector name and version."""
+    ids: ClientIds = field(default_factory=ClientIds)
+    """Ids that clients supplied; they have keys of their own, which expire."""
     changed: set[bytes] = field(default_factory=set)
 
     def pack_changed(self) -> dict[bytes, bytes]:
@@ -73,14 +67,14 @@ class CountingState:
     def _pack(self, name: bytes) -> bytes:
         kind, _, rest = name.partition(b":")
         if kind == b"publisher":
-            return msgspec.msgpack.encode(Publisher(self.seen[rest].bounds, self.last_ms[rest]))
+            return self.publishers[rest].pack() if rest in self.publishers else b""
         if kind == b"detector":
             detector, _, version = rest.decode().partition(":")
             return self.detectors[detector, version].pack()
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
-            self.counters.missing = sum(intervals.missing for intervals in self.seen.values())
+            self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
             return msgspec.json.encode(self.counters)
         return msgspec.msgpack.encode(self.position)
 
@@ -97,8 +91,7 @@ class CountingState:
             elif kind == b"pane":
                 state.pane = OpenPane.unpack(packed)
             elif kind == b"publisher":
-                publisher = msgspec.msgpack.decode(packed, type=Publisher)
-                state.seen[rest], state.last_ms[rest] = Intervals(publisher.bounds), publisher.last_ms
+                state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"detector":
                 detector, _, version = rest.decode().partition(":")
                 cells = cell_maps[version]
@@ -109,3 +102,9 @@ class CountingState:
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's detectors belong to."""
     return {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+
+
+def id_hours_of(state: CountingState) -> tuple[int, ...]:
+    """Give the hours of entry time whose client ids a loaded state needs; none before the first entry."""
+    entry_ms = state.position.clock.entry
+    return hours_kept(entry_ms) if entry_ms else ()

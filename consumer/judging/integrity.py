@@ -32,6 +32,7 @@ def beyond_range(rows: int) -> Law:
     return 2.0, max(rows - 1.0, 1.0)
 
 
+@lru_cache(maxsize=4096)
 def limit(law: Law, m: int, alpha: float) -> int:
     """Give the least count among m rows whose tail is at most alpha."""
     return int(np.searchsorted(-upper_tail(*law, m), -alpha))
@@ -42,7 +43,7 @@ def tested(rule: Rule, count: int, m: int, law: Law, reference: float) -> Share:
     return Share(rule, reference, count / m, p_value=float(upper_tail(*law, m)[count]))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=8)  # each is as long as the window; columns with equal laws follow each other
 def upper_tail(a: float, b: float, m: int) -> Floats:
     """Give P(Y >= y) for y = 0 … m + 1, Y beta-binomial with m draws and Beta(a, b).
 

@@ -95,3 +95,11 @@ def test_out_of_range_has_its_exact_law() -> None:
     exact = stats.betabinom(m, 2, n - 1).sf(least - 1)
     assert exact <= level
     assert rate == pytest.approx(exact, abs=4 * np.sqrt(exact / 4000))
+
+
+def test_what_is_cached_is_bounded() -> None:
+    """Tails are as long as the window: few are kept, however many columns and window sizes come along."""
+    for m in range(100, 200):
+        limit(jeffreys(3, 1000), m, 1e-6)
+    assert upper_tail.cache_info().currsize <= 8
+    assert limit.cache_info().maxsize == 4096

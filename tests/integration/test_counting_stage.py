@@ -1,0 +1,107 @@
+"""One counting stage on a real Redis, driven turn by turn: what its commits leave behind."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from consumer import counting_stage
+from consumer.counting_stage import CountingStage
+from consumer.stage import raw_reads
+from consumer.worker import counting_policy
+from shared.keys import Keys
+from shared.redis_client import connect
+from shared.settings import Settings
+from tests.consumer.builders import event
+from tests.integration.plant import MODEL, append, counters, events, publish, settings_of, wait_for
+
+HOUR_MS = 3_600_000
+
+Start = Callable[..., CountingStage]
+
+
+@pytest.fixture
+def start(client: redis.Redis, redis_url: str, keys: Keys) -> Iterator[Start]:
+    """Give a function that starts a stage as a new worker would."""
+    publish(client, keys)
+    started: list[CountingStage] = []
+
+    def make(**more: Any) -> CountingStage:
+        for before in started:
+            before.checkpoint.release()
+        settings = Settings(**settings_of(redis_url, keys, lease_ms=60_000, **more))
+        own = raw_reads(connect(redis_url, single_connection_client=True))
+        found = CountingStage(own, settings, MODEL, counting_policy(settings, 0, 1))
+        assert found.checkpoint.acquire()
+        found.load()
+        started.append(found)
+        return found
+
+    yield make
+    for found in started:
+        found.close()
+
+
+def count_all(stage: CountingStage, client: redis.Redis, keys: Keys, entries: int) -> None:
+    def done() -> bool:
+        stage.turn()
+        stage.finish()
+        found = counters(client, keys)
+        return found.events + found.dead + found.duplicates >= entries
+
+    wait_for(done, f"{entries} entries")
+
+
+def test_client_ids_outlive_the_worker(client: redis.Redis, keys: Keys, start: Start) -> None:
+    """A retry that the next worker reads is not counted twice: the ids were committed with the counts, and they expire."""
+    now = int(time.time() * 1000)
+    row = events(1, 1, now)[0]
+    first, again, other = (
+        event(now + place, 1, [0.0, 1.0, 7.0, 0.0, None, "city1"], publisher=publisher, id=name, client_id=True)
+        for place, (name, publisher) in enumerate([("mine", b"a"), ("mine", b"b"), ("yours", b"c")])
+    )
+    append(client, keys.log(MODEL, 0), [first])
+    count_all(start(), client, keys, 1)
+    append(client, keys.log(MODEL, 0), [again, other])
+    count_all(start(), client, keys, 3)
+    assert (counters(client, keys).events, counters(client, keys).duplicates) == (2, 1)
+    stored = keys.ids(MODEL, 0, now // HOUR_MS)
+    assert client.hlen(stored) == 2
+    assert client.ttl(stored) > 0
+    assert row
+
+
+def test_client_ids_of_past_hours_are_deleted(client: redis.Redis, keys: Keys, start: Start) -> None:
+    """Two hours of entry time later nothing is left of an id."""
+    then = int(time.time() * 1000) - 3 * HOUR_MS
+    values = [0.0, 1.0, 7.0, 0.0, None, "city1"]
+    append(client, keys.log(MODEL, 0), [event(then, 1, values, client_id=True)])
+    count_all(start(), client, keys, 1)
+    assert client.exists(keys.ids(MODEL, 0, then // HOUR_MS))
+    append(client, keys.log(MODEL, 0), [event(then + 3 * HOUR_MS, 2, values)])
+    count_all(start(), client, keys, 2)
+    assert not client.exists(keys.ids(MODEL, 0, then // HOUR_MS))
+
+
+def test_trimming_waits_for_the_slowest_reader(
+    client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a registered reader has not read stays, however old it is; without one the log is trimmed behind counting."""
+    monkeypatch.setattr(counting_stage, "READERS_CHECK_S", 0.0)
+    log = keys.log(MODEL, 0)
+    old = events(1, 1000, int(time.time() * 1000) - 10 * HOUR_MS)
+    append(client, log, old)
+    client.xgroup_create(log, "archive", id=old[499][0].decode())
+    stage = start(log_retention_hours=1.0)
+    count_all(stage, client, keys, 1000)
+    append(client, log, events(2, 1, int(time.time() * 1000), first=1001))
+    count_all(stage, client, keys, 1001)
+    kept: Any = client.xrange(log, count=1)[0][0]
+    assert kept <= old[499][0], "what the archive has not read is gone"
+    assert kept > old[300][0], "nothing was trimmed"
+    client.xgroup_destroy(log, "archive")
+    append(client, log, events(3, 1, int(time.time() * 1000), first=1002))
+    count_all(stage, client, keys, 1002)
+    assert client.xlen(log) < 200
