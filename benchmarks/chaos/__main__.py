@@ -20,7 +20,7 @@ from benchmarks.chaos.traffic import Ledger, Traffic
 from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.results import Row, write
 
-DRIFT_S = 20.0
+DRIFT_S = 10.0
 """How long the temperature is calm, and how long it has drifted, in turns."""
 
 

@@ -57,6 +57,7 @@ class Injector:
         self._api_killed = -np.inf
         self._redis_stopped = False
         self._ring_owed = False
+        self._published: list[int] | None = None  # by each API, when Redis came back
         self._kinds: dict[str, Callable[[], bool]] = {
             "kill -9 of a worker": self._kill_worker,
             "kill -9 of an API": self._kill_api,
@@ -74,7 +75,7 @@ class Injector:
         Parameters
         ----------
         seconds
-            How long; then go on until every kind has occurred.
+            How long; then go on until every kind has occurred. Events must come until this returns.
         meanwhile
             Called again and again with the time that has passed.
         """
@@ -90,6 +91,8 @@ class Injector:
             time.sleep(PAUSE_S)
         while self._later:
             self._work_off(np.inf)
+        if not wait_for(lambda: not self._ring_is_owed(), PATIENCE_S):
+            raise TimeoutError("The APIs have not sent again what Redis may have forgotten.")
 
     def _gap(self) -> float:
         return float(self._random.uniform(0.3, 1.7)) * self._gap_s
@@ -153,10 +156,15 @@ class Injector:
         api.start()
 
     def _ring_is_owed(self) -> bool:
-        """Whether an API has not yet sent again what Redis may have forgotten."""
-        if self._ring_owed:
-            with suppress(httpx.HTTPError, KeyError):
-                self._ring_owed = not self._plant.apis_have_sent_all()
+        """Whether an API has not yet sent again what Redis may have forgotten.
+
+        An API that has nothing to send may not have noticed that Redis was away, so it must have published since then.
+        """
+        if self._ring_owed and self._published is not None:
+            with suppress(httpx.HTTPError):
+                now = self._plant.published()
+                idle = any(after == before for after, before in zip(now, self._published, strict=True))
+                self._ring_owed = idle or not self._plant.apis_have_sent_all()
         return self._ring_owed
 
     # -- Redis ----------------------------------------------------------------------------------------------------
@@ -194,8 +202,13 @@ class Injector:
         return True
 
     def _redis_back_in(self, low: float, high: float) -> None:
-        self._ring_owed = True
-        self._in(low, high, self._plant.start_redis)
+        self._ring_owed, self._published = True, None
+
+        def back() -> None:
+            self._plant.start_redis()
+            self._published = self._plant.published()
+
+        self._in(low, high, back)
 
     def _stop_redis(self) -> bool:
         if not self._redis_usable:

@@ -225,6 +225,16 @@ class Plant:
         found: dict[str, Any] = httpx.get(f"{self.urls[number]}/health", timeout=2, trust_env=False).json()
         return found
 
+    def published(self) -> list[int]:
+        """Ask each API how much Redis has acknowledged; -1 while it does not answer."""
+        found = []
+        for number in range(len(self.apis)):
+            try:
+                found.append(int(self.health(number)["published"]))
+            except httpx.HTTPError:  # it is starting
+                found.append(-1)
+        return found
+
     def apis_have_sent_all(self) -> bool:
         """Whether every API is connected and nothing waits, in memory or in a spool, of a living or an ended process."""
         for number in range(len(self.apis)):

@@ -16,7 +16,6 @@ import numpy as np
 from benchmarks.chaos.plant import MODELS, draw
 
 CLIENTS = 4
-WITH_IDS = 0.7
 SENT_TWICE = 0.05
 """Share of the answered requests with ids that are sent again all the same."""
 LARGEST = 9
@@ -55,13 +54,16 @@ class Traffic:
         Of the events' content.
     rate
         Most events a second, of all clients.
+    with_ids
+        Share of the requests with the client's own ids.
     """
 
-    def __init__(self, urls: list[str], seed: int, rate: float) -> None:
+    def __init__(self, urls: list[str], seed: int, rate: float, with_ids: float = 0.7) -> None:
         self.ledger = Ledger()
         self.shift = 0.0
         self._urls = urls
         self._rate = rate
+        self._with_ids = with_ids
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._failures: list[BaseException] = []
@@ -101,7 +103,7 @@ class Traffic:
 
     def _request(self, random: np.random.Generator, number: int, name: str) -> list[dict[str, Any]]:
         model = str(random.choice(list(MODELS)))
-        named = random.random() < WITH_IDS
+        named = random.random() < self._with_ids
         now = time.time_ns() // 1_000_000
         request = []
         for place, features in enumerate(draw(random, number, self.shift)):
