@@ -1,5 +1,6 @@
 """Judging one model: panes of all its partitions in, alerts and snapshots out, exactly once."""
 
+import logging
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from shared import pane
 from shared.keys import Keys
 from shared.pane import Pane, PaneEntry
 from shared.settings import Settings
+
+log = logging.getLogger("driftgauge.worker")
 
 ALERTS_KEPT = 10_000
 SNAPSHOTS_KEPT = 1000
@@ -50,10 +53,32 @@ class JudgingStage(Stage):
         sizes = {name: int(version.reference.offsets[-1]) for name, version in self._versions.items()}
         self._state = JudgingState.unpack(fields, sizes)
         self._clock.reset()
+        self._note_ends()
+
+    def _note_ends(self) -> None:
+        """Find panes that went back, and commit that at once: nothing else may come for long."""
+        noted = [self._state.progress.note_end(place, self._last_id(key)) for key, place in self._streams.items()]
+        if any(noted):
+            log.error("%s: panes went back to numbers judged before (a failover to an older replica?).", self.name)
+            self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
+
+    def _last_id(self, stream: str) -> str:
+        try:
+            details: Any = self.client.xinfo_stream(stream)
+        except redis.ResponseError as error:
+            if not str(error).startswith("ERR no such key"):
+                raise
+            return "0-0"
+        last: bytes = details["last-generated-id"]
+        return last.decode()
 
     def turn(self) -> None:
         offsets = self._state.progress.offsets
-        positions = {stream: offsets.get(partition, "0-0") for stream, partition in self._streams.items()}
+        positions = {
+            stream: offsets.get(partition, "0-0")
+            for stream, partition in self._streams.items()
+            if not self._state.merge.is_full(partition)
+        }
         entries = [
             (entry_id.decode(), pane.decode(dict(zip(fields[::2], fields[1::2], strict=True))[pane.FIELD]))
             for _, found in self.read(positions, self._clock.left_ms)

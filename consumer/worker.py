@@ -80,7 +80,7 @@ class Worker:
         for partition in range(partitions):
             counting = counting_policy(settings, partition, partitions)
             self._start(CountingStage(self._stage_client(), settings, model, counting))
-        self._start(JudgingStage(self._stage_client(), settings, model, partitions, judging_policy(settings)))
+        self._start(JudgingStage(self._stage_client(), settings, model, partitions, judging_policy(settings, partitions)))
 
     def _stage_client(self) -> redis.Redis:
         return raw_reads(connect(self.settings.redis_url, single_connection_client=True))
@@ -104,9 +104,10 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
     )
 
 
-def judging_policy(settings: Settings) -> JudgingPolicy:
+def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
     """Give the settings that judging uses."""
     return JudgingPolicy(
+        partitions=partitions,
         pane_events=settings.pane_events,
         pane_seconds=settings.pane_seconds,
         window_events=settings.window_events,

@@ -48,23 +48,22 @@ def advance(
     state
         Is changed; throw it away if the outputs could not be committed.
     entries
-        Entry id and content, in the order in which they are judged.
+        Entry id and content, in the order in which they were read. One at or before its partition's offset was judged
+        before, and is left out.
     versions
         All versions that the entries name.
     """
     step_ = _Step(state, model, versions, policy)
+    take = step_.take if policy.partitions == 1 else step_.take_merged
     for entry_id, entry in entries:
-        state.progress.offsets[entry.partition] = entry_id
-        state.progress.totals[entry.partition] = entry.total
-        if isinstance(entry, Pane):
-            step_.judge_pane(entry)
-        elif isinstance(entry, Alarm):
-            step_.judge_alarm(entry)
+        if state.progress.is_new(entry.partition, entry_id):
+            state.progress.offsets[entry.partition] = entry_id
+            take(entry_id, entry)
     return step_.finish()
 
 
 class _Step:
-    """One step: `judge_pane` and `judge_alarm` for each entry."""
+    """One step: `take` or `take_merged` for each entry."""
 
     def __init__(
         self, state: JudgingState, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy
@@ -76,8 +75,35 @@ class _Step:
         self.outputs = Outputs()
         self._latest: dict[str, tuple[Evaluation, VersionWindow, int]] = {}
 
+    def take(self, _entry_id: str, entry: PaneEntry) -> None:
+        """Judge an entry of the only partition as it comes."""
+        self.state.progress.totals[entry.partition] = entry.total
+        if isinstance(entry, Pane):
+            self.judge_pane(entry)
+        elif isinstance(entry, Alarm):
+            self.judge_alarm(entry)
+
+    def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
+        """Judge an alarm at once, and the panes whose turn has come.
+
+        Events are those of what was judged: how many of the other partitions were read by then is chance.
+        """
+        progress, merge = self.state.progress, self.state.merge
+        merge.add(entry)
+        if isinstance(entry, Pane):
+            self.state.hold(entry)
+        elif isinstance(entry, Alarm):
+            progress.record(entry, entry_id)
+            progress.totals[entry.partition] = max(entry.total, progress.totals.get(entry.partition, 0))
+            self.judge_alarm(entry)
+        for pane in merge.ready(self.policy.partitions):
+            self.state.let_go(pane)
+            progress.totals[pane.partition] = max(pane.total, progress.totals.get(pane.partition, 0))
+            self.judge_pane(pane)
+
     def judge_pane(self, pane: Pane) -> None:
         """Add a pane to the windows of its versions and evaluate them."""
+        self.state.progress.judged += 1
         self.state.progress.events_per_day[pane.partition] = pane.events_per_day
         for version, block in pane.blocks.items():
             part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells)

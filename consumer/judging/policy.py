@@ -9,6 +9,8 @@ class JudgingPolicy:
 
     Parameters
     ----------
+    partitions
+        Of the model; with one, panes are judged as they come.
     psi_warning, psi_critical
         Floors of the true PSI that matter: the field's habit.
     psi_share, integrity_share
@@ -19,6 +21,7 @@ class JudgingPolicy:
         Evaluations running.
     """
 
+    partitions: int = 1
     pane_events: int = 250
     pane_seconds: int = 3600
     window_events: int = 2000

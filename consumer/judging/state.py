@@ -3,16 +3,22 @@
 state               offsets, traffic and totals per partition, what was last reported
 alert:FINGERPRINT   an alert that is pending or firing
 pane:VERSION:P:N    a pane of a version's window
+held:P:N            a pane that was read and waits for the other partitions
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from consumer.judging.lifecycle import AlertState
+from consumer.judging.merge import Merge
 from consumer.judging.window import VersionWindow, WindowPane
+from shared import pane as panes_of_log
+from shared.pane import Alarm, Pane
+
+ALARMS_RECORDED = 1000
 
 
 class Reported(msgspec.Struct):
@@ -35,12 +41,26 @@ class Progress(msgspec.Struct):
         Measured traffic, per partition; None until it is known.
     reported
         By version.
+    watermarks
+        How far logical time has come, per partition (see merge.py).
+    judged
+        Panes judged.
+    alarms
+        (partition, entry id, panes judged before it) of the latest alarms of a model with several partitions: they bypass
+        the merge, so this alone tells the order in which things were judged.
+    rolled_back
+        Times that a partition's panes went back to a number that was judged before; and the offsets at which they did.
     """
 
     offsets: dict[int, str] = {}
     totals: dict[int, int] = {}
     events_per_day: dict[int, float | None] = {}
     reported: dict[str, Reported] = {}
+    watermarks: dict[int, int | None] = {}
+    judged: int = 0
+    alarms: list[tuple[int, str, int]] = []
+    rolled_back: dict[int, int] = {}
+    rolled_back_at: dict[int, str] = {}
 
     @property
     def events(self) -> int:
@@ -52,6 +72,39 @@ class Progress(msgspec.Struct):
         rates = [rate for rate in self.events_per_day.values() if rate is not None]
         return sum(rates) if rates and len(rates) == len(self.events_per_day) else expected
 
+    def note_end(self, partition: int, last_id: str) -> bool:
+        """Compare a partition's offset with the last entry that it has; report once when its panes went back.
+
+        A shard that failed over to an older replica counts again from there. What it writes again has numbers that were
+        judged before: nothing is judged twice, and it goes on behind the offset.
+        """
+        offset = self.offsets.get(partition, "0-0")
+        if entry_number(last_id) >= entry_number(offset) or self.rolled_back_at.get(partition) == offset:
+            return False
+        self.rolled_back[partition] = self.rolled_back.get(partition, 0) + 1
+        self.rolled_back_at[partition] = offset
+        return True
+
+    def is_new(self, partition: int, entry_id: str) -> bool:
+        """Whether an entry lies behind the offset."""
+        return entry_number(entry_id) > entry_number(self.offsets.get(partition, "0-0"))
+
+    def record(self, alarm: Alarm, entry_id: str) -> None:
+        """Record after which pane an alarm was taken."""
+        self.alarms = [*self.alarms[1 - ALARMS_RECORDED :], (alarm.partition, entry_id, self.judged)]
+
+
+def entry_number(entry_id: str) -> tuple[int, int]:
+    """Give the id of an entry as numbers.
+
+    Examples
+    --------
+    >>> entry_number("12-3")
+    (12, 3)
+    """
+    number, _, suffix = entry_id.partition("-")
+    return int(number), int(suffix or 0)
+
 
 @dataclass(slots=True)
 class JudgingState:
@@ -60,6 +113,7 @@ class JudgingState:
     progress: Progress = field(default_factory=Progress)
     windows: dict[str, VersionWindow] = field(default_factory=dict)
     alerts: dict[str, AlertState] = field(default_factory=dict)
+    merge: Merge = field(default_factory=Merge)
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Fields to write; an empty value is a field to delete."""
 
@@ -74,6 +128,12 @@ class JudgingState:
     def drop_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
 
+    def hold(self, pane: Pane) -> None:
+        self.changed[f"held:{pane.partition}:{pane.number}".encode()] = panes_of_log.encode(pane)
+
+    def let_go(self, pane: Pane) -> None:
+        self.changed[f"held:{pane.partition}:{pane.number}".encode()] = b""
+
     def keep_alert(self, alert: AlertState) -> None:
         self.alerts[alert.fingerprint] = alert
         self.changed[f"alert:{alert.fingerprint}".encode()] = msgspec.json.encode(alert)
@@ -84,6 +144,7 @@ class JudgingState:
 
     def pack_changed(self) -> dict[bytes, bytes]:
         """Give the fields that changed since the last call; an empty value is a field to delete."""
+        self.progress.watermarks = self.merge.watermarks
         packed = {**self.changed, b"state": msgspec.json.encode(self.progress)}
         self.changed = {}
         return packed
@@ -102,11 +163,21 @@ class JudgingState:
                 state.alerts[alert.fingerprint] = alert
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
+        state.merge.watermarks = state.progress.watermarks
+        for held in sorted(held_of(fields), key=lambda pane: pane.number):
+            state.merge.held.setdefault(held.partition, deque()).append(held)
         for version, found in panes.items():
             state.windows[version] = VersionWindow.of(sizes[version], found)
         return state
 
 
+def held_of(fields: Mapping[bytes, bytes]) -> list[Pane]:
+    """Read the panes that wait, of a checkpoint's fields."""
+    found = [panes_of_log.decode(packed) for name, packed in fields.items() if name.startswith(b"held:")]
+    return [entry for entry in found if isinstance(entry, Pane)]
+
+
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's panes belong to."""
-    return {name.decode().split(":")[1] for name in fields if name.startswith(b"pane:")}
+    named = {name.decode().split(":")[1] for name in fields if name.startswith(b"pane:")}
+    return named.union(*(pane.blocks for pane in held_of(fields)))
