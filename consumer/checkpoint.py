@@ -6,6 +6,7 @@ Commit   WATCH owner and hash, check token and commit number, then MULTI: state,
 
 Safety rests on WATCH; the lease only gives liveness. After WATCH comes a GET always: a WATCH on a key that has just expired
 lets EXEC through on Redis 7.0. Any error at EXEC means that the outcome is unknown: throw the memory away and load again.
+A server that was started anew may have forgotten what was read from it since the last commit: load again.
 """
 
 import secrets
@@ -46,6 +47,7 @@ class Checkpoint:
         self._lease_ms = lease_ms
         self._token = b""
         self._number = 0
+        self._server = ""
 
     def acquire(self) -> bool:
         """Take the lease if nobody has it; tell whether it is ours now."""
@@ -72,6 +74,7 @@ class Checkpoint:
         BadData
             If another version of Driftgauge wrote it in another format, or the key is none of ours.
         """
+        self._server = _server(self._client)
         try:
             fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
         except redis.ResponseError as error:
@@ -92,7 +95,8 @@ class Checkpoint:
         Raises
         ------
         OwnershipLost
-            If the lease or the commit number is no longer ours, or the outcome is unknown. Load again.
+            If the lease or the commit number is no longer ours, the server is not the one that was loaded from, or the
+            outcome is unknown. Load again.
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
@@ -135,6 +139,8 @@ class Checkpoint:
         number: Any = pipe.hget(self.key, "commit")
         if int(number or 0) != self._number:
             raise OwnershipLost(f"{self.key} is at another commit than this worker.")
+        if _server(pipe) != self._server:  # a pooled connection is made anew without a word
+            raise OwnershipLost(f"{self.key} is on another server than before: what was read there may be gone.")
 
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
@@ -150,3 +156,12 @@ class Checkpoint:
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if errors:
             raise DriftgaugeError(f"A commit of {self.key} was applied in part: {errors[0]}. This needs an operator.")
+
+
+def _server(client: redis.Redis) -> str:
+    """Give the server's identity, which changes at each start; empty if it does not tell."""
+    try:
+        details: Any = client.info("server")
+    except redis.ResponseError:  # not allowed here, or not a real server
+        return ""
+    return str(details.get("run_id", ""))
