@@ -7,6 +7,7 @@ import gc
 import logging
 import signal
 import threading
+from queue import SimpleQueue
 
 import redis
 
@@ -55,9 +56,20 @@ class Worker:
             client.close()
 
     def stop_on_signals(self) -> None:
-        """Stop on SIGTERM and SIGINT."""
+        """Stop on SIGTERM and SIGINT.
+
+        The handler does not set the event itself: it may have interrupted the main thread inside the event's lock, and would
+        wait for it for ever. A SimpleQueue may be put to from anywhere.
+        """
+        asked: SimpleQueue[int] = SimpleQueue()
+
+        def obey() -> None:
+            asked.get()
+            self.stop.set()
+
+        threading.Thread(target=obey, name="signals", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop.set())
+            signal.signal(number, lambda number, _: asked.put(number))
 
     def _discover(self, client: redis.Redis) -> None:
         """Start the stages of models that are new."""
