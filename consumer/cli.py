@@ -59,11 +59,18 @@ def list_models() -> None:
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
 @click.option("--exclude", default="", help="Columns left out of drift, with commas.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Logs that the events are spread over; chosen once, by the model's first version.",
+)
 @click.option("--schema", "schema_file", type=click.Path(path_type=Path),
               help="Schema to use; if the file is absent, the inferred schema is written there.")  # fmt: skip
 def register(
     name: str, reference: Path, version: str | None, prediction_column: str | None, target_column: str | None,
-    time_column: str | None, exclude: str, schema_file: Path | None,
+    time_column: str | None, exclude: str, partitions: int, schema_file: Path | None,
 ) -> None:  # fmt: skip
     """Register a model that is only monitored: its predictions are made elsewhere."""
     from consumer.registration import register_monitored
@@ -72,7 +79,7 @@ def register(
     folder, published = register_monitored(
         ModelRegistry(read_settings().registry_dir), name, reference, version=version, prediction=prediction_column,
         target=target_column, time=time_column, exclude=[column for column in exclude.split(",") if column],
-        schema_file=schema_file,
+        schema_file=schema_file, partitions=partitions,
     )  # fmt: skip
     schema, rows = published.schema, published.reference.rows
     kinds = [feature.kind for feature in schema.features]

@@ -16,6 +16,7 @@ from shared.tables import read_table
 def register_monitored(
     registry: ModelRegistry, name: str, reference: Path, *, version: str | None = None, prediction: str | None = None,
     target: str | None = None, time: str | None = None, exclude: Sequence[str] = (), schema_file: Path | None = None,
+    partitions: int = 1,
 ) -> tuple[Path, PublishedVersion]:  # fmt: skip
     """Register a monitored model.
 
@@ -29,6 +30,8 @@ def register_monitored(
         Features that are left out of drift.
     schema_file
         Schema to use instead of the inferred one; written if it does not exist.
+    partitions
+        Of a new model; a later version has those of the first.
 
     Returns
     -------
@@ -52,7 +55,7 @@ def register_monitored(
     schema = _schema(features, predicted, target or "", exclude, schema_file)
     column = as_column(predicted, schema.prediction) if predicted is not None and schema.prediction else None
     published = PublishedVersion(
-        manifest=new_manifest(name, version, "monitor"),
+        manifest=new_manifest(name, version, "monitor", partitions=partitions),
         schema=schema,
         reference=ReferenceProfile.build(schema, columns_of(features, schema), column),
     )

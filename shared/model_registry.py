@@ -25,7 +25,7 @@ import msgspec
 from filelock import FileLock
 
 from shared.errors import BadData, ModelNotFound
-from shared.keys import MODEL_NAME
+from shared.keys import MODEL_NAME, salts_for
 from shared.reference import ReferenceProfile
 from shared.schema import Schema
 
@@ -44,6 +44,9 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     ----------
     files
         SHA-256 (hex) of each file of the version folder.
+    partitions, salts
+        How many logs the model's events are spread over, and the salts of their hash tags (shared/keys.py). They are the
+        model's, not the version's: every later version has those of the first.
     feature_engineering
         Dotted name of the module that makes the features, empty if unknown.
     """
@@ -54,6 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     created: str
     files: dict[str, str]
     partitions: int = 1
+    salts: tuple[str, ...] = ()
     metrics: dict[str, float] = {}
     feature_engineering: str = ""
 
@@ -149,13 +153,14 @@ class ModelRegistry:
         Raises
         ------
         BadData
-            If the name or version is malformed, or the version exists.
+            If the name or version is malformed, the version exists, or the model has another number of partitions.
         """
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
         home = self.folder / manifest.model
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".lock"):
+            published = self._as_partitioned(published)
             target = home / manifest.version
             if target.exists():
                 raise BadData(
@@ -178,6 +183,22 @@ class ModelRegistry:
         """Give the version after the newest one: `1.0.0`, then the major number counts up."""
         majors = [int(version.split(".")[0]) for version in self.versions(model)]
         return f"{max(majors, default=0) + 1}.0.0"
+
+    def _as_partitioned(self, published: PublishedVersion) -> PublishedVersion:
+        """Give a new version the partitions of its model; the first version chooses them."""
+        manifest = published.manifest
+        earlier = self.versions(manifest.model)
+        if earlier:
+            first = self.manifest(manifest.model, earlier[0])
+            if manifest.partitions not in {1, first.partitions}:
+                raise BadData(
+                    f"{manifest.model} has {first.partitions} partitions since its first version, and their number never "
+                    f"changes: {manifest.partitions} is impossible. Leave --partitions out, or register another model."
+                )
+            manifest = msgspec.structs.replace(manifest, partitions=first.partitions, salts=first.salts)
+        elif not manifest.salts:
+            manifest = msgspec.structs.replace(manifest, salts=salts_for(manifest.model, manifest.partitions))
+        return msgspec.structs.replace(published, manifest=manifest)
 
     def _file(self, model: str, version: str, name: str) -> Path:
         path = self.folder / model / version / name
