@@ -53,15 +53,15 @@ class Checkpoint:
         """Take the lease if nobody has it; tell whether it is ours now."""
         token = secrets.token_hex(16).encode()
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.watch(self._owner_key)
-            if pipe.get(self._owner_key) is not None:
-                return False
-            pipe.multi()
-            pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
-            pipe.incr(self._epoch_key)
             try:
+                pipe.watch(self._owner_key)
+                if pipe.get(self._owner_key) is not None:
+                    return False
+                pipe.multi()
+                pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
+                pipe.incr(self._epoch_key)
                 taken = bool(pipe.execute()[0])
-            except redis.WatchError:
+            except redis.WatchError:  # somebody was quicker, or the connection was lost: redis-py says the same of both
                 return False
         self._token = token if taken else b""
         return taken

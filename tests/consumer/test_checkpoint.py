@@ -213,3 +213,16 @@ def test_another_server_may_have_forgotten(tmp_path: Path, keys: Keys) -> None:
         assert checkpoint.load()[b"a"] == b"1"
         checkpoint.commit({b"a": b"3"}, nothing)
         assert checkpoint.load()[b"a"] == b"3"
+
+
+def test_a_connection_lost_while_acquiring(server: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that goes, or still loads, between WATCH and GET is no failure: the lease is not ours, and is tried again."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise redis.WatchError("A BusyLoadingError occurred while watching one or more keys")
+
+    checkpoint = make(server, keys)
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "get", lost)
+        assert not checkpoint.acquire()
+    assert checkpoint.acquire()
