@@ -63,12 +63,9 @@ class JudgingStage(Stage):
             self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
 
     def _last_id(self, stream: str) -> str:
-        try:
-            details: Any = self.client.xinfo_stream(stream)
-        except redis.ResponseError as error:
-            if not str(error).startswith("ERR no such key"):
-                raise
+        if not self.client.exists(stream):
             return "0-0"
+        details: Any = self.client.xinfo_stream(stream)
         last: bytes = details["last-generated-id"]
         return last.decode()
 

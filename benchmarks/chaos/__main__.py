@@ -35,7 +35,7 @@ def main(minutes: float, seed: int, gap: float, rate: float, *, keep: bool) -> N
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     started = time.monotonic()
     with Plant(folder) as plant:
-        traffic = Traffic(plant.urls, seed, rate)
+        traffic = Traffic(plant, seed, rate)
         traffic.start()
         injector = Injector(plant, seed, gap)
 

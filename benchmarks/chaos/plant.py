@@ -28,7 +28,8 @@ from shared.reference import Column, ReferenceProfile
 from shared.schema import Feature, Schema
 from shared.settings import Settings
 
-MODELS = {"plant": 1}
+ONE = {"plant": 1}
+BOTH = {"plant": 1, "press": 3}
 """Models by name, with their partitions."""
 SCHEMA = Schema(
     (
@@ -39,6 +40,7 @@ SCHEMA = Schema(
 )
 MODES = [f"mode{number}" for number in range(12)]
 VERSION = "1.0.0"
+PREFIX = "chaos"
 REFERENCE_ROWS = 5000
 PYTHON = (sys.executable, "-m")
 PRODUCT = (*PYTHON, "driftgauge")
@@ -131,10 +133,16 @@ class Progress:
         return all(place == end for place, end in self.places.values())
 
 
-def progress(client: redis.Redis, keys: Keys, versions: Mapping[str, PublishedVersion]) -> Progress:
+def keys_of(_version: PublishedVersion) -> Keys:
+    """Give the keys of a model."""
+    return Keys(PREFIX)
+
+
+def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> Progress:
     """Look how far the stages of all models are."""
     places = {}
     for model, version in versions.items():
+        keys = keys_of(version)
         state: Any = client.hget(keys.judge(model), "state")
         judged = msgspec.json.decode(state)["offsets"] if state else {}
         for partition in range(version.manifest.partitions):
@@ -157,6 +165,8 @@ class Plant:
     ----------
     folder
         With a short path, for the socket.
+    models
+        Name and partitions of each.
     apis, workers
         How many of each.
     api_command, worker_command
@@ -167,6 +177,7 @@ class Plant:
         self,
         folder: Path,
         *,
+        models: Mapping[str, int] = BOTH,
         apis: int = 2,
         workers: int = 2,
         api_command: Sequence[str] = (*PRODUCT, "serve"),
@@ -175,12 +186,11 @@ class Plant:
         self.folder = folder
         self.server = EmbeddedRedis(folder / "redis")
         self.power = PowerMeter(self.server)
-        self.keys = Keys("chaos")
         self.settings = Settings(
-            redis_url=self.server.url, key_prefix="chaos", registry_dir=folder / "registry", data_dir=folder / "data",
+            redis_url=self.server.url, key_prefix=PREFIX, registry_dir=folder / "registry", data_dir=folder / "data",
             default_model="plant", **QUICK,
         )  # fmt: skip
-        self.versions = {name: published(name, partitions) for name, partitions in MODELS.items()}
+        self.versions = {name: published(name, partitions) for name, partitions in models.items()}
         self.urls: list[str] = []
         self.apis = [self._api(number, api_command) for number in range(apis)]
         self.workers = [Process(f"worker{number}", worker_command, self.settings, folder) for number in range(workers)]
@@ -253,7 +263,7 @@ class Plant:
     def progress(self) -> "Progress":
         """Look how far counting and judging are."""
         with self.client() as client:
-            return progress(client, self.keys, self.versions)
+            return progress(client, self.versions)
 
     def finish(self, patience_s: float) -> list[str]:
         """Count and judge what came after the last commits, by a worker that adds nothing; gives what went wrong."""
@@ -277,8 +287,9 @@ class Plant:
             client.config_set("auto-aof-rewrite-percentage", 0)
         self.power.start()
         registry = ModelRegistry(self.settings.registry_dir)
-        for version in self.versions.values():
+        for name, version in self.versions.items():
             registry.register(version)
+            self.versions[name] = registry.load(name, VERSION)  # as it was registered
         for process in [*self.apis, *self.workers]:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.chaos.plant import MODELS, draw
+from benchmarks.chaos.plant import Plant, draw
 
 CLIENTS = 4
 SENT_TWICE = 0.05
@@ -48,8 +48,8 @@ class Traffic:
 
     Parameters
     ----------
-    urls
-        Of the APIs.
+    plant
+        Whose APIs and models are used.
     seed
         Of the events' content.
     rate
@@ -58,10 +58,11 @@ class Traffic:
         Share of the requests with the client's own ids.
     """
 
-    def __init__(self, urls: list[str], seed: int, rate: float, with_ids: float = 0.7) -> None:
+    def __init__(self, plant: Plant, seed: int, rate: float, with_ids: float = 0.7) -> None:
         self.ledger = Ledger()
         self.shift = 0.0
-        self._urls = urls
+        self._urls = plant.urls
+        self._models = list(plant.versions)
         self._rate = rate
         self._with_ids = with_ids
         self._stop = threading.Event()
@@ -102,7 +103,7 @@ class Traffic:
             self._failures.append(error)
 
     def _request(self, random: np.random.Generator, number: int, name: str) -> list[dict[str, Any]]:
-        model = str(random.choice(list(MODELS)))
+        model = str(random.choice(self._models))
         named = random.random() < self._with_ids
         now = time.time_ns() // 1_000_000
         request = []

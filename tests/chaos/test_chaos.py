@@ -11,15 +11,17 @@ import msgspec
 import pytest
 
 from benchmarks.chaos.faults import Injector, settle
-from benchmarks.chaos.plant import PRODUCT, PYTHON, Plant, Process, wait_for
+from benchmarks.chaos.plant import ONE, PREFIX, PRODUCT, PYTHON, Plant, Process, wait_for
 from benchmarks.chaos.traffic import Traffic
 from benchmarks.chaos.verdict import Refuted, verify
 from shared.counters import Counters
+from shared.keys import Keys
 
 SECONDS = 22.0
 SEED = 3
 WEAKENED = (*PYTHON, "tests.chaos.weakened")
 PATIENCE_S = 40.0
+KEYS = Keys(PREFIX)
 
 
 @pytest.fixture
@@ -35,12 +37,12 @@ def until(true: Callable[[], Any], what: str) -> None:
 
 def alerts(plant: Plant) -> list[dict[str, Any]]:
     with plant.client() as client:
-        return [msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(plant.keys.alerts("plant"))]
+        return [msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(KEYS.alerts("plant"))]
 
 
 def counted(plant: Plant) -> int:
     with plant.client() as client:
-        packed: Any = client.hget(plant.keys.count("plant", 0), "counters")
+        packed: Any = client.hget(KEYS.count("plant", 0), "counters")
         return msgspec.json.decode(packed, type=Counters).events if packed else 0
 
 
@@ -56,7 +58,7 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
     every cell once, and alerts, snapshots and panes are those of a run over the same log that nothing disturbed.
     """
     with Plant(folder) as plant:
-        traffic = Traffic(plant.urls, SEED, rate=150)
+        traffic = Traffic(plant, SEED, rate=150)
         traffic.start()
         injector = Injector(plant, SEED, gap_s=1.2)
         injector.run(SECONDS, lambda passed: setattr(traffic, "shift", float(passed > SECONDS / 3)))
@@ -74,9 +76,9 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
 def test_a_worker_that_slept_through_its_lease(folder: Path, guard: str | None) -> None:
     """A worker that wakes after another one took over cannot commit; without token and WATCH, alerts are written twice."""
     command = (*WEAKENED, guard, "worker") if guard else (*PRODUCT, "worker")
-    with Plant(folder, apis=1, workers=1, worker_command=command) as plant:
+    with Plant(folder, models=ONE, apis=1, workers=1, worker_command=command) as plant:
         sleeper = plant.workers[0]
-        traffic = Traffic(plant.urls, SEED, rate=300)
+        traffic = Traffic(plant, SEED, rate=300)
         traffic.start()
         until(lambda: counted(plant) > 300 and "judging plant: owned" in sleeper.log.read_text(), "the first worker")
         sleeper.signal(signal.SIGSTOP)
@@ -98,13 +100,13 @@ def test_a_tail_that_is_sent_again(folder: Path, guard: str | None) -> None:
     they are.
     """
     command = (*WEAKENED, guard, "worker") if guard else (*PRODUCT, "worker")
-    with Plant(folder, apis=1, workers=1, worker_command=command) as plant:
-        traffic = Traffic(plant.urls, SEED, rate=300, with_ids=0.0)
+    with Plant(folder, models=ONE, apis=1, workers=1, worker_command=command) as plant:
+        traffic = Traffic(plant, SEED, rate=300, with_ids=0.0)
         traffic.start()
         until(promised(traffic, 500), "events")
         traffic.stop()
         with plant.client() as client:
-            log = plant.keys.log("plant", 0)
+            log = KEYS.log("plant", 0)
             tail: Any = client.xrevrange(log, count=60)
             for _, fields in reversed(tail):
                 if fields[b"t"] == b"p":
@@ -116,8 +118,8 @@ def test_a_tail_that_is_sent_again(folder: Path, guard: str | None) -> None:
 def test_power_loss_right_after_the_acknowledgement(folder: Path, guard: str | None) -> None:
     """What Redis acknowledged and forgot with its last second is sent again; without the ring it is lost."""
     command = (*WEAKENED, guard, "serve") if guard else (*PRODUCT, "serve")
-    with Plant(folder, apis=1, workers=1, api_command=command) as plant:
-        traffic = Traffic(plant.urls, SEED, rate=300)
+    with Plant(folder, models=ONE, apis=1, workers=1, api_command=command) as plant:
+        traffic = Traffic(plant, SEED, rate=300)
         traffic.start()
         until(promised(traffic, 600), "events")  # two seconds of them
         assert plant.power.strike() > 0
