@@ -93,7 +93,8 @@ class Sender:
         self._versions.publish_again()
         await self._recognise(connection)
         while not self._stopped:
-            await self._versions.publish(connection, self._complain)
+            if await self._versions.publish(connection, self._complain):
+                self._spooler.free()
             self._found()
             batch = self._take()
             if batch:
@@ -182,7 +183,7 @@ class Sender:
     async def _pause(self, connection: AbstractConnection) -> None:
         """Wait for an event, for the end of a lane's pause, or until it is time to try the connection."""
         now = asyncio.get_running_loop().time()
-        pauses = [lane.retry_at - now for lane in self._lanes if lane.delay_s]
+        pauses = [lane.retry_at - now for lane in self._lanes if lane.delay_s and (lane.fresh or lane.spooled)]
         try:
             async with asyncio.timeout(max(0.0, min([CHECK_S, *pauses]))):
                 await self._lanes.wake.wait()

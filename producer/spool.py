@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
@@ -153,7 +154,8 @@ class Spool:
         """Free all files; the next process sends what is in them."""
         self._active = None
         for segment in self._segments:
-            await self._run(segment.release if segment.outstanding or segment.acknowledged else segment.discard)
+            with suppress(OSError):  # an empty file that stays harms nobody
+                await self._run(segment.release if segment.outstanding or segment.acknowledged else segment.discard)
         self._segments.clear()
         self._thread.shutdown()
 

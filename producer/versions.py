@@ -32,8 +32,9 @@ class Versions:
         """Await all: the server of a new connection may not have them."""
         self._awaited = {model: dict(versions) for model, versions in self._known.items()}
 
-    async def publish(self, connection: AbstractConnection, refused: Callable[[str, Exception], None]) -> None:
-        """Publish what is awaited; a model whose versions are refused is held."""
+    async def publish(self, connection: AbstractConnection, refused: Callable[[str, Exception], None]) -> bool:
+        """Publish what is awaited; a model whose versions are refused is held. Tells whether one is held no more."""
+        held = set(self._lanes.held)
         for model, versions in list(self._awaited.items()):
             fields = [part for version, packed in versions.items() for part in (version.encode(), packed)]
             try:
@@ -46,3 +47,4 @@ class Versions:
                 self._lanes.held.discard(model)
                 if self._awaited.get(model) == versions:  # none was added meanwhile
                     del self._awaited[model]
+        return not held <= self._lanes.held

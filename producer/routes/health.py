@@ -23,6 +23,7 @@ def router(parts: Parts) -> APIRouter:
             "spooled": {"events": publisher.spool.events, "bytes": publisher.spool.bytes},
             "published": publisher.published,
             "resent": publisher.sender.resent,
+            "ring": {"bytes": publisher.sender.ring.bytes, "shortened": publisher.sender.ring.shortened},
             "dropped": dict(publisher.dropped),
             "damaged": publisher.spool.damaged,
             "adopted": publisher.spool.adopted,
