@@ -66,6 +66,10 @@ class Checkpoint:
         self._token = token if taken else b""
         return taken
 
+    def is_free(self) -> bool:
+        """Whether nobody has the lease."""
+        return not self._client.exists(self._owner_key)
+
     def load(self) -> dict[bytes, bytes]:
         """Read all fields, and remember the commit number.
 

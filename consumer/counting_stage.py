@@ -35,10 +35,23 @@ long, since a worker that was away for a day still needs the ids of the hour in 
 
 
 class CountingStage(Stage):
-    """Counts one partition of one model."""
+    """Counts one partition of one model.
 
-    def __init__(self, client: redis.Redis, settings: Settings, model: str, policy: CountingPolicy) -> None:
-        keys, partition = Keys(settings.key_prefix), policy.partition
+    Parameters
+    ----------
+    client
+        Of the partition's slot, for this stage alone.
+    keys
+        With the model's salts.
+    published
+        The model's versions, which live in another slot; with the stage's own client if not given.
+    """
+
+    def __init__(
+        self, client: redis.Redis, settings: Settings, model: str, policy: CountingPolicy, *,
+        keys: Keys | None = None, published: PublishedVersions | None = None,
+    ) -> None:  # fmt: skip
+        keys, partition = keys or Keys(settings.key_prefix), policy.partition
         self.name = f"counting {model}.{partition}"
         self.client = client
         self.policy = policy
@@ -51,7 +64,7 @@ class CountingStage(Stage):
         self._panes = keys.panes(model, partition)
         self._dead = keys.dead(model, partition)
         self._ids = partial(keys.ids, model, partition)
-        self._published = PublishedVersions(client, keys, model)
+        self._published = published or PublishedVersions(client, keys, model)
         self._cell_maps: dict[str, CellMap] = {}
         self._usual_version = ""
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)

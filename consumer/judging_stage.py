@@ -1,6 +1,7 @@
 """Judging one model: panes of all its partitions in, alerts and snapshots out, exactly once."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -8,11 +9,12 @@ import redis
 from redis.client import Pipeline
 
 from consumer.checkpoint import Checkpoint
+from consumer.counting.columns import Entry
 from consumer.judging.advance import Outputs, advance, cloud_event
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState, versions_of
-from consumer.stage import CommitClock, Stage
+from consumer.stage import CommitClock, Stage, read_streams
 from consumer.versions import PublishedVersions
 from shared import pane
 from shared.keys import Keys
@@ -23,13 +25,27 @@ log = logging.getLogger("driftgauge.worker")
 
 ALERTS_KEPT = 10_000
 SNAPSHOTS_KEPT = 1000
+CLUSTER_PAUSE_MS = 50
 
 
 class JudgingStage(Stage):
-    """Judges one model."""
+    """Judges one model.
 
-    def __init__(self, client: redis.Redis, settings: Settings, model: str, partitions: int, policy: JudgingPolicy) -> None:
-        keys = Keys(settings.key_prefix)
+    Parameters
+    ----------
+    client
+        Of the model's slot, for this stage alone.
+    keys
+        With the model's salts.
+    readers
+        On a cluster, a client for the panes of each partition; else one XREAD reads them all.
+    """
+
+    def __init__(
+        self, client: redis.Redis, settings: Settings, model: str, partitions: int, policy: JudgingPolicy, *,
+        keys: Keys | None = None, readers: Sequence[redis.Redis] | None = None,
+    ) -> None:  # fmt: skip
+        keys = keys or Keys(settings.key_prefix)
         self.name = f"judging {model}"
         self.client = client
         self.policy = policy
@@ -39,13 +55,17 @@ class JudgingStage(Stage):
         )
         self._model = model
         self._streams = {keys.panes(model, partition): partition for partition in range(partitions)}
+        self._readers = readers
+        self._turns = 0
         self._alerts, self._snapshots, self._current = keys.alerts(model), keys.snapshots(model), keys.current(model)
         self._published = PublishedVersions(client, keys, model)
         self._versions: dict[str, JudgedVersion] = {}
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
-        self.check_types("stream", *self._streams, self._alerts, self._snapshots)
+        self.check_types("stream", self._alerts, self._snapshots)
+        for stream in self._streams:
+            self.check_types("stream", stream, client=self._reader_of(stream))
         self.check_types("hash", self._current)
         fields = self.checkpoint.load()
         self._learn(versions_of(fields))
@@ -63,9 +83,10 @@ class JudgingStage(Stage):
             self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
 
     def _last_id(self, stream: str) -> str:
-        if not self.client.exists(stream):
+        client = self._reader_of(stream)
+        if not client.exists(stream):
             return "0-0"
-        details: Any = self.client.xinfo_stream(stream)
+        details: Any = client.xinfo_stream(stream)
         last: bytes = details["last-generated-id"]
         return last.decode()
 
@@ -78,7 +99,7 @@ class JudgingStage(Stage):
         }
         entries = [
             (entry_id.decode(), pane.decode(dict(zip(fields[::2], fields[1::2], strict=True))[pane.FIELD]))
-            for _, found in self.read(positions, self._clock.left_ms)
+            for _, found in self._read(positions)
             for entry_id, fields in found
         ]
         if entries:
@@ -86,6 +107,27 @@ class JudgingStage(Stage):
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.reset()
+
+    def _reader_of(self, stream: str) -> redis.Redis:
+        return self._readers[self._streams[stream]] if self._readers else self.client
+
+    def _read(self, positions: dict[str, str]) -> list[tuple[bytes, list[Entry]]]:
+        """Read the panes with one XREAD; on a cluster with one for each slot, then wait on one of them if all were empty."""
+        if self._readers is None:
+            return read_streams(self.client, positions, self._clock.left_ms)
+        found = []
+        for stream, offset in positions.items():
+            found += read_streams(self._reader_of(stream), {stream: offset}, None)
+        if not found and positions:
+            self._turns += 1
+            stream = list(positions)[self._turns % len(positions)]
+            found = read_streams(self._reader_of(stream), {stream: positions[stream]}, CLUSTER_PAUSE_MS)
+        return found
+
+    def close(self) -> None:
+        for reader in self._readers or ():
+            reader.close()
+        super().close()
 
     def finish(self) -> None:
         """Nothing is left over: every turn commits what it judged."""

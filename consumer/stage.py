@@ -13,7 +13,9 @@ import redis
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting.columns import Entry
+from consumer.nodes import MOVED
 from consumer.reader import READ_COUNT, block_bounds
+from consumer.sharing import Sharing
 from shared.errors import BadData, DriftgaugeError, OwnershipLost
 from shared.redis_client import UNAVAILABLE
 
@@ -21,6 +23,7 @@ log = logging.getLogger("driftgauge.worker")
 
 RETRY_S = 1.0
 BACKOFF_S = (0.1, 5.0)
+POLLS_PER_LEASE = 10
 
 
 class Connection:
@@ -28,19 +31,20 @@ class Connection:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lost = False
+        self._lost_at: float | None = None
 
     def lost(self, error: Exception) -> None:
         with self._lock:
-            if not self._lost:
+            if self._lost_at is None:
                 log.warning("Redis does not answer (%s); waiting for it, nothing is lost", error)
-            self._lost = True
+            self._lost_at = time.monotonic()
 
-    def back(self) -> None:
+    def back(self, asked_at: float) -> None:
+        """Take note of an answer, unless the question was asked before the loss."""
         with self._lock:
-            if self._lost:
+            if self._lost_at is not None and asked_at > self._lost_at:
                 log.info("Redis answers again")
-            self._lost = False
+                self._lost_at = None
 
 
 class Stage(ABC):
@@ -50,6 +54,9 @@ class Stage(ABC):
     client: redis.Redis
     checkpoint: Checkpoint
     lease_ms: int
+    may_move: bool = False
+    """Whether the keys' slot may move to another server."""
+    _free_since: float | None = None
 
     @abstractmethod
     def load(self) -> None:
@@ -63,18 +70,13 @@ class Stage(ABC):
     def finish(self) -> None:
         """Commit what is not committed yet."""
 
-    def run(self, stop: threading.Event, connection: Connection) -> None:
-        """Run until told to stop."""
+    def run(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
+        """Run until told to stop; on a cluster, until the slot may have moved: then the stage must be built anew."""
         wait = BACKOFF_S[0]
         while not stop.is_set():
             try:
-                owned = self.checkpoint.acquire()
-                connection.back()
+                self._attempt(stop, connection, sharing)
                 wait = BACKOFF_S[0]
-                if owned:
-                    self._own(stop)
-                else:
-                    stop.wait(self.lease_ms / 3000 * random.uniform(0.8, 1.2))
             except OwnershipLost as error:
                 log.info("%s: %s Loading again.", self.name, error)
                 stop.wait(BACKOFF_S[0])
@@ -82,7 +84,13 @@ class Stage(ABC):
                 connection.lost(error)
                 self.client.connection_pool.disconnect()  # the other ones are dead too, and must not look like a second loss
                 stop.wait(wait)
+                if self.may_move:
+                    return
                 wait = min(wait * 2, BACKOFF_S[1])
+            except MOVED as error:
+                log.info("%s: the slot is elsewhere now (%s).", self.name, error)
+                stop.wait(BACKOFF_S[0])
+                return
             except DriftgaugeError as error:
                 log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
                 stop.wait(RETRY_S)
@@ -90,12 +98,27 @@ class Stage(ABC):
                 log.exception("%s failed; nothing was committed, trying again from the last commit", self.name)
                 stop.wait(RETRY_S)
 
-    def _own(self, stop: threading.Event) -> None:
+    def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
+        """Take the stage if it is free and within our part; run it, or wait a little."""
+        now = time.monotonic()
+        free = self.checkpoint.is_free()
+        connection.back(now)
+        self._free_since = (self._free_since or now) if free else None
+        try:
+            if self._free_since and sharing.may_take(self.name, now - self._free_since) and self.checkpoint.acquire():
+                self._free_since = None
+                self._own(stop, sharing)
+                return
+        finally:
+            sharing.dropped(self.name)
+        stop.wait(self.lease_ms / 1000 / POLLS_PER_LEASE * random.uniform(0.8, 1.2))
+
+    def _own(self, stop: threading.Event, sharing: Sharing) -> None:
         """Run as the owner."""
         try:
             self.load()
             log.info("%s: owned", self.name)
-            while not stop.is_set():
+            while not stop.is_set() and not sharing.leaves(self.name):
                 self.turn()
             self.finish()
         finally:
@@ -106,21 +129,21 @@ class Stage(ABC):
         self.checkpoint.release()
         self.client.close()
 
-    def check_types(self, wanted: str, *keys: str) -> None:
+    def check_types(self, wanted: str, *keys: str, client: redis.Redis | None = None) -> None:
         """Refuse keys of another type now: inside a transaction their error would not undo the rest."""
         for key in keys:
-            kind: bytes = self.client.type(key)  # type: ignore[assignment]  # bytes, not str
+            kind: bytes = (client or self.client).type(key)  # type: ignore[assignment]  # bytes, not str
             if kind.decode() not in {wanted, "none"}:
                 raise BadData(
                     f"{key} is a {kind.decode()} in Redis, not a {wanted}. Move it away, or use another key prefix."
                 )
 
-    def read(self, positions: dict[str, str], block_ms: int) -> list[tuple[bytes, list[Entry]]]:
-        """Read the next entries of some streams, behind the given ids: (stream, entries), raw."""
-        reply: Any = self.client.execute_command(
-            "XREAD", "COUNT", READ_COUNT, "BLOCK", block_bounds(block_ms), "STREAMS", *positions, *positions.values()
-        )
-        return reply or []
+
+def read_streams(client: redis.Redis, positions: dict[str, str], block_ms: int | None) -> list[tuple[bytes, list[Entry]]]:
+    """Read the next entries of some streams, behind the given ids: (stream, entries), raw. Without a time: do not wait."""
+    wait = () if block_ms is None else ("BLOCK", block_bounds(block_ms))
+    reply: Any = client.execute_command("XREAD", "COUNT", READ_COUNT, *wait, "STREAMS", *positions, *positions.values())
+    return reply or []
 
 
 def raw_reads(client: redis.Redis) -> redis.Redis:

@@ -7,6 +7,9 @@ import gc
 import logging
 import signal
 import threading
+import time
+from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 
 import redis
@@ -15,10 +18,12 @@ from consumer.counting.advance import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging_stage import JudgingStage
+from consumer.nodes import MOVED, Nodes
+from consumer.sharing import Sharing
 from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
 from shared.keys import Keys
-from shared.redis_client import UNAVAILABLE, connect
+from shared.redis_client import UNAVAILABLE
 from shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
@@ -38,22 +43,32 @@ class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.stop = threading.Event()
+        self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
+        self._nodes = Nodes(settings.redis_url)
+        self._clients: dict[str, redis.Redis] = {}
         self._connection = Connection()
         self._threads: dict[str, threading.Thread] = {}
 
     def run(self) -> None:
         """Work until told to stop; then commit, give the leases back, and return."""
         gc.set_threshold(100_000, 20, 100)  # events are acyclic: at the default, collecting costs a third of the decoding
-        client = connect(self.settings.redis_url)
+        keys = Keys(self.settings.key_prefix)
+        discovered = -DISCOVERY_S
         try:
             while not self.stop.is_set():
-                self._discover(client)
-                self.stop.wait(DISCOVERY_S)
+                if time.monotonic() - discovered >= DISCOVERY_S:
+                    discovered = time.monotonic()
+                    self._guarded(lambda: self._discover(keys))
+                self._guarded(lambda: self.sharing.beat(self._client(keys.workers), len(self._threads)))
+                self._start_threads()
+                self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
             self.stop.set()
+            self._start_threads()  # so that all can be joined
             for thread in self._threads.values():
                 thread.join()
-            client.close()
+            self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
+            self._forget_clients()
 
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and SIGINT.
@@ -71,36 +86,87 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: asked.put(number))
 
-    def _discover(self, client: redis.Redis) -> None:
-        """Start the stages of models that are new."""
-        keys = Keys(self.settings.key_prefix)
+    def _guarded(self, step: Callable[[], None]) -> None:
+        """Do a step that may find Redis away, or a slot moved; the next round does it again."""
+        asked_at = time.monotonic()
         try:
-            names: set[bytes] = client.smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
-            for model in sorted(name.decode() for name in names):
-                if f"judging {model}" not in self._threads:
-                    self._start_model(client, keys, model)
-            self._connection.back()
+            step()
+            self._connection.back(asked_at)
         except UNAVAILABLE as error:
             self._connection.lost(error)
+            self._forget_clients()
+        except MOVED:
+            self._forget_clients()
 
-    def _start_model(self, client: redis.Redis, keys: Keys, model: str) -> None:
-        published = PublishedVersions(client, keys, model).all()
+    def _client(self, key: str) -> redis.Redis:
+        """Give the worker's own client for a key."""
+        if key not in self._clients:
+            self._clients[key] = self._nodes.client(key)
+        return self._clients[key]
+
+    def _forget_clients(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
+
+    def _discover(self, keys: Keys) -> None:
+        """Add the stages of models that are new."""
+        names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
+        for model in sorted(name.decode() for name in names):
+            if f"judging {model}" not in self._threads:
+                self._add_model(keys, model)
+
+    def _add_model(self, keys: Keys, model: str) -> None:
+        published = PublishedVersions(self._client(keys.versions(model)), keys, model).all()
         if not published:
             return
-        partitions = next(iter(published.values())).manifest.partitions
-        settings = self.settings
-        for partition in range(partitions):
-            counting = counting_policy(settings, partition, partitions)
-            self._start(CountingStage(self._stage_client(), settings, model, counting))
-        self._start(JudgingStage(self._stage_client(), settings, model, partitions, judging_policy(settings, partitions)))
+        manifest = next(iter(published.values())).manifest
+        keys = keys.salted(manifest.salts)
+        for partition in range(manifest.partitions):
+            name = f"counting {model}.{partition}"
+            self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
+        self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
 
-    def _stage_client(self) -> redis.Redis:
-        return raw_reads(connect(self.settings.redis_url, single_connection_client=True))
+    def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
+        versions = None
+        if self._nodes.is_cluster:
+            versions = PublishedVersions(self._nodes.client(keys.versions(model)), keys, model)
+        policy = counting_policy(self.settings, partition, partitions)
+        client = self._stage_client(keys.count(model, partition))
+        return CountingStage(client, self.settings, model, policy, keys=keys, published=versions)
 
-    def _start(self, stage: Stage) -> None:
-        thread = threading.Thread(target=stage.run, args=(self.stop, self._connection), name=stage.name)
-        self._threads[stage.name] = thread
-        thread.start()
+    def _judging(self, keys: Keys, model: str, partitions: int) -> Stage:
+        readers = None
+        if self._nodes.is_cluster:
+            readers = [self._stage_client(keys.panes(model, partition)) for partition in range(partitions)]
+        policy = judging_policy(self.settings, partitions)
+        client = self._stage_client(keys.judge(model))
+        return JudgingStage(client, self.settings, model, partitions, policy, keys=keys, readers=readers)
+
+    def _stage_client(self, key: str) -> redis.Redis:
+        return raw_reads(self._nodes.client(key, single_connection_client=True))
+
+    def _add(self, name: str, make: Callable[[], Stage]) -> None:
+        self._threads[name] = threading.Thread(target=self._run_stage, args=(make,), name=name)
+
+    def _start_threads(self) -> None:
+        """Start new stages once our part is known: they would wait in vain before."""
+        for thread in self._threads.values():
+            if thread.ident is None:
+                thread.start()
+
+    def _run_stage(self, make: Callable[[], Stage]) -> None:
+        """Run a stage; build it anew when its slot may have moved."""
+        while not self.stop.is_set():
+            try:
+                stage = make()
+            except (*UNAVAILABLE, *MOVED) as error:
+                self._connection.lost(error)
+                self.stop.wait(DISCOVERY_S)
+                continue
+            stage.may_move = self._nodes.is_cluster
+            stage.run(self.stop, self._connection, self.sharing)
+            stage.close()
 
 
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:

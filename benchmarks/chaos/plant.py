@@ -133,9 +133,9 @@ class Progress:
         return all(place == end for place, end in self.places.values())
 
 
-def keys_of(_version: PublishedVersion) -> Keys:
+def keys_of(version: PublishedVersion) -> Keys:
     """Give the keys of a model."""
-    return Keys(PREFIX)
+    return Keys(PREFIX).salted(version.manifest.salts)
 
 
 def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> Progress:
