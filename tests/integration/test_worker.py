@@ -262,6 +262,21 @@ def test_judging_refuses_keys_of_another_type(
     found.client.close()
 
 
+def test_panes_that_went_back_are_reported_at_once(client: redis.Redis, redis_url: str, keys: Keys) -> None:
+    """When a shard comes back with older panes, the judge's checkpoint says so once, though nothing new comes yet."""
+    publish(client, keys)
+    client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="3-0")
+    client.hset(keys.judge(MODEL), mapping={"format": "1", "commit": 4, "state": '{"offsets":{"0":"9-0"}}'})
+    for _ in range(2):
+        found = JudgingStage(connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy())
+        assert found.checkpoint.acquire()
+        found.load()
+        found.close()
+        state: Any = client.hget(keys.judge(MODEL), "state")
+        assert msgspec.json.decode(state)["rolled_back"] == {"0": 1}
+    assert client.hget(keys.judge(MODEL), "commit") == b"5"
+
+
 @pytest.mark.timeout(90)
 def test_redis_goes_away_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: Keys) -> None:
     """While Redis is away the worker waits and says so once; when it is back with its append-only file it goes on."""
