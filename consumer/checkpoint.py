@@ -6,6 +6,7 @@ Commit   WATCH owner and hash, check token and commit number, then MULTI: state,
 
 Safety rests on WATCH; the lease only gives liveness. After WATCH comes a GET always: a WATCH on a key that has just expired
 lets EXEC through on Redis 7.0. Any error at EXEC means that the outcome is unknown: throw the memory away and load again.
+A server that was started anew may have forgotten what was read from it since the last commit: load again.
 """
 
 import secrets
@@ -46,20 +47,21 @@ class Checkpoint:
         self._lease_ms = lease_ms
         self._token = b""
         self._number = 0
+        self._server = ""
 
     def acquire(self) -> bool:
         """Take the lease if nobody has it; tell whether it is ours now."""
         token = secrets.token_hex(16).encode()
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.watch(self._owner_key)
-            if pipe.get(self._owner_key) is not None:
-                return False
-            pipe.multi()
-            pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
-            pipe.incr(self._epoch_key)
             try:
+                pipe.watch(self._owner_key)
+                if pipe.get(self._owner_key) is not None:
+                    return False
+                pipe.multi()
+                pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
+                pipe.incr(self._epoch_key)
                 taken = bool(pipe.execute()[0])
-            except redis.WatchError:
+            except redis.WatchError:  # somebody was quicker, or the connection was lost: redis-py says the same of both
                 return False
         self._token = token if taken else b""
         return taken
@@ -76,6 +78,7 @@ class Checkpoint:
         BadData
             If another version of Driftgauge wrote it in another format, or the key is none of ours.
         """
+        self._server = _server(self._client)
         try:
             fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
         except redis.ResponseError as error:
@@ -96,7 +99,8 @@ class Checkpoint:
         Raises
         ------
         OwnershipLost
-            If the lease or the commit number is no longer ours, or the outcome is unknown. Load again.
+            If the lease or the commit number is no longer ours, the server is not the one that was loaded from, or the
+            outcome is unknown. Load again.
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
@@ -139,6 +143,8 @@ class Checkpoint:
         number: Any = pipe.hget(self.key, "commit")
         if int(number or 0) != self._number:
             raise OwnershipLost(f"{self.key} is at another commit than this worker.")
+        if _server(pipe) != self._server:  # a pooled connection is made anew without a word
+            raise OwnershipLost(f"{self.key} is on another server than before: what was read there may be gone.")
 
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
@@ -154,3 +160,12 @@ class Checkpoint:
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if errors:
             raise DriftgaugeError(f"A commit of {self.key} was applied in part: {errors[0]}. This needs an operator.")
+
+
+def _server(client: redis.Redis) -> str:
+    """Give the server's identity, which changes at each start; empty if it does not tell."""
+    try:
+        details: Any = client.info("server")
+    except redis.ResponseError:  # not allowed here, or not a real server
+        return ""
+    return str(details.get("run_id", ""))

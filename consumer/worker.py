@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue
 
 import redis
 
@@ -70,9 +71,20 @@ class Worker:
             self._forget_clients()
 
     def stop_on_signals(self) -> None:
-        """Stop on SIGTERM and SIGINT."""
+        """Stop on SIGTERM and SIGINT.
+
+        The handler does not set the event itself: it may have interrupted the main thread inside the event's lock, and would
+        wait for it for ever. A SimpleQueue may be put to from anywhere.
+        """
+        asked: SimpleQueue[int] = SimpleQueue()
+
+        def obey() -> None:
+            asked.get()
+            self.stop.set()
+
+        threading.Thread(target=obey, name="signals", daemon=True).start()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop.set())
+            signal.signal(number, lambda number, _: asked.put(number))
 
     def _guarded(self, step: Callable[[], None]) -> None:
         """Do a step that may find Redis away, or a slot moved; the next round does it again."""

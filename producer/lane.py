@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from producer.receipts import Receipt
@@ -149,15 +149,21 @@ class Lanes:
         self.wake = asyncio.Event()
         self.drained = asyncio.Event()
         self._keys = keys
+        self._keys_of: dict[str, Keys] = {}
         self._ours: dict[tuple[str, int], Lane] = {}
         self._lanes: dict[tuple[bytes, bytes], Lane] = {}
         self._turns: deque[Lane] = deque()
+
+    def salt(self, model: str, salts: Sequence[str]) -> None:
+        """Note the salts of a model's partitions: they are part of the names of its logs."""
+        self._keys_of[model] = self._keys.salted(salts)
 
     def ours(self, model: str, partition: int) -> Lane:
         """Give our lane to a partition."""
         lane = self._ours.get((model, partition))
         if lane is None:
-            lane = self._ours[model, partition] = self._add(Lane(model, self._keys.log(model, partition).encode()))
+            log = self._keys_of.get(model, self._keys).log(model, partition)
+            lane = self._ours[model, partition] = self._add(Lane(model, log.encode()))
         return lane
 
     def of(self, record: Record) -> Lane:

@@ -115,6 +115,7 @@ class Publisher:
     def announce(self, manifest: Manifest, packed: bytes) -> None:
         """Make a version known; it is published before its first event, and again after every reconnect."""
         self._partitions[manifest.model] = manifest.partitions
+        self._lanes.salt(manifest.model, manifest.salts)
         self._versions.add(manifest.model, manifest.version, packed)
         self._lanes.wake.set()
 

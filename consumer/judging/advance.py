@@ -314,9 +314,13 @@ def verdict(severity: Severity, features: list[FeatureReport], prediction: Featu
 
 
 def cloud_event(data: Alert | Snapshot) -> bytes:
-    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged."""
+    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged.
+
+    The severity is part of an alert's id: with several partitions it can rise at a pane that brings no event more.
+    """
     if isinstance(data, Alert):
-        name, kind = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}", f"alert.{data.state}"
+        name = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}-{data.severity}"
+        kind = f"alert.{data.state}"
         subject, moment = f"{data.version}/{data.feature}", data.updated
     else:
         name, kind, subject, moment = data.id, f"snapshot.{data.trigger}", data.version, data.created

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import fakeredis
 import pytest
@@ -9,6 +10,7 @@ import redis
 from redis.client import Pipeline
 
 from consumer.checkpoint import FORMAT, Checkpoint
+from shared.embedded_redis import EmbeddedRedis
 from shared.errors import BadData, DriftgaugeError, OwnershipLost
 from shared.keys import Keys
 from shared.redis_client import connect
@@ -195,3 +197,32 @@ def _eventually(true: object, patience_s: float = 5.0) -> bool:
             return True
         tick.wait(0.01)
     return False
+
+
+def test_another_server_may_have_forgotten(tmp_path: Path, keys: Keys) -> None:
+    """A commit to a server that was started anew is refused: what was read since the last commit may not be there any more,
+    and redis-py connects again without a word.
+    """
+    with EmbeddedRedis(tmp_path / "redis") as server, connect(server.url) as client:
+        checkpoint = owned(client, keys)
+        checkpoint.commit({b"a": b"1"}, nothing)
+        server.kill()
+        server.start()
+        with pytest.raises(OwnershipLost, match="another server"):
+            checkpoint.commit({b"a": b"2"}, nothing)
+        assert checkpoint.load()[b"a"] == b"1"
+        checkpoint.commit({b"a": b"3"}, nothing)
+        assert checkpoint.load()[b"a"] == b"3"
+
+
+def test_a_connection_lost_while_acquiring(server: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that goes, or still loads, between WATCH and GET is no failure: the lease is not ours, and is tried again."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise redis.WatchError("A BusyLoadingError occurred while watching one or more keys")
+
+    checkpoint = make(server, keys)
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "get", lost)
+        assert not checkpoint.acquire()
+    assert checkpoint.acquire()

@@ -16,6 +16,7 @@ from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging_stage import JudgingStage
 from consumer.stage import raw_reads
+from consumer.worker import Worker
 from shared.embedded_redis import EmbeddedRedis
 from shared.errors import BadData
 from shared.keys import Keys
@@ -157,6 +158,20 @@ def test_sigterm_commits_and_hands_over_at_once(client: redis.Redis, redis_url: 
     with worker_thread(settings_of(redis_url, keys)):
         wait_for(lambda: arrived(client, keys) == 700, "all events")
     assert counters(client, keys).duplicates == 0
+
+
+def test_a_signal_finds_the_event_locked(redis_url: str, keys: Keys) -> None:
+    """SIGTERM is obeyed even if it interrupts the main thread while that holds the lock of the event it waits for."""
+    worker = Worker(Settings(**settings_of(redis_url, keys)))
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        worker.stop_on_signals()
+        with worker.stop._cond:
+            signal.raise_signal(signal.SIGTERM)
+        assert worker.stop.wait(20)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_an_idle_log_gets_ticks_that_close_its_panes(

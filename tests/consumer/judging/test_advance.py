@@ -260,6 +260,14 @@ def test_cloud_events_are_deterministic_and_complete() -> None:
         assert event["data"]["fingerprint"] == fingerprint("plant", "1.0.0", alert.feature, alert.rule)
 
 
+def test_a_severity_that_rises_is_another_event() -> None:
+    """A subscriber that drops ids it knows still learns that a firing alert became critical, though no event was added."""
+    alert = next(alert for alert in judge(eventful(1).entries).alerts if alert.severity == "warning")
+    worse = msgspec.structs.replace(alert, severity="critical")
+    ids = {msgspec.json.decode(cloud_event(one))["id"] for one in (alert, worse)}
+    assert len(ids) == 2
+
+
 def test_partitions_add_up() -> None:
     """Two partitions with half the traffic each give the window of one partition with all of it."""
     random = np.random.default_rng(3)

@@ -1,0 +1,143 @@
+"""Exactly once, on real processes under real faults; and the proof that this test can fail."""
+
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.chaos.faults import Injector, settle
+from benchmarks.chaos.plant import ONE, PREFIX, PRODUCT, PYTHON, Plant, Process, wait_for
+from benchmarks.chaos.traffic import Traffic
+from benchmarks.chaos.verdict import Refuted, verify
+from shared.counters import Counters
+from shared.keys import Keys
+
+SECONDS = 22.0
+SEED = 3
+WEAKENED = (*PYTHON, "tests.chaos.weakened")
+PATIENCE_S = 40.0
+KEYS = Keys(PREFIX)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One with a short path, for the socket of Redis."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as made:
+        yield Path(made)
+
+
+def until(true: Callable[[], Any], what: str) -> None:
+    assert wait_for(true, PATIENCE_S), f"waited in vain for {what}"
+
+
+def alerts(plant: Plant) -> list[dict[str, Any]]:
+    with plant.client() as client:
+        return [msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(KEYS.alerts("plant"))]
+
+
+def counted(plant: Plant) -> int:
+    with plant.client() as client:
+        packed: Any = client.hget(KEYS.count("plant", 0), "counters")
+        return msgspec.json.decode(packed, type=Counters).events if packed else 0
+
+
+def promised(traffic: Traffic, more: int) -> Callable[[], bool]:
+    """A condition: so many more events were promised."""
+    before = len(traffic.ledger.safe)
+    return lambda: len(traffic.ledger.safe) >= before + more
+
+
+@pytest.mark.timeout(170)
+def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
+    """Whatever is killed, stopped, cut off or loses power: every promised event is in the log, every event of the log is in
+    every cell once, and alerts, snapshots and panes are those of a run over the same log that nothing disturbed.
+    """
+    with Plant(folder) as plant:
+        traffic = Traffic(plant, SEED, rate=150)
+        traffic.start()
+        injector = Injector(plant, SEED, gap_s=1.2)
+        injector.run(SECONDS, lambda passed: setattr(traffic, "shift", float(passed > SECONDS / 3)))
+        traffic.stop()
+        verdict = verify(plant, traffic.ledger, settle(plant))
+    assert min(injector.done.values()) >= 1
+    assert injector.lost_bytes > 0
+    assert traffic.ledger.resent + traffic.ledger.sent_twice > 0
+    assert verdict.in_log >= verdict.promised > 1000
+    assert verdict.copies > 0
+    assert verdict.alerts > 0
+
+
+@pytest.mark.parametrize("guard", [None, pytest.param("without_fence", id="without the fence")])
+def test_a_worker_that_slept_through_its_lease(folder: Path, guard: str | None) -> None:
+    """A worker that wakes after another one took over cannot commit; without token and WATCH, alerts are written twice."""
+    command = (*WEAKENED, guard, "worker") if guard else (*PRODUCT, "worker")
+    with Plant(folder, models=ONE, apis=1, workers=1, worker_command=command) as plant:
+        sleeper = plant.workers[0]
+        traffic = Traffic(plant, SEED, rate=300)
+        traffic.start()
+        until(lambda: counted(plant) > 300 and "judging plant: owned" in sleeper.log.read_text(), "the first worker")
+        sleeper.signal(signal.SIGSTOP)
+        traffic.shift = 2.0
+        other = Process("other", (*PRODUCT, "worker"), plant.settings, folder)
+        plant.workers.append(other)
+        other.start()
+        until(lambda: any(alert["data"]["state"] == "firing" for alert in alerts(plant)), "an alert by the second worker")
+        sleeper.signal(signal.SIGCONT)
+        until(lambda: "Loading again" in sleeper.log.read_text() or twice(plant), "the sleeper's attempt to commit")
+        traffic.stop()
+        late = settle(plant, 10.0 if guard else PATIENCE_S)
+        conclude(plant, traffic, late, "alerts were written twice" if guard else None)
+
+
+@pytest.mark.parametrize("guard", [None, pytest.param("without_intervals", id="without the intervals")])
+def test_a_tail_that_is_sent_again(folder: Path, guard: str | None) -> None:
+    """Events whose replies were lost are sent again under their numbers and not counted again; without the interval check
+    they are.
+    """
+    command = (*WEAKENED, guard, "worker") if guard else (*PRODUCT, "worker")
+    with Plant(folder, models=ONE, apis=1, workers=1, worker_command=command) as plant:
+        traffic = Traffic(plant, SEED, rate=300, with_ids=0.0)
+        traffic.start()
+        until(promised(traffic, 500), "events")
+        traffic.stop()
+        with plant.client() as client:
+            log = KEYS.log("plant", 0)
+            tail: Any = client.xrevrange(log, count=60)
+            for _, fields in reversed(tail):
+                if fields[b"t"] == b"p":
+                    client.xadd(log, fields)
+        conclude(plant, traffic, settle(plant), "events counted" if guard else None)
+
+
+@pytest.mark.parametrize("guard", [None, pytest.param("without_ring", id="without the ring")])
+def test_power_loss_right_after_the_acknowledgement(folder: Path, guard: str | None) -> None:
+    """What Redis acknowledged and forgot with its last second is sent again; without the ring it is lost."""
+    command = (*WEAKENED, guard, "serve") if guard else (*PRODUCT, "serve")
+    with Plant(folder, models=ONE, apis=1, workers=1, api_command=command) as plant:
+        traffic = Traffic(plant, SEED, rate=300)
+        traffic.start()
+        until(promised(traffic, 600), "events")  # two seconds of them
+        assert plant.power.strike() > 0
+        plant.start_redis()
+        until(promised(traffic, 200), "events after it")
+        until(plant.apis_have_sent_all, "the APIs")
+        traffic.stop()
+        conclude(plant, traffic, settle(plant), "promised events are not in the log" if guard else None)
+
+
+def twice(plant: Plant) -> bool:
+    return max(Counter(alert["id"] for alert in alerts(plant)).values()) > 1
+
+
+def conclude(plant: Plant, traffic: Traffic, late: list[str], broken: str | None) -> None:
+    """The verdict is green, or names the promise that is broken without the guard."""
+    if broken is None:
+        assert verify(plant, traffic.ledger, late).counted > 0
+        return
+    with pytest.raises(Refuted, match=broken):
+        verify(plant, traffic.ledger, late)
