@@ -10,13 +10,14 @@ from redis.client import Pipeline
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting.columns import Entry
-from consumer.judging.advance import Outputs, advance, cloud_event
+from consumer.judging.advance import Outputs, advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState, versions_of
 from consumer.stage import CommitClock, Stage, read_streams
 from consumer.versions import PublishedVersions
 from shared import pane
+from shared.alerts import cloud_event
 from shared.keys import Keys
 from shared.pane import Pane, PaneEntry
 from shared.settings import Settings

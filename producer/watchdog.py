@@ -25,7 +25,7 @@ import redis.asyncio
 from producer import blind
 from producer.look import Dropped, Look, Memory
 from producer.pipeline import Pipeline
-from shared.alerts import ALERTS_KEPT, alert_event
+from shared.alerts import ALERTS_KEPT, cloud_event
 from shared.errors import BadData, DriftgaugeError
 from shared.keys import Keys
 from shared.redis_client import UNAVAILABLE, connect_async
@@ -189,7 +189,7 @@ class Watchdog:
         if forgotten:
             pipe.hdel(key, *forgotten)
         for alert in alerts:
-            pipe.xadd(self._keys.alerts(alert.model), {b"e": alert_event(alert)}, maxlen=ALERTS_KEPT, approximate=True)
+            pipe.xadd(self._keys.alerts(alert.model), {b"e": cloud_event(alert)}, maxlen=ALERTS_KEPT, approximate=True)
         await pipe.execute()
         for alert in alerts:
             logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)

@@ -1,4 +1,4 @@
-"""How an alert is named and wrapped, whoever raises it: judging from the log, or the watchdog from the clock.
+"""How alerts and snapshots are named and wrapped, whoever makes them: judging from the log, or the watchdog from the clock.
 
 A rule that begins with `blind.` is the watchdog's: it says that the monitor does not see, not that the model drifted. Such
 an alert is no function of the log, so a replay of the log does not raise it again; its times are those of Redis's clock.
@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from shared.snapshot import Alert, CloudEvent
+from shared.snapshot import Alert, CloudEvent, Snapshot
 
 ALERTS_KEPT: Final = 10_000
 """Entries of a model's alert stream."""
@@ -34,16 +34,21 @@ def replayable(alert: Alert) -> bool:
     return not alert.rule.startswith(BLIND)
 
 
-def alert_event(alert: Alert) -> bytes:
-    """Wrap a transition as CloudEvents 1.0 JSON; the same transition has the same id."""
-    moment = datetime.fromtimestamp(alert.updated / 1000, UTC)
+def cloud_event(data: Alert | Snapshot) -> bytes:
+    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged.
+
+    The severity is part of an alert's id: with several partitions it can rise at a pane that brings no event more.
+    """
+    if isinstance(data, Alert):
+        name = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}-{data.severity}"
+        kind = f"alert.{data.state}"
+        subject, moment = f"{data.version}/{data.feature}", data.updated
+    else:
+        name, kind, subject, moment = data.id, f"snapshot.{data.trigger}", data.version, data.created
     return msgspec.json.encode(
         CloudEvent(
-            id=f"{alert.fingerprint}-{alert.started}-{alert.evidence.events}-{alert.state}",
-            source=f"/driftgauge/{alert.model}",
-            type=f"driftgauge.alert.{alert.state}",
-            subject=f"{alert.version}/{alert.feature}",
-            time=moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            data=msgspec.Raw(msgspec.json.encode(alert)),
+            id=name, source=f"/driftgauge/{data.model}", type=f"driftgauge.{kind}", subject=subject,
+            time=datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            data=msgspec.Raw(msgspec.json.encode(data)),
         )
-    )
+    )  # fmt: skip

@@ -1,9 +1,7 @@
 """Judging's one step: state and entries of the panes in, changed state, alerts and snapshots out."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -14,9 +12,10 @@ from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports
 from consumer.judging.state import JudgingState, Reported
 from consumer.judging.window import VersionWindow, WindowPane
+from shared.alerts import fingerprint
 from shared.pane import Alarm, Pane, PaneEntry
 from shared.reference import PREDICTION
-from shared.snapshot import ActiveAlert, Alert, AlertEvidence, CloudEvent, FeatureReport, Severity, Snapshot, Window
+from shared.snapshot import ActiveAlert, Alert, AlertEvidence, FeatureReport, Severity, Snapshot, Window
 
 HOUR_MS = 3_600_000
 ONLINE_RULES = ("adwin",)
@@ -288,17 +287,6 @@ class _Step:
         return len(self.versions[version].schema.features)
 
 
-def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
-    """Name an alert: the same for all its transitions, and after a restart.
-
-    Examples
-    --------
-    >>> fingerprint("steel", "1.0.0", "x", "psi")
-    '71256aeb82dfcc53'
-    """
-    return hashlib.sha256(msgspec.json.encode([model, version, feature, rule])).hexdigest()[:16]
-
-
 def verdict(severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int) -> str:
     """Say in one sentence how things stand."""
     everything = [*features, *([prediction] if prediction else [])]
@@ -311,26 +299,6 @@ def verdict(severity: Severity, features: list[FeatureReport], prediction: Featu
         return f"Normal: none of {watched} columns drifted in the last {rows:,} predictions."
     names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
     return f"{severity.capitalize()}: {len(drifted)} of {watched} columns drifted ({names})."
-
-
-def cloud_event(data: Alert | Snapshot) -> bytes:
-    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged.
-
-    The severity is part of an alert's id: with several partitions it can rise at a pane that brings no event more.
-    """
-    if isinstance(data, Alert):
-        name = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}-{data.severity}"
-        kind = f"alert.{data.state}"
-        subject, moment = f"{data.version}/{data.feature}", data.updated
-    else:
-        name, kind, subject, moment = data.id, f"snapshot.{data.trigger}", data.version, data.created
-    return msgspec.json.encode(
-        CloudEvent(
-            id=name, source=f"/driftgauge/{data.model}", type=f"driftgauge.{kind}", subject=subject,
-            time=datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            data=msgspec.Raw(msgspec.json.encode(data)),
-        )
-    )  # fmt: skip
 
 
 def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.judging.advance import HOUR_MS, cloud_event, fingerprint
+from consumer.judging.advance import HOUR_MS
 from consumer.judging.policy import JudgingPolicy
+from shared.alerts import cloud_event, fingerprint
 from shared.pane import Block, pack_counts
 from shared.snapshot import Snapshot
 from tests.consumer.builders import NOON

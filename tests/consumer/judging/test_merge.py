@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from consumer.counting.advance import CountingPolicy
 from consumer.judging import merge
-from consumer.judging.advance import cloud_event
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState, Progress
+from shared.alerts import cloud_event
 from shared.events import partition_of
 from shared.pane import Alarm, Pane, PaneEntry, Watermark
 from tests.consumer.builders import NOON, count, event, tick, traffic
