@@ -5,6 +5,7 @@
     blind.lost           critical   numbers are missing for longer than any spool could bring them
     blind.dropped        critical   an API process had no room for events
     blind.dead_letters   warning    entries cannot be read
+    blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a partition without a worker
@@ -27,6 +28,7 @@ SEVERITIES: Final[Mapping[str, Literal["warning", "critical"]]] = {
     "lost": "critical",
     "dropped": "critical",
     "dead_letters": "warning",
+    "rolled_back": "warning",
     "silent": "warning",
 }
 LOOKS: Final = 2
@@ -34,7 +36,7 @@ LOOKS: Final = 2
 DROPPED_HOLD_MS: Final = 600_000
 """How long after the last dropped event the alert stays."""
 LOSS_SLICES: Final = 8
-DEAD_SLICE_MS: Final = 300_000
+GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 SILENT_LEAST_EVENTS: Final = 100
@@ -142,11 +144,7 @@ def dropped(_: Memory, look: Look) -> Reading:
 def dead_letters(memory: Memory, look: Look) -> Reading:
     """Dead letters of about the last hour."""
     limit = look.settings.dead_letters_per_hour
-    now = look.now // DEAD_SLICE_MS
-    dead = sum(partition.counters.dead for partition in look.seen.partitions)
-    kept = [entry for entry in memory.dead if now - HOUR_MS // DEAD_SLICE_MS <= entry[0] <= now and entry[1] <= dead]
-    memory.dead = kept if kept and kept[-1][0] == now else [*kept, (now, dead)]
-    grown = dead - memory.dead[0][1]
+    memory.dead, grown = _last_hour(memory.dead, look, sum(partition.counters.dead for partition in look.seen.partitions))
     if grown <= limit:
         return Reading(bad=False if grown <= limit / 2 else None, value=grown, limit=limit, summary="Entries are readable.")
     summary = (
@@ -154,6 +152,25 @@ def dead_letters(memory: Memory, look: Look) -> Reading:
         "stream; often a version was not published."
     )
     return Reading(bad=True, value=grown, limit=limit, summary=summary)
+
+
+def rolled_back(memory: Memory, look: Look) -> Reading:
+    """Panes that went back within about the last hour: a replica took over that had not received everything."""
+    times = sum(partition.rolled_back for partition in look.seen.partitions)
+    memory.rolled_back, grown = _last_hour(memory.rolled_back, look, times)
+    summary = (
+        f"{grown} times within the last hour a partition's panes went back to an older state. Nothing is judged twice, but "
+        "what its server had acknowledged since may be lost: did a replica take over?"
+    )
+    return Reading(bad=grown > 0, value=grown, summary=summary if grown else "No partition went back for an hour.")
+
+
+def _last_hour(memory: list[tuple[int, int]], look: Look, count: int) -> tuple[list[tuple[int, int]], int]:
+    """Remember a count that only grows, by slices of time; give the new memory, and by how much it grew in an hour."""
+    now = look.now // GROWTH_SLICE_MS
+    kept = [entry for entry in memory if now - HOUR_MS // GROWTH_SLICE_MS <= entry[0] <= now and entry[1] <= count]
+    memory = kept if kept and kept[-1][0] == now else [*kept, (now, count)]
+    return memory, count - memory[0][1]
 
 
 def silent(memory: Memory, look: Look) -> Reading:
@@ -254,5 +271,6 @@ RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {
     "lost": lost,
     "dropped": dropped,
     "dead_letters": dead_letters,
+    "rolled_back": rolled_back,
     "silent": silent,
 }

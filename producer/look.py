@@ -72,6 +72,8 @@ class Memory(msgspec.Struct):
         (slice of time, missing sequences of retired publishers at its first look).
     dead
         (slice of time, dead letters at its first look).
+    rolled_back
+        (slice of time, times that panes had gone back at its first look).
     """
 
     parts: dict[str, Part] = {}
@@ -80,6 +82,7 @@ class Memory(msgspec.Struct):
     missing: list[tuple[int, int]] = []
     retired: list[tuple[int, int]] = []
     dead: list[tuple[int, int]] = []
+    rolled_back: list[tuple[int, int]] = []
     traffic: Traffic | None = None
 
 

@@ -129,6 +129,16 @@ def test_dead_letters_by_their_rate() -> None:
     assert watch.look(partition(dead=1011), after=30 * MINUTE_MS) == ["blind.dead_letters resolved"]
 
 
+def test_panes_that_went_back_are_told() -> None:
+    """One roll-back is a warning at the next look, and old news after an hour."""
+    watch = Watch()
+    before, after = partition(), replace(partition(), rolled_back=1)
+    assert watch.look(before) == []
+    assert watch.look(after, after=MINUTE_MS) == ["blind.rolled_back firing"]
+    assert watch.look(after, after=30 * MINUTE_MS) == []
+    assert watch.look(after, after=40 * MINUTE_MS) == ["blind.rolled_back resolved"]
+
+
 def test_silence_by_a_setting() -> None:
     """With a limit set, a model that had events and has none for longer is silent, one that never had any is not."""
     watch = Watch(silent_after_seconds=60)
