@@ -14,34 +14,17 @@ from typing import Any, Self
 
 import httpx
 import msgspec
-import numpy as np
 import redis
 
+from benchmarks.chaos.model import BOTH, PREFIX, VERSION, keys_of, published
 from benchmarks.chaos.power import PowerMeter
 from shared import processes
 from shared.deployment import environment
 from shared.embedded_redis import EmbeddedRedis
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
+from shared.model_registry import ModelRegistry, PublishedVersion
 from shared.redis_client import UNAVAILABLE, connect
-from shared.reference import Column, ReferenceProfile
-from shared.schema import Feature, Schema
 from shared.settings import Settings
 
-ONE = {"plant": 1}
-BOTH = {"plant": 1, "press": 3}
-"""Models by name, with their partitions."""
-SCHEMA = Schema(
-    (
-        Feature("temperature", "numeric", nullable=True),
-        Feature("load", "numeric"),
-        Feature("mode", "categorical", nullable=True),
-    )
-)
-MODES = [f"mode{number}" for number in range(12)]
-VERSION = "1.0.0"
-PREFIX = "chaos"
-REFERENCE_ROWS = 5000
 PYTHON = (sys.executable, "-m")
 PRODUCT = (*PYTHON, "driftgauge")
 QUIET_WORKER = (*PYTHON, "benchmarks.chaos.quiet_worker")
@@ -50,14 +33,6 @@ QUICK: dict[str, Any] = {
     "expected_events_per_day": 5000,
 }  # fmt: skip
 """Settings with many commits, panes and alerts, and quick take-overs."""
-
-
-def draw(random: np.random.Generator, rows: int, shift: float) -> list[dict[str, Any]]:
-    """Draw feature rows; `shift` moves the temperature, in standard deviations."""
-    temperatures = [None if random.random() < 0.03 else value for value in random.normal(shift, 1, rows).tolist()]
-    loads = np.round(random.gamma(2, 1, rows), 1).tolist()
-    modes = [None if random.random() < 0.02 else MODES[int(place)] for place in random.integers(0, len(MODES), rows)]
-    return [dict(zip(SCHEMA.names, row, strict=True)) for row in zip(temperatures, loads, modes, strict=True)]
 
 
 def wait_for(true: Callable[[], Any], patience_s: float) -> bool:
@@ -131,11 +106,6 @@ class Progress:
     @property
     def all_counted(self) -> bool:
         return all(place == end for place, end in self.places.values())
-
-
-def keys_of(version: PublishedVersion) -> Keys:
-    """Give the keys of a model."""
-    return Keys(PREFIX).salted(version.manifest.salts)
 
 
 def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> Progress:
@@ -294,18 +264,3 @@ class Plant:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):
             raise TimeoutError(f"The APIs did not start and connect: see {self.folder}.")
-
-
-def published(name: str, partitions: int) -> PublishedVersion:
-    """Make the version of a model that is only monitored."""
-    random = np.random.default_rng(7)
-    rows = draw(random, REFERENCE_ROWS, 0.0)
-    columns: list[Column] = [
-        np.array([row[feature.name] for row in rows], dtype=float)
-        if feature.kind == "numeric"
-        else [row[feature.name] for row in rows]
-        for feature in SCHEMA.features
-    ]
-    reference = ReferenceProfile.build(SCHEMA, columns, random.normal(size=REFERENCE_ROWS))
-    manifest = new_manifest(name, VERSION, task="monitor", partitions=partitions)
-    return PublishedVersion(manifest, SCHEMA, reference)

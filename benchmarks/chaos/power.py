@@ -1,15 +1,16 @@
 """Power loss of Redis: killed, and its append-only file cut to its length of a second before."""
 
+import math
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 from shared.embedded_redis import EmbeddedRedis
 
 SAMPLE_S = 0.1
 LOST_S = 1.0
-KEPT_S = 30.0
 
 
 class PowerMeter:
@@ -18,12 +19,12 @@ class PowerMeter:
     Parameters
     ----------
     server
-        Is not to rewrite its append-only file (`auto-aof-rewrite-percentage 0`).
+        When it rewrites its append-only file, only the file that it goes on with is cut.
     """
 
     def __init__(self, server: EmbeddedRedis) -> None:
         self._server = server
-        self._sizes: deque[tuple[float, int]] = deque()
+        self._sizes: deque[tuple[float, Path, int]] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="power meter", daemon=True)
 
@@ -37,13 +38,14 @@ class PowerMeter:
 
     def restarted(self) -> None:
         """Forget the lengths of the server before: what it had is on disk now."""
-        self._sizes = deque([(time.monotonic(), self._file().stat().st_size)])
+        path = self._file()
+        self._sizes = deque([(-math.inf, path, path.stat().st_size)])
 
     def strike(self) -> int:
         """Kill the server and cut its file; gives the bytes that are lost."""
         self._server.kill()
         now, path = time.monotonic(), self._file()
-        kept = max([size for moment, size in self._sizes if moment <= now - LOST_S] or [self._sizes[0][1]])
+        kept = max([size for moment, of, size in list(self._sizes) if of == path and moment <= now - LOST_S], default=0)
         lost = path.stat().st_size - kept
         with path.open("r+b") as file:
             file.truncate(kept)
@@ -51,13 +53,12 @@ class PowerMeter:
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLE_S):
-            sizes, now = self._sizes, time.monotonic()
-            sizes.append((now, self._file().stat().st_size))
-            while sizes[1][0] < now - KEPT_S:
-                sizes.popleft()
+            path = self._file()
+            with suppress(FileNotFoundError):  # a rewrite has just replaced it
+                self._sizes.append((time.monotonic(), path, path.stat().st_size))
 
     def _file(self) -> Path:
-        """Give the file that is written to: Redis 7 has a folder of them, Redis 6 one."""
+        """Give the file that is written to: Redis 7 has a numbered row of them, Redis 6 one."""
         folder = self._server.folder
-        (path,) = [*folder.glob("appendonlydir/*.incr.aof"), *folder.glob("appendonly.aof")]
-        return path
+        found = [*folder.glob("appendonlydir/*.incr.aof"), *folder.glob("appendonly.aof")]
+        return max(found, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])

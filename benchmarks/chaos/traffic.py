@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from benchmarks.chaos.plant import Plant, draw
+from benchmarks.chaos.model import draw
+from benchmarks.chaos.plant import Plant
 
 CLIENTS = 4
 SENT_TWICE = 0.05

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import redis
 
+from benchmarks.chaos.model import VERSION, keys_of
 from benchmarks.chaos.oracle import Batch, Counts, batch_of, cells_of, latencies_of
-from benchmarks.chaos.plant import QUIET_WORKER, VERSION, Plant, Process, keys_of, progress, wait_for
+from benchmarks.chaos.plant import QUIET_WORKER, Plant, Process, progress, wait_for
 from benchmarks.chaos.traffic import Ledger
 from consumer.counting.pane import OpenPane
 from consumer.judging.advance import ONLINE_RULES

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from benchmarks.chaos.faults import Injector, settle
-from benchmarks.chaos.plant import ONE, PREFIX, PRODUCT, PYTHON, Plant, Process, wait_for
+from benchmarks.chaos.model import ONE, PREFIX
+from benchmarks.chaos.plant import PRODUCT, PYTHON, Plant, Process, wait_for
 from benchmarks.chaos.traffic import Traffic
 from benchmarks.chaos.verdict import Refuted, verify
 from shared.counters import Counters
