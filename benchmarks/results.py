@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 FOLDER = Path(__file__).parent / "results"
+
+WIDTH = 160
+"""Of a table that is not printed on a terminal."""
 
 Row = dict[str, Any]
 
@@ -21,7 +25,7 @@ def write(name: str, title: str, rows: list[Row]) -> Path:
         table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
     for row in rows:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / f"{name}.json"
     machine = {"python": platform.python_version(), "machine": platform.machine(), "cores": os.cpu_count()}
