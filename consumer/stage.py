@@ -57,6 +57,7 @@ class Stage(ABC):
     may_move: bool = False
     """Whether the keys' slot may move to another server."""
     _free_since: float | None = None
+    _told = ""
 
     @abstractmethod
     def load(self) -> None:
@@ -92,7 +93,9 @@ class Stage(ABC):
                 stop.wait(BACKOFF_S[0])
                 return
             except DriftgaugeError as error:
-                log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
+                if str(error) != self._told:  # it is tried again every second, and told once
+                    log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
+                self._told = str(error)
                 stop.wait(RETRY_S)
             except Exception:
                 log.exception("%s failed; nothing was committed, trying again from the last commit", self.name)
@@ -117,6 +120,7 @@ class Stage(ABC):
         """Run as the owner."""
         try:
             self.load()
+            self._told = ""
             log.info("%s: owned", self.name)
             while not stop.is_set() and not sharing.leaves(self.name):
                 self.turn()

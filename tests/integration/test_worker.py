@@ -302,3 +302,18 @@ def test_redis_goes_away_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptur
         found = counters(client, keys)
         assert (found.events, found.duplicates) == (3000, 0)
         client.close()
+
+
+def test_a_checkpoint_of_another_format_is_told_once(
+    client: redis.Redis, redis_url: str, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stage that cannot start says why once, however often it tries; when the cause is gone it counts."""
+    caplog.set_level(logging.INFO, "driftgauge.worker")
+    publish(client, keys)
+    append(client, keys.log(MODEL, 0), events(1, 300, now_ms() - 10_000))
+    client.hset(keys.count(MODEL, 0), mapping={"format": "99", "commit": "1"})
+    with worker_thread(settings_of(redis_url, keys)):
+        wait_for(lambda: int(client.get(keys.epoch(MODEL, 0)) or 0) >= 3, "three attempts")
+        assert sum("has format 99" in record.message for record in caplog.records) == 1
+        client.delete(keys.count(MODEL, 0))
+        wait_for(lambda: arrived(client, keys) == 300, "the events, once the checkpoint is gone")
