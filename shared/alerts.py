@@ -29,11 +29,6 @@ def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
     return hashlib.sha256(msgspec.json.encode([model, version, feature, rule])).hexdigest()[:16]
 
 
-def replayable(alert: Alert) -> bool:
-    """Tell whether judging the same log again gives the same alert."""
-    return not alert.rule.startswith(BLIND)
-
-
 def cloud_event(data: Alert | Snapshot) -> bytes:
     """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged.
 

@@ -13,7 +13,6 @@ from uuid import UUID
 import msgspec
 
 PREDICTION: Final = b"p"
-LABEL: Final = b"l"
 TICK: Final = b"k"
 MONITOR_GROUP: Final = "monitor"
 """The consumer group whose offset shows the counting stage's progress to redis-cli and dashboards."""
