@@ -4,9 +4,9 @@ import sys
 
 import click
 
-from consumer.cli import alerts, models, report, worker
-from models.cli import demo, up
-from producer.cli import replay, serve
+import consumer.cli
+import models.cli
+import producer.cli
 from shared.errors import DriftgaugeError
 
 
@@ -16,7 +16,7 @@ def cli() -> None:
     """Driftgauge watches machine-learning models in production."""
 
 
-for command in (demo, up, serve, worker, models, replay, alerts, report):
+for command in (*models.cli.COMMANDS, *producer.cli.COMMANDS, *consumer.cli.COMMANDS):
     cli.add_command(command)
 
 

@@ -68,3 +68,6 @@ def _stop_on_signals() -> None:
     """Treat SIGTERM as Ctrl-C, so that every child process is stopped; a shell's background job would ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+COMMANDS = (demo, up)

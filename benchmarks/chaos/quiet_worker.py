@@ -3,7 +3,7 @@
 import math
 
 from consumer import counting_stage
-from consumer.cli import worker
+from consumer.commands.worker import worker
 
 if __name__ == "__main__":
     counting_stage.IDLE_TICK_S = counting_stage.FULL_PANE_TICK_S = math.inf

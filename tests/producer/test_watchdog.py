@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import redis
 
-from consumer.cli import alert_line
+from consumer.commands.alerts import alert_line
 from consumer.worker import Worker
 from producer.app import create_app
 from producer.watchdog import Watchdog

@@ -1,0 +1,1 @@
+"""The worker's side of the command line, a file for each subject."""
