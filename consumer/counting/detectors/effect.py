@@ -1,0 +1,102 @@
+"""What an alarm says happened: since when, how much, in words. Estimates for people; no guarantee rests on them."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, xlogy
+
+from consumer.counting.detectors.rank_cells import CELLS, MISSING
+from shared.reference import Floats
+
+RECENT = 512
+"""Latest values of a column from which an alarm estimates the effect."""
+
+
+class Effect(NamedTuple):
+    """Events since the change, values among them that are not missing, and what changed."""
+
+    delay: int
+    width: int
+    words: str
+
+
+def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) -> Effect:
+    """Estimate when and how a column left its law.
+
+    The change is put where the likelihood ratio of the cells since then, at its best against the law, stands out most:
+    5 log(events) is what the ten free shares gain by chance.
+
+    Parameters
+    ----------
+    cells
+        The latest rank cells, oldest first.
+    law
+        Shape (11,): what cells come without drift.
+    ordered
+        Whether the tenths have an order, as those of a numeric column do.
+
+    Examples
+    --------
+    >>> law = np.array([0.1] * 10 + [0.001])
+    >>> usual = np.random.default_rng(0).integers(0, 10, 300)
+    >>> estimate(np.append(usual, [10] * 9), law, ordered=True)
+    Effect(delay=9, width=0, words='100.0 % missing instead of 0.1 % over 9 events')
+    """
+    came = np.cumsum(cells[::-1, None] == np.arange(CELLS), axis=0).astype(np.float64)
+    events = np.arange(1, len(cells) + 1)
+    gains = xlogy(came, came / (events[:, None] * law))
+    delay = int(np.argmax(gains.sum(axis=1) - (CELLS - 1) / 2 * np.log(events))) + 1
+    counts, gain = came[delay - 1], gains[delay - 1]
+    lost = counts[MISSING] / delay
+    width = int(counts[:MISSING].sum())
+    if not width or (lost > law[MISSING] and gain[MISSING] > gain.sum() / 2):
+        words = f"{lost:.1%} missing instead of {law[MISSING]:.1%} over {delay} events"
+        return Effect(delay, width, words.replace("%", " %"))
+    describe = _movement if ordered else _exchange
+    return Effect(delay, width, describe(counts[:MISSING], law[:MISSING] / law[:MISSING].sum()))
+
+
+def _movement(counts: Floats, law: Floats) -> str:
+    """Describe the tenths of a numeric column by what would make a normal one of them: a shift, or another spread."""
+    ranks = np.cumsum(law) - law / 2
+    scores = ndtri(ranks)
+    events = counts.sum()
+    mean = float(counts @ ranks / events)
+    shift = normal_shift(mean)
+    ratio = float((counts @ scores**2 + law @ scores**2) / (events + 1) / (law @ scores**2))
+    if ratio - 1 - math.log(ratio) > shift**2:
+        return f"values spread {math.sqrt(ratio):.2f} times as widely over {int(events)} events"
+    return describe_shift(mean, int(events))
+
+
+def _exchange(counts: Floats, law: Floats) -> str:
+    """Describe the tenths of a categorical column, which have no order: how many events must have changed their category."""
+    moved = float(np.abs(counts / counts.sum() - law).sum() / 2)
+    return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace("%", " %")
+
+
+def normal_shift(mean_rank: float) -> float:
+    """Give how far a normal variable must have moved to have this mean rank: P(X' > X) = Phi(shift / sqrt 2).
+
+    Examples
+    --------
+    >>> round(normal_shift(0.638), 2)
+    0.5
+    """
+    return math.sqrt(2) * float(ndtri(min(max(mean_rank, 1e-6), 1 - 1e-6)))
+
+
+def describe_shift(mean_rank: float, events: int) -> str:
+    """Say what a mean rank means.
+
+    Examples
+    --------
+    >>> describe_shift(0.638, 200)
+    'mean rank 0.638 instead of 0.500 over 200 events, as after a shift of +0.50 standard deviations'
+    """
+    return (
+        f"mean rank {mean_rank:.3f} instead of 0.500 over {events} events, "
+        f"as after a shift of {normal_shift(mean_rank):+.2f} standard deviations"
+    )
