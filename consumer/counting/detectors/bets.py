@@ -1,6 +1,6 @@
 """The e-detector's bets: what each expert thinks the next values' rank cells will be.
 
-A bet is a distribution over the eleven cells; its e-value is the share that it gave to the cell that came, over that cell's
+A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came, over that cell's
 chance without drift. Bets are fixed for 64 events at a time, and depend only on what came before.
 
 Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so that an e-value is
@@ -10,7 +10,7 @@ never below a half), nine tilts by which a normal feature would move or spread, 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from consumer.counting.detectors.rank_cells import MISSING, TENTHS
+from consumer.counting.detectors.rank_cells import BORDERS, MISSING, PRESENT
 from shared.reference import Floats, Ints
 
 DECAYS = np.array([1 / 50, 1 / 200, 1 / 1000])
@@ -24,17 +24,18 @@ EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
 
 
 def _tilts() -> Floats:
-    """Give how many times likelier each tenth is, shape (10, tilts), if a standard normal feature was moved or spread."""
-    edges = ndtri(np.arange(TENTHS + 1) / TENTHS)
+    """Give how many times likelier each cell is, shape (cells, tilts), if a standard normal feature was moved or spread."""
+    shares = np.array([0.0, *BORDERS, 1.0])
+    edges, law = ndtri(shares), np.diff(shares)
     laws = [*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)]
-    return np.stack([np.diff(ndtr((edges - shift) / scale)) * TENTHS for shift, scale in laws], axis=1)
+    return np.stack([np.diff(ndtr((edges - shift) / scale)) / law for shift, scale in laws], axis=1)
 
 
 TILTS = _tilts()
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
-    """Give what cells would come without drift, shape (…, 11), from the reference's gaps and the counts since."""
+    """Give what cells would come without drift, shape (…, cells), from the reference's gaps and the counts since."""
     known: Floats = (gaps + counts).astype(np.float64)
     known /= known.sum(axis=-1, keepdims=True)
     return known
@@ -46,26 +47,26 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     Parameters
     ----------
     law
-        Shape (…, 11): of `unmoved`.
+        Shape (…, cells): of `unmoved`.
     histograms
-        Shape (…, 11, 3): the decayed histograms.
+        Shape (…, cells, 3): the decayed histograms.
 
     Returns
     -------
-    Shape (…, 11, experts); each bet adds up to 1 over the cells.
+    Shape (…, cells, experts); each bet adds up to 1 over the cells.
 
     Examples
     --------
-    >>> law = unmoved(np.full(11, 100), np.zeros(11))
+    >>> law = unmoved(np.full(13, 100), np.zeros(13))
     >>> np.allclose(bets(law, np.repeat(law[:, None], 3, axis=1)).sum(axis=0), 1)
     True
     """
     found = np.empty((*law.shape, EXPERTS))
-    present = law[..., :TENTHS, None]
+    present = law[..., :PRESENT, None]
     found[..., :HISTOGRAMS] = (law[..., None] + histograms) / 2
     tilted = present * TILTS
     tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
-    found[..., :TENTHS, HISTOGRAMS:-1] = tilted
+    found[..., :PRESENT, HISTOGRAMS:-1] = tilted
     found[..., MISSING, HISTOGRAMS:-1] = law[..., MISSING, None]
     found[..., -1] = law * (1 - LOST)
     found[..., MISSING, -1] += LOST
@@ -78,9 +79,9 @@ def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
     Parameters
     ----------
     histograms
-        Shape (columns, 11, 3).
+        Shape (columns, cells, 3).
     counts, events
-        Shapes (columns, 11) and (columns,): the cells that came, and how many.
+        Shapes (columns, cells) and (columns,): the cells that came, and how many.
     """
     kept = (1 - DECAYS) ** events[:, None, None]
     shares = counts / np.maximum(events, 1)[:, None]

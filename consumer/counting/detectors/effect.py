@@ -26,22 +26,22 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
     """Estimate when and how a column left its law.
 
     The change is put where the likelihood ratio of the cells since then, at its best against the law, stands out most:
-    5 log(events) is what the ten free shares gain by chance.
+    6 log(events) is what twelve free shares gain by chance.
 
     Parameters
     ----------
     cells
         The latest rank cells, oldest first.
     law
-        Shape (11,): what cells come without drift.
+        Shape (cells,): what cells come without drift.
     ordered
-        Whether the tenths have an order, as those of a numeric column do.
+        Whether the cells have an order, as those of a numeric column have.
 
     Examples
     --------
-    >>> law = np.array([0.1] * 10 + [0.001])
-    >>> usual = np.random.default_rng(0).integers(0, 10, 300)
-    >>> estimate(np.append(usual, [10] * 9), law, ordered=True)
+    >>> law = np.array([1 / 12] * 12 + [0.001])
+    >>> usual = np.random.default_rng(0).integers(0, 12, 300)
+    >>> estimate(np.append(usual, [12] * 9), law, ordered=True)
     Effect(delay=9, width=0, words='100.0 % missing instead of 0.1 % over 9 events')
     """
     came = np.cumsum(cells[::-1, None] == np.arange(CELLS), axis=0).astype(np.float64)
@@ -59,7 +59,7 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
 
 
 def _movement(counts: Floats, law: Floats) -> str:
-    """Describe the tenths of a numeric column by what would make a normal one of them: a shift, or another spread."""
+    """Describe the cells of a numeric column by what would make a normal one of them: a shift, or another spread."""
     ranks = np.cumsum(law) - law / 2
     scores = ndtri(ranks)
     events = counts.sum()
@@ -72,7 +72,7 @@ def _movement(counts: Floats, law: Floats) -> str:
 
 
 def _exchange(counts: Floats, law: Floats) -> str:
-    """Describe the tenths of a categorical column, which have no order: how many events must have changed their category."""
+    """Describe the cells of a categorical column, which have no order: how many events must have changed their category."""
     moved = float(np.abs(counts / counts.sum() - law).sum() / 2)
     return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace("%", " %")
 

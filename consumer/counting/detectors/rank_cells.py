@@ -1,9 +1,9 @@
-"""Rank cells: where a value stands among the reference, in tenths, with a law that is known exactly.
+"""Rank cells: where a value stands among the reference, in tenths and tails, with a law that is known exactly.
 
 The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so the new one falls into
 each of the n + 1 gaps between n reference values with the same chance, and a union of g of these gaps has chance
 g / (n + 1). After t new values, of which k fell there, it is (g + k) / (n + 1 + t): conformal prediction (Vovk et al.,
-arXiv 2102.10439). The nine borders of the ten cells are reference values, so the law holds for any feature: continuous,
+arXiv 2102.10439). The borders of the cells are reference values, so the law holds for any feature: continuous,
 discrete, constant.
 
 A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new value in the tie draws its
@@ -13,6 +13,7 @@ MISSING is a cell of its own with one gap more than its reference rows. The shar
 which makes the law exact for every bet that grows with the missing values of the reference (docs/detectors.md).
 """
 
+import math
 from binascii import crc32
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.counting.detectors.base import Observed
-from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
+from shared.reference import BINS, CUTS, CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
 
-TENTHS = 10
-MISSING = TENTHS
-"""The last cell, behind the ten."""
-CELLS = TENTHS + 1
+TAIL = (1 - math.cos(math.pi * 23 / (CUTS - 1))) / 2
+"""About .02, and a cut of the reference; without tails of their own, a wider spread is found a third later."""
+BORDERS = np.array([TAIL, *np.arange(1, BINS) / BINS, 1 - TAIL])
+"""Shares of the reference at which a cell ends."""
+PRESENT = len(BORDERS) + 1
+"""Cells of values that are there."""
+MISSING = PRESENT
+"""The last cell, behind them."""
+CELLS = PRESENT + 1
 TIED = -1
 SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """Of splitmix64 (Steele, Lea, Flood 2014)."""
@@ -42,7 +48,7 @@ class RankCells:
     columns
         Which columns of the reference are watched, C of them.
     gaps
-        Shape (C, 11): gaps of the reference in each rank cell.
+        Shape (C, cells): gaps of the reference in each rank cell.
     rows
         Shape (C,): reference rows.
     """
@@ -66,15 +72,15 @@ class RankCells:
         >>> from shared.reference import NumericReference
         >>> profile = ReferenceProfile(99, (NumericReference.build("x", np.arange(99.0)),))
         >>> RankCells.build(profile, [0]).gaps.tolist()
-        [[10, 10, 10, 10, 10, 10, 10, 10, 10, 10, 1]]
+        [[2, 8, 10, 10, 10, 10, 10, 10, 10, 10, 8, 2, 1]]
         """
         size = int(reference.offsets[-1])
         cell, places = np.full(size, MISSING, dtype=np.int8), np.zeros(size, dtype=np.int64)
-        gaps, borders = np.empty((len(columns), CELLS), dtype=np.int64), np.empty((len(columns), TENTHS - 1))
+        gaps, borders = np.empty((len(columns), CELLS), dtype=np.int64), np.empty((len(columns), len(BORDERS)))
         for row, column in enumerate(columns):
             first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
             place, counts = _ordered(reference.columns[column])
-            gaps[row, :TENTHS], border = _borders(counts, reference.columns[column].name)
+            gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
             gaps[row, MISSING] = reference.columns[column].counts[-1] + 1
             low, high = border.searchsorted(place), border.searchsorted(place + 1)
             cell[first:missing] = np.where(low == high, low, TIED)
@@ -90,7 +96,7 @@ class RankCells:
         if found.min(initial=0) == TIED:
             rows, events = np.nonzero(found == TIED)
             keys = self._places[cells[rows, events]] + _uniforms(observed.ids, events, rows)
-            found[rows, events] = self._borders.searchsorted(keys) - rows * (TENTHS - 1)
+            found[rows, events] = self._borders.searchsorted(keys) - rows * len(BORDERS)
         return found
 
 
@@ -110,16 +116,16 @@ def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
 
 
 def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
-    """Give the gaps in each tenth, and the nine borders: the place of the reference value, plus its uniform in the tie."""
+    """Give the gaps in each cell, and the borders: the place of the reference value, plus its uniform in the tie."""
     ends = np.cumsum(counts)
     total = int(ends[-1])
-    ranks = -(-np.arange(1, TENTHS) * total // TENTHS)
+    ranks = np.ceil(BORDERS * total - 1e-9).astype(np.int64)
     gaps = np.diff(np.concatenate(([0], ranks, [total + 1])))
     if not total:
-        return gaps, np.full(TENTHS - 1, -0.5)  # no border: any value is in the last tenth
+        return gaps, np.full(len(BORDERS), -0.5)  # no border: any value is in the last cell
     places = ends.searchsorted(ranks)
     random = np.random.default_rng(crc32(name.encode()))
-    borders, drawn = np.empty(TENTHS - 1), (-1, 0, 0.0)
+    borders, drawn = np.empty(len(BORDERS)), (-1, 0, 0.0)
     for number, (place, rank) in enumerate(zip(places.tolist(), ranks.tolist(), strict=True)):
         tied, within = int(counts[place]), rank - int(ends[place] - counts[place])
         before, low = drawn[1:] if drawn[0] == place else (0, 0.0)

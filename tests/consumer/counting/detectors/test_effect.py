@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from consumer.counting.detectors.effect import describe_shift, estimate
+from consumer.counting.detectors.rank_cells import BORDERS
 
-LAW = np.array([500.0] * 10 + [1.0]) / 5001
+LAW = np.array([100.0, 400.0, *[500.0] * 8, 400.0, 100.0, 1.0]) / 5001
 
 
 @pytest.mark.parametrize("shift", [-1.0, -0.5, 0.0, 0.5, 2.0])
@@ -27,7 +28,8 @@ def test_constant_ranks_are_described(rank: float) -> None:
 
 
 def words(cells: np.ndarray, *, ordered: bool = True) -> str:
-    return estimate(np.concatenate((np.random.default_rng(1).integers(0, 10, 250), cells)), LAW, ordered=ordered).words
+    before = np.random.default_rng(1).choice(12, 250, p=LAW[:12] / LAW[:12].sum())
+    return estimate(np.concatenate((before, cells)), LAW, ordered=ordered).words
 
 
 def test_the_change_is_dated() -> None:
@@ -36,7 +38,7 @@ def test_the_change_is_dated() -> None:
     for seed in range(41):
         random = np.random.default_rng(seed)
         before, after = random.normal(size=300), random.normal(1, 1, 100)
-        cells = np.searchsorted(np.quantile(random.normal(size=100_000), np.arange(1, 10) / 10), np.append(before, after))
+        cells = np.searchsorted(np.quantile(random.normal(size=100_000), BORDERS), np.append(before, after))
         delays.append(estimate(cells, LAW, ordered=True).delay)
     assert abs(np.median(delays) - 100) <= 20  # the median's standard error is about 3
 
@@ -44,7 +46,7 @@ def test_the_change_is_dated() -> None:
 def test_each_kind_of_change_is_named() -> None:
     """Lost values, a shift, another spread and moved categories are told apart."""
     random = np.random.default_rng(2)
-    assert "100.0 % missing instead of 0.0 % over 12 events" in words(np.full(12, 10))
-    assert "shift of +" in words(random.integers(5, 10, 80))
-    assert "values spread" in words(random.choice([0, 9], 80))
-    assert "of the categories' shares moved" in words(random.integers(5, 10, 80), ordered=False)
+    assert "100.0 % missing instead of 0.0 % over 12 events" in words(np.full(12, 12))
+    assert "shift of +" in words(random.integers(6, 11, 80))
+    assert "values spread" in words(random.choice([0, 1, 10, 11], 80))
+    assert "of the categories' shares moved" in words(random.integers(6, 11, 80), ordered=False)
