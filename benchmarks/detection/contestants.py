@@ -31,6 +31,8 @@ class Contestant:
         Events without drift that it needs before an injection.
     cost
         How many times fewer events it is given to count false alarms, since it is slow.
+    horizon
+        Events after the change in which it may be found.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Contestant:
     alarms: Alarms
     clean: int = 2000
     cost: int = 1
+    horizon: int = 3000
 
 
 def ours(name: str, events_per_alarm: float) -> Contestant:
@@ -63,7 +66,7 @@ def rivers(
         rows = stream.cell_map.ranks[stream.cells] if ranks else stream.numbers
         yield from merge(*(_one_by_one(make, values) for values in rows))
 
-    return Contestant(f"river {name}", setting, alarms, clean, cost)
+    return Contestant(f"river {name}", setting, alarms, clean, cost, horizon=3000 // min(cost, 3))
 
 
 def _one_by_one(make: Callable[[], Any], values: Floats) -> Iterator[int]:

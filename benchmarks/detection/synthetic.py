@@ -5,8 +5,6 @@ from benchmarks.detection.scoring import delay, events_per_alarm, median
 from benchmarks.detection.traffic import INJECTIONS, normal
 from benchmarks.results import Row
 
-HORIZON = 3000
-"""Events after the change in which it may be found."""
 RUN = 100_000
 """Events without drift after one reference."""
 FIRST_CLEAN_SEED = 10_000
@@ -38,6 +36,9 @@ def _row(contestant: Contestant, features: int, seeds: int, clean_events: int) -
         "events per false alarm": str(events_per_alarm(alarms, events)),
     }  # fmt: skip
     for injected in INJECTIONS:
-        streams = (normal(seed, features, contestant.clean + HORIZON, injected, contestant.clean) for seed in range(seeds))
+        streams = (
+            normal(seed, features, contestant.clean + contestant.horizon, injected, contestant.clean)
+            for seed in range(seeds)
+        )
         row[injected] = str(median([delay(contestant.alarms(stream), contestant.clean) for stream in streams]))
     return row

@@ -7,11 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, xlogy
 
+from consumer.counting.detectors.bets import bets
 from consumer.counting.detectors.rank_cells import CELLS, MISSING
 from shared.reference import Floats
 
 RECENT = 512
 """Latest values of a column from which an alarm estimates the effect."""
+LATEST = (32, 128, RECENT)
+"""Latest values of which a change may have the histogram."""
+
+LEAST = 1e-9
+"""Stands for the share of a cell that no value can fall into, so that its logarithm is a number."""
 
 
 class Effect(NamedTuple):
@@ -24,9 +30,6 @@ class Effect(NamedTuple):
 
 def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) -> Effect:
     """Estimate when and how a column left its law.
-
-    The change is put where the likelihood ratio of the cells since then, at its best against the law, stands out most:
-    6 log(events) is what twelve free shares gain by chance.
 
     Parameters
     ----------
@@ -41,21 +44,26 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
     --------
     >>> law = np.array([1 / 12] * 12 + [0.001])
     >>> usual = np.random.default_rng(0).integers(0, 12, 300)
-    >>> estimate(np.append(usual, [12] * 9), law, ordered=True)
-    Effect(delay=9, width=0, words='100.0 % missing instead of 0.1 % over 9 events')
+    >>> estimate(np.append(usual, [12] * 40), law, ordered=True)
+    Effect(delay=40, width=0, words='100.0 % missing instead of 0.1 % over 40 events')
     """
-    came = np.cumsum(cells[::-1, None] == np.arange(CELLS), axis=0).astype(np.float64)
-    events = np.arange(1, len(cells) + 1)
-    gains = xlogy(came, came / (events[:, None] * law))
-    delay = int(np.argmax(gains.sum(axis=1) - (CELLS - 1) / 2 * np.log(events))) + 1
-    counts, gain = came[delay - 1], gains[delay - 1]
-    lost = counts[MISSING] / delay
-    width = int(counts[:MISSING].sum())
+    law = np.maximum(law, LEAST)
+    delay = _since(cells, law)
+    counts = np.bincount(cells[-delay:], minlength=CELLS).astype(np.float64)
+    gain = xlogy(counts, counts / (delay * law))
+    lost, width = counts[MISSING] / delay, int(counts[:MISSING].sum())
     if not width or (lost > law[MISSING] and gain[MISSING] > gain.sum() / 2):
         words = f"{lost:.1%} missing instead of {law[MISSING]:.1%} over {delay} events"
         return Effect(delay, width, words.replace("%", " %"))
     describe = _movement if ordered else _exchange
     return Effect(delay, width, describe(counts[:MISSING], law[:MISSING] / law[:MISSING].sum()))
+
+
+def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
+    """Give the events since when one of the experts would have gained most, among them histograms of the latest events."""
+    histograms = [np.bincount(cells[-events:], minlength=CELLS) / len(cells[-events:]) for events in LATEST]
+    gains = np.log(bets(law, np.stack(histograms, axis=1)) / law[:, None])
+    return int(np.cumsum(gains[cells[::-1]], axis=0).max(axis=1).argmax()) + 1
 
 
 def _movement(counts: Floats, law: Floats) -> str:

@@ -46,7 +46,7 @@ def test_the_change_is_dated() -> None:
 def test_each_kind_of_change_is_named() -> None:
     """Lost values, a shift, another spread and moved categories are told apart."""
     random = np.random.default_rng(2)
-    assert "100.0 % missing instead of 0.0 % over 12 events" in words(np.full(12, 12))
+    assert "100.0 % missing instead of 0.0 % over 40 events" in words(np.full(40, 12))
     assert "shift of +" in words(random.integers(6, 11, 80))
     assert "values spread" in words(random.choice([0, 1, 10, 11], 80))
     assert "of the categories' shares moved" in words(random.integers(6, 11, 80), ordered=False)
