@@ -25,6 +25,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from shared import semver
+from shared.checks import Validation
 from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME, salts_for
 from shared.manifest import Manifest, PublishedVersion, Task, new_manifest, utc_now
@@ -227,11 +228,19 @@ class ModelRegistry:
         return target
 
     def promote(
-        self, model: str, version: str, to: Target = "production", *, actor: str, reason: str = "", forced: bool = False
+        self,
+        model: str,
+        version: str,
+        to: Target = "production",
+        *,
+        actor: str,
+        reason: str = "",
+        forced: bool = False,
+        validation: Validation | None = None,
     ) -> Change:
         """Bring a version to staging or production, if every file of it has its checksum.
 
-        The version's checks are not run here: shared.gates.promote does both.
+        The version's checks are not run here: shared.gates.promote does both, and hands their outcome in.
 
         Raises
         ------
@@ -241,7 +250,7 @@ class ModelRegistry:
             If there is no such version.
         """
         self._require_intact(model, version)
-        change = Change(utc_now(), actor, "promote", version, reason=reason, forced=forced)
+        change = Change(utc_now(), actor, "promote", version, reason=reason, forced=forced, validation=validation)
         return self._change(model, lambda stages: stages.promoted(to, change))
 
     def rollback(self, model: str, *, actor: str, reason: str = "") -> Change:
