@@ -16,7 +16,7 @@ from shared.checks import Checks
 from shared.errors import BadData
 from shared.manifest import PublishedVersion, Task, new_manifest
 from shared.model_registry import ModelRegistry
-from shared.prediction import class_labels, predict
+from shared.prediction import class_labels, model_columns, predict
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
 from shared.schema import Kind, Schema, as_column, columns_of, infer
@@ -93,7 +93,6 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
     features = _features(frame, submission, estimator)
     predicted = frame[submission.prediction] if submission.prediction is not None else None
     schema = _schema(features, predicted, submission, _output(task, estimator))
-    columns = columns_of(features, schema)
     published = PublishedVersion(
         manifest=new_manifest(
             submission.name,
@@ -111,7 +110,9 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
             batch_counts=submission.batch_counts,
         ),
         schema=schema,
-        reference=ReferenceProfile.build(schema, columns, _predictions(predicted, schema, estimator, columns)),
+        reference=ReferenceProfile.build(
+            schema, columns_of(features, schema), _predictions(predicted, schema, estimator, features)
+        ),
     )
     folder = registry.register(published, submission.artifact)
     return folder, registry.load(submission.name, version)
@@ -228,7 +229,7 @@ def _as_predicted(schema: Schema, kind: Kind | None, classes: tuple[str, ...], f
     return msgspec.structs.replace(schema, classes=schema.classes or classes)
 
 
-def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]) -> Column | None:
+def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, features: pd.DataFrame) -> Column | None:
     """Give the reference's predictions: from their column, or by the model."""
     if schema.prediction is None:
         return None
@@ -237,7 +238,7 @@ def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, co
     if estimator is None:
         return None
     try:
-        return predict(schema, estimator, columns)
+        return predict(schema, estimator, model_columns(features, schema))
     except BadData:
         raise
     except Exception as error:

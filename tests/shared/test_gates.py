@@ -142,7 +142,7 @@ def test_latency(registry: ModelRegistry) -> None:
 def test_a_model_that_takes_no_single_row(registry: ModelRegistry) -> None:
     """It could not serve a request, so it fails with what it raised."""
     store(registry, Slow(0.0, alone=False))
-    assert "RuntimeError: never alone" in result(registry, "p99 latency of one row, ms").detail
+    assert "RuntimeError at " in result(registry, "p99 latency of one row, ms").detail
 
 
 def test_required_methods(registry: ModelRegistry) -> None:
@@ -272,7 +272,7 @@ def test_force_never_overrules_a_checksum(registry: ModelRegistry) -> None:
 
 @pytest.mark.parametrize(
     ("estimator", "name", "told"),
-    [(Wrong(), "predictions", "RuntimeError: cannot take 300 rows"), (Unreadable(), "load", "ValueError: invalid literal")],
+    [(Wrong(), "predictions", "RuntimeError at "), (Unreadable(), "load", "ValueError: invalid literal")],
 )
 def test_a_broken_model_is_a_failed_check(estimator: Any, name: str, told: str, registry: ModelRegistry) -> None:
     """Whatever a model raises when it is loaded or asked, the other outcomes are still told."""
