@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from fastapi import Request
 
-from producer.problems import Problem
+from producer.problems import Problem, too_large
 from shared.schema import FieldError, pointer
 
 MAX_ID = 128
@@ -30,12 +30,15 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     Problem
         413 if it is larger.
     """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most_bytes:
+        raise too_large(most_bytes)
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > most_bytes:
-            raise Problem(413, f"The body is larger than {most_bytes} bytes; send less at a time.")
+            raise too_large(most_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
+from producer.access import Access
 from producer.meter import Meter
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
@@ -12,6 +13,7 @@ from producer.serving import Serving
 from producer.subscription import Subscriptions
 from producer.watchdog import Watchdog
 from shared.keys import Keys
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,5 @@ class Parts:
     pipeline: Pipeline
     meter: Meter
     watchdog: Watchdog
+    access: Access
+    settings: Settings

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
+from producer.access import Guarded, needs
 from producer.parts import Parts
 from producer.positions import entry_number
 from producer.routes.reading import known_model
@@ -14,9 +15,10 @@ from producer.streams import newest
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
-    routes = APIRouter(tags=["alerts"])
+    routes = APIRouter(route_class=Guarded, tags=["alerts"])
 
     @routes.get("/alerts")
+    @needs("read")
     async def alerts(model: str | None = None, count: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
         """Give the latest transitions, newest first, of one model or of all."""
         models = await parts.subscriptions.models() if model is None else {await known_model(parts, model)}
@@ -26,6 +28,7 @@ def router(parts: Parts) -> APIRouter:
         return Response(body, media_type="application/json")
 
     @routes.get("/alerts/stream", response_class=StreamingResponse)
+    @needs("read")
     async def stream(
         model: str | None = None,
         last_event_id: str | None = None,

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any, Final
 
 import redis
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from producer.access import Guarded, caller_of, for_everybody, needs
 from producer.metrics import age_s
 from producer.parts import Parts
 from producer.pipeline import ModelState, PartitionState
@@ -17,9 +18,10 @@ TIMEOUT_S: Final = 3.0
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
-    routes = APIRouter(tags=["health"])
+    routes = APIRouter(route_class=Guarded, tags=["health"])
 
     @routes.get("/health")
+    @needs("read")
     async def health(*, verbose: bool = False) -> dict[str, Any]:
         """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model and partition."""
         publisher = parts.publisher
@@ -39,15 +41,21 @@ def router(parts: Parts) -> APIRouter:
         return {**found, **await _pipeline(parts)} if verbose else found
 
     @routes.get("/livez")
+    @for_everybody
     async def livez() -> dict[str, str]:
         """Answer, which is all that is asked."""
         return {"status": "alive"}
 
     @routes.get("/readyz")
-    async def readyz() -> dict[str, Any]:
-        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too."""
+    @for_everybody
+    async def readyz(request: Request) -> dict[str, Any]:
+        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too.
+
+        The reasons name files and models, so they are for those who may read.
+        """
         found = reasons(parts)
-        return {"status": "degraded" if found else "ready", "reasons": found}
+        status = {"status": "degraded" if found else "ready"}
+        return {**status, "reasons": found} if caller_of(request).allows("read") else status
 
     return routes
 
@@ -55,6 +63,8 @@ def router(parts: Parts) -> APIRouter:
 def reasons(parts: Parts) -> list[str]:
     """Say what is degraded."""
     found = [fault.reason for fault in parts.serving.faults.values()]
+    if parts.access.ring.fault:
+        found.append(parts.access.ring.fault)
     if not parts.serving.production:
         found.append("No model is loaded.")
     if not parts.publisher.connected:

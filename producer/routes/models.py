@@ -5,14 +5,16 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter
 
+from producer.access import Guarded, needs
 from producer.parts import Parts
 
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(tags=["models"])
+    routes = APIRouter(route_class=Guarded, tags=["models"])
 
     @routes.get("/model-info")
+    @needs("read", "predict")
     async def model_info(model: str | None = None) -> dict[str, Any]:
         """Give the schema that requests must fit, metrics and reference of the production version."""
         served = parts.serving.choose(model)

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from producer.access import needs
 from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
 from producer.parts import Parts
 from producer.problems import Problem, invalid
@@ -15,7 +16,6 @@ from producer.scoring import Prediction as Score
 from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Value, new_id
 
-MAX_BODY: Final = 1 << 20
 CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text}
 
 BODY: Final = {
@@ -63,10 +63,11 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
 
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
+    @needs("predict")
     async def predict(request: Request) -> Response:
         """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says so."""
         started = time.perf_counter()
-        document, served, row = understand(await read_body(request, MAX_BODY), parts.serving)
+        document, served, row = understand(await read_body(request, parts.settings.max_predict_bytes), parts.serving)
         score = await parts.scorer.score(served, row)
         given = document.get("id")
         event = Prediction(
