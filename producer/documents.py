@@ -69,7 +69,7 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
         raise problem from None
 
 
-def field_faults(document: object, checks: Mapping[str, Check], required: str, at: str = "") -> list[FieldError]:
+def field_faults(document: object, checks: Mapping[str, Check], required: str | None, at: str = "") -> list[FieldError]:
     """Check the fields of an object, all but the values of its features.
 
     Parameters
@@ -77,7 +77,7 @@ def field_faults(document: object, checks: Mapping[str, Check], required: str, a
     checks
         Field name to its check; a check says what is wrong, None if nothing is.
     required
-        The field that must be there; all others may be absent or null.
+        The field that must be there, if one must; all others may be absent or null.
     at
         JSON pointer of the object.
 
@@ -97,7 +97,7 @@ def field_faults(document: object, checks: Mapping[str, Check], required: str, a
             fault = check(value)
             if fault is not None:
                 faults.append(FieldError(pointer(at, name), fault))
-    if required not in document:
+    if required is not None and required not in document:
         faults.append(FieldError(pointer(at, required), "is missing"))
     return faults
 
@@ -108,6 +108,10 @@ def is_object(value: object) -> str | None:
 
 def is_text(value: object) -> str | None:
     return None if isinstance(value, str) else "must be a string"
+
+
+def is_flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
 
 
 def is_id(value: object) -> str | None:

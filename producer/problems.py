@@ -34,16 +34,24 @@ class Problem(Exception):
         What was wrong and what to do.
     errors
         Each bad field of the request.
+    members
+        What else the document has (RFC 9457, extension members).
     """
 
     def __init__(
-        self, status: int, detail: str, errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = errors
         self.headers = headers
+        self.members = members or {}
 
     def response(self) -> Response:
         """Give it as an answer."""
@@ -52,6 +60,7 @@ class Problem(Exception):
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": _safe(self.detail),
+            **self.members,
         }
         if self.errors:
             document["errors"] = [{"field": _safe(error.field), "message": _safe(error.message)} for error in self.errors]

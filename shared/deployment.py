@@ -79,10 +79,10 @@ class Deployment:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Give the settings as environment variables for a child process, secrets included."""
+    """Give the settings as environment variables for a child process, secrets in clear."""
     given = {name: value for name, value in settings.model_dump().items() if value is not None}
-    return {f"DRIFTGAUGE_{name.upper()}": _plain(value) for name, value in given.items()}
+    return {f"DRIFTGAUGE_{name.upper()}": _clear(value) for name, value in given.items()}
 
 
-def _plain(value: object) -> str:
+def _clear(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     Each is set by the environment variable of its name in capitals with the prefix `DRIFTGAUGE_`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: str | None = None
     """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a private server."""
