@@ -16,12 +16,12 @@ from producer.access import Guarded, caller_of, needs
 from producer.documents import Check, decode, field_faults, is_flag, read_body
 from producer.parts import Parts
 from producer.problems import Problem, invalid
-from producer.routes.raw import RawRoute, documented
+from producer.routes.raw import documented
 from shared import gates
 from shared.errors import BadData, GateFailed, ModelNotFound
 from shared.model_registry import ModelRegistry, check_name
 from shared.schema import FieldError
-from shared.stages import Change
+from shared.stages import Change, Target
 
 MAX_BODY: Final = 1 << 16
 MAX_REASON: Final = 1000
@@ -57,15 +57,14 @@ ROLLBACK_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
-    routes = APIRouter(tags=["models"])
-    routes.include_router(_reading(parts))
-    routes.include_router(_changing(ModelRegistry(parts.settings.registry_dir)))
+    routes = APIRouter(route_class=Guarded, tags=["models"])
+    registry = ModelRegistry(parts.settings.registry_dir)
+    _reading(routes, registry, parts)
+    _changing(routes, registry)
     return routes
 
 
-def _reading(parts: Parts) -> APIRouter:
-    routes = APIRouter(route_class=Guarded)
-    registry = ModelRegistry(parts.settings.registry_dir)
+def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
 
     @routes.get("/models")
     @needs("read")
@@ -110,35 +109,30 @@ def _reading(parts: Parts) -> APIRouter:
             "schema": msgspec.to_builtins(served.schema),
         }
 
-    return routes
 
-
-def _changing(registry: ModelRegistry) -> APIRouter:
-    routes = APIRouter(route_class=RawRoute)
-
+def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
     @routes.post("/models/{model}/versions/{version}/promote", openapi_extra=documented(PROMOTION, 200, "Promoted.", CHANGE))
     @needs("admin")
-    async def promote(request: Request) -> Response:
+    async def promote(request: Request, model: str, version: str) -> Response:
         """Promote a version, to production only through its checks: if any fails, 409 lists all that do."""
         given = await _given(request, PROMOTION_CHECKS)
         force, reason = bool(given.get("force")), given.get("reason") or ""
         if force and not reason.strip():
             raise invalid([FieldError("/reason", "is needed with force; it is recorded")])
-        model, version = named(request.path_params["model"], request.path_params["version"])
-        to, actor = given.get("to") or "production", caller_of(request).name
+        named(model, version)
+        to: Target = given.get("to") or "production"
+        actor = caller_of(request).name
         return _changed(
             await _asked(lambda: gates.promote(registry, model, version, to, actor=actor, reason=reason, force=force))
         )
 
     @routes.post("/models/{model}/rollback", openapi_extra=documented(ROLLBACK, 200, "Rolled back.", CHANGE))
     @needs("admin")
-    async def rollback(request: Request) -> Response:
+    async def rollback(request: Request, model: str) -> Response:
         """Bring the previous production version back; twice goes back twice."""
         reason = (await _given(request, ROLLBACK_CHECKS)).get("reason") or ""
-        model, actor = request.path_params["model"], caller_of(request).name
+        actor = caller_of(request).name
         return _changed(await _asked(lambda: registry.rollback(model, actor=actor, reason=reason)))
-
-    return routes
 
 
 def serving_state(parts: Parts, model: str) -> dict[str, Any]:
@@ -147,7 +141,7 @@ def serving_state(parts: Parts, model: str) -> dict[str, Any]:
     return {"version": served.version if served else None, "fault": fault.reason if fault else None}
 
 
-def named(model: str, version: str) -> tuple[str, str]:
+def named(model: str, version: str) -> None:
     """Refuse what cannot be the name of a version.
 
     Raises
@@ -159,7 +153,6 @@ def named(model: str, version: str) -> tuple[str, str]:
         check_name(model, version)
     except BadData as error:
         raise Problem(404, str(error)) from error
-    return model, version
 
 
 async def _asked(ask: Callable[[], Found]) -> Found:
