@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import redis
 from click.testing import CliRunner
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
 from starlette.routing import Mount
 
 from producer import session
@@ -317,7 +318,10 @@ async def test_every_answer_tells_the_browser_what_not_to_do(settings: Settings,
 
     @app.get("/own")
     @needs("read")
-    async def own(response: httpx.Response) -> None: ...
+    async def own() -> Response:
+        return Response(
+            "", media_type="text/html", headers={"Content-Security-Policy": "mine", "Cache-Control": "max-age=9"}
+        )
 
     async with running(app) as http:
         paths = ("/livez", "/nowhere", "/predict", "/broken", "/reports/latest", "/docs", "/login", "/metrics")
@@ -329,6 +333,8 @@ async def test_every_answer_tells_the_browser_what_not_to_do(settings: Settings,
             if path != "/broken":
                 assert "frame-ancestors 'none'" in answers[path].headers["content-security-policy"], path
                 assert answers[path].headers["cache-control"] == "no-store", path
+        kept = (await http.get("/own")).headers
+        assert (kept["content-security-policy"], kept["cache-control"]) == ("mine", "max-age=9")
         for path in ("/reports/latest", "/docs", "/login"):
             policy = answers[path].headers["content-security-policy"]
             assert "style-src 'unsafe-inline'" in policy, "the page's own style applies"
@@ -371,12 +377,12 @@ async def test_secrets_are_in_no_log(settings: Settings, key: Callable[..., str]
         assert secret not in everything
     assert cookie not in caplog.text
     assert not re.search(r"[0-9a-f]{64}", caplog.text), "no digest, no session secret"
-    assert text not in repr(settings.model_copy(update={"api_key": None}))
+    assert text not in repr(Settings(api_key=SecretStr(text)))
 
 
 @pytest.mark.usefixtures("linear")
 def test_the_command_line_sends_its_key(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`replay` reaches an API with keys by DRIFTGAUGE_API_KEY, which is good for schema and events; without it it says why."""
+    """`replay` reaches an API with keys by DRIFTGAUGE_API_KEY, which is good for schema and events; without, it says why."""
     text = create_key(settings.keys_path, "replay", ("predict",), None)
     file = tmp_path / "rows.csv"
     pd.DataFrame({"x": [1, 2], "y": [3, 4], "made": [5, 6]}).to_csv(file, index=False)

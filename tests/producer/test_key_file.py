@@ -103,8 +103,8 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> No
         b"\xff",
         b"[]",
         b'{"session_secret": "00"}',
-        b'{"session_secret": "%s", "keys": [{"id": "a", "name": "a", "digest": "", "scopes": [], "created": "2026-01-01T00:00Z"}]}'
-        % (b"00" * 32),
+        b'{"session_secret": "%s", "keys": [{"id": "a", "name": "a", "digest": "", "scopes": [], '
+        b'"created": "2026-01-01T00:00:00Z"}]}' % (b"00" * 32),
         b'{"session_secret": "%s", "keys": [{"id": "a", "scopes": ["all"]}]}' % (b"00" * 32),
     ],
 )
@@ -120,7 +120,7 @@ def test_a_damaged_file_is_one_clear_error(tmp_path: Path, content: bytes) -> No
 
 
 def test_the_ring_never_opens_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a file the API is open; once it had one, a damaged file leaves its keys in force and a lost one leaves none."""
+    """Without a file the API is open; once it had one, a damaged file leaves its keys in force and a lost one none."""
     path = tmp_path / "keys.json"
     ring = KeyRing(path)
     assert ring.held is None

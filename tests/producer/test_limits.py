@@ -58,7 +58,8 @@ def test_steady_traffic_at_the_limit_passes_like_in_an_exact_window(clock: Clock
         assert 0.9 * reference <= passed <= most + 1
 
 
-def test_the_memory_is_bounded_and_keeps_who_is_active(clock: Clock) -> None:
+@pytest.mark.usefixtures("clock")
+def test_the_memory_is_bounded_and_keeps_who_is_active() -> None:
     """However many callers come, a fixed number is remembered; one that goes on asking is not forgotten."""
     windows = BoundedWindows(100)
     for number in range(10_000):
