@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from sklearn.linear_model import LinearRegression
 
 from producer.app import create_app
+from producer.replay import authorization
 from shared import deployment, processes
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
@@ -125,7 +126,7 @@ def api_process(
     process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        processes.wait_until(lambda: _redis_is(url, redis), process, "The API", log)
+        processes.wait_until(lambda: _redis_is(url, redis, authorization(settings)), process, "The API", log)
         yield url, process
     finally:
         processes.stop(process)
@@ -137,7 +138,7 @@ def api(settings: Settings, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def _redis_is(url: str, state: str) -> bool:
+def _redis_is(url: str, state: str, headers: dict[str, str]) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return bool(httpx.get(f"{url}/health", trust_env=False).json()["redis"] == state)
+        return bool(httpx.get(f"{url}/health", headers=headers, trust_env=False).json()["redis"] == state)
     return False

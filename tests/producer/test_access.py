@@ -386,7 +386,8 @@ def test_the_command_line_sends_its_key(settings: Settings, tmp_path: Path, monk
     text = create_key(settings.keys_path, "replay", ("predict",), None)
     file = tmp_path / "rows.csv"
     pd.DataFrame({"x": [1, 2], "y": [3, 4], "made": [5, 6]}).to_csv(file, index=False)
-    own = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/none.sock"})
+    reader = create_key(settings.keys_path, "reader", ("read",), None)
+    own = settings.model_copy(update={"api_key": SecretStr(reader)})
     with api_process(own, tmp_path) as (url, _):
         arguments = [str(file), "--model", "linear", "--prediction-column", "made", "--url", url]
         refused = CliRunner().invoke(replay, arguments)
