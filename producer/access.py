@@ -148,6 +148,13 @@ class Access:
         if needed and not any(map(caller.allows, needed)):
             raise _refusal(scope, headers, caller, needed)
 
+    def still(self, caller: Caller, scope: KeyScope) -> bool:
+        """Tell whether a caller that was let in still may: of an answer that goes on for long."""
+        held = self.ring.held
+        if caller.key is None or held is None:
+            return held is None and caller.everything
+        return held.named(caller.key.id) == caller.key and not caller.key.expired() and caller.allows(scope)
+
     def _caller(self, headers: Headers) -> Caller:
         held = self.ring.held
         if held is None:

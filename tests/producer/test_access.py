@@ -2,6 +2,7 @@ import logging
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from pydantic import SecretStr
 from starlette.routing import Mount
 
 from producer import session
-from producer.access import DECLARED, Guarded, for_everybody, needs
+from producer.access import DECLARED, OPEN, STRANGER, Caller, Guarded, for_everybody, needs
 from producer.app import create_app
 from producer.cli import replay
 from producer.key_file import SCOPES, Held, KeyScope, create_key, read_keys, revoke_key
+from producer.routes.alerts import while_allowed
 from producer.session import COOKIE, seal, unseal
 from shared.errors import BadData
 from shared.keys import Keys
@@ -141,6 +143,32 @@ async def test_keys_change_while_the_api_runs(settings: Settings, key: Callable[
 
         await until(revoked, 5)
         assert await status(bearer(second)) == 200
+
+
+@pytest.mark.usefixtures("linear")
+async def test_an_open_stream_ends_with_its_key(
+    settings: Settings, client: redis.Redis, keys: Keys, key: Callable[..., str]
+) -> None:
+    """Who follows alerts sees none any more once the key is revoked; one whose key holds goes on."""
+    names = ("one", "two")
+    texts = [key("read", name=name) for name in names]
+    app = create_app(settings)
+    async with running(app):
+        access = app.state.parts.access
+        callers = [Caller(name, access.ring.held.find(text.encode())) for name, text in zip(names, texts, strict=True)]
+        subscriptions = [await app.state.parts.subscriptions.open("linear", None) for _ in names]
+        first, second = (
+            while_allowed(subscription.blocks(), partial(access.still, caller, "read"))
+            for subscription, caller in zip(subscriptions, callers, strict=True)
+        )
+        assert await anext(first) == await anext(second)
+        revoke_key(settings.keys_path, "one")
+        access.ring.refresh()
+        client.xadd(keys.alerts("linear"), {"e": b"{}"})
+        assert b"event: alert" in await anext(second)
+        assert [block async for block in first] == []
+        assert not access.still(STRANGER, "read")
+        assert not access.still(OPEN, "read"), "it began without keys, and now there are some"
 
 
 @pytest.mark.usefixtures("linear")
