@@ -13,9 +13,9 @@ PAGE_POLICY: Final = (
 )
 """Of HTML: no scripts, nothing from elsewhere."""
 OTHER_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-EVERY: Final = {
+EVERY: Final = {  # a browser that sent no referrer to ourselves either would send forms with `Origin: null`
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _FIXED: Final = tuple((name.lower().encode(), value.encode()) for name, value in EVERY.items())

@@ -69,7 +69,10 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
 
 def check_host(host: str, *, insecure: bool, keys: bool) -> None:
     """Refuse to listen where others could post, unless they need keys."""
-    if is_loopback(host) or keys:
+    if is_loopback(host):
+        return
+    if keys:
+        logger.warning("The API listens on %s by plain HTTP: put TLS in front of it, since keys are sent as they are.", host)
         return
     if not insecure:
         raise ConfigurationError(

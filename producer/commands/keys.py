@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 import msgspec
@@ -66,15 +67,15 @@ def list_keys(*, as_json: bool) -> None:
     content = read_keys(read_settings().keys_path)
     known = () if content is None else content.keys
     if as_json:
-        click.echo(msgspec.json.encode([_described(key) for key in known]))
+        click.echo(msgspec.json.encode([{**_without_digest(key), "expired": key.expired()} for key in known]))
         return
     if not known:
         click.echo("There are no keys, so the API needs none and listens on loopback only." if content is None else "None.")
         return
-    table = Table("name", "id", "scopes", "created", "expires", box=None)
+    table = Table("name", "id", "scopes", "created (UTC)", "expires (UTC)", box=None)
     for key in known:
-        described = _described(key)
-        table.add_row(*(escape(described[column]) for column in ("name", "id", "scopes", "created", "expires")))
+        expires = "never" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M}" + " (over)" * key.expired()
+        table.add_row(escape(key.name), key.id, ", ".join(key.scopes), f"{key.created:%Y-%m-%d %H:%M}", expires)
     Console().print(table)
 
 
@@ -86,12 +87,6 @@ def revoke(name: str) -> None:
     click.echo(f"Revoked {key.name} ({key.id}).")
 
 
-def _described(key: Key) -> dict[str, str]:
-    expires = "never" if key.expires is None else key.expires.isoformat() + " (over)" * key.expired()
-    return {
-        "name": key.name,
-        "id": key.id,
-        "scopes": ", ".join(key.scopes),
-        "created": key.created.isoformat(),
-        "expires": expires,
-    }
+def _without_digest(key: Key) -> dict[str, Any]:
+    described: dict[str, Any] = msgspec.to_builtins(key)
+    return {"expires": None, **{name: value for name, value in described.items() if name != "digest"}}

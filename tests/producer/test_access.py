@@ -356,7 +356,7 @@ async def test_every_answer_tells_the_browser_what_not_to_do(settings: Settings,
         answers = {path: await http.get(path, headers=BROWSER) for path in paths}
         for path, answer in answers.items():
             assert answer.headers["x-content-type-options"] == "nosniff", path
-            assert answer.headers["referrer-policy"] == "no-referrer", path
+            assert answer.headers["referrer-policy"] == "same-origin", path
         for path in paths:
             if path != "/broken":
                 assert "frame-ancestors 'none'" in answers[path].headers["content-security-policy"], path

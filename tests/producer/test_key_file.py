@@ -25,11 +25,12 @@ def test_a_key_is_shown_once_and_kept_hashed(tmp_path: Path, monkeypatch: pytest
     assert len(text.split("_", 2)[2]) == 43
     content = path.read_text()
     assert text not in content
+    assert hashlib.sha256(text.encode()).hexdigest() not in CliRunner().invoke(keys, ["list", "--json"]).stdout
     assert text.split("_", 2)[2] not in content
     assert hashlib.sha256(text.encode()).hexdigest() in content
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (listed,) = json.loads(CliRunner().invoke(keys, ["list", "--json"]).stdout)
-    assert (listed["name"], listed["scopes"]) == ("shop", "predict, read")
+    assert (listed["name"], listed["scopes"]) == ("shop", ["predict", "read"])
     expires = datetime.fromisoformat(listed["expires"])
     assert timedelta(days=89) < expires - datetime.now(UTC) <= timedelta(days=90)
     shown = CliRunner().invoke(keys, ["list"]).stdout
