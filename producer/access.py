@@ -10,13 +10,14 @@ reaches the API has all, so it listens on loopback only (server.py) and answers 
 (origin.py).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
@@ -111,6 +112,20 @@ class Guarded(APIRoute):
         """Let a request in, or answer that it may not."""
         scope["app"].state.parts.access.admit(scope, self.needed)
         await super().handle(scope, receive, send)
+
+
+def require_declarations(routes: Sequence[BaseRoute]) -> None:
+    """Refuse routes that are made without a declaration, by another class than ours.
+
+    Raises
+    ------
+    TypeError
+        Naming the first of them.
+    """
+    for route in routes:
+        if not isinstance(route, Guarded):
+            path = getattr(route, "path", route)
+            raise TypeError(f"{path}: make its router with route_class=Guarded, so that its scope is asked for.")
 
 
 class Access:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from producer import problems
-from producer.access import Access, Guarded
+from producer.access import Access, Guarded, require_declarations
 from producer.headers import SecurityHeaders
 from producer.key_ring import KeyRing
 from producer.meter import Meter, Metered
@@ -61,7 +61,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.route_class = Guarded
     app.state.parts = parts
     for router in ROUTERS:
-        app.include_router(router(parts))
+        made = router(parts)
+        require_declarations(made.routes)
+        app.include_router(made)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter)

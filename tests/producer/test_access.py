@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from starlette.routing import Mount
 
 from producer import session
-from producer.access import DECLARED, OPEN, STRANGER, Caller, Guarded, for_everybody, needs
+from producer.access import DECLARED, OPEN, STRANGER, Caller, Guarded, for_everybody, needs, require_declarations
 from producer.app import create_app
 from producer.cli import replay
 from producer.key_file import SCOPES, Held, KeyScope, create_key, read_keys, revoke_key
@@ -77,6 +77,8 @@ def test_a_route_without_a_declaration_cannot_be_made(settings: Settings) -> Non
     other = APIRouter()
     other.add_api_route("/forgotten", forgotten)
     app.include_router(other)
+    with pytest.raises(TypeError, match="/forgotten: .*route_class=Guarded"):
+        require_declarations(other.routes)
     with pytest.raises(AssertionError):
         guarded(app.routes)
     with pytest.raises(AssertionError):
