@@ -77,7 +77,7 @@ def test_a_route_without_a_declaration_cannot_be_made(settings: Settings) -> Non
     other = APIRouter()
     other.add_api_route("/forgotten", forgotten)
     app.include_router(other)
-    with pytest.raises(TypeError, match="/forgotten: .*route_class=Guarded"):
+    with pytest.raises(TypeError, match=r"/forgotten: .*route_class=Guarded"):
         require_declarations(other.routes)
     with pytest.raises(AssertionError):
         guarded(app.routes)
