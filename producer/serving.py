@@ -14,7 +14,8 @@ from typing import Final
 
 from producer.estimator import Estimator
 from producer.problems import RETRY_AFTER, Problem
-from shared.errors import DriftgaugeError, ModelNotFound
+from shared.errors import BadData, DriftgaugeError, ModelNotFound
+from shared.events import Source
 from shared.model_registry import Manifest, ModelRegistry, PublishedVersion, check_name
 
 POLL_S: Final = 0.5
@@ -165,13 +166,18 @@ class Serving:
             self._announce(found.manifest, found.packed)
         return self._others[model, version]
 
+    def source_of(self, served: ServedVersion) -> Source:
+        """Give the source of a version's predictions: `online` in production, `shadow` in staging."""
+        return "online" if self.production.get(served.model) is served else "shadow"
+
     def _default_model(self) -> str:
         if self._default is not None:
             return self._default
         if not self.production:
             raise Problem(
                 503,
-                "No model is loaded yet. Register and promote one with `driftgauge models`; it is noticed within seconds.",
+                "No model is loaded yet. Put one in with `driftgauge models register`, then `driftgauge models promote`; it is "
+                "noticed within seconds.",
                 (),
                 RETRY_AFTER,
             )
@@ -245,25 +251,31 @@ class Serving:
     async def _trial(self, model: str, version: str) -> ServedVersion:
         """Give a version in staging; it is loaded when it is first asked for."""
         async with self._loading:
-            if (model, version) not in self._trials:
-                self._trials[model, version] = served = await self._load_trial(model, version)
-                self._announce(served.manifest, served.packed)
+            loaded = self._trials.get((model, version))
+            if loaded is None:
+                loaded = await self._load_trial(model, version)
+                self._announce(loaded.manifest, loaded.packed)
+                self._trials[model, version] = loaded
                 if len(self._trials) > MOST_TRIALS:
                     del self._trials[next(iter(self._trials))]
-            return self._trials[model, version]
+            return loaded
 
     async def _load_trial(self, model: str, version: str) -> ServedVersion:
         try:
             check_name(model, version)  # before a path is made of it
+        except BadData as error:
+            raise Problem(422, str(error)) from error
+        try:
             stage = await asyncio.to_thread(self._registry.stage, model, version)
             if stage == "staging":
                 return await asyncio.to_thread(self._load, model, version)
         except ModelNotFound as error:
-            raise Problem(404, f"There is no {model[:64]} {version[:64]} in the registry.") from error
+            raise Problem(404, f"There is no {model} {version} in the registry.") from error
         except DriftgaugeError as error:
-            raise Problem(422 if isinstance(error, BadData) and stage == "" else 503, str(error)) from error
+            raise Problem(503, str(error), (), RETRY_AFTER) from error
         except Exception as error:
-            raise Problem(503, f"{model} {version} cannot be loaded: {type(error).__name__}.") from error
+            detail = f"{model} {version} cannot be loaded: {type(error).__name__}."
+            raise Problem(503, detail, (), RETRY_AFTER) from error
         raise Problem(
             422,
             f"{model} {version} is in stage {stage}: only versions in production or staging predict. Leave `version` out, or "

@@ -42,6 +42,10 @@ def is_anything(_: object) -> None:
     """A prediction is checked against the schema."""
 
 
+def is_list(value: object) -> str | None:
+    return None if isinstance(value, list) else "must be a list of numbers"
+
+
 CHECKS: Final = {
     "features": is_object,
     "prediction": is_anything,
@@ -51,6 +55,7 @@ CHECKS: Final = {
     "version": is_text,
     "latency_ms": is_duration,
     "source": is_source,
+    "probabilities": is_list,
 }
 EVENT: Final = {
     "type": "object",
@@ -65,6 +70,11 @@ EVENT: Final = {
         "version": {"type": "string", "description": "The production version if absent."},
         "latency_ms": {"type": "number", "minimum": 0},
         "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
+        "probabilities": {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0, "maximum": 1},
+            "description": "Of the schema's classes, in their order; their sum is 1.",
+        },
     },
 }
 BODY: Final = {
@@ -145,6 +155,10 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
     fault = served.schema.prediction_fault(item.get("prediction"))
     if fault is not None:
         faults.append(FieldError(pointer(at, "prediction"), fault))
+    shares = item.get("probabilities") if pointer(at, "probabilities") not in bad else None
+    fault = served.schema.probabilities_fault(shares)
+    if fault is not None:
+        faults.append(FieldError(pointer(at, "probabilities"), fault))
     if faults:
         return None, faults
     return (served, _prediction(item, served, values)), []
@@ -173,6 +187,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
     made = item.get("prediction")
     moment = milliseconds(item.get("time"))
     latency = item.get("latency_ms")
+    shares = item.get("probabilities")
     return Prediction(
         id=new_id() if given is None else given,
         version=served.version,
@@ -182,6 +197,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,
+        probabilities=None if shares is None else [float(share) for share in shares],
     )
 
 
