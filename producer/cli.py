@@ -1,6 +1,7 @@
 """The API's side of the command line: joins its commands, nothing else."""
 
+from producer.commands.predict import predict
 from producer.commands.replay import replay
 from producer.commands.serve import serve
 
-COMMANDS = (serve, replay)
+COMMANDS = (serve, predict, replay)

@@ -118,8 +118,7 @@ class Estimator:
         chosen = self._classes[shares.argmax(axis=1)].tolist()
         usable = np.isfinite(shares).all(axis=1).tolist()
         return [
-            Score(label, row) if finite else None
-            for label, row, finite in zip(chosen, shares.tolist(), usable, strict=True)
+            Score(label, row) if finite else None for label, row, finite in zip(chosen, shares.tolist(), usable, strict=True)
         ]
 
 

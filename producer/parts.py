@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
+from producer.batch import Batches
 from producer.meter import Meter
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
@@ -31,6 +32,7 @@ class Parts:
     keys: Keys
     serving: Serving
     scorer: Scorer
+    batches: Batches
     publisher: Publisher
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions

@@ -176,8 +176,8 @@ class Serving:
         if not self.production:
             raise Problem(
                 503,
-                "No model is loaded yet. Put one in with `driftgauge models register`, then `driftgauge models promote`; it is "
-                "noticed within seconds.",
+                "No model is loaded yet. Put one in with `driftgauge models register`, then `driftgauge models promote`; "
+                "it is noticed within seconds.",
                 (),
                 RETRY_AFTER,
             )
@@ -216,7 +216,9 @@ class Serving:
     async def _switch(self, model: str, version: str) -> None:
         """Serve another version from now on. What waits for the old one holds it, and is finished by it."""
         try:
-            served = self._trials.get((model, version)) or await asyncio.to_thread(self._load, model, version)
+            served = self._trials.get((model, version))
+            if served is None:
+                served = await asyncio.to_thread(self._load, model, version)
         except DriftgaugeError as error:  # the old version goes on
             self._report(model, version, str(error))
         except Exception as error:  # noqa: BLE001  a model file can raise anything; the old version goes on
@@ -278,8 +280,8 @@ class Serving:
             raise Problem(503, detail, (), RETRY_AFTER) from error
         raise Problem(
             422,
-            f"{model} {version} is in stage {stage}: only versions in production or staging predict. Leave `version` out, or "
-            f"run `driftgauge models promote {model} {version} --to staging`.",
+            f"{model} {version} is in stage {stage}: only versions in production or staging predict. Leave `version` out, "
+            f"or run `driftgauge models promote {model} {version} --to staging`.",
         )
 
     def _left_staging(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:

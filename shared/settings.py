@@ -43,7 +43,11 @@ class Settings(BaseSettings):
     ring_max_bytes: int = Field(128 << 20, ge=0)
     """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond it they are fewer."""
     score_batch_rows: int = Field(256, ge=1)
-    """Most requests that share one model call."""
+    """Most requests that share one model call, and rows of a batch that are scored at a time."""
+    batch_max_rows: int = Field(100_000, ge=1)
+    """Most rows of a batch."""
+    batch_max_bytes: int = Field(1 << 29, ge=1)
+    """Largest body of a batch; while it is scored it is on disk, in `data_dir`."""
 
     pane_events: int = Field(250, ge=1)
     """Events after which a pane is full."""

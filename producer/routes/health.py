@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from producer.metrics import age_s
 from producer.parts import Parts
 from producer.pipeline import ModelState, PartitionState
+from producer.serving import Serving
 from shared.errors import BadData
 from shared.redis_client import UNAVAILABLE
 
@@ -44,10 +45,14 @@ def router(parts: Parts) -> APIRouter:
         return {"status": "alive"}
 
     @routes.get("/readyz")
-    async def readyz() -> dict[str, Any]:
-        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too."""
+    async def readyz(*, verbose: bool = False) -> dict[str, Any]:
+        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too.
+
+        `verbose` adds for each model which version serves, and which one does not and why.
+        """
         found = reasons(parts)
-        return {"status": "degraded" if found else "ready", "reasons": found}
+        ready = {"status": "degraded" if found else "ready", "reasons": found}
+        return {**ready, "models": _served(parts.serving)} if verbose else ready
 
     return routes
 
@@ -67,6 +72,17 @@ def reasons(parts: Parts) -> list[str]:
         found.append("The spool cannot be written; events are kept in memory, and dropped when the queue is full.")
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
+    return found
+
+
+def _served(serving: Serving) -> dict[str, Any]:
+    """Describe what serves each model, and what should and cannot; a fault without a model is among the reasons."""
+    found: dict[str, Any] = {}
+    for model in sorted(serving.production.keys() | (serving.faults.keys() - {""})):
+        served, fault = serving.production.get(model), serving.faults.get(model)
+        found[model] = {"serving": None if served is None else served.version}
+        if fault is not None:
+            found[model]["refused"] = {"version": fault.version or None, "reason": fault.reason}
     return found
 
 
