@@ -279,11 +279,15 @@ class _JsonText:
                 if not isinstance(error, ValueError) or len(self._text) - self._at > MAX_ROW or not self._more():
                     raise self._malformed("a value") from None
                 continue
-            if end == len(self._text) and self._text[end - 1] not in '"}]' and self._more():
-                continue  # a number may go on
+            if self._may_go_on(end) and self._more():
+                continue
             value = self._text[self._at : end]
             self._at = end
             return value
+
+    def _may_go_on(self, end: int) -> bool:
+        """Tell whether a number ends only because the text read so far does: `1`, `1.`, `1e+`."""
+        return self._text[end - 1].isdigit() and len(self._text) - end <= 2 and self._text[end:].strip(".eE+-") == ""
 
     def strict(self) -> Any:
         """Give the next value, decoded strictly."""
@@ -342,7 +346,7 @@ class _JsonText:
         return bool(chunk)
 
     def _malformed(self, expected: str) -> Problem:
-        if len(self._text) - self._at > MAX_ROW + CHUNK:
+        if len(self._text) - self._at > MAX_ROW:
             return Problem(413, f"A row has more than {MAX_ROW} characters, or is no JSON.")
         there = self._text[self._at : self._at + 1]
         what = f"{there!r} stands" if there else "it ends"

@@ -1,4 +1,4 @@
-"""A CSV file as a batch for a running API: its feature columns are sent as they are read, the answers written as they come."""
+"""A CSV file as a batch for a running API: its features are sent as they are read, the answers written as they come."""
 
 import csv
 import os
@@ -59,9 +59,10 @@ class Sending:
         kept = [place for place, name in enumerate(header) if name in known]
         self.ignored = [name for name in header if name not in known]
         lines = [[header[place] for place in kept]]
+        ragged = [""] * (len(kept) + 1)  # the API refuses the row, and only it
         for record in records:
             whole = len(record) == len(header)
-            lines.append([record[place] for place in kept] if whole else record)  # the API says what is wrong with it
+            lines.append([record[place] for place in kept] if whole else ragged if record else [])
             if len(lines) >= CHUNK_ROWS:
                 yield self._part(lines)
                 lines = []
