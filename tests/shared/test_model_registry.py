@@ -10,7 +10,7 @@ import joblib
 import msgspec
 import pytest
 
-from shared import model_registry
+from shared import version_folder
 from shared.errors import BadData, ModelNotFound
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from tests.consumer.builders import published
@@ -106,7 +106,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(*((model_registry.shutil, "copyfile", fail) if step == "copyfile" else (Path, "rename", fail)))
+    monkeypatch.setattr(*((version_folder.shutil, "copyfile", fail) if step == "copyfile" else (Path, "rename", fail)))
     with pytest.raises(OSError, match="disk full"):
         registry.register(published("1.0.0", rows=10), artifact)
     monkeypatch.undo()
