@@ -29,11 +29,10 @@ def faults(row: Row) -> list[str]:
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=12)
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e300), CELLS), max_size=30), st.booleans())
-def test_what_is_written_is_read(table: list[tuple[float, str]], flipped: bool) -> None:
+@given(st.lists(st.tuples(st.floats(0, 1e300), CELLS), max_size=30), st.sampled_from([(0, 1), (1, 0)]))
+def test_what_is_written_is_read(table: list[tuple[float, str]], order: tuple[int, int]) -> None:
     """Whatever text and numbers a CSV writer writes, in whatever order of columns, come out as they went in."""
     text = io.StringIO(newline="")
-    order = (1, 0) if flipped else (0, 1)
     csv.writer(text).writerows([[("x", "c")[at] for at in order], *([row[at] for at in order] for row in table)])
     rows = CsvRows(io.StringIO(text.getvalue(), newline=""))
     assert rows.count(100) == len(table)
@@ -68,7 +67,7 @@ def test_every_fault_of_a_header_is_named_before_any_row() -> None:
 @pytest.mark.parametrize("text", ['x,c\n1,"a\n', "x,c\n1,a\n2," + "b" * 200_000, 'x,c\n1,"a"b\n'])
 def test_a_csv_that_cannot_be_read_to_its_end_is_refused(text: str) -> None:
     """Broken quotes and endless cells are found when the rows are counted, with the line."""
-    with pytest.raises(Problem, match="line [23]") as refused:
+    with pytest.raises(Problem, match=r"line [23]") as refused:
         CsvRows(io.StringIO(text, newline="")).count(100)
     assert refused.value.status == 400
 
@@ -95,12 +94,12 @@ class Drip(io.StringIO):
         return super().read(min(3, size or 3))
 
 
-@given(st.lists(JSON, max_size=8), st.sampled_from([None, 0, 2]), st.booleans())
-def test_json_is_read_as_the_standard_library_reads_it(items: list[Any], indent: int | None, ascii_only: bool) -> None:
+@given(st.lists(JSON, max_size=8), st.sampled_from([None, 0, 2]))
+def test_json_is_read_as_the_standard_library_reads_it(items: list[Any], indent: int | None) -> None:
     """Values are cut apart rightly wherever the buffer ends, bare numbers and escaped quotes too."""
     document: Any = {"version": "1.0.0", "rows": items, "model": "a"}
     for form in (document, items):
-        text = json.dumps(form, indent=indent, ensure_ascii=ascii_only)
+        text = json.dumps(form, indent=indent, ensure_ascii=indent is None)
         rows = JsonRows(Drip(text))
         assert rows.count(100) == len(items)
         assert rows.model() == (("a", "1.0.0") if form is document else (None, None))
