@@ -133,5 +133,6 @@ def _tell(name: str, change: "Change", *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(change))
         return
     instead = f" instead of {change.replaced}" if change.replaced else ""
-    overruled = f", {len(change.validation.failed)} failed checks overruled" if change.forced and change.validation else ""
+    failed = len(change.validation.failed) if change.validation is not None else 0
+    overruled = f", {failed} failed check{'s' if failed > 1 else ''} overruled" if failed else ""
     click.echo(f"{name} {change.version} is in {change.stage}{instead}{overruled}.".replace("is in archived", "is archived"))
