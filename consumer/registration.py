@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,10 +152,11 @@ def _fitted(submission: Submission) -> tuple[Task, Any]:
 def _task_of(estimator: Any) -> Task:
     from sklearn.base import is_classifier, is_regressor
 
-    if is_regressor(estimator):
-        return "regression"
-    if is_classifier(estimator):
-        return "binary" if len(estimator.classes_) <= 2 else "multiclass"
+    with suppress(AttributeError, TypeError):  # no estimator of scikit-learn's kind: unknown
+        if is_regressor(estimator):
+            return "regression"
+        if is_classifier(estimator):
+            return "binary" if len(estimator.classes_) <= 2 else "multiclass"
     raise BadData(f"The task of a {type(estimator).__name__} is unknown; name it with --task.")
 
 

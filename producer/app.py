@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from producer import problems
 from producer.access import Access, Guarded, require_declarations
+from producer.batch import Batches
 from producer.headers import SecurityHeaders
 from producer.key_ring import KeyRing
 from producer.meter import Meter, Metered
@@ -15,7 +16,7 @@ from producer.parts import Parts
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
 from producer.rates import Rates
-from producer.routes import alerts, documentation, drift, events, health, login, metrics, models, predict, reports
+from producer.routes import alerts, batch, documentation, drift, events, health, login, metrics, models, predict, reports
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
@@ -31,6 +32,7 @@ MAX_SUBSCRIBERS = 1000
 
 ROUTERS = (
     predict.router,
+    batch.router,
     events.router,
     models.router,
     drift.router,
@@ -75,11 +77,13 @@ def build(settings: Settings) -> Parts:
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
     serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce)
+    scorer = Scorer(settings.score_batch_rows)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     return Parts(
         keys=keys,
         serving=serving,
-        scorer=Scorer(settings.score_batch_rows),
+        scorer=scorer,
+        batches=Batches(settings, serving, scorer, publisher),
         publisher=publisher,
         reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),

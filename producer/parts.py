@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import redis.asyncio
 
 from producer.access import Access
+from producer.batch import Batches
 from producer.meter import Meter
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
@@ -33,6 +34,7 @@ class Parts:
     keys: Keys
     serving: Serving
     scorer: Scorer
+    batches: Batches
     publisher: Publisher
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions

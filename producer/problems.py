@@ -112,7 +112,7 @@ def rate_exceeded(caller: str, per_second: int) -> Problem:
 def too_large(most_bytes: int) -> Problem:
     """Make the answer to a body that is too large."""
     return Problem(
-        413, f"The body is larger than {most_bytes} bytes, the limit here (DRIFTGAUGE_MAX_…); send less at a time."
+        413, f"The body is larger than {most_bytes} bytes, the limit here (DRIFTGAUGE_…_MAX_BYTES); send less at a time."
     )
 
 

@@ -207,8 +207,15 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) ->
         ) from error
     if answer.is_success:
         return answer.json()
-    detail = f"{client.base_url} answered {answer.status_code} to {method} {path}: {_detail(answer)}"
-    raise ServiceUnavailable(detail) if answer.status_code >= 500 else BadData(detail)
+    raise refusal(answer)
+
+
+def refusal(answer: httpx.Response) -> BadData | ServiceUnavailable:
+    """Give the error that an answer tells of; its body was read."""
+    url = answer.request.url
+    detail = f"{url.scheme}://{url.netloc.decode()} answered {answer.status_code} to {answer.request.method} {url.path}: "
+    kind = ServiceUnavailable if answer.status_code >= 500 else BadData
+    return kind(detail + _detail(answer))
 
 
 def _detail(answer: httpx.Response) -> str:

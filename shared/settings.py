@@ -42,11 +42,11 @@ class Settings(BaseSettings):
     """How long a browser's login lasts, in hours."""
     requests_per_second: int = Field(2000, ge=0)
     """Requests that one key may send to one API process, and one address of another machine without a key; 0: no limit."""
-    max_predict_bytes: int = Field(1 << 20, ge=1)
+    predict_max_bytes: int = Field(1 << 20, ge=1)
     """Largest body of `POST /predict`, in bytes."""
-    max_events_bytes: int = Field(16 << 20, ge=1)
+    events_max_bytes: int = Field(16 << 20, ge=1)
     """Largest body of `POST /events`, in bytes."""
-    max_events: int = Field(10_000, ge=1)
+    events_max_rows: int = Field(10_000, ge=1)
     """Most events of one `POST /events`."""
 
     queue_events: int = Field(100_000, ge=1)
@@ -60,7 +60,11 @@ class Settings(BaseSettings):
     ring_max_bytes: int = Field(128 << 20, ge=0)
     """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond it they are fewer."""
     score_batch_rows: int = Field(256, ge=1)
-    """Most requests that share one model call."""
+    """Most requests that share one model call, and rows of a batch that are scored at a time."""
+    batch_max_rows: int = Field(100_000, ge=1)
+    """Most rows of a batch."""
+    batch_max_bytes: int = Field(1 << 29, ge=1)
+    """Largest body of a batch; while it is scored it is on disk, in `data_dir`."""
 
     pane_events: int = Field(250, ge=1)
     """Events after which a pane is full."""

@@ -41,6 +41,10 @@ def is_anything(_: object) -> None:
     """A prediction is checked against the schema."""
 
 
+def is_list(value: object) -> str | None:
+    return None if isinstance(value, list) else "must be a list of numbers"
+
+
 CHECKS: Final = {
     "features": is_object,
     "prediction": is_anything,
@@ -50,6 +54,7 @@ CHECKS: Final = {
     "version": is_text,
     "latency_ms": is_duration,
     "source": is_source,
+    "probabilities": is_list,
 }
 EVENT: Final = {
     "type": "object",
@@ -64,6 +69,11 @@ EVENT: Final = {
         "version": {"type": "string", "description": "The production version if absent."},
         "latency_ms": {"type": "number", "minimum": 0},
         "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
+        "probabilities": {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0, "maximum": 1},
+            "description": "Of the schema's classes, in their order; their sum is 1.",
+        },
     },
 }
 BODY: Final = {
@@ -85,13 +95,13 @@ Accepted = tuple[ServedVersion, Prediction]
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
-    most = parts.settings.max_events
+    most = parts.settings.events_max_rows
 
     @routes.post("/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER))
     @needs("predict")
     async def events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list), all or none of them."""
-        accepted = await understand(await read_body(request, parts.settings.max_events_bytes), parts.serving, most)
+        accepted = await understand(await read_body(request, parts.settings.events_max_bytes), parts.serving, most)
         outcome = await _publish(parts, accepted)
         if outcome == "dropped":
             raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
@@ -117,7 +127,7 @@ async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]
     document, flaw = decode(body)
     many = isinstance(document, list)
     if many and len(document) > most:
-        raise Problem(413, f"These are {len(document)} events; send at most {most} at a time (DRIFTGAUGE_MAX_EVENTS).")
+        raise Problem(413, f"These are {len(document)} events; send at most {most} at a time (DRIFTGAUGE_EVENTS_MAX_ROWS).")
     accepted: list[Accepted] = []
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):
@@ -151,6 +161,10 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
     fault = served.schema.prediction_fault(item.get("prediction"))
     if fault is not None:
         faults.append(FieldError(pointer(at, "prediction"), fault))
+    shares = item.get("probabilities") if pointer(at, "probabilities") not in bad else None
+    fault = served.schema.probabilities_fault(shares)
+    if fault is not None:
+        faults.append(FieldError(pointer(at, "probabilities"), fault))
     if faults:
         return None, faults
     return (served, _prediction(item, served, values)), []
@@ -179,6 +193,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
     made = item.get("prediction")
     moment = milliseconds(item.get("time"))
     latency = item.get("latency_ms")
+    shares = item.get("probabilities")
     return Prediction(
         id=new_id() if given is None else given,
         version=served.version,
@@ -188,6 +203,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,
+        probabilities=None if shares is None else [float(share) for share in shares],
     )
 
 

@@ -10,6 +10,7 @@ from producer.access import Guarded, caller_of, for_everybody, needs
 from producer.metrics import age_s
 from producer.parts import Parts
 from producer.pipeline import ModelState, PartitionState
+from producer.serving import Serving
 from shared.errors import BadData
 from shared.redis_client import UNAVAILABLE
 
@@ -48,14 +49,18 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/readyz")
     @for_everybody
-    async def readyz(request: Request) -> dict[str, Any]:
+    async def readyz(request: Request, *, verbose: bool = False) -> dict[str, Any]:
         """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too.
 
-        The reasons name files and models, so they are for those who may read.
+        The reasons name files and models, so they are for those who may read; `verbose` adds for each model which version
+        serves, and which one does not and why.
         """
         found = reasons(parts)
         status = {"status": "degraded" if found else "ready"}
-        return {**status, "reasons": found} if caller_of(request).allows("read") else status
+        if not caller_of(request).allows("read"):
+            return status
+        ready = {**status, "reasons": found}
+        return {**ready, "models": _served(parts.serving)} if verbose else ready
 
     return routes
 
@@ -77,6 +82,17 @@ def reasons(parts: Parts) -> list[str]:
         found.append("The spool cannot be written; events are kept in memory, and dropped when the queue is full.")
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
+    return found
+
+
+def _served(serving: Serving) -> dict[str, Any]:
+    """Describe what serves each model, and what should and cannot; a fault without a model is among the reasons."""
+    found: dict[str, Any] = {}
+    for model in sorted(serving.production.keys() | (serving.faults.keys() - {""})):
+        served, fault = serving.production.get(model), serving.faults.get(model)
+        found[model] = {"serving": None if served is None else served.version}
+        if fault is not None:
+            found[model]["refused"] = {"version": fault.version or None, "reason": fault.reason}
     return found
 
 

@@ -104,6 +104,7 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
             "partitions": manifest.partitions,
             "feature_engineering": manifest.feature_engineering,
             "metrics": manifest.metrics,
+            "batch_counts": manifest.batch_counts,
             "reference_rows": served.published.reference.rows,
             "excluded": {feature.name: feature.excluded for feature in served.schema.features if feature.excluded},
             "schema": msgspec.to_builtins(served.schema),

@@ -41,6 +41,7 @@ def publish(
     frame: pd.DataFrame,
     estimator: Any = None,
     task: Any = "regression",
+    stage: Any = "production",
     **more: Any,
 ) -> None:
     prediction = None if schema.prediction is None else np.zeros(len(frame))
@@ -54,7 +55,7 @@ def publish(
         registry.folder.mkdir(parents=True, exist_ok=True)
         joblib.dump(estimator, artifact)
     registry.register(PublishedVersion(manifest, schema, reference), artifact)
-    registry.promote(name, manifest.version, actor="test")
+    registry.promote(name, manifest.version, stage, actor="test")
 
 
 @pytest.fixture

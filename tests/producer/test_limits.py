@@ -112,7 +112,7 @@ async def test_strangers_are_limited_by_address(settings: Settings, clock: Clock
 @pytest.mark.usefixtures("linear")
 async def test_bodies_and_rows_are_bounded(settings: Settings) -> None:
     """Bodies beyond the limit of their route and lists of too many events are 413, which names the limit."""
-    own = settings.model_copy(update={"max_predict_bytes": 100, "max_events_bytes": 1000, "max_events": 2})
+    own = settings.model_copy(update={"predict_max_bytes": 100, "events_max_bytes": 1000, "events_max_rows": 2})
     async with running(create_app(own)) as http:
         event = {"features": GOOD, "prediction": 1}
         assert "100 bytes" in problem(await http.post("/predict", content=b" " * 101), 413)["detail"]
