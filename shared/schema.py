@@ -19,6 +19,8 @@ Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
 MAX_CATEGORY = 1024
 """Longest category that is accepted, in characters."""
+SUM_TOLERANCE = 1e-3
+"""How far from 1 the sum of probabilities may be: clients round them."""
 
 RESERVED = "prediction"
 """The name under which the prediction is judged beside the features."""
@@ -102,11 +104,14 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Kind of the prediction, None for a stream of inputs without one.
     target
         Name of what is predicted, for display.
+    classes
+        Class labels in the order of the published probabilities; empty if there are none.
     """
 
     features: tuple[Feature, ...]
     prediction: Kind | None = "numeric"
     target: str = ""
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
@@ -175,6 +180,27 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             return None if value is None else "this model's schema has no prediction"
         return Feature("prediction", self.prediction).fault(value)
 
+    def probabilities_fault(self, values: Sequence[object] | None) -> str | None:
+        """Say what is wrong with the probabilities of the classes, None if nothing is or there are none.
+
+        Examples
+        --------
+        >>> schema = Schema((Feature("x", "numeric"),), "categorical", classes=("a", "b"))
+        >>> schema.probabilities_fault([0.25, 0.75]), schema.probabilities_fault([0.5, 0.75])
+        (None, 'must have the sum 1, not 1.25')
+        """
+        if values is None:
+            return None
+        if not self.classes:
+            return "this model's schema has no classes, so the probabilities cannot be told apart"
+        if len(values) != len(self.classes):
+            return f"must be {len(self.classes)} numbers, one for each of the classes {', '.join(self.classes[:20])}"
+        shares = [float(value) for value in values if type(value) in (int, float) and 0 <= value <= 1]  # type: ignore[operator, arg-type]  # only numbers are compared
+        if len(shares) < len(values):
+            return "must be numbers from 0 to 1"
+        total = math.fsum(shares)
+        return None if abs(total - 1) <= SUM_TOLERANCE else f"must have the sum 1, not {total:g}"
+
 
 def pointer(at: str, name: str) -> str:
     """Append a name to a JSON pointer (RFC 6901).
@@ -224,13 +250,13 @@ def infer(
     features = tuple(
         Feature(
             str(name),
-            _kind_of(column),
+            kind_of(column),
             nullable=nullable or bool(column.isna().any()),
             excluded=reasons.get(str(name), ""),
         )
         for name, column in frame.items()
     )
-    return Schema(features, prediction=None if prediction is None else _kind_of(prediction), target=target)
+    return Schema(features, prediction=None if prediction is None else kind_of(prediction), target=target)
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any] | list[Any]]:
@@ -273,7 +299,8 @@ def json_values(column: np.ndarray[Any, Any] | list[Any]) -> list[Value]:
     return [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
 
 
-def _kind_of(series: pd.Series) -> Kind:
+def kind_of(series: pd.Series) -> Kind:
+    """Tell whether a column is numeric: numbers and booleans are, all else is categorical."""
     return "numeric" if pd.api.types.is_numeric_dtype(series) else "categorical"
 
 
