@@ -59,7 +59,9 @@ def register_monitored(
         schema=schema,
         reference=ReferenceProfile.build(schema, columns_of(features, schema), column),
     )
-    return registry.register(published), published
+    folder = registry.register(published)
+    registry.promote(name, version, actor="driftgauge models register")
+    return folder, published
 
 
 def _schema(

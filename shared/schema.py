@@ -102,11 +102,14 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Kind of the prediction, None for a stream of inputs without one.
     target
         Name of what is predicted, for display.
+    classes
+        Class labels in the order of the published probabilities; empty if there are none.
     """
 
     features: tuple[Feature, ...]
     prediction: Kind | None = "numeric"
     target: str = ""
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]

@@ -53,6 +53,7 @@ def publish(
         registry.folder.mkdir(parents=True, exist_ok=True)
         joblib.dump(estimator, artifact)
     registry.register(PublishedVersion(manifest, schema, reference), artifact)
+    registry.promote(name, manifest.version, actor="test")
 
 
 @pytest.fixture
