@@ -61,7 +61,7 @@ def _feature(name: str) -> Feature:
     return Feature(name, "numeric", nullable=name not in REQUIRED, minimum=low, maximum=high, excluded=excluded)
 
 
-SCHEMA: Final = Schema(tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET)
+SCHEMA: Final = Schema(tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET, classes=CLASSES)
 
 
 def read_raw(path: Path) -> pd.DataFrame:

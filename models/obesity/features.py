@@ -67,7 +67,7 @@ def _feature(name: str) -> Feature:
     return Feature(name, "numeric", nullable=nullable, minimum=RANGES[name][0], maximum=RANGES[name][1])
 
 
-SCHEMA: Final = Schema(tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET)
+SCHEMA: Final = Schema(tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET, classes=CLASSES)
 
 
 def read_raw(path: Path) -> pd.DataFrame:
