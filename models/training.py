@@ -55,6 +55,8 @@ class DemoModel:
         Makes the source of rows of a seed.
     train
         Trains on a file, or on simulated rows, by a seed.
+    keeps_stream
+        Whether a part of a file is kept for later traffic.
     """
 
     name: str
@@ -66,6 +68,7 @@ class DemoModel:
     drifting_feature: str
     simulator: Callable[[int], Simulator]
     train: Callable[[Path | None, int], "Trained"]
+    keeps_stream: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,7 @@ class Trained:
     finished: str = field(default_factory=utc_now)
 
 
-def evaluate(
-    estimator: Any, schema: Schema, holdout: Labelled, metrics: Sequence[str]
-) -> tuple[Labels, dict[str, float]]:
+def evaluate(estimator: Any, schema: Schema, holdout: Labelled, metrics: Sequence[str]) -> tuple[Labels, dict[str, float]]:
     """Predict held-out rows and compare.
 
     Returns
@@ -209,9 +210,7 @@ def _git_revision() -> str:
     """Give the commit of this code, with `-dirty` if files differ; empty beyond a checkout."""
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
     try:
-        done = subprocess.run(
-            describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=10
-        )
+        done = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=10)
     except (OSError, subprocess.TimeoutExpired):  # without git there is no revision to tell
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

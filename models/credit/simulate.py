@@ -86,10 +86,9 @@ class CardHolders:
         return standing - 0.25 * log_limit
 
     def _bills(self, limit: Floats, standing: Floats) -> Floats:
-        """Give the bill of each month: the worse one stands, the more of the limit is used; few are in credit."""
-        share = ndtr(-0.6 + 0.8 * standing + 0.5 * self._random.standard_normal(standing.shape))
-        credit = self._random.random(standing.shape) < 0.02
-        return np.where(credit, -0.01, share) * limit
+        """Give the bill of each month: the worse one stands, the more of the limit is used; some are in credit."""
+        habit = 0.6 * self._random.standard_normal(len(limit)) + 0.1 * self._random.standard_normal(standing.shape)
+        return (1.02 * ndtr(-0.6 + 0.6 * standing + habit) - 0.01) * limit
 
     def _payments(self, bills: Floats, delay: Floats) -> Floats:
         """Give the payment of each month: the whole bill, a part of it, or, in delay, often nothing."""
@@ -107,4 +106,5 @@ class CardHolders:
 
     def _code(self, shares: dict[str, float], n: int) -> NDArray[np.int64]:
         weights = np.array(list(shares.values()))
-        return self._random.choice(np.array([int(code) for code in shares]), size=n, p=weights / weights.sum())
+        codes = self._random.choice(np.array([int(code) for code in shares]), size=n, p=weights / weights.sum())
+        return np.asarray(codes, dtype=np.int64)

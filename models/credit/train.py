@@ -26,7 +26,7 @@ TRAINED_SHARE: Final = 0.8
 METRICS: Final = ("f1:0", "f1:1", "accuracy", "balanced_accuracy", "roc_auc", "log_loss", "f1_weighted", "f1_macro")
 
 
-def train(data: Path | None, seed: int = 0, rows: int = 10_000, trials: int = tuning.TRIALS) -> Trained:
+def train(data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuning.TRIALS) -> Trained:
     """Choose, tune and fit a model on the first 80 % of the rows; the others are measured, and are the reference.
 
     Parameters

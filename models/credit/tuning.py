@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.credit.candidates import Candidate, Ranges, Settings, fold_scores, steadiness
 
-TRIALS: Final = 12
+TRIALS: Final = 8
 
 
 def tune(
@@ -46,5 +46,6 @@ def _suggested(trial: Any, ranges: Ranges) -> Settings:
 
 
 def _suggest(trial: Any, name: str, low: float, high: float) -> float:
-    suggest: Callable[..., float] = trial.suggest_int if isinstance(low, int) else trial.suggest_float
-    return suggest(name, low, high, log=True)
+    whole = isinstance(low, int)
+    suggest: Callable[..., float] = trial.suggest_int if whole else trial.suggest_float
+    return suggest(name, low, high, log=not whole)

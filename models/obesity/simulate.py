@@ -82,7 +82,7 @@ class People:
         towards = -0.4 if name == "TUE" else 0.4  # hours before a screen; all else is healthy
         latent = towards * care + np.sqrt(1 - towards**2) * self._random.standard_normal(len(care))
         values = np.clip(mean + sd * latent, *RANGES[name])
-        return np.where(self._random.random(len(care)) < 0.5, values.round(), values)
+        return np.asarray(np.where(self._random.random(len(care)) < 0.5, values.round(), values), dtype=np.float64)
 
     def _habits(self, care: Floats) -> dict[str, object]:
         n = len(care)
@@ -100,7 +100,8 @@ class People:
     def _index(self, care: Floats, relatives: Floats, age: Floats) -> Floats:
         """Give the body mass index, kg/m²: its mean and spread are those of the UCI file."""
         latent = -0.5 * care + 1.0 * (relatives - 0.85) + 0.03 * (age - 24.7)
-        return np.clip(29.5 + 7.0 * (latent + 0.75 * self._random.standard_normal(len(care))), 13, 55)
+        index = 29.5 + 7.0 * (latent + 0.75 * self._random.standard_normal(len(care)))
+        return np.clip(index, 13, 55)
 
     def _yes(self, log_odds: Floats) -> NDArray[np.object_]:
         return np.where(self._random.random(len(log_odds)) < expit(log_odds), "yes", "no").astype(object)

@@ -165,4 +165,3 @@ def _times(date: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
         raise BadData(f"{path}: column date is empty in {int(time.isna().sum())} rows; fill or remove them.")
     midnight = time == time.dt.normalize()
     return time.mask(midnight, time + pd.Timedelta(days=1))
-

@@ -107,6 +107,7 @@ MODEL = DemoModel(
     drifting_feature=DRIFTING_FEATURE,
     simulator=Plant,
     train=train,
+    keeps_stream=True,
 )
 
 main = command(MODEL)
