@@ -100,9 +100,9 @@ class CardHolders:
     def _defaults(self, delay: Floats, limit: Floats, utilisation: Floats, day: pd.DatetimeIndex) -> NDArray[np.int64]:
         late = np.maximum(delay, 0.0)
         year = np.cos(2 * np.pi * (day.month.to_numpy() - 1) / 12)  # most default after the holidays
-        odds = -1.95 + 0.85 * late[0] + 0.35 * late[1:3].sum(axis=0) - 0.35 * np.log(limit / 1.2e5)
+        odds = -2.1 + 1.1 * late[0] + 0.4 * late[1:3].sum(axis=0) - 0.35 * np.log(limit / 1.2e5)
         odds += 0.5 * (utilisation - 0.35) + 0.15 * year
-        return (self._random.random(len(limit)) < expit(odds)).astype(np.int64)
+        return np.asarray(self._random.random(len(limit)) < expit(odds), dtype=np.int64)
 
     def _code(self, shares: dict[str, float], n: int) -> NDArray[np.int64]:
         weights = np.array(list(shares.values()))

@@ -88,7 +88,7 @@ def _pipeline(seed: int) -> Pipeline:
 
 MODEL = DemoModel(
     name="obesity",
-    summary="a person's level of obesity from 16 answers",
+    summary="a person's level of obesity",
     schema=SCHEMA,
     task="multiclass",
     checks=Checks(
