@@ -10,41 +10,34 @@ Version folders never change. A registration is written to a temporary folder an
 nothing half-done. joblib runs code when it loads: only bytes whose checksum equals the manifest's are loaded.
 """
 
-import gzip
-import hashlib
-import io
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import joblib
 import msgspec
-from filelock import FileLock, Timeout
 
 from shared import semver
+from shared.atomic import Locked, replace, sync
 from shared.checks import Validation
 from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME, salts_for
 from shared.manifest import Manifest, PublishedVersion, Task, new_manifest, utc_now
-from shared.reference import ReferenceProfile
-from shared.schema import Schema
 from shared.stages import Change, Stage, Stages, Target
+from shared.version_folder import (
+    MANIFEST_FILE,
+    VersionFolder,
+    artifact_name,
+    check_model,
+    check_name,
+    decoded,
+    write_version,
+)
 
-__all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "load_estimator", "new_manifest"]
+__all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "new_manifest"]
 
-ARTIFACTS: Final = {".joblib": "model.joblib", ".pkl": "model.joblib", ".txt": "model.txt"}
-"""The artifact's name in a version folder, by the suffix of the file that is registered."""
-MANIFEST_FILE: Final = "manifest.json"
-SCHEMA_FILE: Final = "schema.json"
-REFERENCE_FILE: Final = "reference.json.gz"
 STAGES_FILE: Final = "stages.json"
-LOCK_S: Final = 60
-"""Longest wait for another process that changes the same model."""
-
-_T = TypeVar("_T")
 
 
 class _Production(msgspec.Struct):
@@ -73,7 +66,7 @@ class ModelRegistry:
 
     def versions(self, model: str) -> list[str]:
         """Give the versions of a model in the order of semantic versioning."""
-        _check_model(model)
+        check_model(model)
         names = [path.parent.name for path in (self.folder / model).glob(f"*/{MANIFEST_FILE}")]
         return sorted(filter(semver.is_version, names), key=semver.precedence)  # not one that is being written
 
@@ -92,7 +85,7 @@ class ModelRegistry:
             If the file of its stages cannot be read.
         """
         path = self.folder / model / STAGES_FILE
-        version = _decoded(path, _Production).production if MODEL_NAME.fullmatch(model) and path.is_file() else ""
+        version = decoded(path, _Production).production if MODEL_NAME.fullmatch(model) and path.is_file() else ""
         if not version:
             raise self._nothing_serves(model)
         return version
@@ -110,7 +103,7 @@ class ModelRegistry:
         if not MODEL_NAME.fullmatch(model) or not (self.folder / model).is_dir():
             raise self._nothing_serves(model)
         path = self.folder / model / STAGES_FILE
-        return _decoded(path, Stages) if path.is_file() else Stages()
+        return decoded(path, Stages) if path.is_file() else Stages()
 
     def stage(self, model: str, version: str) -> Stage:
         """Give the stage of a version."""
@@ -131,22 +124,11 @@ class ModelRegistry:
         BadData
             If the name is malformed, or the file is not the manifest of this version.
         """
-        path = self._file(model, version, MANIFEST_FILE)
-        manifest = _decoded(path, Manifest)
-        if (manifest.model, manifest.version) != (model, version):
-            raise BadData(
-                f"{path} is the manifest of {manifest.model} {manifest.version}: the folder was moved. Restore it."
-            )
-        return manifest
+        return VersionFolder(self.folder, model, version).manifest()
 
     def load(self, model: str, version: str) -> PublishedVersion:
         """Read manifest, schema and reference of a version, checksums verified."""
-        manifest = self.manifest(model, version)
-        return PublishedVersion(
-            manifest=manifest,
-            schema=msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema),
-            reference=msgspec.json.decode(gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile),
-        )
+        return VersionFolder(self.folder, model, version).load()
 
     def load_artifact(self, model: str, version: str) -> Any:
         """Load the fitted model of a version from the very bytes whose checksum was verified.
@@ -158,11 +140,7 @@ class ModelRegistry:
         BadData
             If the file is not the one that was registered.
         """
-        manifest = self.manifest(model, version)
-        if not manifest.artifact:
-            raise ModelNotFound(f"{model} {version} is only monitored: it has no model file to predict with.")
-        schema = msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema)
-        return load_estimator(self._verified(manifest, manifest.artifact), manifest.artifact, manifest.task, schema.classes)
+        return VersionFolder(self.folder, model, version).load_artifact()
 
     def verify(self, model: str, version: str | None = None) -> list[str]:
         """Compare every file of a version, or of all versions, with its checksum.
@@ -180,7 +158,7 @@ class ModelRegistry:
         if version is None and not self.versions(model):
             raise self._nothing_serves(model)
         versions = self.versions(model) if version is None else [version]
-        return [fault for each in versions for fault in self._faults(model, each)]
+        return [fault for each in versions for fault in VersionFolder(self.folder, model, each).faults()]
 
     def register(self, published: PublishedVersion, artifact: Path | None = None) -> Path:
         """Store a new version, in stage none.
@@ -219,12 +197,12 @@ class ModelRegistry:
                 shutil.rmtree(abandoned, ignore_errors=True)
             new = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
             try:
-                _write_version(new, published, artifact)
+                write_version(new, published, artifact)
                 new.rename(target)
             except BaseException:
                 shutil.rmtree(new, ignore_errors=True)
                 raise
-            _sync(home)
+            sync(home)
         return target
 
     def promote(
@@ -291,11 +269,11 @@ class ModelRegistry:
         self.stages(model)
         with self._lock(model):
             changed = change(self.stages(model))
-            _replace(self.folder / model / STAGES_FILE, msgspec.json.format(msgspec.json.encode(changed), indent=1))
+            replace(self.folder / model / STAGES_FILE, msgspec.json.format(msgspec.json.encode(changed), indent=1))
         return changed.history[-1]
 
-    def _lock(self, model: str) -> "_Locked":
-        return _Locked(self.folder / model / ".lock")
+    def _lock(self, model: str) -> Locked:
+        return Locked(self.folder / model / ".lock")
 
     def _serves(self, model: str) -> bool:
         try:
@@ -333,138 +311,7 @@ class ModelRegistry:
             manifest = msgspec.structs.replace(manifest, salts=salts_for(manifest.model, manifest.partitions))
         return msgspec.structs.replace(published, manifest=manifest)
 
-    def _file(self, model: str, version: str, name: str) -> Path:
-        check_name(model, version)
-        path = self.folder / model / version / name
-        if not path.is_file():
-            raise ModelNotFound(
-                f"{name} of {model} {version} is missing: looked for {path} (registered versions: "
-                f"{', '.join(self.versions(model)) or 'none'}). "
-                "Restore the registry folder, or register the version again under another number."
-            )
-        return path
-
-    def _verified(self, manifest: Manifest, name: str) -> bytes:
-        content = self._file(manifest.model, manifest.version, name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
-            raise BadData(
-                f"{name} of {manifest.model} {manifest.version} is not the file that was registered (its SHA-256 "
-                "differs from the manifest's), so it is not loaded. Restore it, or register a new version."
-            )
-        return content
-
-    def _faults(self, model: str, version: str) -> list[str]:
-        try:
-            manifest = self.manifest(model, version)
-        except BadData as error:
-            return [str(error)]
-        faults = []
-        for name in manifest.files:
-            try:
-                self._verified(manifest, name)
-            except (BadData, ModelNotFound) as error:
-                faults.append(str(error))
-        found = {path.name for path in (self.folder / model / version).iterdir()}
-        strange = sorted(found - {MANIFEST_FILE, *manifest.files})
-        return [*faults, *(f"{name} of {model} {version} was not registered; remove it." for name in strange)]
-
     def _require_intact(self, model: str, version: str) -> None:
         faults = self.verify(model, version)
         if faults:
             raise BadData(f"{model} {version} is not as it was registered, so nothing was changed: {' '.join(faults)}")
-
-
-class _Locked:
-    """The lock of a model, with a clear error if another process holds it for too long."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = FileLock(path, timeout=LOCK_S)
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.acquire()
-        except Timeout:
-            raise BadData(
-                f"Another process has held {self._path} for {LOCK_S} s; nothing was changed. End it, and try again."
-            ) from None
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-def check_name(model: str, version: str) -> None:
-    """Refuse a malformed model name or version with a clear message."""
-    _check_model(model)
-    if not semver.is_version(version):
-        raise BadData(f"{version!r} is no version: use three numbers such as 1.0.0 (semantic versioning).")
-
-
-def artifact_name(artifact: Path) -> str:
-    """Give the name that an artifact has in its version's folder.
-
-    Raises
-    ------
-    BadData
-        If the suffix is unknown.
-    """
-    try:
-        return ARTIFACTS[artifact.suffix.lower()]
-    except KeyError:
-        raise BadData(f"{artifact} is no artifact: give a .joblib file, or LightGBM's own text format as .txt.") from None
-
-
-def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ...]) -> Any:
-    """Load a fitted model from verified bytes, by its artifact's name; joblib runs code that is in them."""
-    if name.endswith(".txt"):
-        from shared.lightgbm_text import TextModel
-
-        return TextModel(content.decode(errors="replace"), task, classes)
-    return joblib.load(io.BytesIO(content))
-
-
-def _check_model(model: str) -> None:
-    if not MODEL_NAME.fullmatch(model):
-        raise BadData(
-            f"{model!r} is no model name: use 1 to 64 lower-case letters, digits, - and _, starting with a letter."
-        )
-
-
-def _decoded(path: Path, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadData(f"{path} cannot be read: {error}. Restore it.") from error
-
-
-def _write_version(folder: Path, published: PublishedVersion, artifact: Path | None) -> None:
-    """Write the files of a version, the manifest with their checksums last, all on disk before it returns."""
-    indented = msgspec.json.format(msgspec.json.encode(published.schema), indent=2)
-    (folder / SCHEMA_FILE).write_bytes(indented)
-    (folder / REFERENCE_FILE).write_bytes(gzip.compress(msgspec.json.encode(published.reference), mtime=0))
-    if artifact is not None:
-        shutil.copyfile(artifact, folder / published.manifest.artifact)
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    manifest = msgspec.structs.replace(published.manifest, files=files)
-    (folder / MANIFEST_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    folder.chmod(0o755)
-    for path in (*folder.iterdir(), folder):
-        _sync(path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part; the lock is held."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(content)
-    _sync(new)
-    new.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Force a file or folder to the disk, so that a rename never outlives what it names in a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,6 +10,7 @@ rollback goes back along; two rollbacks go back two versions. Archiving a versio
 Pure: `ModelRegistry` stores it as `stages.json`.
 """
 
+import itertools
 from typing import Final, Literal
 
 import msgspec
@@ -134,7 +135,8 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
             raise BadData(f"{version} is in production; promote another version, or roll back, before archiving it.")
         if version in self.archived and version not in self.line:
             raise BadData(f"{version} is archived already; nothing was changed.")
-        line = tuple(name for name in self.line if name != version)
+        way = [name for name in (*self.line, self.production) if name != version]  # no step of it stays in place
+        line = tuple(name for name, following in itertools.pairwise(way) if name != following)
         rest = self._without(version)
         moved = msgspec.structs.replace(rest, line=line, archived=(*rest.archived, version))
         return _recorded(moved, change, stage="archived")
