@@ -7,13 +7,9 @@ predictions of training rows are closer to the truth than those of any later row
 the first event on.
 """
 
-import hashlib
-import platform
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +24,10 @@ from shared.checks import Checks
 from shared.errors import DriftgaugeError, GateFailed
 from shared.manifest import PublishedVersion, Task, new_manifest, utc_now
 from shared.model_registry import ModelRegistry
+from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import ReferenceProfile
 from shared.schema import Schema, columns_of
 from shared.settings import read_settings
-
-LIBRARIES = ("lightgbm", "numpy", "pandas", "scikit-learn")
 
 
 @dataclass(frozen=True)
@@ -163,9 +158,9 @@ def register(
         labels=True,
         feature_engineering=f"models.{model.name}.features",
         trained=trained.finished,
-        git_revision=_git_revision(),
-        libraries={"python": platform.python_version()} | {library: installed(library) for library in LIBRARIES},
-        data_digest="" if trained.source is None else hashlib.sha256(trained.source.read_bytes()).hexdigest(),
+        git_revision=git_revision(Path(__file__).parent),
+        libraries=library_versions(trained.estimator),
+        data_digest="" if trained.source is None else file_digest(trained.source),
     )
     reference = ReferenceProfile.build(schema, columns_of(trained.holdout, schema), trained.predictions.tolist())
     with tempfile.TemporaryDirectory() as folder:
@@ -204,13 +199,3 @@ def command(model: DemoModel) -> click.Command:
 
 def _listed(metrics: dict[str, float]) -> str:
     return "  ".join(f"{metric} {value:.4g}" for metric, value in metrics.items())
-
-
-def _git_revision() -> str:
-    """Give the commit of this code, with `-dirty` if files differ; empty beyond a checkout."""
-    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--match="]
-    try:
-        done = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):  # without git there is no revision to tell
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
