@@ -142,12 +142,21 @@ def _fitted(submission: Submission) -> tuple[Task, Any]:
         raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
     if name.endswith(".txt"):
         task = submission.task or _task_of_text(content.decode(errors="replace"))
-        return task, load_estimator(content, name, task, submission.classes)
+        return task, load_estimator(content, name, task, _given_classes(submission))
     try:
         estimator = load_estimator(content, name, "monitor", ())
     except Exception as error:
         raise BadData(f"{submission.artifact} cannot be loaded: {type(error).__name__}: {error}.") from error
+    labels = class_labels(estimator)
+    if submission.classes not in {(), labels}:
+        raise BadData(f"The model's own classes are {', '.join(labels) or 'unknown'}: leave --classes out.")
     return submission.task or _task_of(estimator), estimator
+
+
+def _given_classes(submission: Submission) -> tuple[str, ...]:
+    """Give the classes of a model that does not know them: from the submission, or from its schema's file."""
+    file = submission.schema_file
+    return submission.classes or (_schema_from(file).classes if file is not None and file.exists() else ())
 
 
 def _task_of(estimator: Any) -> Task:
@@ -196,6 +205,8 @@ def _schema(
     """Read the schema from its file, or infer it and write the file if one was named."""
     file, (kind, classes) = submission.schema_file, output
     if file is not None and file.exists():
+        if submission.exclude:
+            raise BadData(f"What is excluded stands in {file}: write it there as `excluded`, and leave --exclude out.")
         return _as_predicted(_schema_from(file), kind, classes, file)
     reasons = dict.fromkeys(submission.exclude, "excluded at registration")
     schema = infer(features, reasons, predicted, submission.target or "", nullable=kind is None)
