@@ -130,9 +130,9 @@ def reference_rows(published: PublishedVersion) -> list[Row]:
     None where the reference does not have every feature, as it has no personal ones.
     """
     known = {column.name: column for column in published.reference.columns}
-    columns = [known.get(feature.name) for feature in published.schema.features]
-    values = [_values(column) for column in columns if column is not None]
-    return [list(row) for row in zip(*values, strict=True)] if len(values) == len(columns) else []
+    pairs = [(feature, known.get(feature.name)) for feature in published.schema.features]
+    values = [_values(column) for feature, column in pairs if column is not None and column.kind == feature.kind]
+    return [list(row) for row in zip(*values, strict=True)] if len(values) == len(pairs) else []
 
 
 def failure(error: BaseException) -> str:

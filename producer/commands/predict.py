@@ -28,8 +28,8 @@ def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) ->
     started = time.monotonic()
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with httpx.Client(base_url=url, trust_env=False) as client, Progress(*bar, console=Console(stderr=True)) as progress:
-        send = progress.add_task("sent", total=None)
-        take = progress.add_task("predicted", total=None)
+        send = progress.add_task("lines sent", total=None)
+        take = progress.add_task("lines answered", total=None)
         sending = Sending(file, schema.names, lambda rows: progress.advance(send, rows))
 
         def received(lines: int) -> None:
