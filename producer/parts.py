@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
+from producer.access import Access
 from producer.batch import Batches
 from producer.meter import Meter
 from producer.pipeline import Pipeline
@@ -13,6 +14,7 @@ from producer.serving import Serving
 from producer.subscription import Subscriptions
 from producer.watchdog import Watchdog
 from shared.keys import Keys
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,5 @@ class Parts:
     pipeline: Pipeline
     meter: Meter
     watchdog: Watchdog
+    access: Access
+    settings: Settings

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from shared.errors import BadData, ServiceUnavailable
+from shared.errors import BadData, ConfigurationError, ServiceUnavailable
 from shared.schema import FieldError, Schema, as_column, json_values, rows_of
+from shared.settings import Settings
 
 BATCH = 500
 CONCURRENT = 32
@@ -129,6 +130,22 @@ def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None
         shown = "; ".join(f"{fault.field.replace('/', ', ', 1)} {fault.message}" for fault in faults[:SHOWN])
         more = f" (and {len(faults) - SHOWN} more)" if len(faults) > SHOWN else ""
         raise BadData(f"The file does not fit the model's schema: {shown}{more}. Nothing was posted.")
+
+
+def authorization(settings: Settings) -> dict[str, str]:
+    """Give the header that carries the API key, if there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        If the key cannot stand in a header.
+    """
+    if settings.api_key is None:
+        return {}
+    key = settings.api_key.get_secret_value()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("DRIFTGAUGE_API_KEY is no key: it has characters that no key has.")
+    return {"Authorization": f"Bearer {key}"}
 
 
 async def fetch_schema(client: httpx.AsyncClient, model: str) -> Schema:

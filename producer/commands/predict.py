@@ -11,9 +11,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from producer.replay import fetch_schema
+from producer.replay import authorization, fetch_schema
 from producer.upload import Sending, predict_file
 from shared.schema import Schema
+from shared.settings import read_settings
 
 
 @click.command()
@@ -23,11 +24,14 @@ from shared.schema import Schema
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
 @click.option("--json", "as_json", is_flag=True, help="Print the number of rows by status as JSON.")
 def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) -> None:
-    """Predict the rows of a CSV FILE by a running API, which publishes them with the source `batch`."""
-    schema = asyncio.run(_schema(url, model))
+    """Predict the rows of a CSV FILE by a running API, which publishes them with the source `batch`.
+
+    An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
+    """
+    headers = authorization(read_settings())
+    schema = asyncio.run(_schema(url, headers, model))
     started = time.monotonic()
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with httpx.Client(base_url=url, trust_env=False) as client, Progress(*bar, console=Console(stderr=True)) as progress:
+    with httpx.Client(base_url=url, headers=headers, trust_env=False) as client, _progress() as progress:
         send = progress.add_task("lines sent", total=None)
         take = progress.add_task("lines answered", total=None)
         sending = Sending(file, schema.names, lambda rows: progress.advance(send, rows))
@@ -41,8 +45,13 @@ def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) ->
     click.echo(msgspec.json.encode(found).decode() if as_json else _summary(found, output, time.monotonic() - started))
 
 
-async def _schema(url: str, model: str) -> Schema:
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+def _progress() -> Progress:
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*bar, console=Console(stderr=True))
+
+
+async def _schema(url: str, headers: dict[str, str], model: str) -> Schema:
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
         return await fetch_schema(client, model)
 
 

@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from producer.access import needs
 from producer.answers import AnswerText, CsvText, JsonText
 from producer.batch import Batch, Form
 from producer.parts import Parts
@@ -76,6 +77,7 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
 
     @routes.post("/predict_batch", openapi_extra=_documented())
+    @needs("predict")
     async def predict_batch(request: Request) -> Response:
         """Predict many rows. A row that does not fit is answered in its place, and harms no other."""
         form = form_of_body(request.headers.get("content-type", "application/json"))

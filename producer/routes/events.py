@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from producer.access import needs
 from producer.documents import (
     decode,
     field_faults,
@@ -27,8 +28,6 @@ from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Source, new_id
 from shared.schema import FieldError, pointer
 
-MAX_BODY: Final = 16 << 20
-MAX_EVENTS: Final = 10_000
 TURN: Final = 100
 """Events that are checked before other requests have their turn."""
 SOURCES: Final = ("online", "batch", "shadow")
@@ -78,7 +77,7 @@ EVENT: Final = {
     },
 }
 BODY: Final = {
-    "oneOf": [EVENT, {"type": "array", "maxItems": MAX_EVENTS, "items": EVENT}],
+    "oneOf": [EVENT, {"type": "array", "items": EVENT}],
     "example": [{"features": {"temp": 0.24, "weathersit": 1}, "prediction": 16, "time": "2025-11-20T20:15:00Z"}],
 }
 ANSWER: Final = {
@@ -96,11 +95,13 @@ Accepted = tuple[ServedVersion, Prediction]
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+    most = parts.settings.events_max_rows
 
     @routes.post("/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER))
+    @needs("predict")
     async def events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list), all or none of them."""
-        accepted = await understand(await read_body(request, MAX_BODY), parts.serving)
+        accepted = await understand(await read_body(request, parts.settings.events_max_bytes), parts.serving, most)
         outcome = await _publish(parts, accepted)
         if outcome == "dropped":
             raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
@@ -110,8 +111,13 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-async def understand(body: bytes, serving: Serving) -> list[Accepted]:
+async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]:
     """Read a request: its events, and the version of each.
+
+    Parameters
+    ----------
+    most
+        Events that one request may have.
 
     Raises
     ------
@@ -120,8 +126,8 @@ async def understand(body: bytes, serving: Serving) -> list[Accepted]:
     """
     document, flaw = decode(body)
     many = isinstance(document, list)
-    if many and len(document) > MAX_EVENTS:
-        raise Problem(413, f"These are {len(document)} events; send at most {MAX_EVENTS} at a time.")
+    if many and len(document) > most:
+        raise Problem(413, f"These are {len(document)} events; send at most {most} at a time (DRIFTGAUGE_EVENTS_MAX_ROWS).")
     accepted: list[Accepted] = []
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):

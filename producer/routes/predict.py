@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from producer.access import needs
 from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
 from producer.parts import Parts
 from producer.problems import Problem, invalid
@@ -14,7 +15,6 @@ from producer.routes.raw import RawRoute, documented
 from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Value, new_id
 
-MAX_BODY: Final = 1 << 20
 CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
 
 BODY: Final = {
@@ -69,10 +69,11 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
 
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
+    @needs("predict")
     async def predict(request: Request) -> Response:
         """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says so."""
         started = time.perf_counter()
-        document, served, row = await understand(await read_body(request, MAX_BODY), parts.serving)
+        document, served, row = await understand(await read_body(request, parts.settings.predict_max_bytes), parts.serving)
         source = parts.serving.source_of(served)  # now: it may leave production meanwhile
         score = await parts.scorer.score(served, row)
         given = document.get("id")
