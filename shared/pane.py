@@ -5,6 +5,7 @@ never be written twice; what is written after pane n has the ids `<n>-1`, `<n>-2
 """
 
 import zlib
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from shared.reference import Ints
 
 FEW_COUNTS = 100
+LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
+"""Edges of the 64 latency cells."""
 FIELD = b"b"
 """The field of a panes entry that holds the message."""
 
@@ -87,6 +90,8 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
         Values in the detector's window after the alarm.
     effect
         What it estimates that happened, in words.
+    severity
+        Of the alert that it raises.
     """
 
     partition: int
@@ -101,6 +106,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     expected: float
     width: int
     effect: str
+    severity: Literal["warning", "critical"] = "warning"
 
 
 class Watermark(msgspec.Struct, frozen=True, tag="watermark"):

@@ -74,7 +74,7 @@ def test_a_lasting_shift_fires_once_and_resolves_once() -> None:
     assert ends[0] == "firing"
     assert ends[-1] == "resolved"
     assert ends.count("resolved") == 1
-    assert not judged.state().alerts
+    assert not judged.open
     assert len({alert.fingerprint for alert in psi}) == 1
     fired = next(alert for alert in psi if alert.state == "firing")
     assert fired.evidence.threshold is not None
@@ -135,7 +135,7 @@ def test_a_silent_version_resolves() -> None:
     assert {(alert.version, alert.feature, alert.rule, alert.state) for alert in ended} == {
         ("2.0.0", "smooth", "psi", "resolved"), ("2.0.0", "heavy", "adwin", "resolved"),
     }  # fmt: skip
-    assert not judged.state().alerts
+    assert not judged.open
     assert set(judged.state().windows) == {"1.0.0"}
     assert not judged.current["2.0.0"].alerts
     assert {alert.snapshot for alert in ended} <= {snapshot.id for snapshot in judged.snapshots}
