@@ -77,9 +77,7 @@ def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
 
 def _is_feature_drift(alert: AlertState) -> bool:
     return (
-        alert.feature not in {"", PREDICTION}
-        and alert.rule not in DATA_QUALITY
-        and not alert.rule.startswith(PERFORMANCE)
+        alert.feature not in {"", PREDICTION} and alert.rule not in DATA_QUALITY and not alert.rule.startswith(PERFORMANCE)
     )
 
 

@@ -104,9 +104,7 @@ class _Step:
         for version, block in pane.blocks.items():
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
-            part = WindowPane(
-                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency
-            )
+            part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency)
             window = self._window(version)
             window.add(part)
             self.state.keep_pane(version, part)

@@ -1,14 +1,14 @@
 """The policy file: the rules of each model, as TOML. Pure: text in, changed policy out.
 
-    [default]                      # every model
-    cooldown_minutes = 60
+[default]                      # every model
+cooldown_minutes = 60
 
-    [models.steel]                 # this one; what it does not say, the default says
-    policy = "classic"
-    [[models.steel.thresholds]]
-    metric = "wasserstein"
-    feature = "temperature"
-    warning = 2.5
+[models.steel]                 # this one; what it does not say, the default says
+policy = "classic"
+[[models.steel.thresholds]]
+metric = "wasserstein"
+feature = "temperature"
+warning = 2.5
 """
 
 from dataclasses import replace
@@ -48,7 +48,7 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_policy(text: bytes, name: str) -> PolicyFile:
-    """Read and check a policy file; `name` is for the message.
+    r"""Read and check a policy file; `name` is for the message.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_policy(text: bytes, name: str) -> PolicyFile:
 
     Examples
     --------
-    >>> file = read_policy(b'[models.steel]\\npolicy = "classic"', "policy.toml")
+    >>> file = read_policy(b'[models.steel]\npolicy = "classic"', "policy.toml")
     >>> file.apply(JudgingPolicy(), "steel").kind, file.apply(JudgingPolicy(), "bikes").kind
     ('classic', 'standard')
     """

@@ -127,9 +127,7 @@ def _column_reports(judged: Judged, policy: JudgingPolicy) -> list[FeatureReport
         if place is not None and found.reading.severity and reports[place].severity != "excluded":
             severity = worst([found.reading.severity, reports[place].severity])
             if severity != reports[place].severity:
-                reports[place] = msgspec.structs.replace(
-                    reports[place], severity=severity, reason=found.reading.summary
-                )
+                reports[place] = msgspec.structs.replace(reports[place], severity=severity, reason=found.reading.summary)
     return reports
 
 

@@ -1,8 +1,8 @@
 """The rules of a policy: what each says of an evaluated window.
 
-    standard    integrity and PSI (evaluation.py), the online detectors' alarms
-    classic     integrity; plain PSI .1 / .25; KS .2 with p < .05, as people know them, without a promise on false alarms
-    thresholds  with either: limits on any published metric, the serving latency among them
+standard    integrity and PSI (evaluation.py), the online detectors' alarms
+classic     integrity; plain PSI .1 / .25; KS .2 with p < .05, as people know them, without a promise on false alarms
+thresholds  with either: limits on any published metric, the serving latency among them
 """
 
 from collections.abc import Iterable, Iterator
@@ -64,7 +64,9 @@ def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
         name = judged.evaluation.version.reference.columns[column].name
         value = float(judged.evaluation.psi[column])
         limits = Threshold(PSI, warning=policy.psi_warning, critical=policy.psi_critical)
-        yield _limited(Finding(name, CLASSIC_PSI, Reading(None, quiet=True), Evidence(PSI, value, None, None)), limits, policy)
+        yield _limited(
+            Finding(name, CLASSIC_PSI, Reading(None, quiet=True), Evidence(PSI, value, None, None)), limits, policy
+        )
         ks = statistic_of(judged, column, "ks")
         if ks is not None and ks.value is not None:
             found = Finding(name, CLASSIC_KS, Reading(None, quiet=True), Evidence("ks", ks.value, None, ks.expected))
@@ -81,9 +83,7 @@ def _thresholds(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
             yield _limited(found, limits, policy)
 
 
-def _values(
-    judged: Judged, limits: Threshold, others: Iterable[Threshold]
-) -> Iterator[tuple[str, float, float | None]]:
+def _values(judged: Judged, limits: Threshold, others: Iterable[Threshold]) -> Iterator[tuple[str, float, float | None]]:
     """Give feature, value and expected value of a metric wherever it is limited; a limit for one feature goes first."""
     if limits.metric in MODEL_METRICS:
         value = MODEL_METRICS[limits.metric](judged)
@@ -109,9 +109,7 @@ def _limited(found: Finding, limits: Threshold, policy: JudgingPolicy, shown: fl
     def beyond(limit: float | None) -> bool:
         return limit is not None and (value >= limit if above else value <= limit)
 
-    severity: AlertSeverity | None = (
-        "critical" if beyond(limits.critical) else "warning" if beyond(limits.warning) else None
-    )
+    severity: AlertSeverity | None = "critical" if beyond(limits.critical) else "warning" if beyond(limits.warning) else None
     stated = [limit for limit in (limits.warning, limits.critical) if limit is not None]
     first = (min if above else max)(stated)
     reached = limits.critical if severity == "critical" and limits.critical is not None else first
