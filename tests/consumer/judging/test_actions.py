@@ -24,6 +24,7 @@ def around(*alerts: AlertState, age: int = 50 * DAY_MS, has_previous: bool = Tru
 OLD = {"started": NOW - DAY_MS}
 PREDICTION: dict[str, Any] = {"feature": "prediction"}
 PERFORMANCE: dict[str, Any] = {"feature": "", "rule": "performance.mae"}
+EXPLAINED = alert(inhibited_by="c")
 CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances]] = [
     ("fix_feed", alert(rule="missing"), around(), "wait", alert(), around()),
     ("fix_feed", alert(rule="integrity"), around(), "wait", alert(rule="adwin"), around()),
@@ -36,7 +37,7 @@ CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances
     ("retrain", alert(**OLD), around(), "wait", alert(**OLD, severity="warning"), around()),
     ("retrain", alert(**PERFORMANCE), around(alert()), "recalibrate", alert(**PERFORMANCE), around()),
     ("recalibrate", alert(**PREDICTION), around(), "wait", alert(**PREDICTION), around(alert())),
-    ("recalibrate", alert(**PREDICTION), around(alert(inhibited_by="c")), "wait", alert(**PREDICTION, state="pending"), around()),
+    ("recalibrate", alert(**PREDICTION), around(EXPLAINED), "wait", alert(**PREDICTION, state="pending"), around()),
 ]  # fmt: skip
 
 

@@ -34,6 +34,9 @@ def test_a_models_table_changes_the_default() -> None:
     assert (other.kind, other.thresholds) == ("standard", steel.thresholds[:1])
 
 
+TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -43,11 +46,11 @@ def test_a_models_table_changes_the_default() -> None:
         (b"[default]\ncool_down = 3", "cool_down"),
         (b"[default]\npsi_warning = -1", "default.psi_warning"),
         (b"[default]\npsi_warning = 0.3\npsi_critical = 0.2", "psi_warning above its psi_critical"),
-        (b"[[models.m.thresholds]]\nmetric = 'accuracies'\nwarning = 1", r"\[models.m\] limits 'accuracies'.*there are: .*ks"),
+        (b"[[models.m.thresholds]]\nmetric = 'accuracies'\nwarning = 1", r"\[models.m\] limits 'accuracies'.*: .*ks"),
         (b"[[default.thresholds]]\nmetric = 'ks'", "neither `warning` nor `critical`"),
         (b"[[default.thresholds]]\nmetric = 'ks'\nwarning = 2\ncritical = 1", "reached before `warning`"),
         (b"[[default.thresholds]]\nmetric = 'window_rows'\nwarning = 1\nfeature = 'x'", "leave `feature` out"),
-        (b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2", "all columns twice"),
+        (TWICE, "all columns twice"),
         (b"\xff", "cannot be used"),
     ],
 )  # fmt: skip
