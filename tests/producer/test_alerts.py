@@ -111,3 +111,17 @@ async def test_commands_that_cannot_be_meant(settings: Settings, client: redis.R
             problem(await http.post(f"/alerts/{X}/silence", json=body), 422)
         problem(await http.post(f"/alerts/{X}/acknowledge", json={"note": "x" * 501}), 422)
     assert not client.exists(keys.commands("linear"))
+
+
+async def test_an_alerts_link_leads_to_its_report(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """The report that an alert names is found among the kept ones, as JSON or as a page; one that is gone is 404."""
+    client.sadd(keys.models, "linear")
+    for number in range(45):
+        document = msgspec.json.decode(snapshot(number)) | {"id": f"linear-1.0.0-{number}"}
+        event = {"specversion": "1.0", "id": document["id"], "source": "s", "type": "t", "data": document}
+        client.xadd(keys.snapshots("linear"), {"e": msgspec.json.encode(event)})
+    async with running(create_app(settings)) as http:
+        assert (await http.get("/reports/linear-1.0.0-3")).json()["created"] == 3
+        assert (await http.get("/reports/linear-1.0.0-3?format=html")).text.startswith("<!doctype html>")
+        problem(await http.get("/reports/linear-1.0.0-99"), 404)
+        problem(await http.get("/reports/other-1"), 404)
