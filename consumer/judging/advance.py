@@ -102,6 +102,8 @@ class _Step:
         progress.judged += 1
         progress.events_per_day[pane.partition] = pane.events_per_day
         for version, block in pane.blocks.items():
+            if not block.rows:  # only predictions that do not count for drift: no new evidence
+                continue
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
             part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency)

@@ -67,7 +67,9 @@ class Alerting:
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
         summary = f"{alarm.detector.upper().replace('_', '-')}: {alarm.effect}"
-        evidence = self._evidence(Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect)
+        evidence = self._evidence(
+            Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
+        )
         self._step(alert, Reading(alarm.severity, quiet=False, summary=summary, at_once=True), evidence, scene)
 
     def end_version(self, scene: Scene, summary: str) -> None:

@@ -113,6 +113,15 @@ async def test_commands_that_cannot_be_meant(settings: Settings, client: redis.R
     assert not client.exists(keys.commands("linear"))
 
 
+async def test_refused_commands_are_a_metric(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """What judging could not apply is counted where operators look."""
+    client.sadd(keys.models, "linear")
+    client.hset(keys.judge("linear"), "state", '{"offsets":{},"commands_refused":3}')
+    async with running(create_app(settings)) as http:
+        await http.get("/health")
+        assert 'driftgauge_commands_refused_total{model="linear"} 3' in (await http.get("/metrics")).text
+
+
 async def test_an_alerts_link_leads_to_its_report(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     """The report that an alert names is found among the kept ones, as JSON or as a page; one that is gone is 404."""
     client.sadd(keys.models, "linear")
