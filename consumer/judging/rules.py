@@ -62,25 +62,27 @@ def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
         return
     for column in judged.evaluation.version.watched:
         name = judged.evaluation.version.reference.columns[column].name
-        value = float(judged.evaluation.psi[column])
         limits = Threshold(PSI, warning=policy.psi_warning, critical=policy.psi_critical)
-        yield _limited(
-            Finding(name, CLASSIC_PSI, Reading(None, quiet=True), Evidence(PSI, value, None, None)), limits, policy
-        )
+        yield Finding(name, CLASSIC_PSI, *_limited(float(judged.evaluation.psi[column]), None, limits, policy))
         ks = statistic_of(judged, column, "ks")
-        if ks is not None and ks.value is not None:
-            found = Finding(name, CLASSIC_KS, Reading(None, quiet=True), Evidence("ks", ks.value, None, ks.expected))
-            likely = ks.p_value is None or ks.p_value >= KS_P
-            yield _limited(found, Threshold("ks", warning=float("inf") if likely else KS_LIMIT), policy, KS_LIMIT)
+        if ks is not None and ks.value is not None and ks.p_value is not None:
+            yield Finding(
+                name, CLASSIC_KS, _ks(ks.value, ks.p_value, policy), Evidence("ks", ks.value, KS_LIMIT, ks.expected)
+            )
+
+
+def _ks(value: float, p_value: float, policy: JudgingPolicy) -> Reading:
+    """Judge a KS statistic as people do: large, and not by chance."""
+    chance = p_value >= KS_P
+    severity: AlertSeverity | None = None if chance or value < KS_LIMIT else "warning"
+    quiet = chance or value < policy.resolve_below * KS_LIMIT
+    return Reading(severity, quiet=quiet, summary=f"KS {value:.3f}, limit {KS_LIMIT:g}; p {p_value:.2g}, limit {KS_P:g}")
 
 
 def _thresholds(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
     for limits in policy.thresholds:
         for name, value, expected in _values(judged, limits, policy.thresholds):
-            found = Finding(
-                name, THRESHOLD + limits.metric, Reading(None, quiet=True), Evidence(limits.metric, value, None, expected)
-            )
-            yield _limited(found, limits, policy)
+            yield Finding(name, THRESHOLD + limits.metric, *_limited(value, expected, limits, policy))
 
 
 def _values(judged: Judged, limits: Threshold, others: Iterable[Threshold]) -> Iterator[tuple[str, float, float | None]]:
@@ -102,9 +104,9 @@ def _values(judged: Judged, limits: Threshold, others: Iterable[Threshold]) -> I
             yield version.reference.columns[column].name, found.value, found.expected
 
 
-def _limited(found: Finding, limits: Threshold, policy: JudgingPolicy, shown: float | None = None) -> Finding:
+def _limited(value: float, expected: float | None, limits: Threshold, policy: JudgingPolicy) -> tuple[Reading, Evidence]:
     """Judge a value by limits; quiet is below `resolve_below` of the lower one (beyond its inverse, if low is bad)."""
-    value, above = found.evidence.value, limits.direction == "above"
+    above = limits.direction == "above"
 
     def beyond(limit: float | None) -> bool:
         return limit is not None and (value >= limit if above else value <= limit)
@@ -112,13 +114,11 @@ def _limited(found: Finding, limits: Threshold, policy: JudgingPolicy, shown: fl
     severity: AlertSeverity | None = "critical" if beyond(limits.critical) else "warning" if beyond(limits.warning) else None
     stated = [limit for limit in (limits.warning, limits.critical) if limit is not None]
     first = (min if above else max)(stated)
-    reached = limits.critical if severity == "critical" and limits.critical is not None else first
-    shown = reached if shown is None else shown
+    shown = limits.critical if severity == "critical" and limits.critical is not None else first
     quiet = value < policy.resolve_below * first if above else value * policy.resolve_below > first
     side = "at or above" if above else "at or below"
     summary = f"{limits.metric} {value:.4g} is {side if severity else 'not ' + side} {shown:g}"
-    reading = Reading(severity, quiet=quiet, summary=summary)
-    return Finding(found.feature, found.rule, reading, Evidence(limits.metric, value, shown, found.evidence.expected))
+    return Reading(severity, quiet=quiet, summary=summary), Evidence(limits.metric, value, shown, expected)
 
 
 def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:

@@ -183,3 +183,13 @@ def test_which_rules_a_policy_has() -> None:
     ]  # fmt: skip
     assert is_judged("threshold.latency_p99_ms", "", POLICY)
     assert not is_judged("threshold.ks", "x", POLICY)
+
+
+def test_a_large_ks_of_few_rows_may_be_chance() -> None:
+    """The classic KS needs p < .05 beside .2, as people know it; what may be chance is quiet."""
+    from consumer.judging.rules import _ks
+
+    found = [_ks(value, p, CLASSIC) for value, p in ((0.3, 0.01), (0.3, 0.2), (0.15, 0.01), (0.1, 0.01))]
+    assert [(one.severity, one.quiet) for one in found] == [
+        ("warning", False), (None, True), (None, False), (None, True),
+    ]  # fmt: skip
