@@ -17,7 +17,7 @@ Theory of operation
 - *Notification* is apart from state. Every transition is recorded; `notify` says whether people are to be told. An alert
   that is inhibited or silenced when it fires is owed its notification: it is told (`released`) at the first reading at which
   nothing holds it back and it still fires. One that goes on is told again (`reminder`) after `renotify_ms`, unless it is
-  acknowledged. That it resolved is told only if that it fired was, and not while it is silenced.
+  acknowledged; neither at a quiet reading, after which it may resolve. That it resolved is told only if that it fired was, and not while it is silenced.
 - *Marks* (acknowledged, silenced, inhibited) change no state. An acknowledgement ends with the life; a silence outlasts it,
   until its time. A rise of severity is told although the alert is acknowledged.
 - Every time is logical, so a replay gives the same lives. Each transition of a life has a number.
@@ -190,7 +190,7 @@ def _not_bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolic
     moved = msgspec.structs.replace(alert, quiet=alert.quiet + 1 if reading.quiet else 0)
     if reading.over or moved.quiet >= policy.quiet_to_resolve:
         return _ended(msgspec.structs.replace(moved, summary=reading.summary), now, policy)
-    return _still_firing(moved, now, policy)
+    return (moved, None) if reading.quiet else _still_firing(moved, now, policy)
 
 
 def _held_back(alert: AlertState, now: int) -> bool:

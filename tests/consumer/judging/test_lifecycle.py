@@ -291,6 +291,13 @@ def test_reminders_come_every_four_hours_until_acknowledged() -> None:
     assert life.reads([QUIET] * 3).notified[-1] == "resolved"
 
 
+def test_no_reminder_of_what_is_about_to_resolve() -> None:
+    """A quiet reading reminds nobody; if it was not the end of it, the next one does."""
+    life = Life().reads([BAD, BAD]).read(QUIET, minutes=300)
+    assert life.notified == ["firing"]
+    assert life.read(MIDDLE).notified == ["firing", "firing reminder"]
+
+
 def test_an_inhibited_alert_is_recorded_and_not_notified() -> None:
     """While a cause explains it an alert fires in silence, and when both are over nobody need be told of either."""
     life = Life()
