@@ -17,7 +17,8 @@ Theory of operation
 - *Notification* is apart from state. Every transition is recorded; `notify` says whether people are to be told. An alert
   that is inhibited or silenced when it fires is owed its notification: it is told (`released`) at the first reading at which
   nothing holds it back and it still fires. One that goes on is told again (`reminder`) after `renotify_ms`, unless it is
-  acknowledged; neither at a quiet reading, after which it may resolve. That it resolved is told only if that it fired was, and not while it is silenced.
+  acknowledged; neither at a quiet reading, after which it may resolve. That it resolved is told only if that it fired was,
+  and not while it is silenced.
 - *Marks* (acknowledged, silenced, inhibited) change no state. An acknowledgement ends with the life; a silence outlasts it,
   until its time. A rise of severity is told although the alert is acknowledged.
 - Every time is logical, so a replay gives the same lives. Each transition of a life has a number.
