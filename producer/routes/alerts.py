@@ -1,12 +1,14 @@
 """The alerts' routes: history, one alert's life, the live stream, and the commands to acknowledge and silence."""
 
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from producer.access import Guarded, caller_of, needs
 from producer.history import Wanted, life, page
 from producer.parts import Parts
 from producer.problems import Problem
@@ -20,12 +22,11 @@ JSON = "application/json"
 
 
 class Note(BaseModel):
-    """What somebody says with a command, and who it is."""
+    """What somebody says with a command; who it is, the key says."""
 
     model_config = ConfigDict(extra="forbid")
 
     note: str = Field("", max_length=500)
-    who: str = Field("api", min_length=1, max_length=100)
 
 
 class SilenceFor(Note):
@@ -43,9 +44,10 @@ class Open(msgspec.Struct):
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
-    routes = APIRouter(tags=["alerts"])
+    routes = APIRouter(route_class=Guarded, tags=["alerts"])
 
     @routes.get("/alerts")
+    @needs("read")
     async def alerts(
         model: str | None = None,
         state: Literal["pending", "firing", "resolved", "inactive"] | None = None,
@@ -60,22 +62,26 @@ def router(parts: Parts) -> APIRouter:
         return Response(msgspec.json.encode({"alerts": found, "next": following}), media_type=JSON)
 
     @routes.get("/alerts/stream", response_class=StreamingResponse)
+    @needs("read")
     async def stream(
+        request: Request,
         model: str | None = None,
         last_event_id: str | None = None,
         header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
     ) -> StreamingResponse:
         """Follow the transitions as server-sent events; `Last-Event-ID` resumes without loss."""
+        caller = caller_of(request)
         name = None if model is None else await known_model(parts, model)
         after = last_event_id if header is None else header
         subscription = await parts.subscriptions.open(name, after)
         return StreamingResponse(
-            subscription.blocks(),
+            while_allowed(subscription.blocks(), lambda: parts.access.still(caller, "read")),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
     @routes.get("/alerts/{fingerprint}")
+    @needs("read")
     async def one(fingerprint: Fingerprint) -> Response:
         """Give the life of one alert: all of its transitions that are kept, oldest first."""
         found = await life(parts.reader, parts.keys, await parts.subscriptions.models(), fingerprint)
@@ -84,21 +90,32 @@ def router(parts: Parts) -> APIRouter:
         return Response(msgspec.json.encode({"alerts": found}), media_type=JSON)
 
     @routes.post("/alerts/{fingerprint}/acknowledge", status_code=202)
-    async def acknowledge(fingerprint: Fingerprint, said: Note) -> Response:
+    @needs("admin")
+    async def acknowledge(fingerprint: Fingerprint, said: Note, request: Request) -> Response:
         """Mark an open alert as seen: no more reminders of it. The worker applies it and writes a transition."""
-        return await _ask(parts, fingerprint, Acknowledge(fingerprint, said.who, said.note))
+        return await _ask(parts, fingerprint, Acknowledge(fingerprint, caller_of(request).name, said.note))
 
     @routes.post("/alerts/{fingerprint}/silence", status_code=202)
-    async def silence(fingerprint: Fingerprint, said: SilenceFor) -> Response:
+    @needs("admin")
+    async def silence(fingerprint: Fingerprint, said: SilenceFor, request: Request) -> Response:
         """Let nobody be notified of an open alert for a time; its transitions are recorded all the same."""
         if (said.minutes is None) == (said.until is None):
             raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
         until = None if said.until is None else round(said.until.timestamp() * 1000)
         if until is not None and until <= 0:
             raise Problem(422, "`until` lies before 1970.")
-        return await _ask(parts, fingerprint, SilenceAlert(fingerprint, said.who, said.note, said.minutes, until))
+        command = SilenceAlert(fingerprint, caller_of(request).name, said.note, said.minutes, until)
+        return await _ask(parts, fingerprint, command)
 
     return routes
+
+
+async def while_allowed(blocks: AsyncIterator[bytes], allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """Pass blocks on until their reader's key is revoked or over; it is noticed at the next block, a heartbeat at latest."""
+    async for block in blocks:
+        if not allowed():
+            return
+        yield block
 
 
 async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:

@@ -6,15 +6,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Header, Path, Response
 
+from producer.access import Guarded, needs
 from producer.parts import Parts
 from producer.problems import Problem
 from producer.routes.reading import known_model
 from producer.streams import newest
 from shared.reporting import render_html
 from shared.snapshot import Snapshot
-
-POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
-
 
 READ = 20
 """Reports read at once: each has some ten kB."""
@@ -34,9 +32,10 @@ class Envelope(msgspec.Struct):
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(tags=["reports"])
+    routes = APIRouter(route_class=Guarded, tags=["reports"])
 
     @routes.get("/reports/latest")
+    @needs("read")
     async def latest(
         model: str | None = None,
         format: Literal["json", "html"] | None = None,  # noqa: A002  the parameter's public name
@@ -46,6 +45,7 @@ def router(parts: Parts) -> APIRouter:
         return _answer(await _latest(parts, await known_model(parts, model)), format, accept)
 
     @routes.get("/reports/{report}")
+    @needs("read")
     async def one(
         report: Annotated[str, Path(max_length=200)],
         format: Literal["json", "html"] | None = None,  # noqa: A002  the parameter's public name
@@ -62,7 +62,7 @@ def router(parts: Parts) -> APIRouter:
 
 def _answer(snapshot: Snapshot, wanted: Literal["json", "html"] | None, accept: str) -> Response:
     if wanted == "html" or (wanted is None and prefers_html(accept)):
-        return Response(render_html(snapshot), media_type="text/html", headers=POLICY)
+        return Response(render_html(snapshot), media_type="text/html")
     return Response(msgspec.json.encode(snapshot), media_type="application/json")
 
 

@@ -88,7 +88,7 @@ async def test_commands_are_written_to_the_models_stream(settings: Settings, cli
     """A command is accepted (202) and stands in the stream exactly as judging reads it."""
     hold_open(client, keys, X)
     async with running(create_app(settings)) as http:
-        answer = await http.post(f"/alerts/{X}/acknowledge", json={"note": "on it", "who": "ann"})
+        answer = await http.post(f"/alerts/{X}/acknowledge", json={"note": "on it"})
         assert answer.status_code == 202
         assert answer.json()["model"] == "linear"
         assert (await http.post(f"/alerts/{X}/silence", json={"minutes": 120})).status_code == 202
@@ -97,7 +97,8 @@ async def test_commands_are_written_to_the_models_stream(settings: Settings, cli
     entries: Any = client.xrange(keys.commands("linear"))
     assert answer.json()["command"] == entries[0][0].decode()
     assert [commands.decode(fields[commands.FIELD]) for _, fields in entries] == [
-        Acknowledge(X, "ann", "on it"), SilenceAlert(X, "api", minutes=120), SilenceAlert(X, "api", until=10_000),
+        Acknowledge(X, "anonymous", "on it"), SilenceAlert(X, "anonymous", minutes=120),
+        SilenceAlert(X, "anonymous", until=10_000),
     ]  # fmt: skip
 
 
