@@ -16,7 +16,7 @@ from shared.tables import read_table
 def register_monitored(
     registry: ModelRegistry, name: str, reference: Path, *, version: str | None = None, prediction: str | None = None,
     target: str | None = None, time: str | None = None, exclude: Sequence[str] = (), schema_file: Path | None = None,
-    partitions: int = 1,
+    partitions: int = 1, pii_key: str | None = None,
 ) -> tuple[Path, PublishedVersion]:  # fmt: skip
     """Register a monitored model.
 
@@ -32,6 +32,8 @@ def register_monitored(
         Schema to use instead of the inferred one; written if it does not exist.
     partitions
         Of a new model; a later version has those of the first.
+    pii_key
+        Key of the hashes of personal features, if the schema has any.
 
     Returns
     -------
@@ -57,7 +59,7 @@ def register_monitored(
     published = PublishedVersion(
         manifest=new_manifest(name, version, "monitor", partitions=partitions),
         schema=schema,
-        reference=ReferenceProfile.build(schema, columns_of(features, schema), column),
+        reference=ReferenceProfile.build(schema, columns_of(features, schema, pii_key), column),
     )
     return registry.register(published), published
 

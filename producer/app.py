@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from producer import problems
+from producer.access_log import AccessLog
 from producer.meter import Meter, Metered
 from producer.parts import Parts
 from producer.pipeline import Pipeline
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router(parts))
     problems.install(app)
-    app.add_middleware(Metered, meter=parts.meter)
+    app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
     return app
 
 
@@ -63,7 +64,7 @@ def build(settings: Settings) -> Parts:
     """Build the parts."""
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
-    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce)
+    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce, settings.pii_secret)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     return Parts(
         keys=keys,

@@ -33,16 +33,31 @@ class ServedVersion:
         The same, as it is published to Redis.
     estimator
         The fitted model, None if there is none or it is not needed.
+    key
+        Key of the hashes of personal features.
+
+    Attributes
+    ----------
+    clean
+        Makes of a row that the model gets what an event may hold of it (Schema.cleaner).
+
+    Raises
+    ------
+    ConfigurationError
+        If a feature is to be hashed and there is no key.
     """
 
-    __slots__ = ("estimator", "manifest", "model", "packed", "published", "schema", "version")
+    __slots__ = ("clean", "estimator", "manifest", "model", "packed", "published", "schema", "version")
 
-    def __init__(self, published: PublishedVersion, packed: bytes, estimator: Any | None) -> None:
+    def __init__(
+        self, published: PublishedVersion, packed: bytes, estimator: Any | None = None, key: str | None = None
+    ) -> None:
         self.published = published
         self.packed = packed
         self.estimator = estimator
         self.manifest = published.manifest  # these are read at each request
         self.schema = published.schema
+        self.clean = published.schema.cleaner(key)
         self.model = published.manifest.model
         self.version = published.manifest.version
 
@@ -66,14 +81,23 @@ class Serving:
         Model of requests that name none, when there are several.
     announce
         Called for each version that was loaded, before anything is served from it.
+    pii_key
+        Key of the hashes of personal features; a version that needs one is not served without.
     """
 
-    def __init__(self, registry: ModelRegistry, default: str | None, announce: Callable[[Manifest, bytes], None]) -> None:
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        default: str | None,
+        announce: Callable[[Manifest, bytes], None],
+        pii_key: str | None = None,
+    ) -> None:
         self.production: dict[str, ServedVersion] = {}
         self.faults: dict[str, Fault] = {}
         self._registry = registry
         self._default = default
         self._announce = announce
+        self._pii_key = pii_key
         self._others: dict[tuple[str, str], ServedVersion] = {}
 
     async def poll(self) -> None:
@@ -162,13 +186,13 @@ class Serving:
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
-        return ServedVersion(published, published.pack(), None)
+        return ServedVersion(published, published.pack(), key=self._pii_key)
 
     def _load(self, model: str, version: str) -> ServedVersion:
         served = self._read(model, version)
         if served.manifest.task == "monitor":
             return served
-        return ServedVersion(served.published, served.packed, self._registry.load_artifact(model, version))
+        return ServedVersion(served.published, served.packed, self._registry.load_artifact(model, version), self._pii_key)
 
     def _serve(self, served: ServedVersion) -> None:
         self._announce(served.manifest, served.packed)

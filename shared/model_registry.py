@@ -12,6 +12,7 @@ nothing half-done. joblib runs code when it loads: only files whose checksum equ
 
 import gzip
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME, salts_for
 from shared.reference import ReferenceProfile
 from shared.schema import Schema
+
+logger = logging.getLogger("driftgauge.registry")
 
 VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
 ARTIFACT: Final = "model.joblib"
@@ -70,8 +73,9 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     reference: ReferenceProfile
 
     def pack(self) -> bytes:
-        """Give it as compressed JSON."""
-        return gzip.compress(msgspec.json.encode(self), compresslevel=6, mtime=0)
+        """Give it as compressed JSON, with the schema of the stream: a worker never learns of a dropped feature."""
+        published = msgspec.structs.replace(self, schema=self.schema.stream)
+        return gzip.compress(msgspec.json.encode(published), compresslevel=6, mtime=0)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "PublishedVersion":
@@ -176,6 +180,12 @@ class ModelRegistry:
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
                 raise
+            if published.schema.dropped_by_name:
+                logger.warning(
+                    "%s %s: dropped as personal by their names, so neither published nor watched: %s. To watch one, say "
+                    '"pii": "hash" or "keep" in the schema of a new version.',
+                    manifest.model, manifest.version, ", ".join(published.schema.dropped_by_name),
+                )  # fmt: skip
             _replace(home / "stages.json", msgspec.json.encode({"production": manifest.version}))
         return target
 

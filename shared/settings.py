@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import ConfigurationError
@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     Each is set by the environment variable of its name in capitals with the prefix `DRIFTGAUGE_`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: str | None = None
     """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a private server."""
@@ -31,6 +31,15 @@ class Settings(BaseSettings):
     """Port that the API listens on."""
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
+
+    pii_key: SecretStr | None = Field(None, min_length=16)
+    """Key of the hashes of personal features, at least 16 characters; needed only by schemas that hash one."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe lines that API and worker log; requests are logged at INFO."""
+    access_log: bool = True
+    """Whether the API logs a line for each request."""
+    log_features: bool = False
+    """Whether the line of a prediction has its features, personal ones dropped or hashed as in the stream."""
 
     queue_events: int = Field(100_000, ge=1)
     """Most events that wait in the API's memory for Redis and the spool; beyond it events are dropped and counted."""
@@ -91,6 +100,11 @@ class Settings(BaseSettings):
     """Entries that may be unreadable within an hour without an alert."""
     silent_after_seconds: float = Field(0, ge=0)
     """Time without events that is an alert; 0 learns it from the last day's traffic."""
+
+    @property
+    def pii_secret(self) -> str | None:
+        """The key of the hashes in clear; never to be logged."""
+        return None if self.pii_key is None else self.pii_key.get_secret_value()
 
 
 def read_settings(**overrides: object) -> Settings:

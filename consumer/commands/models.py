@@ -54,7 +54,7 @@ def register(
     folder, published = register_monitored(
         ModelRegistry(read_settings().registry_dir), name, reference, version=version, prediction=prediction_column,
         target=target_column, time=time_column, exclude=[column for column in exclude.split(",") if column],
-        schema_file=schema_file, partitions=partitions,
+        schema_file=schema_file, partitions=partitions, pii_key=read_settings().pii_secret,
     )  # fmt: skip
     schema, rows = published.schema, published.reference.rows
     kinds = [feature.kind for feature in schema.features]

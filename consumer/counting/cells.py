@@ -31,7 +31,7 @@ class CellMap:
     """
 
     def __init__(self, schema: Schema, reference: ReferenceProfile) -> None:
-        self.schema = schema
+        self.schema = schema = schema.stream
         self.reference = reference
         self.offsets = reference.offsets
         self.size = int(self.offsets[-1])

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from producer.access_log import PREDICTIONS
 from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
 from producer.parts import Parts
 from producer.problems import Problem, invalid
@@ -73,11 +74,12 @@ def router(parts: Parts) -> APIRouter:
             id=new_id() if given is None else given,
             version=served.version,
             time=time.time_ns() // 1_000_000,
-            features=row,
+            features=served.clean(row),
             prediction=score,
             latency_ms=round((time.perf_counter() - started) * 1000, 3),
             client_id=given is not None,
         )
+        request.scope[PREDICTIONS] = ((served, event),)
         outcome = await parts.publisher.publish(served.model, event)
         answer = Answer(event.id, served.model, served.version, score, outcome)
         return Response(_encode(answer), media_type="application/json")
@@ -86,7 +88,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
-    """Read a request: its document, the version that it is for, and its features in stream order.
+    """Read a request: its document, the version that it is for, and its features in the model's order.
 
     Raises
     ------
