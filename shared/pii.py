@@ -22,37 +22,35 @@ Rule = Literal["keep", "drop", "hash"]
 HASH_DIGITS: Final = 16
 """Hexadecimal digits that are left of a hash: 64 bits, at which among a million values two meet by a chance of 3e-8."""
 
-_PHRASES: Final = tuple(
-    phrase.replace("_", " ")
-    for phrase in (
-        "email e_mail mail_address phone telephone mobile cellphone msisdn fax address street house_number "
-        "surname first_name last_name full_name given_name family_name middle_name maiden_name nickname user_name login_name "
-        "birth_date date_of_birth birth_day dob ssn social_security national_id national_insurance tax_id tax_number "
-        "passport driver_license driving_licence license_plate number_plate card credit_card card_number cvv cvc "
-        "iban bic bank_account account_number account_holder ip_address ip_addr mac_address"
-    ).split()  # noqa: SIM905  so that the list can be read at a glance; below too
+
+def _listed(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_PHRASES: Final = _listed(
+    "email e_mail mail_address phone telephone mobile cellphone msisdn fax address street house_number "
+    "surname first_name last_name full_name given_name family_name middle_name maiden_name nickname user_name login_name "
+    "birth_date date_of_birth birth_day dob ssn social_security national_id national_insurance tax_id tax_number "
+    "passport driver_license driving_licence license_plate number_plate card credit_card card_number cvv cvc "
+    "iban bic bank_account account_number account_holder ip_address ip_addr mac_address"
 )
-_JOINED: Final = frozenset(phrase.replace(" ", "") for phrase in _PHRASES) | {"emailaddress", "phonenumber", "mobilenumber"}
+_JOINED: Final = frozenset(phrase.replace("_", "") for phrase in _PHRASES) | {"emailaddress", "phonenumber", "mobilenumber"}
 """The same written as one word."""
-_ENDS: Final = frozenset({"name", "ip", "mail"})
+_ENDS: Final = _listed("name ip mail")
 """Words that are personal as the whole of a name, or at its end after a word for a person or a computer."""
-_BEARERS: Final = frozenset(
-    (
-        "client customer user person personal contact holder owner patient employee member passenger driver student "
-        "applicant borrower debtor tenant guest visitor sender receiver recipient buyer seller payer payee author agent "
-        "doctor spouse partner parent mother father child remote source src destination dest dst peer host"
-    ).split()  # noqa: SIM905
+_BEARERS: Final = _listed(
+    "client customer user person personal contact holder owner patient employee member passenger driver student "
+    "applicant borrower debtor tenant guest visitor sender receiver recipient buyer seller payer payee author agent "
+    "doctor spouse partner parent mother father child remote source src destination dest dst peer host"
 )
-_MEASURES: Final = frozenset(
-    (
-        "count num n length len type kind category age day days month months year years score rate share ratio frequency "
-        "freq flag valid verified known missing change changes changed distance total"
-    ).split()  # noqa: SIM905
+_MEASURES: Final = _listed(
+    "count num n length len type kind category age day days month months year years score rate share ratio frequency "
+    "freq flag valid verified known missing change changes changed distance total"
 )
 """A name that ends with one of these is a measure of a personal field, not the field."""
-_ASKING: Final = frozenset({"is", "has", "had", "num", "n", "count", "days", "months", "years"})
+_ASKING: Final = _listed("is has had num n count days months years")
 """The same for a name that begins with one of these."""
-_LISTED: Final = frozenset(word for phrase in _PHRASES for word in phrase.split()) | _JOINED | _ENDS | _BEARERS
+_LISTED: Final = frozenset(word for phrase in _PHRASES for word in phrase.split("_")) | _JOINED | _ENDS | _BEARERS
 _WORD_ENDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -76,8 +74,8 @@ def is_personal(name: str) -> bool:
         return False
     if words[-1] in _ENDS and (len(words) == 1 or words[-2] in _BEARERS):
         return True
-    text = f" {' '.join(words)} "
-    return not _JOINED.isdisjoint(words) or any(f" {phrase} " in text for phrase in _PHRASES)
+    text = f"_{'_'.join(words)}_"
+    return not _JOINED.isdisjoint(words) or any(f"_{phrase}_" in text for phrase in _PHRASES)
 
 
 def decide(name: str, rule: Rule | None) -> Rule:
