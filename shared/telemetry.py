@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TextIO
 
 import msgspec
@@ -29,7 +30,6 @@ _CONTROL: Final = re.compile(f"[\x00-\x1f{FORBIDDEN}]")
 _CONTROL_BUT_LINES: Final = re.compile(f"[\x00-\x09\x0b-\x1f{FORBIDDEN}]")
 LEVELS: Final = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
 
-_stamp: Final = TimeStamper(fmt="iso", utc=True)
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -62,7 +62,7 @@ def configure_logging(level: str = "INFO") -> None:
         Least level of our own loggers; that of libraries is WARNING, or `level` if that is more severe.
     """
     handler = StandardError()
-    before: list[Processor] = [_stamp, structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, exceptions_by_place]
+    before: list[Processor] = [structlog.stdlib.add_logger_name, exceptions_by_place]
     after: list[Processor] = [ProcessorFormatter.remove_processors_meta, *renderers(terminal=sys.stderr.isatty())]
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=before, processors=after))
     root = logging.getLogger()
@@ -76,7 +76,7 @@ def line_logger(sink: Sink, level: str, *, terminal: bool) -> FilteringBoundLogg
     """Make a logger for many lines: no record, no look at the stack, one pass of few processors into a sink."""
     logger: FilteringBoundLogger = structlog.wrap_logger(
         sink,
-        processors=[_stamp, structlog.processors.add_log_level, *renderers(terminal=terminal)],
+        processors=renderers(terminal=terminal),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         cache_logger_on_first_use=True,
     ).bind()
@@ -88,25 +88,25 @@ def renderers(*, terminal: bool) -> list[Processor]:
     if not terminal:
         return [as_json]
     console = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
-    return [without_controls, console]
+    return [TimeStamper(fmt="iso", utc=True), structlog.processors.add_log_level, without_controls, console]
 
 
-def as_json(_: object, __: str, event: EventDict) -> str:
+def as_json(_: object, level: str, event: EventDict) -> str:
     r"""Render an event as one line of JSON, in which no character can begin a line or steer a terminal.
 
     Examples
     --------
-    >>> as_json(None, "info", {"event": "a\nb\u2028", "level": "info"})
-    '{"level":"info","event":"a\\nb\\u2028"}'
+    >>> as_json(None, "info", {"event": "a\nb\u2028"}).partition(",")[2]
+    '"level":"info","event":"a\\nb\\u2028"}'
     """
-    ordered = {name: event.pop(name) for name in ("timestamp", "level", "logger") if name in event} | dict(event)
+    document = {"timestamp": datetime.now(UTC), "level": level, **event}
     try:
-        line = _encode(ordered).decode()
+        line = _encode(document)
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON as a client sends it may hold
-        line = _encode({str(_paired(name)): _paired(value) for name, value in ordered.items()}).decode()
-    if line.isascii() and "\x7f" not in line:
-        return line
-    return _BEYOND_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+        line = _encode({_paired(name): _paired(value) for name, value in document.items()})
+    if line.isascii() and b"\x7f" not in line:
+        return line.decode()
+    return _BEYOND_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode())
 
 
 def without_controls(_: object, __: str, event: EventDict) -> EventDict:
@@ -159,5 +159,5 @@ def _escaped(text: str, pattern: "re.Pattern[str]") -> str:
     return pattern.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def _paired(value: object) -> object:
+def _paired(value: object) -> str:
     return str(value).encode("utf-8", "backslashreplace").decode()
