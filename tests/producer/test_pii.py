@@ -51,7 +51,7 @@ NUMBERS = [first + who for first in (77_000_000_000, 491_510_000_000) for who in
 BINARY = [re.escape(struct.pack(order, number)) for number in NUMBERS for order in ("<d", ">d", "<q", ">q")]
 PLANTED = re.compile(b"|".join([rb"planted|770000000\d\d|4915100000\d\d|7\.7\d*e\+?10|4\.9151\d*e\+?11", *BINARY]))
 """Any of the personal values that are posted, as text or as a number's bytes."""
-KEPT = re.compile(rb"kept-note-1")
+KEPT = re.compile(rb"kept-note-\d")
 BATCH = 500
 
 
