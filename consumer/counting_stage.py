@@ -142,7 +142,7 @@ class CountingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
-            self._cell_maps[name] = CellMap(version.schema, version.reference)
+            self._cell_maps[name] = CellMap(version.schema, version.reference, batch_counts=version.manifest.batch_counts)
 
     @property
     def _full(self) -> bool:

@@ -22,6 +22,8 @@ Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
 MAX_CATEGORY = 1024
 """Longest category that is accepted, in characters."""
+SUM_TOLERANCE = 1e-3
+"""How far from 1 the sum of probabilities may be: clients round them."""
 
 RESERVED = "prediction"
 """The name under which the prediction is judged beside the features."""
@@ -124,11 +126,14 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Kind of the prediction, None for a stream of inputs without one.
     target
         Name of what is predicted, for display.
+    classes
+        Class labels in the order of the published probabilities; empty if there are none.
     """
 
     features: tuple[Feature, ...]
     prediction: Kind | None = "numeric"
     target: str = ""
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
@@ -157,6 +162,11 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """The schema of what is published: dropped features are gone, hashed ones are categories; itself where none is."""
         published = tuple(feature.as_published() for feature in self.features if feature.pii != "drop")
         return self if published == self.features else msgspec.structs.replace(self, features=published)
+
+    @cached_property
+    def personal(self) -> bool:
+        """Whether a feature is to be dropped or hashed."""
+        return any(feature.pii != "keep" for feature in self.features)
 
     @cached_property
     def dropped_by_name(self) -> tuple[str, ...]:
@@ -192,9 +202,9 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         ['f69cf4852626eee1', 1.5]
         """
         rules = [(place, feature.pii == "hash") for place, feature in enumerate(self.features) if feature.pii != "drop"]
-        if all(feature.pii == "keep" for feature in self.features):
+        if not self.personal:
             return _as_it_is
-        secret = self._key(key)
+        secret = self.hash_key(key)
 
         def clean(row: list[Value]) -> list[Value]:
             return [
@@ -203,7 +213,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
         return clean
 
-    def _key(self, key: str | None) -> str:
+    def hash_key(self, key: str | None) -> str:
         """Give the key; where nothing is hashed none is needed."""
         to_hash = [feature.name for feature in self.features if feature.pii == "hash"]
         if to_hash and not key:
@@ -275,6 +285,27 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             return None if value is None else "this model's schema has no prediction"
         return Feature("prediction", self.prediction).fault(value)
 
+    def probabilities_fault(self, values: Sequence[object] | None) -> str | None:
+        """Say what is wrong with the probabilities of the classes, None if nothing is or there are none.
+
+        Examples
+        --------
+        >>> schema = Schema((Feature("x", "numeric"),), "categorical", classes=("a", "b"))
+        >>> schema.probabilities_fault([0.25, 0.75]), schema.probabilities_fault([0.5, 0.75])
+        (None, 'must have the sum 1, not 1.25')
+        """
+        if values is None:
+            return None
+        if not self.classes:
+            return "this model's schema has no classes, so the probabilities cannot be told apart"
+        if len(values) != len(self.classes):
+            return f"must be {len(self.classes)} numbers, one for each of the classes {', '.join(self.classes[:20])}"
+        shares = [float(value) for value in values if type(value) in (int, float) and 0 <= value <= 1]  # type: ignore[operator, arg-type]  # only numbers are compared
+        if len(shares) < len(values):
+            return "must be numbers from 0 to 1"
+        total = math.fsum(shares)
+        return None if abs(total - 1) <= SUM_TOLERANCE else f"must have the sum 1, not {total:g}"
+
 
 def pointer(at: str, name: str) -> str:
     """Append a name to a JSON pointer (RFC 6901).
@@ -324,13 +355,13 @@ def infer(
     features = tuple(
         Feature(
             str(name),
-            _kind_of(column),
+            kind_of(column),
             nullable=nullable or bool(column.isna().any()),
             excluded=reasons.get(str(name), ""),
         )
         for name, column in frame.items()
     )
-    return Schema(features, prediction=None if prediction is None else _kind_of(prediction), target=target)
+    return Schema(features, prediction=None if prediction is None else kind_of(prediction), target=target)
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema, key: str | None = None) -> list[np.ndarray[Any, Any] | list[Any]]:
@@ -348,7 +379,7 @@ def columns_of(frame: pd.DataFrame, schema: Schema, key: str | None = None) -> l
     ConfigurationError
         If there is no key.
     """
-    secret = schema._key(key)  # noqa: SLF001  of this module
+    secret = schema.hash_key(key)
     features = [feature for feature in schema.features if feature.pii != "drop"]
     columns = _columns(frame, features)
     return [
@@ -357,6 +388,17 @@ def columns_of(frame: pd.DataFrame, schema: Schema, key: str | None = None) -> l
         else column
         for feature, column in zip(features, columns, strict=True)
     ]
+
+
+def input_columns(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any] | list[Any]]:
+    """Give each feature of a frame as the model gets it, personal ones included: to predict with, not to keep.
+
+    Raises
+    ------
+    BadData
+        If a column is missing, or holds what its kind does not allow.
+    """
+    return _columns(frame, schema.features)
 
 
 def _columns(frame: pd.DataFrame, features: Iterable[Feature]) -> list[np.ndarray[Any, Any] | list[Any]]:
@@ -415,7 +457,8 @@ def _as_it_is(row: list[Value]) -> list[Value]:
     return row
 
 
-def _kind_of(series: pd.Series) -> Kind:
+def kind_of(series: pd.Series) -> Kind:
+    """Tell whether a column is numeric: numbers and booleans are, all else is categorical."""
     return "numeric" if pd.api.types.is_numeric_dtype(series) else "categorical"
 
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 import numpy as np
 
 from consumer.counting.columns import CheckedDecoder
-from shared.events import Prediction, Value
+from shared.events import Prediction, Source, Value
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -23,16 +23,21 @@ class CellMap:
     ----------
     schema, reference
         Of the version.
+    batch_counts
+        Whether predictions from batches count for drift, beside those that were made online.
 
     Attributes
     ----------
+    sources
+        Of predictions that count for drift.
     watched
         Places of the columns that count for drift: features that are not excluded, and the prediction.
     """
 
-    def __init__(self, schema: Schema, reference: ReferenceProfile) -> None:
+    def __init__(self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False) -> None:
         self.schema = schema = schema.stream
         self.reference = reference
+        self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
         self.size = int(self.offsets[-1])
         self.numeric = all(feature.kind == "numeric" for feature in schema.features)

@@ -144,6 +144,14 @@ async def post_people(http: httpx.AsyncClient, random: np.random.Generator) -> N
             events = [{"features": row, "prediction": 1.0} for row in rows_of(people(random, BATCH, shift), SCHEMA)]
             assert (await http.post("/events", json=events)).status_code == 202
     good = singles[0]
+    table = pd.DataFrame([*singles, {**good, "city": "planted-elsewhere"}]).to_csv(index=False)
+    batches = [
+        await http.post("/predict_batch", json=[*singles, {**good, "city": "planted-elsewhere"}]),
+        await http.post("/predict_batch", content=table, headers={"content-type": "text/csv"}),
+    ]
+    for batch in batches:
+        assert batch.status_code == 200
+        assert not PLANTED.search(batch.content)
     for path, features, status in (
         ("/predict", {**good, "email": 491510000001}, 422), ("/events", {**good, "email": 491510000001}, 202),
         ("/predict", {**good, "phone": "planted"}, 422), ("/events", {**good, "phone": "planted"}, 202),
@@ -216,7 +224,9 @@ async def test_a_version_with_hashes_is_not_served_without_a_key(plant: ModelReg
         plant, "linear", infer(plain, prediction=plain["x"]), plain, LinearRegression().fit(plain.to_numpy(), plain["x"])
     )
     async with serving(settings) as http:
-        assert (await http.post("/predict", json={"model": "people", "features": {}})).status_code == 404
+        refused = await http.post("/predict", json={"model": "people", "features": {}})
+        assert refused.status_code == 503
+        assert "DRIFTGAUGE_PII_KEY" in refused.text
         assert (await http.post("/predict", json={"model": "linear", "features": {"x": 1, "y": 1}})).status_code == 200
         reasons = (await http.get("/readyz")).json()["reasons"]
     assert [reason for reason in reasons if "customer, city is to be hashed" in reason and "DRIFTGAUGE_PII_KEY" in reason]
