@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 from filelock import FileLock
@@ -30,6 +30,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 PREFIX: Final = "dg_"
 ID_CHARACTERS: Final = 8
 SECRET_BYTES: Final = 32
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 FORBIDDEN_BITS: Final = 0o027
 """Permissions that the file must not have: others' all, and the group's to write; a container's group may read it."""
 
@@ -51,8 +52,8 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     digest: str
     scopes: tuple[KeyScope, ...]
-    created: datetime
-    expires: datetime | None = None
+    created: Moment
+    expires: Moment | None = None
 
     def allows(self, scope: KeyScope) -> bool:
         """Tell whether it has a scope; admin has all."""
