@@ -108,7 +108,7 @@ class Estimator:
                 f"{name} fails at a first prediction on values of its own reference: {failure(error)}. It is not served; "
                 "register a version whose model takes the schema's features in their order."
             ) from error
-        if scores and not any(scores):
+        if not any(scores):
             raise BadData(f"{name} gives no finite number on values of its own reference. It is not served.")
         chosen = [score.prediction for score in scores if score is not None]
         if labels is not None and chosen != [category_text(label) for label in np.asarray(labels).tolist()]:

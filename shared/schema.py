@@ -390,17 +390,6 @@ def columns_of(frame: pd.DataFrame, schema: Schema, key: str | None = None) -> l
     ]
 
 
-def input_columns(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any] | list[Any]]:
-    """Give each feature of a frame as the model gets it, personal ones included: to predict with, not to keep.
-
-    Raises
-    ------
-    BadData
-        If a column is missing, or holds what its kind does not allow.
-    """
-    return _columns(frame, schema.features)
-
-
 def _columns(frame: pd.DataFrame, features: Iterable[Feature]) -> list[np.ndarray[Any, Any] | list[Any]]:
     missing = [feature.name for feature in features if feature.name not in frame.columns]
     if missing:

@@ -16,9 +16,9 @@ from shared.checks import CheckResult
 from shared.errors import BadData, DriftgaugeError, ModelNotFound
 from shared.manifest import PublishedVersion
 from shared.model_registry import ModelRegistry
-from shared.prediction import class_labels, model_inputs, predict, probabilities
+from shared.prediction import class_labels, model_columns, model_inputs, predict, probabilities
 from shared.reference import PREDICTION, Column
-from shared.schema import Schema, as_column, input_columns
+from shared.schema import as_column
 
 LATENCY_ROWS: Final = 200
 LATENCY_S: Final = 10.0
@@ -79,7 +79,7 @@ class Trial:
             try:
                 estimator = self._registry.load_artifact(self._model, self._version)
             except Exception as error:  # noqa: BLE001  a model file can raise anything; it becomes a failed check
-                yield CheckResult("load", passed=False, detail=_told(error))
+                yield CheckResult("load", passed=False, detail=f"{type(error).__name__}: {error}")
                 return
             for method in published.manifest.checks.methods:
                 there = callable(getattr(estimator, method, None))
@@ -91,13 +91,13 @@ class Trial:
         faults = faults_of(data.frame, published.schema)
         yield CheckResult("schema", passed=not faults, detail="; ".join(faults))
         try:
-            columns = input_columns(data.frame, published.schema)
+            columns = model_columns(data.frame, published.schema)
         except BadData:  # said by the check of the schema
             return
         try:
             outcomes = _outcomes(published, estimator, columns, data)
         except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed check
-            yield CheckResult("predictions", passed=False, detail=_told(error, published.schema))
+            yield CheckResult("predictions", passed=False, detail=_told(error))
             return
         yield from self._bounds(published, outcomes)
         if estimator is not None:
@@ -142,14 +142,12 @@ class Trial:
             if not before.manifest.artifact:
                 return
             self.against = current
-            columns = input_columns(data.frame, before.schema)
+            columns = model_columns(data.frame, before.schema)
             earlier = _outcomes(before, self._registry.load_artifact(self._model, current), columns, data)
             assert earlier is not None  # noqa: S101  the same target as above
             compared = {metric: scores.score(metric, earlier) for metric in self.metrics}
         except Exception as error:  # noqa: BLE001  a model can raise anything; not to be compared is not to pass
-            yield CheckResult(
-                name, passed=False, detail=f"{current} cannot be compared on these rows: {_told(error, published.schema)}"
-            )
+            yield CheckResult(name, passed=False, detail=f"{current} cannot be compared on these rows: {_told(error)}")
             return
         for metric, value in self.metrics.items():
             yield _no_worse(f"{metric} {name}", metric, value, compared[metric], published.manifest.checks.tolerance)
@@ -189,7 +187,7 @@ def _latency(published: PublishedVersion, estimator: Any, columns: list[Column])
     try:
         taken = _timed(published, estimator, columns)
     except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed check
-        return CheckResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error, published.schema))
+        return CheckResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error))
     value = float(np.quantile(taken, 0.99, method="inverted_cdf"))
     return CheckResult(name, value <= bound, value, f"<= {bound:g}")
 
@@ -221,10 +219,9 @@ def _no_worse(name: str, metric: str, value: float, before: float, tolerance: fl
     return CheckResult(name, value <= before + slack, value, f"<= {before + slack:.6g}")
 
 
-def _told(error: Exception, schema: Schema | None = None) -> str:
-    """Say what a model raised, and where; not in its words if these can quote a personal value."""
+def _told(error: Exception) -> str:
+    """Say what kind of error a model raised, and where; not its text, which can quote a row's values."""
     if isinstance(error, DriftgaugeError):
         return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    words = "" if schema is not None and schema.personal else f": {error}"
-    return f"{type(error).__name__}{words} ({frame.filename}:{frame.lineno})"
+    return f"{type(error).__name__} at {frame.filename}:{frame.lineno}"
