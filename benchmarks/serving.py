@@ -24,7 +24,9 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from models.steel.train import register, train
+from models.steel.train import MODEL, train
+from models.training import register
+from producer.access import for_everybody
 from producer.server import Server, listen, make_server
 from shared import processes
 from shared.embedded_redis import EmbeddedRedis
@@ -58,6 +60,7 @@ def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str)
     client = connect_async(redis_url)
 
     @app.post("/naive")
+    @for_everybody
     async def naive(body: Body) -> dict[str, Any]:
         started = time.perf_counter()
         row = [body.features[name] for name in schema.names]
@@ -74,6 +77,7 @@ def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str)
         return {"id": event.id, "prediction": prediction, "event": "published"}
 
     @app.post("/nothing")
+    @for_everybody
     async def nothing() -> Response:
         return Response(b"{}", media_type="application/json")
 
@@ -132,7 +136,7 @@ class Caller(asyncio.Protocol):
 async def load(port: int, endpoint: str, bodies: list[bytes], seconds: float) -> Measured:
     """Load an endpoint for a while, and measure after a warm-up."""
     requests = [
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
         % (endpoint.encode(), len(body), body)
         for body in bodies
     ]
@@ -164,7 +168,7 @@ def answers(port: int) -> bool:
 def measure(seconds: float, folder: Path) -> list[Measured]:
     """Train the model, start Redis and the server, and load each endpoint in turn."""
     trained = train(None)
-    register(trained, ModelRegistry(folder / "registry"), version="1.0.0")
+    register(MODEL, trained, ModelRegistry(folder / "registry"), version="1.0.0")
     rows = trained.holdout.head(256).to_dict("records")
     bodies = [msgspec.json.encode({"features": row}) for row in rows]
     with EmbeddedRedis(folder / "redis") as server:

@@ -18,6 +18,7 @@ PURE = (
     "shared/schema.py",
     "shared/pane.py",
     "shared/pii.py",
+    "shared/commands.py",
     "shared/semver.py",
     "shared/checks.py",
     "shared/stages.py",
