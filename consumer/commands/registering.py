@@ -68,6 +68,7 @@ def register(
     submission = Submission(
         name, reference, version, artifact, task, prediction_column, target_column, time_column, _listed(exclude),
         _listed(classes), schema_file, partitions, _read_metrics(metrics), checks, labels, batch_counts, features_module,
+        read_settings().pii_secret,
     )  # fmt: skip
     registry = ModelRegistry(read_settings().registry_dir)
     folder, published = register_version(registry, submission)

@@ -35,7 +35,7 @@ class CellMap:
     """
 
     def __init__(self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False) -> None:
-        self.schema = schema
+        self.schema = schema = schema.stream
         self.reference = reference
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
