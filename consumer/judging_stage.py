@@ -150,7 +150,7 @@ class JudgingStage(Stage):
 
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
-            self._versions[name] = JudgedVersion(version.schema, version.reference)
+            self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
 
 
 def _versions_named(entry: PaneEntry) -> set[str]:

@@ -1,6 +1,7 @@
 """The registry folder: the truth for models, versions and which version is in production.
 
     registry/NAME/stages.json                 which version is in production
+    registry/NAME/calibrations/VERSION.json   the calibration of a version, which may be made again
     registry/NAME/VERSION/manifest.json       task, partitions, metrics, SHA-256 of every other file
                           schema.json         features in stream order
                           reference.json.gz   the reference profile
@@ -24,6 +25,7 @@ import joblib
 import msgspec
 from filelock import FileLock
 
+from shared.calibration import Calibration
 from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME, salts_for
 from shared.reference import ReferenceProfile
@@ -68,6 +70,7 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     manifest: Manifest
     schema: Schema
     reference: ReferenceProfile
+    calibration: Calibration | None = None
 
     def pack(self) -> bytes:
         """Give it as compressed JSON."""
@@ -122,7 +125,36 @@ class ModelRegistry:
             manifest=manifest,
             schema=msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema),
             reference=msgspec.json.decode(gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile),
+            calibration=self.calibration(model, version),
         )
+
+    def calibration(self, model: str, version: str) -> Calibration | None:
+        """Read the calibration of a version; None if there is none.
+
+        Raises
+        ------
+        BadData
+            If the file is damaged.
+        """
+        path = self.calibration_file(model, version)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Calibration)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise BadData(f"{path} is no calibration: {error}. Make it again with `driftgauge calibrate`.") from error
+
+    def calibration_file(self, model: str, version: str) -> Path:
+        """Where the calibration of a version is, or would be."""
+        return self.folder / model / "calibrations" / f"{version}.json"
+
+    def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
+        """Store or replace the calibration of a version; a reader sees the old one or the new one."""
+        self.manifest(model, version)
+        path = self.calibration_file(model, version)
+        path.parent.mkdir(exist_ok=True)
+        _replace(path, msgspec.json.encode(calibration))
+        return path
 
     def load_artifact(self, model: str, version: str) -> Any:
         """Load the fitted model of a version, if its checksum is the manifest's.

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Severity = Literal["ok", "warning", "critical", "insufficient_data", "excluded"]
+Severity = Literal["ok", "warning", "critical", "insufficient_data", "uncalibrated", "excluded"]
 SNAPSHOT_FORMAT = 1
 
 
@@ -117,6 +117,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         In stream order; `prediction` stands apart.
     events_per_day
         Traffic that the significance levels are derived from.
+    notes
+        What the verdict rests on, and what is offered, in sentences.
     """
 
     id: str
@@ -132,6 +134,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     prediction: FeatureReport | None
     alerts: list[ActiveAlert]
     events_per_day: float
+    notes: list[str] = []
     format: int = SNAPSHOT_FORMAT
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from consumer.judging.calibration import levels
-from consumer.judging.evaluation import Evaluation, Evidence, JudgedVersion
+from consumer.judging.evaluation import PSI_WEEK, Evaluation, Evidence, JudgedVersion
 from consumer.judging.lifecycle import AlertState, Transition, step, worst
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.report import column_reports
+from consumer.judging.report import column_reports, notes
 from consumer.judging.state import JudgingState, Reported
 from consumer.judging.window import VersionWindow, WindowPane
 from shared.alerts import fingerprint
@@ -111,7 +111,10 @@ class _Step:
             self.state.keep_pane(version, part)
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
-            self._settle(version, self._evaluate(version, window), window, pane.end)
+            self.state.count_day(version, self.versions[version].week, part)
+            evaluation = self._evaluate(version, window)
+            self._settle(version, evaluation, window, pane.end)
+            self._note_week(version, evaluation)
         self._retire_silent(pane.end)
 
     def judge_alarm(self, alarm: Alarm) -> None:
@@ -142,7 +145,14 @@ class _Step:
         judged = self.versions[version]
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         level = levels(self.policy, rate, len(judged.watched))
-        return Evaluation(judged, window.cells, window.rows, level, self.policy)
+        return Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version))
+
+    def _note_week(self, version: str, evaluation: Evaluation) -> None:
+        """Remember at a logical midnight whether an ordered column is in alarm."""
+        days = self.state.days.get(version)
+        if days is not None and days.due and not evaluation.lacking_days:
+            days.note(in_alarm=any(alert.rule == PSI_WEEK for alert in self.state.alerts_of(version)))
+            self.state.keep_week(version)
 
     def _settle(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> None:
         """Move the alerts of a version by its evaluation, and report."""
@@ -193,6 +203,7 @@ class _Step:
                 self._report(version, self._evaluate(version, window), window, now, transitions)
             for pane in window.panes:
                 self.state.drop_pane(version, pane)
+            self.state.drop_days(version)
 
     # -- alerts ---------------------------------------------------------------------------------------------------
 
@@ -281,6 +292,7 @@ class _Step:
             window=Window(window.start, window.end, window.rows, len(window.panes), progress.events),
             reference_rows=reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=progress.model_events_per_day(self.policy.expected_events_per_day),
+            notes=notes(evaluation),
         )  # fmt: skip
 
     def _features(self, version: str) -> int:

@@ -47,11 +47,12 @@ class AlertState(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one evaluation says of one rule: how bad, or quiet, or neither."""
+    """What one evaluation says of one rule: how bad, or quiet, or neither. `at_once` fires without a second one."""
 
     severity: AlertSeverity | None
     quiet: bool
     summary: str = ""
+    at_once: bool = False
 
 
 Transition = Literal["pending", "firing", "resolved", "inactive"]
@@ -89,7 +90,7 @@ def step(
         return _not_bad(alert, reading, quiet_to_resolve)
     worse = "critical" if "critical" in (alert.severity, reading.severity) and alert.bad else reading.severity
     moved = msgspec.structs.replace(alert, severity=worse, updated=now, summary=reading.summary, bad=alert.bad + 1, quiet=0)
-    if alert.state == "pending" and moved.bad >= bad_to_fire:
+    if alert.state == "pending" and (reading.at_once or moved.bad >= bad_to_fire):
         return msgspec.structs.replace(moved, state="firing"), "firing"
     if not alert.bad:
         return moved, "pending"
@@ -114,5 +115,5 @@ def worst(severities: list[Severity]) -> Severity:
     >>> worst(["ok", "warning", "excluded"])
     'warning'
     """
-    order: list[Severity] = ["critical", "warning", "ok", "insufficient_data", "excluded"]
+    order: list[Severity] = ["critical", "warning", "ok", "insufficient_data", "uncalibrated", "excluded"]
     return min(severities, key=order.index, default="insufficient_data")
