@@ -110,6 +110,7 @@ class CountingStage(Stage):
         if entries:
             self._count(entries)
         self._tick_if_stuck()
+        self._learn_changes()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
         elif self._clock.renewal_due:
@@ -142,7 +143,13 @@ class CountingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
-            self._cell_maps[name] = CellMap(version.schema, version.reference)
+            self._cell_maps[name] = CellMap(version.schema, version.reference, version.calibration)
+
+    def _learn_changes(self) -> None:
+        """Take up calibrations that were made meanwhile."""
+        for name, version in self._published.changed().items():
+            if name in self._cell_maps:
+                self._cell_maps[name] = CellMap(version.schema, version.reference, version.calibration)
 
     @property
     def _full(self) -> bool:

@@ -103,6 +103,7 @@ class JudgingStage(Stage):
             for _, found in self._read(positions)
             for entry_id, fields in found
         ]
+        self._learn_changes()
         if entries:
             self._judge(entries)
         elif self._clock.renewal_due:
@@ -151,6 +152,12 @@ class JudgingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
             self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
+
+    def _learn_changes(self) -> None:
+        """Take up calibrations that were made meanwhile."""
+        for name, version in self._published.changed().items():
+            if name in self._versions:
+                self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
 
 
 def _versions_named(entry: PaneEntry) -> set[str]:

@@ -154,6 +154,9 @@ class Serving:
             served = self.production.get(model)
             if served is None or served.version != version:
                 self._serve(await asyncio.to_thread(self._load, model, version))
+            elif served.published.calibration != await asyncio.to_thread(self._registry.calibration, model, version):
+                published = await asyncio.to_thread(self._registry.load, model, version)  # was calibrated meanwhile
+                self._serve(ServedVersion(published, published.pack(), served.estimator))
             self.faults.pop(model, None)
         except DriftgaugeError as error:  # the old version goes on
             self._report(model, str(error))

@@ -268,9 +268,14 @@ def new_manifest(model: str, version: str, task: Task, **more: Any) -> Manifest:
         version=version,
         task=task,
         files={},
-        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+        created=utc_now(),
         **more,
     )
+
+
+def utc_now() -> str:
+    """Give the present time as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _write_version(folder: Path, published: PublishedVersion, artifact: Path | None) -> None:

@@ -51,8 +51,9 @@ def register(
     from consumer.registration import register_monitored
     from shared.model_registry import ModelRegistry
 
+    registry = ModelRegistry(read_settings().registry_dir)
     folder, published = register_monitored(
-        ModelRegistry(read_settings().registry_dir), name, reference, version=version, prediction=prediction_column,
+        registry, name, reference, version=version, prediction=prediction_column,
         target=target_column, time=time_column, exclude=[column for column in exclude.split(",") if column],
         schema_file=schema_file, partitions=partitions,
     )  # fmt: skip
@@ -65,4 +66,12 @@ def register(
     least = read_settings().min_reference_rows
     if rows < least:
         click.echo(f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity excepted.")
+    if time_column:
+        from consumer.calibrating import TimedRows
+        from consumer.commands.calibrate import calibrate_version, show
+
+        rows_in_time = TimedRows(reference, time_column, prediction_column)
+        show(calibrate_version(registry, name, published.manifest.version, rows_in_time, None))
+    else:
+        click.echo("There is no --time-column: the rows are taken as exchangeable, which was not tested.")
     click.echo("To change the schema, edit a copy of its schema.json and register again with --schema FILE.")

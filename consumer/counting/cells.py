@@ -8,6 +8,7 @@ from operator import attrgetter
 import numpy as np
 
 from consumer.counting.columns import CheckedDecoder
+from shared.calibration import Calibration
 from shared.events import Prediction, Value
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
@@ -23,14 +24,17 @@ class CellMap:
     ----------
     schema, reference
         Of the version.
+    calibration
+        What is known about the reference's order in time.
 
     Attributes
     ----------
     watched
-        Places of the columns that count for drift: features that are not excluded, and the prediction.
+        Places of the columns that the online detectors see: features that are not excluded, and the prediction; none
+        whose rows are ordered in time, since the detectors' promise needs exchangeable rows.
     """
 
-    def __init__(self, schema: Schema, reference: ReferenceProfile) -> None:
+    def __init__(self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None) -> None:
         self.schema = schema
         self.reference = reference
         self.offsets = reference.offsets
@@ -40,6 +44,8 @@ class CellMap:
         self.watched = [place for place, feature in enumerate(schema.features) if not feature.excluded]
         if self.has_prediction:
             self.watched.append(len(schema.features))
+        if calibration is not None:
+            self.watched = [place for place in self.watched if calibration.exchangeable(reference.columns[place].name)]
 
     @cached_property
     def decoder(self) -> CheckedDecoder:

@@ -78,10 +78,10 @@ def autocorrelation(column: ColumnReference, cells: Ints) -> float | None:
     """
     if isinstance(column, NumericReference):
         both = np.stack((cells[:-1], cells[1:]))[:, (cells[:-1] != column.missing) & (cells[1:] != column.missing)]
-        ranks = _mid_ranks(cells, len(column.counts))[both]
-        if ranks.shape[1] < 3 or not np.ptp(ranks, axis=1).all():
+        before, after = _mid_ranks(cells, len(column.counts))[both]
+        if len(before) < 3 or not np.ptp(before) or not np.ptp(after):
             return None
-        return float(np.corrcoef(ranks)[0, 1])
+        return float(np.corrcoef(before, after)[0, 1])
     shares = np.bincount(cells, minlength=1) / max(len(cells), 1)
     by_chance = float((shares**2).sum())
     if len(cells) < 4 or by_chance >= 1:
