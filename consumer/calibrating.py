@@ -1,8 +1,10 @@
 """Calibration of a registered version: times and rows from a CSV file, or the days that an earlier one has kept."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from shared.reference import PREDICTION, Ints
 from shared.schema import as_column, columns_of
 from shared.tables import read_table
 
+READINGS: tuple[dict[str, Any], ...] = ({"format": "ISO8601"}, {"dayfirst": False}, {"dayfirst": True})
+"""Ways to read a text as a time, tried in this order on the whole column."""
 SECONDS_BELOW = 1e11
 """Numbers below it are seconds since 1970, else ms."""
 
@@ -99,7 +103,9 @@ def read_timeline(version: PublishedVersion, rows: TimedRows) -> tuple[Timeline,
     if rows.prediction is not None and kind is not None:
         columns.append(as_column(frame[rows.prediction], kind))
     references = version.reference.columns
-    cells: list[Ints | None] = [reference.cells(values)[order] for reference, values in zip(references, columns, strict=False)]
+    cells: list[Ints | None] = [
+        reference.cells(values)[order] for reference, values in zip(references, columns, strict=False)
+    ]
     if len(cells) < len(references):
         cells.append(None)
         remarks.append(f"The file has no {PREDICTION}s: their order is not known.")
@@ -141,11 +147,15 @@ def _milliseconds(column: pd.Series, source: str) -> Ints:
     if pd.api.types.is_numeric_dtype(column):
         numbers = column.to_numpy(dtype=np.float64)
         return (numbers * (1000 if np.abs(numbers).max() < SECONDS_BELOW else 1)).astype(np.int64)
-    for day_first in (False, True):
+    for reading in READINGS:
         try:
-            found = pd.to_datetime(column, utc=True, dayfirst=day_first)
-        except (ValueError, TypeError, OverflowError) as error:
-            fault = error
-        else:
-            return found.to_numpy(dtype="datetime64[ms]").astype(np.int64)
-    raise BadData(f"{source}: column {column.name} cannot be read as times: {fault}.")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # that the day stands first: it is tried in turn
+                found = pd.to_datetime(column, utc=True, **reading)
+        except (ValueError, TypeError, OverflowError):
+            continue
+        return found.to_numpy(dtype="datetime64[ms]").astype(np.int64)
+    raise BadData(
+        f"{source}: column {column.name} cannot be read as times (its first value is {str(column.iloc[0])[:40]!r}). Write "
+        "them as 2025-11-20T12:00:00Z, or as seconds since 1970."
+    )

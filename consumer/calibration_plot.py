@@ -24,7 +24,7 @@ def table(made: Calibration) -> Table:
         shown.add_row(
             Text(printable(feature.name)), feature.order, number(feature.overdispersion, 1), number(feature.autocorrelation),
             number(feature.expected), number(feature.threshold),
-            "–" if feature.detectable is None else f"{feature.detectable:g} sd",
+            "-" if feature.detectable is None else f"{feature.detectable:g} sd",
         )  # fmt: skip
     return shown
 
@@ -35,9 +35,9 @@ def number(value: float | None, places: int = 2) -> str:
     Examples
     --------
     >>> number(None), number(2.345)
-    ('–', '2.35')
+    ('-', '2.35')
     """
-    return "–" if value is None else f"{value:.{places}f}"
+    return "-" if value is None else f"{value:.{places}f}"
 
 
 def plot(made: Calibration) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 import msgspec
 import redis
 
+from shared.calibration import Calibration
 from shared.errors import BadData
 from shared.keys import Keys
 from shared.model_registry import PublishedVersion
-from shared.reference import NumericReference
+from shared.reference import NumericReference, ReferenceProfile
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -104,8 +105,20 @@ def _check(version: PublishedVersion) -> None:
     found = ["numeric" if isinstance(column, NumericReference) else "categorical" for column in version.reference.columns]
     features = len(version.schema.features)
     if version.calibration is not None:
-        names = [feature.name for feature in version.calibration.features]
-        if names != [column.name for column in version.reference.columns]:
-            raise ValueError(f"its calibration is of the columns {', '.join(names)}")
+        _check_calibration(version.calibration, version.reference)
     if found not in (wanted, wanted[:features]):
         raise ValueError(f"its reference has the columns {', '.join(found)}, its schema {', '.join(wanted)}")
+
+
+def _check_calibration(calibration: Calibration, reference: ReferenceProfile) -> None:
+    """Check that a calibration is of these columns and their bins."""
+    names = [feature.name for feature in calibration.features]
+    if names != [column.name for column in reference.columns]:
+        raise ValueError(f"its calibration is of the columns {', '.join(names)}")
+    bins = [max(column.bin_of_cell) + 1 for column in reference.columns]
+    try:
+        counts = calibration.timeline.counts
+    except TypeError as error:  # of numpy, for bytes that name no type
+        raise ValueError(f"its calibration's days cannot be read: {error}") from error
+    if list(calibration.timeline.bins) != bins or counts.shape[1] != sum(bins):
+        raise ValueError("its calibration has other bins than its reference")

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Literal
 
 import msgspec
-import numpy as np
 
 from shared.pane import pack_counts, unpack_counts
 from shared.reference import Ints

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from consumer.judging.ordered import DayBins, week_rows
+from consumer.judging.ordered import WEEK, DayBins, week_rows
 from consumer.judging.replay_threshold import (
     LEAST_WEEKS,
     Replays,
@@ -113,9 +113,9 @@ def overdispersion(bins: DayBins, timeline: Timeline) -> Floats:
 
     It is the mean PSI of a week against the other weeks, over its mean for independent rows, (B - 1)(1/m + 1/(n - m)).
     """
-    weeks = bins.pool(timeline.counts[: 7 * timeline.weeks]).reshape(timeline.weeks, 7, -1).sum(axis=1)
-    if len(weeks) < 2:
+    if timeline.weeks < 2:
         return np.full(len(bins.sizes), np.nan)
+    weeks = bins.pool(timeline.counts[: WEEK * timeline.weeks]).reshape(timeline.weeks, WEEK, -1).sum(axis=1)
     rows = np.add.reduceat(weeks, bins.starts, axis=1)
     others = rows.sum(axis=0) - rows
     used = (rows > 0) & (others > 0) & (bins.sizes > 1)

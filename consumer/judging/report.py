@@ -87,7 +87,7 @@ def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """Say what a verdict rests on: the order of the rows, the rate of false alarms, and whether to accept a new reference."""
+    """Say what a verdict rests on, and whether to accept a new reference."""
     calibration = evaluation.version.calibration
     if calibration is None:
         return [EXCHANGEABLE]

@@ -19,9 +19,7 @@ ONSET = 14
 FOUND = 0.8
 
 
-def smallest_shift(
-    column: ColumnReference, place: int, bins: DayBins, replays: Replays, threshold: float
-) -> float | None:
+def smallest_shift(column: ColumnReference, place: int, bins: DayBins, replays: Replays, threshold: float) -> float | None:
     """Give the smallest upward shift that was found within 7 days in 80 % of the replays; None if none was.
 
     Parameters
