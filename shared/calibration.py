@@ -68,6 +68,16 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
         """Whole weeks."""
         return self.days // 7
 
+    def clustering(self, place: int) -> float:
+        """Give how many times more the missing values of a column cluster in weeks than independent ones; at least 1.
+
+        It is the variance of the weekly counts over their mean.
+        """
+        missing = self.counts[: 7 * self.weeks, sum(self.bins[: place + 1]) - 1].reshape(self.weeks, 7).sum(axis=1)
+        if self.weeks < 2 or not missing.any():
+            return 1.0
+        return max(float(missing.var(ddof=1) / missing.mean()), 1.0)
+
     @cached_property
     def totals(self) -> Ints:
         """Rows of each bin over all whole weeks: what a week is held against."""

@@ -91,12 +91,15 @@ class JudgedVersion:
     @cached_property
     def checks(self) -> "list[_IntegrityCheck]":
         """The integrity checks of all watched columns."""
-        return [check for place in self.watched for check in _checks(self.reference, place, self._dispersion(place))]
+        return [check for place in self.watched for check in self._checks(place)]
 
-    def _dispersion(self, place: int) -> float:
-        """How many times fewer independent rows than rows a column of the reference has."""
+    def _checks(self, place: int) -> "Iterator[_IntegrityCheck]":
+        """Give a column's checks. Values and missing ones of an ordered column cluster: they count for fewer rows."""
         found = self.calibrated(place)
-        return max(found.overdispersion or 1.0, 1.0) if found is not None and not self.is_exchangeable(place) else 1.0
+        if found is None or self.calibration is None or self.is_exchangeable(place):
+            return _checks(self.reference, place)
+        clustering = self.calibration.timeline.clustering(place)
+        return _checks(self.reference, place, max(found.overdispersion or 1.0, 1.0), clustering)
 
     @cached_property
     def _check_cells(self) -> tuple[Ints, Ints, Floats]:
@@ -369,19 +372,22 @@ class Evaluation:
         return Reading(severity, quiet=quiet, summary=summary), Evidence(PSI, value, bound, expected)
 
 
-def _checks(profile: ReferenceProfile, place: int, dispersion: float = 1.0) -> Iterator[_IntegrityCheck]:
+def _checks(
+    profile: ReferenceProfile, place: int, dispersion: float = 1.0, clustering: float = 1.0
+) -> Iterator[_IntegrityCheck]:
     """Give the integrity checks that suit a column.
 
-    Rows that follow each other say less than as many independent ones: they count for `dispersion` times fewer.
+    Rows that follow each other say less than as many independent ones: their extremes count for `dispersion` times fewer
+    rows, their missing values for `clustering` times fewer.
     """
     column: ColumnReference = profile.columns[place]
     first, last = int(profile.offsets[place]), int(profile.offsets[place + 1]) - 1
     missing, share = column.counts[-1], column.counts[-1] / max(profile.rows, 1)
-    n = profile.rows / dispersion
-    yield _IntegrityCheck(place, "missing", np.array([last]), integrity.jeffreys(missing / dispersion, n), share)
+    law = integrity.jeffreys(missing / clustering, profile.rows / clustering)
+    yield _IntegrityCheck(place, "missing", np.array([last]), law, share)
     if isinstance(column, CategoricalReference):
-        law = integrity.jeffreys(column.singletons / dispersion, n)
+        law = integrity.jeffreys(column.singletons, profile.rows)
         yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, 0.0)
     elif column.cuts:
-        law = integrity.beyond_range(n - missing / dispersion)
+        law = integrity.beyond_range((profile.rows - missing) / dispersion)
         yield _IntegrityCheck(place, "out_of_range", np.array([first, last - 1]), law, 0.0)

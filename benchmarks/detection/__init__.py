@@ -1,0 +1,1 @@
+"""Detection: the measurements behind the alerts."""
