@@ -10,7 +10,7 @@ from shared.calibration import Calibration
 
 BAR = 40
 """Characters of the longest bar."""
-NAME = 24
+NAME = 32
 
 
 def table(made: Calibration) -> Table:

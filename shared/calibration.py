@@ -39,6 +39,7 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
 
     Examples
     --------
+    >>> import numpy as np
     >>> Timeline.of(17000, np.array([[1, 2], [3, 4]]), (2,), (0.5,), ("",)).counts.sum(axis=0).tolist()
     [4, 6]
     """

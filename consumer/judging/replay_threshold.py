@@ -133,7 +133,7 @@ def episodes(scores: Floats) -> tuple[Ints, Floats]:
     Returns
     -------
     episodes, alarm
-        Episodes that began in each series, and the share of its evaluations in alarm.
+        Episodes that began in each series, and the share of its evaluations after which it is in alarm.
 
     Examples
     --------
@@ -147,8 +147,8 @@ def episodes(scores: Floats) -> tuple[Ints, Floats]:
         began += ~firing & (score > 1)
         firing |= score > 1
         quiet = np.where(score < EPISODE_ENDS, quiet + 1, 0)
-        alarm += firing
         firing &= quiet < QUIET_TO_END
+        alarm += firing
     return began, alarm / max(scores.shape[1], 1)
 
 

@@ -36,8 +36,8 @@ def test_episodes_are_those_of_the_plain_rule(scores: list[float]) -> None:
         if score > 1:
             began, firing = began + (not firing), 1
         quiet = quiet + 1 if score < 0.7 else 0
-        alarm += firing
         firing = firing and quiet < 3
+        alarm += firing
     found, share = episodes(np.array([scores]))
     assert (found[0], share[0]) == (began, pytest.approx(alarm / len(scores)))
 
