@@ -1,6 +1,8 @@
-"""The command line's root: joins the commands of producer, consumer and the demo, nothing else."""
+"""The root: joins the commands of producer, consumer and the demo, and the names of the library (docs/library.md)."""
 
 import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +10,31 @@ import consumer.cli
 import models.cli
 import producer.cli
 from shared.errors import DriftgaugeError
+
+if TYPE_CHECKING:
+    from consumer.comparison import chi_squared, compare, jensen_shannon, ks, psi, statistics, wasserstein
+    from consumer.judging.policy import JudgingPolicy
+    from shared.reporting.html import render_html
+
+__all__ = [
+    "JudgingPolicy",
+    "chi_squared",
+    "compare",
+    "jensen_shannon",
+    "ks",
+    "psi",
+    "render_html",
+    "statistics",
+    "wasserstein",
+]
+_HOMES = {"JudgingPolicy": "consumer.judging.policy", "render_html": "shared.reporting.html"}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name of the library when it is asked for: with SciPy at once, every command would take a second longer."""
+    if name not in __all__:
+        raise AttributeError(f"module 'driftgauge' has no attribute {name!r}")
+    return getattr(import_module(_HOMES.get(name, "consumer.comparison")), name)
 
 
 @click.group(context_settings={"max_content_width": 110})

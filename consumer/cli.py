@@ -2,8 +2,9 @@
 
 from consumer.commands.alerts import alerts
 from consumer.commands.calibrate import calibrate
+from consumer.commands.compare import compare
 from consumer.commands.models import models
 from consumer.commands.report import report
 from consumer.commands.worker import worker
 
-COMMANDS = (worker, models, calibrate, alerts, report)
+COMMANDS = (worker, models, calibrate, alerts, report, compare)

@@ -224,13 +224,13 @@ def infer(
     features = tuple(
         Feature(
             str(name),
-            _kind_of(column),
+            kind_of(column),
             nullable=nullable or bool(column.isna().any()),
             excluded=reasons.get(str(name), ""),
         )
         for name, column in frame.items()
     )
-    return Schema(features, prediction=None if prediction is None else _kind_of(prediction), target=target)
+    return Schema(features, prediction=None if prediction is None else kind_of(prediction), target=target)
 
 
 def columns_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any] | list[Any]]:
@@ -273,7 +273,8 @@ def json_values(column: np.ndarray[Any, Any] | list[Any]) -> list[Value]:
     return [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
 
 
-def _kind_of(series: pd.Series) -> Kind:
+def kind_of(series: pd.Series) -> Kind:
+    """Tell whether a column is numeric: numbers and booleans are, all else is categorical."""
     return "numeric" if pd.api.types.is_numeric_dtype(series) else "categorical"
 
 

@@ -1,0 +1,21 @@
+"""The library's page runs as it stands."""
+
+import doctest
+from pathlib import Path
+
+import driftgauge
+
+PAGE = Path(__file__).parents[1] / "docs" / "library.md"
+
+
+def test_page_runs() -> None:
+    """Every example of docs/library.md gives what the page says."""
+    result = doctest.testfile(str(PAGE), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 8
+    assert result.failed == 0
+
+
+def test_every_name_is_on_the_page() -> None:
+    """What the library offers is documented, and what is documented is offered."""
+    page = PAGE.read_text()
+    assert [name for name in driftgauge.__all__ if name not in page] == []
