@@ -3,4 +3,7 @@
 Theory of operation: `window` sums the latest panes of a version, `statistics` compare the sum with the reference,
 `calibration` turns the false-alarm budget into significance levels, `decision` says what is bad, `lifecycle` moves each
 alert through its life. `advance` puts these together; it is the only thing that changes the state.
+
+Features that are ordered in time: `days` sums up a reference, `order` tests it, `replay_threshold` and `shift` say what its
+weeks do; `week` keeps a version's whole days and `ordered` holds them against the reference.
 """
