@@ -305,6 +305,8 @@ def verdict(severity: Severity, features: list[FeatureReport], prediction: Featu
     if severity == "insufficient_data":
         reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
         return f"Insufficient data: {reason}."
+    if severity == "uncalibrated":
+        return "Uncalibrated: the columns are ordered in time, and the reference is too short: integrity only."
     drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
     watched = sum(report.severity != "excluded" for report in everything)
     if not drifted:

@@ -2,6 +2,7 @@
 
 import itertools
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -125,6 +126,13 @@ def test_a_short_ordered_reference_is_uncalibrated() -> None:
     slow = feature(snapshots[-1], "slow")
     assert slow.severity == "uncalibrated"
     assert "8 weeks" in slow.reason
+    unknown = version_of(days=35)
+    made = unknown.calibration
+    assert made is not None
+    features = tuple(msgspec.structs.replace(found, order="uncalibrated") for found in made.features)
+    unknown = JudgedVersion(unknown.schema, unknown.reference, msgspec.structs.replace(made, features=features))
+    _, snapshots, _ = judged(panes(unknown, rows(np.random.default_rng(8), 10), START), unknown)
+    assert (snapshots[-1].severity, snapshots[-1].verdict[:13]) == ("uncalibrated", "Uncalibrated:")
     assert not [name for name in fields if name.startswith(b"day:")]
 
 
