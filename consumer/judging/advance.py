@@ -203,7 +203,6 @@ class _Step:
                 self._report(version, self._evaluate(version, window), window, now, transitions)
             for pane in window.panes:
                 self.state.drop_pane(version, pane)
-            self.state.drop_days(version)
 
     # -- alerts ---------------------------------------------------------------------------------------------------
 

@@ -277,7 +277,8 @@ class Evaluation:
         whole = self.days.whole if self.days is not None else 0
         if whole < WEEK:
             return f"ordered in time: {whole} of {WEEK} whole days"
-        return "" if self.week_rows else f"ordered in time: no row in the last {WEEK} days"
+        seen, least = (self.days.seen if self.days else 0), (self.version.week.least_days if self.version.week else WEEK)
+        return "" if seen >= least else f"ordered in time: rows on {seen} of the last {WEEK} days, the reference has {least}"
 
     @cached_property
     def _week(self) -> Ints:

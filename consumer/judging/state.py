@@ -16,6 +16,7 @@ import msgspec
 
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.merge import Merge
+from consumer.judging.ordered import WEEK
 from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReference, pack_day, unpack_days
 from consumer.judging.window import VersionWindow, WindowPane
 from shared import pane as panes_of_log
@@ -149,16 +150,18 @@ class JudgingState:
         if day in known.days:
             self.changed[f"day:{version}:{day}".encode()] = pack_day(known.days[day])
         self.keep_week(version)
+        if known.due:
+            for other in [name for name, days in self.days.items() if days.progress.today < day - WEEK]:
+                self._drop_days(other)
 
     def keep_week(self, version: str) -> None:
         self.changed[f"week:{version}".encode()] = msgspec.json.encode(self.days[version].progress)
 
-    def drop_days(self, version: str) -> None:
-        """Forget the days of a version that has no events any more."""
-        known = self.days.pop(version, None)
-        if known is not None:
-            self.changed |= {f"day:{version}:{day}".encode(): b"" for day in known.days}
-            self.changed[f"week:{version}".encode()] = b""
+    def _drop_days(self, version: str) -> None:
+        """Forget the days of a version that had no event for a week."""
+        known = self.days.pop(version)
+        self.changed |= {f"day:{version}:{day}".encode(): b"" for day in known.days}
+        self.changed[f"week:{version}".encode()] = b""
 
     def keep_alert(self, alert: AlertState) -> None:
         self.alerts[alert.fingerprint] = alert

@@ -78,6 +78,11 @@ class VersionDays:
         """Whole days there are of the last 7."""
         return max(0, min(WEEK, self.progress.today - self.progress.first - 1))
 
+    @property
+    def seen(self) -> int:
+        """Days with rows among the last 7."""
+        return sum(self.progress.today - WEEK <= day < self.progress.today for day in self.days)
+
     def last_week(self, size: int) -> Ints:
         """Sum the last 7 days before today; `size` is the number of bins."""
         found = [counts for day, counts in self.days.items() if self.progress.today - WEEK <= day < self.progress.today]
@@ -124,6 +129,15 @@ class WeekReference:
         Of the version.
     calibration
         With its timeline.
+
+    Attributes
+    ----------
+    usual_rows
+        Rows of 7 days, in the mean.
+    least_days
+        Days with rows in the reference's week that has fewest: with fewer, a week cannot be compared.
+    rows
+        Of the whole reference.
     """
 
     def __init__(self, profile: ReferenceProfile, calibration: Calibration) -> None:
@@ -131,6 +145,8 @@ class WeekReference:
         self.usual_rows = week_rows(timeline)
         self.bins = DayBins.of(profile, self.usual_rows)
         self._totals = self.bins.pool(timeline.totals)
+        by_week = timeline.counts[: WEEK * timeline.weeks].any(axis=1).reshape(-1, WEEK).sum(axis=1)
+        self.least_days = max(int(by_week.min(initial=WEEK)), 1)
         self.rows = int(np.add.reduceat(self._totals, self.bins.starts).max(initial=0))
 
     @property

@@ -10,9 +10,10 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import PSI_WEEK, JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
-from consumer.judging.week import REMEMBERED, VersionDays, WeekProgress
+from consumer.judging.week import DAY_MS, REMEMBERED, VersionDays, WeekProgress
+from consumer.judging.window import WindowPane
 from shared.alerts import cloud_event
-from shared.pane import PaneEntry
+from shared.pane import PaneEntry, pack_counts
 from shared.snapshot import Alert, FeatureReport, Snapshot, Statistic
 from tests.consumer.judging.weeks import FIRST_DAY, panes, rows, version_of
 
@@ -179,3 +180,29 @@ def test_the_offer_stands_in_the_snapshot() -> None:
     _, snapshots, _ = judged(panes(VERSION, rows(np.random.default_rng(11), 42, shift=3.0), START))
     assert any("accept a new reference" in note for note in snapshots[-1].notes)
     assert any("false episodes per 30 days" in note for note in snapshots[-1].notes)
+
+
+def test_a_week_with_days_that_are_absent_is_not_judged() -> None:
+    """A stream that stood still for some days is not held against whole weeks: it says which days there are."""
+    entries = panes(VERSION, rows(np.random.default_rng(12), 24), START)
+    _, snapshots, _ = judged([entry for place, entry in enumerate(entries) if not 4 * 12 <= place < 4 * 15])
+    assert feature(snapshots[-1], "slow").severity != "insufficient_data"
+    kept = [entry for place, entry in enumerate(entries[: 4 * 18 + 1]) if not 4 * 12 <= place < 4 * 15]
+    _, snapshots, _ = judged(kept)
+    slow = feature(snapshots[-1], "slow")
+    assert (slow.severity, slow.reason) == (
+        "insufficient_data", "ordered in time: rows on 4 of the last 7 days, the reference has 7",
+    )  # fmt: skip
+
+
+def test_the_days_of_a_version_without_events_are_dropped() -> None:
+    """A version that had no event for a week leaves nothing in the checkpoint."""
+    state = JudgingState()
+    day = DAY_MS * START
+    empty = pack_counts(np.zeros(SIZES["1.0.0"], dtype=np.int64))
+    for version, start in (("old", day), ("1.0.0", day + 7 * DAY_MS), ("1.0.0", day + 8 * DAY_MS)):
+        state.count_day(version, VERSION.week, WindowPane(0, 1, start, start + 1, 0, empty))
+    assert set(state.days) == {"1.0.0"}
+    assert {name: packed for name, packed in state.changed.items() if b":old" in name} == {
+        b"week:old": b"", f"day:old:{START}".encode(): b"",
+    }  # fmt: skip
