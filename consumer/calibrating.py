@@ -13,7 +13,8 @@ from consumer.judging.days import DAY_MS, timeline_of
 from consumer.judging.order import calibrated
 from shared.calibration import Calibration, Timeline
 from shared.errors import BadData
-from shared.model_registry import PublishedVersion, utc_now
+from shared.manifest import PublishedVersion, utc_now
+from shared.prediction import predict
 from shared.reference import PREDICTION, Ints
 from shared.schema import as_column, columns_of
 from shared.tables import read_table
@@ -43,7 +44,7 @@ class TimedRows:
 
 def make_calibration(
     version: PublishedVersion, rows: TimedRows | None = None, *, target: float = 1.0, floor: float = 0.1,
-    watch: Sequence[str] | None = None, progress: Callable[[], None] = lambda: None,
+    watch: Sequence[str] | None = None, estimator: Any = None, progress: Callable[[], None] = lambda: None,
 ) -> tuple[Calibration, list[str]]:  # fmt: skip
     """Calibrate a version.
 
@@ -59,6 +60,8 @@ def make_calibration(
         PSI below which nothing matters.
     watch
         Functions of the clock that are judged nevertheless; None for those of the earlier calibration.
+    estimator
+        The fitted model, which predicts the rows if they have no predictions; None if there is none.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def make_calibration(
     """
     earlier = version.calibration
     if rows is not None:
-        timeline, remarks = read_timeline(version, rows)
+        timeline, remarks = read_timeline(version, rows, estimator)
     elif earlier is not None:
         timeline, remarks = earlier.timeline, []
     else:
@@ -90,7 +93,7 @@ def make_calibration(
     return made, remarks
 
 
-def read_timeline(version: PublishedVersion, rows: TimedRows) -> tuple[Timeline, list[str]]:
+def read_timeline(version: PublishedVersion, rows: TimedRows, estimator: Any = None) -> tuple[Timeline, list[str]]:
     """Read a file into days."""
     frame = read_table(rows.path)
     absent = [name for name in (rows.time, rows.prediction) if name is not None and name not in frame.columns]
@@ -102,6 +105,8 @@ def read_timeline(version: PublishedVersion, rows: TimedRows) -> tuple[Timeline,
     kind = version.schema.prediction
     if rows.prediction is not None and kind is not None:
         columns.append(as_column(frame[rows.prediction], kind))
+    elif estimator is not None:
+        columns.append(predict(version.schema, estimator, columns))
     references = version.reference.columns
     cells: list[Ints | None] = [
         reference.cells(values)[order] for reference, values in zip(references, columns, strict=False)

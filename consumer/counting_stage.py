@@ -20,6 +20,7 @@ from consumer.versions import PublishedVersions
 from shared import pane
 from shared.events import MONITOR_GROUP, TICK
 from shared.keys import Keys
+from shared.manifest import PublishedVersion
 from shared.pane import PaneEntry
 from shared.settings import Settings
 
@@ -143,13 +144,13 @@ class CountingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
-            self._cell_maps[name] = CellMap(version.schema, version.reference, version.calibration)
+            self._cell_maps[name] = _cell_map(version)
 
     def _learn_changes(self) -> None:
         """Take up calibrations that were made meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._cell_maps:
-                self._cell_maps[name] = CellMap(version.schema, version.reference, version.calibration)
+                self._cell_maps[name] = _cell_map(version)
 
     @property
     def _full(self) -> bool:
@@ -224,3 +225,7 @@ class CountingStage(Stage):
 def _number(entry_id: bytes) -> tuple[int, int]:
     first, _, second = entry_id.partition(b"-")
     return int(first), int(second or 0)
+
+
+def _cell_map(version: PublishedVersion) -> CellMap:
+    return CellMap(version.schema, version.reference, version.calibration, batch_counts=version.manifest.batch_counts)

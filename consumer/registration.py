@@ -1,37 +1,80 @@
-"""Registration of a model that is only monitored, from a CSV of reference rows."""
+"""Registration of a version from the rows that it was trained on: with its fitted model, or only to be monitored."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pandas as pd
 
+from shared import scores
+from shared.checks import Checks
 from shared.errors import BadData
-from shared.model_registry import ModelRegistry, PublishedVersion, check_name, new_manifest
-from shared.reference import ReferenceProfile
-from shared.schema import Schema, as_column, columns_of, infer
+from shared.manifest import PublishedVersion, Task, new_manifest
+from shared.model_registry import ModelRegistry
+from shared.prediction import class_labels, predict
+from shared.provenance import file_digest, git_revision, library_versions
+from shared.reference import Column, ReferenceProfile
+from shared.schema import Kind, Schema, as_column, columns_of, infer
 from shared.tables import read_table
+from shared.version_folder import artifact_name, check_name, load_estimator
+
+_OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
 
-def register_monitored(
-    registry: ModelRegistry, name: str, reference: Path, *, version: str | None = None, prediction: str | None = None,
-    target: str | None = None, time: str | None = None, exclude: Sequence[str] = (), schema_file: Path | None = None,
-    partitions: int = 1,
-) -> tuple[Path, PublishedVersion]:  # fmt: skip
-    """Register a monitored model.
+@dataclass(frozen=True)
+class Submission:
+    """What is to be registered.
 
     Parameters
     ----------
+    name, version
+        Of the model; without a version the one after the newest.
     reference
-        CSV with a header.
+        CSV with a header: the rows of the reference profile.
+    artifact
+        The fitted model's file, None for a model that is only monitored.
+    task
+        Of the fitted model; None to ask the model.
     prediction, target, time
-        Columns that are no features; all must exist.
+        Columns that are no features; all must exist. Without a column of predictions the artifact makes them.
     exclude
         Features that are left out of drift.
+    classes
+        Labels in the order of the model's probabilities, where the model does not know them: LightGBM's text.
     schema_file
         Schema to use instead of the inferred one; written if it does not exist.
     partitions
         Of a new model; a later version has those of the first.
+    checks
+        None for the usual ones.
+    """
+
+    name: str
+    reference: Path
+    version: str | None = None
+    artifact: Path | None = None
+    task: Task | None = None
+    prediction: str | None = None
+    target: str | None = None
+    time: str | None = None
+    exclude: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    schema_file: Path | None = None
+    partitions: int = 1
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    checks: Checks | None = None
+    labels: bool = False
+    batch_counts: bool = False
+    feature_engineering: str = ""
+
+
+def register_version(registry: ModelRegistry, submission: Submission) -> tuple[Path, PublishedVersion]:
+    """Register a version, in stage none.
 
     Returns
     -------
@@ -41,38 +84,181 @@ def register_monitored(
     Raises
     ------
     BadData
-        If a file, column, name or version cannot be used; then nothing was stored.
+        If a file, column, name or version cannot be used, or the model does not fit the rows; then nothing was stored.
     """
-    version = version or registry.next_version(name)
-    check_name(name, version)
-    frame = read_table(reference)
-    special = [column for column in (prediction, target, time) if column is not None]
-    absent = [column for column in special if column not in frame.columns]
-    if absent:
-        raise BadData(f"{reference} has no column {', '.join(absent)}; it has: {', '.join(map(str, frame.columns))}.")
-    features = frame.drop(columns=special)
-    predicted = frame[prediction] if prediction is not None else None
-    schema = _schema(features, predicted, target or "", exclude, schema_file)
-    column = as_column(predicted, schema.prediction) if predicted is not None and schema.prediction else None
+    version = submission.version or registry.next_version(submission.name)
+    check_name(submission.name, version)
+    frame = _reference_rows(submission)
+    task, estimator = _fitted(submission)
+    features = _features(frame, submission, estimator)
+    predicted = frame[submission.prediction] if submission.prediction is not None else None
+    schema = _schema(features, predicted, submission, _output(task, estimator))
+    columns = columns_of(features, schema)
     published = PublishedVersion(
-        manifest=new_manifest(name, version, "monitor", partitions=partitions),
+        manifest=new_manifest(
+            submission.name,
+            version,
+            task,
+            partitions=submission.partitions,
+            metrics=dict(submission.metrics),
+            feature_engineering=submission.feature_engineering,
+            trained=_modified(submission.artifact),
+            git_revision=git_revision(),
+            libraries=library_versions(estimator) if submission.artifact else {},
+            data_digest=file_digest(submission.reference),
+            checks=_checks(submission, task, schema),
+            labels=submission.labels,
+            batch_counts=submission.batch_counts,
+        ),
         schema=schema,
-        reference=ReferenceProfile.build(schema, columns_of(features, schema), column),
+        reference=ReferenceProfile.build(schema, columns, _predictions(predicted, schema, estimator, columns)),
     )
-    return registry.register(published), published
+    folder = registry.register(published, submission.artifact)
+    return folder, registry.load(submission.name, version)
+
+
+def _reference_rows(submission: Submission) -> pd.DataFrame:
+    frame = read_table(submission.reference)
+    named = (submission.prediction, submission.target, submission.time)
+    absent = [column for column in named if column is not None and column not in frame.columns]
+    if absent:
+        raise BadData(
+            f"{submission.reference} has no column {', '.join(absent)}; it has: {', '.join(map(str, frame.columns))}."
+        )
+    return frame
+
+
+def _fitted(submission: Submission) -> tuple[Task, Any]:
+    """Load the artifact, and find its task."""
+    if submission.artifact is None:
+        if submission.task not in {None, "monitor"}:
+            raise BadData("Without an artifact a model is only monitored: leave the task out, or give --artifact.")
+        return "monitor", None
+    name = artifact_name(submission.artifact)
+    try:
+        content = submission.artifact.read_bytes()
+    except OSError as error:
+        raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
+    if name.endswith(".txt"):
+        task = submission.task or _task_of_text(content.decode(errors="replace"))
+        return task, load_estimator(content, name, task, submission.classes)
+    try:
+        estimator = load_estimator(content, name, "monitor", ())
+    except Exception as error:
+        raise BadData(f"{submission.artifact} cannot be loaded: {type(error).__name__}: {error}.") from error
+    return submission.task or _task_of(estimator), estimator
+
+
+def _task_of(estimator: Any) -> Task:
+    from sklearn.base import is_classifier, is_regressor
+
+    with suppress(AttributeError, TypeError):  # no estimator of scikit-learn's kind: unknown
+        if is_regressor(estimator):
+            return "regression"
+        if is_classifier(estimator):
+            return "binary" if len(estimator.classes_) <= 2 else "multiclass"
+    raise BadData(f"The task of a {type(estimator).__name__} is unknown; name it with --task.")
+
+
+def _task_of_text(text: str) -> Task:
+    found = _OBJECTIVE.search(text)
+    objective = found[1] if found else ""
+    known: dict[str, Task] = {"binary": "binary", "multiclass": "multiclass", "multiclassova": "multiclass"}
+    return known.get(objective, "regression")
+
+
+def _output(task: Task, estimator: Any) -> tuple[Kind | None, tuple[str, ...]]:
+    """Give kind and classes of a fitted model's prediction; None as kind without a model."""
+    if estimator is None:
+        return None, ()
+    return ("numeric", ()) if task == "regression" else ("categorical", class_labels(estimator))
+
+
+def _features(frame: pd.DataFrame, submission: Submission, estimator: Any) -> pd.DataFrame:
+    """Give the columns that are features; in the model's order, and only its own, if it knows them by name."""
+    special = [name for name in (submission.prediction, submission.target, submission.time) if name is not None]
+    features = frame.drop(columns=special)
+    names: Any = getattr(estimator, "feature_names_in_", getattr(estimator, "feature_names", ()))
+    columns = {str(name).replace(" ", "_"): name for name in features.columns}  # as LightGBM writes them
+    wanted = [str(name).replace(" ", "_") for name in names]
+    if wanted and all(name in columns for name in wanted):
+        return features[[columns[name] for name in wanted]]
+    if hasattr(estimator, "feature_names_in_"):
+        absent = [name for name in wanted if name not in columns]
+        raise BadData(f"The model was fitted on columns that {submission.reference} lacks: {', '.join(absent)}.")
+    return features
 
 
 def _schema(
-    features: pd.DataFrame, predicted: pd.Series | None, target: str, exclude: Sequence[str], schema_file: Path | None
+    features: pd.DataFrame, predicted: pd.Series | None, submission: Submission, output: tuple[Kind | None, tuple[str, ...]]
 ) -> Schema:
     """Read the schema from its file, or infer it and write the file if one was named."""
-    if schema_file is not None and schema_file.exists():
-        try:
-            return msgspec.json.decode(schema_file.read_bytes(), type=Schema)
-        except msgspec.MsgspecError as error:
-            raise BadData(f"{schema_file} is no schema: {error}.") from error
-    reasons = dict.fromkeys(exclude, "excluded at registration")
-    schema = infer(features, reasons, predicted, target, nullable=True)
-    if schema_file is not None:
-        schema_file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
+    file, (kind, classes) = submission.schema_file, output
+    if file is not None and file.exists():
+        return _as_predicted(_schema_from(file), kind, classes, file)
+    reasons = dict.fromkeys(submission.exclude, "excluded at registration")
+    schema = infer(features, reasons, predicted, submission.target or "", nullable=kind is None)
+    if kind is not None:
+        schema = msgspec.structs.replace(schema, prediction=kind, classes=classes)
+    elif submission.classes:
+        schema = msgspec.structs.replace(schema, classes=submission.classes)
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
     return schema
+
+
+def _schema_from(file: Path) -> Schema:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Schema)
+    except (msgspec.MsgspecError, OSError) as error:
+        raise BadData(f"{file} is no schema: {error}.") from error
+
+
+def _as_predicted(schema: Schema, kind: Kind | None, classes: tuple[str, ...], file: Path) -> Schema:
+    """Check that a given schema fits the model's output, and complete its classes."""
+    if kind is None:
+        return schema
+    if schema.prediction != kind:
+        raise BadData(f"{file} says that the prediction is {schema.prediction}, but the model's is {kind}. Correct it.")
+    if schema.classes and classes and schema.classes != classes:
+        raise BadData(
+            f"{file} has the classes {', '.join(schema.classes)}, but the model's probabilities are in the order "
+            f"{', '.join(classes)}. Correct it, or leave them out."
+        )
+    return msgspec.structs.replace(schema, classes=schema.classes or classes)
+
+
+def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]) -> Column | None:
+    """Give the reference's predictions: from their column, or by the model."""
+    if schema.prediction is None:
+        return None
+    if predicted is not None:
+        return as_column(predicted, schema.prediction)
+    if estimator is None:
+        return None
+    try:
+        return predict(schema, estimator, columns)
+    except BadData:
+        raise
+    except Exception as error:
+        raise BadData(
+            f"The model cannot predict the reference rows: {type(error).__name__}: {error}. Are they the engineered "
+            "features, in the order of training? Name columns that are none with --target-column and --time-column."
+        ) from error
+
+
+def _checks(submission: Submission, task: Task, schema: Schema) -> Checks:
+    checks = submission.checks or Checks(methods=())
+    unknown = scores.unknown_metrics(checks.metrics, numeric=schema.prediction == "numeric")
+    if unknown:
+        raise BadData(f"These are no metrics of a {schema.prediction} prediction: {', '.join(unknown)}; see docs/models.md.")
+    if checks.methods or task == "monitor":
+        return checks
+    return msgspec.structs.replace(checks, methods=("predict",) if task == "regression" else ("predict", "predict_proba"))
+
+
+def _modified(artifact: Path | None) -> str:
+    """Give the time at which the artifact was written: that of the training."""
+    if artifact is None:
+        return ""
+    return datetime.fromtimestamp(artifact.stat().st_mtime, UTC).isoformat(timespec="seconds")

@@ -96,6 +96,7 @@ def run(plan: Plan, settings: Settings) -> None:
             update={
                 "data_dir": Path(folder),
                 "registry_dir": Path(folder) / "registry",
+                "keys_file": Path(folder) / "keys.json",  # absent: the demo's API is open, on loopback
                 "key_prefix": f"{settings.key_prefix}-demo-{uuid.uuid4().hex[:8]}",
                 "default_model": MODEL,
             }

@@ -7,11 +7,16 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from producer import problems
+from producer.access import Access, Guarded, require_declarations
+from producer.batch import Batches
+from producer.headers import SecurityHeaders
+from producer.key_ring import KeyRing
 from producer.meter import Meter, Metered
 from producer.parts import Parts
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
-from producer.routes import alerts, drift, events, health, metrics, models, predict, reports
+from producer.rates import Rates
+from producer.routes import alerts, batch, documentation, drift, events, health, login, metrics, models, predict, reports
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
@@ -27,6 +32,7 @@ MAX_SUBSCRIBERS = 1000
 
 ROUTERS = (
     predict.router,
+    batch.router,
     events.router,
     models.router,
     drift.router,
@@ -34,6 +40,8 @@ ROUTERS = (
     alerts.router,
     health.router,
     metrics.router,
+    login.router,
+    documentation.router,
 )
 
 
@@ -50,11 +58,16 @@ def create_app(settings: Settings) -> FastAPI:
         title="Driftgauge",
         summary="Predictions in, events out; alerts, drift and reports.",
         lifespan=lifespan,
+        openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
     )
+    app.router.route_class = Guarded
     app.state.parts = parts
     for router in ROUTERS:
-        app.include_router(router(parts))
+        made = router(parts)
+        require_declarations(made.routes)
+        app.include_router(made)
     problems.install(app)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter)
     return app
 
@@ -64,17 +77,21 @@ def build(settings: Settings) -> Parts:
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
     serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce)
+    scorer = Scorer(settings.score_batch_rows)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     return Parts(
         keys=keys,
         serving=serving,
-        scorer=Scorer(settings.score_batch_rows),
+        scorer=scorer,
+        batches=Batches(settings, serving, scorer, publisher),
         publisher=publisher,
         reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
         pipeline=Pipeline(reader, keys),
         meter=Meter(),
         watchdog=Watchdog(settings, publisher.dropped, serving.production),
+        access=Access(KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names),
+        settings=settings,
     )
 
 
@@ -84,14 +101,18 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     await parts.serving.refresh()
     parts.publisher.start()
     parts.watchdog.start()
-    polling = asyncio.create_task(parts.serving.poll(), name="serving")
+    polling = [
+        asyncio.create_task(parts.serving.poll(), name="serving"),
+        asyncio.create_task(parts.access.ring.follow(), name="keys"),
+    ]
     try:
         yield
     finally:
         parts.subscriptions.end()
-        polling.cancel()
-        with suppress(asyncio.CancelledError):
-            await polling
+        for task in polling:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         parts.scorer.close()
         await parts.watchdog.close()
         await parts.publisher.close()

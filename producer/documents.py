@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from fastapi import Request
 
-from producer.problems import Problem
+from producer.problems import Problem, too_large
 from shared.schema import FieldError, pointer
 
 MAX_ID = 128
@@ -30,12 +30,15 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     Problem
         413 if it is larger.
     """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most_bytes:
+        raise too_large(most_bytes)
     chunks = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size > most_bytes:
-            raise Problem(413, f"The body is larger than {most_bytes} bytes; send less at a time.")
+            raise too_large(most_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -66,7 +69,7 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
         raise problem from None
 
 
-def field_faults(document: object, checks: Mapping[str, Check], required: str, at: str = "") -> list[FieldError]:
+def field_faults(document: object, checks: Mapping[str, Check], required: str | None, at: str = "") -> list[FieldError]:
     """Check the fields of an object, all but the values of its features.
 
     Parameters
@@ -74,7 +77,7 @@ def field_faults(document: object, checks: Mapping[str, Check], required: str, a
     checks
         Field name to its check; a check says what is wrong, None if nothing is.
     required
-        The field that must be there; all others may be absent or null.
+        The field that must be there, if one must; all others may be absent or null.
     at
         JSON pointer of the object.
 
@@ -94,7 +97,7 @@ def field_faults(document: object, checks: Mapping[str, Check], required: str, a
             fault = check(value)
             if fault is not None:
                 faults.append(FieldError(pointer(at, name), fault))
-    if required not in document:
+    if required is not None and required not in document:
         faults.append(FieldError(pointer(at, required), "is missing"))
     return faults
 
@@ -105,6 +108,10 @@ def is_object(value: object) -> str | None:
 
 def is_text(value: object) -> str | None:
     return None if isinstance(value, str) else "must be a string"
+
+
+def is_flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
 
 
 def is_id(value: object) -> str | None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
+from producer.access import Access
+from producer.batch import Batches
 from producer.meter import Meter
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
@@ -12,6 +14,7 @@ from producer.serving import Serving
 from producer.subscription import Subscriptions
 from producer.watchdog import Watchdog
 from shared.keys import Keys
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,12 @@ class Parts:
     keys: Keys
     serving: Serving
     scorer: Scorer
+    batches: Batches
     publisher: Publisher
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
     pipeline: Pipeline
     meter: Meter
     watchdog: Watchdog
+    access: Access
+    settings: Settings

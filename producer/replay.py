@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from shared.errors import BadData, ServiceUnavailable
+from shared.errors import BadData, ConfigurationError, ServiceUnavailable
 from shared.schema import FieldError, Schema, as_column, json_values, rows_of
+from shared.settings import Settings
 
 BATCH = 500
 CONCURRENT = 32
@@ -131,6 +132,22 @@ def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None
         raise BadData(f"The file does not fit the model's schema: {shown}{more}. Nothing was posted.")
 
 
+def authorization(settings: Settings) -> dict[str, str]:
+    """Give the header that carries the API key, if there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        If the key cannot stand in a header.
+    """
+    if settings.api_key is None:
+        return {}
+    key = settings.api_key.get_secret_value()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError("DRIFTGAUGE_API_KEY is no key: it has characters that no key has.")
+    return {"Authorization": f"Bearer {key}"}
+
+
 async def fetch_schema(client: httpx.AsyncClient, model: str) -> Schema:
     """Ask the API for a model's schema."""
     answer = await ask(client, "GET", "/model-info", params={"model": model})
@@ -190,8 +207,15 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) ->
         ) from error
     if answer.is_success:
         return answer.json()
-    detail = f"{client.base_url} answered {answer.status_code} to {method} {path}: {_detail(answer)}"
-    raise ServiceUnavailable(detail) if answer.status_code >= 500 else BadData(detail)
+    raise refusal(answer)
+
+
+def refusal(answer: httpx.Response) -> BadData | ServiceUnavailable:
+    """Give the error that an answer tells of; its body was read."""
+    url = answer.request.url
+    detail = f"{url.scheme}://{url.netloc.decode()} answered {answer.status_code} to {answer.request.method} {url.path}: "
+    kind = ServiceUnavailable if answer.status_code >= 500 else BadData
+    return kind(detail + _detail(answer))
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -8,6 +8,7 @@ import socket
 import uvicorn
 
 from producer.app import create_app
+from producer.key_file import read_keys
 from producer.parts import Parts
 from shared.errors import ConfigurationError
 from shared.settings import Settings
@@ -58,7 +59,7 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
     ConfigurationError
         If others than this machine could reach the API, or the port is in use.
     """
-    check_host(settings.host, insecure=insecure)
+    check_host(settings.host, insecure=insecure, keys=read_keys(settings.keys_path) is not None)
     listener = listen(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("The API listens on http://%s:%d (documentation: /docs).", host, settings.port)
@@ -66,14 +67,18 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
         make_server(settings).run(sockets=[listener])
 
 
-def check_host(host: str, *, insecure: bool) -> None:
-    """Refuse to listen where others could post, since there are no keys yet."""
+def check_host(host: str, *, insecure: bool, keys: bool) -> None:
+    """Refuse to listen where others could post, unless they need keys."""
     if is_loopback(host):
+        return
+    if keys:
+        logger.warning("The API listens on %s by plain HTTP: put TLS in front of it, since keys are sent as they are.", host)
         return
     if not insecure:
         raise ConfigurationError(
-            f"{host} can be reached from other machines, and the API has no keys yet: anybody could post predictions. "
-            "Listen on 127.0.0.1, or say --insecure if something in front of it protects it (a container's network)."
+            f"{host} can be reached from other machines, and the API has no keys: anybody could post predictions. Make one "
+            "with `driftgauge keys create NAME --scope predict`, listen on 127.0.0.1, or say --insecure if something in "
+            "front of it protects it (a container's network)."
         )
     logger.warning("The API listens on %s without keys: whoever reaches it can post predictions and read alerts.", host)
 

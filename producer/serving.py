@@ -1,7 +1,8 @@
-"""The model versions that the API serves: the production version of each model of the registry folder.
+"""The model versions that the API serves: the production version of each model of the registry folder, and on demand
+versions in staging.
 
-The folder is looked at each second. A new version is loaded beside the old one, which serves until then; one that cannot
-be loaded is reported, and the old one goes on.
+The folder is looked at twice a second. A new version is loaded and makes a first prediction beside the old one, which
+serves until then and finishes what it has begun; one that cannot be loaded is reported, and the old one goes on.
 """
 
 import asyncio
@@ -9,15 +10,21 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
+import msgspec
+
+from producer.estimator import Estimator
 from producer.problems import RETRY_AFTER, Problem
-from shared.errors import DriftgaugeError
+from shared.errors import BadData, DriftgaugeError, ModelNotFound
+from shared.events import Source
 from shared.model_registry import Manifest, ModelRegistry, PublishedVersion, check_name
 
-POLL_S = 1.0
-RETRY_BROKEN_S = 10.0
-"""How long a version that cannot be loaded is left alone: a large file is not read every second in vain."""
+POLL_S: Final = 0.5
+RETRY_BROKEN_S: Final = 10.0
+"""How long a version that cannot be loaded is left alone: a large file is not read twice a second in vain."""
+MOST_TRIALS: Final = 4
+"""Versions in staging that are kept loaded."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -37,7 +44,7 @@ class ServedVersion:
 
     __slots__ = ("estimator", "manifest", "model", "packed", "published", "schema", "version")
 
-    def __init__(self, published: PublishedVersion, packed: bytes, estimator: Any | None) -> None:
+    def __init__(self, published: PublishedVersion, packed: bytes, estimator: Estimator | None) -> None:
         self.published = published
         self.packed = packed
         self.estimator = estimator
@@ -49,8 +56,9 @@ class ServedVersion:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why the production version of a model is not served."""
+    """Why the production version of a model is not served; the version is empty if it is not known either."""
 
+    version: str
     reason: str
     seen: float
 
@@ -66,6 +74,13 @@ class Serving:
         Model of requests that name none, when there are several.
     announce
         Called for each version that was loaded, before anything is served from it.
+
+    Attributes
+    ----------
+    production
+        The version that serves each model.
+    faults
+        By model, why its production version does not serve; under the empty name, why the folder cannot be read.
     """
 
     def __init__(self, registry: ModelRegistry, default: str | None, announce: Callable[[Manifest, bytes], None]) -> None:
@@ -75,6 +90,8 @@ class Serving:
         self._default = default
         self._announce = announce
         self._others: dict[tuple[str, str], ServedVersion] = {}
+        self._trials: dict[tuple[str, str], ServedVersion] = {}
+        self._loading = asyncio.Lock()
 
     async def poll(self) -> None:
         """Follow the registry folder, for ever."""
@@ -83,17 +100,20 @@ class Serving:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Load what is new in production."""
+        """Load what is new in production, and let go of trials that have left staging."""
         try:
             wanted = await asyncio.to_thread(self._wanted)
+            gone = await asyncio.to_thread(self._left_staging, list(self._trials))
         except OSError as error:  # the folder cannot be read now: what is loaded goes on
-            self._report("", f"The registry folder cannot be read: {error.strerror}.")
+            self._report("", "", f"The registry folder cannot be read: {error.strerror}.")
             return
         self.faults.pop("", None)
-        for model in wanted:
-            await self._follow(model)
-        for model in self.production.keys() - wanted:
-            self._report(model, f"{model} is gone from the registry folder; the loaded version goes on.")
+        for model, version in wanted.items():
+            await self._follow(model, version)
+        for trial in gone:
+            self._trials.pop(trial, None)
+        for model in self.production.keys() - wanted.keys():
+            self._report(model, "", f"{model} has no version in production any more; the loaded one goes on.")
 
     def choose(self, model: str | None) -> ServedVersion:
         """Give the production version of a model, or of the default one.
@@ -108,10 +128,34 @@ class Serving:
         try:
             return self.production[model]
         except KeyError:
-            raise Problem(404, f"There is no model {model[:64]!r}. The models are: {self._names()}.") from None
+            pass
+        if model in self.faults:
+            raise Problem(503, f"{model} cannot be served: {self.faults[model].reason}", (), RETRY_AFTER)
+        raise Problem(404, f"There is no model {model[:64]!r} in production. The models are: {self._names()}.")
+
+    async def predicting(self, model: str | None, version: str | None) -> ServedVersion:
+        """Give the version that is to predict: that in production, or one in staging that is named.
+
+        Raises
+        ------
+        Problem
+            As `choose`; 409 for a model that is only monitored, 422 for a version in another stage, 503 for one that
+            cannot be loaded.
+        """
+        served = self.choose(model) if version is None or model is None else self.production.get(model)
+        if version is not None and (served is None or served.version != version):
+            served = await self._trial(served.model if served is not None else str(model), version)
+        assert served is not None  # noqa: S101  without a version, `choose` has given one
+        if served.estimator is None:
+            raise Problem(
+                409,
+                f"{served.model} is only monitored, so it has no model to predict with. Post the predictions that were made "
+                "elsewhere to POST /events.",
+            )
+        return served
 
     async def version(self, model: str, version: str) -> ServedVersion | None:
-        """Give any registered version of a model, without its fitted model; None if there is no such version."""
+        """Give any registered version of a model, perhaps without its fitted model; None if there is no such version."""
         served = self.production.get(model)
         if served is not None and served.version == version:
             return served
@@ -124,16 +168,21 @@ class Serving:
             self._announce(found.manifest, found.packed)
         return self._others[model, version]
 
+    def source_of(self, served: ServedVersion) -> Source:
+        """Give the source of a version's predictions: `online` in production, `shadow` in staging."""
+        return "online" if self.production.get(served.model) is served else "shadow"
+
     def _default_model(self) -> str:
+        if self._default is not None:
+            return self._default
         if not self.production:
             raise Problem(
                 503,
-                "No model is loaded yet. Register one with `driftgauge models register`; it is noticed within seconds.",
+                "No model is loaded yet. Put one in with `driftgauge models register`, then `driftgauge models promote`; "
+                "it is noticed within seconds.",
                 (),
                 RETRY_AFTER,
             )
-        if self._default is not None:
-            return self._default
         if len(self.production) > 1:
             raise Problem(422, f"There are several models, so name one as `model`: {self._names()}.")
         return next(iter(self.production))
@@ -141,45 +190,122 @@ class Serving:
     def _names(self) -> str:
         return ", ".join(sorted(self.production)) or "none"
 
-    def _wanted(self) -> set[str]:
-        return set(self._registry.models())
+    # -- production -----------------------------------------------------------------------------------------------
 
-    async def _follow(self, model: str) -> None:
+    def _wanted(self) -> dict[str, str | Exception]:
+        """Give the production version of each model, or why it is not known."""
+        wanted: dict[str, str | Exception] = {}
+        for model in self._registry.models():
+            try:
+                wanted[model] = self._registry.production(model)
+            except ModelNotFound:  # it left production just now: the next look misses it
+                continue
+            except (DriftgaugeError, ValueError) as error:  # reported by `_follow`
+                wanted[model] = error
+        return wanted
+
+    async def _follow(self, model: str, version: str | Exception) -> None:
         """Load the production version of one model, unless it is loaded or has just failed."""
-        fault = self.faults.get(model)
-        if fault is not None and time.monotonic() - fault.seen < RETRY_BROKEN_S:
+        if isinstance(version, Exception):
+            self._report(model, "", str(version))
             return
-        try:
-            version = await asyncio.to_thread(self._registry.production, model)
-            served = self.production.get(model)
-            if served is None or served.version != version:
-                self._serve(await asyncio.to_thread(self._load, model, version))
-            elif served.published.calibration != await asyncio.to_thread(self._registry.calibration, model, version):
-                published = await asyncio.to_thread(self._registry.load, model, version)  # was calibrated meanwhile
-                self._serve(ServedVersion(published, published.pack(), served.estimator))
+        served, fault = self.production.get(model), self.faults.get(model)
+        if served is not None and served.version == version:
+            await self._follow_calibration(served)
             self.faults.pop(model, None)
+        elif fault is None or fault.version != version or time.monotonic() - fault.seen >= RETRY_BROKEN_S:
+            await self._switch(model, version)
+
+    async def _follow_calibration(self, served: ServedVersion) -> None:
+        """Publish a version again that was calibrated meanwhile."""
+        try:
+            found = await asyncio.to_thread(self._registry.calibration, served.model, served.version)
+        except (DriftgaugeError, OSError) as error:  # the old one goes on
+            logger.warning("%s", error)
+            return
+        if found != served.published.calibration:
+            published = msgspec.structs.replace(served.published, calibration=found)
+            again = ServedVersion(published, published.pack(), served.estimator)
+            self._announce(again.manifest, again.packed)
+            self.production[served.model] = again
+
+    async def _switch(self, model: str, version: str) -> None:
+        """Serve another version from now on. What waits for the old one holds it, and is finished by it."""
+        try:
+            served = self._trials.get((model, version))
+            if served is None:
+                served = await asyncio.to_thread(self._load, model, version)
         except DriftgaugeError as error:  # the old version goes on
-            self._report(model, str(error))
+            self._report(model, version, str(error))
         except Exception as error:  # noqa: BLE001  a model file can raise anything; the old version goes on
-            self._report(model, f"{model} cannot be loaded: {type(error).__name__}: {error}")
+            self._report(model, version, f"{model} {version} cannot be loaded: {type(error).__name__}: {error}")
+        else:
+            self._announce(served.manifest, served.packed)
+            self.production[model] = served
+            self.faults.pop(model, None)
+            logger.info("%s %s is served.", model, version)
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
         return ServedVersion(published, published.pack(), None)
 
     def _load(self, model: str, version: str) -> ServedVersion:
+        """Load a version and let it predict once; runs in a thread."""
         served = self._read(model, version)
         if served.manifest.task == "monitor":
             return served
-        return ServedVersion(served.published, served.packed, self._registry.load_artifact(model, version))
+        estimator = Estimator(served.schema, self._registry.load_artifact(model, version))
+        estimator.warm_up(served.published)
+        return ServedVersion(served.published, served.packed, estimator)
 
-    def _serve(self, served: ServedVersion) -> None:
-        self._announce(served.manifest, served.packed)
-        self.production[served.model] = served
-        logger.info("%s %s is served.", served.model, served.version)
-
-    def _report(self, model: str, reason: str) -> None:
+    def _report(self, model: str, version: str, reason: str) -> None:
         known = self.faults.get(model)
         if known is None or known.reason != reason:
             logger.error("%s", reason)
-        self.faults[model] = Fault(reason, time.monotonic())
+        self.faults[model] = Fault(version, reason, time.monotonic())
+
+    # -- staging --------------------------------------------------------------------------------------------------
+
+    async def _trial(self, model: str, version: str) -> ServedVersion:
+        """Give a version in staging; it is loaded when it is first asked for."""
+        async with self._loading:
+            loaded = self._trials.get((model, version))
+            if loaded is None:
+                loaded = await self._load_trial(model, version)
+                self._announce(loaded.manifest, loaded.packed)
+                self._trials[model, version] = loaded
+                if len(self._trials) > MOST_TRIALS:
+                    del self._trials[next(iter(self._trials))]
+            return loaded
+
+    async def _load_trial(self, model: str, version: str) -> ServedVersion:
+        try:
+            check_name(model, version)  # before a path is made of it
+        except BadData as error:
+            raise Problem(422, str(error)) from error
+        try:
+            stage = await asyncio.to_thread(self._registry.stage, model, version)
+            if stage == "staging":
+                return await asyncio.to_thread(self._load, model, version)
+        except ModelNotFound as error:
+            raise Problem(404, f"There is no {model} {version} in the registry.") from error
+        except DriftgaugeError as error:
+            raise Problem(503, str(error), (), RETRY_AFTER) from error
+        except Exception as error:
+            detail = f"{model} {version} cannot be loaded: {type(error).__name__}."
+            raise Problem(503, detail, (), RETRY_AFTER) from error
+        raise Problem(
+            422,
+            f"{model} {version} is in stage {stage}: only versions in production or staging predict. Leave `version` out, "
+            f"or run `driftgauge models promote {model} {version} --to staging`.",
+        )
+
+    def _left_staging(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Give the trials that are not in staging any more."""
+        return [trial for trial in trials if not self._is_in_staging(*trial)]
+
+    def _is_in_staging(self, model: str, version: str) -> bool:
+        try:
+            return self._registry.stage(model, version) == "staging"
+        except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
+            return False

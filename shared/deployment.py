@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from pydantic import SecretStr
 
 from shared import processes
 from shared.embedded_redis import EmbeddedRedis
@@ -78,5 +79,10 @@ class Deployment:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Give the settings as environment variables for a child process."""
-    return {f"DRIFTGAUGE_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None}
+    """Give the settings as environment variables for a child process, secrets in clear."""
+    given = {name: value for name, value in settings.model_dump().items() if value is not None}
+    return {f"DRIFTGAUGE_{name.upper()}": _clear(value) for name, value in given.items()}
+
+
+def _clear(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

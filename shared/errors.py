@@ -2,12 +2,18 @@
 
 DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── BadData                     65  a file, schema or request that cannot be used (EX_DATAERR)
+├── GateFailed                   1  a version that does not fulfil its checks, so that it is not promoted
 ├── ModelNotFound               66  a model, version or model file that is not there (EX_NOINPUT)
 ├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
 ├── ServiceUnavailable          69  the API does not answer
 ├── ConfigurationError          78  a setting that cannot be used (EX_CONFIG)
 └── OwnershipLost               75  another worker took over, or the outcome of a commit is unknown: load again
 """
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.checks import CheckResult
 
 
 class DriftgaugeError(Exception):
@@ -20,6 +26,16 @@ class BadData(DriftgaugeError):
     """A file, schema or request that cannot be used; nothing was done with it."""
 
     exit_code = 65
+
+
+class GateFailed(DriftgaugeError):
+    """A version does not fulfil its checks, so that nothing was promoted; `failed` has each of them."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, failed: "tuple[CheckResult, ...]") -> None:
+        super().__init__(message)
+        self.failed = failed
 
 
 class ModelNotFound(DriftgaugeError):

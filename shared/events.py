@@ -27,6 +27,7 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """One prediction as it stands in the log.
 
     `features` is positional, in the order of the version's schema: numbers, category strings, or None for missing.
+    `probabilities` are those of the schema's classes, in their order; None where the model gives none.
 
     Examples
     --------
@@ -43,6 +44,7 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     latency_ms: float | None = None
     source: Source = "online"
     client_id: bool = False
+    probabilities: list[float] | None = None
 
 
 _encoder = msgspec.json.Encoder()

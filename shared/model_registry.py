@@ -1,85 +1,51 @@
-"""The registry folder: the truth for models, versions and which version is in production.
+"""The registry folder: the truth for models, their versions, and which version is in production.
 
-    registry/NAME/stages.json                 which version is in production
+    registry/NAME/stages.json                 stages and history (shared/stages.py)
     registry/NAME/calibrations/VERSION.json   the calibration of a version, which may be made again
-    registry/NAME/VERSION/manifest.json       task, partitions, metrics, SHA-256 of every other file
+    registry/NAME/VERSION/manifest.json       task, partitions, metrics, checks, SHA-256 of every other file
                           schema.json         features in stream order
                           reference.json.gz   the reference profile
-                          model.joblib        the artifact; absent for a model that is only monitored
+                          model.joblib        the artifact, or model.txt; absent for a model that is only monitored
 
 Version folders never change. A registration is written to a temporary folder and renamed under a lock, so a crash leaves
-nothing half-done. joblib runs code when it loads: only files whose checksum equals the manifest's are loaded.
+nothing half-done. joblib runs code when it loads: only bytes whose checksum equals the manifest's are loaded.
 """
 
-import gzip
-import hashlib
-import os
-import re
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import joblib
 import msgspec
-from filelock import FileLock
 
+from shared import semver
+from shared.atomic import Locked, replace, sync
 from shared.calibration import Calibration
+from shared.checks import Validation
 from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME, salts_for
-from shared.reference import ReferenceProfile
-from shared.schema import Schema
+from shared.manifest import Manifest, PublishedVersion, Task, new_manifest, utc_now
+from shared.stages import Change, Stage, Stages, Target
+from shared.version_folder import (
+    MANIFEST_FILE,
+    VersionFolder,
+    artifact_name,
+    check_model,
+    check_name,
+    decoded,
+    write_version,
+)
 
-VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
-ARTIFACT: Final = "model.joblib"
-SCHEMA_FILE: Final = "schema.json"
-REFERENCE_FILE: Final = "reference.json.gz"
+__all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "new_manifest"]
 
-Task = Literal["regression", "binary", "multiclass", "monitor"]
-
-
-class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known about a version.
-
-    Parameters
-    ----------
-    files
-        SHA-256 (hex) of each file of the version folder.
-    partitions, salts
-        How many logs the model's events are spread over, and the salts of their hash tags (shared/keys.py). They are the
-        model's, not the version's: every later version has those of the first.
-    feature_engineering
-        Dotted name of the module that makes the features, empty if unknown.
-    """
-
-    model: str
-    version: str
-    task: Task
-    created: str
-    files: dict[str, str]
-    partitions: int = 1
-    salts: tuple[str, ...] = ()
-    metrics: dict[str, float] = {}
-    feature_engineering: str = ""
+STAGES_FILE: Final = "stages.json"
 
 
-class PublishedVersion(msgspec.Struct, frozen=True):
-    """What a worker needs of a version: published to Redis, since a worker shares no folder with the API."""
+class _Production(msgspec.Struct):
+    """Of the stages, the part that the API looks at each second."""
 
-    manifest: Manifest
-    schema: Schema
-    reference: ReferenceProfile
-    calibration: Calibration | None = None
-
-    def pack(self) -> bytes:
-        """Give it as compressed JSON."""
-        return gzip.compress(msgspec.json.encode(self), compresslevel=6, mtime=0)
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> "PublishedVersion":
-        """Read what `pack` gave."""
-        return msgspec.json.decode(gzip.decompress(packed), type=cls)
+    production: str = ""
 
 
 class ModelRegistry:
@@ -89,14 +55,26 @@ class ModelRegistry:
         self.folder = folder
 
     def models(self) -> list[str]:
-        """Give the names of the models that have a version in production."""
-        return sorted(path.parent.name for path in self.folder.glob("*/stages.json"))
+        """Give the names of the models that have a version in production.
+
+        A model whose stages cannot be read is among them, so that `production` says what is wrong with it.
+        """
+        return [name for path in sorted(self.folder.glob(f"*/{STAGES_FILE}")) if self._serves(name := path.parent.name)]
+
+    def registered(self) -> list[str]:
+        """Give the names of all models that have a version, whatever its stage."""
+        homes = {path.parent.parent.name for path in self.folder.glob(f"*/*/{MANIFEST_FILE}")}
+        return sorted(name for name in homes if MODEL_NAME.fullmatch(name) and self.versions(name))
 
     def versions(self, model: str) -> list[str]:
-        """Give the versions of a model, oldest registration first."""
-        names = [path.parent.name for path in (self.folder / model).glob("*/manifest.json")]
-        found = [self.manifest(model, name) for name in names if VERSION.fullmatch(name)]  # not one that is being written
-        return [manifest.version for manifest in sorted(found, key=lambda manifest: manifest.created)]
+        """Give the versions of a model in the order of semantic versioning."""
+        check_model(model)
+        names = [path.parent.name for path in (self.folder / model).glob(f"*/{MANIFEST_FILE}")]
+        return sorted(filter(semver.is_version, names), key=semver.precedence)  # not one that is being written
+
+    def next_version(self, model: str) -> str:
+        """Give the version after the newest one: `1.0.0`, then the major number counts up."""
+        return semver.following(self.versions(model))
 
     def production(self, model: str) -> str:
         """Give the version in production.
@@ -104,29 +82,56 @@ class ModelRegistry:
         Raises
         ------
         ModelNotFound
-            If there is no such model.
+            If there is no such model, or none of its versions is in production.
+        BadData
+            If the file of its stages cannot be read.
         """
-        path = self.folder / model / "stages.json"
-        if not MODEL_NAME.fullmatch(model) or not path.is_file():
-            known = ", ".join(self.models()) or "none"
-            raise ModelNotFound(
-                f"There is no model {model!r} in {self.folder} (registered: {known}). "
-                "Register it with `driftgauge models register`."
-            )
-        return str(msgspec.json.decode(path.read_bytes(), type=dict[str, str])["production"])
+        path = self.folder / model / STAGES_FILE
+        version = decoded(path, _Production).production if MODEL_NAME.fullmatch(model) and path.is_file() else ""
+        if not version:
+            raise self._nothing_serves(model)
+        return version
+
+    def stages(self, model: str) -> Stages:
+        """Give stages and history of a model.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model.
+        BadData
+            If the file of its stages cannot be read.
+        """
+        if not MODEL_NAME.fullmatch(model) or not (self.folder / model).is_dir():
+            raise self._nothing_serves(model)
+        path = self.folder / model / STAGES_FILE
+        return decoded(path, Stages) if path.is_file() else Stages()
+
+    def stage(self, model: str, version: str) -> Stage:
+        """Give the stage of a version."""
+        self.manifest(model, version)
+        return self.stages(model).stage(version)
+
+    def history(self, model: str) -> tuple[Change, ...]:
+        """Give every change of the model's stages and every recorded validation, oldest first."""
+        return self.stages(model).history
 
     def manifest(self, model: str, version: str) -> Manifest:
-        return msgspec.json.decode(self._file(model, version, "manifest.json").read_bytes(), type=Manifest)
+        """Read the manifest of a version.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such version.
+        BadData
+            If the name is malformed, or the file is not the manifest of this version.
+        """
+        return VersionFolder(self.folder, model, version).manifest()
 
     def load(self, model: str, version: str) -> PublishedVersion:
-        """Read manifest, schema and reference of a version, checksums verified."""
-        manifest = self.manifest(model, version)
-        return PublishedVersion(
-            manifest=manifest,
-            schema=msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema),
-            reference=msgspec.json.decode(gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile),
-            calibration=self.calibration(model, version),
-        )
+        """Read manifest, schema and reference of a version, checksums verified, and its calibration."""
+        found = VersionFolder(self.folder, model, version).load()
+        return msgspec.structs.replace(found, calibration=self.calibration(model, version))
 
     def calibration(self, model: str, version: str) -> Calibration | None:
         """Read the calibration of a version; None if there is none.
@@ -146,18 +151,20 @@ class ModelRegistry:
 
     def calibration_file(self, model: str, version: str) -> Path:
         """Where the calibration of a version is, or would be."""
+        check_name(model, version)
         return self.folder / model / "calibrations" / f"{version}.json"
 
     def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
-        """Store or replace the calibration of a version; a reader sees the old one or the new one."""
+        """Store or replace the calibration of a version."""
         self.manifest(model, version)
         path = self.calibration_file(model, version)
-        path.parent.mkdir(exist_ok=True)
-        _replace(path, msgspec.json.encode(calibration))
+        with Locked(self.folder / model / ".lock"):
+            path.parent.mkdir(exist_ok=True)
+            replace(path, msgspec.json.encode(calibration))
         return path
 
     def load_artifact(self, model: str, version: str) -> Any:
-        """Load the fitted model of a version, if its checksum is the manifest's.
+        """Load the fitted model of a version from the very bytes whose checksum was verified.
 
         Raises
         ------
@@ -166,21 +173,40 @@ class ModelRegistry:
         BadData
             If the file is not the one that was registered.
         """
-        manifest = self.manifest(model, version)
-        if ARTIFACT not in manifest.files:
-            raise ModelNotFound(f"{model} {version} is only monitored: it has no model file to predict with.")
-        self._verified(manifest, ARTIFACT)
-        return joblib.load(self._file(model, version, ARTIFACT))
+        return VersionFolder(self.folder, model, version).load_artifact()
+
+    def verify(self, model: str, version: str | None = None) -> list[str]:
+        """Compare every file of a version, or of all versions, with its checksum.
+
+        Returns
+        -------
+        list of str
+            Every fault found: files that are missing, changed, or that nobody registered. Empty if there is none.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such model or version.
+        """
+        if version is None and not self.versions(model):
+            raise self._nothing_serves(model)
+        versions = self.versions(model) if version is None else [version]
+        return [fault for each in versions for fault in VersionFolder(self.folder, model, each).faults()]
 
     def register(self, published: PublishedVersion, artifact: Path | None = None) -> Path:
-        """Store a new version and put it into production.
+        """Store a new version, in stage none.
 
         Parameters
         ----------
         published
-            Schema, reference and manifest; the manifest's `files` are filled in here.
+            Schema, reference and manifest; the manifest's `files`, `artifact` and partitions are filled in here.
         artifact
-            The joblib file of the fitted model, None for a model that is only monitored.
+            The fitted model's file, None for a model that is only monitored: `.joblib`, or LightGBM's text as `.txt`.
+
+        Returns
+        -------
+        Path
+            The version's folder.
 
         Raises
         ------
@@ -189,10 +215,11 @@ class ModelRegistry:
         """
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
+        name = artifact_name(artifact) if artifact is not None else ""
         home = self.folder / manifest.model
         home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / ".lock"):
-            published = self._as_partitioned(published)
+        with self._lock(manifest.model):
+            published = self._as_partitioned(published, name)
             target = home / manifest.version
             if target.exists():
                 raise BadData(
@@ -201,24 +228,109 @@ class ModelRegistry:
                 )
             for abandoned in home.glob(".new-*"):  # by a process that was killed: the lock is ours
                 shutil.rmtree(abandoned, ignore_errors=True)
-            staging = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
+            new = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
             try:
-                _write_version(staging, published, artifact)
-                staging.rename(target)
+                write_version(new, published, artifact)
+                new.rename(target)
             except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
+                shutil.rmtree(new, ignore_errors=True)
                 raise
-            _replace(home / "stages.json", msgspec.json.encode({"production": manifest.version}))
+            sync(home)
         return target
 
-    def next_version(self, model: str) -> str:
-        """Give the version after the newest one: `1.0.0`, then the major number counts up."""
-        majors = [int(version.split(".")[0]) for version in self.versions(model)]
-        return f"{max(majors, default=0) + 1}.0.0"
+    def promote(
+        self,
+        model: str,
+        version: str,
+        to: Target = "production",
+        *,
+        actor: str,
+        reason: str = "",
+        forced: bool = False,
+        validation: Validation | None = None,
+    ) -> Change:
+        """Bring a version to staging or production, if every file of it has its checksum.
 
-    def _as_partitioned(self, published: PublishedVersion) -> PublishedVersion:
+        The version's checks are not run here: shared.gates.promote does both, and hands their outcome in.
+
+        Raises
+        ------
+        BadData
+            If a file differs from its checksum, forced or not, or the version is there already.
+        ModelNotFound
+            If there is no such version.
+        """
+        self._require_intact(model, version)
+        change = Change(utc_now(), actor, "promote", version, reason=reason, forced=forced, validation=validation)
+        return self._change(model, lambda stages: stages.promoted(to, change))
+
+    def rollback(self, model: str, *, actor: str, reason: str = "") -> Change:
+        """Bring the previous production version back; twice goes back twice.
+
+        Raises
+        ------
+        BadData
+            If there is none, or a file of it differs from its checksum.
+        """
+        change = Change(utc_now(), actor, "rollback", "", reason=reason)
+
+        def back(stages: Stages) -> Stages:
+            moved = stages.rolled_back(change)
+            self._require_intact(model, moved.production)
+            return moved
+
+        return self._change(model, back)
+
+    def archive(self, model: str, version: str, *, actor: str, reason: str = "") -> Change:
+        """Archive a version that is not in production: no rollback goes to it any more.
+
+        Raises
+        ------
+        BadData
+            If it is in production, or archived already.
+        """
+        self.manifest(model, version)
+        change = Change(utc_now(), actor, "archive", version, reason=reason)
+        return self._change(model, lambda stages: stages.archived_by(change))
+
+    def record(self, change: Change, model: str) -> Change:
+        """Add a validation to the model's history."""
+        return self._change(model, lambda stages: stages.validated(change))
+
+    def _change(self, model: str, change: Callable[[Stages], Stages]) -> Change:
+        """Replace the stages of a model by changed ones, under the lock."""
+        self.stages(model)
+        with self._lock(model):
+            changed = change(self.stages(model))
+            replace(self.folder / model / STAGES_FILE, msgspec.json.format(msgspec.json.encode(changed), indent=1))
+        return changed.history[-1]
+
+    def _lock(self, model: str) -> Locked:
+        return Locked(self.folder / model / ".lock")
+
+    def _serves(self, model: str) -> bool:
+        try:
+            self.production(model)
+        except ModelNotFound:
+            return False
+        except BadData:
+            return True
+        return True
+
+    def _nothing_serves(self, model: str) -> ModelNotFound:
+        if MODEL_NAME.fullmatch(model) and (versions := self.versions(model)):
+            return ModelNotFound(
+                f"No version of {model} is in production (registered: {', '.join(versions)}). "
+                f"Promote one with `driftgauge models promote {model} {versions[-1]}`."
+            )
+        return ModelNotFound(
+            f"There is no model {model!r} in {self.folder} (registered: {', '.join(self.registered()) or 'none'}). "
+            "Register it with `driftgauge models register`."
+        )
+
+    def _as_partitioned(self, published: PublishedVersion, artifact: str) -> PublishedVersion:
         """Give a new version the partitions of its model; the first version chooses them."""
-        manifest = published.manifest
+        manifest = msgspec.structs.replace(published.manifest, artifact=artifact)
         earlier = self.versions(manifest.model)
         if earlier:
             first = self.manifest(manifest.model, earlier[0])
@@ -232,67 +344,7 @@ class ModelRegistry:
             manifest = msgspec.structs.replace(manifest, salts=salts_for(manifest.model, manifest.partitions))
         return msgspec.structs.replace(published, manifest=manifest)
 
-    def _file(self, model: str, version: str, name: str) -> Path:
-        path = self.folder / model / version / name
-        if not path.is_file():
-            raise ModelNotFound(
-                f"{name} of {model} {version} is missing: looked for {path}. "
-                "Restore the registry folder, or register the version again under another number."
-            )
-        return path
-
-    def _verified(self, manifest: Manifest, name: str) -> bytes:
-        content = self._file(manifest.model, manifest.version, name).read_bytes()
-        if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
-            raise BadData(
-                f"{name} of {manifest.model} {manifest.version} is not the file that was registered (its SHA-256 "
-                "differs from the manifest's), so it is not loaded. Restore it, or register a new version."
-            )
-        return content
-
-
-def check_name(model: str, version: str) -> None:
-    """Refuse a malformed model name or version with a clear message."""
-    if not MODEL_NAME.fullmatch(model):
-        raise BadData(
-            f"{model!r} is no model name: use 1 to 64 lower-case letters, digits, - and _, starting with a letter."
-        )
-    if not VERSION.fullmatch(version):
-        raise BadData(f"{version!r} is no version: use three numbers such as 1.0.0 (semantic versioning).")
-
-
-def new_manifest(model: str, version: str, task: Task, **more: Any) -> Manifest:
-    """Make a manifest as of now, without its files."""
-    return Manifest(
-        model=model,
-        version=version,
-        task=task,
-        files={},
-        created=utc_now(),
-        **more,
-    )
-
-
-def utc_now() -> str:
-    """Give the present time as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def _write_version(folder: Path, published: PublishedVersion, artifact: Path | None) -> None:
-    """Write the files of a version, the manifest with their checksums last."""
-    indented = msgspec.json.format(msgspec.json.encode(published.schema), indent=2)
-    (folder / SCHEMA_FILE).write_bytes(indented)
-    (folder / REFERENCE_FILE).write_bytes(gzip.compress(msgspec.json.encode(published.reference), mtime=0))
-    if artifact is not None:
-        shutil.copyfile(artifact, folder / ARTIFACT)
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
-    manifest = msgspec.structs.replace(published.manifest, files=files)
-    (folder / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
-    folder.chmod(0o755)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_bytes(content)
-    new.replace(path)
+    def _require_intact(self, model: str, version: str) -> None:
+        faults = self.verify(model, version)
+        if faults:
+            raise BadData(f"{model} {version} is not as it was registered, so nothing was changed: {' '.join(faults)}")

@@ -19,6 +19,8 @@ Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
 MAX_CATEGORY = 1024
 """Longest category that is accepted, in characters."""
+SUM_TOLERANCE = 1e-3
+"""How far from 1 the sum of probabilities may be: clients round them."""
 
 RESERVED = "prediction"
 """The name under which the prediction is judged beside the features."""
@@ -102,11 +104,14 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Kind of the prediction, None for a stream of inputs without one.
     target
         Name of what is predicted, for display.
+    classes
+        Class labels in the order of the published probabilities; empty if there are none.
     """
 
     features: tuple[Feature, ...]
     prediction: Kind | None = "numeric"
     target: str = ""
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
@@ -174,6 +179,27 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if self.prediction is None:
             return None if value is None else "this model's schema has no prediction"
         return Feature("prediction", self.prediction).fault(value)
+
+    def probabilities_fault(self, values: Sequence[object] | None) -> str | None:
+        """Say what is wrong with the probabilities of the classes, None if nothing is or there are none.
+
+        Examples
+        --------
+        >>> schema = Schema((Feature("x", "numeric"),), "categorical", classes=("a", "b"))
+        >>> schema.probabilities_fault([0.25, 0.75]), schema.probabilities_fault([0.5, 0.75])
+        (None, 'must have the sum 1, not 1.25')
+        """
+        if values is None:
+            return None
+        if not self.classes:
+            return "this model's schema has no classes, so the probabilities cannot be told apart"
+        if len(values) != len(self.classes):
+            return f"must be {len(self.classes)} numbers, one for each of the classes {', '.join(self.classes[:20])}"
+        shares = [float(value) for value in values if type(value) in (int, float) and 0 <= value <= 1]  # type: ignore[operator, arg-type]  # only numbers are compared
+        if len(shares) < len(values):
+            return "must be numbers from 0 to 1"
+        total = math.fsum(shares)
+        return None if abs(total - 1) <= SUM_TOLERANCE else f"must have the sum 1, not {total:g}"
 
 
 def pointer(at: str, name: str) -> str:

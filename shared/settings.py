@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.errors import ConfigurationError
@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     Each is set by the environment variable of its name in capitals with the prefix `DRIFTGAUGE_`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: str | None = None
     """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a private server."""
@@ -26,11 +26,28 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".driftgauge")
     """Folder of the private Redis and of what the processes keep on disk."""
     host: str = "127.0.0.1"
-    """Address that the API listens on; loopback only, since there are no API keys yet."""
+    """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
+
+    keys_file: Path | None = None
+    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if none. Without it nobody needs a key."""
+    api_key: SecretStr | None = None
+    """Key that the command line's clients (`replay`) send to the API."""
+    allowed_hosts: str = Field("", pattern=r"^[A-Za-z0-9.,_-]*$")
+    """Names by which an API without keys is known beside localhost, separated by commas, without ports."""
+    session_hours: float = Field(12, gt=0)
+    """How long a browser's login lasts, in hours."""
+    requests_per_second: int = Field(2000, ge=0)
+    """Requests that one key may send to one API process, and one address of another machine without a key; 0: no limit."""
+    predict_max_bytes: int = Field(1 << 20, ge=1)
+    """Largest body of `POST /predict`, in bytes."""
+    events_max_bytes: int = Field(16 << 20, ge=1)
+    """Largest body of `POST /events`, in bytes."""
+    events_max_rows: int = Field(10_000, ge=1)
+    """Most events of one `POST /events`."""
 
     queue_events: int = Field(100_000, ge=1)
     """Most events that wait in the API's memory for Redis and the spool; beyond it events are dropped and counted."""
@@ -43,7 +60,11 @@ class Settings(BaseSettings):
     ring_max_bytes: int = Field(128 << 20, ge=0)
     """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond it they are fewer."""
     score_batch_rows: int = Field(256, ge=1)
-    """Most requests that share one model call."""
+    """Most requests that share one model call, and rows of a batch that are scored at a time."""
+    batch_max_rows: int = Field(100_000, ge=1)
+    """Most rows of a batch."""
+    batch_max_bytes: int = Field(1 << 29, ge=1)
+    """Largest body of a batch; while it is scored it is on disk, in `data_dir`."""
 
     pane_events: int = Field(250, ge=1)
     """Events after which a pane is full."""
@@ -91,6 +112,16 @@ class Settings(BaseSettings):
     """Entries that may be unreadable within an hour without an alert."""
     silent_after_seconds: float = Field(0, ge=0)
     """Time without events that is an alert; 0 learns it from the last day's traffic."""
+
+    @property
+    def keys_path(self) -> Path:
+        """Where the API keys are."""
+        return self.keys_file or self.data_dir / "keys.json"
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The allowed hosts, in lower case."""
+        return frozenset(self.allowed_hosts.lower().split(",")) - {""}
 
 
 def read_settings(**overrides: object) -> Settings:

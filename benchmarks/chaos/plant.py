@@ -259,6 +259,7 @@ class Plant:
         registry = ModelRegistry(self.settings.registry_dir)
         for name, version in self.versions.items():
             registry.register(version)
+            registry.promote(name, VERSION, actor="benchmark")
             self.versions[name] = registry.load(name, VERSION)  # as it was registered
         for process in [*self.apis, *self.workers]:
             process.start()

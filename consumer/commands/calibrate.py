@@ -1,7 +1,7 @@
 """`driftgauge calibrate`: thresholds for features that are ordered in time, from the reference's own weeks."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from shared.settings import read_settings
 if TYPE_CHECKING:
     from consumer.calibrating import TimedRows
     from shared.calibration import Calibration
+    from shared.manifest import PublishedVersion
     from shared.model_registry import ModelRegistry
 
 
@@ -60,13 +61,21 @@ def calibrate_version(
         task = bar.add_task("replaying the reference's weeks", total=STEPS + 1)
         made, remarks = make_calibration(
             published, rows, target=settings.false_alarms_per_month, floor=JudgingPolicy().psi_warning, watch=watch,
-            progress=lambda: bar.advance(task),
+            estimator=_estimator(registry, published, rows), progress=lambda: bar.advance(task),
         )  # fmt: skip
         registry.store_calibration(model, version, made)
         bar.advance(task)
     for remark in remarks:
         click.echo(remark, err=True)
     return made
+
+
+def _estimator(registry: "ModelRegistry", published: "PublishedVersion", rows: "TimedRows | None") -> Any:
+    """Load the fitted model if rows without predictions need it."""
+    manifest = published.manifest
+    if rows is None or rows.prediction is not None or not manifest.artifact:
+        return None
+    return registry.load_artifact(manifest.model, manifest.version)
 
 
 def show(made: "Calibration", *, as_json: bool = False) -> None:

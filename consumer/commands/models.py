@@ -1,77 +1,135 @@
-"""`driftgauge models`: what is in the registry folder."""
+"""`driftgauge models`: what is in the registry folder. Registering and promoting stand in files of their own."""
 
-from pathlib import Path
+import sys
 
 import click
+import msgspec
 
+from consumer.commands.promoting import archive, promote, rollback, validate
+from consumer.commands.registering import register
+from consumer.commands.tables import printable, show_table
 from shared.settings import read_settings
 
 
 @click.group()
 def models() -> None:
-    """Register models and look at them."""
+    """Register models, check them, promote them, and go back."""
+
+
+for command in (register, validate, promote, rollback, archive):
+    models.add_command(command)
 
 
 @models.command("list")
-def list_models() -> None:
-    """List the registered models, their versions, and which is in production."""
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def list_models(*, as_json: bool) -> None:
+    """List every version with its stage."""
     from shared.model_registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    for model in registry.models():
-        production = registry.production(model)
-        versions = ", ".join(f"{version}*" if version == production else version for version in registry.versions(model))
-        click.echo(f"{model}  {versions}   (* in production)")
+    rows = []
+    for model in registry.registered():
+        stages = registry.stages(model)
+        for version in registry.versions(model):
+            manifest = registry.manifest(model, version)
+            rows.append((model, version, stages.stage(version), manifest.task, manifest.created[:19], manifest.metrics))
+    names = ("model", "version", "stage", "task", "registered", "metrics")
+    if as_json:
+        click.echo(msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]))
+    elif rows:
+        show_table(names, [(*row[:-1], _metrics(row[-1])) for row in rows])
+    else:
+        click.echo(f"No model is registered in {registry.folder}. Register one with `driftgauge models register`.")
 
 
 @models.command()
 @click.argument("name")
-@click.option(
-    "--reference", required=True, type=click.Path(path_type=Path), help="CSV of the rows the model was trained on."
-)
-@click.option("--version", help="Semantic version; default: the next major one.")
-@click.option("--prediction-column", help="Column of the model's predictions.")
-@click.option("--target-column", help="Column of the true values; no feature.")
-@click.option("--time-column", help="Column of the time; no feature.")
-@click.option("--exclude", default="", help="Columns left out of drift, with commas.")
-@click.option(
-    "--partitions",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Logs that the events are spread over; chosen once, by the model's first version.",
-)
-@click.option("--schema", "schema_file", type=click.Path(path_type=Path),
-              help="Schema to use; if the file is absent, the inferred schema is written there.")  # fmt: skip
-def register(
-    name: str, reference: Path, version: str | None, prediction_column: str | None, target_column: str | None,
-    time_column: str | None, exclude: str, partitions: int, schema_file: Path | None,
-) -> None:  # fmt: skip
-    """Register a model that is only monitored: its predictions are made elsewhere."""
-    from consumer.registration import register_monitored
+@click.argument("version", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print manifest, schema and stage as JSON.")
+def show(name: str, version: str | None, *, as_json: bool) -> None:
+    """Show a version; without one, that in production, or else the newest."""
     from shared.model_registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    folder, published = register_monitored(
-        registry, name, reference, version=version, prediction=prediction_column,
-        target=target_column, time=time_column, exclude=[column for column in exclude.split(",") if column],
-        schema_file=schema_file, partitions=partitions,
-    )  # fmt: skip
-    schema, rows = published.schema, published.reference.rows
-    kinds = [feature.kind for feature in schema.features]
-    click.echo(
-        f"{name} {published.manifest.version}: {kinds.count('numeric')} numeric features, "
-        f"{kinds.count('categorical')} categorical, {rows:,} reference rows, stored in {folder}."
-    )
-    least = read_settings().min_reference_rows
-    if rows < least:
-        click.echo(f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity excepted.")
-    if time_column:
-        from consumer.calibrating import TimedRows
-        from consumer.commands.calibrate import calibrate_version, show
+    stages = registry.stages(name)
+    version = version or stages.production or (registry.versions(name) or [""])[-1]
+    published = registry.load(name, version)
+    manifest, schema, rows = published.manifest, published.schema, published.reference.rows
+    if as_json:
+        shown = {"stage": stages.stage(version), "manifest": manifest, "schema": schema, "reference_rows": rows}
+        click.echo(msgspec.json.encode(shown))
+        return
+    back = f"; a rollback goes to {stages.line[-1]}" if stages.line and version == stages.production else ""
+    click.echo(f"{name} {version}: {stages.stage(version)}{back}")
+    described = msgspec.to_builtins(msgspec.structs.replace(manifest, files={}))
+    fields = {key: value for key, value in described.items() if key not in {"model", "version"} and value not in ("", {})}
+    show_table(("", ""), [(key.replace("_", " "), _shown(value)) for key, value in fields.items()])
+    click.echo(f"{rows:,} reference rows")
+    validation = stages.latest_validation(version)
+    if validation is not None:
+        outcome = (
+            "passed" if validation.passed else "failed: " + "; ".join(printable(result) for result in validation.failed)
+        )
+        click.echo(f"validated {validation.time[:19]}: {outcome}")
+    columns = ("feature", "kind", "may be missing", "range or categories", "excluded from drift")
+    show_table(columns, [(f.name, f.kind, "yes" if f.nullable else "", _declared(f), f.excluded) for f in schema.features])
 
-        rows_in_time = TimedRows(reference, time_column, prediction_column)
-        show(calibrate_version(registry, name, published.manifest.version, rows_in_time, None))
-    else:
-        click.echo("There is no --time-column: the rows are taken as exchangeable, which was not tested.")
-    click.echo("To change the schema, edit a copy of its schema.json and register again with --schema FILE.")
+
+@models.command()
+@click.argument("name")
+@click.argument("version", required=False)
+def verify(name: str, version: str | None) -> None:
+    """Compare every file with its checksum; exit code 1 if one differs."""
+    from shared.model_registry import ModelRegistry
+
+    registry = ModelRegistry(read_settings().registry_dir)
+    faults = registry.verify(name, version)
+    for fault in faults:
+        click.echo(printable(fault), err=True)
+    if faults:
+        sys.exit(1)
+    count = 1 if version else len(registry.versions(name))
+    click.echo(f"{name}: every file of {count} version{'s' if count > 1 else ''} is as it was registered.")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
+def history(name: str, *, as_json: bool) -> None:
+    """Show each change of the stages and each validation, oldest first."""
+    from shared.model_registry import ModelRegistry
+
+    changes = ModelRegistry(read_settings().registry_dir).history(name)
+    if as_json:
+        click.echo(msgspec.json.encode(changes))
+        return
+    rows = []
+    for change in changes:
+        outcome = "" if change.validation is None else "passed" if change.validation.passed else "failed"
+        step = f"{change.replaced} → {change.version}" if change.replaced else change.version
+        checks = f"{outcome}, overruled" if change.forced and outcome == "failed" else outcome
+        forced = "forced" if change.forced else ""
+        rows.append((change.time[:19], change.action, step, change.stage, change.actor, change.reason, checks, forced))
+    show_table(("time", "action", "version", "stage", "actor", "reason", "checks", ""), rows)
+
+
+def _metrics(metrics: object) -> str:
+    assert isinstance(metrics, dict)  # noqa: S101  the last of a row above
+    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{key} {_shown(each)}" for key, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _declared(feature: object) -> str:
+    from shared.schema import Feature
+
+    assert isinstance(feature, Feature)  # noqa: S101  of a schema
+    if feature.categories is not None:
+        return ", ".join(feature.categories)
+    bounds = ("" if bound is None else f"{bound:g}" for bound in (feature.minimum, feature.maximum))
+    text = " … ".join(bounds)
+    return "" if text == " … " else text

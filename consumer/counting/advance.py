@@ -19,7 +19,7 @@ from consumer.counting.dedupe import Dedupe
 from consumer.counting.detectors import DETECTORS, Detector
 from consumer.counting.pane import OpenPane
 from consumer.counting.state import CountingState
-from shared.events import Prediction
+from shared.events import Prediction, Source
 from shared.pane import Alarm, PaneEntry, Watermark
 from shared.reference import Ints
 
@@ -193,8 +193,8 @@ class _Step:
 
     def _count_day(self, predictions: list[Prediction], times: Ints, entry_ms: Ints) -> None:
         """Count predictions of one logical day: detectors see them, panes sum them up."""
-        self.state.position.traffic.count += len(predictions)
         groups = self._groups(predictions)
+        self.state.position.traffic.count += sum(int(group.counted.sum()) for group in groups)
         alarms = [alarm for group in groups for alarm in self._detect(group, times)]
         alarms.sort(key=lambda alarm: alarm.total)
         first = 0
@@ -221,11 +221,11 @@ class _Step:
 
     def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:
         """Show the ranks of the rows that count for drift to the version's detectors."""
-        rows = group.rows[group.online]
+        rows = group.rows[group.counted]
         if not len(rows):
             return
         cell_map = group.cell_map
-        ranks = cell_map.ranks[group.cells if len(rows) == len(group.rows) else group.cells[:, group.online]]
+        ranks = cell_map.ranks[group.cells if len(rows) == len(group.rows) else group.cells[:, group.counted]]
         counted = self.state.counters.events
         for name in self.policy.detectors:
             self.changed.add(f"detector:{name}:{group.version}".encode())
@@ -281,12 +281,12 @@ class _Step:
             if not len(rows):
                 continue
             block = pane.block(group.version, group.cell_map.size)
-            online = group.online[part]
-            cells = group.cells[:, part] if online.all() else group.cells[:, part][:, online]
+            counted = group.counted[part]
+            cells = group.cells[:, part] if counted.all() else group.cells[:, part][:, counted]
             block.cells += np.bincount(cells.ravel(), minlength=group.cell_map.size)
             latencies = [group.predictions[row].latency_ms for row in range(part.start, part.stop)]
             block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
-            block.rows += int(online.sum())
+            block.rows += int(counted.sum())
             for source, count in group.sources(part).items():
                 block.sources[source] = block.sources.get(source, 0) + count
             counters.versions[group.version] = counters.versions.get(group.version, 0) + len(rows)
@@ -320,23 +320,23 @@ class _Step:
 
 @dataclass(slots=True)
 class _Group:
-    """Predictions of one version, with their rows in the run and their cells."""
+    """Predictions of one version, with their rows in the run, their cells, and which of them count for drift."""
 
     version: str
     cell_map: CellMap
     predictions: list[Prediction]
     rows: Ints
     cells: Ints
-    online: Flags
+    names: list[Source]
+    counted: Flags
 
     @classmethod
     def of(cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints) -> "_Group":
-        online = np.array([prediction.source == "online" for prediction in predictions])
-        return cls(version, cell_map, predictions, rows, cell_map.cells(predictions), online)
+        names = list(map(attrgetter("source"), predictions))
+        counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
+        return cls(version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted)
 
     def sources(self, part: slice) -> dict[str, int]:
         """Count the sources of some rows."""
-        if bool(self.online[part].all()):
-            return {"online": len(self.rows[part])}
-        names = [prediction.source for prediction in self.predictions[part]]
+        names = self.names[part]
         return {str(name): names.count(name) for name in sorted(set(names))}

@@ -9,7 +9,7 @@ import numpy as np
 
 from consumer.counting.columns import CheckedDecoder
 from shared.calibration import Calibration
-from shared.events import Prediction, Value
+from shared.events import Prediction, Source, Value
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -26,17 +26,25 @@ class CellMap:
         Of the version.
     calibration
         What is known about the reference's order in time.
+    batch_counts
+        Whether predictions from batches count for drift, beside those that were made online.
 
     Attributes
     ----------
+    sources
+        Of predictions that count for drift.
     watched
         Places of the columns that the online detectors see: features that are not excluded, and the prediction; none
         whose rows are ordered in time, since the detectors' promise needs exchangeable rows.
     """
 
-    def __init__(self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None) -> None:
+    def __init__(
+        self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
+        batch_counts: bool = False,
+    ) -> None:  # fmt: skip
         self.schema = schema
         self.reference = reference
+        self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
         self.size = int(self.offsets[-1])
         self.numeric = all(feature.kind == "numeric" for feature in schema.features)

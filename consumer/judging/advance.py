@@ -105,6 +105,8 @@ class _Step:
         self.state.progress.judged += 1
         self.state.progress.events_per_day[pane.partition] = pane.events_per_day
         for version, block in pane.blocks.items():
+            if not block.rows:  # only predictions that do not count for drift: no new evidence
+                continue
             part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells)
             window = self.state.windows.setdefault(version, VersionWindow.of(len(self._cells(version)), []))
             window.add(part)

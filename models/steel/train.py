@@ -160,7 +160,9 @@ def register(trained: Trained, registry: ModelRegistry, name: str = "steel", ver
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "model.joblib"
         joblib.dump(trained.estimator, artifact)
-        return registry.register(PublishedVersion(manifest, SCHEMA, reference), artifact)
+        stored = registry.register(PublishedVersion(manifest, SCHEMA, reference), artifact)
+    registry.promote(name, manifest.version, actor="models.steel.train", reason="newly trained")
+    return stored
 
 
 def _stack(seed: int) -> StackingRegressor:

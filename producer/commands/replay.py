@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from producer import replay as replaying
+from shared.settings import read_settings
 from shared.tables import read_table
 
 
@@ -41,14 +42,18 @@ def replay(
     url: str,
     limit: int | None,
 ) -> None:
-    """Post the rows of a CSV FILE to a running API, after a check of all of them."""
+    """Post the rows of a CSV FILE to a running API, after a check of all of them.
+
+    An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
+    """
     frame = read_table(file)
     if limit is not None:
         frame = frame.head(limit)
     columns = replaying.Columns(prediction_column, time_column)
 
     async def run() -> None:
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        headers = replaying.authorization(read_settings())
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await replaying.fetch_schema(client, model)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:

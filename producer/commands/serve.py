@@ -10,7 +10,7 @@ from shared.settings import read_settings
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: DRIFTGAUGE_HOST, 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: DRIFTGAUGE_PORT, 8000]")
-@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach; there are no keys yet.")
+@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach without keys.")
 def serve(host: str | None, port: int | None, *, insecure: bool) -> None:
     """Serve the API: predictions in, events out."""
     from producer.server import serve as run  # loads the models' libraries

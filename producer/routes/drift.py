@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 
+from producer.access import Guarded, needs
 from producer.parts import Parts
 from producer.problems import Problem
 from producer.routes.reading import known_model
@@ -18,9 +19,10 @@ class Created(msgspec.Struct):
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(tags=["drift"])
+    routes = APIRouter(route_class=Guarded, tags=["drift"])
 
     @routes.get("/drift")
+    @needs("read")
     async def drift(model: str | None = None, version: str | None = None) -> Response:
         """Give the current window's statistics, of the version that was judged last if none is named."""
         name = await known_model(parts, model)

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from producer.access import needs
 from producer.documents import (
     decode,
     field_faults,
@@ -27,8 +28,6 @@ from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Source, new_id
 from shared.schema import FieldError, pointer
 
-MAX_BODY: Final = 16 << 20
-MAX_EVENTS: Final = 10_000
 TURN: Final = 100
 """Events that are checked before other requests have their turn."""
 SOURCES: Final = ("online", "batch", "shadow")
@@ -42,6 +41,10 @@ def is_anything(_: object) -> None:
     """A prediction is checked against the schema."""
 
 
+def is_list(value: object) -> str | None:
+    return None if isinstance(value, list) else "must be a list of numbers"
+
+
 CHECKS: Final = {
     "features": is_object,
     "prediction": is_anything,
@@ -51,6 +54,7 @@ CHECKS: Final = {
     "version": is_text,
     "latency_ms": is_duration,
     "source": is_source,
+    "probabilities": is_list,
 }
 EVENT: Final = {
     "type": "object",
@@ -65,10 +69,15 @@ EVENT: Final = {
         "version": {"type": "string", "description": "The production version if absent."},
         "latency_ms": {"type": "number", "minimum": 0},
         "source": {"type": "string", "enum": list(SOURCES), "default": "online"},
+        "probabilities": {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0, "maximum": 1},
+            "description": "Of the schema's classes, in their order; their sum is 1.",
+        },
     },
 }
 BODY: Final = {
-    "oneOf": [EVENT, {"type": "array", "maxItems": MAX_EVENTS, "items": EVENT}],
+    "oneOf": [EVENT, {"type": "array", "items": EVENT}],
     "example": [{"features": {"temp": 0.24, "weathersit": 1}, "prediction": 16, "time": "2025-11-20T20:15:00Z"}],
 }
 ANSWER: Final = {
@@ -86,11 +95,13 @@ Accepted = tuple[ServedVersion, Prediction]
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+    most = parts.settings.events_max_rows
 
     @routes.post("/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER))
+    @needs("predict")
     async def events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list), all or none of them."""
-        accepted = await understand(await read_body(request, MAX_BODY), parts.serving)
+        accepted = await understand(await read_body(request, parts.settings.events_max_bytes), parts.serving, most)
         outcome = await _publish(parts, accepted)
         if outcome == "dropped":
             raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
@@ -100,8 +111,13 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-async def understand(body: bytes, serving: Serving) -> list[Accepted]:
+async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]:
     """Read a request: its events, and the version of each.
+
+    Parameters
+    ----------
+    most
+        Events that one request may have.
 
     Raises
     ------
@@ -110,8 +126,8 @@ async def understand(body: bytes, serving: Serving) -> list[Accepted]:
     """
     document, flaw = decode(body)
     many = isinstance(document, list)
-    if many and len(document) > MAX_EVENTS:
-        raise Problem(413, f"These are {len(document)} events; send at most {MAX_EVENTS} at a time.")
+    if many and len(document) > most:
+        raise Problem(413, f"These are {len(document)} events; send at most {most} at a time (DRIFTGAUGE_EVENTS_MAX_ROWS).")
     accepted: list[Accepted] = []
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):
@@ -145,6 +161,10 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
     fault = served.schema.prediction_fault(item.get("prediction"))
     if fault is not None:
         faults.append(FieldError(pointer(at, "prediction"), fault))
+    shares = item.get("probabilities") if pointer(at, "probabilities") not in bad else None
+    fault = served.schema.probabilities_fault(shares)
+    if fault is not None:
+        faults.append(FieldError(pointer(at, "probabilities"), fault))
     if faults:
         return None, faults
     return (served, _prediction(item, served, values)), []
@@ -173,6 +193,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
     made = item.get("prediction")
     moment = milliseconds(item.get("time"))
     latency = item.get("latency_ms")
+    shares = item.get("probabilities")
     return Prediction(
         id=new_id() if given is None else given,
         version=served.version,
@@ -182,6 +203,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,
+        probabilities=None if shares is None else [float(share) for share in shares],
     )
 
 

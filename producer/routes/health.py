@@ -4,11 +4,13 @@ import asyncio
 from typing import Any, Final
 
 import redis
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
+from producer.access import Guarded, caller_of, for_everybody, needs
 from producer.metrics import age_s
 from producer.parts import Parts
 from producer.pipeline import ModelState, PartitionState
+from producer.serving import Serving
 from shared.errors import BadData
 from shared.redis_client import UNAVAILABLE
 
@@ -17,9 +19,10 @@ TIMEOUT_S: Final = 3.0
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
-    routes = APIRouter(tags=["health"])
+    routes = APIRouter(route_class=Guarded, tags=["health"])
 
     @routes.get("/health")
+    @needs("read")
     async def health(*, verbose: bool = False) -> dict[str, Any]:
         """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model and partition."""
         publisher = parts.publisher
@@ -39,15 +42,25 @@ def router(parts: Parts) -> APIRouter:
         return {**found, **await _pipeline(parts)} if verbose else found
 
     @routes.get("/livez")
+    @for_everybody
     async def livez() -> dict[str, str]:
         """Answer, which is all that is asked."""
         return {"status": "alive"}
 
     @routes.get("/readyz")
-    async def readyz() -> dict[str, Any]:
-        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too."""
+    @for_everybody
+    async def readyz(request: Request, *, verbose: bool = False) -> dict[str, Any]:
+        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too.
+
+        The reasons name files and models, so they are for those who may read; `verbose` adds for each model which version
+        serves, and which one does not and why.
+        """
         found = reasons(parts)
-        return {"status": "degraded" if found else "ready", "reasons": found}
+        status = {"status": "degraded" if found else "ready"}
+        if not caller_of(request).allows("read"):
+            return status
+        ready = {**status, "reasons": found}
+        return {**ready, "models": _served(parts.serving)} if verbose else ready
 
     return routes
 
@@ -55,6 +68,8 @@ def router(parts: Parts) -> APIRouter:
 def reasons(parts: Parts) -> list[str]:
     """Say what is degraded."""
     found = [fault.reason for fault in parts.serving.faults.values()]
+    if parts.access.ring.fault:
+        found.append(parts.access.ring.fault)
     if not parts.serving.production:
         found.append("No model is loaded.")
     if not parts.publisher.connected:
@@ -67,6 +82,17 @@ def reasons(parts: Parts) -> list[str]:
         found.append("The spool cannot be written; events are kept in memory, and dropped when the queue is full.")
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
+    return found
+
+
+def _served(serving: Serving) -> dict[str, Any]:
+    """Describe what serves each model, and what should and cannot; a fault without a model is among the reasons."""
+    found: dict[str, Any] = {}
+    for model in sorted(serving.production.keys() | (serving.faults.keys() - {""})):
+        served, fault = serving.production.get(model), serving.faults.get(model)
+        found[model] = {"serving": None if served is None else served.version}
+        if fault is not None:
+            found[model]["refused"] = {"version": fault.version or None, "reason": fault.reason}
     return found
 
 

@@ -7,6 +7,7 @@ import redis
 from fastapi import APIRouter, Response
 
 from producer import metrics
+from producer.access import Guarded, needs
 from producer.exposition import MEDIA_TYPE, Family, render
 from producer.parts import Parts
 from producer.watchdog import firing_rules
@@ -19,9 +20,10 @@ TIMEOUT_S: Final = 3.0
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(tags=["health"])
+    routes = APIRouter(route_class=Guarded, tags=["health"])
 
     @routes.get("/metrics", response_class=Response)
+    @needs("read")
     async def scrape() -> Response:
         """Give all metrics in the Prometheus text format."""
         own = metrics.of_process(parts.publisher, parts.meter)

@@ -1,18 +1,97 @@
-"""GET /model-info: what is known about the production version of a model."""
+"""GET /models…: what is registered and served. POST /models…/promote and /rollback: which version serves.
 
-from typing import Any
+The registry folder is the truth, and every API process follows it: a change is answered when it is in the folder, and is
+served within two seconds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
+from producer import catalogue
+from producer.access import Guarded, caller_of, needs
+from producer.documents import Check, decode, field_faults, is_flag, read_body
 from producer.parts import Parts
+from producer.problems import Problem, invalid
+from producer.routes.raw import documented
+from shared import gates
+from shared.errors import BadData, GateFailed, ModelNotFound
+from shared.model_registry import ModelRegistry, check_name
+from shared.schema import FieldError
+from shared.stages import Change, Target
+
+MAX_BODY: Final = 1 << 16
+MAX_REASON: Final = 1000
+Found = TypeVar("Found")
+TARGETS: Final = ("staging", "production")
+
+
+def is_target(value: object) -> str | None:
+    return None if value in TARGETS else "must be one of " + ", ".join(TARGETS)
+
+
+def is_reason(value: object) -> str | None:
+    fits = isinstance(value, str) and len(value) <= MAX_REASON and value.isprintable()
+    return None if fits else f"must be one line of at most {MAX_REASON} characters"
+
+
+REASON: Final = {"type": "string", "maxLength": MAX_REASON, "description": "Recorded in the model's history."}
+PROMOTION: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "to": {"type": "string", "enum": list(TARGETS), "default": "production"},
+        "reason": REASON,
+        "force": {"type": "boolean", "description": "Promote in spite of failed checks; needs a reason."},
+    },
+    "example": {"to": "production", "reason": "better on last month's rows"},
+}
+ROLLBACK: Final = {"type": "object", "additionalProperties": False, "properties": {"reason": REASON}}
+CHANGE: Final = {"type": "object", "description": "The change, as the history has it."}
+PROMOTION_CHECKS: Final[dict[str, Check]] = {"to": is_target, "reason": is_reason, "force": is_flag}
+ROLLBACK_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
 
 
 def router(parts: Parts) -> APIRouter:
-    """Make the route."""
-    routes = APIRouter(tags=["models"])
+    """Make the routes."""
+    routes = APIRouter(route_class=Guarded, tags=["models"])
+    registry = ModelRegistry(parts.settings.registry_dir)
+    _reading(routes, registry, parts)
+    _changing(routes, registry)
+    return routes
+
+
+def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
+
+    @routes.get("/models")
+    @needs("read")
+    async def models() -> Response:
+        """Give every model: its versions with stage and metrics, the version that serves, and what is wrong."""
+        known = await asyncio.to_thread(catalogue.models, registry)
+        known |= {name: {"model": name} for name in parts.serving.production if name not in known}
+        found = [{**known[name], "serving": serving_state(parts, name)} for name in sorted(known)]
+        return _answer({"models": found})
+
+    @routes.get("/models/{model}")
+    @needs("read")
+    async def model(model: str) -> Response:
+        """Give one model, with the latest changes of its stages, newest first."""
+        found = await _asked(lambda: catalogue.model(registry, model))
+        history = await _asked(lambda: catalogue.history(registry, model))
+        return _answer({**found, "serving": serving_state(parts, model), "history": history})
+
+    @routes.get("/models/{model}/versions/{version}")
+    @needs("read")
+    async def version(model: str, version: str, *, verify: bool = False) -> Response:
+        """Give one version: manifest, schema, validation, history; `verify` compares every file with its checksum."""
+        named(model, version)
+        return _answer(await _asked(lambda: catalogue.version(registry, model, version, verify=verify)))
 
     @routes.get("/model-info")
+    @needs("read", "predict")
     async def model_info(model: str | None = None) -> dict[str, Any]:
         """Give the schema that requests must fit, metrics and reference of the production version."""
         served = parts.serving.choose(model)
@@ -25,9 +104,93 @@ def router(parts: Parts) -> APIRouter:
             "partitions": manifest.partitions,
             "feature_engineering": manifest.feature_engineering,
             "metrics": manifest.metrics,
+            "batch_counts": manifest.batch_counts,
             "reference_rows": served.published.reference.rows,
             "excluded": {feature.name: feature.excluded for feature in served.schema.features if feature.excluded},
             "schema": msgspec.to_builtins(served.schema),
         }
 
-    return routes
+
+def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
+    @routes.post("/models/{model}/versions/{version}/promote", openapi_extra=documented(PROMOTION, 200, "Promoted.", CHANGE))
+    @needs("admin")
+    async def promote(request: Request, model: str, version: str) -> Response:
+        """Promote a version, to production only through its checks: if any fails, 409 lists all that do."""
+        given = await _given(request, PROMOTION_CHECKS)
+        force, reason = bool(given.get("force")), given.get("reason") or ""
+        if force and not reason.strip():
+            raise invalid([FieldError("/reason", "is needed with force; it is recorded")])
+        named(model, version)
+        to: Target = given.get("to") or "production"
+        actor = caller_of(request).name
+        return _changed(
+            await _asked(lambda: gates.promote(registry, model, version, to, actor=actor, reason=reason, force=force))
+        )
+
+    @routes.post("/models/{model}/rollback", openapi_extra=documented(ROLLBACK, 200, "Rolled back.", CHANGE))
+    @needs("admin")
+    async def rollback(request: Request, model: str) -> Response:
+        """Bring the previous production version back; twice goes back twice."""
+        reason = (await _given(request, ROLLBACK_CHECKS)).get("reason") or ""
+        actor = caller_of(request).name
+        return _changed(await _asked(lambda: registry.rollback(model, actor=actor, reason=reason)))
+
+
+def serving_state(parts: Parts, model: str) -> dict[str, Any]:
+    """Tell which version of a model this process serves, and why it is not the one in production."""
+    served, fault = parts.serving.production.get(model), parts.serving.faults.get(model)
+    return {"version": served.version if served else None, "fault": fault.reason if fault else None}
+
+
+def named(model: str, version: str) -> None:
+    """Refuse what cannot be the name of a version.
+
+    Raises
+    ------
+    Problem
+        404.
+    """
+    try:
+        check_name(model, version)
+    except BadData as error:
+        raise Problem(404, str(error)) from error
+
+
+async def _asked(ask: Callable[[], Found]) -> Found:
+    """Ask the registry in a thread; its errors become answers.
+
+    Raises
+    ------
+    Problem
+        404 for what is not there, 409 for what cannot be done with what is.
+    """
+    try:
+        return await asyncio.to_thread(ask)
+    except ModelNotFound as error:
+        raise Problem(404, str(error)) from error
+    except GateFailed as error:
+        checks = [msgspec.to_builtins(check) for check in error.failed]
+        raise Problem(409, str(error), members={"checks": checks}) from error
+    except (BadData, ValueError) as error:
+        raise Problem(409, str(error)) from error
+
+
+async def _given(request: Request, checks: dict[str, Check]) -> dict[str, Any]:
+    """Read the fields of a request; an empty body has none."""
+    body = await read_body(request, MAX_BODY)
+    document, flaw = decode(body) if body else ({}, None)
+    faults = field_faults(document, checks, None)
+    if faults:
+        raise invalid(faults)
+    if flaw is not None:
+        raise flaw
+    given: dict[str, Any] = document
+    return given
+
+
+def _changed(change: Change) -> Response:
+    return _answer(msgspec.to_builtins(change))
+
+
+def _answer(document: dict[str, Any]) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json")

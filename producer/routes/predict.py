@@ -6,17 +6,16 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from producer.access import needs
 from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
 from producer.parts import Parts
 from producer.problems import Problem, invalid
 from producer.receipts import Outcome
 from producer.routes.raw import RawRoute, documented
-from producer.scoring import Prediction as Score
 from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Value, new_id
 
-MAX_BODY: Final = 1 << 20
-CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text}
+CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
 
 BODY: Final = {
     "type": "object",
@@ -30,6 +29,7 @@ BODY: Final = {
         },
         "id": {"type": "string", "maxLength": 128, "description": "Makes a retry count once; made here if absent."},
         "model": {"type": "string", "description": "Needed only when there are several."},
+        "version": {"type": "string", "description": "A version in staging; that in production if absent."},
     },
     "example": {"features": {"NSM": 36000, "WeekStatus": 1}, "model": "steel"},
 }
@@ -40,19 +40,25 @@ ANSWER: Final = {
         "model": {"type": "string"},
         "version": {"type": "string"},
         "prediction": {"type": ["number", "string"]},
+        "probabilities": {
+            "type": "array",
+            "items": {"type": "number"},
+            "description": "Of the schema's classes, in their order; absent where the model gives none.",
+        },
         "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]},
     },
 }
 
 
-class Answer(msgspec.Struct, gc=False):
+class Answer(msgspec.Struct, gc=False, omit_defaults=True):
     """The answer; `event` tells what became of the event."""
 
     id: str
     model: str
     version: str
-    prediction: Score
+    prediction: float | str
     event: Outcome
+    probabilities: list[float] | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -63,10 +69,12 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
 
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
+    @needs("predict")
     async def predict(request: Request) -> Response:
         """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says so."""
         started = time.perf_counter()
-        document, served, row = understand(await read_body(request, MAX_BODY), parts.serving)
+        document, served, row = await understand(await read_body(request, parts.settings.predict_max_bytes), parts.serving)
+        source = parts.serving.source_of(served)  # now: it may leave production meanwhile
         score = await parts.scorer.score(served, row)
         given = document.get("id")
         event = Prediction(
@@ -74,18 +82,20 @@ def router(parts: Parts) -> APIRouter:
             version=served.version,
             time=time.time_ns() // 1_000_000,
             features=row,
-            prediction=score,
+            prediction=score.prediction,
             latency_ms=round((time.perf_counter() - started) * 1000, 3),
+            source=source,
             client_id=given is not None,
+            probabilities=score.probabilities,
         )
         outcome = await parts.publisher.publish(served.model, event)
-        answer = Answer(event.id, served.model, served.version, score, outcome)
+        answer = Answer(event.id, served.model, served.version, score.prediction, outcome, score.probabilities)
         return Response(_encode(answer), media_type="application/json")
 
     return routes
 
 
-def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
+async def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
     """Read a request: its document, the version that it is for, and its features in stream order.
 
     Raises
@@ -98,13 +108,7 @@ def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVer
     if faults:
         row, served = _row_despite(document, serving)
         raise invalid(faults + row if served else faults)
-    served = serving.choose(document.get("model"))
-    if served.estimator is None:
-        raise Problem(
-            409,
-            f"{served.model} is only monitored, so it has no model to predict with. Post the predictions that were made "
-            "elsewhere to POST /events.",
-        )
+    served = await serving.predicting(document.get("model"), document.get("version"))
     values, errors = served.schema.positional(document["features"])
     if errors:
         raise invalid(errors)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
+
+from producer.access import Guarded
 
 
-class RawRoute(APIRoute):
+class RawRoute(Guarded):
     """Calls its endpoint with the request, and nothing in between."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

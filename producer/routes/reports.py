@@ -5,14 +5,13 @@ from typing import Annotated, Literal
 import msgspec
 from fastapi import APIRouter, Header, Response
 
+from producer.access import Guarded, needs
 from producer.parts import Parts
 from producer.problems import Problem
 from producer.routes.reading import known_model
 from producer.streams import newest
 from shared.reporting import render_html
 from shared.snapshot import Snapshot
-
-POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
 
 
 class Envelope(msgspec.Struct):
@@ -23,9 +22,10 @@ class Envelope(msgspec.Struct):
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(tags=["reports"])
+    routes = APIRouter(route_class=Guarded, tags=["reports"])
 
     @routes.get("/reports/latest")
+    @needs("read")
     async def latest(
         model: str | None = None,
         format: Literal["json", "html"] | None = None,  # noqa: A002  the parameter's public name
@@ -34,7 +34,7 @@ def router(parts: Parts) -> APIRouter:
         """Give the newest snapshot: HTML if a browser asks or `format=html`, else JSON."""
         snapshot = await _latest(parts, await known_model(parts, model))
         if format == "html" or (format is None and prefers_html(accept)):
-            return Response(render_html(snapshot), media_type="text/html", headers=POLICY)
+            return Response(render_html(snapshot), media_type="text/html")
         return Response(msgspec.json.encode(snapshot), media_type="application/json")
 
     return routes

@@ -6,12 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from sklearn.linear_model import LinearRegression
 
 from consumer.calibrating import TimedRows, make_calibration, parse_times, read_timeline
 from consumer.calibration_plot import draw_png, plot, summary
 from consumer.cli import COMMANDS
 from shared.errors import BadData
-from shared.model_registry import ModelRegistry
+from shared.model_registry import ModelRegistry, PublishedVersion
+from shared.reference import ReferenceProfile
+from shared.schema import Schema
 from tests.consumer.judging.weeks import rows, times
 
 STEEL = Path(__file__).parents[3] / "shared" / "data" / "steel.csv"
@@ -91,12 +94,20 @@ def test_calibrate_with_rows(reference: Path, folder: Path) -> None:
 
 
 def test_a_file_without_predictions_says_so(reference: Path, folder: Path) -> None:
-    """Rows without predictions leave the prediction uncalibrated beside ordered features."""
+    """Rows without predictions leave the prediction uncalibrated beside ordered features, unless the model makes them."""
     register(reference, "--time-column", "at")
     version = ModelRegistry(folder).load("plant", "1.0.0")
     made, remarks = make_calibration(version, TimedRows(reference, "at"))
     assert made.features[-1].order == "uncalibrated"
     assert "no predictions" in remarks[-1]
+    fitted = LinearRegression().fit(np.eye(3), [1.0, 0.0, 0.0])
+    numbers = [feature for feature in version.schema.features if feature.kind == "numeric"]
+    schema = Schema(tuple(numbers), prediction="numeric")
+    columns = [version.reference.columns[place] for place in (0, 1, 2, 4)]
+    numeric = PublishedVersion(version.manifest, schema, ReferenceProfile(version.reference.rows, tuple(columns)))
+    made, remarks = make_calibration(numeric, TimedRows(reference, "at"), estimator=fitted)
+    assert made.features[-1].order == "ordered"
+    assert not any("predictions" in remark for remark in remarks)
     with pytest.raises(BadData, match="has no column when"):
         read_timeline(version, TimedRows(reference, "when"))
 

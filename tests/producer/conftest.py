@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from sklearn.linear_model import LinearRegression
 
 from producer.app import create_app
+from producer.replay import authorization
 from shared import deployment, processes
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
@@ -40,6 +41,7 @@ def publish(
     frame: pd.DataFrame,
     estimator: Any = None,
     task: Any = "regression",
+    stage: Any = "production",
     **more: Any,
 ) -> None:
     prediction = None if schema.prediction is None else np.zeros(len(frame))
@@ -53,6 +55,7 @@ def publish(
         registry.folder.mkdir(parents=True, exist_ok=True)
         joblib.dump(estimator, artifact)
     registry.register(PublishedVersion(manifest, schema, reference), artifact)
+    registry.promote(name, manifest.version, stage, actor="test")
 
 
 @pytest.fixture
@@ -88,7 +91,7 @@ def settings(registry: ModelRegistry, redis_url: str, prefix: str, tmp_path: Pat
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         yield http
 
 
@@ -124,7 +127,7 @@ def api_process(
     process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        processes.wait_until(lambda: _redis_is(url, redis), process, "The API", log)
+        processes.wait_until(lambda: _redis_is(url, redis, authorization(settings)), process, "The API", log)
         yield url, process
     finally:
         processes.stop(process)
@@ -136,7 +139,7 @@ def api(settings: Settings, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def _redis_is(url: str, state: str) -> bool:
+def _redis_is(url: str, state: str, headers: dict[str, str]) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return bool(httpx.get(f"{url}/health", trust_env=False).json()["redis"] == state)
+        return bool(httpx.get(f"{url}/health", headers=headers, trust_env=False).json()["redis"] == state)
     return False

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 import msgspec
@@ -105,3 +106,25 @@ async def test_hostile_text_is_only_text(
         assert hostile in problem(refused, 422)["errors"][0]["field"].replace("~1", "/")
     (event,) = log(client, keys.log("hostile", 0))
     assert (event.id, event.features, event.prediction) == (hostile, [hostile], None)
+
+
+async def test_probabilities_made_elsewhere(
+    registry: ModelRegistry, settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Probabilities are those of the schema's classes, from 0 to 1, with the sum 1; anything else is named."""
+    schema = Schema((Feature("x", "numeric"),), "categorical", classes=("a", "b"))
+    publish(registry, "classes", schema, rows()[["x"]])
+    publish(registry, "plain", SCHEMA, rows())
+    event = {"model": "classes", "features": {"x": 1}, "prediction": "a"}
+    bad: list[Any] = [[0.5, 0.4], [1.5, -0.5], [1], ["a", "b"], [True, False], [0.5, None], "ab", {}, [1e999, 0]]
+    async with serving(settings) as http:
+        good = [{**event, "probabilities": given} for given in ([0.25, 0.75], [1, 0], [0.3333, 0.6667], None)]
+        assert (await http.post("/events", json=good)).status_code == 202
+        for given in bad:
+            body = json.dumps({**event, "probabilities": given})
+            document = problem(await http.post("/events", content=body), 422)
+            assert [error["field"] for error in document["errors"]] == ["/probabilities"], given
+        plain = {"model": "plain", "features": GOOD, "prediction": 1, "probabilities": [1]}
+        assert "no classes" in problem(await http.post("/events", json=plain), 422)["errors"][0]["message"]
+    found = [event.probabilities for event in log(client, keys.log("classes", 0))]
+    assert found == [[0.25, 0.75], [1.0, 0.0], [0.3333, 0.6667], None]

@@ -18,7 +18,9 @@ def test_other_machines_are_refused(caplog: pytest.LogCaptureFixture) -> None:
     result = CliRunner().invoke(serve, ["--host", "0.0.0.0"])  # noqa: S104  that it is refused is the point
     assert isinstance(result.exception, ConfigurationError)
     with caplog.at_level(logging.WARNING):
-        check_host("0.0.0.0", insecure=True)  # noqa: S104
+        check_host("0.0.0.0", insecure=False, keys=True)  # noqa: S104
+        assert "without keys" not in caplog.text
+        check_host("0.0.0.0", insecure=True, keys=False)  # noqa: S104
     assert "without keys" in caplog.text
 
 

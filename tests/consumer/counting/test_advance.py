@@ -188,6 +188,28 @@ def test_latency_and_sources_are_counted() -> None:
     assert rows == names.count("online")
 
 
+@pytest.mark.parametrize("batch_counts", [False, True])
+def test_batches_count_for_drift_only_if_the_version_says_so(batch_counts: bool) -> None:  # noqa: FBT001  a parameter
+    """Predictions of a batch are counted as events, and move cells, detectors and traffic only if they count for drift."""
+    found = published("1.0.0", seed=0, rows=600)
+    versions = {"1.0.0": CellMap(found.schema, found.reference, batch_counts=batch_counts)}
+    random = np.random.default_rng(4)
+    shifted = [
+        event(NOON + number, number, row, source="batch")
+        for number, row in enumerate(traffic(random, 400, shift=3.0), start=1)
+    ]
+    online = [event(NOON + 500 + number, 400 + number, row) for number, row in enumerate(traffic(random, 40), start=1)]
+    shadow = event(NOON + 600, 441, traffic(random, 1)[0], source="shadow")
+    counted = count([*shifted, *online, shadow, tick(NOON + 10_000_000)], versions, POLICY)
+    state = counted.state(versions)
+    expected = 440 if batch_counts else 40
+    assert state.counters.events == 441
+    assert sum(pane.blocks["1.0.0"].rows for pane in counted.closed) == expected
+    assert counted.cells(versions)["1.0.0"].sum() == expected * len(found.reference.columns)
+    assert state.position.traffic.count == expected
+    assert any(isinstance(entry, Alarm) for _, _, entry in counted.panes) == batch_counts
+
+
 @pytest.mark.parametrize("spacing", [0, 3, 400])
 def test_a_pane_closes_when_full_and_a_second_old(spacing: int) -> None:
     """Judging sees at most a pane a second, and no pane waits longer than it must."""

@@ -190,3 +190,20 @@ def test_a_verdict_does_not_hang_on_the_neighbours() -> None:
     alone, together = (count(log, versions, CountingPolicy(), expected=decoder) for log in ([wrong], [wrong, short]))
     assert [letter.entry for letter in alone.dead] == [wrong]
     assert [letter.entry for letter in together.dead] == [wrong, short]
+
+
+def test_probabilities_stay_on_the_fast_way() -> None:
+    """Events with probabilities and without are decoded at once and checked; such as are no numbers are dead letters."""
+    decoder = CheckedDecoder(NUMERIC_SCHEMA)
+    log = [
+        event(NOON, 1, [0.5, 1.0], probabilities=[0.25, 0.75]),
+        event(NOON, 2, [0.5, 1.0]),
+        event(NOON, 3, [None, 1.0], probabilities=[1, 0]),
+    ]
+    batch = columns.read(log, decoder)
+    assert batch.checked == NUMERIC_SCHEMA.kinds
+    assert [prediction.probabilities for prediction in batch.predictions] == [[0.25, 0.75], None, [1.0, 0.0]]
+    versions = {"1.0.0": CellMap(NUMERIC_SCHEMA, numeric_reference())}
+    log.append(event(NOON, 4, [0.5, 1.0], probabilities=["x"]))
+    for expected in (decoder, None):
+        assert len(count(log, versions, CountingPolicy(), expected=expected).dead) == 1

@@ -279,3 +279,20 @@ def test_partitions_add_up() -> None:
         two.pane({"1.0.0": part}, partition=place % 2)
     first, second = judge(one.entries).current["1.0.0"], judge(two.entries).current["1.0.0"]
     assert first == second
+
+
+def test_a_pane_without_rows_that_count_is_no_evidence() -> None:
+    """Panes of predictions that do not count for drift neither move an alert on nor stay in the window."""
+    empty = {
+        "1.0.0": msgspec.structs.replace(
+            block("1.0.0", np.random.default_rng(0), 1), rows=0, cells=pack_counts(np.zeros(SIZES["1.0.0"], dtype=np.int64))
+        )
+    }
+    drifted = stream().panes(10).panes(1, rows=2000, shift=3.0)
+    bare = judge(drifted.entries)
+    for _ in range(20):
+        drifted.pane(empty)
+    found = judge(drifted.entries)
+    assert found.states == bare.states
+    assert {state for _, _, state in found.states} == {"pending"}
+    assert sum(name.startswith(b"pane") for name in found.fields) == sum(name.startswith(b"pane") for name in bare.fields)

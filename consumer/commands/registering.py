@@ -1,0 +1,129 @@
+"""`driftgauge models register`: a new version, with its fitted model or only to be monitored."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from consumer.commands.actor import actor_option
+from shared.errors import BadData
+from shared.settings import read_settings
+
+if TYPE_CHECKING:
+    from shared.manifest import PublishedVersion, Task
+    from shared.model_registry import ModelRegistry
+
+
+@click.command()
+@click.argument("name")
+@click.option("--reference", required=True, type=click.Path(path_type=Path),
+              help="CSV of the reference rows: those of the training, or better, rows held out from it.")  # fmt: skip
+@click.option("--version", help="Semantic version; default: the next major one.")
+@click.option("--artifact", type=click.Path(path_type=Path),
+              help="Fitted model: .joblib, or LightGBM's text as .txt. Without it the model is only monitored.")  # fmt: skip
+@click.option("--task", type=click.Choice(["regression", "binary", "multiclass"]), help="Default: the artifact knows it.")
+@click.option("--prediction-column", help="Column of the predictions; without it the artifact makes them.")
+@click.option("--target-column", help="Column of the true values; no feature.")
+@click.option("--time-column", help="Column of the time; no feature.")
+@click.option("--exclude", default="", help="Columns left out of drift, with commas.")
+@click.option("--classes", default="", help="Labels in the order of the probabilities, with commas; for LightGBM's text.")
+@click.option("--schema", "schema_file", type=click.Path(path_type=Path),
+              help="Schema to use; if the file is absent, the inferred schema is written there.")  # fmt: skip
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Logs that the events are spread over; chosen once, by the model's first version.",
+)
+@click.option("--metrics", multiple=True, help="Metrics of the training: a JSON file, or NAME=NUMBER; repeatable.")
+@click.option("--check", "bounds", multiple=True, help="Such as 'accuracy>=0.9' or 'rmse<=4'; repeatable.")
+@click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), default=100, show_default=True,
+              help="Check: 99th percentile of one row's time.")  # fmt: skip
+@click.option("--min-reference-rows", type=click.IntRange(0), default=1000, show_default=True, help="Check.")
+@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.02, show_default=True,
+              help="Check: how much worse than the production version a metric may be, as a share.")  # fmt: skip
+@click.option("--method", "methods", multiple=True,
+              help="Check: a method that the artifact has; default: predict, and predict_proba of classes.")  # fmt: skip
+@click.option("--labels", is_flag=True, help="True values come later, and are joined to the predictions.")
+@click.option("--batch-counts", is_flag=True, help="Batch predictions count for drift.")
+@click.option("--features-module", default="", help="Dotted name of the module that makes the features.")
+@click.option("--promote", is_flag=True, help="Run the checks, and put it into production.")
+@actor_option
+def register(
+    name: str, reference: Path, version: str | None, artifact: Path | None, task: "Task | None",
+    prediction_column: str | None, target_column: str | None, time_column: str | None, exclude: str, classes: str,
+    schema_file: Path | None, partitions: int, metrics: tuple[str, ...], bounds: tuple[str, ...], max_latency_ms: float,
+    min_reference_rows: int, tolerance: float, methods: tuple[str, ...], features_module: str, actor: str,
+    *, labels: bool, batch_counts: bool, promote: bool,
+) -> None:  # fmt: skip
+    """Register a version: to be served if it has an artifact, else only monitored."""
+    from consumer.registration import Submission, register_version
+    from shared import gates
+    from shared.checks import Checks, parse_bounds
+    from shared.model_registry import ModelRegistry
+
+    minimum, maximum = parse_bounds(bounds)
+    checks = Checks(minimum, maximum, max_latency_ms, methods, min_reference_rows, tolerance)
+    submission = Submission(
+        name, reference, version, artifact, task, prediction_column, target_column, time_column, _listed(exclude),
+        _listed(classes), schema_file, partitions, _read_metrics(metrics), checks, labels, batch_counts, features_module,
+    )  # fmt: skip
+    registry = ModelRegistry(read_settings().registry_dir)
+    folder, published = register_version(registry, submission)
+    _tell(folder, published)
+    _calibrate(registry, published, reference, time_column, prediction_column)
+    version = published.manifest.version
+    if promote:
+        gates.promote(registry, name, version, actor=actor, reason="promoted at its registration")
+        click.echo(f"{name} {version} is in production.")
+    else:
+        click.echo(f"To put it into production: driftgauge models promote {name} {version}")
+
+
+def _calibrate(
+    registry: "ModelRegistry", published: "PublishedVersion", reference: Path, time: str | None, prediction: str | None
+) -> None:
+    """Test the reference for order in time, if it has times."""
+    if time is None:
+        click.echo("There is no --time-column: the rows are taken as exchangeable, which was not tested.")
+        return
+    from consumer.calibrating import TimedRows
+    from consumer.commands.calibrate import calibrate_version, show
+
+    rows = TimedRows(reference, time, prediction)
+    show(calibrate_version(registry, published.manifest.model, published.manifest.version, rows, None))
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
+    """Read metrics from JSON files and from NAME=NUMBER."""
+    metrics: dict[str, float] = {}
+    for text in given:
+        name, separator, number = text.partition("=")
+        try:
+            if separator and not Path(text).exists():
+                metrics[name.strip()] = float(number)
+            else:
+                metrics.update(msgspec.json.decode(Path(text).read_bytes(), type=dict[str, float]))
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            raise BadData(f"--metrics {text}: give NAME=NUMBER, or a JSON file of names and numbers ({error}).") from error
+    return metrics
+
+
+def _tell(folder: Path, published: "PublishedVersion") -> None:
+    manifest, schema, rows = published.manifest, published.schema, published.reference.rows
+    kinds = [feature.kind for feature in schema.features]
+    what = f"{manifest.task}, {manifest.artifact}" if manifest.artifact else "monitored"
+    click.echo(
+        f"{manifest.model} {manifest.version} ({what}): {kinds.count('numeric')} numeric features, "
+        f"{kinds.count('categorical')} categorical, {rows:,} reference rows, stored in {folder}."
+    )
+    least = read_settings().min_reference_rows
+    if rows < least:
+        click.echo(f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity excepted.")
+    click.echo("To change the schema, edit a copy of its schema.json and register again with --schema FILE.")

@@ -1,0 +1,92 @@
+"""`driftgauge keys`: who may use the API."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from producer.key_file import SCOPES, Key, KeyScope, create_key, read_keys, revoke_key
+from shared.settings import read_settings
+
+UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+class Lifetime(click.ParamType[timedelta]):
+    """A time such as 90d, 12h or 30m."""
+
+    name = "lifetime"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"([1-9]\d{0,4})([dhm])", str(value))
+        if found is None:
+            self.fail(f"{value!r} is no lifetime: use days, hours or minutes, such as 90d, 12h or 30m.", param, ctx)
+        return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys; the API notices within seconds.
+
+    Without any, the API needs none and listens on loopback only. They are kept, hashed, in DRIFTGAUGE_KEYS_FILE.
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    required=True,
+    help="What it may do; several times for several. predict: post predictions and events; label: post labels; "
+    "read: see models, drift, reports, alerts, metrics; admin: promote, roll back, and all else.",
+)
+@click.option("--expires", type=Lifetime(), metavar="TIME", help="How long it is good for: 90d, 12h, 30m.  [default: ever]")
+def create(name: str, scopes: tuple[KeyScope, ...], expires: timedelta | None) -> None:
+    """Make a key called NAME and print it, this once."""
+    path = read_settings().keys_path
+    until = None if expires is None else datetime.now(UTC).replace(microsecond=0) + expires
+    text = create_key(path, name, tuple(scope for scope in SCOPES if scope in scopes), until)
+    click.echo(f"This is the only time that the key is shown. {path} holds its hash.", err=True)
+    click.echo(text)
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_keys(*, as_json: bool) -> None:
+    """List the keys: names, scopes and times, never the keys."""
+    content = read_keys(read_settings().keys_path)
+    known = () if content is None else content.keys
+    if as_json:
+        click.echo(msgspec.json.encode([{**_without_digest(key), "expired": key.expired()} for key in known]))
+        return
+    if not known:
+        click.echo("There are no keys, so the API needs none and listens on loopback only." if content is None else "None.")
+        return
+    table = Table("name", "id", "scopes", "created (UTC)", "expires (UTC)", box=None)
+    for key in known:
+        expires = "never" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M}" + " (over)" * key.expired()
+        table.add_row(escape(key.name), key.id, ", ".join(key.scopes), f"{key.created:%Y-%m-%d %H:%M}", expires)
+    Console().print(table)
+
+
+@keys.command()
+@click.argument("name")
+def revoke(name: str) -> None:
+    """Make the key called NAME useless, and end its sessions."""
+    key = revoke_key(read_settings().keys_path, name)
+    click.echo(f"Revoked {key.name} ({key.id}).")
+
+
+def _without_digest(key: Key) -> dict[str, Any]:
+    described: dict[str, Any] = msgspec.to_builtins(key)
+    return {"expires": None, **{name: value for name, value in described.items() if name != "digest"}}

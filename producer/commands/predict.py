@@ -1,0 +1,61 @@
+"""`driftgauge predict`: let a running API predict the rows of a file."""
+
+import asyncio
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+import httpx
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from producer.replay import authorization, fetch_schema
+from producer.upload import Sending, predict_file
+from shared.schema import Schema
+from shared.settings import read_settings
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="The model that the rows are for.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file of the answers.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
+@click.option("--json", "as_json", is_flag=True, help="Print the number of rows by status as JSON.")
+def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) -> None:
+    """Predict the rows of a CSV FILE by a running API, which publishes them with the source `batch`.
+
+    An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
+    """
+    headers = authorization(read_settings())
+    schema = asyncio.run(_schema(url, headers, model))
+    started = time.monotonic()
+    with httpx.Client(base_url=url, headers=headers, trust_env=False) as client, _progress() as progress:
+        send = progress.add_task("sent", total=None)
+        take = progress.add_task("predicted", total=None)
+        sending = Sending(file, schema.names, lambda rows: progress.advance(send, rows))
+
+        def received(lines: int) -> None:
+            progress.update(take, advance=lines, total=sending.rows)
+
+        found = predict_file(client, sending, model, output, received)
+    if sending.ignored:
+        click.echo(f"These columns are no features and stayed out: {', '.join(sending.ignored)}.", err=True)
+    click.echo(msgspec.json.encode(found).decode() if as_json else _summary(found, output, time.monotonic() - started))
+
+
+def _progress() -> Progress:
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*bar, console=Console(stderr=True))
+
+
+async def _schema(url: str, headers: dict[str, str], model: str) -> Schema:
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+        return await fetch_schema(client, model)
+
+
+def _summary(found: Counter[str], output: Path, seconds: float) -> str:
+    bad = found["invalid"] + found["failed"]
+    more = f" {bad} rows have no prediction: their column `error` says why." if bad else ""
+    return f"Predicted {found['ok']} rows in {seconds:.1f} s into {output}.{more}"

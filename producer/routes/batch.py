@@ -1,0 +1,157 @@
+"""POST /predict_batch: score many rows, publish an event for each, and stream the answers."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from producer.access import needs
+from producer.answers import AnswerText, CsvText, JsonText
+from producer.batch import Batch, Form
+from producer.parts import Parts
+from producer.problems import Problem
+from producer.routes.raw import RawRoute, documented
+
+FORMS: Final[dict[str, Form]] = {"text/csv": "csv", "application/json": "json"}
+WILD: Final[dict[str, Form | None]] = {"*/*": None, "text/*": "csv", "application/*": "json"}
+CLOSED_BY_CLIENT: Final = 499
+
+ROWS: Final = {"type": "array", "items": {"type": "object"}, "description": "The features of each row, name to value."}
+BODY: Final = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["rows"],
+            "additionalProperties": False,
+            "properties": {"model": {"type": "string"}, "version": {"type": "string"}, "rows": ROWS},
+        },
+        ROWS,
+    ],
+    "example": {"model": "steel", "rows": [{"NSM": 36000, "WeekStatus": 1}]},
+}
+ROW: Final = {
+    "type": "object",
+    "required": ["row", "status"],
+    "properties": {
+        "row": {"type": "integer", "description": "From 1."},
+        "line": {"type": "integer", "description": "Where the row begins in a CSV file."},
+        "status": {"type": "string", "enum": ["ok", "invalid", "failed"]},
+        "id": {"type": "string"},
+        "prediction": {"type": ["number", "string"]},
+        "probabilities": {"type": "array", "items": {"type": "number"}},
+        "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+ANSWER: Final = {
+    "type": "object",
+    "properties": {
+        "model": {"type": "string"},
+        "version": {"type": "string"},
+        "rows": {"type": "array", "items": ROW},
+        "summary": {"type": "object", "additionalProperties": {"type": "integer"}},
+    },
+}
+
+
+class BatchResponse(StreamingResponse):
+    """Streams a batch's answers; when it ends, however it does, the batch lets go of its file."""
+
+    def __init__(self, batch: Batch, text: AnswerText) -> None:
+        named = {"Driftgauge-Model": batch.served.model, "Driftgauge-Version": batch.served.version}
+        super().__init__(_stream(batch, text), headers=named, media_type=text.media_type)
+        self._batch = batch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._batch.close()
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+
+    @routes.post("/predict_batch", openapi_extra=_documented())
+    @needs("predict")
+    async def predict_batch(request: Request) -> Response:
+        """Predict many rows. A row that does not fit is answered in its place, and harms no other."""
+        form = form_of_body(request.headers.get("content-type", "application/json"))
+        answers = form_of_answer(request.headers.get("accept", "*/*"), form)
+        model, version = request.query_params.get("model"), request.query_params.get("version")
+        try:
+            batch = await parts.batches.take(request, form, model, version)
+        except ClientDisconnect:  # before anything was scored; nobody reads this answer
+            return Response(status_code=CLOSED_BY_CLIENT)
+        return BatchResponse(batch, CsvText(batch.served.schema.classes) if answers == "csv" else JsonText())
+
+    return routes
+
+
+def form_of_body(content_type: str) -> Form:
+    """Tell a body's form.
+
+    Raises
+    ------
+    Problem
+        415 if it is neither.
+    """
+    form = FORMS.get(_media_type(content_type))
+    if form is None:
+        raise Problem(415, f"A batch is {' or '.join(FORMS)}, not {content_type[:64]!r}; say so as Content-Type.")
+    return form
+
+
+def form_of_answer(accept: str, usual: Form) -> Form:
+    """Choose the answer's form: the first one that is accepted and known; that of the body if any will do.
+
+    Raises
+    ------
+    Problem
+        406 if none is.
+
+    Examples
+    --------
+    >>> form_of_answer("text/html, text/csv;q=0.5", "json"), form_of_answer("*/*", "json")
+    ('csv', 'json')
+    """
+    for accepted in accept.split(","):
+        name = _media_type(accepted)
+        if name in FORMS:
+            return FORMS[name]
+        if name in WILD:
+            return WILD[name] or usual
+    raise Problem(406, f"The answer is {' or '.join(FORMS)}; accept one of them.")
+
+
+def _media_type(text: str) -> str:
+    return text.partition(";")[0].strip().lower()
+
+
+async def _stream(batch: Batch, text: AnswerText) -> AsyncIterator[bytes]:
+    yield text.head(batch.served.model, batch.served.version)
+    async for block in batch.answers():
+        yield text.block(block)
+    yield text.tail()
+
+
+def _documented() -> dict[str, Any]:
+    """Describe the route for OpenAPI: as a raw route, with CSV beside JSON, and the model as a parameter."""
+    found = documented(BODY, 200, "An answer for each row, in their order.", ANSWER)
+    table = {"schema": {"type": "string"}, "example": "NSM,WeekStatus\n36000,1\n"}
+    found["requestBody"]["content"]["text/csv"] = table
+    found["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    problem = found["responses"]["422"]["content"]
+    found["responses"]["413"] = {"description": "Too many rows, or too large a body.", "content": problem}
+    found["parameters"] = [
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
+        for name, meaning in (
+            ("model", "Needed only when there are several, and the document names none."),
+            ("version", "A version in staging; that in production if absent."),
+        )
+    ]
+    return found
