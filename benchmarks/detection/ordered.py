@@ -1,6 +1,6 @@
 """Real rows in their real order: false episodes of replay thresholds, and what they still find.
 
-    python -m benchmarks.detection.ordered [--quick]
+    python -m benchmarks.detection.ordered [--quick] [--data FOLDER]
 
 - Permuted weeks: the weeks of a year in random order; the first 16 are the reference, the others the stream. Nothing
   drifts beyond what weeks do, so every episode is false.
@@ -68,17 +68,17 @@ class Rows:
 
 
 @cache
-def steel() -> Rows:
+def steel(folder: Path) -> Rows:
     """Give the steel model's features and the load type as a category."""
-    raw = read_raw(DATA / "steel.csv")
+    raw = read_raw(folder / "steel.csv")
     frame = engineer(raw).drop(columns=list(CALENDAR)).assign(load=raw["Load_Type"])
     return _rows(frame, raw["time"])
 
 
 @cache
-def bike() -> Rows:
+def bike(folder: Path) -> Rows:
     """Give what is measured, and the weather as a category."""
-    raw = pd.read_csv(DATA / "bike_sharing_hour.csv")
+    raw = pd.read_csv(folder / "bike_sharing_hour.csv")
     frame = raw[["temp", "atemp", "hum", "windspeed", "casual", "registered"]].astype(float)
     frame = frame.assign(weather=raw["weathersit"].astype(str))
     return _rows(frame, pd.to_datetime(raw["dteday"]) + pd.to_timedelta(raw["hr"], unit="h"))
@@ -187,10 +187,10 @@ def share(found: list[bool]) -> str:
     return f"{p:.0%} ({low:.0%} to {high:.0%})"
 
 
-def tables(seeds: int) -> list[Row]:
+def tables(seeds: int, folder: Path = DATA) -> list[Row]:
     """Measure both files."""
     rows_found: list[Row] = []
-    for name, rows in (("steel", steel()), ("bike", bike())):
+    for name, rows in (("steel", steel(folder)), ("bike", bike(folder))):
         permuted = [permuted_weeks(rows, seed) for seed in track(range(seeds), f"{name}: permuted weeks")]
         shifts = [real_order(rows, seed) for seed in track(range(3 * seeds), f"{name}: real order")]
         missing = [integrity_delay(rows, seed, "missing") for seed in range(seeds)]
@@ -214,12 +214,13 @@ def tables(seeds: int) -> list[Row]:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="5 seeds instead of 40.")
-def main(*, quick: bool) -> None:
+@click.option("--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files.")
+def main(data: Path, *, quick: bool) -> None:
     """Measure, print a table, write benchmarks/results/ordered.json."""
-    if not DATA.is_dir():
-        raise click.ClickException(f"The real data are not there: {DATA}. Put steel.csv and bike_sharing_hour.csv into it.")
+    if not data.is_dir():
+        raise click.ClickException(f"The real data are not there: {data}. Put steel.csv and bike_sharing_hour.csv into it.")
     seeds = 5 if quick else 40
-    write("ordered", f"{REFERENCE_WEEKS} weeks of reference, {seeds} seeds (real order: {3 * seeds})", tables(seeds))
+    write("ordered", f"{REFERENCE_WEEKS} weeks of reference, {seeds} seeds (real order: {3 * seeds})", tables(seeds, data))
 
 
 if __name__ == "__main__":
