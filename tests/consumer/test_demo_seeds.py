@@ -14,7 +14,8 @@ from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
 from models.steel.features import engineer
 from models.steel.simulate import DRIFTING_FEATURE, Plant
-from models.steel.train import SCHEMA, Trained, train
+from models.steel.train import SCHEMA, train
+from models.training import Trained
 from shared.reference import ReferenceProfile
 from shared.schema import columns_of
 from shared.snapshot import Alert
