@@ -42,7 +42,7 @@ class CellMap:
         self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
         batch_counts: bool = False,
     ) -> None:  # fmt: skip
-        self.schema = schema
+        self.schema = schema = schema.stream
         self.reference = reference
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
