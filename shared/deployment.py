@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from shared import processes
 from shared.embedded_redis import EmbeddedRedis
+from shared.errors import DriftgaugeError
 from shared.redis_client import connect, require
 from shared.settings import Settings
 
@@ -46,11 +47,27 @@ class Deployment:
             self.worker = self._start("worker")
             self.api = self._start("serve")
             processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
+            self.require_alive()
             self._stack = self._stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
+
+    def require_alive(self) -> None:
+        """Check that API and worker run.
+
+        Raises
+        ------
+        DriftgaugeError
+            If one of them has ended, with the last lines of its log.
+        """
+        for name, process in (("serve", self.api), ("worker", self.worker)):
+            if process.poll() is not None:
+                said = processes.last_lines(self._log(name))
+                raise DriftgaugeError(
+                    f"`driftgauge {name}` has ended (exit code {process.returncode}); {self._log(name)} says:\n{said}"
+                )
 
     def _start_redis(self) -> None:
         folder = self.settings.data_dir
@@ -85,4 +102,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _clear(value: object) -> str:
+    """Give a setting as the environment holds it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
