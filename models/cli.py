@@ -25,7 +25,7 @@ def up(port: int | None) -> None:
         click.echo(f"For the other commands: export DRIFTGAUGE_REDIS_URL={running.settings.redis_url}")
         click.echo("Ctrl-C stops everything; what was counted stays.")
         while True:
-            running.require_alive()
+            running.require_running()
             time.sleep(0.2)
 
 

@@ -17,6 +17,8 @@ from shared.errors import DriftgaugeError
 from shared.redis_client import connect, require
 from shared.settings import Settings
 
+TAIL = 2000
+"""Characters of a log that an error quotes."""
 STARTED = {200, 503}
 """Answers of a process that is up, whether it is ready or not."""
 
@@ -47,27 +49,24 @@ class Deployment:
             self.worker = self._start("worker")
             self.api = self._start("serve")
             processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
-            self.require_alive()
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._stack.close()
-
-    def require_alive(self) -> None:
-        """Check that API and worker run.
+    def require_running(self) -> None:
+        """Check that API and worker live.
 
         Raises
         ------
         DriftgaugeError
-            If one of them has ended, with the last lines of its log.
+            With the last lines of the one that ended.
         """
-        for name, process in (("serve", self.api), ("worker", self.worker)):
+        for command, process in (("serve", self.api), ("worker", self.worker)):
             if process.poll() is not None:
-                said = processes.last_lines(self._log(name))
-                raise DriftgaugeError(
-                    f"`driftgauge {name}` has ended (exit code {process.returncode}); {self._log(name)} says:\n{said}"
-                )
+                last = self._log(command).read_text(errors="replace")[-TAIL:]
+                raise DriftgaugeError(f"`driftgauge {command}` ended by itself. Its last output:\n{last}")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
 
     def _start_redis(self) -> None:
         folder = self.settings.data_dir
@@ -102,7 +101,6 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _clear(value: object) -> str:
-    """Give a setting as the environment holds it."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

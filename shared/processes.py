@@ -53,15 +53,9 @@ def wait_until(
     while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
             stop(process)
-            raise DriftgaugeError(
-                f"{name} did not start (exit code {process.returncode}). Its last output:\n{last_lines(log)}"
-            )
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise DriftgaugeError(f"{name} did not start (exit code {process.returncode}). Its last output:\n{tail}")
         time.sleep(0.02)
-
-
-def last_lines(log: Path) -> str:
-    """Give the last lines that a process wrote."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:
