@@ -14,7 +14,8 @@ from queue import SimpleQueue
 
 import redis
 
-from consumer.counting.advance import CountingPolicy
+from consumer.counting.detectors import DETECTORS
+from consumer.counting.policy import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging_stage import JudgingStage
@@ -22,6 +23,7 @@ from consumer.nodes import MOVED, Nodes
 from consumer.sharing import Sharing
 from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
+from shared.errors import ConfigurationError
 from shared.keys import Keys
 from shared.redis_client import UNAVAILABLE
 from shared.settings import Settings
@@ -38,9 +40,15 @@ class Worker:
     ----------
     settings
         Of the deployment.
+
+    Raises
+    ------
+    ConfigurationError
+        If they name a detector that does not exist.
     """
 
     def __init__(self, settings: Settings) -> None:
+        _check_detectors(settings.detectors)
         self.settings = settings
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
@@ -169,6 +177,13 @@ class Worker:
             stage.close()
 
 
+def _check_detectors(names: tuple[str, ...]) -> None:
+    """Refuse names that no detector has, before anything starts."""
+    unknown = [name for name in names if name not in DETECTORS]
+    if unknown:
+        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(DETECTORS)}.")
+
+
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:
     """Give the settings that counting uses."""
     return CountingPolicy(
@@ -179,6 +194,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        detectors=settings.detectors,
     )
 
 

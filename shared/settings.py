@@ -1,10 +1,10 @@
 """All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated, immutable."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
 
@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     """Traffic of a model until a whole logical day of it was measured."""
     false_alarms_per_month: float = Field(1.0, gt=0)
     """Budget of false alarms of a model in 30 days, shared by the rules."""
+    detectors: Annotated[tuple[str, ...], NoDecode] = ("e_detector", "integrity", "adwin")
+    """Online detectors that run, separated by commas; an empty value runs none."""
     snapshot_seconds: int = Field(3600, ge=1)
     """Logical seconds between snapshot reports."""
     snapshot_events: int = Field(50_000, ge=1)
@@ -112,6 +114,12 @@ class Settings(BaseSettings):
     """Entries that may be unreadable within an hour without an alert."""
     silent_after_seconds: float = Field(0, ge=0)
     """Time without events that is an alert; 0 learns it from the last day's traffic."""
+
+    @field_validator("detectors", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        """Split what the environment gives."""
+        return tuple(name.strip() for name in given.split(",") if name.strip()) if isinstance(given, str) else given
 
     @property
     def keys_path(self) -> Path:

@@ -32,6 +32,8 @@ class CellMap:
         Of predictions that count for drift.
     watched
         Places of the columns that count for drift: features that are not excluded, and the prediction.
+    exchangeable
+        Those of them whose rows may be taken as exchangeable: the only ones that such detectors watch as assume it.
     """
 
     def __init__(self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False) -> None:
@@ -45,6 +47,7 @@ class CellMap:
         self.watched = [place for place, feature in enumerate(schema.features) if not feature.excluded]
         if self.has_prediction:
             self.watched.append(len(schema.features))
+        self.exchangeable = self.watched
 
     @cached_property
     def decoder(self) -> CheckedDecoder:
