@@ -16,6 +16,8 @@ FEW_COUNTS = 100
 AlarmSeverity = Literal["warning", "critical"]
 FIELD = b"b"
 """The field of a panes entry that holds the message."""
+LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
+"""Edges of the 64 latency cells."""
 
 
 class Block(msgspec.Struct, frozen=True):

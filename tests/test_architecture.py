@@ -17,6 +17,7 @@ PURE = (
     "shared/reference.py",
     "shared/schema.py",
     "shared/pane.py",
+    "shared/commands.py",
     "shared/semver.py",
     "shared/checks.py",
     "shared/stages.py",
@@ -24,6 +25,7 @@ PURE = (
     "shared/agreement.py",
     "shared/prediction.py",
     "shared/lightgbm_text.py",
+    "shared/performance",
 )
 SHELL = {"shared/reporting/files.py"}
 """The one part of reporting that touches files, by its own account; nothing else of reporting may import it."""

@@ -8,8 +8,8 @@ from consumer.counting.advance import advance as count
 from consumer.counting.cells import CellMap
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
-from consumer.judging.advance import JudgedVersion
 from consumer.judging.advance import advance as judge
+from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
 from models.steel.features import engineer
