@@ -10,6 +10,7 @@ import numpy as np
 from consumer.counting.columns import CheckedDecoder
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
+from shared.performance import Layout
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -23,6 +24,8 @@ class CellMap:
         Of the version.
     batch_counts
         Whether predictions from batches count for drift, beside those that were made online.
+    labels
+        Whether predictions wait for their labels.
 
     Attributes
     ----------
@@ -32,9 +35,13 @@ class CellMap:
         Places of the columns that count for drift: features that are not excluded, and the prediction.
     exchangeable
         Those of them whose rows may be taken as exchangeable: the only ones that such detectors watch as assume it.
+    layout
+        Of the performance sums; None if predictions do not wait for labels.
     """
 
-    def __init__(self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False) -> None:
+    def __init__(
+        self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False, labels: bool = False
+    ) -> None:
         self.schema = schema
         self.reference = reference
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
@@ -46,6 +53,7 @@ class CellMap:
         if self.has_prediction:
             self.watched.append(len(schema.features))
         self.exchangeable = self.watched
+        self.layout = Layout.of(schema, reference) if labels else None
 
     @cached_property
     def decoder(self) -> CheckedDecoder:
