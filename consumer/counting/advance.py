@@ -197,7 +197,7 @@ class _Step:
             last, closes = self._pane_end(times, first)
             self.joiner.enter(positions[first:last], times[first:last])
             if with_labels:
-                self.joiner.wait(predictions[first:last], positions[first:last], int(entry_ms[first]))
+                self.joiner.wait(predictions[first:last], positions[first:last], entry_ms[first:last])
             self._add(groups, first, last)
             while alarms and alarms[0].total <= self.state.counters.events:
                 row = alarms[0].total - before - 1

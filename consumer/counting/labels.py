@@ -97,9 +97,9 @@ class Joiner:
         time, total = self._stretch.moment(int(positions[0]))
         self._stretch = Stretch(total, time, positions, times)
 
-    def wait(self, predictions: Sequence[Prediction], positions: Ints, entry_ms: int) -> None:
+    def wait(self, predictions: Sequence[Prediction], positions: Ints, entry_ms: Ints) -> None:
         """Let predictions of one pane and one day of entry time, which count for drift, wait for their labels."""
-        day, pane = entry_ms // DAY_MS, self._state.position.closed + 1
+        day, pane = int(entry_ms[0]) // DAY_MS, self._state.position.closed + 1
         rows = [row for row, prediction in enumerate(predictions) if self._waits(prediction)]
         if not rows:
             return
@@ -117,7 +117,7 @@ class Joiner:
             return
         for row, (digest, one) in zip(rows, pairs, strict=False):
             if digest in self._touched or digest in self._pending.early:
-                self._arrivals.append(Arrival(int(positions[row]), entry_ms, digest, one))
+                self._arrivals.append(Arrival(int(positions[row]), int(entry_ms[row]), digest, one))
             else:
                 self._pending.put(day, digest, one)
 
