@@ -32,6 +32,14 @@ class Settings(BaseSettings):
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
 
+    pii_key: SecretStr | None = Field(None, min_length=16)
+    """Key of the hashes of personal features, at least 16 characters; needed only by schemas that hash one."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe lines that API and worker log; requests are logged at INFO."""
+    access_log: bool = True
+    """Whether the API logs a line for each request."""
+    log_features: bool = False
+    """Whether the line of a prediction has its features, personal ones dropped or hashed as in the stream."""
     keys_file: Path | None = None
     """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if none. Without it nobody needs a key."""
     api_key: SecretStr | None = None
@@ -132,6 +140,11 @@ class Settings(BaseSettings):
     def _names(cls, given: object) -> object:
         """Split what the environment gives."""
         return tuple(name.strip() for name in given.split(",") if name.strip()) if isinstance(given, str) else given
+
+    @property
+    def pii_secret(self) -> str | None:
+        """The key of the hashes in clear; never to be logged."""
+        return None if self.pii_key is None else self.pii_key.get_secret_value()
 
     @property
     def keys_path(self) -> Path:

@@ -8,4 +8,5 @@ scoring       events per false alarm, median delays, their confidence intervals
 synthetic     table: delays and false alarms, one feature alone and one of 18
 fixed         table: how often the usual fixed thresholds alarm without any drift
 real          table: rows of real files in random order
+ordered       table: rows of real files in order of time
 """

@@ -67,7 +67,7 @@ class RankAdwin:
 
     @classmethod
     def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
-        return cls(columns, alpha, _seed_ranks(reference, columns, ranks))
+        return cls(columns, alpha, seed_ranks(reference, columns, ranks))
 
     def update(self, observed: Observed) -> list[Detection]:
         ranks = observed.ranks
@@ -145,7 +145,7 @@ def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection
     )  # fmt: skip
 
 
-def _seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:
+def seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:
     """Give evenly spaced quantiles of each column's reference ranks, in one fixed random order."""
     order = np.random.default_rng(20_100).permutation(SEED_RANKS)
     seeds = []

@@ -8,7 +8,7 @@ from river.drift import ADWIN
 
 from consumer.counting.cells import CellMap
 from consumer.counting.detectors import Observed
-from consumer.counting.detectors.adwin import RankAdwin, _seed_ranks
+from consumer.counting.detectors.adwin import RankAdwin, seed_ranks
 from shared.errors import BadData
 from tests.consumer.builders import NUMERIC_SCHEMA, numeric_reference
 
@@ -39,7 +39,7 @@ def start() -> RankAdwin:
 def test_alarms_are_rivers(seed: int) -> None:
     """The alarms are those of river.drift.ADWIN, fed one by one with the same ranks, started anew after each alarm."""
     traffic = drawn(seed, 3000)
-    seeds = _seed_ranks(CELLS.reference, COLUMNS, CELLS.ranks)
+    seeds = seed_ranks(CELLS.reference, COLUMNS, CELLS.ranks)
 
     def fresh(place: int) -> ADWIN:
         window = ADWIN(delta=ALPHA / len(COLUMNS))
