@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from producer.estimator import Estimator
 from producer.problems import RETRY_AFTER, Problem
 from shared.errors import BadData, DriftgaugeError, ModelNotFound
@@ -217,9 +219,23 @@ class Serving:
             return
         served, fault = self.production.get(model), self.faults.get(model)
         if served is not None and served.version == version:
+            await self._follow_calibration(served)
             self.faults.pop(model, None)
         elif fault is None or fault.version != version or time.monotonic() - fault.seen >= RETRY_BROKEN_S:
             await self._switch(model, version)
+
+    async def _follow_calibration(self, served: ServedVersion) -> None:
+        """Publish a version again that was calibrated meanwhile."""
+        try:
+            found = await asyncio.to_thread(self._registry.calibration, served.model, served.version)
+        except (DriftgaugeError, OSError) as error:  # the old one goes on
+            logger.warning("%s", error)
+            return
+        if found != served.published.calibration:
+            published = msgspec.structs.replace(served.published, calibration=found)
+            again = ServedVersion(published, published.pack(), served.estimator)
+            self._announce(again.manifest, again.packed)
+            self.production[served.model] = again
 
     async def _switch(self, model: str, version: str) -> None:
         """Serve another version from now on. What waits for the old one holds it, and is finished by it."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.calibration import Calibration
 from shared.checks import Checks
 from shared.reference import ReferenceProfile
 from shared.schema import Schema
@@ -72,6 +73,7 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     manifest: Manifest
     schema: Schema
     reference: ReferenceProfile
+    calibration: Calibration | None = None
 
     def pack(self) -> bytes:
         """Give it as compressed JSON."""

@@ -14,6 +14,7 @@ PURE = (
     "consumer/counting",
     "consumer/judging",
     "shared/reporting",
+    "shared/calibration.py",
     "shared/reference.py",
     "shared/schema.py",
     "shared/pane.py",

@@ -242,7 +242,8 @@ class _Step:
         """Give a version's detector; a new one when there is none, or when the traffic has changed a lot."""
         alpha = self._alpha(len(cell_map.watched))
         detector = self.state.detectors.get((name, version))
-        if detector is None or not alpha / RATE_TOLERANCE <= detector.alpha <= alpha * RATE_TOLERANCE:
+        known = detector is not None and detector.columns == cell_map.watched  # another calibration watches others
+        if detector is None or not known or not alpha / RATE_TOLERANCE <= detector.alpha <= alpha * RATE_TOLERANCE:
             detector = DETECTORS[name].start(cell_map.reference, cell_map.watched, cell_map.ranks, alpha)
             self.state.detectors[name, version] = detector
         return detector

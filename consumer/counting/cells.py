@@ -8,6 +8,7 @@ from operator import attrgetter
 import numpy as np
 
 from consumer.counting.columns import CheckedDecoder
+from shared.calibration import Calibration
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
 from shared.reference import Column, Floats, Ints, ReferenceProfile
@@ -21,6 +22,8 @@ class CellMap:
     ----------
     schema, reference
         Of the version.
+    calibration
+        What is known about the reference's order in time.
     batch_counts
         Whether predictions from batches count for drift, beside those that were made online.
 
@@ -29,10 +32,14 @@ class CellMap:
     sources
         Of predictions that count for drift.
     watched
-        Places of the columns that count for drift: features that are not excluded, and the prediction.
+        Places of the columns that the online detectors see: features that are not excluded, and the prediction; none
+        whose rows are ordered in time, since the detectors' promise needs exchangeable rows.
     """
 
-    def __init__(self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False) -> None:
+    def __init__(
+        self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
+        batch_counts: bool = False,
+    ) -> None:  # fmt: skip
         self.schema = schema
         self.reference = reference
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
@@ -43,6 +50,8 @@ class CellMap:
         self.watched = [place for place, feature in enumerate(schema.features) if not feature.excluded]
         if self.has_prediction:
             self.watched.append(len(schema.features))
+        if calibration is not None:
+            self.watched = [place for place in self.watched if calibration.exchangeable(reference.columns[place].name)]
 
     @cached_property
     def decoder(self) -> CheckedDecoder:

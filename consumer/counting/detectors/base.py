@@ -38,6 +38,10 @@ class Detector(Protocol):
     def alpha(self) -> float:
         """False alarms allowed per event and column, as it was started with."""
 
+    @property
+    def columns(self) -> list[int]:
+        """Which columns of the reference it watches."""
+
     @classmethod
     def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
         """Start from the reference alone.
