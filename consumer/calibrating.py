@@ -35,11 +35,14 @@ class TimedRows:
         Column of the time.
     prediction
         Column of the predictions, if the file has them.
+    pii_key
+        Key of the hashes, needed if a feature is to be hashed.
     """
 
     path: Path
     time: str
     prediction: str | None = None
+    pii_key: str | None = None
 
 
 def make_calibration(
@@ -101,11 +104,11 @@ def read_timeline(version: PublishedVersion, rows: TimedRows, estimator: Any = N
         raise BadData(f"{rows.path} has no column {', '.join(absent)}; it has: {', '.join(map(str, frame.columns))}.")
     times, remarks = parse_times(frame[rows.time], str(rows.path))
     order = np.argsort(times, kind="stable")
-    columns = [*columns_of(frame, version.schema)]
+    columns = [*columns_of(frame, version.schema, rows.pii_key)]
     kind = version.schema.prediction
     if rows.prediction is not None and kind is not None:
         columns.append(as_column(frame[rows.prediction], kind))
-    elif estimator is not None:
+    elif estimator is not None and not version.schema.personal:
         columns.append(predict(version.schema, estimator, columns))
     references = version.reference.columns
     cells: list[Ints | None] = [

@@ -9,10 +9,11 @@ from redis.client import Pipeline
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting import columns
-from consumer.counting.advance import CountingPolicy, advance
+from consumer.counting.advance import advance
 from consumer.counting.cells import CellMap
 from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import DeadLetter
+from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState, id_hours_of, versions_of
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage

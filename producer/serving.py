@@ -40,16 +40,31 @@ class ServedVersion:
         The same, as it is published to Redis.
     estimator
         The fitted model, None if there is none or it is not needed.
+    key
+        Key of the hashes of personal features.
+
+    Attributes
+    ----------
+    clean
+        Makes of a row that the model gets what an event may hold of it (Schema.cleaner).
+
+    Raises
+    ------
+    ConfigurationError
+        If a feature is to be hashed and there is no key.
     """
 
-    __slots__ = ("estimator", "manifest", "model", "packed", "published", "schema", "version")
+    __slots__ = ("clean", "estimator", "manifest", "model", "packed", "published", "schema", "version")
 
-    def __init__(self, published: PublishedVersion, packed: bytes, estimator: Estimator | None) -> None:
+    def __init__(
+        self, published: PublishedVersion, packed: bytes, estimator: Estimator | None = None, key: str | None = None
+    ) -> None:
         self.published = published
         self.packed = packed
         self.estimator = estimator
         self.manifest = published.manifest  # these are read at each request
         self.schema = published.schema
+        self.clean = published.schema.cleaner(key)
         self.model = published.manifest.model
         self.version = published.manifest.version
 
@@ -74,6 +89,8 @@ class Serving:
         Model of requests that name none, when there are several.
     announce
         Called for each version that was loaded, before anything is served from it.
+    pii_key
+        Key of the hashes of personal features; a version that needs one is not served without.
 
     Attributes
     ----------
@@ -83,12 +100,19 @@ class Serving:
         By model, why its production version does not serve; under the empty name, why the folder cannot be read.
     """
 
-    def __init__(self, registry: ModelRegistry, default: str | None, announce: Callable[[Manifest, bytes], None]) -> None:
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        default: str | None,
+        announce: Callable[[Manifest, bytes], None],
+        pii_key: str | None = None,
+    ) -> None:
         self.production: dict[str, ServedVersion] = {}
         self.faults: dict[str, Fault] = {}
         self._registry = registry
         self._default = default
         self._announce = announce
+        self._pii_key = pii_key
         self._others: dict[tuple[str, str], ServedVersion] = {}
         self._trials: dict[tuple[str, str], ServedVersion] = {}
         self._loading = asyncio.Lock()
@@ -255,7 +279,7 @@ class Serving:
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
-        return ServedVersion(published, published.pack(), None)
+        return ServedVersion(published, published.pack(), key=self._pii_key)
 
     def _load(self, model: str, version: str) -> ServedVersion:
         """Load a version and let it predict once; runs in a thread."""
@@ -264,7 +288,7 @@ class Serving:
             return served
         estimator = Estimator(served.schema, self._registry.load_artifact(model, version))
         estimator.warm_up(served.published)
-        return ServedVersion(served.published, served.packed, estimator)
+        return ServedVersion(served.published, served.packed, estimator, self._pii_key)
 
     def _report(self, model: str, version: str, reason: str) -> None:
         known = self.faults.get(model)

@@ -76,8 +76,9 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     calibration: Calibration | None = None
 
     def pack(self) -> bytes:
-        """Give it as compressed JSON."""
-        return gzip.compress(msgspec.json.encode(self), compresslevel=6, mtime=0)
+        """Give it as compressed JSON, with the schema of the stream: a worker never learns of a dropped feature."""
+        published = msgspec.structs.replace(self, schema=self.schema.stream)
+        return gzip.compress(msgspec.json.encode(published), compresslevel=6, mtime=0)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "PublishedVersion":

@@ -11,6 +11,7 @@ Version folders never change. A registration is written to a temporary folder an
 nothing half-done. joblib runs code when it loads: only bytes whose checksum equals the manifest's are loaded.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -38,6 +39,8 @@ from shared.version_folder import (
 )
 
 __all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "new_manifest"]
+
+logger = logging.getLogger("driftgauge.registry")
 
 STAGES_FILE: Final = "stages.json"
 
@@ -234,6 +237,12 @@ class ModelRegistry:
             except BaseException:
                 shutil.rmtree(new, ignore_errors=True)
                 raise
+            if published.schema.dropped_by_name:
+                logger.warning(
+                    "%s %s: dropped as personal by their names, so neither published nor watched: %s. To watch one, say "
+                    '"pii": "hash" or "keep" in the schema of a new version.',
+                    manifest.model, manifest.version, ", ".join(published.schema.dropped_by_name),
+                )  # fmt: skip
             sync(home)
         return target
 

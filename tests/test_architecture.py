@@ -18,6 +18,7 @@ PURE = (
     "shared/reference.py",
     "shared/schema.py",
     "shared/pane.py",
+    "shared/pii.py",
     "shared/commands.py",
     "shared/semver.py",
     "shared/checks.py",

@@ -33,7 +33,11 @@ def calibrate(
 
     if (data is None) != (time_column is None):
         raise click.UsageError("--data and --time-column belong together.")
-    rows = TimedRows(data, time_column, prediction_column) if data is not None and time_column is not None else None
+    rows = (
+        TimedRows(data, time_column, prediction_column, read_settings().pii_secret)
+        if data is not None and time_column is not None
+        else None
+    )
     names = None if watch is None else [name.strip() for name in watch.split(",") if name.strip()]
     made = calibrate_version(ModelRegistry(read_settings().registry_dir), model, version, rows, names)
     show(made, as_json=as_json)

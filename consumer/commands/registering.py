@@ -69,6 +69,7 @@ def register(
     submission = Submission(
         name, reference, version, artifact, task, prediction_column, target_column, time_column, _listed(exclude),
         _listed(classes), schema_file, partitions, _read_metrics(metrics), checks, labels, batch_counts, features_module,
+        read_settings().pii_secret,
     )  # fmt: skip
     registry = ModelRegistry(read_settings().registry_dir)
     folder, published = register_version(registry, submission)
@@ -92,7 +93,7 @@ def _calibrate(
     from consumer.calibrating import TimedRows
     from consumer.commands.calibrate import calibrate_version, show
 
-    rows = TimedRows(reference, time, prediction)
+    rows = TimedRows(reference, time, prediction, read_settings().pii_secret)
     show(calibrate_version(registry, published.manifest.model, published.manifest.version, rows, None))
 
 

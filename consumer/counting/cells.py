@@ -32,15 +32,17 @@ class CellMap:
     sources
         Of predictions that count for drift.
     watched
-        Places of the columns that the online detectors see: features that are not excluded, and the prediction; none
-        whose rows are ordered in time, since the detectors' promise needs exchangeable rows.
+        Places of the columns that count for drift: features that are not excluded, and the prediction; no function
+        of the clock.
+    exchangeable
+        Those of them whose rows may be taken as exchangeable: the only ones that such detectors watch as assume it.
     """
 
     def __init__(
         self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
         batch_counts: bool = False,
     ) -> None:  # fmt: skip
-        self.schema = schema
+        self.schema = schema = schema.stream
         self.reference = reference
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
@@ -50,8 +52,10 @@ class CellMap:
         self.watched = [place for place, feature in enumerate(schema.features) if not feature.excluded]
         if self.has_prediction:
             self.watched.append(len(schema.features))
-        if calibration is not None:
-            self.watched = [place for place in self.watched if calibration.exchangeable(reference.columns[place].name)]
+        orders = calibration.order if calibration is not None else {}
+        order = {place: orders.get(reference.columns[place].name, "exchangeable") for place in self.watched}
+        self.watched = [place for place in self.watched if order[place] != "clock"]
+        self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
 
     @cached_property
     def decoder(self) -> CheckedDecoder:

@@ -267,7 +267,12 @@ class Evaluation:
         for column in self.version.watched:
             if not self.version.is_exchangeable(column):
                 if (column, PSI) in watching:
-                    yield column, PSI, Reading(None, quiet=True, summary=NOT_THIS_RULE), Evidence(PSI, 0.0, None, None)
+                    yield (
+                        column,
+                        PSI,
+                        Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
+                        Evidence(PSI, 0.0, None, None),
+                    )
             elif high[column] or (column, PSI) in watching:
                 yield column, PSI, *self._psi(column)
 
@@ -330,7 +335,12 @@ class Evaluation:
             if column in ordered:
                 yield column, PSI_WEEK, *self._weekly(column)
             elif (column, PSI_WEEK) in watching and column not in self.version.ordered:
-                yield column, PSI_WEEK, Reading(None, quiet=True, summary=NOT_THIS_RULE), Evidence(PSI, 0.0, None, None)
+                yield (
+                    column,
+                    PSI_WEEK,
+                    Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
+                    Evidence(PSI, 0.0, None, None),
+                )
 
     def _weekly(self, column: int) -> tuple[Reading, Evidence]:
         value, bound = float(self.week_psi[column]), self.week_threshold(column)

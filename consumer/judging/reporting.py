@@ -169,6 +169,8 @@ def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
 
 def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
     """Raise a column's severity to that of its firing alerts: a firing online alert is a warning though PSI is calm."""
+    if report.severity == "excluded":  # by a calibration, while an alert from before it goes on to its end
+        return report
     firing = [alert for alert in alerts if alert.feature == report.name and alert.state == "firing"]
     worse = [alert for alert in firing if worst([alert.severity, report.severity]) != report.severity]
     if not worse:

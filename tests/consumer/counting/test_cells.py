@@ -49,11 +49,13 @@ def test_cells_lie_in_their_columns_range() -> None:
 
 
 def test_ordered_columns_are_not_watched() -> None:
-    """A calibration keeps ordered, uncalibrated and clock columns from the detectors; a detector of others starts anew."""
+    """A calibration keeps ordered and uncalibrated columns from detectors of exchangeable rows, the clock from all."""
     profile = numeric_reference()
     names = [column.name for column in profile.columns]
     timeline = Timeline.of(0, np.zeros((7, 1), dtype=np.int64), (1,), (None,), ("",))
     for order in ("ordered", "uncalibrated", "clock"):
         kinds: tuple[Order, ...] = (order, "exchangeable", "exchangeable")  # type: ignore[assignment]  # of the three
         found = tuple(FeatureCalibration(name, kind) for name, kind in zip(names, kinds, strict=True))
-        assert CellMap(NUMERIC_SCHEMA, profile, Calibration(found, timeline)).watched == [1, 2]
+        cells = CellMap(NUMERIC_SCHEMA, profile, Calibration(found, timeline))
+        assert cells.exchangeable == [1, 2]
+        assert cells.watched == ([1, 2] if order == "clock" else [0, 1, 2])
