@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from producer import problems
 from producer.access import Access, Guarded, require_declarations
+from producer.access_log import AccessLog
 from producer.batch import Batches
 from producer.headers import SecurityHeaders
 from producer.key_ring import KeyRing
@@ -68,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(made)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Metered, meter=parts.meter)
+    app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
     return app
 
 
@@ -76,7 +77,7 @@ def build(settings: Settings) -> Parts:
     """Build the parts."""
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
-    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce)
+    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce, settings.pii_secret)
     scorer = Scorer(settings.score_batch_rows)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     return Parts(

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-Severity = Literal["ok", "warning", "critical", "insufficient_data", "excluded"]
+Severity = Literal["ok", "warning", "critical", "insufficient_data", "uncalibrated", "excluded"]
 SNAPSHOT_FORMAT = 1
 
 
@@ -252,6 +252,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         In stream order; `prediction` stands apart.
     events_per_day
         Traffic that the significance levels are derived from.
+    notes
+        What the verdict rests on, and what is offered, in sentences.
     actions
         What the open alerts recommend, the most urgent first.
     levels
@@ -273,6 +275,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     prediction: FeatureReport | None
     alerts: list[ActiveAlert]
     events_per_day: float
+    notes: list[str] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
     performance: Performance | None = None

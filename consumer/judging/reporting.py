@@ -12,7 +12,7 @@ from consumer.judging.evaluation import PSI
 from consumer.judging.lifecycle import AlertState, worst
 from consumer.judging.metrics import Judged
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.report import column_reports
+from consumer.judging.report import column_reports, notes
 from consumer.judging.rules import findings, rule_levels
 from consumer.judging.state import JudgingState, Reported
 from shared.alerts import MARKS
@@ -95,6 +95,7 @@ class Reporting:
             window=Window(window.start, window.end, window.rows, len(window.panes), self._state.progress.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
+            notes=notes(judged.evaluation),
         )  # fmt: skip
 
 
@@ -107,6 +108,8 @@ def verdict(
     if severity == "insufficient_data":
         reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
         return f"Insufficient data: {reason}."
+    if severity == "uncalibrated":
+        return "Uncalibrated: the columns are ordered in time, and the reference is too short: integrity only."
     drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
     watched = sum(report.severity != "excluded" for report in everything)
     of_model = [alert.summary for alert in alerts or () if not alert.feature and alert.state == "firing"]
@@ -155,6 +158,8 @@ def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
 
 def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
     """Raise a column's severity to that of its firing alerts: a firing online alert is a warning though PSI is calm."""
+    if report.severity == "excluded":  # by a calibration, while an alert from before it goes on to its end
+        return report
     firing = [alert for alert in alerts if alert.feature == report.name and alert.state == "firing"]
     worse = [alert for alert in firing if worst([alert.severity, report.severity]) != report.severity]
     if not worse:
