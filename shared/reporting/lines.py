@@ -93,6 +93,26 @@ def sparkline(values: Sequence[float | None], warning: float | None = None, crit
     )  # fmt: skip
 
 
+def interval(value: float, low: float | None, high: float | None, baseline: float | None) -> Markup:
+    """A metric's confidence interval with its value and its baseline; empty markup without an interval.
+
+    Examples
+    --------
+    >>> interval(0.8, 0.75, 0.84, 0.9).count("tick")
+    1
+    """
+    numbers = [value, low, high, *([] if baseline is None else [baseline])]
+    drawn = [number for number in numbers if _is_drawn(number)]
+    if low is None or high is None or len(drawn) < len(numbers) or not has_width(min(drawn), max(drawn)):
+        return Markup("")
+    x = scale(min(drawn), max(drawn), 4, _SPARK_WIDTH - 4)
+    tick = Markup('<path class="tick" d="M{} 1V13"/>').format(at(x(baseline))) if baseline is not None else ""
+    return Markup(
+        '<svg class="interval" viewBox="0 0 {} 14" aria-hidden="true"><path class="range" d="M{} 7H{}"/>{}'
+        '<circle class="latest" cx="{}" cy="7" r="3"/></svg>'
+    ).format(_SPARK_WIDTH, at(x(low)), at(x(high)), tick, at(x(value)))
+
+
 def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     """Quantiles of the window over those of the reference, with y = x; empty markup without as many of both.
 

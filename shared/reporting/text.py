@@ -113,6 +113,17 @@ def percent(share: float) -> str:
     return f"{bounded}\u00a0%"
 
 
+def signed_percent(change: float) -> str:
+    r"""A relative change.
+
+    Examples
+    --------
+    >>> signed_percent(0.0512), signed_percent(-0.2)
+    ('+5.1\xa0%', '−20.0\xa0%')
+    """
+    return f"{100 * change:+,.1f}\u00a0%".replace("-", MINUS)
+
+
 def p_value(value: float) -> str:
     """A p-value; what lies below one in ten thousand is not told apart.
 
