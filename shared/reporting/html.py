@@ -26,6 +26,17 @@ TITLES = {
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",
+    "roc_auc": "ROC AUC",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "mape": "MAPE",
+    "f1": "F1",
+    "f1_macro": "F1, macro",
+    "f1_weighted": "F1, weighted",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "ece": "calibration error",
 }
 
 
@@ -99,7 +110,10 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
 
 
 def _title(name: str) -> str:
-    return TITLES.get(name) or text.clip(name.replace("_", " "), 40)
+    """Name a statistic or metric; what follows a colon is a class."""
+    kind, _, label = name.partition(":")
+    title = TITLES.get(kind) or text.clip(kind.replace("_", " "), 40)
+    return f"{title} of {text.clip(label, 40)}" if label else title
 
 
 def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
@@ -143,6 +157,7 @@ def _page_environment() -> Environment:
         "count": _exact(_count),
         "figure": _exact(text.figure),
         "decimal": _exact(text.decimal),
+        "score": _exact(text.score),
         "percent": _exact(text.percent),
         "p_value": _exact(text.p_value),
     }

@@ -99,6 +99,17 @@ def decimal(value: float) -> str:
     return f"{value:.3f}" if 0.001 <= abs(value) < 10 else figure(value, 3)
 
 
+def score(value: float) -> str:
+    """A statistic beside many others: what is next to nothing is not told apart.
+
+    Examples
+    --------
+    >>> score(0.25), score(0.00041), score(0.0)
+    ('0.250', '<0.001', '0')
+    """
+    return "<0.001" if 0 < value < 0.001 else decimal(value)
+
+
 def percent(share: float) -> str:
     r"""A share of rows, where 0 % and 100 % mean exactly none and exactly all.
 
