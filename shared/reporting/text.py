@@ -129,8 +129,8 @@ def signed_percent(change: float) -> str:
 
     Examples
     --------
-    >>> signed_percent(0.0512), signed_percent(-0.2)
-    ('+5.1\xa0%', '−20.0\xa0%')
+    >>> signed_percent(0.0512), signed_percent(-0.2) == MINUS + "20.0\xa0%"
+    ('+5.1\xa0%', True)
     """
     return f"{100 * change:+,.1f}\u00a0%".replace("-", MINUS)
 
