@@ -53,18 +53,18 @@ def has_width(low: float, high: float) -> bool:
     return high - low > 1e-9 * max(abs(low), abs(high), SMALLEST)
 
 
-def axis(low: float, high: float, x: Scale, y: float) -> Markup:
-    """A horizontal axis with round ticks."""
+def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup:
+    """A horizontal axis with round ticks. Numbers keep out of each other, and of so much `room` at either end."""
     step = _step(high - low)
     ticks = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
     drawn = [Markup('<path class="axis" d="M{} {}H{}"/>').format(at(x(low)), at(y), at(x(high)))]
-    free = -math.inf
+    free, end = (room, WIDTH - room) if room else (-math.inf, math.inf)
     for tick in ticks:
         number = _number(tick, step)
         half = _DIGIT_WIDTH * len(number) / 2
         middle = min(max(x(tick), half - _OVERHANG), WIDTH - half + _OVERHANG)
         drawn.append(Markup('<path class="axis" d="M{} {}v4"/>').format(at(x(tick)), at(y)))
-        if middle - half >= free:
+        if free <= middle - half and middle + half <= end:
             drawn.append(Markup('<text x="{}" y="{}" class="mid">{}</text>').format(at(middle), at(y + 16), number))
             free = middle + half
     return Markup("").join(drawn)

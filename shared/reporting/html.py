@@ -156,6 +156,7 @@ def _page_environment() -> Environment:
         "duration": _exact(text.duration),
         "count": _exact(_count),
         "figure": _exact(text.figure),
+        "short": _exact(lambda value: text.figure(value, 3)),
         "decimal": _exact(text.decimal),
         "score": _exact(text.score),
         "percent": _exact(text.percent),

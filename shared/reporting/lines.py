@@ -17,6 +17,8 @@ _LEFT, _TOP, _HEIGHT = 40, 14, 102
 _SPARK_WIDTH, _SPARK_HEIGHT = 72, 18
 _QQ_HEIGHT = 116
 _LINE_HEIGHT = 12
+_SHORT_MS = 600_000
+"""A time below which its ends are told apart by seconds."""
 
 
 class Mark(NamedTuple):
@@ -169,6 +171,7 @@ def _path(xs: Sequence[int], values: Sequence[float | None], x: Scale, y: Scale)
 def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
     """The axes: 0 and the largest value, the first and the last moment."""
     bottom = _TOP + _HEIGHT
+    first, last = (minute(time, seconds=times[-1] - times[0] < _SHORT_MS) for time in (times[0], times[-1]))
     return Markup(
         '<path class="axis" d="M{} {}H{}M{} {}V{}"/><text x="{}" y="{}" class="end dim">{}</text>'
         '<text x="{}" y="{}" class="end dim">0</text><text x="{}" y="{}" class="dim">{}</text>'
@@ -176,7 +179,7 @@ def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
     ).format(
         _LEFT, bottom, at(x(times[-1])), _LEFT, bottom, _TOP,
         _LEFT - 5, _TOP + 8, decimal(top / 1.08), _LEFT - 5, bottom,
-        _LEFT, bottom + 16, minute(times[0]), WIDTH - 4, bottom + 16, minute(times[-1]),
+        _LEFT, bottom + 16, first, WIDTH - 4, bottom + 16, last,
     )  # fmt: skip
 
 

@@ -159,7 +159,7 @@ def _density(edges: list[float], shares: Histogram) -> Markup:
     ]
     outline = _outline([x(edge) for edge in edges], [_PLOT_HEIGHT - y(height) for height in sides[1]])
     outer = _outer(edges, shares, lambda share: min(y(share * per_unit), _PLOT_HEIGHT)) if margin else []
-    body = [*bins, outline, *outer, axis(edges[0], edges[-1], x, _PLOT_HEIGHT)]
+    body = [*bins, outline, *outer, axis(edges[0], edges[-1], x, _PLOT_HEIGHT, 0.7 * margin)]
     return picture(_PLOT_HEIGHT + AXIS_HEIGHT, "Histogram of reference and window", body)
 
 

@@ -146,16 +146,16 @@ def p_value(value: float) -> str:
     return "<0.0001" if value < 0.0001 else f"{value:.3f}" if value >= 0.001 else f"{value:.4f}"
 
 
-def minute(milliseconds: int) -> str:
-    """A Unix time in ms to the minute in UTC, as an axis has room for.
+def minute(milliseconds: int, *, seconds: bool = False) -> str:
+    """A Unix time in ms to the minute in UTC, or to the second, as an axis has room for.
 
     Examples
     --------
-    >>> minute(1714557659999)
-    '2024-05-01 10:00'
+    >>> minute(1714557659999), minute(1714557659999, seconds=True)
+    ('2024-05-01 10:00', '2024-05-01 10:00:59')
     """
     try:
-        return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M}"
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
     except OverflowError:
         return clip(f"{milliseconds} ms", 16)
 
