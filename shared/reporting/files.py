@@ -7,6 +7,7 @@ snapshot has one report however often it is written: its id, in the JSON, is loo
 import re
 import time
 from collections.abc import Iterable
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from shared.atomic import replace
 from shared.errors import ConfigurationError
 from shared.reporting.health import PipelineHealth
 from shared.reporting.html import render_html, report_name
+from shared.reporting.png import write_png
 from shared.snapshot import Snapshot
 
 NAME: Final = re.compile(r"drift_report_\d{8}_\d{6}(_\d+)?")
@@ -50,6 +52,24 @@ def write_report(snapshot: Snapshot, folder: Path, health: PipelineHealth | None
     except OSError as error:
         raise _unwritable(folder, error) from error
     return paths
+
+
+def write_picture(snapshot: Snapshot, path: Path) -> Path:
+    """Draw a snapshot to a PNG file, and give its path.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be written, or matplotlib is not installed.
+    """
+    picture = BytesIO()
+    write_png(snapshot, picture)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, picture.getvalue())
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    return path
 
 
 def written(snapshot: Snapshot, folder: Path) -> list[Path]:
