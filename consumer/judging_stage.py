@@ -1,6 +1,7 @@
 """Judging one model: panes of all its partitions and people's commands in, alerts and snapshots out, exactly once."""
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import Outputs
 from consumer.judging.state import JudgingState, versions_of
-from consumer.stage import CommitClock, Stage, read_streams
+from consumer.stage import CommitClock, Pace, Stage, read_streams
 from consumer.versions import PublishedVersions
 from shared import commands, pane
 from shared.alerts import ALERTS_KEPT, cloud_event
@@ -63,8 +64,10 @@ class JudgingStage(Stage):
         self._published = PublishedVersions(client, keys, model)
         self._versions: dict[str, JudgedVersion] = {}
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
+        self._pace = Pace(settings.lease_ms)
 
     def load(self) -> None:
+        self._pace.slow_down()
         self.check_types("stream", self._alerts, self._snapshots, self._commands)
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
@@ -128,14 +131,14 @@ class JudgingStage(Stage):
         """
         asked = {self._commands: self._state.progress.commands}
         if self._readers is None:
-            return read_streams(self.client, {**positions, **asked}, self._clock.left_ms)
+            return read_streams(self.client, {**positions, **asked}, self._clock.left_ms, self._pace.entries)
         found = read_streams(self.client, asked, None)
         for stream, offset in positions.items():
-            found += read_streams(self._reader_of(stream), {stream: offset}, None)
+            found += read_streams(self._reader_of(stream), {stream: offset}, None, self._pace.entries)
         if not found and positions:
             self._turns += 1
             stream = list(positions)[self._turns % len(positions)]
-            found = read_streams(self._reader_of(stream), {stream: positions[stream]}, CLUSTER_PAUSE_MS)
+            found = read_streams(self._reader_of(stream), {stream: positions[stream]}, CLUSTER_PAUSE_MS, self._pace.entries)
         return found
 
     def close(self) -> None:
@@ -147,6 +150,7 @@ class JudgingStage(Stage):
         """Nothing is left over: every turn commits what it judged."""
 
     def _judge(self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]) -> None:
+        begun = time.monotonic()
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
         self._learn({version for _, entry in entries for version in _versions_named(entry)} | alerted)
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
@@ -154,6 +158,7 @@ class JudgingStage(Stage):
             log.warning("%s: refused: %s", self.name, reason)
         self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
         self._clock.reset()
+        self._pace.took(len(entries), time.monotonic() - begun)
 
     def _queue(self, pipe: Pipeline, outputs: Outputs) -> None:
         for alert in outputs.alerts:

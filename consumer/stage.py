@@ -24,6 +24,8 @@ log = logging.getLogger("driftgauge.worker")
 RETRY_S = 1.0
 BACKOFF_S = (0.1, 5.0)
 POLLS_PER_LEASE = 10
+PACE_START = 256
+"""Entries that a stage would take at first; every load, the first one too, takes an eighth of what it was."""
 
 
 class Connection:
@@ -143,10 +145,15 @@ class Stage(ABC):
                 )
 
 
-def read_streams(client: redis.Redis, positions: dict[str, str], block_ms: int | None) -> list[tuple[bytes, list[Entry]]]:
-    """Read the next entries of some streams, behind the given ids: (stream, entries), raw. Without a time: do not wait."""
+def read_streams(
+    client: redis.Redis, positions: dict[str, str], block_ms: int | None, count: int = READ_COUNT
+) -> list[tuple[bytes, list[Entry]]]:
+    """Read the next entries of some streams, behind the given ids: (stream, entries), raw; at most `count` of each.
+
+    Without a time: do not wait.
+    """
     wait = () if block_ms is None else ("BLOCK", block_bounds(block_ms))
-    reply: Any = client.execute_command("XREAD", "COUNT", READ_COUNT, *wait, "STREAMS", *positions, *positions.values())
+    reply: Any = client.execute_command("XREAD", "COUNT", count, *wait, "STREAMS", *positions, *positions.values())
     return reply or []
 
 
@@ -154,6 +161,28 @@ def raw_reads(client: redis.Redis) -> redis.Redis:
     """Leave the replies of XREAD as they come: redis-py would build a dict for every entry."""
     client.set_response_callback("XREAD", lambda reply, **_: reply)
     return client
+
+
+class Pace:
+    """How many entries a stage takes at a time: as many as it is done with well within its lease.
+
+    A step is committed whole, so one that takes longer than the lease is lost, and would be lost again and again.
+    """
+
+    def __init__(self, lease_ms: int) -> None:
+        self._seconds = lease_ms / 8000
+        self.entries = PACE_START
+
+    def slow_down(self) -> None:
+        """Take fewer: the step before was lost."""
+        self.entries = max(1, self.entries // 8)
+
+    def took(self, entries: int, seconds: float) -> None:
+        """Learn from a step."""
+        if seconds > self._seconds:
+            self.entries = max(1, self.entries // 2)
+        elif seconds < self._seconds / 4 and entries >= self.entries:
+            self.entries = min(2 * self.entries, READ_COUNT)
 
 
 class CommitClock:

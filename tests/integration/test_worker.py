@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import redis
 
-from consumer import counting_stage
+from consumer import counting_stage, judging_stage
 from consumer.counting.policy import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
@@ -275,6 +275,29 @@ def test_panes_that_went_back_are_reported_at_once(client: redis.Redis, redis_ur
         state: Any = client.hget(keys.judge(MODEL), "state")
         assert msgspec.json.decode(state)["rolled_back"] == {"0": 1}
     assert client.hget(keys.judge(MODEL), "commit") == b"5"
+
+
+def test_a_backlog_that_takes_longer_than_a_lease_is_judged(
+    client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the judging of all that waits takes, it goes on in parts that fit into the lease, and loses none."""
+    publish(client, keys)
+    append(client, keys.log(MODEL, 0), events(1, 900, now_ms() - 500_000))
+    settings = settings_of(redis_url, keys) | {"pane_events": 2, "lease_ms": 400}
+    monkeypatch.setattr(judging_stage.JudgingStage, "turn", lambda stage: time.sleep(0.02) or stage.checkpoint.renew())
+    with worker_thread(settings):
+        wait_for(lambda: arrived(client, keys) == 900, "the panes")
+    monkeypatch.undo()
+    took = judging_stage.advance
+
+    def slow(state: Any, entries: Any, *rest: Any) -> Any:
+        time.sleep(0.08 * len(entries))
+        return took(state, entries, *rest)
+
+    monkeypatch.setattr(judging_stage, "advance", slow)
+    assert client.xlen(keys.panes(MODEL, 0)) * 0.08 > 2 * 0.4
+    with worker_thread(settings):
+        wait_for(lambda: judged_all(client, keys), "all panes to be judged")
 
 
 @pytest.mark.timeout(90)
