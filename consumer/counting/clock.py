@@ -10,6 +10,8 @@ from shared.reference import Ints
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
+DAYS_MEASURED = 7
+"""A week: the weekend is part of it."""
 
 
 class Clock(msgspec.Struct):
@@ -41,20 +43,34 @@ class Clock(msgspec.Struct):
 class Traffic(msgspec.Struct):
     """Events per logical day: what turns a false-alarm budget into significance levels.
 
-    The rate is that of the last whole logical day (UTC); None until one is known.
+    The rate is the mean of the latest whole logical days (UTC) that had events; None until one is known. A single day would
+    not do: after a quiet Sunday, Monday's events would be judged as if there were as few of them, by levels that are too
+    lax for so many. A day without any event says nothing of what an event may cost.
+
+    Examples
+    --------
+    >>> traffic = Traffic()
+    >>> for day, count in [(1, 5), (2, 700), (3, 0), (4, 300), (5, 0)]:
+    ...     _ = traffic.begin(day)
+    ...     traffic.count = count
+    >>> traffic.per_day
+    500.0
     """
 
     day: int | None = None
     count: int = 0
     whole: bool = False
     per_day: float | None = None
+    days: list[int] = []
+    """Events of the latest whole days that had any, oldest first."""
 
     def begin(self, day: int) -> bool:
         """Begin a day, if it is a later one; tell whether it is."""
         if self.day is not None and day <= self.day:
             return False
-        if self.day is not None and self.whole:
-            self.per_day = float(max(self.count, 1))
+        if self.whole and self.count:
+            self.days = [*self.days[1 - DAYS_MEASURED :], self.count]
+            self.per_day = sum(self.days) / len(self.days)
         self.whole = self.day is not None
         self.day, self.count = day, 0
         return True

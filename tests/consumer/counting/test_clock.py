@@ -1,6 +1,7 @@
 """Logical time and the measured traffic."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +48,16 @@ def test_a_day_is_measured_only_when_it_was_whole() -> None:
     traffic.count = 700
     assert traffic.begin(12)
     assert traffic.per_day == 700
+
+
+def test_a_quiet_day_does_not_make_the_next_one_lax() -> None:
+    """The rate is that of a week: a weekend with few events or none leaves the levels near what the week as a whole needs."""
+    traffic = Traffic()
+    for day in range(100):
+        traffic.begin(day)
+        traffic.count = 0 if day % 7 == 6 else 10 if day % 7 == 5 else 100_000
+    assert traffic.per_day == pytest.approx(100_000 * 6 / 7, rel=0.01)
+    assert len(traffic.days) == 7
 
 
 def test_a_tick_before_the_first_event_does_not_make_its_day_whole() -> None:
