@@ -13,6 +13,9 @@ from shared.pane import Alarm
 from shared.reference import Ints
 
 DAYS_PER_MONTH = 30
+OUT_OF_RANGE = "out_of_range"
+"""What no online test can say of a column that is ordered in time: its extremes come in rows. The window's test, which
+allows for that, goes on."""
 RATE_TOLERANCE = 2.0
 """Detectors start anew for the measured traffic when it differs by more than this factor."""
 
@@ -39,6 +42,8 @@ def detect(
             continue
         state.changed.add(f"detector:{name}:{version}".encode())
         for found in detector.update(observed):
+            if found.statistic == OUT_OF_RANGE and found.column not in cell_map.exchangeable:
+                continue
             yield Alarm(
                 partition=policy.partition, time=int(times[found.row]), total=int(totals[found.row]), version=version,
                 column=cell_map.reference.columns[found.column].name, detector=name, delay=found.delay,

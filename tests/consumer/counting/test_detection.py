@@ -71,6 +71,14 @@ def test_ordered_columns_are_kept_from_those_that_need_exchangeable_rows() -> No
     assert {name for name, _ in state.detectors} == {"integrity"}
 
 
+def test_the_extremes_of_ordered_columns_are_left_to_the_window() -> None:
+    """Where rows follow each other a new extreme lasts for hours: online that is no alarm of those columns, but missing is."""
+    every = {(alarm.column, alarm.statistic) for alarm in alarms(CountingState(), CountingPolicy())}
+    assert "out_of_range" in {statistic for _, statistic in every}
+    found = alarms(CountingState(), CountingPolicy(), ordered=tuple(range(7)))
+    assert {(alarm.column, alarm.statistic) for alarm in found} == {("city", "missing")}
+
+
 def test_the_setting_names_detectors() -> None:
     """Names are separated by commas; one that does not exist is refused before the worker starts, with those that do."""
     assert read_settings(detectors="adwin, page_hinkley").detectors == ("adwin", "page_hinkley")
