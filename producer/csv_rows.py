@@ -1,6 +1,7 @@
 """Rows of a CSV file."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Self, TextIO
@@ -55,15 +56,15 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
     >>> header_faults(["y", "y"], Schema((Feature("x", "numeric"), Feature("y", "numeric"))))[0]
     FieldError(field='/header/y', message='stands in the header more than once')
     """
-    known = set(schema.names)
-    twice = dict.fromkeys(name for name in header if header.count(name) > 1) if len(set(header)) < len(header) else {}
+    known, named = set(schema.names), set(header)
+    twice = [name for name, times in Counter(header).items() if times > 1]
     return [
         *(FieldError(pointer("/header", name), "stands in the header more than once") for name in twice),
         *(FieldError(pointer("/header", name), "is no feature of this model") for name in header if name not in known),
         *(
             FieldError(pointer("/header", feature.name), "is missing: the schema does not allow that")
             for feature in schema.features
-            if feature.name not in header and not feature.nullable
+            if feature.name not in named and not feature.nullable
         ),
     ]
 

@@ -15,6 +15,7 @@ from producer.problems import Problem, unauthorized
 from producer.routes.raw import RawRoute
 
 MAX_BODY: Final = 8192
+MAX_FIELDS: Final = 8
 HOME: Final = "/docs"
 OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 """A path of this API: two slashes at its start would name another host."""
@@ -90,7 +91,10 @@ async def _given(request: Request) -> tuple[dict[str, str], bool]:
     body = await read_body(request, MAX_BODY)
     from_form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     if from_form:
-        fields = parse_qs(body.decode("latin-1"), max_num_fields=8, encoding="utf-8", errors="replace")
+        try:
+            fields = parse_qs(body.decode("latin-1"), max_num_fields=MAX_FIELDS, encoding="utf-8", errors="replace")
+        except ValueError as error:
+            raise Problem(422, f"The form has more than {MAX_FIELDS} fields; it needs `key`.") from error
         return {"key": fields.get("key", [""])[0].strip(), "next": fields.get("next", [HOME])[0]}, True
     document: Any = decode(body)[0]
     key = document.get("key") if isinstance(document, dict) else None

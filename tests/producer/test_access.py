@@ -231,6 +231,15 @@ async def test_a_browser_logs_in_and_out(
         assert "Secure" in (await http.post("/login", json={"key": text})).headers["set-cookie"]
 
 
+async def test_a_form_with_too_many_fields_is_refused(settings: Settings, key: Callable[..., str]) -> None:
+    """A form that is none of ours is answered, and is no failure of the API."""
+    key("read")
+    async with running(create_app(settings)) as http:
+        answer = await http.post("/login", data={f"field{number}": "x" for number in range(20)})
+        assert answer.status_code == 422
+        assert "more than 8 fields" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     "wanted", ["//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", "/a\r\nb", ""]
 )
