@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Final
 
-import msgspec
 import redis
 from fastapi import APIRouter, Request
 
@@ -129,7 +128,6 @@ def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
         "missing": partition.counters.missing,
         "rolled_back": partition.rolled_back,
         "dead_letters": partition.dead_letters,
-        "labels": msgspec.to_builtins(partition.counters.labels),
         "lag": {
             "entries": backlog.entries,
             "exact": backlog.exact,
