@@ -12,7 +12,6 @@ from shared.errors import BadData, ModelNotFound
 from shared.keys import Keys
 from shared.snapshot import CloudEvent, Snapshot
 
-
 READ = 20
 """Reports read at once."""
 
