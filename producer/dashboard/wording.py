@@ -85,6 +85,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": text.clip,
     "shown": text.shown,
     "moment": time_tag,
+    "plain_moment": text.moment,
+    "plain_decimal": text.decimal,
     "severity_words": lambda name: SEVERITIES.get(name, name.replace("_", " ")),
     "title_of": title,
     "count": or_dash(count),
