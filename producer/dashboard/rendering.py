@@ -96,7 +96,7 @@ def _frame(request: Request, model: str | None) -> dict[str, Any]:
         "url": url,
         "asset": lambda name: root + asset_path(name),
         "root": root,
-        "here": request.scope["path"].removeprefix(root) or "/",
+        "here": request.scope["path"].removeprefix(root),
         "navigation": NAVIGATION,
         "model": model,
         "caller": caller,

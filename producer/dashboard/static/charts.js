@@ -24,7 +24,7 @@ function base(colour) {
 }
 
 function axes(colour, more = {}) {
-  const label = { color: colour("dim"), fontSize: 11, hideOverlap: true };
+  const label = { color: colour("dim"), fontSize: 11, hideOverlap: true, showMaxLabel: false };
   const line = { lineStyle: { color: colour("line") } };
   return {
     xAxis: { type: "time", axisLabel: label, axisLine: line, axisTick: line, splitNumber: 4 },
@@ -44,7 +44,7 @@ function marks(given, colour) {
   return given.map((mark) => ({
     xAxis: mark.time,
     lineStyle: { color: colour(mark.severity), width: 1 },
-    label: { formatter: "alert", color: colour(mark.severity), fontSize: 11, position: "end" },
+    label: { formatter: "▼", color: colour(mark.severity), fontSize: 10, distance: 0, position: "end" },
   }));
 }
 
