@@ -243,7 +243,7 @@ class Feed:
     async def _missed(self, listener: Listener) -> list[Told]:
         """Read the alerts since a listener's position."""
         models = [listener.model] if listener.model else await self._pipeline.models()
-        missed = []
+        missed: list[Told] = []
         for model in models:
             after = listener.positions.get(model, BEGINNING)
             room = MOST_ALERTS - len(missed)
