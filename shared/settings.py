@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin with it."""
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
 
