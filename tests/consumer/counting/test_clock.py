@@ -51,7 +51,7 @@ def test_a_day_is_measured_only_when_it_was_whole() -> None:
 
 
 def test_a_quiet_day_does_not_make_the_next_one_lax() -> None:
-    """The rate is that of a week: a weekend with few events or none leaves the levels near what the week as a whole needs."""
+    """The rate is that of a week: a weekend with few events or none leaves the levels near what a week needs."""
     traffic = Traffic()
     for day in range(100):
         traffic.begin(day)

@@ -72,7 +72,7 @@ def test_ordered_columns_are_kept_from_those_that_need_exchangeable_rows() -> No
 
 
 def test_the_extremes_of_ordered_columns_are_left_to_the_window() -> None:
-    """Where rows follow each other a new extreme lasts for hours: online that is no alarm of those columns, but missing is."""
+    """Where rows follow each other a new extreme lasts for hours: online that is no alarm, but missing values are."""
     every = {(alarm.column, alarm.statistic) for alarm in alarms(CountingState(), CountingPolicy())}
     assert "out_of_range" in {statistic for _, statistic in every}
     found = alarms(CountingState(), CountingPolicy(), ordered=tuple(range(7)))
