@@ -15,7 +15,7 @@ import redis
 
 from consumer.checkpoint import Checkpoint
 from consumer.sharing import Sharing
-from consumer.stage import CommitClock, Stage
+from consumer.stage import CommitClock, Stage, read_streams
 from shared import counters
 from shared.counters import Counters
 from shared.keys import Keys
@@ -83,10 +83,8 @@ class ReportingStage(Stage):
         self._clock.reset()
 
     def turn(self) -> None:
-        wait = max(1, self._clock.left_ms)
-        command = ("XREAD", "COUNT", READ, "BLOCK", wait, "STREAMS", self._snapshots, self._offset)
-        reply: Any = self.client.execute_command(*command)
-        for entry_id, fields in reply[0][1] if reply else ():
+        found = read_streams(self.client, {self._snapshots: self._offset.decode()}, self._clock.left_ms, READ)
+        for entry_id, fields in found[0][1] if found else ():
             self._write(entry_id, dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e", b""))
             self._offset = entry_id
             self.checkpoint.commit({OFFSET: entry_id}, lambda _: None)
