@@ -1,17 +1,23 @@
 """How right a model is: sums over joined rows that add over panes, and the metrics that follow from them. Pure.
 
 `exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows; `regression`,
-`classification` and `probabilities` compute the metrics of a sum.
+`classification` and `probabilities` compute the metrics of a sum. `estimate` expects them without labels, and `baseline` is
+what they are held against.
 """
 
+from shared.performance.baseline import Baseline, PerformanceReference, baseline
 from shared.performance.classification import confusion, of_classes
+from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
 from shared.performance.layout import Layout
 from shared.performance.metric import LOSSES, Confidence, Metric
 from shared.performance.probabilities import of_probabilities
 from shared.performance.regression import of_numbers
 from shared.performance.sums import Sums
 
-__all__ = ["LOSSES", "Confidence", "Layout", "Metric", "Sums", "confusion", "metrics"]
+__all__ = [
+    "ASSUMPTION", "LOSSES", "Baseline", "Confidence", "Layout", "Metric", "PerformanceReference", "ScoreMap", "Sums",
+    "baseline", "can_estimate", "confusion", "empty_counts", "estimate", "metrics", "score_counts",
+]  # fmt: skip
 
 
 def metrics(sums: Sums, confidence: float = 0.95) -> dict[str, Metric]:

@@ -1,0 +1,59 @@
+"""What a version's performance is held against: its metrics when it was made, and how its probabilities relate to labels."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from shared.performance.estimate import ScoreMap
+from shared.performance.metric import Confidence, Metric
+
+REFERENCE_CONFIDENCE = 0.95
+"""Of the intervals in a `PerformanceReference`."""
+_ALSO_CALLED = {"f1_macro": "f1", "precision_macro": "precision", "recall_macro": "recall"}
+"""What shared/scores.py calls them in short."""
+
+
+class PerformanceReference(msgspec.Struct, frozen=True):
+    """The performance on those reference rows that have a label, plain JSON beside the reference.
+
+    Parameters
+    ----------
+    rows
+        Reference rows with prediction and label.
+    metrics
+        On them, with intervals of `REFERENCE_CONFIDENCE`.
+    scores
+        How often each class came true at each probability; None for a model without probabilities.
+    """
+
+    rows: int
+    metrics: dict[str, Metric]
+    scores: ScoreMap | None = None
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """What a metric is held against, and the standard error of that number; 0 if it is unknown, and taken as exact."""
+
+    value: float
+    error: float
+
+
+def baseline(name: str, stated: Mapping[str, float], reference: PerformanceReference | None) -> Baseline | None:
+    """Give the baseline of a metric: what the manifest states, else what the labelled reference rows gave.
+
+    The standard error is that of the reference rows, on which the stated metrics are measured as a rule.
+
+    Examples
+    --------
+    >>> reference = PerformanceReference(400, {"accuracy": Metric(0.8, 0.7608, 0.8392, 400)})
+    >>> found = baseline("accuracy", {"accuracy": 0.81}, reference)
+    >>> found.value, round(found.error, 3)
+    (0.81, 0.02)
+    """
+    measured = reference.metrics.get(name) if reference is not None else None
+    value = stated.get(name, stated.get(_ALSO_CALLED.get(name, name), measured.value if measured is not None else None))
+    if value is None:
+        return None
+    if measured is None or measured.low is None or measured.high is None:
+        return Baseline(value, 0.0)
+    return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
