@@ -5,7 +5,7 @@
 what they are held against.
 """
 
-from shared.performance.baseline import Baseline, PerformanceReference, baseline
+from shared.performance.baseline import Baseline, PerformanceReference, Standard
 from shared.performance.classification import confusion, of_classes
 from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
 from shared.performance.layout import Layout
@@ -15,8 +15,8 @@ from shared.performance.regression import of_numbers
 from shared.performance.sums import Sums
 
 __all__ = [
-    "ASSUMPTION", "LOSSES", "Baseline", "Confidence", "Layout", "Metric", "PerformanceReference", "ScoreMap", "Sums",
-    "baseline", "can_estimate", "confusion", "empty_counts", "estimate", "metrics", "score_counts",
+    "ASSUMPTION", "LOSSES", "Baseline", "Confidence", "Layout", "Metric", "PerformanceReference", "ScoreMap", "Standard",
+    "Sums", "can_estimate", "confusion", "empty_counts", "estimate", "metrics", "score_counts",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from shared.performance.estimate import ScoreMap
+from shared.performance.layout import Layout
 from shared.performance.metric import Confidence, Metric
 
 REFERENCE_CONFIDENCE = 0.95
@@ -38,22 +39,38 @@ class Baseline(msgspec.Struct, frozen=True):
     error: float
 
 
-def baseline(name: str, stated: Mapping[str, float], reference: PerformanceReference | None) -> Baseline | None:
-    """Give the baseline of a metric: what the manifest states, else what the labelled reference rows gave.
+class Standard(msgspec.Struct, frozen=True):
+    """What a version's performance is measured by: the form of its sums, and its baselines.
 
-    The standard error is that of the reference rows, on which the stated metrics are measured as a rule.
+    Parameters
+    ----------
+    stated
+        The metrics of the manifest.
+    reference
+        Those of the labelled reference rows, and the map of the estimates; None without such rows.
 
     Examples
     --------
     >>> reference = PerformanceReference(400, {"accuracy": Metric(0.8, 0.7608, 0.8392, 400)})
-    >>> found = baseline("accuracy", {"accuracy": 0.81}, reference)
+    >>> found = Standard(Layout("categorical", ("a", "b")), {"accuracy": 0.81}, reference).baseline("accuracy")
     >>> found.value, round(found.error, 3)
     (0.81, 0.02)
     """
-    measured = reference.metrics.get(name) if reference is not None else None
-    value = stated.get(name, stated.get(_ALSO_CALLED.get(name, name), measured.value if measured is not None else None))
-    if value is None:
-        return None
-    if measured is None or measured.low is None or measured.high is None:
-        return Baseline(value, 0.0)
-    return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
+
+    layout: Layout
+    stated: Mapping[str, float]
+    reference: PerformanceReference | None = None
+
+    def baseline(self, name: str) -> Baseline | None:
+        """Give the baseline of a metric: what the manifest states, else what the labelled reference rows gave.
+
+        The standard error is that of the reference rows, on which the stated metrics are measured as a rule.
+        """
+        measured = self.reference.metrics.get(name) if self.reference is not None else None
+        known = measured.value if measured is not None else None
+        value = self.stated.get(name, self.stated.get(_ALSO_CALLED.get(name, name), known))
+        if value is None:
+            return None
+        if measured is None or measured.low is None or measured.high is None:
+            return Baseline(value, 0.0)
+        return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
