@@ -111,9 +111,9 @@ class _Step:
         progress.judged += 1
         progress.events_per_day[pane.partition] = pane.events_per_day
         for version, block in pane.blocks.items():
-            self._await_labels(version, pane, sum(block.sources.values()))
             if not block.rows:  # only predictions that do not count for drift: no new evidence
                 continue
+            self._await_labels(version, pane, block.rows)
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
             part = WindowPane(
