@@ -7,6 +7,9 @@ import msgspec
 from shared.performance.estimate import ScoreMap
 from shared.performance.layout import Layout
 from shared.performance.metric import Confidence, Metric
+from shared.performance.metrics import metrics
+from shared.performance.sums import Sums
+from shared.reference import Column, Floats
 
 REFERENCE_CONFIDENCE = 0.95
 """Of the intervals in a `PerformanceReference`."""
@@ -30,6 +33,28 @@ class PerformanceReference(msgspec.Struct, frozen=True):
     rows: int
     metrics: dict[str, Metric]
     scores: ScoreMap | None = None
+
+    @classmethod
+    def of(
+        cls, layout: Layout, predictions: Column, labels: Column, probabilities: Floats | None = None
+    ) -> "PerformanceReference | None":
+        """Measure reference rows; None if none has both a prediction and a label.
+
+        Parameters
+        ----------
+        predictions, labels
+            Of the same rows: arrays with NaN, or lists with None, where one is missing.
+        probabilities
+            Shape (rows, classes); None for a model without.
+        """
+        known = [row for row, pair in enumerate(zip(predictions, labels, strict=True)) if not any(map(_is_missing, pair))]
+        if not known:
+            return None
+        said, truth = _chosen(predictions, known), _chosen(labels, known)
+        given = probabilities[known] if probabilities is not None and layout.scored else None
+        found = metrics(Sums.of(layout, said, truth, given), REFERENCE_CONFIDENCE)
+        scores = ScoreMap.fit(layout, truth, given) if given is not None else None
+        return cls(len(known), {name: metric for name, metric in found.items() if metric.value is not None}, scores)
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -74,3 +99,11 @@ class Standard(msgspec.Struct, frozen=True):
         if measured is None or measured.low is None or measured.high is None:
             return Baseline(value, 0.0)
         return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value != value  # noqa: PLR0124  NaN is missing
+
+
+def _chosen(values: Column, rows: list[int]) -> Column:
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +20,7 @@ from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState, versions_of
 from shared.counters import LabelCounts
 from shared.events import Label, encode
-from shared.pane import DELAY_EDGES_S, Alarm, Delta, Pane, PaneEntry, Watermark, unpack_counts
+from shared.pane import Delta, PaneEntry
 from shared.performance import Sums
 from tests.consumer.builders import NOON, SCHEMA, event, published, tick, traffic
 
