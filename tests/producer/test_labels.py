@@ -86,6 +86,10 @@ async def test_each_is_rejected_by_its_own_reason(settings: Settings, client: re
         {"prediction_id": "a", "label": 1},
         {"prediction_id": "a", "label": "yes", "model": "classes"},
     ]
+    two_faults = (
+        "time must be Unix milliseconds or an ISO 8601 time with its zone; more is not a field of this request; use "
+        "prediction_id, label, time, model"
+    )
     async with serving(settings) as http:
         answer = await http.post("/labels", json=bad)
         assert reasons(answer) == [
@@ -97,11 +101,7 @@ async def test_each_is_rejected_by_its_own_reason(settings: Settings, client: re
             (5, "label is missing"),
             (6, "There is no model 'nobody' in production. The models are: classes, linear, silent."),
             (7, "labels are off for silent 1.0.0: register a version with --labels"),
-            (
-                8,
-                "time must be Unix milliseconds or an ISO 8601 time with its zone; more is not a field of this request; use "
-                "prediction_id, label, time, model",
-            ),
+            (8, two_faults),
             (9, "There are several models, so name one as `model`: classes, linear, silent."),
         ]
         assert answer.json()["accepted"] == 1
@@ -151,9 +151,7 @@ async def test_bounds(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("labelled")
-async def test_labels_are_spooled_while_redis_is_away(
-    settings: Settings, client: redis.Redis, keys: Keys, redis_url: str
-) -> None:
+async def test_labels_are_spooled_while_redis_is_away(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     """What an API accepted without Redis, the next one sends from the spool, still as labels."""
     away = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"})
     async with running(create_app(away)) as http:
