@@ -159,6 +159,9 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
         note = "a metric this much worse than its baseline, and beyond chance"
         drop = policy.performance_drop
         found.append(RuleLevel(PERFORMANCE, policy.performance_share, level.performance, None, events, drop, note))
+        e_limit = events / (policy.performance_share * budget)
+        note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
+        found.append(RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.performance_share, None, e_limit, events, None, note))
     for one in policy.thresholds:
         named = THRESHOLD + one.metric + (f" ({one.feature})" if one.feature else "")
         missing = one.feature is not None and one.feature not in judged.evaluation.version.place

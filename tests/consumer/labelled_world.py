@@ -139,7 +139,7 @@ class Run:
         list of (entries taken, performance, first pane and last pane of the labelled window)
         """
         version = self.world.version
-        maps = {"1.0.0": CellMap(version.schema, version.reference, labels=True, estimates=True)}
+        maps = {"1.0.0": CellMap(version.schema, version.reference, labels=True, performance=version.performance)}
         judged, panes = JudgingState(), CountingState()
         seen = []
         for part in np.array_split(np.arange(len(traffic.log)), chunks):
