@@ -105,6 +105,13 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
+    reports_dir: Path = Path("reports")
+    """Folder that the worker writes the reports to, in a folder of each model."""
+    reports_kept: int = Field(500, ge=0)
+    """Reports of a model that the worker keeps there; 0 writes none."""
+    reports_days: float = Field(30, gt=0)
+    """Days after which the worker removes a report that it wrote."""
+
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, read when the worker starts; see docs/alerts.md."""
     cooldown_seconds: int = Field(3600, ge=0)
