@@ -22,6 +22,7 @@ from consumer.judging.policy import JudgingPolicy
 from consumer.judging.policy_file import PolicyFile, read_policy
 from consumer.judging_stage import JudgingStage
 from consumer.nodes import MOVED, Nodes
+from consumer.retraining_stage import Hook, RetrainingStage, hook_of
 from consumer.sharing import Sharing
 from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
@@ -137,6 +138,9 @@ class Worker:
             name = f"counting {model}.{partition}"
             self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
         self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
+        hook = hook_of(self.settings, f"retraining {model}")
+        if hook is not None:
+            self._add(f"retraining {model}", partial(self._retraining, keys, model, hook))
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -153,6 +157,10 @@ class Worker:
         policy = self._policies.apply(judging_policy(self.settings, partitions), model)
         client = self._stage_client(keys.judge(model))
         return JudgingStage(client, self.settings, model, partitions, policy, keys=keys, readers=readers)
+
+    def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
+        client = self._stage_client(keys.retraining(model))
+        return RetrainingStage(client, self.settings, model, hook, self.stop, keys=keys)
 
     def _stage_client(self, key: str) -> redis.Redis:
         return raw_reads(self._nodes.client(key, single_connection_client=True))

@@ -52,6 +52,6 @@ def test_there_is_one_hook_for_retraining(monkeypatch: pytest.MonkeyPatch) -> No
     """A command and a webhook at once are refused: which of them would be the one run of a cooldown?"""
     monkeypatch.setenv("DRIFTGAUGE_RETRAIN_COMMAND", '["train"]')
     monkeypatch.setenv("DRIFTGAUGE_RETRAIN_WEBHOOK", "https://hooks.example/token")
-    with pytest.raises(ConfigurationError, match="DRIFTGAUGE_RETRAIN_WEBHOOK: .*unset one") as caught:
+    with pytest.raises(ConfigurationError, match=r"DRIFTGAUGE_RETRAIN_WEBHOOK: .*unset one") as caught:
         read_settings()
     assert "token" not in str(caught.value)
