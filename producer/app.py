@@ -17,7 +17,20 @@ from producer.parts import Parts
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
 from producer.rates import Rates
-from producer.routes import alerts, batch, documentation, drift, events, health, login, metrics, models, predict, reports
+from producer.routes import (
+    alerts,
+    batch,
+    documentation,
+    drift,
+    events,
+    health,
+    labels,
+    login,
+    metrics,
+    models,
+    predict,
+    reports,
+)
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
@@ -35,6 +48,7 @@ ROUTERS = (
     predict.router,
     batch.router,
     events.router,
+    labels.router,
     models.router,
     drift.router,
     reports.router,

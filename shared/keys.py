@@ -113,6 +113,12 @@ class Keys:
     def ids(self, model: str, partition: int, hour: int) -> str:
         return self._partition(model, partition, f"ids:{hour}")
 
+    def pending(self, model: str, partition: int, day: int) -> str:
+        return self._partition(model, partition, f"pending:{day}")
+
+    def early(self, model: str, partition: int, day: int) -> str:
+        return self._partition(model, partition, f"early:{day}")
+
 
 def salts_for(model: str, partitions: int) -> tuple[str, ...]:
     """Choose salts that put the partitions of a model at even distances over the slots, so over any number of shards.
