@@ -1,12 +1,16 @@
 """What the monitor found, held against the truth. Alerts and places in, a verdict out."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
 from models.drift.kinds import Expectation
 from shared.alerts import BLIND
 from shared.snapshot import Alert
+
+OPERATIONAL: Final = (BLIND, "threshold.latency")
+"""Prefixes of the rules that no drift breaks."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -41,15 +45,15 @@ class Verdict(msgspec.Struct, frozen=True):
         The first alert after the injection, None if there was none.
     false_alarms
         What fired before.
-    blind
-        Alerts of the watchdog: they speak of the monitor, not of the model.
+    operational
+        Alerts of the watchdog and of the serving time: they speak of the machine, not of the model.
     """
 
     met: list[Met]
     first: Finding | None
     findings: list[Finding]
     false_alarms: list[Finding]
-    blind: list[Finding]
+    operational: list[Finding]
 
     @property
     def found(self) -> bool:
@@ -102,11 +106,11 @@ def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expec
     >>> judged.found, judged.passed, judged.met[0].after
     (True, False, 50)
     """
-    blind = [one for one in found if one.rule.startswith(BLIND)]
-    told = [one for one in found if not one.rule.startswith(BLIND)]
+    operational = [one for one in found if one.rule.startswith(OPERATIONAL)]
+    told = [one for one in found if not one.rule.startswith(OPERATIONAL)]
     after = [one for one in told if one.event > injected_at]
     met = [
         Met(one.name, next((hit.event - injected_at for hit in after if one.is_met_by(hit.feature, hit.rule)), None))
         for one in expected
     ]
-    return Verdict(met, after[0] if after else None, after, [one for one in told if one.event <= injected_at], blind)
+    return Verdict(met, after[0] if after else None, after, [one for one in told if one.event <= injected_at], operational)

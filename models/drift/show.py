@@ -64,8 +64,8 @@ def conclude(record: Record, console: Console) -> None:
         console.print(f"{name}: {value:.4g} before, {'-' if after is None else f'{after:.4g}'} after")
     for reason, count in record.rejected_labels.items():
         console.print(f"[yellow]{count:,} labels were rejected:[/] {escape(reason)}")
-    if judged.blind:
-        console.print(f"[yellow]The monitor itself raised {len(judged.blind)} alerts:[/] {_line(judged.blind[0])}")
+    for one in judged.operational:
+        console.print(f"Of the machine, not of the model: {_line(one)}")
 
 
 def _line(found: Finding) -> str:
