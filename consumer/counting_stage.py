@@ -235,7 +235,8 @@ def _number(entry_id: bytes) -> tuple[int, int]:
 
 
 def _cell_map(version: PublishedVersion) -> CellMap:
-    manifest = version.manifest
+    manifest, performance = version.manifest, version.performance
     return CellMap(
-        version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels
-    )
+        version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels,
+        estimates=performance is not None and performance.scores is not None,
+    )  # fmt: skip

@@ -7,6 +7,7 @@
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
+    blind.labels_full    warning    predictions or labels have no room to wait for each other
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a partition without a worker
 is not called slow too, and events that wait are no silence. A rule that cannot be decided now leaves its alert as it is.
@@ -29,6 +30,7 @@ SEVERITIES: Final[Mapping[str, Literal["warning", "critical"]]] = {
     "dead_letters": "warning",
     "rolled_back": "warning",
     "silent": "warning",
+    "labels_full": "warning",
 }
 LOOKS: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
@@ -165,6 +167,21 @@ def rolled_back(memory: Memory, look: Look) -> Reading:
     return Reading(bad=grown > 0, value=grown, summary=summary if grown else "No partition went back for an hour.")
 
 
+def labels_full(memory: Memory, look: Look) -> Reading:
+    """Predictions that could not wait for a label within about the last hour, and labels that could not for a prediction."""
+    counts = [partition.counters.labels for partition in look.seen.partitions]
+    memory.labels_full, grown = _last_hour(memory.labels_full, look, sum(one.full + one.refused for one in counts))
+    if not grown:
+        return Reading(bad=False, summary="Predictions and labels have room to wait for each other.")
+    summary = (
+        f"{grown:,} predictions or labels of the last hour had no room to wait for each other and will not be joined: the "
+        f"performance is that of the rest. {sum(one.waiting for one in counts):,} predictions are kept, and "
+        f"{sum(one.early for one in counts):,} labels whose prediction never came: are their ids right? Else raise "
+        "DRIFTGAUGE_LABEL_PENDING_MAX, or lower DRIFTGAUGE_LABEL_WAIT_HOURS."
+    )
+    return Reading(bad=True, value=grown, summary=summary)
+
+
 def _last_hour(memory: list[tuple[int, int]], look: Look, count: int) -> tuple[list[tuple[int, int]], int]:
     """Remember a count that only grows, by slices of time; give the new memory, and by how much it grew in an hour."""
     now = look.now // GROWTH_SLICE_MS
@@ -289,4 +306,5 @@ RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {
     "dead_letters": dead_letters,
     "rolled_back": rolled_back,
     "silent": silent,
+    "labels_full": labels_full,
 }

@@ -145,6 +145,96 @@ class Window(msgspec.Struct, frozen=True):
     events: int
 
 
+class MetricReport(msgspec.Struct, frozen=True):
+    """One performance metric of a window of labelled predictions, or its estimate.
+
+    Parameters
+    ----------
+    name
+        `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, …: those of shared/performance.
+    value
+        None where it is not defined for these rows; then `note` says why.
+    low, high
+        Interval of `Performance.confidence` for the true value; None where none is known, as `note` says.
+    bound
+        How far `value` may be from that of the rows themselves, because scores were binned; 0 where it is exact.
+    n
+        Rows that it rests on.
+    baseline
+        What it was when the version was made; None if nobody said, and nothing is judged then.
+    change
+        Relative change from the baseline, positive for better; None without one.
+    severity
+        `critical`: worse than the baseline by more than the limit, and not by chance.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    bound: float
+    n: int
+    baseline: float | None = None
+    change: float | None = None
+    severity: Severity = "ok"
+    note: str = ""
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """The confusion matrix: labels down, predictions across; the last class is OTHER if there was any."""
+
+    classes: list[str]
+    matrix: list[list[int]]
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """How right a version is: by labels, and, marked as such, by estimate.
+
+    It has a window of its own, since labels come late: the latest panes with enough labelled predictions.
+
+    Parameters
+    ----------
+    severity, reason
+        The worst of the metrics, and why; `insufficient_data` below the least labelled rows.
+    start, end
+        Logical times of its window.
+    predictions, labelled
+        In its window.
+    coverage
+        Share of the window's predictions that have their label; None without predictions.
+    corrected
+        Labels that replaced another one.
+    delays_ms
+        Median, 90 % and 99 % quantile of the time from prediction to label, in ms; empty without labels.
+    confidence
+        Of the intervals.
+    metrics
+        The metrics by labels, the judged ones first; empty without labels.
+    confusion
+        Of a classifier with labels.
+    estimated
+        Metrics that are expected from the published probabilities of the *drift* window, labels or not: never facts. Compare
+        each with that of the same name in `metrics`. Empty without probabilities.
+    assumption
+        What the estimates rest on, to be shown beside them; empty without.
+    """
+
+    severity: Severity
+    reason: str
+    start: int
+    end: int
+    predictions: int
+    labelled: int
+    coverage: float | None
+    corrected: int
+    delays_ms: list[float]
+    confidence: float
+    metrics: list[MetricReport]
+    confusion: Confusion | None
+    estimated: list[MetricReport]
+    assumption: str
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot report.
 
@@ -168,6 +258,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         What the open alerts recommend, the most urgent first.
     levels
         What each rule is judged by.
+    performance
+        None for a version without labels and without probabilities.
     """
 
     id: str
@@ -186,6 +278,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     notes: list[str] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
+    performance: Performance | None = None
     format: int = SNAPSHOT_FORMAT
 
 
