@@ -1,4 +1,4 @@
-"""`driftgauge simulate` and `driftgauge drift-test`."""
+"""`driftgauge simulate`, `drift-test` and `demo-retrain`."""
 
 import sys
 from pathlib import Path
@@ -100,4 +100,29 @@ def drift_test(
     sys.exit(0 if all(record.passed for record in records) else 1)
 
 
-COMMANDS = (simulate, drift_test)
+@click.command("demo-retrain")
+@click.option("--model", "name", type=click.Choice(["obesity", "credit", "steel"]), default="obesity", show_default=True,
+              help="The demo model.")  # fmt: skip
+@_seed
+@_output
+@_json
+def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
+    """Show the retraining hook: the concept changes, an alert fires, a new version is trained, validated and staged."""
+    import msgspec
+    from rich.console import Console
+
+    from models.catalogue import MODELS
+    from models.drift.retraining_demo import Show, run
+
+    console = Console(stderr=as_json, highlight=False)
+    outcome = run(Show(MODELS[name], seed, output), read_settings(), console)
+    for change in outcome.history:
+        passed = "" if change.validation is None else ": passed" if change.validation.passed else ": FAILED"
+        console.print(f"{change.time[:19]} {change.actor}: {change.action} {change.version} {change.stage}{passed}")
+    console.print(f"In staging: {', '.join(outcome.staged)}" if outcome.staged else "[red]No version came into staging.[/]")
+    if as_json:
+        click.echo(msgspec.json.encode(outcome))
+    sys.exit(0 if outcome.staged else 1)
+
+
+COMMANDS = (simulate, drift_test, demo_retrain)

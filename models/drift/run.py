@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,20 +49,22 @@ class Plan:
     rate: float
     label_delay_s: float
     feature: str | None = None
+    clean_events: int | None = None
 
     @property
     def clean(self) -> int:
-        """Events before the drift."""
-        return self.events // 2
+        """Events before the drift: half of them if nothing else is said."""
+        return self.events // 2 if self.clean_events is None else self.clean_events
 
 
 @dataclass(frozen=True)
 class Watching:
-    """Who is told while it runs: what is injected, each answered number of events, and each alert once."""
+    """Who is told while it runs: what is injected, each answered number of events, each alert once, and what was posted."""
 
     injected: Callable[[str], None]
     advanced: Callable[[int], None]
     alerted: Callable[[Finding], None]
+    posted: Callable[[Sequence[Posted]], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ class _Simulation:
             if len(self.poster.done) == self.plan.clean:
                 self.watching.injected(self.injection.description)
             await self.poster.post(rows, scored=self.source.scored, advance=self.watching.advanced)
+            self.watching.posted(self.poster.done[-len(rows) :])
             if time.monotonic() - looked >= LOOK_S:
                 self._show(await self._found(before))
                 looked = time.monotonic()

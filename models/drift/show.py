@@ -1,6 +1,7 @@
 """Shows a simulation on a terminal while it runs, and writes what is left of it."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.drift.findings import Finding
+from models.drift.posting import Posted
 from models.drift.report import Record, write
 from models.drift.run import Plan, Simulated, Watching, simulate
 from shared.settings import Settings
@@ -15,7 +17,9 @@ from shared.settings import Settings
 COLOURS = {"critical": "red", "warning": "yellow"}
 
 
-def run_shown(plan: Plan, settings: Settings, url: str, console: Console) -> Simulated:
+def run_shown(
+    plan: Plan, settings: Settings, url: str, console: Console, posted: Callable[[Sequence[Posted]], None] = lambda _: None
+) -> Simulated:
     """Run a simulation with a progress bar; alerts are printed as they fire."""
     bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeElapsedColumn())
     with Progress(*bar, console=console) as progress:
@@ -28,7 +32,7 @@ def run_shown(plan: Plan, settings: Settings, url: str, console: Console) -> Sim
         def alerted(found: Finding) -> None:
             progress.console.print(_line(found))
 
-        watching = Watching(injected, lambda events: progress.advance(task, events), alerted)
+        watching = Watching(injected, lambda events: progress.advance(task, events), alerted, posted)
         return asyncio.run(simulate(plan, settings, url, watching))
 
 
@@ -64,8 +68,8 @@ def conclude(record: Record, console: Console) -> None:
         console.print(f"{name}: {value:.4g} before, {'-' if after is None else f'{after:.4g}'} after")
     for reason, count in record.rejected_labels.items():
         console.print(f"[yellow]{count:,} labels were rejected:[/] {escape(reason)}")
-    for one in judged.operational:
-        console.print(f"Of the machine, not of the model: {_line(one)}")
+    for other in judged.operational:
+        console.print(f"Of the machine, not of the model: {_line(other)}")
 
 
 def _line(found: Finding) -> str:
