@@ -37,13 +37,13 @@ def amount(shape: Shape, places: NDArray[np.int64], start: int, length: int) -> 
 
     Examples
     --------
-    >>> places = np.array([9, 10, 12, 15, 18])
+    >>> places = np.array([9, 10, 11, 15, 18])
     >>> amount("abrupt", places, 10, 10).share.tolist()
     [0.0, 1.0, 1.0, 1.0, 1.0]
     >>> amount("gradual", places, 10, 10).share.tolist()
-    [0.0, 0.2, 0.6, 1.0, 1.0]
+    [0.0, 0.2, 0.4, 1.0, 1.0]
     >>> amount("incremental", places, 10, 10).strength.tolist()
-    [0.0, 0.2, 0.6, 1.0, 1.0]
+    [0.0, 0.2, 0.4, 1.0, 1.0]
     >>> amount("recurring", places, 10, 10).share.tolist()
     [0.0, 1.0, 1.0, 1.0, 0.0]
     """

@@ -19,6 +19,10 @@ from shared.deployment import Deployment
 from shared.model_registry import ModelRegistry
 from shared.settings import Settings
 
+ROWS = 8000
+"""Rows that the model is trained and measured on."""
+ELSEWHERE = 1_000_000
+"""Added to the seed, so that no row of the training comes again."""
 PATIENCE_MS = 10_000
 """Bound of one row's time: what is tested is the monitor, not how busy this machine is."""
 
@@ -45,7 +49,8 @@ def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[Ground
         folder = Path(name)
         own = {"registry_dir": folder / "registry", "redis_url": None, "default_model": model.name, "api_key": None}
         patient = replace(model, checks=msgspec.structs.replace(model.checks, max_latency_ms=PATIENCE_MS))
-        register(patient, model.train(None, seed), ModelRegistry(folder / "registry"))
+        rows = model.simulator(seed + ELSEWHERE).labelled(ROWS)
+        register(patient, model.fit(rows, seed, "the simulator"), ModelRegistry(folder / "registry"))
         yield Ground(folder, settings.model_copy(update=own))
 
 
