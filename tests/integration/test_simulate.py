@@ -73,7 +73,7 @@ def simulated(plant: tuple[Deployment, Path], model: str, kind: Kind, intensity:
 def test_each_kind_of_drift_is_found_and_nothing_before_it(plant: tuple[Deployment, Path], kind: Kind) -> None:
     """The record and the picture say so; the labels were all taken."""
     found = simulated(plant, kind.replace("_", "-"), kind)
-    assert found.passed, found
+    assert found.passed, found.verdict
     assert (found.events, found.injected_at, found.labels) == (EVENTS, EVENTS // 2, EVENTS)
     assert all(one.after is not None and 0 < one.after <= EVENTS // 2 for one in found.verdict.met)
     written = sorted(path.suffix for path in (plant[1] / "reports").glob(f"*-{found.model}-*"))
@@ -85,7 +85,7 @@ def test_each_kind_of_drift_is_found_and_nothing_before_it(plant: tuple[Deployme
 def test_a_model_that_is_only_watched_is_simulated_from_its_reference(plant: tuple[Deployment, Path]) -> None:
     """Its rows are no drift before the injection; without labels a concept cannot change, which is said."""
     found = simulated(plant, "watched", "feature_shift", feature="y")
-    assert found.passed, found
+    assert found.passed, found.verdict
     assert (found.labels, found.before) == (0, {})
     with pytest.raises(BadData, match="no true values"):
         simulated(plant, "watched", "concept")
