@@ -235,8 +235,8 @@ def _number(entry_id: bytes) -> tuple[int, int]:
 
 
 def _cell_map(version: PublishedVersion) -> CellMap:
-    manifest, performance = version.manifest, version.performance
+    manifest = version.manifest
     return CellMap(
         version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels,
-        estimates=performance is not None and performance.scores is not None,
+        performance=version.performance,
     )  # fmt: skip

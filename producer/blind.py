@@ -7,6 +7,7 @@
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
+    blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a partition without a worker
@@ -30,6 +31,7 @@ SEVERITIES: Final[Mapping[str, Literal["warning", "critical"]]] = {
     "dead_letters": "warning",
     "rolled_back": "warning",
     "silent": "warning",
+    "labels_stopped": "warning",
     "labels_full": "warning",
 }
 LOOKS: Final = 2
@@ -165,6 +167,26 @@ def rolled_back(memory: Memory, look: Look) -> Reading:
         "what its server had acknowledged since may be lost: did a replica take over?"
     )
     return Reading(bad=grown > 0, value=grown, summary=summary if grown else "No partition went back for an hour.")
+
+
+def labels_stopped(memory: Memory, look: Look) -> Reading:
+    """Time without a joined label while predictions wait for some; what waits on is lost for the performance.
+
+    A model that never got a label is not told of: it has just begun, or its labels were never meant to come.
+    """
+    counts = [partition.counters.labels for partition in look.seen.partitions]
+    joined = sum(one.joined for one in counts)
+    if joined != memory.labels[0] or not any(one.waiting for one in counts) or unowned(look) or late(look):
+        memory.labels = joined, look.now
+    memory.labels = joined, min(memory.labels[1], look.now)
+    quiet_ms, hours = look.since(memory.labels[1]), look.settings.label_wait_hours
+    if not joined or quiet_ms <= hours * HOUR_MS:
+        return Reading(bad=False, value=quiet_ms / 1000, limit=hours * 3600, summary="Labels come again.")
+    summary = (
+        f"No label was joined for {quiet_ms / HOUR_MS:.0f} hours, the whole time that a prediction waits for its label. The "
+        "performance stands still: does whoever sends the labels still run, and with the right ids?"
+    )
+    return Reading(bad=True, value=quiet_ms / 1000, limit=hours * 3600, summary=summary)
 
 
 def labels_full(memory: Memory, look: Look) -> Reading:
@@ -306,5 +328,6 @@ RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {
     "dead_letters": dead_letters,
     "rolled_back": rolled_back,
     "silent": silent,
+    "labels_stopped": labels_stopped,
     "labels_full": labels_full,
 }

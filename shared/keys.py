@@ -89,6 +89,15 @@ class Keys:
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
+    def reports(self, model: str) -> str:
+        return self._model(model, "reports")
+
+    def reports_owner(self, model: str) -> str:
+        return self._model(model, "reports:owner")
+
+    def reports_epoch(self, model: str) -> str:
+        return self._model(model, "reports:epoch")
+
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")
 

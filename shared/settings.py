@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin with it."""
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
 
@@ -115,6 +117,12 @@ class Settings(BaseSettings):
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""
     retrain_timeout_seconds: float = Field(3600, gt=0)
     """Longest time that a retraining may run before it is ended."""
+    reports_dir: Path = Path("reports")
+    """Folder that the worker writes the reports to, in a folder of each model."""
+    reports_kept: int = Field(500, ge=0)
+    """Reports of a model that the worker keeps there; 0 writes none."""
+    reports_days: float = Field(30, gt=0)
+    """Days after which the worker removes a report that it wrote."""
 
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, read when the worker starts; see docs/alerts.md."""
@@ -126,7 +134,7 @@ class Settings(BaseSettings):
     label_wait_hours: float = Field(168, gt=0)
     """How long a prediction waits for its label, and can be corrected: in hours of entry time, rounded up to whole days."""
     label_pending_max: int = Field(1_000_000, ge=1)
-    """Most predictions of a partition that wait for labels, about 150 bytes of Redis each; further ones get none."""
+    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each; further ones get none."""
 
     lease_ms: int = Field(5000, ge=300)
     """Lease of a worker on a partition, in ms."""

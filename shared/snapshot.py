@@ -41,14 +41,18 @@ class Statistic(msgspec.Struct, frozen=True):
 class Histogram(msgspec.Struct, frozen=True):
     """Shares of the rows, reference beside window.
 
-    Either `edges` (n + 1 values, for n bins of a numeric feature; the first and last bin take in what lies outside) or
-    `labels` (n categories or distinct values). The shares are of all rows, so they sum to 1 minus the missing share.
+    Either `edges` (n + 1 values, for n bins of a numeric feature, from about the reference's .005 to its .995 quantile) or
+    `labels` (n categories or distinct values). A numeric value counts for the bin that ends at it. `below` and `above` are
+    the shares (reference, window) of what lies outside the edges. The shares are of all rows: with those outside they sum
+    to 1 minus the missing share.
     """
 
     edges: list[float] | None
     labels: list[str] | None
     reference: list[float]
     window: list[float]
+    below: tuple[float, float] = (0.0, 0.0)
+    above: tuple[float, float] = (0.0, 0.0)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -64,7 +68,9 @@ class FeatureReport(msgspec.Struct, frozen=True):
     """A feature (or the prediction) in a snapshot.
 
     `reason` says why the severity is what it is: the rule that was broken, what is missing, why it is excluded.
-    `quantiles` are minimum, quartiles and maximum (5 values, reference and window), empty for categories.
+    The `quantiles` (reference and window) are 33 at equal steps from the minimum to the maximum, so every eighth is one of
+    the five of a box plot; empty for categories. `psi_history` is the PSI at each of the snapshot's `history_times`, None
+    where it was not judged.
     """
 
     name: str
@@ -76,6 +82,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     histogram: Histogram
     reference_quantiles: list[float]
     window_quantiles: list[float]
+    psi_history: list[float | None] = []
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
@@ -252,6 +259,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         In stream order; `prediction` stands apart.
     events_per_day
         Traffic that the significance levels are derived from.
+    history_times
+        Logical times (ms) of at most 64 evaluations of the last days, the latest one last.
     notes
         What the verdict rests on, and what is offered, in sentences.
     actions
@@ -276,6 +285,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     alerts: list[ActiveAlert]
     events_per_day: float
     notes: list[str] = []
+    history_times: list[int] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
     performance: Performance | None = None

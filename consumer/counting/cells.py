@@ -11,7 +11,7 @@ from consumer.counting.columns import CheckedDecoder
 from shared.calibration import Calibration
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
-from shared.performance import Layout, can_estimate, empty_counts, score_counts
+from shared.performance import Layout, PerformanceReference, can_estimate, empty_counts, score_counts
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -29,8 +29,8 @@ class CellMap:
         Whether predictions from batches count for drift, beside those that were made online.
     labels
         Whether predictions wait for their labels.
-    estimates
-        Whether the reference tells how often probabilities come true.
+    performance
+        Of the labelled reference rows, if there are any.
 
     Attributes
     ----------
@@ -45,11 +45,13 @@ class CellMap:
         Of the performance sums; None if predictions do not wait for labels.
     scored
         Layout of the probabilities that are counted, so that the performance can be estimated; None if they are not.
+    errors
+        Profile of the reference's errors; None if labels do not come, or the reference has none.
     """
 
     def __init__(
         self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
-        batch_counts: bool = False, labels: bool = False, estimates: bool = False,
+        batch_counts: bool = False, labels: bool = False, performance: PerformanceReference | None = None,
     ) -> None:  # fmt: skip
         self.schema = schema = schema.stream
         self.reference = reference
@@ -67,7 +69,10 @@ class CellMap:
         self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
         layout = Layout.of(schema, reference)
         self.layout = layout if labels else None
+        estimates = performance is not None and performance.scores is not None
         self.scored = layout if estimates and can_estimate(layout) else None
+        known = performance.errors if performance is not None and labels else None
+        self.errors = ReferenceProfile(sum(known.counts), (known,)) if known is not None else None
 
     @cached_property
     def decoder(self) -> CheckedDecoder:

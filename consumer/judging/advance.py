@@ -129,6 +129,7 @@ class _Step:
             progress.unjudged.pop(version, None)
             self.alerting.settle(scene)
             self._note_week(scene)
+            self.reporting.remember(scene)
             self.reporting.report(scene)
         self._retire(pane.end)
         self._end_moment(pane.end)
@@ -224,6 +225,7 @@ class _Step:
             for pane in self.state.windows.pop(version).panes:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
+            self.state.drop_psi(version)
 
     def _retirement(self, version: str, now: int) -> str:
         """Say why a version is no longer used; empty if it may be."""

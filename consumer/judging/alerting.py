@@ -87,7 +87,8 @@ class Alerting:
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        summary = f"{alarm.detector.upper().replace('_', '-')}: {alarm.effect}"
+        name = alarm.detector.removeprefix(PERFORMANCE_RULE).upper().replace("_", "-")
+        summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
         )
@@ -161,6 +162,9 @@ class Alerting:
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
         """Whether the window agrees that an online alert is over."""
         evaluation = scene.judged.evaluation
+        if alert.rule.startswith(PERFORMANCE_RULE):
+            readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
+            return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)
         columns = evaluation.version.watched if column is None else [column]
         broken = alert.rule == ONLINE_INTEGRITY and any(

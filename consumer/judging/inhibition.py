@@ -37,9 +37,9 @@ def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evalua
 
 
 def _fall(others: Iterable[AlertState]) -> str:
-    """Give the fingerprint of a firing performance alert; empty if there is none."""
-    falls = (other.fingerprint for other in others if other.rule.startswith(PERFORMANCE) and other.state == "firing")
-    return next(falls, "")
+    """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
+    falls = (other for other in others if other.rule.startswith(PERFORMANCE) and other.severity == "critical")
+    return next((other.fingerprint for other in falls if other.state == "firing"), "")
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:

@@ -79,7 +79,7 @@ class JudgingPolicy:
     integrity_share: float = 0.2
     e_detector_share: float = 0.3
     adwin_share: float = 0.1
-    performance_share: float = 0.1
+    performance_share: float = 0.05
     performance_drop: float = 0.05
     labelled_rows: int = 2000
     labelled_days: int = 28

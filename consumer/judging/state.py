@@ -5,6 +5,7 @@ alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered
 pane:VERSION:P:N    a pane of a version's window
 span:VERSION:P:N    a span of a version's labelled window
 held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
+history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
 day:VERSION:DAY     the sum of such a day's panes
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from consumer.judging.history import PsiHistory
 from consumer.judging.labelled import LabelledWindow, Span
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.merge import Merge
@@ -23,6 +25,7 @@ from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReferen
 from consumer.judging.window import VersionWindow, WindowPane
 from shared import pane as panes_of_log
 from shared.pane import Alarm, Delta, Pane, PaneEntry, unpack_counts
+from shared.reference import Floats
 
 ALARMS_RECORDED = 1000
 VERSIONS_REMEMBERED = 100
@@ -153,6 +156,7 @@ class JudgingState:
     held: dict[int, deque[bytes]] = field(default_factory=dict)
     """The fields of what waits in the merge, per partition, in order."""
     days: dict[str, VersionDays] = field(default_factory=dict)
+    histories: dict[str, PsiHistory] = field(default_factory=dict)
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Fields to write; an empty value is a field to delete."""
 
@@ -166,6 +170,16 @@ class JudgingState:
 
     def drop_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
+
+    def keep_psi(self, version: str, now: int, psi: Floats, oldest: int) -> None:
+        """Remember an evaluation's PSI of all columns."""
+        history = self.histories.setdefault(version, PsiHistory())
+        history.add(now, psi, oldest)
+        self.changed[f"history:{version}".encode()] = msgspec.msgpack.encode(history)
+
+    def drop_psi(self, version: str) -> None:
+        if self.histories.pop(version, None) is not None:
+            self.changed[f"history:{version}".encode()] = b""
 
     def keep_span(self, version: str, span: Span) -> None:
         self.changed[f"span:{version}:{span.key}".encode()] = msgspec.msgpack.encode(span)
@@ -249,6 +263,8 @@ class JudgingState:
                 state.alerts[alert.fingerprint] = alert
             elif kind == b"span":
                 spans[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=Span))
+            elif kind == b"history":
+                state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
         state.merge.watermarks = state.progress.watermarks

@@ -37,7 +37,8 @@ class Ground:
     @contextmanager
     def deployed(self, name: str, **more: object) -> Iterator[Deployment]:
         """Start Redis, API and worker with a data folder of their own."""
-        own = {"data_dir": self.folder / name, "keys_file": self.folder / name / "keys.json", **more}
+        folder = self.folder / name
+        own = {"data_dir": folder, "reports_dir": folder / "reports", "keys_file": folder / "keys.json", **more}
         with Deployment(self.settings.model_copy(update=own)) as running:
             yield running
 

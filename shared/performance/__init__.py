@@ -5,7 +5,7 @@
 is what they are held against.
 """
 
-from shared.performance.baseline import Baseline, PerformanceReference, Standard
+from shared.performance.baseline import Baseline, PerformanceReference, Standard, error_of
 from shared.performance.classification import confusion
 from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
 from shared.performance.layout import Layout
@@ -15,5 +15,5 @@ from shared.performance.sums import Sums
 
 __all__ = [
     "ASSUMPTION", "LOSSES", "Baseline", "Confidence", "Layout", "Metric", "PerformanceReference", "ScoreMap", "Standard",
-    "Sums", "can_estimate", "confusion", "empty_counts", "estimate", "metrics", "score_counts",
+    "Sums", "can_estimate", "confusion", "empty_counts", "error_of", "estimate", "metrics", "score_counts",
 ]  # fmt: skip

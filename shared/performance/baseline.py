@@ -1,15 +1,17 @@
 """What a version's performance is held against: its metrics when it was made, and how its probabilities relate to labels."""
 
+import sys
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
 from shared.performance.estimate import ScoreMap
 from shared.performance.layout import Layout
 from shared.performance.metric import Confidence, Metric
 from shared.performance.metrics import metrics
 from shared.performance.sums import Sums
-from shared.reference import Column, Floats
+from shared.reference import Column, Floats, NumericReference
 
 REFERENCE_CONFIDENCE = 0.95
 """Of the intervals in a `PerformanceReference`."""
@@ -28,11 +30,14 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         On them, with intervals of `REFERENCE_CONFIDENCE`.
     scores
         How often each class came true at each probability; None for a model without probabilities.
+    errors
+        Profile of the errors: of a class 0 or 1, of a number the absolute error.
     """
 
     rows: int
     metrics: dict[str, Metric]
     scores: ScoreMap | None = None
+    errors: NumericReference | None = None
 
     @classmethod
     def of(
@@ -54,7 +59,9 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         given = probabilities[known] if probabilities is not None and layout.scored else None
         found = metrics(Sums.of(layout, said, truth, given), REFERENCE_CONFIDENCE)
         scores = ScoreMap.fit(layout, truth, given) if given is not None else None
-        return cls(len(known), {name: metric for name, metric in found.items() if metric.value is not None}, scores)
+        errors = np.array([error_of(one, other) for one, other in zip(said, truth, strict=True)])
+        defined = {name: metric for name, metric in found.items() if metric.value is not None}
+        return cls(len(known), defined, scores, NumericReference.build("error", errors))
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -99,6 +106,19 @@ class Standard(msgspec.Struct, frozen=True):
         if measured is None or measured.low is None or measured.high is None:
             return Baseline(value, 0.0)
         return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
+
+
+def error_of(prediction: object, label: object) -> float:
+    """Give the error of a row: of a class 0 or 1, of a number the absolute error.
+
+    Examples
+    --------
+    >>> error_of("a", "b"), error_of(2.5, 4.0)
+    (1.0, 1.5)
+    """
+    if isinstance(prediction, (int, float)) and isinstance(label, (int, float)):
+        return min(abs(float(prediction) - float(label)), sys.float_info.max)
+    return float(prediction != label)
 
 
 def _is_missing(value: object) -> bool:

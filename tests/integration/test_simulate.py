@@ -47,7 +47,8 @@ def deployed(folder: Path) -> Iterator[tuple[Deployment, Path]]:
     reference = ReferenceProfile.build(SCHEMA, columns_of(frame, SCHEMA), ["no", "yes"] * 1500)
     registry.register(PublishedVersion(new_manifest("watched", "1.0.0", "monitor"), SCHEMA, reference))
     registry.promote("watched", "1.0.0", "production", actor="test")
-    settings = Settings(data_dir=folder / "data", registry_dir=folder / "registry", port=18_500, **QUICK)  # type: ignore[arg-type]
+    own = {"data_dir": folder / "data", "registry_dir": folder / "registry", "reports_kept": 0, "port": 18_500}
+    settings = Settings(**{**QUICK, **own})  # type: ignore[arg-type]  # pydantic validates them
     with Deployment(settings) as running:
         yield running, folder
 

@@ -149,6 +149,18 @@ def test_labels_and_predictions_without_room_to_wait() -> None:
     assert watch.look(partition(labels=LabelCounts(full=6, refused=6)), after=1) == ["blind.labels_full firing"]
 
 
+def test_labels_that_stopped() -> None:
+    """Predictions that wait for the whole wait without a label are a warning, if it had labels; a label resolves it."""
+    watch = Watch(label_wait_hours=2)
+    never, some = partition(labels=LabelCounts(waiting=9)), partition(labels=LabelCounts(joined=1, waiting=9))
+    assert watch.look(never) == watch.look(never, after=3 * HOUR_MS) == []
+    assert watch.look(some) == watch.look(some, after=2 * HOUR_MS) == []
+    assert watch.look(some, after=1) == ["blind.labels_stopped firing"]
+    assert watch.look(partition(labels=LabelCounts(joined=2, waiting=9))) == ["blind.labels_stopped resolved"]
+    idle = partition(labels=LabelCounts(joined=2))
+    assert watch.look(idle) == watch.look(idle, after=3 * HOUR_MS) == []
+
+
 def test_silence_by_a_setting() -> None:
     """With a limit set, a model that had events and has none for longer is silent, one that never had any is not."""
     watch = Watch(silent_after_seconds=60)

@@ -64,7 +64,7 @@ def published() -> PublishedVersion:
 
 PUBLISHED = published()
 VERSION = JudgedVersion.of(PUBLISHED)
-MAP = CellMap(SCHEMA, PUBLISHED.reference, labels=True, estimates=True)
+MAP = CellMap(SCHEMA, PUBLISHED.reference, labels=True, performance=PUBLISHED.performance)
 LAYOUT = Layout("categorical", CLASSES, scored=True)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.performance import SHOWN_CONFIDENCE
 from consumer.judging.policy import JudgingPolicy
+from shared.pane import Alarm
 from shared.performance import Metric, PerformanceReference, Sums, metrics
 from shared.snapshot import Performance
 from tests.consumer.judging.labels import (
@@ -300,3 +301,20 @@ def test_schemas_without_prediction_have_no_standard() -> None:
     version = JudgedVersion.of(msgspec.structs.replace(PUBLISHED, schema=inputs))
     assert version.standard is None
     assert not version.labels
+
+
+def test_an_online_alarm_of_errors_is_a_warning_of_the_model() -> None:
+    """The e-detector's alarm on errors fires at once as a WARNING of the model, and resolves while the metrics are right."""
+    made = stream(17).panes(8).label(range(1, 9))
+    alarm = Alarm(
+        0, made.now, 2000, "1.0.0", "", "performance.e_detector", 60, "R", 9e6, None, 60, "the errors changed", 3e6
+    )
+    made.entries.append(("8-9", alarm))
+    for place in range(9, 22):
+        made.panes(1).label([place])
+    outputs, _ = judge_labels(made.entries)
+    found = [alert for alert in outputs.alerts if alert.rule == "performance.e_detector"]
+    assert [(alert.state, alert.severity, alert.feature) for alert in found] == [
+        ("firing", "warning", ""), ("resolved", "warning", ""),
+    ]  # fmt: skip
+    assert found[0].summary == "E-DETECTOR: the errors changed"
