@@ -1,0 +1,4 @@
+// What every page runs: the live stream, the charts, and times in the reader's zone.
+import "./live.js";
+import "./charts.js";
+import "./times.js";
