@@ -23,7 +23,8 @@ import numpy as np
 
 from benchmarks.results import Row, write
 from benchmarks.serving import CONNECTIONS, HOST, WARM_UP_S, answers
-from models.steel.train import register, train
+from models.steel.train import MODEL, train
+from models.training import register
 from shared import processes
 from shared.deployment import environment
 from shared.embedded_redis import EmbeddedRedis
@@ -128,7 +129,7 @@ async def drained(port: int) -> float:
 
 def measure(seconds: float, folder: Path) -> list[Row]:
     trained = train(None)
-    register(trained, ModelRegistry(folder / "registry"), version="1.0.0")
+    register(MODEL, trained, ModelRegistry(folder / "registry"), version="1.0.0")
     body = msgspec.json.encode({"features": trained.holdout.head(1).to_dict("records")[0]})
     with EmbeddedRedis(folder / "redis") as server:
         port = processes.free_port(8950)

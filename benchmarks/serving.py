@@ -24,7 +24,8 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from models.steel.train import register, train
+from models.steel.train import MODEL, train
+from models.training import register
 from producer.server import Server, listen, make_server
 from shared import processes
 from shared.embedded_redis import EmbeddedRedis
@@ -164,7 +165,7 @@ def answers(port: int) -> bool:
 def measure(seconds: float, folder: Path) -> list[Measured]:
     """Train the model, start Redis and the server, and load each endpoint in turn."""
     trained = train(None)
-    register(trained, ModelRegistry(folder / "registry"), version="1.0.0")
+    register(MODEL, trained, ModelRegistry(folder / "registry"), version="1.0.0")
     rows = trained.holdout.head(256).to_dict("records")
     bodies = [msgspec.json.encode({"features": row}) for row in rows]
     with EmbeddedRedis(folder / "redis") as server:

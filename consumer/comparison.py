@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from consumer.judging.advance import verdict
 from consumer.judging.calibration import Levels
 from consumer.judging.evaluation import Evaluation, JudgedVersion
 from consumer.judging.lifecycle import worst
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports
+from consumer.judging.reporting import verdict
 from consumer.judging.statistics import STATISTICS, ColumnCounts
 from consumer.judging.statistics.base import NOT_FOR_THIS_KIND
 from consumer.judging.statistics.psi import ABSENT_SHARE, population_stability

@@ -1,4 +1,4 @@
-"""Judging one model: panes of all its partitions in, alerts and snapshots out, exactly once."""
+"""Judging one model: panes of all its partitions and people's commands in, alerts and snapshots out, exactly once."""
 
 import logging
 from collections.abc import Sequence
@@ -10,21 +10,21 @@ from redis.client import Pipeline
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting.columns import Entry
-from consumer.judging.advance import Outputs, advance
+from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.reporting import Outputs
 from consumer.judging.state import JudgingState, versions_of
 from consumer.stage import CommitClock, Stage, read_streams
 from consumer.versions import PublishedVersions
-from shared import pane
-from shared.alerts import cloud_event
+from shared import commands, pane
+from shared.alerts import ALERTS_KEPT, cloud_event
 from shared.keys import Keys
 from shared.pane import Pane, PaneEntry
 from shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
 
-ALERTS_KEPT = 10_000
 SNAPSHOTS_KEPT = 1000
 CLUSTER_PAUSE_MS = 50
 
@@ -56,6 +56,7 @@ class JudgingStage(Stage):
         )
         self._model = model
         self._streams = {keys.panes(model, partition): partition for partition in range(partitions)}
+        self._commands = keys.commands(model)
         self._readers = readers
         self._turns = 0
         self._alerts, self._snapshots, self._current = keys.alerts(model), keys.snapshots(model), keys.current(model)
@@ -64,7 +65,7 @@ class JudgingStage(Stage):
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
-        self.check_types("stream", self._alerts, self._snapshots)
+        self.check_types("stream", self._alerts, self._snapshots, self._commands)
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
         self.check_types("hash", self._current)
@@ -98,13 +99,21 @@ class JudgingStage(Stage):
             for stream, partition in self._streams.items()
             if not self._state.merge.is_full(partition)
         }
-        entries = [
-            (entry_id.decode(), pane.decode(dict(zip(fields[::2], fields[1::2], strict=True))[pane.FIELD]))
-            for _, found in self._read(positions)
-            for entry_id, fields in found
+        found = self._read(positions)
+        asked = [
+            (entry_id.decode(), _field(fields, commands.FIELD))
+            for stream, part in found
+            if stream.decode() == self._commands
+            for entry_id, fields in part
         ]
-        if entries:
-            self._judge(entries)
+        entries = [
+            (entry_id.decode(), pane.decode(_field(fields, pane.FIELD) or b""))
+            for stream, part in found
+            if stream.decode() != self._commands
+            for entry_id, fields in part
+        ]
+        if entries or asked:
+            self._judge(entries, asked)
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.reset()
@@ -113,10 +122,13 @@ class JudgingStage(Stage):
         return self._readers[self._streams[stream]] if self._readers else self.client
 
     def _read(self, positions: dict[str, str]) -> list[tuple[bytes, list[Entry]]]:
-        """Read the panes with one XREAD; on a cluster with one for each slot, then wait on one of them if all were empty."""
+        """Read panes and commands with one XREAD; on a cluster one for each slot, then wait on one of them if all were
+        empty.
+        """
+        asked = {self._commands: self._state.progress.commands}
         if self._readers is None:
-            return read_streams(self.client, positions, self._clock.left_ms)
-        found = []
+            return read_streams(self.client, {**positions, **asked}, self._clock.left_ms)
+        found = read_streams(self.client, asked, None)
         for stream, offset in positions.items():
             found += read_streams(self._reader_of(stream), {stream: offset}, None)
         if not found and positions:
@@ -133,9 +145,12 @@ class JudgingStage(Stage):
     def finish(self) -> None:
         """Nothing is left over: every turn commits what it judged."""
 
-    def _judge(self, entries: list[tuple[str, PaneEntry]]) -> None:
-        self._learn({version for _, entry in entries for version in _versions_named(entry)})
-        outputs = advance(self._state, entries, self._model, self._versions, self.policy)
+    def _judge(self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]) -> None:
+        alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
+        self._learn({version for _, entry in entries for version in _versions_named(entry)} | alerted)
+        outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
+        for reason in outputs.refused:
+            log.warning("%s: refused: %s", self.name, reason)
         self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
         self._clock.reset()
 
@@ -151,6 +166,10 @@ class JudgingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
             self._versions[name] = JudgedVersion(version.schema, version.reference)
+
+
+def _field(fields: Sequence[bytes], name: bytes) -> bytes | None:
+    return dict(zip(fields[::2], fields[1::2], strict=True)).get(name)
 
 
 def _versions_named(entry: PaneEntry) -> set[str]:

@@ -16,7 +16,7 @@ from shared.checks import Checks
 from shared.errors import BadData
 from shared.manifest import PublishedVersion, Task, new_manifest
 from shared.model_registry import ModelRegistry
-from shared.prediction import class_labels, predict
+from shared.prediction import class_labels, model_columns, predict
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
 from shared.schema import Kind, Schema, as_column, columns_of, infer
@@ -93,7 +93,6 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
     features = _features(frame, submission, estimator)
     predicted = frame[submission.prediction] if submission.prediction is not None else None
     schema = _schema(features, predicted, submission, _output(task, estimator))
-    columns = columns_of(features, schema)
     published = PublishedVersion(
         manifest=new_manifest(
             submission.name,
@@ -111,7 +110,9 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
             batch_counts=submission.batch_counts,
         ),
         schema=schema,
-        reference=ReferenceProfile.build(schema, columns, _predictions(predicted, schema, estimator, columns)),
+        reference=ReferenceProfile.build(
+            schema, columns_of(features, schema), _predictions(predicted, schema, estimator, features)
+        ),
     )
     folder = registry.register(published, submission.artifact)
     return folder, registry.load(submission.name, version)
@@ -141,12 +142,21 @@ def _fitted(submission: Submission) -> tuple[Task, Any]:
         raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
     if name.endswith(".txt"):
         task = submission.task or _task_of_text(content.decode(errors="replace"))
-        return task, load_estimator(content, name, task, submission.classes)
+        return task, load_estimator(content, name, task, _given_classes(submission))
     try:
         estimator = load_estimator(content, name, "monitor", ())
     except Exception as error:
         raise BadData(f"{submission.artifact} cannot be loaded: {type(error).__name__}: {error}.") from error
+    labels = class_labels(estimator)
+    if submission.classes not in {(), labels}:
+        raise BadData(f"The model's own classes are {', '.join(labels) or 'unknown'}: leave --classes out.")
     return submission.task or _task_of(estimator), estimator
+
+
+def _given_classes(submission: Submission) -> tuple[str, ...]:
+    """Give the classes of a model that does not know them: from the submission, or from its schema's file."""
+    file = submission.schema_file
+    return submission.classes or (_schema_from(file).classes if file is not None and file.exists() else ())
 
 
 def _task_of(estimator: Any) -> Task:
@@ -195,6 +205,8 @@ def _schema(
     """Read the schema from its file, or infer it and write the file if one was named."""
     file, (kind, classes) = submission.schema_file, output
     if file is not None and file.exists():
+        if submission.exclude:
+            raise BadData(f"What is excluded stands in {file}: write it there as `excluded`, and leave --exclude out.")
         return _as_predicted(_schema_from(file), kind, classes, file)
     reasons = dict.fromkeys(submission.exclude, "excluded at registration")
     schema = infer(features, reasons, predicted, submission.target or "", nullable=kind is None)
@@ -228,7 +240,7 @@ def _as_predicted(schema: Schema, kind: Kind | None, classes: tuple[str, ...], f
     return msgspec.structs.replace(schema, classes=schema.classes or classes)
 
 
-def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]) -> Column | None:
+def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, features: pd.DataFrame) -> Column | None:
     """Give the reference's predictions: from their column, or by the model."""
     if schema.prediction is None:
         return None
@@ -237,7 +249,7 @@ def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, co
     if estimator is None:
         return None
     try:
-        return predict(schema, estimator, columns)
+        return predict(schema, estimator, model_columns(features, schema))
     except BadData:
         raise
     except Exception as error:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 
 import redis
@@ -17,11 +18,13 @@ import redis
 from consumer.counting.advance import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.policy_file import PolicyFile, read_policy
 from consumer.judging_stage import JudgingStage
 from consumer.nodes import MOVED, Nodes
 from consumer.sharing import Sharing
 from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
+from shared.errors import ConfigurationError
 from shared.keys import Keys
 from shared.redis_client import UNAVAILABLE
 from shared.settings import Settings
@@ -42,6 +45,7 @@ class Worker:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._policies = policies(settings.policy_file)
         self.stop = threading.Event()
         self.sharing = Sharing(Keys(settings.key_prefix).workers, settings.lease_ms)
         self._nodes = Nodes(settings.redis_url)
@@ -139,7 +143,7 @@ class Worker:
         readers = None
         if self._nodes.is_cluster:
             readers = [self._stage_client(keys.panes(model, partition)) for partition in range(partitions)]
-        policy = judging_policy(self.settings, partitions)
+        policy = self._policies.apply(judging_policy(self.settings, partitions), model)
         client = self._stage_client(keys.judge(model))
         return JudgingStage(client, self.settings, model, partitions, policy, keys=keys, readers=readers)
 
@@ -196,4 +200,23 @@ def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
         false_alarms_per_month=settings.false_alarms_per_month,
         snapshot_seconds=settings.snapshot_seconds,
         snapshot_events=settings.snapshot_events,
+        cooldown_ms=settings.cooldown_seconds * 1000,
+        renotify_ms=settings.renotify_seconds * 1000,
     )
+
+
+def policies(path: Path | None) -> PolicyFile:
+    """Read the policy file, if there is one.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be read or used.
+    """
+    if path is None:
+        return PolicyFile()
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror}).") from error
+    return read_policy(text, str(path))

@@ -32,10 +32,12 @@ def up(port: int | None) -> None:
 
 
 @click.command()
+@click.option("--model", type=click.Choice(["steel", "obesity", "credit"]), default="steel", show_default=True,
+              help="The demo model that predicts.")  # fmt: skip
 @click.option("--events", type=click.IntRange(min=100), help="Stop after this many; default: go on until Ctrl-C.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of model and traffic.")
 @click.option(
-    "--data", type=click.Path(path_type=Path), help="Steel CSV whose rows are streamed instead of the simulator's."
+    "--data", type=click.Path(path_type=Path), help="With steel: the CSV whose rows are streamed instead of the simulator's."
 )
 @click.option("--in-order", is_flag=True, help="With --data: keep the file's order in time.")
 @click.option("--rate", type=click.IntRange(min=1), default=500, show_default=True, help="Predictions a second.")
@@ -44,6 +46,7 @@ def up(port: int | None) -> None:
               help="Folder of the reports.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 def demo(
+    model: str,
     events: int | None,
     seed: int,
     data: Path | None,
@@ -55,12 +58,15 @@ def demo(
     as_json: bool,
 ) -> None:
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
+    from models.catalogue import MODELS
     from models.demo import Plan, run
 
     _stop_on_signals()
     if in_order and data is None:
         raise click.UsageError("--in-order needs --data.")
-    plan = Plan(events, seed, data, rate, output, in_order=in_order, as_json=as_json)
+    if data is not None and not MODELS[model].keeps_stream:
+        raise click.UsageError(f"--data is not for --model {model}: training and reference need all of its file.")
+    plan = Plan(MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json)
     run(plan, read_settings(port=port))
 
 

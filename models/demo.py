@@ -1,7 +1,7 @@
 """The demo: Redis, API and worker as processes of their own, traffic through POST /predict, and a drift half-way.
 
 Nothing is arranged for it: the thresholds are the production defaults, the shift is half a standard deviation of one
-feature. The traffic is exchangeable (plants and hours are drawn at random, rows of a file are shuffled), since that is what
+feature. The traffic is exchangeable (simulated rows are drawn at random, those of a file are shuffled), since that is what
 the closed-form false-alarm rates hold for.
 """
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +19,14 @@ from typing import Any
 
 import httpx
 import msgspec
-import numpy as np
-import pandas as pd
 import redis
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from models.steel import train
-from models.steel.features import engineer
-from models.steel.simulate import DRIFTING_FEATURE, Plant, shift
+from models.demo_traffic import SHIFT_SD, Row, paired_rows
+from models.simulation import BATCH_ROWS
+from models.training import DemoModel, Trained, register
 from shared import counters
 from shared.counters import Counters
 from shared.deployment import Deployment
@@ -37,18 +35,14 @@ from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.redis_client import connect
 from shared.reporting.files import write_report
-from shared.schema import rows_of
 from shared.settings import Settings
 from shared.snapshot import Alert, CloudEvent, Snapshot
 
-MODEL = "steel"
-SHIFT_SD = 0.5
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
 CONCURRENCY = 32
 IDLE_S = 2.0
 """An unused connection is closed by us, well before the API would: else a request could meet a closing connection."""
-BATCH_ROWS = 500
 SETTLE_S = 60.0
 INTERRUPTED_S = 5.0
 
@@ -57,6 +51,7 @@ INTERRUPTED_S = 5.0
 class Plan:
     """What the command line asks for."""
 
+    model: DemoModel
     events: int | None
     seed: int
     data: Path | None
@@ -98,20 +93,22 @@ def run(plan: Plan, settings: Settings) -> None:
                 "registry_dir": Path(folder) / "registry",
                 "keys_file": Path(folder) / "keys.json",  # absent: the demo's API is open, on loopback
                 "key_prefix": f"{settings.key_prefix}-demo-{uuid.uuid4().hex[:8]}",
-                "default_model": MODEL,
+                "default_model": plan.model.name,
             }
         )
-        console.print("Training the steel plant's model …")
-        trained = train.train(plan.data, seed=plan.seed)
-        train.register(trained, ModelRegistry(own.registry_dir), MODEL)
-        console.print(f"  energy use from 18 features: R² {trained.metrics['r2']:.3f} on rows it has not seen")
+        console.print(f"Training the {plan.model.name} model …")
+        trained = plan.model.train(plan.data, plan.seed)
+        register(plan.model, trained, ModelRegistry(own.registry_dir))
+        metric, value = next(iter(trained.metrics.items()))
+        features = len(plan.model.schema.features)
+        console.print(f"  {plan.model.summary}, from {features} features: {metric} {value:.3f} on rows it has not seen")
         with Deployment(own) as running:
             _announce(console, plan, running)
             client = connect(running.settings.redis_url)
             try:
                 with suppress(KeyboardInterrupt):
                     asyncio.run(_Show(plan, console, running, outcome, trained).run())
-                _count(outcome, client, own)
+                _count(outcome, plan, client, own)
                 _write_reports(outcome, plan, running)
             finally:
                 if settings.redis_url is not None:
@@ -123,12 +120,12 @@ def run(plan: Plan, settings: Settings) -> None:
 class _Show:
     """Traffic and what comes of it, at the same time."""
 
-    def __init__(self, plan: Plan, console: Console, running: Deployment, outcome: Outcome, trained: train.Trained) -> None:
+    def __init__(self, plan: Plan, console: Console, running: Deployment, outcome: Outcome, trained: Trained) -> None:
         self.plan = plan
         self.console = console
         self.running = running
         self.outcome = outcome
-        self.traffic = _traffic(plan, trained)
+        self.traffic = paired_rows(plan.model, trained, plan.seed, in_order=plan.in_order)
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("predictions"),
             TimeElapsedColumn(), console=console,
@@ -154,14 +151,15 @@ class _Show:
         while self.plan.events is None or done < self.plan.events:
             if done == self.plan.clean_events:
                 self.outcome.injected_at = done
-                self.console.print(f"[bold]Injected after {done:,}:[/] {DRIFTING_FEATURE} is now off by {SHIFT_SD} sd.")
+                feature = self.plan.model.drifting_feature
+                self.console.print(f"[bold]Injected after {done:,}:[/] {feature} is now off by {SHIFT_SD} sd.")
                 self.progress.update(bar, description="drifted traffic")
             rows = self._next_rows(done)
             await self._post(client, rows, lambda: self.progress.advance(bar))
             done += len(rows)
             await asyncio.sleep(max(0.0, begun + done / self.plan.rate - time.monotonic()))
 
-    def _next_rows(self, done: int) -> list[dict[str, Any]]:
+    def _next_rows(self, done: int) -> list[Row]:
         """Give the next rows; a batch never spans the moment of the injection."""
         ends = [done + min(BATCH_ROWS, max(self.plan.rate // 5, 1)), self.plan.events or sys.maxsize]
         if done < self.plan.clean_events:
@@ -169,7 +167,7 @@ class _Show:
         drifted = done >= self.plan.clean_events
         return [next(self.traffic)[drifted] for _ in range(min(ends) - done)]
 
-    async def _post(self, client: httpx.AsyncClient, rows: list[dict[str, Any]], advance: Callable[[], None]) -> None:
+    async def _post(self, client: httpx.AsyncClient, rows: list[Row], advance: Callable[[], None]) -> None:
         """Post rows by a few concurrent clients; all are answered when it returns, so that the injection is a clean cut."""
         waiting = iter(rows)
 
@@ -191,7 +189,8 @@ class _Show:
         while True:
             with suppress(httpx.HTTPError):
                 headers = {"Last-Event-ID": position}
-                async with client.stream("GET", f"/alerts/stream?model={MODEL}", headers=headers, timeout=None) as lines:
+                path = f"/alerts/stream?model={self.plan.model.name}"
+                async with client.stream("GET", path, headers=headers, timeout=None) as lines:
                     async for line in lines.aiter_lines():
                         name, _, value = line.partition(": ")
                         if name == "id":
@@ -218,33 +217,15 @@ class _Show:
         keys, client = Keys(settings.key_prefix), connect(settings.redis_url)
         try:
             deadline = time.monotonic() + SETTLE_S
-            while not (_counters(client, keys).events >= self.outcome.published and _judged(client, keys)):
+            model = self.plan.model.name
+            while not (_counters(client, keys, model).events >= self.outcome.published and _judged(client, keys, model)):
                 if time.monotonic() > deadline:
                     raise DriftgaugeError(f"Not everything was counted within {SETTLE_S:.0f} s; see the worker's log.")
                 await asyncio.sleep(0.05)
-            shown = client.xlen(keys.alerts(MODEL))
+            shown = client.xlen(keys.alerts(model))
             await asyncio.sleep(0.3 if shown else 0.0)  # the last alerts are on their way through the API
         finally:
             client.close()
-
-
-def _traffic(plan: Plan, trained: train.Trained) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Give row after row, each as it is and as the drifting sensor would show it."""
-    scale = float(np.nanstd(trained.holdout[DRIFTING_FEATURE]))
-    for frame in _frames(plan, trained):
-        drifted = shift(frame, DRIFTING_FEATURE, SHIFT_SD, scale)
-        yield from zip(rows_of(frame, train.SCHEMA), rows_of(drifted, train.SCHEMA), strict=True)
-
-
-def _frames(plan: Plan, trained: train.Trained) -> Iterator[pd.DataFrame]:
-    plant, random = Plant(plan.seed), np.random.default_rng(plan.seed)
-    while True:
-        if trained.stream is None:
-            yield engineer(plant.rows(BATCH_ROWS))
-        elif plan.in_order:
-            yield trained.stream.sort_index()
-        else:
-            yield trained.stream.iloc[random.permutation(len(trained.stream))]
 
 
 def _announce(console: Console, plan: Plan, running: Deployment) -> None:
@@ -255,42 +236,42 @@ def _announce(console: Console, plan: Plan, running: Deployment) -> None:
         console.print(f"  {running.url}/{path}")
     if plan.in_order:
         console.print(
-            "In the order of time this plant's rows are not exchangeable: seasons move every feature, and the alerts that "
+            "In the order of time the file's rows are not exchangeable: seasons move every feature, and the alerts that "
             "this raises before the injection are no false alarms of chance but real change. Without --in-order the rows "
             "are shuffled, as the stated false-alarm rates assume."
         )
     elif plan.data is not None:
         console.print("The file's rows are shuffled, since the stated false-alarm rates hold for exchangeable traffic.")
     until = "until Ctrl-C" if plan.events is None else f"{plan.events:,} of them"
-    console.print(f"Posting predictions, {until}; a sensor drifts after {plan.clean_events:,}.")
+    console.print(f"Posting predictions, {until}; {plan.model.drifting_feature} drifts after {plan.clean_events:,}.")
 
 
-def _counters(client: redis.Redis, keys: Keys) -> Counters:
-    packed: bytes | None = client.hget(keys.count(MODEL, 0), counters.FIELD)  # type: ignore[assignment]  # bytes, not str
+def _counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
+    packed: bytes | None = client.hget(keys.count(model, 0), counters.FIELD)  # type: ignore[assignment]  # bytes, not str
     return msgspec.json.decode(packed, type=Counters) if packed else Counters()
 
 
-def _judged(client: redis.Redis, keys: Keys) -> bool:
+def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
     """Whether judging has read every pane."""
-    latest: Any = client.xrevrange(keys.panes(MODEL, 0), count=1)
-    state: Any = client.hget(keys.judge(MODEL), "state")
+    latest: Any = client.xrevrange(keys.panes(model, 0), count=1)
+    state: Any = client.hget(keys.judge(model), "state")
     return bool(latest and state) and json.loads(state)["offsets"].get("0") == latest[0][0].decode()
 
 
-def _count(outcome: Outcome, client: redis.Redis, settings: Settings) -> None:
+def _count(outcome: Outcome, plan: Plan, client: redis.Redis, settings: Settings) -> None:
     """Read what was counted from the committed checkpoint; after Ctrl-C the last commit may be a moment away."""
     keys, deadline = Keys(settings.key_prefix), time.monotonic() + INTERRUPTED_S
-    while (counted := _counters(client, keys).events) < outcome.published and time.monotonic() < deadline:
+    while (counted := _counters(client, keys, plan.model.name).events) < outcome.published and time.monotonic() < deadline:
         time.sleep(0.05)
     outcome.counted = counted
 
 
 def _write_reports(outcome: Outcome, plan: Plan, running: Deployment) -> None:
     """Fetch the latest report from the API and write it to the folder of reports."""
-    answer = httpx.get(f"{running.url}/reports/latest", params={"model": MODEL}, timeout=10)
+    answer = httpx.get(f"{running.url}/reports/latest", params={"model": plan.model.name}, timeout=10)
     if answer.status_code == httpx.codes.OK:
         snapshot = msgspec.json.decode(answer.content, type=Snapshot)
-        outcome.reports = [str(path) for path in write_report(snapshot, plan.output / MODEL)]
+        outcome.reports = [str(path) for path in write_report(snapshot, plan.output / plan.model.name)]
 
 
 def _conclude(console: Console, plan: Plan, outcome: Outcome, running: Deployment, seconds: float) -> None:
@@ -302,7 +283,11 @@ def _conclude(console: Console, plan: Plan, outcome: Outcome, running: Deploymen
     for path in outcome.reports:
         console.print(f"  {path}", soft_wrap=True)
     if plan.as_json:
-        drift = {"feature": DRIFTING_FEATURE, "injected_at_event": outcome.injected_at, "first_alert_event": first}
+        drift = {
+            "feature": plan.model.drifting_feature,
+            "injected_at_event": outcome.injected_at,
+            "first_alert_event": first,
+        }
         result = {
             "published": outcome.published, "counted": outcome.counted, "alerts": msgspec.to_builtins(outcome.alerts),
             "reports": outcome.reports, "drift": drift, "redis": running.server, "seconds": round(seconds, 2),

@@ -1,4 +1,4 @@
-"""[pure] The answers of a batch as text, block by block: JSON, or CSV that a spreadsheet can open without running it."""
+"""The answers of a batch as text, block by block: JSON, or CSV that a spreadsheet can open without running it."""
 
 import csv
 import io

@@ -18,11 +18,13 @@ from typing import Final, Literal
 import msgspec
 from fastapi import Request
 
+from producer.csv_rows import CsvRows
 from producer.estimator import Score
+from producer.json_rows import JsonRows
 from producer.problems import Problem
 from producer.publisher import Publisher
 from producer.receipts import Outcome
-from producer.rows import CsvRows, JsonRows, Row, Rows
+from producer.rows import Row, Rows
 from producer.scoring import Scorer
 from producer.serving import ServedVersion, Serving
 from shared.events import Prediction, Source, new_id

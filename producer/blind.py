@@ -6,7 +6,7 @@
     blind.dropped        critical   an API process had no room for events
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
-    blind.silent         warning    no events for longer than usual
+    blind.silent         warning    no events for longer than usual for the hour
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a partition without a worker
 is not called slow too, and events that wait are no silence. A rule that cannot be decided now leaves its alert as it is.
@@ -18,7 +18,6 @@ from typing import Final, Literal
 
 from producer.look import Hour, Look, Memory, Reading, Traffic, Work, late, named, remember, unowned, works
 from shared.alerts import BLIND, fingerprint
-from shared.settings import Settings
 from shared.snapshot import Alert, AlertEvidence
 
 NO_VERSION: Final = "-"
@@ -39,6 +38,7 @@ LOSS_SLICES: Final = 8
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+HOURS_KEPT: Final = 7 * 24
 SILENT_LEAST_EVENTS: Final = 100
 SILENT_LEAST_MS: Final = 600_000
 SILENT_TIMES_MEAN: Final = 10
@@ -178,9 +178,11 @@ def silent(memory: Memory, look: Look) -> Reading:
     traffic = _observe(memory, look)
     if unowned(look) or late(look):
         return Reading(bad=None)
-    limit = _longest_silence(traffic, look.settings)
+    limit = _longest_silence(traffic, look)
     quiet_ms = look.since(traffic.changed_ms)
-    if limit is None or quiet_ms <= limit:  # what is usual changes only with an event
+    if limit is None or quiet_ms <= limit:
+        if traffic.changed_ms < memory.firing.get("silent", 0):  # the hour in which it was unusual passed, no event came
+            return Reading(bad=None)
         return Reading(bad=False, value=quiet_ms / 1000, limit=(limit or 0) / 1000, summary="Events come again.")
     summary = (
         f"No events for {quiet_ms / 60_000:.0f} minutes, where {limit / 60_000:.0f} would be long. Is the model still "
@@ -200,7 +202,7 @@ def _observe(memory: Memory, look: Look) -> Traffic:
         if not traffic.hours or traffic.hours[-1].hour != hour:
             traffic.hours.append(Hour(hour, traffic.events, 0))
         traffic.hours[-1].gap_ms = max(traffic.hours[-1].gap_ms, look.since(traffic.changed_ms))
-        traffic.hours = [one for one in traffic.hours if hour - 24 < one.hour <= hour]
+        traffic.hours = [one for one in traffic.hours if hour - HOURS_KEPT < one.hour <= hour]
         traffic.events, traffic.changed_ms = events, look.now
     if unowned(look) or late(look):
         traffic.changed_ms = look.now
@@ -208,21 +210,35 @@ def _observe(memory: Memory, look: Look) -> Traffic:
     return traffic
 
 
-def _longest_silence(traffic: Traffic, settings: Settings) -> float | None:
-    """Give the longest silence (ms) that is usual.
+def _longest_silence(traffic: Traffic, look: Look) -> float | None:
+    """Give the longest silence (ms) that is usual for the hour.
 
     None while nothing is usual: without events ever, or, if it is to be learned, before a whole day was watched and with
     fewer than 100 events in the 24 hours before the last one.
     """
-    if settings.silent_after_seconds:
-        return settings.silent_after_seconds * 1000 if traffic.events else None
+    if look.settings.silent_after_seconds:
+        return look.settings.silent_after_seconds * 1000 if traffic.events else None
     if not traffic.hours or traffic.changed_ms - traffic.since_ms < DAY_MS:
         return None
-    events = traffic.events - traffic.hours[0].before
+    last_day = next(one for one in traffic.hours if one.hour > traffic.hours[-1].hour - 24)
+    events = traffic.events - last_day.before
     if events < SILENT_LEAST_EVENTS:
         return None
-    largest = max(hour.gap_ms for hour in traffic.hours)
-    return max(SILENT_LEAST_MS, SILENT_TIMES_MEAN * DAY_MS / events, SILENT_TIMES_LARGEST * largest)
+    return max(SILENT_LEAST_MS, SILENT_TIMES_MEAN * DAY_MS / events, SILENT_TIMES_LARGEST * _usual_gap(traffic, look.now))
+
+
+def _usual_gap(traffic: Traffic, now: int) -> int:
+    """Give the longest gap (ms) between events that belongs to this hour.
+
+    If this hour of the day had events on every day that was watched, it is the longest one that ended within an hour of it
+    on those days: a night without traffic says nothing of noon. Else the hour is idle on some days, and it is the longest
+    one of the week.
+    """
+    hour, gaps = now // HOUR_MS, {one.hour: one.gap_ms for one in traffic.hours}
+    days = [past for past in range(hour - 24, hour - HOURS_KEPT - 1, -24) if past > traffic.since_ms // HOUR_MS]
+    if days and all(past in gaps for past in days):
+        return max(gaps.get(past + beside, 0) for past in (hour, *days) for beside in (-1, 0, 1))
+    return max(gaps.values())
 
 
 def _move(memory: Memory, look: Look, rule: str, reading: Reading) -> Alert | None:

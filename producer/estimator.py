@@ -95,6 +95,8 @@ class Estimator:
             If it fails, gives nothing usable, or its classes are not those of the largest probability.
         """
         rows = reference_rows(published)
+        if not rows:
+            return
         name = f"{published.manifest.model} {published.manifest.version}"
         try:
             scores = self.scores(rows)
@@ -104,7 +106,7 @@ class Estimator:
                 f"{name} fails at a first prediction on values of its own reference: {failure(error)}. It is not served; "
                 "register a version whose model takes the schema's features in their order."
             ) from error
-        if scores and not any(scores):
+        if not any(scores):
             raise BadData(f"{name} gives no finite number on values of its own reference. It is not served.")
         chosen = [score.prediction for score in scores if score is not None]
         if labels is not None and chosen != [category_text(label) for label in np.asarray(labels).tolist()]:
@@ -123,9 +125,14 @@ class Estimator:
 
 
 def reference_rows(published: PublishedVersion) -> list[Row]:
-    """Give some rows of values that the reference has: of each feature from its smallest to its largest."""
-    columns = [_values(column) for column in published.reference.columns[: len(published.schema.features)]]
-    return [list(row) for row in zip(*columns, strict=True)]
+    """Give some rows of values that the reference has: of each feature from its smallest to its largest.
+
+    None where the reference does not have every feature, as it has no personal ones.
+    """
+    known = {column.name: column for column in published.reference.columns}
+    pairs = [(feature, known.get(feature.name)) for feature in published.schema.features]
+    values = [_values(column) for feature, column in pairs if column is not None and column.kind == feature.kind]
+    return [list(row) for row in zip(*values, strict=True)] if len(values) == len(pairs) else []
 
 
 def failure(error: BaseException) -> str:

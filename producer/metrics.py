@@ -100,14 +100,16 @@ def _judging(models: Sequence[ModelState]) -> list[Family]:
     owned = Family("driftgauge_judging_owner_present", "gauge", "Whether a worker judges the model.")
     panes = Family("driftgauge_judging_lag_panes", "gauge", "Closed panes that were not judged yet.")
     firing = Family("driftgauge_alerts_firing", "gauge", "Drift alerts that fire, as of the current window.")
+    refused = Family("driftgauge_commands_refused_total", "counter", "Commands to alerts that could not be applied.")
     for model in models:
         owned.add(model.judging_owned, model=model.model)
+        refused.add(model.commands_refused, model=model.model)
         for (version, severity), alerts in sorted(model.firing.items()):
             firing.add(alerts, model=model.model, version=version, severity=severity)
     for _, partition, labels in _partitions(models):
         if partition.panes_behind is not None:
             panes.add(partition.panes_behind, **labels)
-    return [owned, panes, firing]
+    return [owned, panes, firing, refused]
 
 
 def of_watchdog(firing: Sequence[tuple[str, str, bool]]) -> Family:

@@ -35,10 +35,11 @@ class _Published(msgspec.Struct):
 
 
 class _Judged(msgspec.Struct):
-    """What judging's checkpoint says of its place in the panes."""
+    """What judging's checkpoint says of its place in the panes, and of the commands that it could not apply."""
 
     offsets: dict[int, str] = {}
     rolled_back: dict[int, int] = {}
+    commands_refused: int = 0
 
 
 class Judgement(msgspec.Struct):
@@ -110,6 +111,7 @@ class ModelState:
     judging_owned: bool
     firing: dict[tuple[str, str], int]
     """Firing drift alerts by version and severity, as of the current snapshots."""
+    commands_refused: int = 0
 
     @property
     def events(self) -> int:
@@ -303,7 +305,8 @@ class _ModelAnswer:
 
     def state(self, model: str, now_ms: int, backlogs: Iterator[Backlog]) -> ModelState:
         partitions = (answer.state(number, next(backlogs), self.judged) for number, answer in enumerate(self.partitions))
-        return ModelState(model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current))
+        refused = 0 if self.judged is None else self.judged.commands_refused
+        return ModelState(model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current), refused)
 
 
 def _manifest(key: str, packed: bytes) -> _Partitions:

@@ -102,16 +102,16 @@ class Serving:
         try:
             wanted = await asyncio.to_thread(self._wanted)
             gone = await asyncio.to_thread(self._left_staging, list(self._trials))
-        except OSError as error:  # the folder cannot be read now: what is loaded goes on
-            self._report("", "", f"The registry folder cannot be read: {error.strerror}.")
+        except Exception as error:  # noqa: BLE001  whatever stands there: what is loaded goes on, and is followed on
+            self._report("", "", f"The registry folder cannot be read: {type(error).__name__}: {error}")
             return
         self.faults.pop("", None)
         for model, version in wanted.items():
             await self._follow(model, version)
-        for trial in gone:
-            self._trials.pop(trial, None)
         for model in self.production.keys() - wanted.keys():
             self._report(model, "", f"{model} has no version in production any more; the loaded one goes on.")
+        for trial in gone:  # only now: one that was promoted need not be loaded again
+            self._trials.pop(trial, None)
 
     def choose(self, model: str | None) -> ServedVersion:
         """Give the production version of a model, or of the default one.
@@ -171,8 +171,16 @@ class Serving:
         return "online" if self.production.get(served.model) is served else "shadow"
 
     def _default_model(self) -> str:
+        if self._default in self.production or self._default in self.faults:
+            return str(self._default)
         if self._default is not None:
-            return self._default
+            raise Problem(
+                503,
+                f"The default model {self._default!r} (DRIFTGAUGE_DEFAULT_MODEL) has no version in production. Promote one, "
+                f"or name another model as `model`: {self._names()}.",
+                (),
+                RETRY_AFTER,
+            )
         if not self.production:
             raise Problem(
                 503,

@@ -89,7 +89,7 @@ def predict_file(
     Returns
     -------
     Counter
-        How many rows have which status.
+        How many rows have which status; and `dropped`, how many of their events were not published.
 
     Raises
     ------
@@ -111,9 +111,12 @@ def predict_file(
 
 
 def statuses(path: Path) -> Counter[str]:
-    """Count the rows of an answer by their status."""
+    """Count the rows of an answer by their status, and those whose event was dropped."""
+    found: Counter[str] = Counter()
     with path.open(newline="", encoding="utf-8") as file:
-        return Counter(row["status"] for row in csv.DictReader(file))
+        for row in csv.DictReader(file):
+            found.update([row["status"], *(["dropped"] if row["event"] == "dropped" else [])])
+    return found
 
 
 def _exchange(client: httpx.Client, sending: Sending, model: str, file: IO[bytes], received: Callable[[int], None]) -> None:

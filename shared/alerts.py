@@ -16,6 +16,10 @@ ALERTS_KEPT: Final = 10_000
 """Entries of a model's alert stream."""
 BLIND: Final = "blind."
 """Prefix of the rules that are not replayable."""
+DATA_QUALITY: Final = frozenset({"integrity", "missing", "unseen", "out_of_range"})
+"""Rules that speak of broken values; `integrity` is the online one."""
+MARKS: Final = frozenset({"acknowledged", "silenced"})
+"""Changes that are marks on an alert, not states: each is a type of event of its own."""
 
 
 def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
@@ -32,11 +36,13 @@ def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
 def cloud_event(data: Alert | Snapshot) -> bytes:
     """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log is judged.
 
-    The severity is part of an alert's id: with several partitions it can rise at a pane that brings no event more.
+    The severity is part of an alert's id: with several partitions it can rise at a pane that brings no event more. So is
+    the transition's number, since marks and reminders change neither state nor events.
     """
     if isinstance(data, Alert):
         name = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}-{data.severity}"
-        kind = f"alert.{data.state}"
+        name += f"-{data.number}" if data.number else ""
+        kind = f"alert.{data.change if data.change in MARKS else data.state}"
         subject, moment = f"{data.version}/{data.feature}", data.updated
     else:
         name, kind, subject, moment = data.id, f"snapshot.{data.trigger}", data.version, data.created

@@ -21,11 +21,14 @@ class Locked:
 
     def __enter__(self) -> None:
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
             raise BadData(
                 f"Another process has held {self._path} for {LOCK_S} s; nothing was changed. End it, and try again."
             ) from None
+        except OSError as error:
+            raise BadData(f"{self._path} cannot be locked: {error.strerror}. Is the registry folder writable?") from error
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()

@@ -68,6 +68,9 @@ class Keys:
     def judge_epoch(self, model: str) -> str:
         return self._model(model, "epoch")
 
+    def commands(self, model: str) -> str:
+        return self._model(model, "commands")
+
     def current(self, model: str) -> str:
         return self._model(model, "current")
 

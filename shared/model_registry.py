@@ -184,7 +184,6 @@ class ModelRegistry:
         check_name(manifest.model, manifest.version)
         name = artifact_name(artifact) if artifact is not None else ""
         home = self.folder / manifest.model
-        home.mkdir(parents=True, exist_ok=True)
         with self._lock(manifest.model):
             published = self._as_partitioned(published, name)
             target = home / manifest.version

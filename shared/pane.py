@@ -5,6 +5,7 @@ never be written twice; what is written after pane n has the ids `<n>-1`, `<n>-2
 """
 
 import zlib
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,8 +13,11 @@ import numpy as np
 from shared.reference import Ints
 
 FEW_COUNTS = 100
+AlarmSeverity = Literal["warning", "critical"]
 FIELD = b"b"
 """The field of a panes entry that holds the message."""
+LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
+"""Edges of the 64 latency cells."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -80,13 +84,15 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     detector
         Name of the detector.
     delay
-        Events since the detector (re)started.
-    value, threshold, expected
-        Of the statistic that the detector watches.
+        Events since the change, as the detector estimates it; of ADWIN, since it (re)started.
+    value, expected, threshold
+        Of the statistic that the detector watches: now, without drift, and where it alarms, where it has these.
     width
-        Values in the detector's window after the alarm.
+        Values that the estimate rests on.
     effect
         What it estimates that happened, in words.
+    severity
+        Evidence alone is a warning; a broken feed is critical.
     """
 
     partition: int
@@ -98,9 +104,11 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     delay: int
     statistic: str
     value: float
-    expected: float
+    expected: float | None
     width: int
     effect: str
+    threshold: float | None = None
+    severity: AlarmSeverity = "warning"
 
 
 class Watermark(msgspec.Struct, frozen=True, tag="watermark"):

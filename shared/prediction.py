@@ -1,6 +1,6 @@
 """Predicting whole columns with a fitted model, as the API does with requests: at registration and in the gates.
 
-Pure. Inputs are columns in the order of the schema, as `columns_of` gives them.
+Pure. Inputs are the columns of the features in the schema's order, as `model_columns` gives them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,21 @@ from numpy.typing import NDArray
 
 from shared.errors import BadData
 from shared.reference import Column
-from shared.schema import Schema, category_text
+from shared.schema import Schema, as_column, category_text
+
+
+def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
+    """Give every feature of a frame as the model gets it, in the schema's order.
+
+    Raises
+    ------
+    BadData
+        If a column is missing, or has other values than the schema says.
+    """
+    missing = [name for name in schema.names if name not in frame.columns]
+    if missing:
+        raise BadData(f"The rows lack these columns of the schema: {', '.join(missing)}.")
+    return [as_column(frame[feature.name], feature.kind) for feature in schema.features]
 
 
 def model_inputs(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Any:

@@ -87,6 +87,13 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
+    policy_file: Path | None = None
+    """TOML file with the rules and thresholds of each model, read when the worker starts; see docs/alerts.md."""
+    cooldown_seconds: int = Field(3600, ge=0)
+    """Logical seconds after an alert resolved in which it does not fire again."""
+    renotify_seconds: int = Field(14_400, ge=60)
+    """Logical seconds between two notifications of an alert that goes on."""
+
     lease_ms: int = Field(5000, ge=300)
     """Lease of a worker on a partition, in ms."""
     commit_ms: int = Field(1000, ge=10)

@@ -79,7 +79,11 @@ class FeatureReport(msgspec.Struct, frozen=True):
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
-    """An alert that is pending or firing when the snapshot is taken."""
+    """An alert that is pending or firing when the snapshot is taken.
+
+    `acknowledged` is the name of who did it, `silenced_until` a logical time, `inhibited_by` the fingerprint of the alert
+    that explains this one; each is empty or None without the mark.
+    """
 
     fingerprint: str
     feature: str
@@ -88,6 +92,47 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     state: Literal["pending", "firing"]
     started: int
     summary: str
+    action: "Action | None" = None
+    acknowledged: str = ""
+    silenced_until: int | None = None
+    inhibited_by: str = ""
+
+
+Action = Literal["fix_feed", "roll_back", "retrain", "recalibrate", "wait"]
+
+
+class RecommendedAction(msgspec.Struct, frozen=True):
+    """What to do, why, and the fingerprints of the alerts that say so."""
+
+    action: Action
+    reason: str
+    alerts: list[str]
+
+
+class RuleLevel(msgspec.Struct, frozen=True):
+    """What a rule is judged by: its share of the false-alarm budget and what became of it by the traffic.
+
+    Parameters
+    ----------
+    share
+        Of the budget; None for a rule that has none, since it makes no statistical claim.
+    significance
+        Of one test of one column at one evaluation.
+    threshold
+        Of the statistic, where one number says it; `critical` is the higher one.
+    events_per_30_days
+        The traffic that it was derived from, of the model.
+    note
+        What the numbers mean, or why there is none.
+    """
+
+    rule: str
+    share: float | None
+    significance: float | None
+    threshold: float | None
+    events_per_30_days: float
+    critical: float | None = None
+    note: str = ""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -117,6 +162,10 @@ class Snapshot(msgspec.Struct, frozen=True):
         In stream order; `prediction` stands apart.
     events_per_day
         Traffic that the significance levels are derived from.
+    actions
+        What the open alerts recommend, the most urgent first.
+    levels
+        What each rule is judged by.
     """
 
     id: str
@@ -132,14 +181,25 @@ class Snapshot(msgspec.Struct, frozen=True):
     prediction: FeatureReport | None
     alerts: list[ActiveAlert]
     events_per_day: float
+    actions: list[RecommendedAction] = []
+    levels: list[RuleLevel] = []
     format: int = SNAPSHOT_FORMAT
+
+
+class Contribution(msgspec.Struct, frozen=True):
+    """A cell that contributes to a drift: its label, its share of the rows in reference and window, its part of the PSI."""
+
+    label: str
+    reference: float
+    window: float
+    psi: float
 
 
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why an alert says what it says.
 
     `events` is the number of events of the model counted when it was taken; `n` and `m` are reference and window rows;
-    `effect` is an online detector's estimate in words.
+    `effect` is an online detector's estimate in words; `cells` are those that contribute most, the largest first.
     """
 
     statistic: str
@@ -152,6 +212,47 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     window_start: int
     window_end: int
     effect: str = ""
+    cells: list[Contribution] = []
+
+
+class AlertGroup(msgspec.Struct, frozen=True):
+    """The transitions of one model at one moment, written together; to show one notification, show the group's first.
+
+    Parameters
+    ----------
+    id
+        The same for all of them.
+    place, size
+        Which one of how many this is, from 0.
+    summary
+        All of them in one sentence.
+    """
+
+    id: str
+    place: int
+    size: int
+    summary: str
+
+
+class Acknowledgement(msgspec.Struct, frozen=True):
+    """Somebody has seen the alert: no reminders. `time` is logical (ms)."""
+
+    who: str
+    note: str
+    time: int
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """Nobody is to be notified until a logical time (ms)."""
+
+    who: str
+    note: str
+    time: int
+    until: int
+
+
+Change = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
+"""What a transition is about: see consumer/judging/lifecycle.py."""
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -167,6 +268,20 @@ class Alert(msgspec.Struct, frozen=True):
         Logical times; `ended` is None until it is resolved.
     snapshot
         Id of the snapshot report that goes with it, empty if there is none.
+    report
+        Path of that report in the API.
+    number
+        Of the transition in this life of the alert, from 1; 0 for the watchdog's.
+    change
+        What it is about.
+    notify
+        Whether people are to be told.
+    action, advice
+        What to do, by name and in words.
+    group
+        The transitions of the same moment.
+    inhibited_by
+        Fingerprint of the alert that explains this one; it is not notified meanwhile.
     """
 
     fingerprint: str
@@ -182,6 +297,16 @@ class Alert(msgspec.Struct, frozen=True):
     updated: int
     ended: int | None
     snapshot: str
+    report: str = ""
+    number: int = 0
+    change: Change = "state"
+    notify: bool = True
+    action: Action | None = None
+    advice: str = ""
+    group: AlertGroup | None = None
+    inhibited_by: str = ""
+    acknowledged: Acknowledgement | None = None
+    silenced: Silence | None = None
 
 
 class CloudEvent(msgspec.Struct, frozen=True):

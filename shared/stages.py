@@ -22,7 +22,8 @@ Stage = Literal["none", "staging", "production", "archived"]
 Target = Literal["staging", "production"]
 Action = Literal["promote", "rollback", "archive", "validate"]
 
-MAX_HISTORY: Final = 10_000
+MAX_HISTORY: Final = 1_000
+"""Changes that are kept, about 1 kB each: the API reads the file each second."""
 MAX_LINE: Final = 100
 """Most versions that rollbacks can go back."""
 

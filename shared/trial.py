@@ -16,9 +16,9 @@ from shared.checks import CheckResult
 from shared.errors import BadData, DriftgaugeError, ModelNotFound
 from shared.manifest import PublishedVersion
 from shared.model_registry import ModelRegistry
-from shared.prediction import class_labels, model_inputs, predict, probabilities
+from shared.prediction import class_labels, model_columns, model_inputs, predict, probabilities
 from shared.reference import PREDICTION, Column
-from shared.schema import as_column, columns_of
+from shared.schema import as_column
 
 LATENCY_ROWS: Final = 200
 LATENCY_S: Final = 10.0
@@ -79,7 +79,7 @@ class Trial:
             try:
                 estimator = self._registry.load_artifact(self._model, self._version)
             except Exception as error:  # noqa: BLE001  a model file can raise anything; it becomes a failed check
-                yield CheckResult("load", passed=False, detail=_told(error))
+                yield CheckResult("load", passed=False, detail=f"{type(error).__name__}: {error}")
                 return
             for method in published.manifest.checks.methods:
                 there = callable(getattr(estimator, method, None))
@@ -91,7 +91,7 @@ class Trial:
         faults = faults_of(data.frame, published.schema)
         yield CheckResult("schema", passed=not faults, detail="; ".join(faults))
         try:
-            columns = columns_of(data.frame, published.schema)
+            columns = model_columns(data.frame, published.schema)
         except BadData:  # said by the check of the schema
             return
         try:
@@ -142,7 +142,7 @@ class Trial:
             if not before.manifest.artifact:
                 return
             self.against = current
-            columns = columns_of(data.frame, before.schema)
+            columns = model_columns(data.frame, before.schema)
             earlier = _outcomes(before, self._registry.load_artifact(self._model, current), columns, data)
             assert earlier is not None  # noqa: S101  the same target as above
             compared = {metric: scores.score(metric, earlier) for metric in self.metrics}
@@ -220,8 +220,8 @@ def _no_worse(name: str, metric: str, value: float, before: float, tolerance: fl
 
 
 def _told(error: Exception) -> str:
-    """Say what a model raised, and where."""
+    """Say what kind of error a model raised, and where; not its text, which can quote a row's values."""
     if isinstance(error, DriftgaugeError):
         return str(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
+    return f"{type(error).__name__} at {frame.filename}:{frame.lineno}"

@@ -17,6 +17,7 @@ PURE = (
     "shared/reference.py",
     "shared/schema.py",
     "shared/pane.py",
+    "shared/commands.py",
     "shared/semver.py",
     "shared/checks.py",
     "shared/stages.py",

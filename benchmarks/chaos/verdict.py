@@ -16,7 +16,6 @@ from benchmarks.chaos.oracle import Batch, Counts, batch_of, cells_of, latencies
 from benchmarks.chaos.plant import QUIET_WORKER, Plant, Process, progress, wait_for
 from benchmarks.chaos.traffic import Ledger
 from consumer.counting.pane import OpenPane
-from consumer.judging.advance import ONLINE_RULES
 from shared import counters, pane
 from shared.counters import Counters
 from shared.embedded_redis import EmbeddedRedis
@@ -25,6 +24,10 @@ from shared.pane import Pane, unpack_counts
 from shared.redis_client import connect
 
 CHUNK = 2000
+WINDOW_RULES = {"psi", "missing", "unseen", "out_of_range", "threshold.latency_p99_ms"}
+"""Rules that read windows alone."""
+BESIDE_ALARMS = {"snapshot", "report", "group", "action", "advice", "inhibited_by", "notify"}
+"""What of an alert also tells of the alarms beside it."""
 BAD_WORDS = ("Traceback", "ERROR", "CRITICAL")
 
 
@@ -226,8 +229,9 @@ def _alerts(verdict: Verdict, client: redis.Redis, twin: redis.Redis, model: str
 
 def _merged(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave what does not hang on when alarms of other partitions were read: they bypass the merge (DESIGN.md, 2)."""
-    judged = [alert["data"] for alert in alerts if alert["data"]["rule"] not in ONLINE_RULES]
-    return [{**alert, "snapshot": "", "evidence": {**alert["evidence"], "events": 0}} for alert in judged]
+    judged = [alert["data"] for alert in alerts if alert["data"]["rule"] in WINDOW_RULES]
+    left = [{name: value for name, value in alert.items() if name not in BESIDE_ALARMS} for alert in judged]
+    return [{**alert, "evidence": {**alert["evidence"], "events": 0}} for alert in left]
 
 
 def _events(client: redis.Redis, stream: str) -> list[dict[str, Any]]:

@@ -57,3 +57,5 @@ def _show_snapshot(snapshot: Snapshot) -> None:
         psi = next((found.value for found in feature.statistics if found.name == "psi"), None)
         shown = "-" if psi is None else f"{psi:.3f}"
         click.echo(f"  {feature.name[:40]:40}  {feature.severity:18}  PSI {shown:>7}  {feature.reason[:80]}")
+    for action in snapshot.actions:
+        click.echo(f"  {action.action.replace('_', ' ')}: {action.reason} ({len(action.alerts)} alerts)")

@@ -9,11 +9,9 @@ import numpy as np
 
 from consumer.counting.columns import CheckedDecoder
 from shared.events import Prediction, Source, Value
+from shared.pane import LATENCY_EDGES_MS
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
-
-LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
-"""Edges of the 64 latency cells."""
 
 
 class CellMap:

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from consumer.counting.cells import LATENCY_EDGES_MS
-from shared.pane import Block, Pane, pack_counts, unpack_counts
+from shared.pane import LATENCY_EDGES_MS, Block, Pane, pack_counts, unpack_counts
 from shared.reference import Ints
 
 

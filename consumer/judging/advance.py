@@ -1,36 +1,23 @@
-"""Judging's one step: state and entries of the panes in, changed state, alerts and snapshots out."""
+"""Judging's one step: state, entries of the panes and commands in; changed state, alerts and snapshots out.
+
+The order of a moment: a pane enters the windows of its versions, each window is evaluated, the alerts move (alerting.py),
+the transitions are written as one group (notices.py), and a report is taken if they or the time ask for one (reporting.py).
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
-import msgspec
-
+from consumer.judging import commanding, notices
+from consumer.judging.alerting import Alerting, Scene
 from consumer.judging.calibration import levels
-from consumer.judging.evaluation import Evaluation, Evidence, JudgedVersion
-from consumer.judging.lifecycle import AlertState, Transition, step, worst
+from consumer.judging.evaluation import Evaluation, JudgedVersion
+from consumer.judging.metrics import Judged
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.report import column_reports
-from consumer.judging.state import JudgingState, Reported
-from consumer.judging.window import VersionWindow, WindowPane
-from shared.alerts import fingerprint
+from consumer.judging.reporting import Outputs, Reporting
+from consumer.judging.state import JudgingState
+from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
 from shared.pane import Alarm, Pane, PaneEntry
-from shared.reference import PREDICTION
-from shared.snapshot import ActiveAlert, Alert, AlertEvidence, FeatureReport, Severity, Snapshot, Window
 
 HOUR_MS = 3_600_000
-ONLINE_RULES = ("adwin",)
-"""Rules whose alarms come from online detectors."""
-ALARM_DELAYS = 3
-"""An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
-
-
-@dataclass(slots=True)
-class Outputs:
-    """What a step wrote: alert transitions and snapshot reports in order, the latest snapshot of each version."""
-
-    alerts: list[Alert] = field(default_factory=list)
-    snapshots: list[Snapshot] = field(default_factory=list)
-    current: dict[str, Snapshot] = field(default_factory=dict)
 
 
 def advance(
@@ -39,6 +26,7 @@ def advance(
     model: str,
     versions: Mapping[str, JudgedVersion],
     policy: JudgingPolicy,
+    commands: Sequence[tuple[str, bytes | None]] = (),
 ) -> Outputs:
     """Judge entries of the panes.
 
@@ -50,19 +38,24 @@ def advance(
         Entry id and content, in the order in which they were read. One at or before its partition's offset was judged
         before, and is left out.
     versions
-        All versions that the entries name.
+        All versions that the entries name, and those of the open alerts.
+    commands
+        Entry id and content of people's commands, applied before the entries; the same holds for those that were applied
+        before.
     """
     step_ = _Step(state, model, versions, policy)
+    for entry_id, packed in commands:
+        step_.command(entry_id, packed)
     take = step_.take if policy.partitions == 1 else step_.take_merged
     for entry_id, entry in entries:
         if state.progress.is_new(entry.partition, entry_id):
             state.progress.offsets[entry.partition] = entry_id
             take(entry_id, entry)
-    return step_.finish()
+    return step_.reporting.finish()
 
 
 class _Step:
-    """One step: `take` or `take_merged` for each entry."""
+    """One step: `command` for each command, `take` or `take_merged` for each entry."""
 
     def __init__(
         self, state: JudgingState, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy
@@ -72,7 +65,8 @@ class _Step:
         self.versions = versions
         self.policy = policy
         self.outputs = Outputs()
-        self._latest: dict[str, tuple[Evaluation, VersionWindow, int]] = {}
+        self.alerting = Alerting(state, model, policy)
+        self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
         """Judge an entry of the only partition as it comes."""
@@ -102,211 +96,97 @@ class _Step:
 
     def judge_pane(self, pane: Pane) -> None:
         """Add a pane to the windows of its versions and evaluate them."""
-        self.state.progress.judged += 1
-        self.state.progress.events_per_day[pane.partition] = pane.events_per_day
+        progress = self.state.progress
+        if progress.now // DAY_MS < pane.start // DAY_MS:
+            self.begin_day(pane.start)
+        progress.judged += 1
+        progress.events_per_day[pane.partition] = pane.events_per_day
         for version, block in pane.blocks.items():
             if not block.rows:  # only predictions that do not count for drift: no new evidence
                 continue
-            part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells)
-            window = self.state.windows.setdefault(version, VersionWindow.of(len(self._cells(version)), []))
+            progress.see(version, pane.end)
+            progress.last_rows[version] = progress.events
+            part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency)
+            window = self._window(version)
             window.add(part)
             self.state.keep_pane(version, part)
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
-            self._settle(version, self._evaluate(version, window), window, pane.end)
-        self._retire_silent(pane.end)
+            scene = self._scene(version, pane.end)
+            self.alerting.settle(scene)
+            self.reporting.report(scene)
+        self._retire(pane.end)
+        self._end_moment(pane.end)
+
+    def begin_day(self, now: int) -> None:
+        """Begin a logical day, before its first pane is judged: a pane never spans midnight."""
+        self.state.forget_alerts(now)
 
     def judge_alarm(self, alarm: Alarm) -> None:
         """An online detector's alarm fires at once; one that fires already is kept alive."""
-        version = alarm.version
-        window = self.state.windows.setdefault(version, VersionWindow.of(len(self._cells(version)), []))
-        summary = f"{alarm.detector.upper()}: {alarm.effect}"
-        alert = self._alert(version, alarm.column, alarm.detector, alarm.time)
-        known = alert.fingerprint in self.state.alerts
-        alert = msgspec.structs.replace(
-            alert, severity="warning", state="firing", updated=alarm.time, summary=summary,
-            last_alarm=self.state.progress.events, delay=alarm.delay, bad=alert.bad + 1, quiet=0,
-        )  # fmt: skip
-        self.state.keep_alert(alert)
-        if known:
-            return
-        evidence = Evidence(alarm.statistic, alarm.value, None, alarm.expected)
-        transition = self._transition(alert, "firing", evidence, window, alarm.time, effect=alarm.effect)
-        self._report(version, self._evaluate(version, window), window, alarm.time, [transition])
+        self.state.progress.see(alarm.version, alarm.time)
+        scene = self._scene(alarm.version, alarm.time)
+        self.alerting.alarm(alarm, scene)
+        if self.alerting.notices:
+            self.reporting.report(scene)
+        self._end_moment(alarm.time)
+
+    def command(self, entry_id: str, packed: bytes | None) -> None:
+        """Apply a command to an alert; one that cannot be applied is counted and said, and stops nothing."""
+        refused = commanding.apply(self.state, self.alerting, entry_id, packed)
+        if refused:
+            self.outputs.refused.append(refused)
+        for notice in self.alerting.notices:
+            if notice.alert.version in self.versions:
+                self.reporting.note(self._scene(notice.alert.version, self.state.progress.now))
+        self._end_moment(self.state.progress.now)
+
+    def _end_moment(self, now: int) -> None:
+        """Write the transitions of a moment as one group."""
+        found = self.alerting.notices
+        around = {notice.alert.version: self.alerting.circumstances(notice.alert.version, now) for notice in found}
+        self.outputs.alerts += notices.write(self.model, now, found, around)
+        found.clear()
+
+    def _retire(self, now: int) -> None:
+        """End the alerts of versions that are no longer used, and forget their windows."""
+        for version in sorted(self.state.windows):
+            reason = self._retirement(version, now)
+            if not reason:
+                continue
+            scene = self._scene(version, now)
+            had = len(self.alerting.notices)
+            self.alerting.end_version(scene, reason)
+            if len(self.alerting.notices) > had:
+                self.reporting.report(scene)
+            for pane in self.state.windows.pop(version).panes:
+                self.state.drop_pane(version, pane)
+            self.state.progress.last_rows.pop(version, None)
+
+    def _retirement(self, version: str, now: int) -> str:
+        """Say why a version is no longer used; empty if it may be."""
+        end = self.state.windows[version].end
+        if not end:
+            return ""
+        if end < now - self.policy.version_silent_hours * HOUR_MS:
+            return f"version inactive: no events of {version}"
+        passed = self.state.progress.events - self.state.progress.last_rows.get(version, 0)
+        if end >= now - self.policy.version_superseded_hours * HOUR_MS or passed < self.policy.window_events:
+            return ""
+        others = {name: window.end for name, window in self.state.windows.items() if name != version}
+        latest = max(sorted(others), key=others.__getitem__, default="")
+        return f"superseded by {latest}: no events of {version}" if latest and others[latest] > end else ""
 
     # -- evaluation -----------------------------------------------------------------------------------------------
 
-    def _cells(self, version: str) -> range:
-        return range(int(self.versions[version].reference.offsets[-1]))
+    def _window(self, version: str) -> VersionWindow:
+        size = int(self.versions[version].reference.offsets[-1])
+        return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
-    def _evaluate(self, version: str, window: VersionWindow) -> Evaluation:
+    def _scene(self, version: str, now: int) -> Scene:
         """Evaluate a version's window as it stands."""
-        judged = self.versions[version]
+        judged, window = self.versions[version], self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         level = levels(self.policy, rate, len(judged.watched))
-        return Evaluation(judged, window.cells, window.rows, level, self.policy)
-
-    def _settle(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> None:
-        """Move the alerts of a version by its evaluation, and report."""
-        transitions: list[Alert] = []
-        for column, rule, reading, evidence in evaluation.readings(self._watching(version)):
-            name = self.versions[version].reference.columns[column].name
-            alert = self._alert(version, name, rule, now)
-            moved, transition = step(alert, reading, now, self.policy.bad_to_fire, self.policy.quiet_to_resolve)
-            self._store(moved, transition)
-            if transition is not None:
-                transitions.append(self._transition(moved, transition, evidence, window, now))
-        transitions += self._end_online(version, evaluation, window, now)
-        self._report(version, evaluation, window, now, transitions)
-
-    def _watching(self, version: str) -> set[tuple[int, str]]:
-        """Give column and rule of the version's alerts."""
-        place = self.versions[version].place
-        return {(place[alert.feature], alert.rule) for alert in self.state.alerts_of(version)}
-
-    def _end_online(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> list[Alert]:
-        """Resolve online alerts that were not alarmed again for long enough, while the column's PSI is quiet."""
-        ended = []
-        for alert in self.state.alerts_of(version):
-            if alert.rule not in ONLINE_RULES or not evaluation.psi_quiet(self.versions[version].place[alert.feature]):
-                continue
-            patience = max(self.policy.window_events, ALARM_DELAYS * alert.delay)
-            passed = self.state.progress.events - alert.last_alarm
-            if passed >= patience:
-                over = msgspec.structs.replace(alert, summary=f"no further alarm in {passed:,} events, and PSI is quiet")
-                self._store(over, "resolved")
-                evidence = Evidence("events_since_alarm", passed, patience, None)
-                ended.append(self._transition(over, "resolved", evidence, window, now))
-        return ended
-
-    def _retire_silent(self, now: int) -> None:
-        """Resolve the alerts of versions that have had no pane for long, and forget their windows."""
-        limit = now - self.policy.version_silent_hours * HOUR_MS
-        silent = sorted(version for version, window in self.state.windows.items() if 0 < window.end < limit)
-        for version in silent:
-            window = self.state.windows.pop(version)
-            transitions = []
-            for alert in self.state.alerts_of(version):
-                ended = msgspec.structs.replace(alert, summary=f"version inactive: no events of {version}")
-                transition: Transition = "resolved" if alert.state == "firing" else "inactive"
-                self._store(ended, transition)
-                transitions.append(self._transition(ended, transition, Evidence("rows", 0, 0, None), window, now))
-            if transitions:
-                self._report(version, self._evaluate(version, window), window, now, transitions)
-            for pane in window.panes:
-                self.state.drop_pane(version, pane)
-
-    # -- alerts ---------------------------------------------------------------------------------------------------
-
-    def _alert(self, version: str, column: str, rule: str, now: int) -> AlertState:
-        """Give the alert as it stands, or a new one."""
-        name = fingerprint(self.model, version, column, rule)
-        return self.state.alerts.get(name) or AlertState(name, version, column, rule, "warning", "pending", now, now, "")
-
-    def _store(self, alert: AlertState, transition: Transition | None) -> None:
-        if transition not in {"resolved", "inactive"}:
-            self.state.keep_alert(alert)
-        elif alert.fingerprint in self.state.alerts:
-            self.state.drop_alert(alert.fingerprint)
-
-    def _transition(
-        self,
-        alert: AlertState,
-        transition: Transition,
-        evidence: Evidence,
-        window: VersionWindow,
-        now: int,
-        effect: str = "",
-    ) -> Alert:
-        written = Alert(
-            fingerprint=alert.fingerprint, model=self.model, version=alert.version, feature=alert.feature, rule=alert.rule,
-            severity=alert.severity, state=transition, summary=alert.summary,
-            evidence=AlertEvidence(
-                statistic=evidence.statistic, value=evidence.value, threshold=evidence.threshold, expected=evidence.expected,
-                n=self.versions[alert.version].reference.rows, m=window.rows, events=self.state.progress.events,
-                window_start=window.start, window_end=window.end, effect=effect,
-            ),
-            started=alert.started, updated=now, ended=now if transition in {"resolved", "inactive"} else None,
-            snapshot=self._snapshot_id(alert.version) if transition in {"firing", "resolved"} else "",
-        )  # fmt: skip
-        self.outputs.alerts.append(written)
-        return written
-
-    # -- snapshots ------------------------------------------------------------------------------------------------
-
-    def _snapshot_id(self, version: str) -> str:
-        return f"{self.model}-{version}-{self.state.progress.events:012d}"
-
-    def _report(
-        self, version: str, evaluation: Evaluation, window: VersionWindow, now: int, transitions: list[Alert]
-    ) -> None:
-        """Take a snapshot report when an alert fired or resolved, or when it is time; note what the current one needs."""
-        progress = self.state.progress
-        alerted = any(alert.state in {"firing", "resolved"} for alert in transitions)
-        due = self._report_due(progress.reported.get(version), window.rows, now)
-        self._latest[version] = (evaluation, window, now)
-        if alerted or due:
-            snapshot = self._snapshot(version, evaluation, window, now)
-            self.outputs.snapshots.append(msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule"))
-            progress.reported[version] = Reported(now, progress.events)
-
-    def _report_due(self, last: Reported | None, rows: int, now: int) -> bool:
-        """Whether a scheduled report is due; the first one as soon as there is enough to judge."""
-        if last is None:
-            return rows >= self.policy.min_window_rows
-        return (
-            now - last.time >= self.policy.snapshot_seconds * 1000
-            or self.state.progress.events - last.events >= self.policy.snapshot_events
-        )
-
-    def finish(self) -> Outputs:
-        """Take the current snapshot of every version that was evaluated: only the last one of a step is wanted."""
-        for version, (evaluation, window, now) in self._latest.items():
-            self.outputs.current[version] = self._snapshot(version, evaluation, window, now)
-        return self.outputs
-
-    def _snapshot(self, version: str, evaluation: Evaluation, window: VersionWindow, now: int) -> Snapshot:
-        progress = self.state.progress
-        alerts = [
-            ActiveAlert(
-                alert.fingerprint, alert.feature, alert.rule, alert.severity, alert.state, alert.started, alert.summary
-            )
-            for alert in self.state.alerts_of(version)
-        ]
-        reports = [_with_alerts(report, alerts) for report in column_reports(evaluation)]
-        prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > self._features(version) else None
-        severity = worst([report.severity for report in (*reports, *((prediction,) if prediction else ()))])
-        reference = self.versions[version].reference
-        return Snapshot(
-            id=self._snapshot_id(version), model=self.model, version=version, trigger="current", created=now,
-            severity=severity, verdict=verdict(severity, reports, prediction, window.rows),
-            window=Window(window.start, window.end, window.rows, len(window.panes), progress.events),
-            reference_rows=reference.rows, features=reports, prediction=prediction, alerts=alerts,
-            events_per_day=progress.model_events_per_day(self.policy.expected_events_per_day),
-        )  # fmt: skip
-
-    def _features(self, version: str) -> int:
-        return len(self.versions[version].schema.features)
-
-
-def verdict(severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int) -> str:
-    """Say in one sentence how things stand."""
-    everything = [*features, *([prediction] if prediction else [])]
-    if severity == "insufficient_data":
-        reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
-        return f"Insufficient data: {reason}."
-    drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
-    watched = sum(report.severity != "excluded" for report in everything)
-    if not drifted:
-        return f"Normal: none of {watched} columns drifted in the last {rows:,} predictions."
-    names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
-    return f"{severity.capitalize()}: {len(drifted)} of {watched} columns drifted ({names})."
-
-
-def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
-    """Raise a column's severity to that of its firing alerts: a firing online alert is a warning though PSI is calm."""
-    firing = [alert for alert in alerts if alert.feature == report.name and alert.state == "firing"]
-    worse = [alert for alert in firing if worst([alert.severity, report.severity]) != report.severity]
-    if not worse:
-        return report
-    return msgspec.structs.replace(report, severity=worse[0].severity, reason=worse[0].summary)
+        evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy)
+        return Scene(version, Judged(evaluation, window, rate), now)

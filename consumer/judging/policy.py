@@ -1,6 +1,33 @@
-"""What judging is told: see the settings of the same names."""
+"""What judging is told: see the settings of the same names, and policy_file.py for what a file may say of each model."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+LATENCY = "latency_p99_ms"
+
+
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits on a published metric, as a user states them: no statistical claim, no share of the budget.
+
+    Parameters
+    ----------
+    metric
+        Name of a metric (metrics.py).
+    feature
+        Of a column's metric: this column only; None for every column that counts for drift.
+    warning, critical
+        A value at or beyond it is bad; at least one of them.
+    direction
+        On which side values are bad.
+    """
+
+    metric: str
+    feature: str | None = None
+    warning: float | None = None
+    critical: float | None = None
+    direction: Literal["above", "below"] = "above"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +40,20 @@ class JudgingPolicy:
         Of the model; with one, panes are judged as they come.
     psi_warning, psi_critical
         Floors of the true PSI that matter: the field's habit.
-    psi_share, integrity_share
-        Shares of the false-alarm budget.
+    psi_share, integrity_share, e_detector_share, adwin_share
+        Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
     resolve_below
         Share of a threshold below which an evaluation is quiet.
     bad_to_fire, quiet_to_resolve
         Evaluations running.
+    cooldown_ms, renotify_ms
+        Logical times: see lifecycle.py.
+    kind
+        `classic` alerts on plain PSI and KS instead of the calibrated PSI and the online detectors.
+    thresholds
+        Of published metrics; the serving latency by default.
+    version_superseded_hours
+        How long a version must be without events, while others have a window's worth, until its alerts end.
     """
 
     partitions: int = 1
@@ -36,7 +71,14 @@ class JudgingPolicy:
     psi_critical: float = 0.25
     psi_share: float = 0.3
     integrity_share: float = 0.2
+    e_detector_share: float = 0.3
+    adwin_share: float = 0.1
     resolve_below: float = 0.7
     bad_to_fire: int = 2
     quiet_to_resolve: int = 3
+    cooldown_ms: int = 3_600_000
+    renotify_ms: int = 14_400_000
+    kind: Literal["standard", "classic"] = "standard"
+    thresholds: tuple[Threshold, ...] = (Threshold(LATENCY, warning=100.0, critical=200.0),)
     version_silent_hours: float = 24
+    version_superseded_hours: float = 1

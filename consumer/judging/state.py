@@ -1,7 +1,7 @@
 """The state of judging one model, and its form in the checkpoint: one hash field per part.
 
 state               offsets, traffic and totals per partition, what was last reported
-alert:FINGERPRINT   an alert that is pending or firing
+alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
 held:P:N            a pane that was read and waits for the other partitions
 """
@@ -19,6 +19,7 @@ from shared import pane as panes_of_log
 from shared.pane import Alarm, Pane
 
 ALARMS_RECORDED = 1000
+VERSIONS_REMEMBERED = 100
 
 
 class Reported(msgspec.Struct):
@@ -48,6 +49,16 @@ class Progress(msgspec.Struct):
     alarms
         (partition, entry id, panes judged before it) of the latest alarms of a model with several partitions: they bypass
         the merge, so this alone tells the order in which things were judged.
+    now
+        Logical time (ms) of what was judged last.
+    first_seen
+        When each version first had a pane or an alarm, the latest ones.
+    last_rows
+        Events of the model at each version's latest pane, while it has a window.
+    commands
+        Id of the last command applied.
+    commands_refused
+        Commands that could not be applied.
     rolled_back
         Times that a partition's panes went back to a number that was judged before; and the offsets at which they did.
     """
@@ -59,6 +70,11 @@ class Progress(msgspec.Struct):
     watermarks: dict[int, int | None] = {}
     judged: int = 0
     alarms: list[tuple[int, str, int]] = []
+    now: int = 0
+    first_seen: dict[str, int] = {}
+    last_rows: dict[str, int] = {}
+    commands: str = "0-0"
+    commands_refused: int = 0
     rolled_back: dict[int, int] = {}
     rolled_back_at: dict[int, str] = {}
 
@@ -89,6 +105,13 @@ class Progress(msgspec.Struct):
         """Whether an entry lies behind the offset."""
         return entry_number(entry_id) > entry_number(self.offsets.get(partition, "0-0"))
 
+    def see(self, version: str, now: int) -> None:
+        """Note that a version is there; the oldest of many are forgotten."""
+        self.now = max(self.now, now)
+        if version not in self.first_seen:
+            kept = list(self.first_seen.items())[1 - VERSIONS_REMEMBERED :]
+            self.first_seen = {**dict(kept), version: now}
+
     def record(self, alarm: Alarm, entry_id: str) -> None:
         """Record after which pane an alarm was taken."""
         self.alarms = [*self.alarms[1 - ALARMS_RECORDED :], (alarm.partition, entry_id, self.judged)]
@@ -118,8 +141,8 @@ class JudgingState:
     """Fields to write; an empty value is a field to delete."""
 
     def alerts_of(self, version: str) -> list[AlertState]:
-        """Give the alerts of a version in one order, however they came out of the checkpoint."""
-        found = [alert for alert in self.alerts.values() if alert.version == version]
+        """Give the open alerts of a version in one order, however they came out of the checkpoint."""
+        found = [alert for alert in self.alerts.values() if alert.version == version and alert.is_open]
         return sorted(found, key=lambda alert: (alert.started, alert.fingerprint))
 
     def keep_pane(self, version: str, pane: WindowPane) -> None:
@@ -137,6 +160,12 @@ class JudgingState:
     def keep_alert(self, alert: AlertState) -> None:
         self.alerts[alert.fingerprint] = alert
         self.changed[f"alert:{alert.fingerprint}".encode()] = msgspec.json.encode(alert)
+
+    def forget_alerts(self, now: int) -> None:
+        """Forget the closed alerts whose cooldown and silence are over."""
+        over = [alert for alert in self.alerts.values() if not alert.is_open and not alert.is_remembered(now)]
+        for alert in over:
+            self.drop_alert(alert.fingerprint)
 
     def drop_alert(self, fingerprint: str) -> None:
         del self.alerts[fingerprint]

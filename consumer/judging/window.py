@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from shared.pane import unpack_counts
+from shared.pane import LATENCY_EDGES_MS, unpack_counts
 from shared.reference import Ints
 
 DAY_MS = 86_400_000
@@ -21,6 +21,7 @@ class WindowPane(msgspec.Struct, frozen=True):
     end: int
     rows: int
     cells: bytes
+    latency: bytes = b""
 
     @property
     def key(self) -> str:
@@ -38,6 +39,7 @@ class VersionWindow:
     cells: Ints
     panes: deque[WindowPane] = field(default_factory=deque)
     rows: int = 0
+    latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
 
     def add(self, pane: WindowPane) -> None:
         """Add a pane at its place in time, so that the window is the same whichever partition was read first."""
@@ -47,6 +49,8 @@ class VersionWindow:
         self.panes.insert(place, pane)
         self.cells += unpack_counts(pane.cells)
         self.rows += pane.rows
+        if pane.latency:
+            self.latency += unpack_counts(pane.latency)
 
     def trim(self, least_rows: int, days: int) -> list[WindowPane]:
         """Drop panes that the window does not need, oldest first; give them."""
@@ -56,6 +60,8 @@ class VersionWindow:
             pane = self.panes.popleft()
             self.cells -= unpack_counts(pane.cells)
             self.rows -= pane.rows
+            if pane.latency:
+                self.latency -= unpack_counts(pane.latency)
             dropped.append(pane)
         return dropped
 

@@ -6,7 +6,6 @@ known only once usage is known. Power factor and reactive power remain, although
 (P = Q / tan phi): the model stands for a soft sensor of active energy, not for a forecast. See README.md.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.columns import numbers, require
 from shared.errors import BadData
 from shared.tables import read_table
 
@@ -69,10 +69,10 @@ def read_raw(path: Path) -> pd.DataFrame:
         If the file cannot be read, lacks a column, or has values of another kind in one.
     """
     frame = read_table(path)
-    _require(frame, RAW, str(path))
+    require(frame, RAW, f"{path}, which should be the UCI steel file,")
     frame = frame[list(RAW)].copy()
     for name in MEASURED:
-        frame[name] = _numbers(frame[name], path)
+        frame[name] = numbers(frame[name], path)
     unknown = sorted(set(frame["Load_Type"].astype(str)) - set(LOADS))
     if unknown:
         raise BadData(f"{path}: Load_Type has {', '.join(unknown[:5])}; known are {', '.join(LOADS)}.")
@@ -100,7 +100,7 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
     >>> engineer(raw)[["net_kvarh", "net_phase_angle", "hour_sin", "load_light"]].round(2).values.tolist()
     [[3.0, 36.87, 1.0, 1.0]]
     """
-    _require(raw, ("time", LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR, "Load_Type"), "The frame")
+    require(raw, ("time", LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR, "Load_Type"), "The frame")
     columns = _electrical(*(_column(raw, name) for name in (LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR)))
     columns |= _calendar(raw["time"])
     load = raw["Load_Type"].to_numpy()
@@ -156,13 +156,6 @@ def _column(frame: pd.DataFrame, name: str) -> Floats:
     return frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _numbers(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
-    try:
-        return pd.to_numeric(column).astype(np.float64)
-    except (ValueError, TypeError) as error:
-        raise BadData(f"{path}: column {column.name} must be numeric: {error}.") from error
-
-
 def _times(date: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     try:
         time = pd.to_datetime(date, format="%d/%m/%Y %H:%M")
@@ -172,9 +165,3 @@ def _times(date: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
         raise BadData(f"{path}: column date is empty in {int(time.isna().sum())} rows; fill or remove them.")
     midnight = time == time.dt.normalize()
     return time.mask(midnight, time + pd.Timedelta(days=1))
-
-
-def _require(frame: pd.DataFrame, names: Iterable[str], source: str) -> None:
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise BadData(f"{source} lacks these columns of the UCI steel file: {', '.join(missing)}.")

@@ -16,8 +16,19 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from models.steel.features import CO2, FEATURES, LAGGING, LAGGING_FACTOR, LEADING, LEADING_FACTOR, LOADS, RAW, TARGET, Floats
-from shared.errors import BadData
+from models.simulation import Labelled
+from models.steel.features import (
+    CO2,
+    LAGGING,
+    LAGGING_FACTOR,
+    LEADING,
+    LEADING_FACTOR,
+    LOADS,
+    RAW,
+    TARGET,
+    Floats,
+    engineer,
+)
 
 DRIFTING_FEATURE: Final = "phase_log_odds"
 """The feature that the demo shifts: continuous, nearly symmetric, of no declared range that a shift could leave."""
@@ -72,6 +83,11 @@ class Plant:
         time = YEAR[self._random.integers(len(YEAR), size=n)]
         return _observe(time, self._size(n), self._latents(n, memory=0.0))
 
+    def labelled(self, n: int) -> Labelled:
+        """Draw n independent rows: their features, and usage in kWh."""
+        raw = self.rows(n)
+        return Labelled(engineer(raw), raw[TARGET].to_numpy())
+
     def series(self, start: pd.Timestamp, n: int) -> pd.DataFrame:
         """Draw n successive quarters of one plant from `start` on; what it does lasts for some hours."""
         time = pd.date_range(start, periods=n, freq=QUARTER)
@@ -85,33 +101,6 @@ class Plant:
         noise = self._random.standard_normal((len(_LATENTS), n))
         noise[:, 1:] *= np.sqrt(1 - memory**2)
         return dict(zip(_LATENTS, lfilter([1.0], [1.0, -memory], noise), strict=True))
-
-
-def shift(frame: pd.DataFrame, feature: str, sd: float, scale: float) -> pd.DataFrame:
-    """Give engineered rows as a biased sensor would: one feature shifted, nothing else.
-
-    Parameters
-    ----------
-    frame
-        Engineered rows, left as they are.
-    sd
-        The shift, in standard deviations of the reference.
-    scale
-        Standard deviation of the feature in the reference.
-
-    Raises
-    ------
-    BadData
-        If there is no such feature.
-
-    Examples
-    --------
-    >>> shift(pd.DataFrame({"net_kvarh": [1.0, 2.0]}), "net_kvarh", sd=0.5, scale=4.0)["net_kvarh"].tolist()
-    [3.0, 4.0]
-    """
-    if feature not in FEATURES or feature not in frame.columns:
-        raise BadData(f"Cannot shift {feature!r}: the rows have {', '.join(map(str, frame.columns))}.")
-    return frame.assign(**{feature: frame[feature] + sd * scale})
 
 
 def _observe(time: pd.DatetimeIndex, size: Floats, latent: dict[str, Floats]) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from shared.settings import read_settings
 @click.option("--model", required=True, help="The model that the rows are for.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file of the answers.")
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
-@click.option("--json", "as_json", is_flag=True, help="Print the number of rows by status as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the number of rows by status, and of dropped events, as JSON.")
 def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) -> None:
     """Predict the rows of a CSV FILE by a running API, which publishes them with the source `batch`.
 
@@ -32,8 +32,8 @@ def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) ->
     schema = asyncio.run(_schema(url, headers, model))
     started = time.monotonic()
     with httpx.Client(base_url=url, headers=headers, trust_env=False) as client, _progress() as progress:
-        send = progress.add_task("sent", total=None)
-        take = progress.add_task("predicted", total=None)
+        send = progress.add_task("lines sent", total=None)
+        take = progress.add_task("lines answered", total=None)
         sending = Sending(file, schema.names, lambda rows: progress.advance(send, rows))
 
         def received(lines: int) -> None:
@@ -57,5 +57,6 @@ async def _schema(url: str, headers: dict[str, str], model: str) -> Schema:
 
 def _summary(found: Counter[str], output: Path, seconds: float) -> str:
     bad = found["invalid"] + found["failed"]
-    more = f" {bad} rows have no prediction: their column `error` says why." if bad else ""
+    more = f" Without a prediction: {bad}, their column `error` says why." if bad else ""
+    more += f" Not published, since the API's queue was full: {found['dropped']}." if found["dropped"] else ""
     return f"Predicted {found['ok']} rows in {seconds:.1f} s into {output}.{more}"

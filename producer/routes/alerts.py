@@ -1,17 +1,45 @@
-"""GET /alerts and /alerts/stream: the transitions of alerts, as CloudEvents."""
+"""The alerts' routes: history, one alert's life, the live stream, and the commands to acknowledge and silence."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from producer.access import Guarded, caller_of, needs
+from producer.history import Wanted, life, page
 from producer.parts import Parts
-from producer.positions import entry_number
+from producer.problems import Problem
 from producer.routes.reading import known_model
-from producer.streams import newest
+from shared import commands
+from shared.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
+from shared.snapshot import ActiveAlert
+
+Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+JSON = "application/json"
+
+
+class Note(BaseModel):
+    """What somebody says with a command; who it is, the key says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = Field("", max_length=500)
+
+
+class SilenceFor(Note):
+    """A silence for some minutes of the model's time, or until a time."""
+
+    minutes: float | None = Field(None, gt=0, le=527_040)
+    until: AwareDatetime | None = None
+
+
+class Open(msgspec.Struct):
+    """What is needed of a current snapshot."""
+
+    alerts: list[ActiveAlert]
 
 
 def router(parts: Parts) -> APIRouter:
@@ -20,13 +48,18 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/alerts")
     @needs("read")
-    async def alerts(model: str | None = None, count: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
-        """Give the latest transitions, newest first, of one model or of all."""
+    async def alerts(
+        model: str | None = None,
+        state: Literal["pending", "firing", "resolved", "inactive"] | None = None,
+        since: AwareDatetime | None = None,
+        count: Annotated[int, Query(ge=1, le=1000)] = 100,
+        before: str | None = None,
+    ) -> Response:
+        """Give transitions, newest first, of one model or of all; `next` is `before` of the following page."""
         models = await parts.subscriptions.models() if model is None else {await known_model(parts, model)}
-        found = [entry for name in models for entry in await _latest(parts, name, count)]
-        found.sort(key=lambda entry: entry[0], reverse=True)
-        body = msgspec.json.encode({"alerts": [event for _, event in found[:count]]})
-        return Response(body, media_type="application/json")
+        wanted = Wanted(state, None if since is None else round(since.timestamp() * 1000))
+        found, following = await page(parts.reader, parts.keys, models, wanted, count, before)
+        return Response(msgspec.json.encode({"alerts": found, "next": following}), media_type=JSON)
 
     @routes.get("/alerts/stream", response_class=StreamingResponse)
     @needs("read")
@@ -47,6 +80,33 @@ def router(parts: Parts) -> APIRouter:
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
+    @routes.get("/alerts/{fingerprint}")
+    @needs("read")
+    async def one(fingerprint: Fingerprint) -> Response:
+        """Give the life of one alert: all of its transitions that are kept, oldest first."""
+        found = await life(parts.reader, parts.keys, await parts.subscriptions.models(), fingerprint)
+        if not found:
+            raise Problem(404, f"No alert with the fingerprint {fingerprint} is kept; GET /alerts lists them.")
+        return Response(msgspec.json.encode({"alerts": found}), media_type=JSON)
+
+    @routes.post("/alerts/{fingerprint}/acknowledge", status_code=202)
+    @needs("admin")
+    async def acknowledge(fingerprint: Fingerprint, said: Note, request: Request) -> Response:
+        """Mark an open alert as seen: no more reminders of it. The worker applies it and writes a transition."""
+        return await _ask(parts, fingerprint, Acknowledge(fingerprint, caller_of(request).name, said.note))
+
+    @routes.post("/alerts/{fingerprint}/silence", status_code=202)
+    @needs("admin")
+    async def silence(fingerprint: Fingerprint, said: SilenceFor, request: Request) -> Response:
+        """Let nobody be notified of an open alert for a time; its transitions are recorded all the same."""
+        if (said.minutes is None) == (said.until is None):
+            raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
+        until = None if said.until is None else round(said.until.timestamp() * 1000)
+        if until is not None and until <= 0:
+            raise Problem(422, "`until` lies before 1970.")
+        command = SilenceAlert(fingerprint, caller_of(request).name, said.note, said.minutes, until)
+        return await _ask(parts, fingerprint, command)
+
     return routes
 
 
@@ -58,13 +118,31 @@ async def while_allowed(blocks: AsyncIterator[bytes], allowed: Callable[[], bool
         yield block
 
 
-async def _latest(parts: Parts, model: str, count: int) -> list[tuple[tuple[int, int], Any]]:
-    """Read the newest transitions of a model; an entry that is no JSON is passed over."""
-    found = []
-    for entry_id, payload in await newest(parts.reader, parts.keys.alerts(model), count):
-        try:
-            event = msgspec.json.decode(payload)
-        except ValueError:  # written by hand; judging writes only JSON
+async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
+    """Write a command to the model that has the alert open."""
+    for model in sorted(await parts.subscriptions.models()):
+        if not await _is_open(parts, model, fingerprint):
             continue
-        found.append((entry_number(entry_id), event))
-    return found
+        fields: Any = {commands.FIELD: commands.encode(command)}
+        key = parts.keys.commands(model)
+        written: Any = await parts.reader.xadd(key, fields, maxlen=COMMANDS_KEPT, approximate=True)
+        body = {"command": written.decode(), "model": model, "fingerprint": fingerprint}
+        return Response(msgspec.json.encode(body), 202, media_type=JSON)
+    raise Problem(
+        404,
+        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's `blind.` alerts cannot be "
+        "acknowledged. GET /alerts?state=firing lists what fired.",
+    )
+
+
+async def _is_open(parts: Parts, model: str, fingerprint: str) -> bool:
+    """Look for an alert among the open ones of a model's current snapshots."""
+    snapshots: Any = await parts.reader.hvals(parts.keys.current(model))
+    for packed in snapshots:
+        try:
+            found = msgspec.json.decode(packed, type=Open)
+        except msgspec.MsgspecError:  # written by hand: it holds no alert that judging knows
+            continue
+        if any(alert.fingerprint == fingerprint for alert in found.alerts):
+            return True
+    return False

@@ -88,6 +88,16 @@ def _most_urgent_first(alert: ActiveAlert) -> tuple[bool, int, int]:
     return alert.state != "firing", WORST_FIRST.index(alert.severity), alert.started
 
 
+def _marks(alert: ActiveAlert) -> str:
+    """Say in words what marks an alert has; a name among them is escaped with the rest."""
+    marks = [
+        f"acknowledged by {text.clip(alert.acknowledged, 40)}" if alert.acknowledged else "",
+        f"silenced until {text.moment(alert.silenced_until)}" if alert.silenced_until is not None else "",
+        f"explained by {text.clip(alert.inhibited_by, 24)}" if alert.inhibited_by else "",
+    ]
+    return "".join(f" · {mark}" for mark in marks if mark)
+
+
 def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
     counts = Counter(feature.severity for feature in features)
     return [(severity, counts[severity]) for severity in WORST_FIRST if counts[severity]]
@@ -128,6 +138,7 @@ def _page_environment() -> Environment:
         "clip": text.clip,
         "shown": text.shown,
         "moment": text.moment,
+        "marks": _marks,
         "title_of": _title,
         "statistic": _statistic,
         "share": _share,

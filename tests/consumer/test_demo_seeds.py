@@ -8,13 +8,14 @@ from consumer.counting.advance import CountingPolicy
 from consumer.counting.advance import advance as count
 from consumer.counting.cells import CellMap
 from consumer.counting.state import CountingState
-from consumer.judging.advance import JudgedVersion
 from consumer.judging.advance import advance as judge
+from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
 from models.steel.features import engineer
 from models.steel.simulate import DRIFTING_FEATURE, Plant
-from models.steel.train import SCHEMA, Trained, train
+from models.steel.train import SCHEMA, train
+from models.training import Trained
 from shared.reference import ReferenceProfile
 from shared.schema import columns_of
 from shared.snapshot import Alert

@@ -1,5 +1,6 @@
 """Registration from a CSV, with a fitted model and without."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,18 @@ def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> No
     """The text's task is read from it; its labels are given, since it does not know them."""
     wrapper = LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1).fit(FRAME[["b", "a"]], FRAME["grade"])
     wrapper.booster_.save_model(tmp_path / "model.txt")
-    given = submission(csv, artifact=tmp_path / "model.txt", target="grade", classes=("bad", "good"))
+    file = tmp_path / "schema.json"
+    given = submission(csv, artifact=tmp_path / "model.txt", target="grade", classes=("bad", "good"), schema_file=file)
     manifest, schema, _ = stored(registry, given)
     assert (manifest.artifact, manifest.task, schema.names, schema.classes) == (
         "model.txt", "binary", ("b", "a"), ("bad", "good"),
     )  # fmt: skip
     columns = columns_of(FRAME, schema)
     assert predict(schema, registry.load_artifact("houses", "1.0.0"), columns) == list(wrapper.predict(FRAME[["b", "a"]]))
+    by_file = dataclasses.replace(given, classes=())
+    assert stored(registry, by_file)[1].classes == ("bad", "good")
+    with pytest.raises(BadData, match="leave --exclude out"):
+        register_version(registry, dataclasses.replace(by_file, exclude=("b",)))
     LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1).fit(FRAME[["b", "a"]], FRAME["price"]).booster_.save_model(
         tmp_path / "numbers.txt"
     )
@@ -168,6 +174,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(registry: ModelRe
         (submission(csv, artifact=unnamed), "The model cannot predict the reference rows"),
         (submission(small, artifact=linear), "fitted on columns that .* lacks: a"),
         (submission(csv, artifact=linear, checks=Checks({"accuracy": 0.9})), "no metrics of a numeric prediction: accuracy"),
+        (submission(csv, artifact=linear, classes=("a", "b")), "The model's own classes are unknown"),
         (submission(csv, artifact=linear, version="one"), "is no version"),
     ]
     for given, message in cases:

@@ -57,6 +57,10 @@ def guarded(routes: Any) -> list[Guarded]:
     return [route for route in found if isinstance(route, Guarded)]
 
 
+PLACES = {"model": "linear", "version": "1.0.0", "report": "linear-1", "fingerprint": "0" * 16}
+"""Something to ask for, for each parameter of a path."""
+
+
 def test_every_route_declares_its_scope(settings: Settings) -> None:
     """No route of the app is without a declared scope, and only those that are listed here are for everybody."""
     routes = guarded(create_app(settings).routes)
@@ -65,7 +69,7 @@ def test_every_route_declares_its_scope(settings: Settings) -> None:
     changing = {route.path: route.needed for route in routes if "POST" in route.methods and route.path not in EVERYBODY}
     assert {path for path, needed in changing.items() if needed == ("predict",)} == {"/predict", "/predict_batch", "/events"}
     assert not any("read" in needed for needed in changing.values()), "who may only read changes nothing"
-    assert {needed for path, needed in changing.items() if path.startswith("/models")} == {("admin",)}
+    assert {needed for path, needed in changing.items() if path.startswith(("/models", "/alerts"))} == {("admin",)}
 
 
 def test_a_route_without_a_declaration_cannot_be_made(settings: Settings) -> None:
@@ -93,7 +97,7 @@ async def test_each_scope_opens_its_routes_and_no_other(settings: Settings, key:
     keys = {scope: key(scope) for scope in SCOPES}
     async with running(create_app(settings)) as http:
         for route in guarded(http._transport.app.routes):  # type: ignore[attr-defined]  # the transport knows its app
-            path = route.path.format(model="linear", version="1.0.0") if "{" in route.path else route.path
+            path = route.path.format(**PLACES) if "{" in route.path else route.path
             if not route.needed:
                 continue
             method = next(iter(route.methods))

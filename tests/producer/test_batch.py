@@ -16,6 +16,7 @@ from sklearn.linear_model import LinearRegression
 
 from producer.app import create_app
 from producer.cli import predict
+from producer.upload import statuses
 from shared.errors import BadData, ServiceUnavailable
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
@@ -223,7 +224,7 @@ async def test_memory_does_not_grow_with_the_rows(
                 found = 0
                 async with http.stream("POST", "/predict_batch", content=body, headers=headers) as answer:
                     async for part in answer.aiter_bytes():
-                        found += part.count(b"published")
+                        found += part.count(b"\n")  # each answer ends a line
                 assert found >= number
 
             for as_csv in (True, False):
@@ -248,7 +249,7 @@ def test_the_command_predicts_a_file(api: str, tmp_path: Path) -> None:
     result = run()
     assert result.exit_code == 0, result.output
     assert "Predicted 600 rows" in result.output
-    assert "2 rows have no prediction" in result.output
+    assert "Without a prediction: 2" in result.output
     assert "note" in result.output
     found = list(csv.DictReader(output.read_text().splitlines()))
     assert [float(row["prediction"]) for row in found[:600]] == pytest.approx([2 * (at % 100) for at in range(600)])
@@ -295,3 +296,10 @@ async def test_a_batch_is_scored_by_one_version(registry: ModelRegistry, setting
         assert serving_of.choose(None).version == "2.0.0"
     assert document["version"] == "1.0.0"
     assert {row["prediction"] for row in document["rows"]} == {1.0}
+
+
+def test_dropped_events_are_counted_beside_the_statuses(tmp_path: Path) -> None:
+    """Whoever predicts a file learns that events were dropped, though every row has its prediction."""
+    path = tmp_path / "out.csv"
+    path.write_text("row,status,event\n1,ok,published\n2,ok,dropped\n3,invalid,\n")
+    assert statuses(path) == {"ok": 2, "invalid": 1, "dropped": 1}

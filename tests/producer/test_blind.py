@@ -174,3 +174,25 @@ def test_events_that_wait_are_no_silence() -> None:
     assert watch.look(orphan, after=HOUR_MS) == watch.look(orphan, after=HOUR_MS) == []
     assert watch.look(partition(events=1), after=61_000) == ["blind.silent firing"]
     assert watch.look(orphan, after=HOUR_MS) == []
+
+
+def test_a_quiet_night_does_not_excuse_a_silent_noon() -> None:
+    """Traffic from 6 to 22 o'clock: the night is usual, though it is long; half an hour without an event at noon is not,
+    and the alert stays through the night until an event comes."""
+    watch = Watch()
+    watch.now = START // DAY_MS * DAY_MS
+    begin, events = watch.now, 0
+
+    def until(hours: float, step: int = MINUTE_MS, *, busy: bool = True) -> list[str]:
+        nonlocal events
+        told = []
+        while watch.now < begin + hours * HOUR_MS:
+            if busy and 6 * HOUR_MS <= (watch.now + step) % DAY_MS < 22 * HOUR_MS:
+                events += 1
+            told += watch.look(partition(events=events), after=step)
+        return told
+
+    assert until(5 * 24 + 12) == [], "five days of its usual life"
+    assert until(5 * 24 + 12.5, busy=False) == ["blind.silent firing"]
+    assert until(6 * 24 + 3, busy=False) == [], "no event came: neither resolved nor told again"
+    assert until(6 * 24 + 8) == ["blind.silent resolved"]

@@ -140,7 +140,15 @@ async def test_several_models(linear: ModelRegistry, settings: Settings) -> None
         assert "linear, watched" in problem(await http.post("/predict", json={"features": GOOD}), 422)["detail"]
         assert "/events" in problem(await http.post("/predict", json={"features": GOOD, "model": "watched"}), 409)["detail"]
     async with running(create_app(settings.model_copy(update={"default_model": "linear"}))) as http:
-        assert (await http.post("/predict", json={"features": GOOD})).status_code == 200
+        assert (await http.post("/predict", json={"features": GOOD})).json()["model"] == "linear"
+        assert (await http.post("/predict_batch", json=[GOOD])).json()["model"] == "linear"
+        assert (await http.get("/model-info")).json()["model"] == "linear"
+        assert (await http.get("/model-info?model=watched")).json()["task"] == "monitor"
+        problem(await http.post("/predict_batch", json={"rows": [GOOD], "model": "watched"}), 409)
+    async with running(create_app(settings.model_copy(update={"default_model": "gone"}))) as http:
+        detail = problem(await http.post("/predict", json={"features": GOOD}), 503)["detail"]
+        assert "DRIFTGAUGE_DEFAULT_MODEL" in detail
+        assert (await http.post("/predict", json={"features": GOOD, "model": "linear"})).status_code == 200
 
 
 @pytest.mark.usefixtures("linear")

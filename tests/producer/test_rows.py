@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.csv_rows import CsvRows
+from producer.json_rows import CHUNK, JsonRows
 from producer.problems import Problem
-from producer.rows import CHUNK, MAX_ROW, CsvRows, JsonRows, Row
+from producer.rows import MAX_ROW, Row
 from shared.schema import Feature, Schema
 
 SCHEMA = Schema((Feature("x", "numeric", minimum=0), Feature("c", "categorical", nullable=True)))

@@ -155,6 +155,21 @@ async def test_a_version_in_staging_is_asked_for_by_name(
     ]  # fmt: skip
 
 
+async def test_a_version_that_was_tried_is_promoted_as_it_is(linear: ModelRegistry, settings: Settings) -> None:
+    """A version that is loaded for its trial serves at once when it is promoted, without being loaded again."""
+    publish(linear, "linear", SCHEMA, rows(), constant(7), stage="staging")
+    app = create_app(settings)
+    async with running(app) as http:
+        await predicted(http, version="2.0.0")
+        serving_of = app.state.parts.serving
+        tried = await serving_of.predicting("linear", "2.0.0")
+        linear.promote("linear", "2.0.0", actor="test")
+        await until(lambda: serving_of.choose(None) is tried)
+        assert serving_of.source_of(tried) == "online"
+        assert (await http.get("/model-info")).json()["version"] == "2.0.0"
+        await until(lambda: not serving_of._trials)
+
+
 async def test_few_versions_in_staging_are_kept(linear: ModelRegistry, settings: Settings) -> None:
     """However many versions in staging are asked for, memory holds some of them."""
     for number in range(MOST_TRIALS + 2):
@@ -176,19 +191,35 @@ async def test_a_model_without_production_is_no_fault(linear: ModelRegistry, set
         problem(await http.post("/predict", json={"features": GOOD, "model": "young"}), 404)
 
 
+@pytest.mark.parametrize("fault", ["a torn file", "a folder that fails"])
 async def test_a_folder_that_cannot_be_read_harms_nobody(
-    linear: ModelRegistry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    linear: ModelRegistry, settings: Settings, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    """When the registry folder is gone for a while, what is loaded serves on, and /readyz says so."""
+    """While the registry folder cannot be read, what is loaded serves on, and /readyz says so until it can be."""
     monkeypatch.setattr(serving_module, "POLL_S", 0.02)
     async with running(create_app(settings)) as http:
-        (linear.folder / "linear/stages.json").write_text("{")
+        stages = linear.folder / "linear/stages.json"
+        content = stages.read_bytes()
 
         async def degraded() -> bool:
-            return bool((await ready(http))["status"] == "degraded" and (await ready(http))["reasons"])
+            return "registry" in str((await ready(http))["reasons"]) or "stages" in str((await ready(http))["reasons"])
 
-        await until(degraded)
-        assert (await predicted(http))["version"] == "1.0.0"
+        async def well() -> bool:
+            return not await degraded()
+
+        with monkeypatch.context() as patch:
+            if fault == "a torn file":
+                stages.write_text("{")
+            else:
+                patch.setattr(ModelRegistry, "models", fails)
+            await until(degraded)
+            assert (await predicted(http))["version"] == "1.0.0"
+        stages.write_bytes(content)
+        await until(well)
+
+
+def fails(_: ModelRegistry) -> list[str]:
+    raise RuntimeError("no folder")
 
 
 async def test_probabilities_are_answered_and_published(

@@ -28,7 +28,9 @@ FEATURES = (Feature("x", "numeric", minimum=-9, maximum=9), Feature("y", "numeri
 NUMBERS = Schema(FEATURES, target="size")
 CLASSES = Schema(FEATURES, prediction="categorical", target="kind", classes=("big", "small"))
 TRAINING, VALIDATION = ROWS[:300], ROWS[300:].reset_index(drop=True)
-LENIENT = Checks(min_reference_rows=100)
+PATIENT_MS = 5000.0
+"""A latency that no busy machine exceeds, where latency is not what is tested."""
+LENIENT = Checks(max_latency_ms=PATIENT_MS, min_reference_rows=100)
 DATA = ValidationData(VALIDATION)
 
 
@@ -122,7 +124,7 @@ def test_metrics_have_bounds(name: str, bound: float, passed: bool, registry: Mo
 def test_metrics_of_classifiers(bound: float, passed: bool, registry: ModelRegistry) -> None:  # noqa: FBT001
     """Labels and probabilities are measured too, and so is one class alone."""
     bounds = dict.fromkeys(("accuracy", "f1", "f1_weighted", "f1:big", "precision", "recall"), bound)
-    store(registry, logistic(), Checks({**bounds, "roc_auc": bound}, {"log_loss": 2 * (1 - bound)}), CLASSES)
+    store(registry, logistic(), Checks({**bounds, "roc_auc": bound}, {"log_loss": 2 * (1 - bound)}, PATIENT_MS), CLASSES)
     failed = {each.name for each in validate(registry, "plant", "1.0.0", DATA).failed} - {"reference rows"}
     assert failed == (set() if passed else {*bounds, "log_loss"})  # the order of the probabilities is perfect
 
@@ -142,12 +144,12 @@ def test_latency(registry: ModelRegistry) -> None:
 def test_a_model_that_takes_no_single_row(registry: ModelRegistry) -> None:
     """It could not serve a request, so it fails with what it raised."""
     store(registry, Slow(0.0, alone=False))
-    assert "RuntimeError: never alone" in result(registry, "p99 latency of one row, ms").detail
+    assert "RuntimeError at " in result(registry, "p99 latency of one row, ms").detail
 
 
 def test_required_methods(registry: ModelRegistry) -> None:
     """A classifier without probabilities fails if they are required, also without data."""
-    needed = Checks(methods=("predict", "predict_proba"), min_reference_rows=100)
+    needed = Checks(methods=("predict", "predict_proba"), min_reference_rows=100, max_latency_ms=PATIENT_MS)
     store(registry, Slow(0.0), needed)
     assert result(registry, "method predict", None).passed
     assert result(registry, "method predict_proba", None).detail == "the model has no such method"
@@ -183,7 +185,12 @@ def test_no_regression(registry: ModelRegistry) -> None:
         "1.0.0",
         {"rmse no worse than 1.0.0", "r2 no worse than 1.0.0"},
     )
-    store(registry, linear(noise=20), Checks(tolerance=1000, min_reference_rows=100), version="3.0.0")
+    store(
+        registry,
+        linear(noise=20),
+        Checks(tolerance=1000, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        version="3.0.0",
+    )
     assert validate(registry, "plant", "3.0.0", DATA).passed
     store(registry, linear(), version="4.0.0")
     assert validate(registry, "plant", "4.0.0", DATA).passed
@@ -207,7 +214,9 @@ def test_a_production_version_that_cannot_be_compared(registry: ModelRegistry) -
 def test_all_failures_are_listed_at_once(registry: ModelRegistry) -> None:
     """One promotion tells everything that is wrong, records it, and changes nothing."""
     store(
-        registry, linear(), Checks({"r2": 0.99999}, {"rmse": 0.01}, min_reference_rows=1000, methods=("predict", "explain"))
+        registry,
+        linear(),
+        Checks({"r2": 0.99999}, {"rmse": 0.01}, PATIENT_MS, min_reference_rows=1000, methods=("predict", "explain")),
     )
     with pytest.raises(GateFailed) as caught:
         promote(registry, "plant", "1.0.0", actor="ann", data=ValidationData(VALIDATION.assign(x=50.0)))
@@ -220,7 +229,7 @@ def test_all_failures_are_listed_at_once(registry: ModelRegistry) -> None:
 
 def test_a_promotion_without_data_needs_a_passed_validation(registry: ModelRegistry) -> None:
     """So that a button can promote what a command has validated; the latest validation counts."""
-    store(registry, linear(), Checks({"r2": 0.9}, min_reference_rows=100))
+    store(registry, linear(), Checks({"r2": 0.9}, min_reference_rows=100, max_latency_ms=PATIENT_MS))
     with pytest.raises(GateFailed, match="no validation on data is recorded"):
         promote(registry, "plant", "1.0.0", actor="ann")
     record(registry, validate(registry, "plant", "1.0.0", DATA), actor="ann")
@@ -245,7 +254,7 @@ def test_without_bounds_structure_is_enough(registry: ModelRegistry) -> None:
 
 def test_force_is_recorded_with_what_it_overruled(registry: ModelRegistry) -> None:
     """Failed checks can be overruled with a reason, and both stand in the history."""
-    store(registry, linear(), Checks({"r2": 0.99999}, min_reference_rows=100))
+    store(registry, linear(), Checks({"r2": 0.99999}, min_reference_rows=100, max_latency_ms=PATIENT_MS))
     with pytest.raises(BadData, match="give a reason"):
         promote(registry, "plant", "1.0.0", actor="ann", force=True, data=DATA)
     promote(registry, "plant", "1.0.0", actor="ann", reason="the old one is down", force=True, data=DATA)
@@ -272,7 +281,7 @@ def test_force_never_overrules_a_checksum(registry: ModelRegistry) -> None:
 
 @pytest.mark.parametrize(
     ("estimator", "name", "told"),
-    [(Wrong(), "predictions", "RuntimeError: cannot take 300 rows"), (Unreadable(), "load", "ValueError: invalid literal")],
+    [(Wrong(), "predictions", "RuntimeError at "), (Unreadable(), "load", "ValueError: invalid literal")],
 )
 def test_a_broken_model_is_a_failed_check(estimator: Any, name: str, told: str, registry: ModelRegistry) -> None:
     """Whatever a model raises when it is loaded or asked, the other outcomes are still told."""
@@ -291,14 +300,16 @@ def test_true_values(registry: ModelRegistry) -> None:
     renamed = VALIDATION.rename(columns={"size": "true"})
     assert validate(registry, "plant", "1.0.0", ValidationData(renamed, target="true")).passed
     nameless = msgspec.structs.replace(NUMBERS, target="")
-    store(registry, linear(), Checks({"r2": 0.5}, min_reference_rows=100), nameless, version="2.0.0")
+    store(
+        registry, linear(), Checks({"r2": 0.5}, min_reference_rows=100, max_latency_ms=PATIENT_MS), nameless, version="2.0.0"
+    )
     failed = validate(registry, "plant", "2.0.0", DATA).failed
     assert [(each.name, "no true values" in each.detail) for each in failed] == [("r2", True)]
 
 
 def test_a_monitored_model_is_measured_by_its_column(registry: ModelRegistry) -> None:
     """Predictions that were made elsewhere come from the rows."""
-    store(registry, None, Checks({"accuracy": 0.95}, min_reference_rows=100), CLASSES)
+    store(registry, None, Checks({"accuracy": 0.95}, min_reference_rows=100, max_latency_ms=PATIENT_MS), CLASSES)
     good = VALIDATION.assign(made=VALIDATION["kind"])
     assert validate(registry, "plant", "1.0.0", ValidationData(good, prediction="made")).passed
     assert not validate(registry, "plant", "1.0.0", ValidationData(good.assign(made="big"), prediction="made")).passed
@@ -307,7 +318,12 @@ def test_a_monitored_model_is_measured_by_its_column(registry: ModelRegistry) ->
 
 def test_an_undefined_metric_does_not_pass(registry: ModelRegistry) -> None:
     """A bound on what the model cannot give is a failed check with the reason."""
-    store(registry, DummyClassifier().fit([[0, 0]], ["big"]), Checks({"roc_auc": 0.1}, min_reference_rows=100), CLASSES)
+    store(
+        registry,
+        DummyClassifier().fit([[0, 0]], ["big"]),
+        Checks({"roc_auc": 0.1}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        CLASSES,
+    )
     assert "does not know these classes of the rows: small" in result(registry, "roc_auc").detail
 
 

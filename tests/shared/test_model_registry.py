@@ -313,6 +313,13 @@ def test_a_lock_that_is_held_is_an_error_in_time(registry: ModelRegistry, monkey
         registry.promote("plant", "1.0.0", actor="ann")
 
 
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """One clear line, not a trace of the operating system's error."""
+    (tmp_path / "registry").write_text("a file where the folder should be")
+    with pytest.raises(BadData, match=r"cannot be locked.*Is the registry folder writable"):
+        ModelRegistry(tmp_path / "registry").register(published("1.0.0", rows=10))
+
+
 def test_a_moved_folder_is_not_another_version(registry: ModelRegistry) -> None:
     """A version folder under another name is refused: its events would be counted against the wrong reference."""
     folder = registry.register(published("1.0.0", rows=10))

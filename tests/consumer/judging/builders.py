@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from consumer.judging.advance import JudgedVersion, advance
+from consumer.judging.advance import advance
+from consumer.judging.evaluation import JudgedVersion
+from consumer.judging.lifecycle import AlertState
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
 from shared.events import Prediction
@@ -77,6 +79,10 @@ class Judged:
     @property
     def states(self) -> list[tuple[str, str, str]]:
         return [(alert.feature, alert.rule, alert.state) for alert in self.alerts]
+
+    @property
+    def open(self) -> list[AlertState]:
+        return [alert for alert in self.state().alerts.values() if alert.is_open]
 
     def state(self) -> JudgingState:
         return JudgingState.unpack(self.fields, SIZES)

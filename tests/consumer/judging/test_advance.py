@@ -74,7 +74,7 @@ def test_a_lasting_shift_fires_once_and_resolves_once() -> None:
     assert ends[0] == "firing"
     assert ends[-1] == "resolved"
     assert ends.count("resolved") == 1
-    assert not judged.state().alerts
+    assert not judged.open
     assert len({alert.fingerprint for alert in psi}) == 1
     fired = next(alert for alert in psi if alert.state == "firing")
     assert fired.evidence.threshold is not None
@@ -135,7 +135,7 @@ def test_a_silent_version_resolves() -> None:
     assert {(alert.version, alert.feature, alert.rule, alert.state) for alert in ended} == {
         ("2.0.0", "smooth", "psi", "resolved"), ("2.0.0", "heavy", "adwin", "resolved"),
     }  # fmt: skip
-    assert not judged.state().alerts
+    assert not judged.open
     assert set(judged.state().windows) == {"1.0.0"}
     assert not judged.current["2.0.0"].alerts
     assert {alert.snapshot for alert in ended} <= {snapshot.id for snapshot in judged.snapshots}
@@ -279,6 +279,64 @@ def test_partitions_add_up() -> None:
         two.pane({"1.0.0": part}, partition=place % 2)
     first, second = judge(one.entries).current["1.0.0"], judge(two.entries).current["1.0.0"]
     assert first == second
+
+
+def test_a_superseded_version_resolves_within_hours() -> None:
+    """When a new version took over for an hour and a window of events, the old one's alerts end with its name."""
+    made = stream().panes(12, shift=1.0)
+    made.panes(9, version="2.0.0", seconds=60)
+    assert all(alert.version == "1.0.0" and alert.state != "resolved" for alert in judge(made.entries).alerts)
+    made.panes(1, version="2.0.0", seconds=3600)
+    ended = [alert for alert in judge(made.entries).alerts if alert.state == "resolved"]
+    assert {alert.summary for alert in ended} == {"superseded by 2.0.0: no events of 1.0.0"}
+    assert not judge(made.entries).open
+
+
+def test_a_canary_is_not_superseded() -> None:
+    """A version that has few events, but has some, keeps its alerts: two versions may run side by side."""
+    made = stream().panes(12, shift=1.0)
+    for _ in range(30):
+        parts = {"2.0.0": block("2.0.0", made.random, 250), "1.0.0": block("1.0.0", made.random, 3, shift=1.0)}
+        made.pane(parts, seconds=1800)
+    assert not [alert for alert in judge(made.entries).alerts if alert.summary.startswith("superseded")]
+
+
+def test_a_new_version_loses_no_transition_of_the_old_one() -> None:
+    """Whatever the traffic, each alert that fired has resolved or is open in the end: none is left without an end."""
+    for seed in range(6):
+        judged = judge(eventful(seed).panes(1, seconds=26 * 3600).entries, JudgingPolicy(window_events=1500))
+        states: dict[str, str] = {}
+        for alert in judged.alerts:
+            states[alert.fingerprint] = alert.state
+        still = {alert.fingerprint for alert in judged.open}
+        assert {name for name, state in states.items() if state in {"pending", "firing"}} == still
+
+
+def test_an_online_alarm_that_stays_does_not_flap() -> None:
+    """A small drift that the detector alarms again and again for a day is one alert; it ends once it stays silent."""
+    made = stream().panes(8)
+    for _ in range(20):
+        made.alarm().panes(6)
+    states = judge(made.entries).states
+    assert states == [("smooth", "adwin", "firing")]
+    assert judge(made.panes(10).entries).states[-1] == ("smooth", "adwin", "resolved")
+
+
+def test_online_integrity_waits_for_the_window() -> None:
+    """The online alarm of broken values inhibits the window's, and lasts until the window is clean as well."""
+    made = stream().panes(8)
+    made.alarm()
+    entry_id, alarm = made.entries[-1]
+    made.entries[-1] = (entry_id, msgspec.structs.replace(alarm, detector="integrity", severity="critical"))
+    made.panes(16, missing=0.08).panes(16)
+    alerts = [alert for alert in judge(made.entries).alerts if alert.feature == "smooth"]
+    assert [(alert.rule, alert.state) for alert in alerts if alert.notify] == [
+        ("integrity", "firing"), ("integrity", "resolved"),
+    ]  # fmt: skip
+    assert alerts[0].severity == "critical"
+    window = [alert for alert in alerts if alert.rule == "missing"]
+    assert [alert.state for alert in window] == ["pending", "firing", "resolved"]
+    assert window[1].inhibited_by == alerts[0].fingerprint
 
 
 def test_a_pane_without_rows_that_count_is_no_evidence() -> None:

@@ -1,99 +1,339 @@
 """The life of an alert."""
 
-from typing import Literal
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from hypothesis import given
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from consumer.judging.lifecycle import AlertState, Reading, Transition, step
+from consumer.judging.lifecycle import (
+    AlertState,
+    Reading,
+    Transition,
+    acknowledge,
+    end,
+    next_life,
+    silence,
+    step,
+)
+from consumer.judging.policy import JudgingPolicy
+from shared.snapshot import Acknowledgement, Silence
 
+MINUTE = 60_000
 BAD, CRITICAL = Reading("warning", quiet=False, summary="bad"), Reading("critical", quiet=False, summary="worse")
 MIDDLE, QUIET = Reading(None, quiet=False), Reading(None, quiet=True)
+ALARM, OVER = Reading("warning", quiet=False, at_once=True), Reading(None, quiet=True, over=True)
+POLICY = JudgingPolicy()
+QUICK = replace(POLICY, quiet_to_resolve=1, cooldown_ms=30 * MINUTE, renotify_ms=30 * MINUTE)
 
-Life = Literal["inactive", "pending", "firing"]
 
+@dataclass
+class Life:
+    """One fingerprint over time, kept as judging keeps it."""
 
-def live(readings: list[Reading]) -> list[tuple[Life, Transition | None, str]]:
-    """Step an alert through readings as judging does; give its state, the transition, the severity after each."""
+    policy: JudgingPolicy = POLICY
+    now: int = 0
     alert: AlertState | None = None
-    found: list[tuple[Life, Transition | None, str]] = []
-    for now, reading in enumerate(readings, start=1):
-        if alert is None and reading.severity is None:
-            found.append(("inactive", None, ""))
-            continue
-        before = alert or AlertState("f", "1.0.0", "x", "psi", "warning", "pending", now, now, "")
-        after, transition = step(before, reading, now, bad_to_fire=2, quiet_to_resolve=3)
-        alert = None if transition in {"resolved", "inactive"} else after
-        found.append((alert.state if alert else "inactive", transition, after.severity))
-    return found
+    told: list[tuple[int, AlertState, Transition]] = field(default_factory=list)
+
+    @property
+    def open(self) -> AlertState | None:
+        return self.alert if self.alert is not None and self.alert.is_open else None
+
+    @property
+    def changes(self) -> list[str]:
+        return [f"{one.state}{'' if one.change == 'state' else ' ' + one.change}" for _, _, one in self.told]
+
+    @property
+    def notified(self) -> list[str]:
+        return [f"{one.state}{'' if one.change == 'state' else ' ' + one.change}" for _, _, one in self.told if one.notify]
+
+    def read(self, reading: Reading, minutes: float = 10, inhibited_by: str | None = None) -> "Life":
+        self.now += int(minutes * MINUTE)
+        if self.open is None and reading.severity is None:
+            return self
+        alert = self.open or (
+            next_life(self.alert, self.now)
+            if self.alert
+            else AlertState("f", "1.0.0", "x", "psi", "warning", "pending", self.now, self.now, "")
+        )
+        if inhibited_by is not None:
+            alert = replace_(alert, inhibited_by=inhibited_by)
+        return self._keep(*step(alert, reading, self.now, self.policy))
+
+    def reads(self, readings: Sequence[Reading], minutes: float = 10) -> "Life":
+        for reading in readings:
+            self.read(reading, minutes)
+        return self
+
+    def acknowledge(self) -> "Life":
+        assert self.open
+        return self._keep(*acknowledge(self.open, Acknowledgement("ann", "on it", self.now)))
+
+    def silence(self, minutes: int) -> "Life":
+        assert self.open
+        return self._keep(*silence(self.open, Silence("ann", "", self.now, self.now + minutes * MINUTE)))
+
+    def end(self) -> "Life":
+        assert self.open
+        return self._keep(*end(self.open, self.now, self.policy, "superseded"))
+
+    def _keep(self, alert: AlertState, transition: Transition | None) -> "Life":
+        if transition is not None:
+            self.told.append((self.now, alert, transition))
+        self.alert = alert if alert.is_open or alert.is_remembered(self.now) else None
+        return self
 
 
-readings = st.lists(st.sampled_from([BAD, CRITICAL, MIDDLE, QUIET]), max_size=40)
+def replace_(alert: AlertState, **changes: str) -> AlertState:
+    import msgspec
+
+    return msgspec.structs.replace(alert, **changes)
 
 
-@given(readings)
-def test_only_legal_transitions(sequence: list[Reading]) -> None:
-    """An alert goes inactive, pending, firing, resolved; it never skips a state and never goes back."""
-    before: Life = "inactive"
-    for state, transition, _ in live(sequence):
-        legal = {
-            "inactive": {(None, "inactive"), ("pending", "pending")},
-            "pending": {("firing", "firing"), ("inactive", "inactive")},
-            "firing": {(None, "firing"), ("firing", "firing"), ("resolved", "inactive")},
-        }[before]
-        assert (transition, state) in legal
-        before = state
+def check(life: Life) -> None:
+    """What holds of every history, whatever happened."""
+    lives: dict[int, list[tuple[int, AlertState, Transition]]] = {}
+    for moment, alert, transition in life.told:
+        lives.setdefault(alert.started, []).append((moment, alert, transition))
+    for written in lives.values():
+        assert [alert.number for _, alert, _ in written] == list(range(1, len(written) + 1))
+        states = [one.state for _, _, one in written if one.change == "state"]
+        assert tuple(states) in LEGAL, states
+        if written[-1][2].state not in {"resolved", "inactive"}:
+            assert written is list(lives.values())[-1], "a life was left open while another began"
+    fired = [(moment, alert) for moment, alert, one in life.told if (one.state, one.change) == ("firing", "state")]
+    ended = [(moment, alert) for moment, alert, one in life.told if one.state == "resolved"]
+    for (over, before), (moment, after) in zip(ended, fired[1:], strict=False):
+        worse = (before.severity, after.severity) == ("warning", "critical")
+        assert moment - over >= life.policy.cooldown_ms or worse, "fired within the cooldown"
+    told = [(moment, alert, one) for moment, alert, one in life.told if one.notify]
+    for (before, first, _), (moment, alert, one) in itertools.pairwise(told):
+        if one.change == "reminder":
+            assert alert.started == first.started
+            assert moment - before >= life.policy.renotify_ms
+    for moment, alert, one in told:
+        assert not alert.inhibited_by or one.state == "resolved"
+        assert not alert.is_silenced(moment)
+        assert one.change != "reminder" or not alert.acknowledged
+        if one.state == "resolved":
+            assert any(other.notify and known.started == alert.started for at, known, other in life.told if at <= moment)
 
 
-@given(readings)
-def test_firing_needs_two_bad_and_resolving_three_quiet(sequence: list[Reading]) -> None:
+LEGAL = {
+    ("pending",), ("pending", "inactive"), ("pending", "firing"), ("pending", "firing", "resolved"), ("firing",),
+    ("firing", "resolved"),
+}  # fmt: skip
+
+
+def histories(length: int) -> Iterator[tuple[Reading, ...]]:
+    return itertools.product((BAD, CRITICAL, MIDDLE, QUIET), repeat=length)
+
+
+@pytest.mark.parametrize("policy", [POLICY, QUICK])
+def test_every_short_history(policy: JudgingPolicy) -> None:
+    """All 16,384 sequences of seven readings, at two policies: states are legal, lives do not overlap, the cooldown and the
+    reminders keep their distance, and a firing alert's severity never falls."""
+    for readings in histories(7):
+        life = Life(policy)
+        before = None
+        for reading in readings:
+            life.read(reading)
+            now = life.open
+            if before and now and before.state == now.state == "firing":
+                assert (before.severity, now.severity) != ("critical", "warning")
+            before = now
+        check(life)
+
+
+def test_every_short_history_of_an_online_alert() -> None:
+    """The same for alarms, which fire at once and end at once."""
+    for readings in itertools.product((ALARM, MIDDLE, OVER), repeat=7):
+        check(Life(QUICK).reads(readings))
+
+
+def test_firing_needs_two_bad_and_resolving_three_quiet() -> None:
     """An alert begins to fire exactly at the second bad reading running, and resolves exactly at the third quiet one."""
-    firing, bad, quiet = False, 0, 0
-    for reading, (state, transition, _) in zip(sequence, live(sequence), strict=True):
-        bad = bad + 1 if reading.severity else 0
-        quiet = quiet + 1 if reading.quiet else 0
-        fires, resolves = not firing and bad == 2, firing and quiet == 3
-        firing = fires or (firing and not resolves)
-        assert (state == "firing") == firing
-        assert (transition == "resolved") == resolves
-        if resolves:
-            bad = quiet = 0
+    for readings in histories(6):
+        life, firing, bad, quiet = Life(replace(POLICY, cooldown_ms=0)), False, 0, 0
+        for reading in readings:
+            bad = bad + 1 if reading.severity else 0
+            quiet = quiet + 1 if reading.quiet else 0
+            firing = (firing and quiet < 3) or (not firing and bad >= 2)
+            if not firing and quiet >= 3:
+                bad = 0
+            life.read(reading)
+            assert (life.open is not None and life.open.state == "firing") == firing, readings
+            if not firing and life.changes[-1:] == ["resolved"] and reading.quiet:
+                bad = quiet = 0
 
 
-@given(readings)
-def test_severity_never_falls_while_firing(sequence: list[Reading]) -> None:
-    """A critical alert stays critical until it resolves, and a rise is told once."""
-    severity, before = "", "inactive"
-    for state, transition, now in live(sequence):
-        if state == before == "firing":
-            assert not (severity == "critical" and now == "warning")
-            assert (transition == "firing") == (severity != now)
-        severity, before = now, state
+class Machine(RuleBasedStateMachine):
+    """Any order of readings, marks, causes and ends, at any distance in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.life = Life(QUICK)
+        self.done: list[tuple[str, tuple[object, ...]]] = []
+
+    def do(self, name: str, *given: object) -> None:
+        self.done.append((name, given))
+        getattr(self.life, name)(*given)
+
+    @rule(
+        reading=st.sampled_from([BAD, CRITICAL, MIDDLE, QUIET, ALARM, OVER]),
+        minutes=st.sampled_from([1, 10, 40]),
+        cause=st.sampled_from([None, "", "cause"]),
+    )
+    def read(self, reading: Reading, minutes: int, cause: str | None) -> None:
+        self.do("read", reading, minutes, cause)
+
+    @rule()
+    def acknowledge(self) -> None:
+        if self.life.open:
+            self.do("acknowledge")
+
+    @rule(minutes=st.sampled_from([5, 60]))
+    def silence(self, minutes: int) -> None:
+        if self.life.open:
+            self.do("silence", minutes)
+
+    @rule()
+    def end(self) -> None:
+        if self.life.open:
+            self.do("end")
+
+    @invariant()
+    def holds(self) -> None:
+        """Whatever happened so far, the history is sound."""
+        check(self.life)
+
+    def teardown(self) -> None:
+        """The same again gives the same history."""
+        again = Life(QUICK)
+        for name, given in self.done:
+            getattr(again, name)(*given)
+        assert again.told == self.life.told
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 def test_one_bad_evaluation_never_fires() -> None:
     """A single outlier is pending at most."""
-    assert [transition for _, transition, _ in live([BAD, MIDDLE, BAD, QUIET, CRITICAL, MIDDLE])] == [
-        "pending", "inactive", "pending", "inactive", "pending", "inactive",
-    ]  # fmt: skip
+    assert Life().reads([BAD, MIDDLE, BAD, QUIET, CRITICAL, MIDDLE]).changes == ["pending", "inactive"] * 3
 
 
 def test_no_flapping_around_the_threshold() -> None:
     """Values alternating just above and just below the threshold neither fire nor, once firing, resolve."""
-    assert "firing" not in [state for state, _, _ in live([BAD, MIDDLE] * 20)]
-    after = live([BAD, BAD, *[MIDDLE, BAD] * 20])
-    assert [transition for _, transition, _ in after] == ["pending", "firing", *[None] * 40]
+    assert "firing" not in Life().reads([BAD, MIDDLE] * 20).changes
+    assert Life().reads([BAD, BAD, *[MIDDLE, BAD] * 20], minutes=1).changes == ["pending", "firing"]
 
 
 def test_interrupted_quiet_does_not_resolve() -> None:
     """Two quiet evaluations and one that is not begin anew."""
-    assert live([BAD, BAD, QUIET, QUIET, MIDDLE, QUIET, QUIET])[-1][0] == "firing"
-    assert live([BAD, BAD, QUIET, QUIET, BAD, QUIET, QUIET, QUIET])[-1][1] == "resolved"
+    life = Life().reads([BAD, BAD, QUIET, QUIET, MIDDLE, QUIET, QUIET])
+    assert life.open
+    assert life.open.state == "firing"
+    assert life.read(QUIET).changes[-1] == "resolved"
 
 
 def test_what_an_alert_keeps() -> None:
     """`started` stays at the first bad reading, `updated` and the words follow the latest one."""
-    alert = AlertState("f", "1.0.0", "x", "psi", "warning", "pending", 1, 1, "")
-    for now, reading in ((1, BAD), (2, BAD), (3, QUIET), (4, CRITICAL), (5, MIDDLE)):
-        alert, _ = step(alert, reading, now, 2, 3)
-    assert (alert.started, alert.updated, alert.summary, alert.severity) == (1, 4, "worse", "critical")
+    alert = Life().reads([BAD, BAD, QUIET, CRITICAL, MIDDLE], minutes=1).open
+    assert alert
+    assert (alert.started, alert.updated, alert.summary, alert.severity) == (MINUTE, 4 * MINUTE, "worse", "critical")
+
+
+def test_a_rise_of_severity_is_told_once_even_if_acknowledged() -> None:
+    """Who has seen a warning has not seen that it became critical."""
+    life = Life().reads([BAD, BAD]).acknowledge().reads([CRITICAL, CRITICAL, BAD])
+    assert life.notified == ["firing", "firing severity"]
+
+
+def test_the_cooldown_holds_back_and_hides_nothing() -> None:
+    """What comes back within the cooldown stays pending, and fires at the first bad reading after it."""
+    life = Life().reads([BAD, BAD, QUIET, QUIET, QUIET])
+    life.reads([BAD] * 5)
+    assert life.changes == ["pending", "firing", "resolved", "pending"]
+    life.read(BAD)
+    assert life.changes[-1] == "firing"
+    assert life.now - 50 * MINUTE == 60 * MINUTE
+
+
+def test_what_comes_and_goes_within_the_cooldown_is_told_once() -> None:
+    """A second short episode within the hour is recorded as pending and inactive, and nobody is told."""
+    life = Life().reads([BAD, BAD, QUIET, QUIET, QUIET, BAD, BAD, QUIET])
+    assert life.changes == ["pending", "firing", "resolved", "pending", "inactive"]
+    assert life.notified == ["firing", "resolved"]
+
+
+def test_a_worse_alert_ignores_the_cooldown() -> None:
+    """An hour of cooldown after a warning does not hold back a critical alert."""
+    assert Life().reads([BAD, BAD, QUIET, QUIET, QUIET, CRITICAL, CRITICAL]).changes[-1] == "firing"
+
+
+def test_the_cooldown_of_an_online_alert() -> None:
+    """An alarm within the cooldown waits; while its alert lives on, it fires when the cooldown is over."""
+    life = Life().reads([ALARM, OVER, ALARM, *[ALARM] * 6])
+    assert life.changes == ["firing", "resolved", "pending", "firing"]
+
+
+def test_reminders_come_every_four_hours_until_acknowledged() -> None:
+    """While an alert goes on people are told again, four hours apart; who acknowledged it is left alone."""
+    life = Life().reads([BAD, BAD, *[MIDDLE] * 49])
+    assert life.notified == ["firing", "firing reminder", "firing reminder"]
+    assert life.acknowledge().reads([MIDDLE] * 50).notified == ["firing", "firing reminder", "firing reminder"]
+    assert life.reads([QUIET] * 3).notified[-1] == "resolved"
+
+
+def test_no_reminder_of_what_is_about_to_resolve() -> None:
+    """A quiet reading reminds nobody; if it was not the end of it, the next one does."""
+    life = Life().reads([BAD, BAD]).read(QUIET, minutes=300)
+    assert life.notified == ["firing"]
+    assert life.read(MIDDLE).notified == ["firing", "firing reminder"]
+
+
+def test_an_inhibited_alert_is_recorded_and_not_notified() -> None:
+    """While a cause explains it an alert fires in silence, and when both are over nobody need be told of either."""
+    life = Life()
+    for reading in (BAD, BAD, BAD, QUIET, QUIET, QUIET):
+        life.read(reading, inhibited_by="cause")
+    assert (life.changes, life.notified) == (["pending", "firing", "resolved"], [])
+
+
+def test_an_inhibited_alert_comes_back_when_its_cause_is_over() -> None:
+    """If the cause resolves and the alert does not, it is told then, once."""
+    life = Life()
+    for cause in ("cause", "cause", "cause", "", ""):
+        life.read(BAD, inhibited_by=cause)
+    assert life.changes == ["pending", "firing", "firing released"]
+    assert life.notified == ["firing released"]
+
+
+def test_a_silence_ends_by_itself_and_outlasts_a_life() -> None:
+    """A silenced alert resolves and fires again without a word until its time; what still fires then is told."""
+    life = Life(QUICK).reads([BAD, BAD]).silence(200)
+    life.reads([QUIET, *[MIDDLE] * 3, BAD, BAD, BAD])
+    assert life.changes == ["pending", "firing", "firing silenced", "resolved", "pending", "firing"]
+    assert life.notified == ["firing"]
+    life.reads([BAD] * 14)
+    assert life.notified == ["firing", "firing released"]
+
+
+def test_an_acknowledgement_ends_with_the_life() -> None:
+    """The next time is news again."""
+    life = Life(QUICK).reads([BAD, BAD]).acknowledge().reads([QUIET, *[MIDDLE] * 4, BAD, BAD])
+    assert life.notified == ["firing", "resolved", "firing"]
+    assert life.open
+    assert life.open.acknowledged is None
+
+
+def test_an_end_from_outside() -> None:
+    """The end of a version resolves what fires and drops what is pending; nothing that never fired resolves."""
+    assert Life().reads([BAD, BAD]).end().changes == ["pending", "firing", "resolved"]
+    assert Life().reads([BAD]).end().changes == ["pending", "inactive"]

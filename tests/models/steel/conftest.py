@@ -1,4 +1,4 @@
-"""What the steel tests share: the real file where it is present, and one simulator-trained model."""
+"""What the steel tests share: the real file where it is present, and the simulator-trained model."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from models.steel.features import read_raw
-from models.steel.train import Trained, train
+from models.training import Trained
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "steel.csv"
 
@@ -24,5 +24,5 @@ def real(real_path: Path) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def trained() -> Trained:
-    return train(None, seed=0, rows=8000)
+def trained(steel: Trained) -> Trained:
+    return steel

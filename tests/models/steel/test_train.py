@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from models.simulation import shift
 from models.steel.features import CALENDAR, EXCLUDED, FEATURES, LAGGING, RAW, TARGET, engineer
-from models.steel.simulate import DRIFTING_FEATURE, Plant, shift
-from models.steel.train import SCHEMA, Trained, main, register, train
+from models.steel.simulate import DRIFTING_FEATURE, Plant
+from models.steel.train import SCHEMA, train
+from models.training import Trained
 from shared.errors import BadData
-from shared.model_registry import ModelRegistry
 from shared.reference import NumericReference, ReferenceProfile
 from shared.schema import columns_of, rows_of
 
@@ -102,44 +102,12 @@ def test_shift_of_simulated_traffic_is_drift(trained: Trained) -> None:
     check_shift(trained, engineer(Plant(1).rows(STREAM_ROWS)))
 
 
-def test_registered_model_predicts_the_same(trained: Trained, tmp_path: Path) -> None:
-    """What is loaded from the registry is what was trained; schema, reference and metrics come with it."""
-    registry = ModelRegistry(tmp_path)
-    folder = register(trained, registry)
-    assert folder == tmp_path / "steel" / "1.0.0"
-    version = registry.load("steel", registry.production("steel"))
-    assert version.schema == SCHEMA
-    assert version.reference == profile_of(trained)
-    assert version.manifest.metrics == trained.metrics
-    assert version.manifest.feature_engineering == "models.steel.features"
-    estimator = registry.load_artifact("steel", "1.0.0")
-    assert np.array_equal(estimator.predict(trained.holdout.to_numpy()), trained.predictions)
-
-
 def test_clock_features_are_excluded_and_sensors_nullable() -> None:
     """The schema leaves the clock out of drift with its reason, and takes a request whose sensors are silent."""
     assert {f.name for f in SCHEMA.features if f.excluded} == set(CALENDAR)
     row = rows_of(engineer(Plant(0).rows(1).assign(**{LAGGING: np.nan})), SCHEMA)[0]
     assert row["lagging_kvarh"] is None
     assert SCHEMA.positional(row)[1] == []
-
-
-def test_command_prints_metrics_and_place(tmp_path: Path) -> None:
-    """The command trains from a file, prints metrics and tells where the version went."""
-    file = tmp_path / "steel.csv"
-    Plant(0).rows(1000)[list(RAW)].to_csv(file, index=False)
-    registry = str(tmp_path / "registry")
-    result = CliRunner().invoke(main, ["--data", str(file), "--registry", registry, "--version", "2.0.0"])
-    assert result.exit_code == 0, result.output
-    assert "r2" in result.output
-    assert str(tmp_path / "registry" / "steel" / "2.0.0") in result.output
-
-
-def test_command_ends_with_the_code_of_bad_data(tmp_path: Path) -> None:
-    """A file that cannot be read ends the command with exit code 65 and the path."""
-    result = CliRunner().invoke(main, ["--data", str(tmp_path / "absent.csv"), "--registry", str(tmp_path)])
-    assert result.exit_code == 65
-    assert "absent.csv" in result.output
 
 
 def test_rows_without_target_or_too_few_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,164 @@
+"""Moves the alerts of a model through their lives: by findings, by online alarms, by the end of a version, by commands.
+
+It keeps the state and collects the notices of a moment; what a life is stands in lifecycle.py.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from consumer.judging.actions import Circumstances
+from consumer.judging.contributions import contributions
+from consumer.judging.evaluation import Evidence
+from consumer.judging.inhibition import ONLINE_INTEGRITY, cause_of
+from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_life, step
+from consumer.judging.metrics import Judged
+from consumer.judging.notices import Notice, with_evidence
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.rules import findings, is_judged
+from consumer.judging.state import JudgingState
+from shared.alerts import DATA_QUALITY, MARKS, fingerprint
+from shared.pane import Alarm
+from shared.snapshot import AlertEvidence
+
+ALARM_DELAYS = 3
+"""An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A version's window, evaluated at a moment of logical time (ms)."""
+
+    version: str
+    judged: Judged
+    now: int
+
+
+class Alerting:
+    """The alerts of one model.
+
+    Attributes
+    ----------
+    notices
+        Of the moment that is being judged.
+    """
+
+    def __init__(self, state: JudgingState, model: str, policy: JudgingPolicy) -> None:
+        self.notices: list[Notice] = []
+        self._state = state
+        self._model = model
+        self._policy = policy
+
+    def settle(self, scene: Scene) -> None:
+        """Move the alerts of a version by what the rules say of its window."""
+        self._end_unjudged(scene)
+        watching = {(alert.feature, alert.rule) for alert in self._state.alerts_of(scene.version) if not alert.online}
+        for found in findings(scene.judged, watching, self._policy):
+            alert = self._alert(scene.version, found.feature, found.rule, scene.now)
+            self._step(alert, found.reading, self._evidence(found.evidence, scene), scene)
+        for alert in self._state.alerts_of(scene.version):
+            if alert.online:
+                self._settle_online(alert, scene)
+
+    def alarm(self, alarm: Alarm, scene: Scene) -> None:
+        """Let an online detector's alarm fire, or keep what fires alive."""
+        if not is_judged(alarm.detector, alarm.column, self._policy):
+            return
+        alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
+        alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
+        summary = f"{alarm.detector.upper().replace('_', '-')}: {alarm.effect}"
+        evidence = self._evidence(
+            Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
+        )
+        self._step(alert, Reading(alarm.severity, quiet=False, summary=summary, at_once=True), evidence, scene)
+
+    def end_version(self, scene: Scene, summary: str) -> None:
+        """End the alerts of a version that is no longer used."""
+        for alert in self._state.alerts_of(scene.version):
+            evidence = self._evidence(Evidence("rows", 0, 0, None), scene)
+            self.keep(end(alert, scene.now, self._policy, summary), evidence, scene.now)
+
+    def keep(self, moved: Moved, evidence: AlertEvidence, now: int) -> None:
+        """Keep an alert that was moved, and collect its transition."""
+        alert, transition = moved
+        if transition is not None:
+            told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
+            alert = with_evidence(alert, evidence, self.snapshot_id(alert.version) if told else "")
+            self.notices.append(Notice(alert, transition, evidence))
+        if alert.is_open:
+            self._state.keep_alert(alert)
+        elif alert.is_remembered(now):
+            self._state.keep_alert(msgspec.structs.replace(alert, evidence=None, acknowledged=None))
+        elif alert.fingerprint in self._state.alerts:
+            self._state.drop_alert(alert.fingerprint)
+
+    def snapshot_id(self, version: str) -> str:
+        """Name the snapshot of a version at this moment."""
+        return f"{self._model}-{version}-{self._state.progress.events:012d}"
+
+    def circumstances(self, version: str, now: int) -> Circumstances:
+        """Give what an action is chosen by."""
+        seen = self._state.progress.first_seen
+        since = seen.get(version, now)
+        previous = any(first < since for first in seen.values())
+        return Circumstances(now, self._state.alerts_of(version), since, previous)
+
+    def _alert(self, version: str, column: str, rule: str, now: int) -> AlertState:
+        """Give the open alert, or begin a new life."""
+        name = fingerprint(self._model, version, column, rule)
+        known = self._state.alerts.get(name)
+        if known is None:
+            return AlertState(name, version, column, rule, "warning", "pending", now, now, "")
+        return known if known.is_open else next_life(known, now)
+
+    def _step(self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene) -> None:
+        cause = cause_of(alert, self._state.alerts_of(scene.version), scene.judged.evaluation)
+        marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
+        moved, transition = step(marked, reading, scene.now, self._policy)
+        column = scene.judged.evaluation.version.place.get(alert.feature)
+        if transition is not None and column is not None and not evidence.cells:
+            evidence = msgspec.structs.replace(evidence, cells=contributions(scene.judged.evaluation, column))
+        self.keep((moved, transition), evidence, scene.now)
+
+    def _settle_online(self, alert: AlertState, scene: Scene) -> None:
+        """End an online alert that was not alarmed again for long enough, while its column is quiet; else it goes on.
+
+        A detector starts anew after an alarm, so that a drift which stays is alarmed again and again: silence for several
+        of its delays means that it is over, and not that the detector got used to it.
+        """
+        patience = max(self._policy.window_events, ALARM_DELAYS * alert.delay)
+        passed = self._state.progress.events - alert.last_alarm
+        if passed >= patience and self._is_quiet(alert, scene):
+            summary = f"no further alarm in {passed:,} events, and PSI is quiet"
+            reading = Reading(None, quiet=True, summary=summary, over=True)
+            evidence = self._evidence(Evidence("events_since_alarm", passed, patience, None), scene)
+        else:
+            reading = Reading(alert.severity, quiet=False, summary=alert.summary, at_once=True)
+            evidence = alert.evidence or self._evidence(Evidence("events_since_alarm", passed, patience, None), scene)
+        self._step(alert, reading, evidence, scene)
+
+    def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
+        """Whether the window agrees that an online alert is over."""
+        evaluation = scene.judged.evaluation
+        column = evaluation.version.place.get(alert.feature)
+        columns = evaluation.version.watched if column is None else [column]
+        broken = alert.rule == ONLINE_INTEGRITY and any(
+            other.feature == alert.feature and other.rule in DATA_QUALITY and not other.online
+            for other in self._state.alerts_of(scene.version)
+        )
+        return not broken and all(evaluation.psi_quiet(place) for place in columns)
+
+    def _end_unjudged(self, scene: Scene) -> None:
+        """End alerts of rules that the policy has no longer: nothing would ever read them again."""
+        for alert in self._state.alerts_of(scene.version):
+            if not is_judged(alert.rule, alert.feature, self._policy):
+                evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
+                self.keep(end(alert, scene.now, self._policy, "the policy no longer has this rule"), evidence, scene.now)
+
+    def _evidence(self, found: Evidence, scene: Scene, effect: str = "") -> AlertEvidence:
+        window = scene.judged.window
+        return AlertEvidence(
+            statistic=found.statistic, value=found.value, threshold=found.threshold, expected=found.expected,
+            n=scene.judged.evaluation.version.reference.rows, m=window.rows, events=self._state.progress.events,
+            window_start=window.start, window_end=window.end, effect=effect,
+        )  # fmt: skip

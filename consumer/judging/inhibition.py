@@ -1,0 +1,58 @@
+"""Which alert explains another: broken values explain the drift that they cause, and an online alarm of them explains the
+window's finding of the same.
+
+An alert with an explanation is recorded with `inhibited_by` and not notified. If the cause ends and the alert does not, it
+is told then. What broken values explain is measured: the PSI of the column without the bad cells must be quiet. Where rows
+are lacking to tell, data quality goes first.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from consumer.judging.evaluation import Evaluation
+from consumer.judging.lifecycle import AlertState
+from consumer.judging.statistics.psi import population_stability
+from shared.alerts import DATA_QUALITY
+
+ONLINE_INTEGRITY = "integrity"
+
+
+def cause_of(alert: AlertState, others: Iterable[AlertState], evaluation: Evaluation) -> str:
+    """Give the fingerprint of the open alert that explains another one of the same version; empty if there is none."""
+    if not alert.feature or alert.rule == ONLINE_INTEGRITY:
+        return ""
+    causes = [
+        other.fingerprint
+        for other in others
+        if other.feature == alert.feature and other.rule in DATA_QUALITY and other.fingerprint != alert.fingerprint
+        and (alert.rule not in DATA_QUALITY or (other.rule == ONLINE_INTEGRITY and other.state == "firing"))
+    ]  # fmt: skip
+    column = evaluation.version.place.get(alert.feature)
+    if not causes or column is None or (alert.rule not in DATA_QUALITY and not is_explained(evaluation, column)):
+        return ""
+    return causes[0]
+
+
+def is_explained(evaluation: Evaluation, column: int) -> bool:
+    """Whether a column's drift is gone without the cells that integrity calls bad: they get the reference's share."""
+    if evaluation.lacking:
+        return True
+    profile = evaluation.version.reference.columns[column]
+    reference = np.array(profile.counts, dtype=np.int64)
+    window = evaluation.version.part(evaluation.cells, column).copy()
+    offset = int(evaluation.version.reference.offsets[column])
+    bad = np.zeros(len(window), dtype=bool)
+    for check in evaluation.version.checks:
+        if check.column == column:
+            bad[check.cells - offset] = True
+    if not window[~bad].any() or not reference[~bad].any():
+        return True
+    scale = window[~bad].sum() / reference[~bad].sum()
+    window[bad] = np.rint(reference[bad] * scale).astype(np.int64)
+    bins = evaluation.version.bins_for(evaluation.rows)
+    place = bins.bin_of_cell[offset : offset + len(window)] - int(bins.starts[column])
+    size = int(bins.sizes[column])
+    p, q = (np.bincount(place, weights=cells, minlength=size).astype(np.int64) for cells in (reference, window))
+    rest = population_stability(p, q)
+    return rest < evaluation.policy.resolve_below * evaluation.psi_threshold(column, evaluation.policy.psi_warning)

@@ -1,0 +1,162 @@
+"""Takes the snapshots of a step: reports when an alert fired or resolved, or when it is time; the current one of each
+version at the step's end.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from consumer.judging.actions import recommend, recommended
+from consumer.judging.alerting import Alerting, Scene
+from consumer.judging.evaluation import PSI
+from consumer.judging.lifecycle import AlertState, worst
+from consumer.judging.metrics import Judged
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.report import column_reports
+from consumer.judging.rules import findings, rule_levels
+from consumer.judging.state import JudgingState, Reported
+from shared.alerts import MARKS
+from shared.reference import PREDICTION
+from shared.snapshot import Action, ActiveAlert, Alert, FeatureReport, Severity, Snapshot, Window
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a step wrote: alert transitions and snapshot reports in order, the latest snapshot of each version.
+
+    `refused` says of each command that could not be applied why.
+    """
+
+    alerts: list[Alert] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    current: dict[str, Snapshot] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+
+
+class Reporting:
+    """The snapshots of one model."""
+
+    def __init__(self, state: JudgingState, model: str, policy: JudgingPolicy, alerting: Alerting, outputs: Outputs) -> None:
+        self._state = state
+        self._model = model
+        self._policy = policy
+        self._alerting = alerting
+        self._outputs = outputs
+        self._latest: dict[str, Scene] = {}
+
+    def note(self, scene: Scene) -> None:
+        """Note that a version has changed: its current snapshot is taken when the step is over."""
+        self._latest[scene.version] = scene
+
+    def report(self, scene: Scene) -> None:
+        """Take a snapshot report if one of the moment's transitions, or the time, asks for it."""
+        progress = self._state.progress
+        alerted = any(
+            notice.alert.version == scene.version
+            and notice.transition.state in {"firing", "resolved"}
+            and notice.transition.change not in MARKS
+            for notice in self._alerting.notices
+        )
+        due = self._is_due(progress.reported.get(scene.version), scene.judged.window.rows, scene.now)
+        self.note(scene)
+        if alerted or due:
+            snapshot = self._snapshot(scene)
+            self._outputs.snapshots.append(msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule"))
+            progress.reported[scene.version] = Reported(scene.now, progress.events)
+
+    def _is_due(self, last: Reported | None, rows: int, now: int) -> bool:
+        """Whether a scheduled report is due; the first one as soon as there is enough to judge."""
+        if last is None:
+            return rows >= self._policy.min_window_rows
+        return (
+            now - last.time >= self._policy.snapshot_seconds * 1000
+            or self._state.progress.events - last.events >= self._policy.snapshot_events
+        )
+
+    def finish(self) -> Outputs:
+        """Take the current snapshot of every version that changed: only the last one of a step is wanted."""
+        for version, scene in self._latest.items():
+            self._outputs.current[version] = self._snapshot(scene)
+        return self._outputs
+
+    def _snapshot(self, scene: Scene) -> Snapshot:
+        version, judged = scene.version, scene.judged
+        around = self._alerting.circumstances(version, scene.now)
+        alerts = [_active(alert, recommend(alert, around), scene.now) for alert in around.alerts]
+        reports = [_with_alerts(report, alerts) for report in _column_reports(judged, self._policy)]
+        features = len(judged.evaluation.version.schema.features)
+        prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > features else None
+        of_model = [alert.severity for alert in alerts if not alert.feature and alert.state == "firing"]
+        severity = worst([*(report.severity for report in (*reports, *((prediction,) if prediction else ()))), *of_model])
+        window = judged.window
+        return Snapshot(
+            id=self._alerting.snapshot_id(version), model=self._model, version=version, trigger="current",
+            created=scene.now, severity=severity, verdict=verdict(severity, reports, prediction, window.rows, alerts),
+            window=Window(window.start, window.end, window.rows, len(window.panes), self._state.progress.events),
+            reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
+            events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
+        )  # fmt: skip
+
+
+def verdict(
+    severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int,
+    alerts: list[ActiveAlert] | None = None,
+) -> str:  # fmt: skip
+    """Say in one sentence how things stand."""
+    everything = [*features, *([prediction] if prediction else [])]
+    if severity == "insufficient_data":
+        reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
+        return f"Insufficient data: {reason}."
+    drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
+    watched = sum(report.severity != "excluded" for report in everything)
+    of_model = [alert.summary for alert in alerts or () if not alert.feature and alert.state == "firing"]
+    if not drifted and not of_model:
+        return f"Normal: none of {watched} columns drifted in the last {rows:,} predictions."
+    names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
+    columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
+    return f"{severity.capitalize()}: {'; '.join([*columns, *of_model])}."
+
+
+def _column_reports(judged: Judged, policy: JudgingPolicy) -> list[FeatureReport]:
+    """Report every column; with thresholds or the classic policy, by what those rules say too."""
+    reports = column_reports(judged.evaluation)
+    if policy.kind == "classic":
+        reports = [_classic(report, policy) for report in reports]
+    for found in findings(judged, set(), policy):
+        place = judged.evaluation.version.place.get(found.feature)
+        if place is not None and found.reading.severity and reports[place].severity != "excluded":
+            severity = worst([found.reading.severity, reports[place].severity])
+            if severity != reports[place].severity:
+                reports[place] = msgspec.structs.replace(reports[place], severity=severity, reason=found.reading.summary)
+    return reports
+
+
+def _classic(report: FeatureReport, policy: JudgingPolicy) -> FeatureReport:
+    """Take the calibrated thresholds of PSI out of a report, and what they said: the findings say the rest."""
+    statistics = [
+        msgspec.structs.replace(one, warning=policy.psi_warning, critical=policy.psi_critical) if one.name == PSI else one
+        for one in report.statistics
+    ]
+    calm = report.severity in {"warning", "critical"}
+    return msgspec.structs.replace(
+        report, statistics=statistics, severity="ok" if calm else report.severity, reason="" if calm else report.reason
+    )
+
+
+def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
+    return ActiveAlert(
+        alert.fingerprint, alert.feature, alert.rule, alert.severity, "firing" if alert.state == "firing" else "pending",
+        alert.started, alert.summary, action=action,
+        acknowledged=alert.acknowledged.who if alert.acknowledged else "",
+        silenced_until=alert.silenced.until if alert.silenced and alert.is_silenced(now) else None,
+        inhibited_by=alert.inhibited_by,
+    )  # fmt: skip
+
+
+def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
+    """Raise a column's severity to that of its firing alerts: a firing online alert is a warning though PSI is calm."""
+    firing = [alert for alert in alerts if alert.feature == report.name and alert.state == "firing"]
+    worse = [alert for alert in firing if worst([alert.severity, report.severity]) != report.severity]
+    if not worse:
+        return report
+    return msgspec.structs.replace(report, severity=worse[0].severity, reason=worse[0].summary)

@@ -1,0 +1,149 @@
+"""The rules of a policy: what each says of an evaluated window.
+
+standard    integrity and PSI (evaluation.py), the online detectors' alarms
+classic     integrity; plain PSI .1 / .25; KS .2 with p < .05, as people know them, without a promise on false alarms
+thresholds  with either: limits on any published metric, the serving latency among them
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from consumer.judging.calibration import DAYS_PER_MONTH
+from consumer.judging.evaluation import PSI, Evidence
+from consumer.judging.lifecycle import AlertSeverity, Reading
+from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, statistic_of
+from consumer.judging.policy import JudgingPolicy, Threshold
+from shared.alerts import DATA_QUALITY
+from shared.snapshot import RuleLevel
+
+CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
+THRESHOLD = "threshold."
+KS_LIMIT, KS_P = 0.2, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a rule says of a column (or, with an empty name, of the model)."""
+
+    feature: str
+    rule: str
+    reading: Reading
+    evidence: Evidence
+
+
+Watching = set[tuple[str, str]]
+"""Feature and rule of open alerts: those are read even when nothing is bad."""
+
+
+def findings(judged: Judged, watching: Watching, policy: JudgingPolicy) -> Iterator[Finding]:
+    """Give what is bad, and the reading of every open alert's rule; broken values first, since they explain the rest."""
+    names = [column.name for column in judged.evaluation.version.reference.columns]
+    place = judged.evaluation.version.place
+    columns = {(place[feature], rule) for feature, rule in watching if feature in place}
+    for column, rule, reading, evidence in judged.evaluation.readings(columns):
+        if policy.kind == "standard" or rule in DATA_QUALITY:
+            yield Finding(names[column], rule, reading, evidence)
+    extra = [*_classic(judged, policy), *_thresholds(judged, policy)]
+    yield from (found for found in extra if found.reading.severity or (found.feature, found.rule) in watching)
+
+
+def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
+    """Whether a policy has this rule, so that an alert of it can still be read."""
+    if rule.startswith(THRESHOLD):
+        metric = rule.removeprefix(THRESHOLD)
+        return any(one.metric == metric and one.feature in (None, feature) for one in policy.thresholds)
+    if rule in DATA_QUALITY:
+        return True
+    return rule.startswith("classic.") == (policy.kind == "classic")
+
+
+def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
+    if policy.kind != "classic" or judged.evaluation.lacking:
+        return
+    for column in judged.evaluation.version.watched:
+        name = judged.evaluation.version.reference.columns[column].name
+        limits = Threshold(PSI, warning=policy.psi_warning, critical=policy.psi_critical)
+        yield Finding(name, CLASSIC_PSI, *_limited(float(judged.evaluation.psi[column]), None, limits, policy))
+        ks = statistic_of(judged, column, "ks")
+        if ks is not None and ks.value is not None and ks.p_value is not None:
+            yield Finding(
+                name, CLASSIC_KS, _ks(ks.value, ks.p_value, policy), Evidence("ks", ks.value, KS_LIMIT, ks.expected)
+            )
+
+
+def _ks(value: float, p_value: float, policy: JudgingPolicy) -> Reading:
+    """Judge a KS statistic as people do: large, and not by chance."""
+    chance = p_value >= KS_P
+    severity: AlertSeverity | None = None if chance or value < KS_LIMIT else "warning"
+    quiet = chance or value < policy.resolve_below * KS_LIMIT
+    return Reading(severity, quiet=quiet, summary=f"KS {value:.3f}, limit {KS_LIMIT:g}; p {p_value:.2g}, limit {KS_P:g}")
+
+
+def _thresholds(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
+    for limits in policy.thresholds:
+        for name, value, expected in _values(judged, limits, policy.thresholds):
+            yield Finding(name, THRESHOLD + limits.metric, *_limited(value, expected, limits, policy))
+
+
+def _values(judged: Judged, limits: Threshold, others: Iterable[Threshold]) -> Iterator[tuple[str, float, float | None]]:
+    """Give feature, value and expected value of a metric wherever it is limited; a limit for one feature goes first."""
+    if limits.metric in MODEL_METRICS:
+        value = MODEL_METRICS[limits.metric](judged)
+        if value is not None:
+            yield "", value, None
+        return
+    version = judged.evaluation.version
+    own = {one.feature for one in others if one.metric == limits.metric and one.feature is not None}
+    if limits.feature is None:
+        chosen = [column for column in version.watched if version.reference.columns[column].name not in own]
+    else:
+        chosen = [version.place[limits.feature]] if limits.feature in version.place else []
+    for column in chosen:
+        found = COLUMN_METRICS[limits.metric](judged, column)
+        if found is not None and found.value is not None:
+            yield version.reference.columns[column].name, found.value, found.expected
+
+
+def _limited(value: float, expected: float | None, limits: Threshold, policy: JudgingPolicy) -> tuple[Reading, Evidence]:
+    """Judge a value by limits; quiet is below `resolve_below` of the lower one (beyond its inverse, if low is bad)."""
+    above = limits.direction == "above"
+
+    def beyond(limit: float | None) -> bool:
+        return limit is not None and (value >= limit if above else value <= limit)
+
+    severity: AlertSeverity | None = "critical" if beyond(limits.critical) else "warning" if beyond(limits.warning) else None
+    stated = [limit for limit in (limits.warning, limits.critical) if limit is not None]
+    first = (min if above else max)(stated)
+    shown = limits.critical if severity == "critical" and limits.critical is not None else first
+    quiet = value < policy.resolve_below * first if above else value * policy.resolve_below > first
+    side = "at or above" if above else "at or below"
+    summary = f"{limits.metric} {value:.4g} is {side if severity else 'not ' + side} {shown:g}"
+    return Reading(severity, quiet=quiet, summary=summary), Evidence(limits.metric, value, shown, expected)
+
+
+def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
+    """Show what the false-alarm budget became by the traffic, rule by rule."""
+    events = judged.events_per_day * DAYS_PER_MONTH
+    level, columns = judged.evaluation.level, max(len(judged.evaluation.version.watched), 1)
+    budget = policy.false_alarms_per_month
+    found = [
+        RuleLevel("integrity", policy.integrity_share, level.integrity, None, events, note="one-sided, per test and window")
+    ]
+    if policy.kind == "classic":
+        note = "plain, as people know it: no statement on false alarms"
+        found.append(RuleLevel(CLASSIC_PSI, None, None, policy.psi_warning, events, policy.psi_critical, note))
+        found.append(RuleLevel(CLASSIC_KS, None, KS_P, KS_LIMIT, events, None, note))
+    else:
+        note = "floors of the true PSI; the limit of each column is higher by what chance explains"
+        found.append(RuleLevel(PSI, policy.psi_share, level.psi, policy.psi_warning, events, policy.psi_critical, note))
+        e_limit = events / (policy.e_detector_share * budget)
+        note = "c: on average so many events pass between false alarms of the whole model"
+        found.append(RuleLevel("e_detector", policy.e_detector_share, None, e_limit, events, None, note))
+        delta = policy.adwin_share * budget / (events * columns)
+        found.append(RuleLevel("adwin", policy.adwin_share, delta, None, events, None, "delta, per event and column"))
+    for one in policy.thresholds:
+        named = THRESHOLD + one.metric + (f" ({one.feature})" if one.feature else "")
+        missing = one.feature is not None and one.feature not in judged.evaluation.version.place
+        note = f"this version has no column {one.feature}" if missing else f"bad {one.direction}; operational, no budget"
+        found.append(RuleLevel(named, None, None, one.warning, events, one.critical, note))
+    return found

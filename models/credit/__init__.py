@@ -1,0 +1,1 @@
+"""The demo model of credit-card default: features, simulator and training."""

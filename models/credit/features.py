@@ -1,0 +1,154 @@
+"""The credit model's features: a card holder's bills, payments and delays of six months, from the public UCI file.
+
+Used by training and by the clients that build requests. The file has no date: its rows stand in the order of time as far as
+anybody knows, and the two calendar features are missing. Rows with a `date` (the simulator's, or yours) have them.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.columns import numbers, require
+from shared.errors import BadData
+from shared.schema import Feature, Schema, category_text
+from shared.tables import read_table
+
+Floats = NDArray[np.float64]
+
+TARGET: Final = "default.payment.next.month"
+CLASSES: Final = ("0", "1")
+"""1 is default."""
+DATE: Final = "date"
+"""An optional column: the day of the latest bill."""
+
+CODES: Final = ("SEX", "EDUCATION", "MARRIAGE")
+"""Coded as whole numbers in the file, but categories. EDUCATION 0, 5, 6 and MARRIAGE 0 occur and are documented nowhere."""
+DELAYS: Final = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")
+"""Months of delay, the latest first; 0 and less: none. There is no PAY_1."""
+BILLS: Final = tuple(f"BILL_AMT{month}" for month in range(1, 7))
+PAYMENTS: Final = tuple(f"PAY_AMT{month}" for month in range(1, 7))
+RAW: Final = ("LIMIT_BAL", "SEX", "EDUCATION", "MARRIAGE", "AGE", *DELAYS, *BILLS, *PAYMENTS)
+"""The columns of the file that are used, in its order; ID is a row number."""
+RATIOS: Final = ("utilisation", "mean_utilisation", "paid_share", "worst_delay", "months_late")
+CALENDAR: Final = ("month_sin", "month_cos")
+NUMERIC: Final = ("LIMIT_BAL", "AGE", *DELAYS, *BILLS, *PAYMENTS, *RATIOS, *CALENDAR)
+FEATURES: Final = (*RAW, *RATIOS, *CALENDAR)
+"""All features, in stream order."""
+EXCLUDED: Final = dict.fromkeys(CALENDAR, "a function of the calendar")
+"""Feature to the reason why it is left out of drift: a window of some days never has the year's whole cycle."""
+
+REQUIRED: Final = ("LIMIT_BAL", "PAY_0")
+RANGES: Final[dict[str, tuple[float | None, float | None]]] = {
+    "LIMIT_BAL": (1, None),
+    "AGE": (18, 120),
+    **dict.fromkeys((*DELAYS, "worst_delay"), (-2, 9)),
+    **dict.fromkeys((*PAYMENTS, "paid_share"), (0, None)),
+    "months_late": (0, 6),
+    **dict.fromkeys(CALENDAR, (-1, 1)),
+}
+"""Of the features that have one; a bill may be negative, since cards can be in credit."""
+
+
+def _feature(name: str) -> Feature:
+    if name in CODES:
+        # a code of education or marriage that nobody documented is news to be counted, not a request to be refused
+        return Feature(name, "categorical", nullable=True, categories=("1", "2") if name == "SEX" else None)
+    low, high = RANGES.get(name, (None, None))
+    excluded = EXCLUDED.get(name, "")
+    return Feature(name, "numeric", nullable=name not in REQUIRED, minimum=low, maximum=high, excluded=excluded)
+
+
+SCHEMA: Final = Schema(tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET, classes=CLASSES)
+
+
+def read_raw(path: Path) -> pd.DataFrame:
+    """Read the UCI file, or one like it with a column `date`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `RAW`, then `TARGET`, then `DATE` if the file has it; rows in the order of the file.
+
+    Raises
+    ------
+    BadData
+        If the file cannot be read, lacks a column, or has values of another kind in one.
+    """
+    frame = read_table(path)
+    require(frame, (*RAW, TARGET), f"{path}, which should be the UCI credit-default file,")
+    frame = frame[[*RAW, TARGET, *([DATE] if DATE in frame.columns else [])]].copy()
+    for name in (*RAW, TARGET):
+        frame[name] = numbers(frame[name], path)
+    unknown = sorted(set(frame[TARGET].map(category_text)) - set(CLASSES))
+    if unknown:
+        raise BadData(f"{path}: {TARGET} has {', '.join(unknown[:5])}; known are 0 and 1.")
+    return frame.assign(**{DATE: _dates(frame[DATE], path)}) if DATE in frame.columns else frame
+
+
+def engineer(raw: pd.DataFrame) -> pd.DataFrame:
+    """Compute the features of rows that have the columns of `RAW`, and may have `DATE`.
+
+    Returns
+    -------
+    DataFrame
+        One column for each name of `FEATURES` in that order, the index of `raw`: float64, and object for the codes. A
+        missing reading gives NaN in every feature that needs it; the calendar is NaN without a date.
+
+    Raises
+    ------
+    BadData
+        If a column is missing.
+    """
+    require(raw, RAW, "The frame")
+    columns: dict[str, Any] = {name: _codes(raw[name]) for name in CODES}
+    columns |= {name: raw[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in RAW if name not in CODES}
+    columns |= _ratios(columns) | _calendar(raw)
+    return pd.DataFrame(columns, index=raw.index, columns=list(FEATURES))
+
+
+def labels_of(raw: pd.DataFrame) -> NDArray[np.object_]:
+    """Give the classes of rows as text."""
+    return raw[TARGET].map(category_text).to_numpy(dtype=object)
+
+
+def in_time_order(raw: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by their date, those of a day as they stand; without dates the order of the file is that of time."""
+    return raw.sort_values(DATE, kind="stable") if DATE in raw.columns else raw
+
+
+def _ratios(columns: dict[str, Floats]) -> dict[str, Floats]:
+    limit = columns["LIMIT_BAL"]
+    delays = np.column_stack([columns[name] for name in DELAYS])
+    return {
+        "utilisation": columns["BILL_AMT1"] / limit,
+        "mean_utilisation": np.column_stack([columns[name] for name in BILLS]).mean(axis=1) / limit,
+        "paid_share": np.column_stack([columns[name] for name in PAYMENTS]).sum(axis=1) / limit,
+        "worst_delay": delays.max(axis=1),
+        "months_late": np.where(np.isnan(delays).any(axis=1), np.nan, (delays > 0).sum(axis=1)),
+    }
+
+
+def _calendar(raw: pd.DataFrame) -> dict[str, Floats]:
+    if DATE not in raw.columns:
+        return {name: np.full(len(raw), np.nan) for name in CALENDAR}
+    angle = 2 * np.pi * (raw[DATE].dt.month.to_numpy(dtype=np.float64, na_value=np.nan) - 1) / 12
+    return {"month_sin": np.sin(angle), "month_cos": np.cos(angle)}
+
+
+def _codes(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Give codes as text, a whole number without its decimal point; None where there is none."""
+    texts = [None if absent else category_text(code) for code, absent in zip(column.tolist(), column.isna(), strict=True)]
+    return pd.Series(np.array(texts, dtype=object), index=column.index, dtype=object)
+
+
+def _dates(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
+    try:
+        dates = pd.to_datetime(column, format="%Y-%m-%d")
+    except (ValueError, TypeError) as error:
+        raise BadData(f"{path}: column {DATE} must look like 2024-12-31: {error}.") from error
+    if dates.isna().any():
+        raise BadData(f"{path}: column {DATE} is empty in {int(dates.isna().sum())} rows; fill or remove them.")
+    return dates

@@ -1,0 +1,102 @@
+"""Training of the credit model, from the UCI file or the simulator: see models/training.py.
+
+Nothing is shuffled: rows are in the order of time, the first 80 % choose and fit the model, the last 20 % measure it, as
+months that nobody had seen would.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.credit import tuning
+from models.credit.candidates import CANDIDATES, Candidate, Settings, fold_scores, steadiest, steadiness
+from models.credit.features import CLASSES, SCHEMA, engineer, in_time_order, labels_of, read_raw
+from models.credit.simulate import DRIFTING_FEATURE, CardHolders
+from models.simulation import Labelled
+from models.training import DemoModel, Trained, command, evaluate
+from shared.checks import Checks
+from shared.errors import BadData
+
+MIN_ROWS: Final = 600
+"""Rows below which the folds are too small to compare models on."""
+TRAINED_SHARE: Final = 0.8
+METRICS: Final = ("f1:0", "f1:1", "accuracy", "balanced_accuracy", "roc_auc", "log_loss", "f1_weighted", "f1_macro")
+
+
+def train(data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuning.TRIALS) -> Trained:
+    """Choose, tune and fit a model on the first 80 % of the rows; the others are measured, and are the reference.
+
+    Parameters
+    ----------
+    data
+        The UCI file, or one like it with a column `date`; None for the simulator.
+    seed
+        Of simulator, models and tuning.
+    rows
+        Rows to simulate; not used with a file.
+    trials
+        Settings that tuning tries, where Optuna is installed; 0 leaves the default ones.
+
+    Raises
+    ------
+    BadData
+        If the file does not fit, has too few rows, or a class is not in both parts.
+    """
+    raw = in_time_order(CardHolders((seed, 1)).rows(rows) if data is None else read_raw(data))
+    source = data or "the simulator"
+    if len(raw) < MIN_ROWS:
+        raise BadData(f"{source} gives {len(raw)} rows, too few to train on; give at least {MIN_ROWS}.")
+    features, labels, end = engineer(raw), labels_of(raw), int(len(raw) * TRAINED_SHARE)
+    for first, last in ((0, end // 6), (end, len(raw))):  # the first fold is fitted on a sixth
+        if set(labels[first:last]) != set(CLASSES):
+            raise BadData(f"{source} has no default, or nothing else, from row {first} to {last} in the order of time.")
+    past, known = features[:end], labels[:end]
+    chosen, settings, remarks = _chosen(past, known, seed, trials)
+    estimator = chosen.build(seed, settings).fit(past, known)
+    holdout = Labelled(features[end:], labels[end:])
+    predictions, metrics = evaluate(estimator, SCHEMA, holdout, METRICS)
+    return Trained(estimator, past, *holdout, predictions, metrics, source=data, remarks=remarks)
+
+
+def _chosen(
+    features: pd.DataFrame, labels: NDArray[np.object_], seed: int, trials: int
+) -> tuple[Candidate, Settings, tuple[str, ...]]:
+    """Choose a candidate and its settings, and say how."""
+    scores = {each.name: fold_scores(_default(each, seed), features, labels) for each in CANDIDATES}
+    chosen = next(each for each in CANDIDATES if each.name == steadiest(scores))
+    remarks = [
+        f"{name}: F1 of class 0 {np.mean(found):.4f}, less standard deviation {steadiness(found):.4f}"
+        for name, found in scores.items()
+    ]
+    settings = chosen.default
+    if trials and tuning.installed():
+        settings, value = tuning.tune(chosen, features, labels, seed, trials)
+        remarks.append(f"Tuned in {trials} trials: {chosen.name}, {value:.4f}.")
+    else:
+        remarks.append(f"Chosen: {chosen.name}, not tuned" + ("." if not trials else " (Optuna is not installed)."))
+    return chosen, settings, tuple(remarks)
+
+
+def _default(candidate: Candidate, seed: int) -> Any:
+    return lambda: candidate.build(seed, candidate.default)
+
+
+MODEL = DemoModel(
+    name="credit",
+    summary="whether a card holder defaults next month",
+    schema=SCHEMA,
+    task="binary",
+    checks=Checks(minimum={"f1:0": 0.85, "roc_auc": 0.7}, methods=("predict", "predict_proba"), tolerance=0.1),
+    metrics=METRICS,
+    drifting_feature=DRIFTING_FEATURE,
+    simulator=CardHolders,
+    train=train,
+)
+
+main = command(MODEL)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The demo model of obesity levels: features, simulator and training."""

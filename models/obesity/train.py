@@ -1,0 +1,108 @@
+"""Training of the obesity model, from the UCI file or the simulator: see models/training.py.
+
+Rows that are alike in every answer stand on one side of the split: else the model would be measured on rows that it knows.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
+
+from models import trees
+from models.obesity.features import ANSWERS, CLASSES, FEATURES, SCHEMA, TARGET, engineer, read_raw, with_bmi
+from models.obesity.simulate import DRIFTING_FEATURE, People
+from models.simulation import Labelled
+from models.training import DemoModel, Trained, command, evaluate
+from shared.checks import Checks
+from shared.errors import BadData
+
+MIN_ROWS: Final = 400
+"""Rows below which a half of the data is too small to train on."""
+METRICS: Final = ("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "roc_auc", "log_loss")
+
+
+def train(data: Path | None, seed: int = 0, rows: int = 8000) -> Trained:
+    """Train on a half of the rows; the other half is measured, and is the reference.
+
+    Parameters
+    ----------
+    data
+        The UCI file, None for the simulator.
+    seed
+        Of simulator, split and model.
+    rows
+        Rows to simulate; not used with a file.
+
+    Raises
+    ------
+    BadData
+        If the file does not fit, has too few rows, or a class is not in both halves.
+    """
+    raw = People((seed, 1)).rows(rows) if data is None else read_raw(data)
+    source = data or "the simulator"
+    if len(raw) < MIN_ROWS:
+        raise BadData(f"{source} gives {len(raw)} rows, too few to train on; give at least {MIN_ROWS}.")
+    features, labels = engineer(raw), raw[TARGET].to_numpy(dtype=object)
+    fitted, held = halves(features, seed)
+    absent = [name for name in CLASSES for part in (fitted, held) if name not in labels[part]]
+    if absent:
+        raise BadData(f"{source} has too few rows of {', '.join(sorted(set(absent)))} to train on and measure.")
+    estimator = _pipeline(seed).fit(features.iloc[fitted], labels[fitted])
+    holdout = Labelled(features.iloc[held], labels[held])
+    predictions, metrics = evaluate(estimator, SCHEMA, holdout, METRICS)
+    return Trained(estimator, features.iloc[fitted], *holdout, predictions, metrics, source=data)
+
+
+def halves(features: pd.DataFrame, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split rows at random into two halves of places; rows of the same content are in the same half.
+
+    Examples
+    --------
+    >>> twice = pd.DataFrame({"Age": [20.0, 30.0, 20.0, 40.0], "SMOKE": ["no", "no", "no", "yes"]})
+    >>> one, other = (half.tolist() for half in halves(twice, seed=1))
+    >>> (0 in one) == (2 in one), sorted(one + other)
+    (True, [0, 1, 2, 3])
+    """
+    content = features.groupby(list(features.columns), dropna=False, sort=False).ngroup()
+    one, other = next(GroupShuffleSplit(n_splits=1, test_size=0.5, random_state=seed).split(features, groups=content))
+    return one, other
+
+
+def _pipeline(seed: int) -> Pipeline:
+    """Code the answers in their order, and grow trees; an answer that is missing or unknown is NaN to them."""
+    coder = OrdinalEncoder(
+        categories=[list(answers) for answers in ANSWERS.values()], handle_unknown="use_encoded_value", unknown_value=np.nan
+    )
+    coded: Any = ColumnTransformer(
+        [("coded", coder, list(ANSWERS)), ("numbers", "passthrough", [*(n for n in FEATURES if n not in ANSWERS), "bmi"])]
+    )
+    grown = trees.classifier(seed, n_estimators=120, num_leaves=15, learning_rate=0.1)
+    return Pipeline([("bmi", FunctionTransformer(with_bmi)), ("answers", coded), ("trees", grown)])
+
+
+MODEL = DemoModel(
+    name="obesity",
+    summary="a person's level of obesity",
+    schema=SCHEMA,
+    task="multiclass",
+    checks=Checks(
+        minimum={"accuracy": 0.9, "f1_weighted": 0.9, "roc_auc": 0.98},
+        methods=("predict", "predict_proba"),
+        tolerance=0.1,
+    ),
+    metrics=METRICS,
+    drifting_feature=DRIFTING_FEATURE,
+    simulator=People,
+    train=train,
+)
+
+main = command(MODEL)
+
+if __name__ == "__main__":
+    main()

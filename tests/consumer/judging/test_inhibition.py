@@ -1,0 +1,67 @@
+"""Which alert explains another."""
+
+import msgspec
+
+from consumer.judging.inhibition import cause_of, is_explained
+from consumer.judging.lifecycle import AlertState
+from shared.alerts import fingerprint
+from tests.consumer.judging.builders import Stream, judge
+from tests.consumer.judging.test_advance import stream
+from tests.consumer.judging.test_rules import judged
+
+
+def alert(rule: str, feature: str = "smooth", state: str = "firing") -> AlertState:
+    made = AlertState(rule.rjust(16, "0"), "1.0.0", feature, rule, "critical", "firing", 0, 0, "")
+    return msgspec.structs.replace(made, state=state)
+
+
+def test_missing_values_explain_the_drift_that_they_cause() -> None:
+    """40 % missing raise PSI; without them the column is as it was. A shift of the values is not explained by them."""
+    column = 0
+    assert is_explained(judged(missing=0.4).evaluation, column)
+    assert not is_explained(judged(missing=0.4, shift=1.0).evaluation, column)
+    assert is_explained(judged(rows=100, shift=3.0).evaluation, column), "too few rows to tell: data quality first"
+
+
+def test_only_the_same_feature_and_only_drift() -> None:
+    """A cause explains drift of its own feature; integrity findings are explained by the online alarm of them alone."""
+    evaluation = judged(missing=0.4).evaluation
+    missing, psi, online = alert("missing"), alert("psi"), alert("integrity")
+    assert cause_of(psi, [missing, psi], evaluation) == missing.fingerprint
+    assert cause_of(alert("psi", "heavy"), [missing], evaluation) == ""
+    assert cause_of(alert("threshold.latency_p99_ms", ""), [missing], evaluation) == ""
+    assert cause_of(missing, [missing, psi, alert("unseen")], evaluation) == ""
+    assert cause_of(missing, [online, missing], evaluation) == online.fingerprint
+    assert cause_of(online, [online, missing], evaluation) == ""
+
+
+def told(made: Stream) -> dict[str, list[str]]:
+    """Give the notified transitions of each rule of the smooth feature."""
+    found: dict[str, list[str]] = {}
+    for one in judge(made.entries).alerts:
+        if one.feature == "smooth":
+            found.setdefault(one.rule, [])
+            if one.notify:
+                found[one.rule].append(one.state)
+    return found
+
+
+def test_a_silent_sensor_is_one_notification() -> None:
+    """Half of the values missing break integrity and PSI: people hear of the first alone, the second names its cause."""
+    made = stream().panes(8).panes(10, missing=0.5).panes(14)
+    assert told(made) == {"missing": ["firing", "resolved"], "psi": []}
+    psi = next(one for one in judge(made.entries).alerts if one.rule == "psi" and one.state == "firing")
+    assert psi.inhibited_by == fingerprint("plant", "1.0.0", "smooth", "missing")
+    assert psi.action == "fix_feed"
+    snapshot = next(one for one in judge(made.entries).snapshots if one.id == psi.snapshot)
+    assert any(one.inhibited_by for one in snapshot.alerts)
+
+
+def test_a_drift_that_outlives_its_cause_comes_back() -> None:
+    """When the sensor is mended and the values are shifted all the same, the drift is told then."""
+    made = stream().panes(8).panes(10, missing=0.5).panes(20, shift=0.6, missing=0.02)
+    found = told(made)
+    assert found["psi"] == ["firing"]
+    released = next(one for one in judge(made.entries).alerts if one.rule == "psi" and one.notify)
+    assert released.change == "released"
+    assert not released.inhibited_by

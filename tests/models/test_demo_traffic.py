@@ -1,0 +1,37 @@
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from models.catalogue import MODELS
+from models.cli import demo
+from models.demo_traffic import SHIFT_SD, paired_rows
+from models.training import DemoModel, Trained
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_only_the_drifting_feature_differs(model: DemoModel, all_trained: dict[str, Trained]) -> None:
+    """Each row comes as it is and as the drifting sensor shows it: off by half a standard deviation of the reference."""
+    trained = all_trained[model.name]
+    scale = float(np.nanstd(trained.holdout[model.drifting_feature]))
+    for clean, drifted in islice(paired_rows(model, trained, seed=4, in_order=False), 600):
+        before, after = clean[model.drifting_feature], drifted[model.drifting_feature]
+        assert isinstance(before, float)
+        assert after == pytest.approx(before + SHIFT_SD * scale)
+        assert clean == {**drifted, model.drifting_feature: before}
+        assert model.schema.positional(drifted)[1] == []
+
+
+def test_traffic_is_not_what_the_model_was_trained_on(obesity: Trained) -> None:
+    """The same seed gives traffic that neither training nor reference has seen."""
+    rows = [clean["Weight"] for clean, _ in islice(paired_rows(MODELS["obesity"], obesity, seed=0, in_order=False), 500)]
+    assert not {*rows} & {*obesity.features["Weight"], *obesity.holdout["Weight"]}
+
+
+def test_a_file_that_leaves_no_traffic_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """Only a model that keeps rows of its file for traffic takes --data; the others say why not."""
+    done = CliRunner().invoke(demo, ["--model", "credit", "--data", str(tmp_path / "any.csv")])
+    assert done.exit_code == 2
+    assert "--data is not for --model credit" in done.output
