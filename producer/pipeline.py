@@ -170,6 +170,12 @@ class Pipeline:
         backlogs = iter(await self._backlogs(waiting, most))
         return [answer.state(model, now_ms, backlogs) for model, answer in zip(models, answers, strict=True)]
 
+    async def logs(self, model: str) -> list[str]:
+        """Name the log of each of a model's partitions; none before a version of it was published."""
+        await self._learn([model])
+        keys = self._keys_of(model)
+        return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
+
     async def _learn(self, models: Sequence[str]) -> None:
         """Read the number of partitions of models that were not met before, from any published version."""
         unknown = [model for model in models if model not in self._known]
