@@ -2,8 +2,9 @@
 
     python -m benchmarks.counting [--events N] [--repeats R]
 
-The worker does all it does in production: counting, ADWIN, panes, judging, commits. The bare loop reads with XREAD COUNT
-1000 and decodes with msgspec, garbage collector off. Each runs in a process pinned to one core; Redis has the other.
+The worker does all it does in production: counting, the online detectors, panes, judging, commits. The bare loop reads
+with XREAD COUNT 1000 and decodes with msgspec, garbage collector off. Each runs in a process pinned to one core; Redis has
+the other.
 """
 
 import gc

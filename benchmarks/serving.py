@@ -26,6 +26,7 @@ from rich.table import Table
 
 from models.steel.train import MODEL, train
 from models.training import register
+from producer.access import for_everybody
 from producer.server import Server, listen, make_server
 from shared import processes
 from shared.embedded_redis import EmbeddedRedis
@@ -59,6 +60,7 @@ def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str)
     client = connect_async(redis_url)
 
     @app.post("/naive")
+    @for_everybody
     async def naive(body: Body) -> dict[str, Any]:
         started = time.perf_counter()
         row = [body.features[name] for name in schema.names]
@@ -75,6 +77,7 @@ def add_yardsticks(app: FastAPI, schema: Schema, estimator: Any, redis_url: str)
         return {"id": event.id, "prediction": prediction, "event": "published"}
 
     @app.post("/nothing")
+    @for_everybody
     async def nothing() -> Response:
         return Response(b"{}", media_type="application/json")
 
@@ -133,7 +136,7 @@ class Caller(asyncio.Protocol):
 async def load(port: int, endpoint: str, bodies: list[bytes], seconds: float) -> Measured:
     """Load an endpoint for a while, and measure after a warm-up."""
     requests = [
-        b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
         % (endpoint.encode(), len(body), body)
         for body in bodies
     ]

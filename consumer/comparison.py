@@ -92,7 +92,7 @@ def compare(
             raise BadData(f"The {title} has no rows; give at least one.")
     profile = ReferenceProfile.build(schema, columns_of(reference, schema), None)
     policy = policy or JudgingPolicy()
-    judged = JudgedVersion(schema, profile)
+    judged = JudgedVersion(schema.stream, profile)
     evaluation = Evaluation(
         judged, _cells(profile, columns_of(current, schema)), len(current), _levels(policy, judged, false_alarms), policy
     )

@@ -9,10 +9,11 @@ from redis.client import Pipeline
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting import columns
-from consumer.counting.advance import CountingPolicy, advance
+from consumer.counting.advance import advance
 from consumer.counting.cells import CellMap
 from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import DeadLetter
+from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState, id_hours_of, versions_of
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
@@ -20,6 +21,7 @@ from consumer.versions import PublishedVersions
 from shared import pane
 from shared.events import MONITOR_GROUP, TICK
 from shared.keys import Keys
+from shared.manifest import PublishedVersion
 from shared.pane import PaneEntry
 from shared.settings import Settings
 
@@ -110,6 +112,7 @@ class CountingStage(Stage):
         if entries:
             self._count(entries)
         self._tick_if_stuck()
+        self._learn_changes()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
         elif self._clock.renewal_due:
@@ -142,7 +145,13 @@ class CountingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
-            self._cell_maps[name] = CellMap(version.schema, version.reference, batch_counts=version.manifest.batch_counts)
+            self._cell_maps[name] = _cell_map(version)
+
+    def _learn_changes(self) -> None:
+        """Take up calibrations that were made meanwhile."""
+        for name, version in self._published.changed().items():
+            if name in self._cell_maps:
+                self._cell_maps[name] = _cell_map(version)
 
     @property
     def _full(self) -> bool:
@@ -217,3 +226,7 @@ class CountingStage(Stage):
 def _number(entry_id: bytes) -> tuple[int, int]:
     first, _, second = entry_id.partition(b"-")
     return int(first), int(second or 0)
+
+
+def _cell_map(version: PublishedVersion) -> CellMap:
+    return CellMap(version.schema, version.reference, version.calibration, batch_counts=version.manifest.batch_counts)

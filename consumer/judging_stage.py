@@ -112,6 +112,7 @@ class JudgingStage(Stage):
             if stream.decode() != self._commands
             for entry_id, fields in part
         ]
+        self._learn_changes()
         if entries or asked:
             self._judge(entries, asked)
         elif self._clock.renewal_due:
@@ -165,7 +166,13 @@ class JudgingStage(Stage):
 
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
-            self._versions[name] = JudgedVersion(version.schema, version.reference)
+            self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
+
+    def _learn_changes(self) -> None:
+        """Take up calibrations that were made meanwhile."""
+        for name, version in self._published.changed().items():
+            if name in self._versions:
+                self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
 
 
 def _field(fields: Sequence[bytes], name: bytes) -> bytes | None:

@@ -52,6 +52,8 @@ class Submission:
         Of a new model; a later version has those of the first.
     checks
         None for the usual ones.
+    pii_key
+        Key of the hashes of personal features, if the schema has any.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Submission:
     labels: bool = False
     batch_counts: bool = False
     feature_engineering: str = ""
+    pii_key: str | None = None
 
 
 def register_version(registry: ModelRegistry, submission: Submission) -> tuple[Path, PublishedVersion]:
@@ -111,7 +114,9 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
         ),
         schema=schema,
         reference=ReferenceProfile.build(
-            schema, columns_of(features, schema), _predictions(predicted, schema, estimator, features)
+            schema,
+            columns_of(features, schema, submission.pii_key),
+            _predictions(predicted, schema, estimator, features),
         ),
     )
     folder = registry.register(published, submission.artifact)
@@ -253,8 +258,9 @@ def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, fe
     except BadData:
         raise
     except Exception as error:
+        words = "" if schema.personal else f": {error}"  # it can quote a value
         raise BadData(
-            f"The model cannot predict the reference rows: {type(error).__name__}: {error}. Are they the engineered "
+            f"The model cannot predict the reference rows: {type(error).__name__}{words}. Are they the engineered "
             "features, in the order of training? Name columns that are none with --target-column and --time-column."
         ) from error
 

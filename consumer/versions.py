@@ -5,21 +5,25 @@ are dead letters, and the other versions go on.
 """
 
 import logging
+import time
 import zlib
 from collections.abc import Iterable
 
 import msgspec
 import redis
 
+from shared.calibration import Calibration
 from shared.errors import BadData
 from shared.keys import Keys
 from shared.model_registry import PublishedVersion
-from shared.reference import NumericReference
+from shared.reference import NumericReference, ReferenceProfile
 
 log = logging.getLogger("driftgauge.worker")
 
 UNREADABLE = (OSError, EOFError, zlib.error, msgspec.MsgspecError, ValueError, RecursionError)
 """What unpacking raises; the first one for bytes that were never compressed."""
+LOOK_AGAIN_S = 10.0
+"""A version's calibration can be made again: how often it is looked at."""
 
 
 class PublishedVersions:
@@ -30,7 +34,9 @@ class PublishedVersions:
         self._model = model
         self._key = keys.versions(model)
         self._known: dict[str, PublishedVersion] = {}
+        self._packed: dict[str, bytes] = {}
         self._told: set[str] = set()
+        self._looked = time.monotonic()
 
     def fetch(self, names: set[str]) -> dict[str, PublishedVersion]:
         """Give those of some versions that were published and can be used; the rest is unknown so far."""
@@ -39,6 +45,20 @@ class PublishedVersions:
             if packed is not None:
                 self._read(name, packed)
         return {name: self._known[name] for name in names & self._known.keys()}
+
+    def changed(self) -> dict[str, PublishedVersion]:
+        """Give the known versions that were published again with another content; looks every `LOOK_AGAIN_S`."""
+        if not self._known or time.monotonic() - self._looked < LOOK_AGAIN_S:
+            return {}
+        self._looked = time.monotonic()
+        names = list(self._known)
+        found: list[bytes | None] = self._client.hmget(self._key, names)  # type: ignore[assignment]  # bytes, not str
+        before = dict(self._known)
+        for name, packed in zip(names, found, strict=True):
+            if packed is not None and packed != self._packed[name]:
+                self._packed[name] = packed
+                self._read(name, packed)
+        return {name: version for name, version in self._known.items() if version is not before[name]}
 
     def all(self) -> dict[str, PublishedVersion]:
         """Give every published version that can be used."""
@@ -76,12 +96,29 @@ class PublishedVersions:
             self._told.add(name)
         else:
             self._known[name] = version
+            self._packed[name] = packed
 
 
 def _check(version: PublishedVersion) -> None:
-    """Check that the reference has the schema's columns: counting builds on it."""
+    """Check that reference and calibration have the schema's columns: counting and judging build on it."""
     wanted = [kind for kind in version.schema.kinds if kind is not None]
     found = ["numeric" if isinstance(column, NumericReference) else "categorical" for column in version.reference.columns]
     features = len(version.schema.features)
+    if version.calibration is not None:
+        _check_calibration(version.calibration, version.reference)
     if found not in (wanted, wanted[:features]):
         raise ValueError(f"its reference has the columns {', '.join(found)}, its schema {', '.join(wanted)}")
+
+
+def _check_calibration(calibration: Calibration, reference: ReferenceProfile) -> None:
+    """Check that a calibration is of these columns and their bins."""
+    names = [feature.name for feature in calibration.features]
+    if names != [column.name for column in reference.columns]:
+        raise ValueError(f"its calibration is of the columns {', '.join(names)}")
+    bins = [max(column.bin_of_cell) + 1 for column in reference.columns]
+    try:
+        counts = calibration.timeline.counts
+    except TypeError as error:  # of numpy, for bytes that name no type
+        raise ValueError(f"its calibration's days cannot be read: {error}") from error
+    if list(calibration.timeline.bins) != bins or counts.shape[1] != sum(bins):
+        raise ValueError("its calibration has other bins than its reference")

@@ -15,7 +15,8 @@ from queue import SimpleQueue
 
 import redis
 
-from consumer.counting.advance import CountingPolicy
+from consumer.counting.detectors import DETECTORS
+from consumer.counting.policy import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.policy_file import PolicyFile, read_policy
@@ -41,9 +42,15 @@ class Worker:
     ----------
     settings
         Of the deployment.
+
+    Raises
+    ------
+    ConfigurationError
+        If they name a detector that does not exist.
     """
 
     def __init__(self, settings: Settings) -> None:
+        _check_detectors(settings.detectors)
         self.settings = settings
         self._policies = policies(settings.policy_file)
         self.stop = threading.Event()
@@ -173,6 +180,13 @@ class Worker:
             stage.close()
 
 
+def _check_detectors(names: tuple[str, ...]) -> None:
+    """Refuse names that no detector has, before anything starts."""
+    unknown = [name for name in names if name not in DETECTORS]
+    if unknown:
+        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(DETECTORS)}.")
+
+
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:
     """Give the settings that counting uses."""
     return CountingPolicy(
@@ -183,6 +197,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        detectors=settings.detectors,
     )
 
 

@@ -8,7 +8,9 @@ from fastapi import FastAPI
 
 from producer import problems
 from producer.access import Access, Guarded, require_declarations
+from producer.access_log import AccessLog
 from producer.batch import Batches
+from producer.dashboard.feed import Feed
 from producer.headers import SecurityHeaders
 from producer.key_ring import KeyRing
 from producer.meter import Meter, Metered
@@ -16,7 +18,20 @@ from producer.parts import Parts
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
 from producer.rates import Rates
-from producer.routes import alerts, batch, documentation, drift, events, health, login, metrics, models, predict, reports
+from producer.routes import (
+    alerts,
+    batch,
+    dashboard,
+    documentation,
+    drift,
+    events,
+    health,
+    login,
+    metrics,
+    models,
+    predict,
+    reports,
+)
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
@@ -42,6 +57,7 @@ ROUTERS = (
     metrics.router,
     login.router,
     documentation.router,
+    dashboard.router,
 )
 
 
@@ -58,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="Driftgauge",
         summary="Predictions in, events out; alerts, drift and reports.",
         lifespan=lifespan,
+        root_path=settings.root_path,
         openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
     )
     app.router.route_class = Guarded
@@ -68,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(made)
     problems.install(app)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Metered, meter=parts.meter)
+    app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
     return app
 
 
@@ -76,9 +93,10 @@ def build(settings: Settings) -> Parts:
     """Build the parts."""
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
-    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce)
+    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce, settings.pii_secret)
     scorer = Scorer(settings.score_batch_rows)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
+    pipeline, meter = Pipeline(reader, keys), Meter()
     return Parts(
         keys=keys,
         serving=serving,
@@ -87,8 +105,9 @@ def build(settings: Settings) -> Parts:
         publisher=publisher,
         reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
-        pipeline=Pipeline(reader, keys),
-        meter=Meter(),
+        pipeline=pipeline,
+        feed=Feed(reader, keys, pipeline, meter),
+        meter=meter,
         watchdog=Watchdog(settings, publisher.dropped, serving.production),
         access=Access(KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names),
         settings=settings,
@@ -109,6 +128,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         yield
     finally:
         parts.subscriptions.end()
+        parts.feed.end()
         for task in polling:
             task.cancel()
             with suppress(asyncio.CancelledError):

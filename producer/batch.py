@@ -109,7 +109,7 @@ class Batch:
             id=new_id(),
             version=self.served.version,
             time=time.time_ns() // 1_000_000,
-            features=row.values,
+            features=self.served.clean(row.values),
             prediction=score.prediction,
             source=self._source,
             probabilities=score.probabilities,

@@ -89,6 +89,8 @@ class Estimator:
     def warm_up(self, published: PublishedVersion) -> None:
         """Predict values of the reference: caches fill, and a model that cannot predict is found out.
 
+        A model with personal features is not tried: no value of theirs is stored anywhere.
+
         Raises
         ------
         BadData
@@ -127,12 +129,12 @@ class Estimator:
 def reference_rows(published: PublishedVersion) -> list[Row]:
     """Give some rows of values that the reference has: of each feature from its smallest to its largest.
 
-    None where the reference does not have every feature, as it has no personal ones.
+    None if there are personal features, which the reference does not have, or has as hashes.
     """
-    known = {column.name: column for column in published.reference.columns}
-    pairs = [(feature, known.get(feature.name)) for feature in published.schema.features]
-    values = [_values(column) for feature, column in pairs if column is not None and column.kind == feature.kind]
-    return [list(row) for row in zip(*values, strict=True)] if len(values) == len(pairs) else []
+    if published.schema.personal:
+        return []
+    columns = [_values(column) for column in published.reference.columns[: len(published.schema.features)]]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def failure(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What the API counts of its own requests: a layer around the app that costs a request about three microseconds."""
+"""What the API counts and logs of its own requests: a layer around the app that costs a request some microseconds."""
 
 import time
 from bisect import bisect_left
@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from producer.access_log import HEADER, AccessLog
 
 BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds of the latency's buckets."""
@@ -30,19 +32,25 @@ class Meter:
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request when its answer begins."""
-        path = getattr(scope.get("route"), "path", UNMATCHED)
+        path = route_of(scope)
         self.requests[path, status] += 1
         if path == PREDICT:
             self.latencies[bisect_left(BOUNDS_S, seconds)] += 1
             self.latency_sum_s += seconds
 
 
-class Metered:
-    """The ASGI layer that counts into a meter."""
+def route_of(scope: Scope) -> str:
+    """Give the route that a request matched, as it was declared."""
+    return getattr(scope.get("route"), "path", UNMATCHED)
 
-    def __init__(self, app: ASGIApp, meter: Meter) -> None:
+
+class Metered:
+    """The ASGI layer that counts into a meter, logs, and gives the answer its request id."""
+
+    def __init__(self, app: ASGIApp, meter: Meter, log: AccessLog) -> None:
         self._app = app
         self._meter = meter
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -51,17 +59,23 @@ class Metered:
             return
         started = time.perf_counter()
         begun = False
+        request_id = self._log.identify(scope)
 
         async def counted(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                self._meter.count(scope, message["status"], time.perf_counter() - started)
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id)]
+                self._note(scope, message["status"], time.perf_counter() - started)
             await send(message)
 
         try:
             await self._app(scope, receive, counted)
         except Exception:
             if not begun:  # the layer outside answers 500
-                self._meter.count(scope, 500, time.perf_counter() - started)
+                self._note(scope, 500, time.perf_counter() - started)
             raise
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        self._meter.count(scope, status, seconds)
+        self._log.write(scope, route_of(scope), status, seconds)

@@ -156,8 +156,9 @@ async def _redis_away(_request: Request, _error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed: %s.", request.method, request.url.path, type(error).__name__)
-    return Problem(500, "The API failed at this request; its log says where.", (), headers.EVERY).response()
+    logger.error("Request %s failed: %s.", request.scope.get("request_id", "?"), type(error).__name__)
+    own = {"X-Request-ID": request.scope["request_id"]} if "request_id" in request.scope else {}
+    return Problem(500, "The API failed at this request; its log says where.", (), {**headers.EVERY, **own}).response()
 
 
 def _safe(text: str) -> str:

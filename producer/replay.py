@@ -64,12 +64,14 @@ def plan(frame: pd.DataFrame, schema: Schema, model: str, columns: Columns, way:
         Naming every missing column, or the first values that do not fit.
     """
     named = [name for name in (columns.prediction, columns.time) if name is not None]
-    missing = [name for name in (*schema.names, *named) if name not in frame.columns]
+    scored = way == "predict"
+    needed = schema.names if scored else [feature.name for feature in schema.features if feature.pii != "drop"]
+    missing = [name for name in (*needed, *named) if name not in frame.columns]
     if missing:
         raise BadData(f"The file lacks these columns: {', '.join(map(repr, missing))}. Nothing was posted.")
     if way == "events" and schema.prediction is not None and columns.prediction is None:
         raise BadData(f"{model} has predictions: name their column with --prediction-column. Nothing was posted.")
-    requests: list[dict[str, Any]] = [{"features": row, "model": model} for row in rows_of(frame, schema)]
+    requests: list[dict[str, Any]] = [{"features": row, "model": model} for row in rows_of(frame, schema, scored=scored)]
     if way == "events" and columns.prediction is not None and schema.prediction is not None:
         made = json_values(as_column(frame[columns.prediction], schema.prediction))
         for request, value in zip(requests, made, strict=True):
@@ -122,7 +124,7 @@ def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None
     """Refuse rows that the API would refuse."""
     faults: list[FieldError] = []
     for number, request in enumerate(requests, start=1):
-        faults += schema.positional(request["features"], f"row {number}")[1]
+        faults += schema.positional(request["features"], f"row {number}", scored=way == "predict")[1]
         fault = schema.prediction_fault(request.get("prediction")) if way == "events" else None
         if fault is not None:
             faults.append(FieldError(f"row {number}/prediction", fault))

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from producer.estimator import Estimator
 from producer.problems import RETRY_AFTER, Problem
 from shared.errors import BadData, DriftgaugeError, ModelNotFound
@@ -38,16 +40,31 @@ class ServedVersion:
         The same, as it is published to Redis.
     estimator
         The fitted model, None if there is none or it is not needed.
+    key
+        Key of the hashes of personal features.
+
+    Attributes
+    ----------
+    clean
+        Makes of a row that the model gets what an event may hold of it (Schema.cleaner).
+
+    Raises
+    ------
+    ConfigurationError
+        If a feature is to be hashed and there is no key.
     """
 
-    __slots__ = ("estimator", "manifest", "model", "packed", "published", "schema", "version")
+    __slots__ = ("clean", "estimator", "manifest", "model", "packed", "published", "schema", "version")
 
-    def __init__(self, published: PublishedVersion, packed: bytes, estimator: Estimator | None) -> None:
+    def __init__(
+        self, published: PublishedVersion, packed: bytes, estimator: Estimator | None = None, key: str | None = None
+    ) -> None:
         self.published = published
         self.packed = packed
         self.estimator = estimator
         self.manifest = published.manifest  # these are read at each request
         self.schema = published.schema
+        self.clean = published.schema.cleaner(key)
         self.model = published.manifest.model
         self.version = published.manifest.version
 
@@ -72,6 +89,8 @@ class Serving:
         Model of requests that name none, when there are several.
     announce
         Called for each version that was loaded, before anything is served from it.
+    pii_key
+        Key of the hashes of personal features; a version that needs one is not served without.
 
     Attributes
     ----------
@@ -81,12 +100,19 @@ class Serving:
         By model, why its production version does not serve; under the empty name, why the folder cannot be read.
     """
 
-    def __init__(self, registry: ModelRegistry, default: str | None, announce: Callable[[Manifest, bytes], None]) -> None:
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        default: str | None,
+        announce: Callable[[Manifest, bytes], None],
+        pii_key: str | None = None,
+    ) -> None:
         self.production: dict[str, ServedVersion] = {}
         self.faults: dict[str, Fault] = {}
         self._registry = registry
         self._default = default
         self._announce = announce
+        self._pii_key = pii_key
         self._others: dict[tuple[str, str], ServedVersion] = {}
         self._trials: dict[tuple[str, str], ServedVersion] = {}
         self._loading = asyncio.Lock()
@@ -217,9 +243,23 @@ class Serving:
             return
         served, fault = self.production.get(model), self.faults.get(model)
         if served is not None and served.version == version:
+            await self._follow_calibration(served)
             self.faults.pop(model, None)
         elif fault is None or fault.version != version or time.monotonic() - fault.seen >= RETRY_BROKEN_S:
             await self._switch(model, version)
+
+    async def _follow_calibration(self, served: ServedVersion) -> None:
+        """Publish a version again that was calibrated meanwhile."""
+        try:
+            found = await asyncio.to_thread(self._registry.calibration, served.model, served.version)
+        except (DriftgaugeError, OSError) as error:  # the old one goes on
+            logger.warning("%s", error)
+            return
+        if found != served.published.calibration:
+            published = msgspec.structs.replace(served.published, calibration=found)
+            again = ServedVersion(published, published.pack(), served.estimator)
+            self._announce(again.manifest, again.packed)
+            self.production[served.model] = again
 
     async def _switch(self, model: str, version: str) -> None:
         """Serve another version from now on. What waits for the old one holds it, and is finished by it."""
@@ -239,7 +279,7 @@ class Serving:
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
-        return ServedVersion(published, published.pack(), None)
+        return ServedVersion(published, published.pack(), key=self._pii_key)
 
     def _load(self, model: str, version: str) -> ServedVersion:
         """Load a version and let it predict once; runs in a thread."""
@@ -248,7 +288,7 @@ class Serving:
             return served
         estimator = Estimator(served.schema, self._registry.load_artifact(model, version))
         estimator.warm_up(served.published)
-        return ServedVersion(served.published, served.packed, estimator)
+        return ServedVersion(served.published, served.packed, estimator, self._pii_key)
 
     def _report(self, model: str, version: str, reason: str) -> None:
         known = self.faults.get(model)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.calibration import Calibration
 from shared.checks import Checks
 from shared.reference import ReferenceProfile
 from shared.schema import Schema
@@ -72,10 +73,12 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     manifest: Manifest
     schema: Schema
     reference: ReferenceProfile
+    calibration: Calibration | None = None
 
     def pack(self) -> bytes:
-        """Give it as compressed JSON."""
-        return gzip.compress(msgspec.json.encode(self), compresslevel=6, mtime=0)
+        """Give it as compressed JSON, with the schema of the stream: a worker never learns of a dropped feature."""
+        published = msgspec.structs.replace(self, schema=self.schema.stream)
+        return gzip.compress(msgspec.json.encode(published), compresslevel=6, mtime=0)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "PublishedVersion":

@@ -1,6 +1,7 @@
 """The registry folder: the truth for models, their versions, and which version is in production.
 
     registry/NAME/stages.json                 stages and history (shared/stages.py)
+    registry/NAME/calibrations/VERSION.json   the calibration of a version, which may be made again
     registry/NAME/VERSION/manifest.json       task, partitions, metrics, checks, SHA-256 of every other file
                           schema.json         features in stream order
                           reference.json.gz   the reference profile
@@ -10,6 +11,7 @@ Version folders never change. A registration is written to a temporary folder an
 nothing half-done. joblib runs code when it loads: only bytes whose checksum equals the manifest's are loaded.
 """
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -20,6 +22,7 @@ import msgspec
 
 from shared import semver
 from shared.atomic import Locked, replace, sync
+from shared.calibration import Calibration
 from shared.checks import Validation
 from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME, salts_for
@@ -36,6 +39,8 @@ from shared.version_folder import (
 )
 
 __all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "new_manifest"]
+
+logger = logging.getLogger("driftgauge.registry")
 
 STAGES_FILE: Final = "stages.json"
 
@@ -127,8 +132,39 @@ class ModelRegistry:
         return VersionFolder(self.folder, model, version).manifest()
 
     def load(self, model: str, version: str) -> PublishedVersion:
-        """Read manifest, schema and reference of a version, checksums verified."""
-        return VersionFolder(self.folder, model, version).load()
+        """Read manifest, schema and reference of a version, checksums verified, and its calibration."""
+        found = VersionFolder(self.folder, model, version).load()
+        return msgspec.structs.replace(found, calibration=self.calibration(model, version))
+
+    def calibration(self, model: str, version: str) -> Calibration | None:
+        """Read the calibration of a version; None if there is none.
+
+        Raises
+        ------
+        BadData
+            If the file is damaged.
+        """
+        path = self.calibration_file(model, version)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Calibration)
+        except FileNotFoundError:
+            return None
+        except msgspec.MsgspecError as error:
+            raise BadData(f"{path} is no calibration: {error}. Make it again with `driftgauge calibrate`.") from error
+
+    def calibration_file(self, model: str, version: str) -> Path:
+        """Where the calibration of a version is, or would be."""
+        check_name(model, version)
+        return self.folder / model / "calibrations" / f"{version}.json"
+
+    def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
+        """Store or replace the calibration of a version."""
+        self.manifest(model, version)
+        path = self.calibration_file(model, version)
+        with Locked(self.folder / model / ".lock"):
+            path.parent.mkdir(exist_ok=True)
+            replace(path, msgspec.json.encode(calibration))
+        return path
 
     def load_artifact(self, model: str, version: str) -> Any:
         """Load the fitted model of a version from the very bytes whose checksum was verified.
@@ -201,6 +237,12 @@ class ModelRegistry:
             except BaseException:
                 shutil.rmtree(new, ignore_errors=True)
                 raise
+            if published.schema.dropped_by_name:
+                logger.warning(
+                    "%s %s: dropped as personal by their names, so neither published nor watched: %s. To watch one, say "
+                    '"pii": "hash" or "keep" in the schema of a new version.',
+                    manifest.model, manifest.version, ", ".join(published.schema.dropped_by_name),
+                )  # fmt: skip
             sync(home)
         return target
 

@@ -209,8 +209,9 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     @classmethod
     def build(cls, schema: Schema, columns: list[Column], prediction: Column | None) -> "ReferenceProfile":
-        """Build the profile from the columns of the reference rows, in the order of the schema."""
-        pairs = [(feature.name, feature.kind, values) for feature, values in zip(schema.features, columns, strict=True)]
+        """Build the profile from the columns of the reference rows, as `columns_of` gives them: in stream order."""
+        features = schema.stream.features
+        pairs = [(feature.name, feature.kind, values) for feature, values in zip(features, columns, strict=True)]
         if schema.prediction is not None and prediction is not None:
             pairs.append((PREDICTION, schema.prediction, prediction))
         built = tuple(

@@ -1,10 +1,12 @@
 """A model version's schema: the names, kinds, ranges and order of its features; and the check of values against it.
 
-Pure. The API refuses what does not fit; the worker reads the positional features of the log by the same schema.
+Pure. The API refuses what does not fit. A personal feature can be an input of the model that no event may hold, so there
+are two orders: that of the features, in which the model gets them, and that of `stream`, in which events hold what is left
+of them. The worker and the reference know the stream only; where no feature is personal both are the same.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -14,6 +16,7 @@ import pandas as pd
 
 from shared.errors import BadData
 from shared.events import Value
+from shared.pii import Rule, decide, hashed, is_personal, needs_key, text_of
 
 Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
@@ -39,6 +42,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         Declared categories, None where any string is allowed.
     excluded
         Why the feature is left out of drift; empty when it is not.
+    pii
+        What is published of it. None is decided by its name (shared/pii.py) when the feature becomes part of a schema, and
+        stored, so that a longer list of names does not change the versions that there are.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     maximum: float | None = None
     categories: tuple[str, ...] | None = None
     excluded: str = ""
+    pii: Rule | None = None
 
     def fault(self, value: object) -> str | None:
         """Say what is wrong with a value, None if nothing is.
@@ -82,7 +89,22 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         if len(value) > MAX_CATEGORY:
             return f"is longer than {MAX_CATEGORY} characters"
         if self.categories is not None and value not in self.categories:
+            if self.pii in {"drop", "hash"}:  # the categories themselves are personal
+                return "is not one of the declared categories"
             return "is not one of the declared categories: " + ", ".join(self.categories[:20])
+        return None
+
+    def as_published(self) -> "Feature":
+        """Give the feature as the stream has it: a hash is a category, of which none is declared."""
+        if self.pii != "hash":
+            return self
+        return Feature(self.name, "categorical", self.nullable, excluded=self.excluded, pii="hash")
+
+
+class _Unread(Feature, frozen=True):
+    """A feature that is dropped before anybody reads it: whatever comes is taken."""
+
+    def fault(self, _: object) -> str | None:
         return None
 
 
@@ -94,12 +116,12 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
-    """The features of a model version in stream order, and what it predicts.
+    """The features of a model version in the model's order, and what it predicts.
 
     Parameters
     ----------
     features
-        At least one feature, names unique.
+        At least one feature, names unique; at least one is published.
     prediction
         Kind of the prediction, None for a stream of inputs without one.
     target
@@ -124,31 +146,114 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
             raise BadData(f"The schema names these features more than once: {', '.join(twice)}.")
+        decided = tuple(
+            feature if feature.pii else msgspec.structs.replace(feature, pii=decide(feature.name, None))
+            for feature in self.features
+        )
+        if all(feature.pii == "drop" for feature in decided):
+            raise BadData(
+                f"Every feature is personal and dropped ({', '.join(names)}), so nothing is left to watch. "
+                'Say "pii": "keep" or "hash" for one in the schema.'
+            )
+        msgspec.structs.force_setattr(self, "features", decided)
+
+    @cached_property
+    def stream(self) -> "Schema":
+        """The schema of what is published: dropped features are gone, hashed ones are categories; itself where none is."""
+        published = tuple(feature.as_published() for feature in self.features if feature.pii != "drop")
+        return self if published == self.features else msgspec.structs.replace(self, features=published)
+
+    @cached_property
+    def personal(self) -> bool:
+        """Whether a feature is to be dropped or hashed."""
+        return any(feature.pii != "keep" for feature in self.features)
+
+    @cached_property
+    def dropped_by_name(self) -> tuple[str, ...]:
+        """Names of the features that are dropped and on the default list: what a registration warns of."""
+        return tuple(feature.name for feature in self.features if feature.pii == "drop" and is_personal(feature.name))
+
+    def cleaner(self, key: str | None) -> Callable[[list[Value]], list[Value]]:
+        """Give the function that makes of a checked row what may be published of it.
+
+        Everything that leaves the process goes through it: the log, the spool, logs of the application. Where no feature is
+        personal it gives the row itself.
+
+        Parameters
+        ----------
+        key
+            Key of the hashes.
+
+        Returns
+        -------
+        clean
+            Takes the values that `positional` gave, gives what is left of them, in stream order.
+
+        Raises
+        ------
+        ConfigurationError
+            If a feature is to be hashed and there is no key.
+
+        Examples
+        --------
+        >>> email, customer = Feature("email", "categorical"), Feature("customer", "numeric", pii="hash")
+        >>> clean = Schema((email, customer, Feature("x", "numeric"))).cleaner("0123456789abcdef")
+        >>> clean(["a@b.c", 7.0, 1.5])
+        ['f69cf4852626eee1', 1.5]
+        """
+        rules = [(place, feature.pii == "hash") for place, feature in enumerate(self.features) if feature.pii != "drop"]
+        if not self.personal:
+            return _as_it_is
+        secret = self.hash_key(key)
+
+        def clean(row: list[Value]) -> list[Value]:
+            return [
+                hashed(row[place], secret) if to_hash and row[place] is not None else row[place] for place, to_hash in rules
+            ]
+
+        return clean
+
+    def hash_key(self, key: str | None) -> str:
+        """Give the key; where nothing is hashed none is needed."""
+        to_hash = [feature.name for feature in self.features if feature.pii == "hash"]
+        if to_hash and not key:
+            raise needs_key(", ".join(to_hash))
+        return key or ""
+
+    @cached_property
+    def _unscored(self) -> tuple[Feature, ...]:
+        """The features as a request is read by them if no model is called: nobody reads what is dropped."""
+        return tuple(_Unread(one.name, "categorical") if one.pii == "drop" else one for one in self.features)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the features, in stream order."""
+        """Names of the features, in order."""
         return tuple(feature.name for feature in self.features)
 
     @cached_property
     def kinds(self) -> Kinds:
-        """Kind of each feature, in stream order, and last of the prediction."""
+        """Kind of each feature, in order, and last of the prediction."""
         return (*(feature.kind for feature in self.features), self.prediction)
 
-    def positional(self, features: Mapping[str, Any], at: str = "/features") -> tuple[list[Value], list[FieldError]]:
-        """Bring named values into stream order and check each.
+    def positional(
+        self, features: Mapping[str, Any], at: str = "/features", *, scored: bool = True
+    ) -> tuple[list[Value], list[FieldError]]:
+        """Bring named values into the order of the features and check each.
 
         Parameters
         ----------
         features
             Name to value, as decoded from JSON.
         at
-            JSON pointer of the mapping, for the errors.
+            JSON pointer of the mapping, for the errors, which never quote a value.
+        scored
+            Whether a model is to be called with the values. If not, a feature that is dropped may be absent, and is taken
+            whatever it holds.
 
         Returns
         -------
         values, errors
-            The values in stream order, and every fault found; values are of use only without errors.
+            The values in order, personal ones included, and every fault found; values are of use only without errors.
 
         Examples
         --------
@@ -160,7 +265,7 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """
         values: list[Value] = []
         errors: list[FieldError] = []
-        for feature in self.features:
+        for feature in self.features if scored else self._unscored:
             value = features.get(feature.name)
             fault = feature.fault(value)
             if fault is not None:
@@ -259,12 +364,37 @@ def infer(
     return Schema(features, prediction=None if prediction is None else kind_of(prediction), target=target)
 
 
-def columns_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray[Any, Any] | list[Any]]:
-    """Give each feature of a frame as an array: float64 with NaN for missing, or a list with None for missing."""
-    missing = [name for name in schema.names if name not in frame.columns]
+def columns_of(frame: pd.DataFrame, schema: Schema, key: str | None = None) -> list[np.ndarray[Any, Any] | list[Any]]:
+    """Give each feature of a frame as the stream has it: float64 with NaN for missing, or a list with None for missing.
+
+    Parameters
+    ----------
+    key
+        Key of the hashes, needed if the schema has features that are to be hashed.
+
+    Raises
+    ------
+    BadData
+        If a column is missing, or holds what its kind does not allow.
+    ConfigurationError
+        If there is no key.
+    """
+    secret = schema.hash_key(key)
+    features = [feature for feature in schema.features if feature.pii != "drop"]
+    columns = _columns(frame, features)
+    return [
+        [None if value is None else hashed(value, secret) for value in json_values(column)]
+        if feature.pii == "hash"
+        else column
+        for feature, column in zip(features, columns, strict=True)
+    ]
+
+
+def _columns(frame: pd.DataFrame, features: Iterable[Feature]) -> list[np.ndarray[Any, Any] | list[Any]]:
+    missing = [feature.name for feature in features if feature.name not in frame.columns]
     if missing:
         raise BadData(f"The rows lack these columns of the schema: {', '.join(missing)}.")
-    return [as_column(frame[feature.name], feature.kind) for feature in schema.features]
+    return [as_column(frame[feature.name], feature.kind) for feature in features]
 
 
 def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any] | list[Any]:
@@ -275,28 +405,45 @@ def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any] | list[Any]
         return [None if missing else text for text, missing in zip(texts, absent, strict=True)]
     try:
         values = pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise BadData(f"Column {series.name!r} is numeric in the schema, but has other values: {error}.") from error
+    except (ValueError, TypeError):  # its message quotes the value, which may be personal
+        raise BadData(
+            f"Column {series.name!r} is numeric in the schema, but row {_first_text(series)} holds something else."
+        ) from None
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def category_text(value: object) -> str:
-    """Write a category as text; a whole number has no decimal point, whichever type its column had."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _first_text(series: pd.Series) -> int:
+    """Find the first row (from 1) that is no number."""
+    other = pd.to_numeric(series, errors="coerce").isna() & series.notna()
+    return int(np.argmax(other.to_numpy())) + 1
 
 
-def rows_of(frame: pd.DataFrame, schema: Schema) -> Sequence[dict[str, Value]]:
-    """Give each row as the features of a request, by name, with None for missing."""
-    columns = {
-        feature.name: json_values(column) for feature, column in zip(schema.features, columns_of(frame, schema), strict=True)
-    }
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+category_text = text_of
+"""A category is written as it is hashed."""
+
+
+def rows_of(frame: pd.DataFrame, schema: Schema, *, scored: bool = True) -> Sequence[dict[str, Value]]:
+    """Give each row as the features of a request, by name, with None for missing.
+
+    Parameters
+    ----------
+    scored
+        Whether a model is to be called with the rows. If not, what would be dropped is not even sent.
+    """
+    features = [feature for feature in schema.features if scored or feature.pii != "drop"]
+    columns = [json_values(column) for column in _columns(frame, features)]
+    names = [feature.name for feature in features]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def json_values(column: np.ndarray[Any, Any] | list[Any]) -> list[Value]:
     """Give a column's values as JSON has them: None for missing."""
     values = column if isinstance(column, list) else column.tolist()
     return [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
+
+
+def _as_it_is(row: list[Value]) -> list[Value]:
+    return row
 
 
 def kind_of(series: pd.Series) -> Kind:

@@ -1,10 +1,10 @@
 """All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated, immutable."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
 
@@ -29,9 +29,19 @@ class Settings(BaseSettings):
     """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin with it."""
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
 
+    pii_key: SecretStr | None = Field(None, min_length=16)
+    """Key of the hashes of personal features, at least 16 characters; needed only by schemas that hash one."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe lines that API and worker log; requests are logged at INFO."""
+    access_log: bool = True
+    """Whether the API logs a line for each request."""
+    log_features: bool = False
+    """Whether the line of a prediction has its features, personal ones dropped or hashed as in the stream."""
     keys_file: Path | None = None
     """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if none. Without it nobody needs a key."""
     api_key: SecretStr | None = None
@@ -82,6 +92,8 @@ class Settings(BaseSettings):
     """Traffic of a model until a whole logical day of it was measured."""
     false_alarms_per_month: float = Field(1.0, gt=0)
     """Budget of false alarms of a model in 30 days, shared by the rules."""
+    detectors: Annotated[tuple[str, ...], NoDecode] = ("e_detector", "integrity", "adwin")
+    """Online detectors that run, separated by commas; an empty value runs none."""
     snapshot_seconds: int = Field(3600, ge=1)
     """Logical seconds between snapshot reports."""
     snapshot_events: int = Field(50_000, ge=1)
@@ -119,6 +131,17 @@ class Settings(BaseSettings):
     """Entries that may be unreadable within an hour without an alert."""
     silent_after_seconds: float = Field(0, ge=0)
     """Time without events that is an alert; 0 learns it from the last day's traffic."""
+
+    @field_validator("detectors", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        """Split what the environment gives."""
+        return tuple(name.strip() for name in given.split(",") if name.strip()) if isinstance(given, str) else given
+
+    @property
+    def pii_secret(self) -> str | None:
+        """The key of the hashes in clear; never to be logged."""
+        return None if self.pii_key is None else self.pii_key.get_secret_value()
 
     @property
     def keys_path(self) -> Path:

@@ -1,17 +1,163 @@
-"""How processes log: one line an event on standard error, without feature values and secrets."""
+"""How processes log: one line an event on standard error, JSON unless a person watches, no line that forges another.
+
+Everything goes through the same renderer: our loggers (`driftgauge.…`), uvicorn's and other libraries', warnings, and the
+API's line for each request (producer/access_log.py). An exception is told by its type and place, without its message unless
+it is one of ours: a library's message can quote the value that it did not like, and so a person's data.
+"""
 
 import logging
+import re
 import sys
-import time
+import traceback
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, TextIO
+
+import msgspec
+import structlog
+from structlog.processors import TimeStamper
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import FilteringBoundLogger, Processor
+
+from shared.errors import DriftgaugeError
+
+EventDict = MutableMapping[str, Any]
+
+FORBIDDEN: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+"""Beyond ASCII's control characters: C1, line separators, directions, halves of surrogate pairs."""
+_BEYOND_ASCII: Final = re.compile(f"[{FORBIDDEN}]")
+_CONTROL: Final = re.compile(f"[\x00-\x1f{FORBIDDEN}]")
+_CONTROL_BUT_LINES: Final = re.compile(f"[\x00-\x09\x0b-\x1f{FORBIDDEN}]")
+LEVELS: Final = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
+
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def configure_logging(level: int = logging.INFO) -> None:
-    """Log our own loggers' lines, with UTC time, to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    logger = logging.getLogger("driftgauge")
-    logger.handlers = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
+class Sink(Protocol):
+    """Where rendered lines go."""
+
+    def info(self, line: str | bytes) -> None:
+        """Take a line without its end."""
+
+
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is when a line comes."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Where lines go."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Standard error stays: logging sets a stream when the handler is made."""
+
+
+def configure_logging(level: str = "INFO") -> None:
+    """Make everything that this process logs go to standard error: coloured text on a terminal, else JSON.
+
+    Parameters
+    ----------
+    level
+        Least level of our own loggers; that of libraries is WARNING, or `level` if that is more severe.
+    """
+    handler = StandardError()
+    before: list[Processor] = [structlog.stdlib.add_logger_name, exceptions_by_place]
+    after: list[Processor] = [ProcessorFormatter.remove_processors_meta, *renderers(terminal=sys.stderr.isatty())]
+    handler.setFormatter(ProcessorFormatter(foreign_pre_chain=before, processors=after))
+    root = logging.getLogger()
+    root.handlers = [other for other in root.handlers if not isinstance(other, StandardError)] + [handler]
+    root.setLevel(max(logging.WARNING, LEVELS[level]))
+    logging.getLogger("driftgauge").setLevel(LEVELS[level])
+    logging.captureWarnings(capture=True)
+
+
+def line_logger(sink: Sink, level: str, *, terminal: bool) -> FilteringBoundLogger:
+    """Make a logger for many lines: no record, no look at the stack, one pass of few processors into a sink."""
+    logger: FilteringBoundLogger = structlog.wrap_logger(
+        sink,
+        processors=renderers(terminal=terminal),
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        cache_logger_on_first_use=True,
+    ).bind()
+    return logger
+
+
+def renderers(*, terminal: bool) -> list[Processor]:
+    """Give the processors that make a line of an event."""
+    if not terminal:
+        return [as_json]
+    console = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
+    return [TimeStamper(fmt="iso", utc=True), structlog.processors.add_log_level, without_controls, console]
+
+
+def as_json(_: object, level: str, event: EventDict) -> str:
+    r"""Render an event as one line of JSON, in which no character can begin a line or steer a terminal.
+
+    Examples
+    --------
+    >>> as_json(None, "info", {"event": "a\nb\u2028"}).partition(",")[2]
+    '"level":"info","event":"a\\nb\\u2028"}'
+    """
+    document = {"timestamp": datetime.now(UTC), "level": level, **event}
+    try:
+        line = _encode(document)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON as a client sends it may hold
+        line = _encode({_paired(name): _paired(value) for name, value in document.items()})
+    if line.isascii() and b"\x7f" not in line:
+        return line.decode()
+    return _BEYOND_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode())
+
+
+def without_controls(_: object, __: str, event: EventDict) -> EventDict:
+    r"""Escape control characters in names and values for a terminal; an exception keeps its lines.
+
+    Examples
+    --------
+    >>> without_controls(None, "info", {"event": "a\x1b[31m\n"})
+    {'event': 'a\\x1b[31m\\n'}
+    """
+    return {
+        _escaped(name, _CONTROL): _escaped(value if isinstance(value, str) else str(value), _pattern(name))
+        for name, value in event.items()
+    }
+
+
+def exceptions_by_place(_: object, __: str, event: EventDict) -> EventDict:
+    """Replace exception information by the exception's type and place."""
+    found = event.pop("exc_info", None)
+    error = found[1] if isinstance(found, tuple) else found if isinstance(found, BaseException) else None
+    if error is not None:
+        event["exception"] = place_of(error)
+    event.pop("exc_text", None)
+    return event
+
+
+def place_of(error: BaseException) -> str:
+    """Describe an exception by type and frames, its causes first; by its message only if it is one of ours.
+
+    Examples
+    --------
+    >>> try:
+    ...     float("a person's name")
+    ... except ValueError as error:
+    ...     place_of(error).startswith("ValueError"), "person" in place_of(error)
+    (True, False)
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told = f": {error}" if isinstance(error, DriftgaugeError) else ""
+    frames = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    own = "\n".join([f"{type(error).__name__}{told}", *frames])
+    return f"{place_of(cause)}\n{own}" if cause is not None else own
+
+
+def _pattern(name: str) -> "re.Pattern[str]":
+    return _CONTROL_BUT_LINES if name == "exception" else _CONTROL
+
+
+def _escaped(text: str, pattern: "re.Pattern[str]") -> str:
+    return pattern.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _paired(value: object) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()

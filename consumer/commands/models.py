@@ -71,8 +71,12 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
             "passed" if validation.passed else "failed: " + "; ".join(printable(result) for result in validation.failed)
         )
         click.echo(f"validated {validation.time[:19]}: {outcome}")
-    columns = ("feature", "kind", "may be missing", "range or categories", "excluded from drift")
-    show_table(columns, [(f.name, f.kind, "yes" if f.nullable else "", _declared(f), f.excluded) for f in schema.features])
+    columns = ("feature", "kind", "may be missing", "range or categories", "excluded from drift", "personal")
+    rules = {"keep": "", "drop": "dropped", "hash": "hashed", None: ""}
+    show_table(
+        columns,
+        [(f.name, f.kind, "yes" if f.nullable else "", _declared(f), f.excluded, rules[f.pii]) for f in schema.features],
+    )
 
 
 @models.command()

@@ -12,6 +12,7 @@ from shared.settings import read_settings
 
 if TYPE_CHECKING:
     from shared.manifest import PublishedVersion, Task
+    from shared.model_registry import ModelRegistry
 
 
 @click.command()
@@ -68,16 +69,32 @@ def register(
     submission = Submission(
         name, reference, version, artifact, task, prediction_column, target_column, time_column, _listed(exclude),
         _listed(classes), schema_file, partitions, _read_metrics(metrics), checks, labels, batch_counts, features_module,
+        read_settings().pii_secret,
     )  # fmt: skip
     registry = ModelRegistry(read_settings().registry_dir)
     folder, published = register_version(registry, submission)
     _tell(folder, published)
+    _calibrate(registry, published, reference, time_column, prediction_column)
     version = published.manifest.version
     if promote:
         gates.promote(registry, name, version, actor=actor, reason="promoted at its registration")
         click.echo(f"{name} {version} is in production.")
     else:
         click.echo(f"To put it into production: driftgauge models promote {name} {version}")
+
+
+def _calibrate(
+    registry: "ModelRegistry", published: "PublishedVersion", reference: Path, time: str | None, prediction: str | None
+) -> None:
+    """Test the reference for order in time, if it has times."""
+    if time is None:
+        click.echo("There is no --time-column: the rows are taken as exchangeable, which was not tested.")
+        return
+    from consumer.calibrating import TimedRows
+    from consumer.commands.calibrate import calibrate_version, show
+
+    rows = TimedRows(reference, time, prediction, read_settings().pii_secret)
+    show(calibrate_version(registry, published.manifest.model, published.manifest.version, rows, None))
 
 
 def _listed(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ def worker() -> None:
     from shared.telemetry import configure_logging
 
     settings = read_settings()
-    configure_logging()
+    configure_logging(settings.log_level)
     running = Worker(settings)
     running.stop_on_signals()
     running.run()

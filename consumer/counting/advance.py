@@ -6,7 +6,7 @@ log, never on how the log was cut into batches.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import compress, pairwise
 from operator import attrgetter
 
 import numpy as np
@@ -16,8 +16,9 @@ from consumer.counting.cells import CellMap, latency_cells
 from consumer.counting.clock import DAY_MS, HOUR_MS
 from consumer.counting.columns import Batch, DeadLetter
 from consumer.counting.dedupe import Dedupe
-from consumer.counting.detectors import DETECTORS, Detector
+from consumer.counting.detection import detect
 from consumer.counting.pane import OpenPane
+from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from shared.events import Prediction, Source
 from shared.pane import Alarm, PaneEntry, Watermark
@@ -26,27 +27,6 @@ from shared.reference import Ints
 Flags = NDArray[np.bool_]
 
 MIN_PANE_MS = 1000
-ADWIN_SHARE = 0.1
-"""ADWIN's share of the false-alarm budget."""
-DAYS_PER_MONTH = 30
-RATE_TOLERANCE = 2.0
-"""Detectors start anew with a delta for the measured traffic when it differs by more than this factor."""
-
-
-@dataclass(frozen=True, slots=True)
-class CountingPolicy:
-    """What counting is told: see the settings of the same names. `partitions` are those of the model, `retire_ms` is the
-    longest age of a spool.
-    """
-
-    partition: int = 0
-    partitions: int = 1
-    pane_events: int = 250
-    pane_seconds: int = 3600
-    expected_events_per_day: float = 100_000
-    false_alarms_per_month: float = 1.0
-    retire_ms: int = 7 * DAY_MS
-    detectors: tuple[str, ...] = ("adwin",)
 
 
 @dataclass(slots=True)
@@ -220,39 +200,17 @@ class _Step:
         return groups
 
     def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:
-        """Show the ranks of the rows that count for drift to the version's detectors."""
+        """Show the rows that count for drift to the version's detectors."""
         rows = group.rows[group.counted]
         if not len(rows):
             return
-        cell_map = group.cell_map
-        ranks = cell_map.ranks[group.cells if len(rows) == len(group.rows) else group.cells[:, group.counted]]
-        counted = self.state.counters.events
-        for name in self.policy.detectors:
-            self.changed.add(f"detector:{name}:{group.version}".encode())
-            for found in self._detector(name, group.version, cell_map).update(ranks):
-                row = int(rows[found.row])
-                yield Alarm(
-                    partition=self.policy.partition, time=int(times[row]), total=counted + row + 1,
-                    version=group.version, column=cell_map.reference.columns[found.column].name, detector=name,
-                    delay=found.delay, statistic=found.statistic, value=found.value, expected=found.expected,
-                    width=found.width, effect=found.effect,
-                )  # fmt: skip
-
-    def _detector(self, name: str, version: str, cell_map: CellMap) -> Detector:
-        """Give a version's detector; a new one when there is none, or when the traffic has changed a lot."""
-        alpha = self._alpha(len(cell_map.watched))
-        detector = self.state.detectors.get((name, version))
-        if detector is None or not alpha / RATE_TOLERANCE <= detector.alpha <= alpha * RATE_TOLERANCE:
-            detector = DETECTORS[name].start(cell_map.reference, cell_map.watched, cell_map.ranks, alpha)
-            self.state.detectors[name, version] = detector
-        return detector
-
-    def _alpha(self, columns: int) -> float:
-        """False alarms allowed per event and column: the budget's share over the events of 30 days."""
-        per_day = self.state.position.traffic.per_day
-        model_per_day = per_day * self.policy.partitions if per_day else self.policy.expected_events_per_day
-        budget = ADWIN_SHARE * self.policy.false_alarms_per_month
-        return budget / (model_per_day * DAYS_PER_MONTH * max(columns, 1))
+        every = len(rows) == len(group.rows)
+        cells = group.cells if every else group.cells[:, group.counted]
+        ids = list(map(attrgetter("id"), group.predictions if every else compress(group.predictions, group.counted)))
+        yield from detect(
+            self.state, self.policy, group.version, group.cell_map,
+            cells, ids, times[rows], self.state.counters.events + rows + 1,
+        )  # fmt: skip
 
     # -- panes ----------------------------------------------------------------------------------------------------
 

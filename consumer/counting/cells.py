@@ -8,6 +8,7 @@ from operator import attrgetter
 import numpy as np
 
 from consumer.counting.columns import CheckedDecoder
+from shared.calibration import Calibration
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
 from shared.reference import Column, Floats, Ints, ReferenceProfile
@@ -21,6 +22,8 @@ class CellMap:
     ----------
     schema, reference
         Of the version.
+    calibration
+        What is known about the reference's order in time.
     batch_counts
         Whether predictions from batches count for drift, beside those that were made online.
 
@@ -29,11 +32,17 @@ class CellMap:
     sources
         Of predictions that count for drift.
     watched
-        Places of the columns that count for drift: features that are not excluded, and the prediction.
+        Places of the columns that count for drift: features that are not excluded, and the prediction; no function
+        of the clock.
+    exchangeable
+        Those of them whose rows may be taken as exchangeable: the only ones that such detectors watch as assume it.
     """
 
-    def __init__(self, schema: Schema, reference: ReferenceProfile, *, batch_counts: bool = False) -> None:
-        self.schema = schema
+    def __init__(
+        self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
+        batch_counts: bool = False,
+    ) -> None:  # fmt: skip
+        self.schema = schema = schema.stream
         self.reference = reference
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
@@ -43,6 +52,10 @@ class CellMap:
         self.watched = [place for place, feature in enumerate(schema.features) if not feature.excluded]
         if self.has_prediction:
             self.watched.append(len(schema.features))
+        orders = calibration.order if calibration is not None else {}
+        order = {place: orders.get(reference.columns[place].name, "exchangeable") for place in self.watched}
+        self.watched = [place for place in self.watched if order[place] != "clock"]
+        self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
 
     @cached_property
     def decoder(self) -> CheckedDecoder:

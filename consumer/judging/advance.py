@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from consumer.judging import commanding, notices
 from consumer.judging.alerting import Alerting, Scene
 from consumer.judging.calibration import levels
-from consumer.judging.evaluation import Evaluation, JudgedVersion
+from consumer.judging.evaluation import PSI_WEEK, Evaluation, JudgedVersion
 from consumer.judging.metrics import Judged
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import Outputs, Reporting
@@ -112,8 +112,11 @@ class _Step:
             self.state.keep_pane(version, part)
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
+            self.state.count_day(version, self.versions[version].week, part)
             scene = self._scene(version, pane.end)
             self.alerting.settle(scene)
+            self._note_week(scene)
+            self.reporting.remember(scene)
             self.reporting.report(scene)
         self._retire(pane.end)
         self._end_moment(pane.end)
@@ -162,6 +165,7 @@ class _Step:
             for pane in self.state.windows.pop(version).panes:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
+            self.state.drop_psi(version)
 
     def _retirement(self, version: str, now: int) -> str:
         """Say why a version is no longer used; empty if it may be."""
@@ -183,10 +187,17 @@ class _Step:
         size = int(self.versions[version].reference.offsets[-1])
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
+    def _note_week(self, scene: Scene) -> None:
+        """Remember at a logical midnight whether an ordered column is in alarm."""
+        days = self.state.days.get(scene.version)
+        if days is not None and days.due and not scene.judged.evaluation.lacking_days:
+            days.note(in_alarm=any(alert.rule == PSI_WEEK for alert in self.state.alerts_of(scene.version)))
+            self.state.keep_week(scene.version)
+
     def _scene(self, version: str, now: int) -> Scene:
         """Evaluate a version's window as it stands."""
         judged, window = self.versions[version], self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         level = levels(self.policy, rate, len(judged.watched))
-        evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy)
+        evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version))
         return Scene(version, Judged(evaluation, window, rate), now)

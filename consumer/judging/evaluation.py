@@ -11,16 +11,21 @@ from functools import cached_property
 import numpy as np
 
 from consumer.judging import integrity
-from consumer.judging.calibration import Levels
+from consumer.judging.calibration import DAYS_PER_MONTH, Levels
 from consumer.judging.lifecycle import AlertSeverity, Reading
+from consumer.judging.ordered import WEEK
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.statistics.base import pooled_bins
 from consumer.judging.statistics.psi import ABSENT_SHARE, threshold
+from consumer.judging.week import VersionDays, WeekReference
+from shared.calibration import Calibration, FeatureCalibration
 from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 from shared.snapshot import Share
 
 PSI = "psi"
+PSI_WEEK = "psi_week"
+"""The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,34 @@ class JudgedVersion:
 
     schema: Schema
     reference: ReferenceProfile
+    calibration: Calibration | None = None
 
     def excluded(self, column: int) -> str:
         """Why a column is left out of drift; empty if it is not."""
         features = self.schema.features
-        return features[column].excluded if column < len(features) else ""
+        declared = features[column].excluded if column < len(features) else ""
+        found = self.calibrated(column)
+        return declared or (found.reason if found is not None and found.order == "clock" else "")
+
+    def calibrated(self, column: int) -> FeatureCalibration | None:
+        """What is known about a column's order in time; None if nothing."""
+        return self.calibration.features[column] if self.calibration is not None else None
+
+    def is_exchangeable(self, column: int) -> bool:
+        """Whether a column's rows are taken as exchangeable, so that closed-form thresholds hold."""
+        found = self.calibrated(column)
+        return found is None or found.order == "exchangeable"
+
+    @cached_property
+    def ordered(self) -> list[int]:
+        """Places of the columns that are judged on whole days."""
+        orders = [self.calibrated(place) for place in self.watched]
+        return [place for place, found in zip(self.watched, orders, strict=True) if found and found.order == "ordered"]
+
+    @cached_property
+    def week(self) -> WeekReference | None:
+        """What whole days are held against; None if no column is ordered."""
+        return WeekReference(self.reference, self.calibration) if self.calibration is not None and self.ordered else None
 
     @cached_property
     def watched(self) -> list[int]:
@@ -63,7 +91,15 @@ class JudgedVersion:
     @cached_property
     def checks(self) -> "list[_IntegrityCheck]":
         """The integrity checks of all watched columns."""
-        return [check for place in self.watched for check in _checks(self.reference, place)]
+        return [check for place in self.watched for check in self._checks(place)]
+
+    def _checks(self, place: int) -> "Iterator[_IntegrityCheck]":
+        """Give a column's checks. Values and missing ones of an ordered column cluster: they count for fewer rows."""
+        found = self.calibrated(place)
+        if found is None or self.calibration is None or self.is_exchangeable(place):
+            return _checks(self.reference, place)
+        clustering = self.calibration.timeline.clustering(place)
+        return _checks(self.reference, place, max(found.overdispersion or 1.0, 1.0), clustering)
 
     @cached_property
     def _check_cells(self) -> tuple[Ints, Ints, Floats]:
@@ -95,6 +131,7 @@ class JudgedVersion:
 
 
 MAX_BINS_KEPT = 64
+NOT_THIS_RULE = "a new calibration judges this column by another rule"
 
 
 @dataclass(frozen=True)
@@ -155,6 +192,8 @@ class Evaluation:
         Significance levels.
     policy
         Rules.
+    days
+        Of the version's ordered columns; None if there is none, or no day yet.
     """
 
     version: JudgedVersion
@@ -162,6 +201,7 @@ class Evaluation:
     rows: int
     level: Levels
     policy: JudgingPolicy
+    days: VersionDays | None = None
 
     @cached_property
     def lacking(self) -> str:
@@ -187,6 +227,8 @@ class Evaluation:
 
     def psi_quiet(self, column: int) -> bool:
         """Whether PSI is well below its threshold, or there is none."""
+        if not self.version.is_exchangeable(column):
+            return True
         return bool(self.lacking) or not self.psi[column] >= self._psi_quiet_below(column)
 
     def _psi_quiet_below(self, column: int) -> float:
@@ -200,7 +242,10 @@ class Evaluation:
         watching
             (column, rule) of alerts.
         """
-        for column, rule, reading, evidence in (*self._integrity_readings(watching), *self._psi_readings(watching)):
+        weekly = self.weekly_readings(watching) if self.days is not None and self.days.due else ()
+        for column, rule, reading, evidence in (
+            *self._integrity_readings(watching), *self._psi_readings(watching), *weekly,
+        ):  # fmt: skip
             if reading.severity is not None or (column, rule) in watching:
                 yield column, rule, reading, evidence
 
@@ -220,8 +265,94 @@ class Evaluation:
             return
         high = (self.psi > self.policy.psi_warning).tolist()
         for column in self.version.watched:
-            if high[column] or (column, PSI) in watching:
+            if not self.version.is_exchangeable(column):
+                if (column, PSI) in watching:
+                    yield (
+                        column,
+                        PSI,
+                        Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
+                        Evidence(PSI, 0.0, None, None),
+                    )
+            elif high[column] or (column, PSI) in watching:
                 yield column, PSI, *self._psi(column)
+
+    @cached_property
+    def lacking_days(self) -> str:
+        """What the judgement of ordered columns needs and does not have; empty if it has enough."""
+        whole = self.days.whole if self.days is not None else 0
+        if whole < WEEK:
+            return f"ordered in time: {whole} of {WEEK} whole days"
+        seen, least = (self.days.seen if self.days else 0), (self.version.week.least_days if self.version.week else WEEK)
+        return "" if seen >= least else f"ordered in time: rows on {seen} of the last {WEEK} days, the reference has {least}"
+
+    @cached_property
+    def _week(self) -> Ints:
+        reference = self.version.week
+        if self.days is None or reference is None:
+            return np.zeros(0, dtype=np.int64)
+        return self.days.last_week(reference.size)
+
+    @cached_property
+    def week_rows(self) -> int:
+        """Rows of the last 7 whole days."""
+        reference = self.version.week
+        return reference.bins.rows(self._week) if reference is not None and len(self._week) else 0
+
+    @cached_property
+    def week_psi(self) -> Floats:
+        """PSI of every column over the last 7 whole days."""
+        reference = self.version.week
+        columns = len(self.version.reference.columns)
+        return np.zeros(columns) if reference is None or self.lacking_days else reference.psi(self._week)
+
+    @cached_property
+    def judged_psi(self) -> Floats:
+        """The PSI that each column is judged by, of the window or of whole days if it is ordered; NaN without enough data."""
+        columns = len(self.version.reference.columns)
+        found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
+        ordered = self.version.ordered
+        found[ordered] = np.nan if self.lacking_days else self.week_psi[ordered]
+        return found
+
+    def week_threshold(self, column: int) -> float:
+        """Give the PSI of 7 days that is an alarm: the replay's, never below what chance makes of so few rows."""
+        reference, found = self.version.week, self.version.calibrated(column)
+        if reference is None or found is None or found.threshold is None:
+            return float("inf")
+        bins = int(reference.bins.sizes[column])
+        tests = DAYS_PER_MONTH * max(len(self.version.ordered), 1)
+        alpha = min(self.policy.psi_share * self.policy.false_alarms_per_month / tests, 0.5)
+        return max(found.threshold, threshold(0.0, alpha, bins, max(reference.rows, 1), max(self.week_rows, 1)))
+
+    def week_critical(self, column: int) -> float:
+        """Give the PSI of 7 days that is critical: as far above the threshold as the floors are apart."""
+        return self.week_threshold(column) * self.policy.psi_critical / self.policy.psi_warning
+
+    def weekly_readings(self, watching: set[tuple[int, str]]) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Judge the ordered columns on the last 7 whole days; a column that is no longer ordered is quiet."""
+        ordered = set(self.version.ordered) if not self.lacking_days else set()
+        for column in self.version.watched:
+            if column in ordered:
+                yield column, PSI_WEEK, *self._weekly(column)
+            elif (column, PSI_WEEK) in watching and column not in self.version.ordered:
+                yield (
+                    column,
+                    PSI_WEEK,
+                    Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
+                    Evidence(PSI, 0.0, None, None),
+                )
+
+    def _weekly(self, column: int) -> tuple[Reading, Evidence]:
+        value, bound = float(self.week_psi[column]), self.week_threshold(column)
+        severity: AlertSeverity | None = None
+        if value > bound:
+            severity = "critical" if value > self.week_critical(column) else "warning"
+        found = self.version.calibrated(column)
+        expected = found.expected if found is not None else None
+        side = "above" if severity else "not above"
+        summary = f"PSI of the last {WEEK} days {value:.3f} is {side} {bound:.3f}, usual is {expected or 0.0:.3f}"
+        quiet = value < self.policy.resolve_below * bound
+        return Reading(severity, quiet=quiet, summary=summary, at_once=True), Evidence(PSI, value, bound, expected)
 
     def shares(self, column: int) -> list[Share]:
         """Give the tested shares of a column, for its report."""
@@ -261,13 +392,22 @@ class Evaluation:
         return Reading(severity, quiet=quiet, summary=summary), Evidence(PSI, value, bound, expected)
 
 
-def _checks(profile: ReferenceProfile, place: int) -> Iterator[_IntegrityCheck]:
-    """Give the integrity checks that suit a column."""
+def _checks(
+    profile: ReferenceProfile, place: int, dispersion: float = 1.0, clustering: float = 1.0
+) -> Iterator[_IntegrityCheck]:
+    """Give the integrity checks that suit a column.
+
+    Rows that follow each other say less than as many independent ones: their extremes count for `dispersion` times fewer
+    rows, their missing values for `clustering` times fewer.
+    """
     column: ColumnReference = profile.columns[place]
     first, last = int(profile.offsets[place]), int(profile.offsets[place + 1]) - 1
-    n, missing = profile.rows, column.counts[-1]
-    yield _IntegrityCheck(place, "missing", np.array([last]), integrity.jeffreys(missing, n), missing / max(n, 1))
+    missing, share = column.counts[-1], column.counts[-1] / max(profile.rows, 1)
+    law = integrity.jeffreys(missing / clustering, profile.rows / clustering)
+    yield _IntegrityCheck(place, "missing", np.array([last]), law, share)
     if isinstance(column, CategoricalReference):
-        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), integrity.jeffreys(column.singletons, n), 0.0)
+        law = integrity.jeffreys(column.singletons, profile.rows)
+        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, 0.0)
     elif column.cuts:
-        yield _IntegrityCheck(place, "out_of_range", np.array([first, last - 1]), integrity.beyond_range(n - missing), 0.0)
+        law = integrity.beyond_range((profile.rows - missing) / dispersion)
+        yield _IntegrityCheck(place, "out_of_range", np.array([first, last - 1]), law, 0.0)

@@ -22,12 +22,12 @@ Law = tuple[float, float]
 """The two parameters of a beta law."""
 
 
-def jeffreys(count: int, rows: int) -> Law:
+def jeffreys(count: float, rows: float) -> Law:
     """Give the law of a share of which `count` in `rows` were seen."""
     return count + 0.5, rows - count + 0.5
 
 
-def beyond_range(rows: int) -> Law:
+def beyond_range(rows: float) -> Law:
     """Give the law of the share outside the smallest and largest of `rows` exchangeable values."""
     return 2.0, max(rows - 1.0, 1.0)
 

@@ -241,5 +241,5 @@ def worst(severities: list[Severity]) -> Severity:
     >>> worst(["ok", "warning", "excluded"])
     'warning'
     """
-    order: list[Severity] = ["critical", "warning", "ok", "insufficient_data", "excluded"]
+    order: list[Severity] = ["critical", "warning", "ok", "insufficient_data", "uncalibrated", "excluded"]
     return min(severities, key=order.index, default="insufficient_data")

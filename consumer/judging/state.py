@@ -4,6 +4,9 @@ state               offsets, traffic and totals per partition, what was last rep
 alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
 held:P:N            a pane that was read and waits for the other partitions
+history:VERSION     the PSI of its columns over the last days, in few points (history.py)
+week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
+day:VERSION:DAY     the sum of such a day's panes
 """
 
 from collections import defaultdict, deque
@@ -12,11 +15,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from consumer.judging.history import PsiHistory
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.merge import Merge
+from consumer.judging.ordered import WEEK
+from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReference, pack_day, unpack_days
 from consumer.judging.window import VersionWindow, WindowPane
 from shared import pane as panes_of_log
-from shared.pane import Alarm, Pane
+from shared.pane import Alarm, Pane, unpack_counts
+from shared.reference import Floats
 
 ALARMS_RECORDED = 1000
 VERSIONS_REMEMBERED = 100
@@ -137,6 +144,8 @@ class JudgingState:
     windows: dict[str, VersionWindow] = field(default_factory=dict)
     alerts: dict[str, AlertState] = field(default_factory=dict)
     merge: Merge = field(default_factory=Merge)
+    days: dict[str, VersionDays] = field(default_factory=dict)
+    histories: dict[str, PsiHistory] = field(default_factory=dict)
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Fields to write; an empty value is a field to delete."""
 
@@ -151,11 +160,45 @@ class JudgingState:
     def drop_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
 
+    def keep_psi(self, version: str, now: int, psi: Floats, oldest: int) -> None:
+        """Remember an evaluation's PSI of all columns."""
+        history = self.histories.setdefault(version, PsiHistory())
+        history.add(now, psi, oldest)
+        self.changed[f"history:{version}".encode()] = msgspec.msgpack.encode(history)
+
+    def drop_psi(self, version: str) -> None:
+        if self.histories.pop(version, None) is not None:
+            self.changed[f"history:{version}".encode()] = b""
+
     def hold(self, pane: Pane) -> None:
         self.changed[f"held:{pane.partition}:{pane.number}".encode()] = panes_of_log.encode(pane)
 
     def let_go(self, pane: Pane) -> None:
         self.changed[f"held:{pane.partition}:{pane.number}".encode()] = b""
+
+    def count_day(self, version: str, reference: WeekReference | None, pane: WindowPane) -> None:
+        """Add a pane to its day, for a version with ordered columns; days that are not needed any more are dropped."""
+        if reference is None:
+            return
+        day = pane.start // DAY_MS
+        known = self.days.setdefault(version, VersionDays(WeekProgress(day, day)))
+        dropped = known.add(day, reference.bins.count(unpack_counts(pane.cells)))
+        self.changed |= {f"day:{version}:{old}".encode(): b"" for old in dropped}
+        if day in known.days:
+            self.changed[f"day:{version}:{day}".encode()] = pack_day(known.days[day])
+        self.keep_week(version)
+        if known.due:
+            for other in [name for name, days in self.days.items() if days.progress.today < day - WEEK]:
+                self._drop_days(other)
+
+    def keep_week(self, version: str) -> None:
+        self.changed[f"week:{version}".encode()] = msgspec.json.encode(self.days[version].progress)
+
+    def _drop_days(self, version: str) -> None:
+        """Forget the days of a version that had no event for a week."""
+        known = self.days.pop(version)
+        self.changed |= {f"day:{version}:{day}".encode(): b"" for day in known.days}
+        self.changed[f"week:{version}".encode()] = b""
 
     def keep_alert(self, alert: AlertState) -> None:
         self.alerts[alert.fingerprint] = alert
@@ -181,7 +224,7 @@ class JudgingState:
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], sizes: Mapping[str, int]) -> "JudgingState":
         """Read a checkpoint's fields; `sizes` is the number of cells of every version that `versions_of` names."""
-        state = cls()
+        state = cls(days=unpack_days(fields))
         panes: dict[str, list[WindowPane]] = defaultdict(list)
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
@@ -190,6 +233,8 @@ class JudgingState:
             elif kind == b"alert":
                 alert = msgspec.json.decode(packed, type=AlertState)
                 state.alerts[alert.fingerprint] = alert
+            elif kind == b"history":
+                state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
         state.merge.watermarks = state.progress.watermarks

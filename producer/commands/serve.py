@@ -1,7 +1,5 @@
 """`driftgauge serve`."""
 
-import logging
-
 import click
 
 from shared.settings import read_settings
@@ -14,7 +12,8 @@ from shared.settings import read_settings
 def serve(host: str | None, port: int | None, *, insecure: bool) -> None:
     """Serve the API: predictions in, events out."""
     from producer.server import serve as run  # loads the models' libraries
+    from shared.telemetry import configure_logging
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    run(read_settings(host=host, port=port), insecure=insecure)
+    settings = read_settings(host=host, port=port)
+    configure_logging(settings.log_level)
+    run(settings, insecure=insecure)

@@ -49,15 +49,16 @@ class Current(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event for pages; `entry` is its place in the alert stream if it is an alert."""
+    """An event for pages: the latest of its name, model and version; `entry` is its place in the alerts if it is one."""
 
     name: str
     model: str
     data: bytes
+    version: str = ""
     entry: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class Listener:
     """An open page.
 
@@ -71,7 +72,7 @@ class Listener:
 
     model: str | None
     positions: Positions
-    latest: dict[tuple[str, str], Told] = field(default_factory=dict)
+    latest: dict[tuple[str, str, str], Told] = field(default_factory=dict)
     alerts: deque[Told] = field(default_factory=deque)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
@@ -81,7 +82,7 @@ class Listener:
         if self.model not in (None, told.model) and told.model:
             return
         if not told.entry:
-            self.latest[told.name, told.model] = told
+            self.latest[told.name, told.model, told.version] = told
         elif len(self.alerts) < MOST_ALERTS:
             self.alerts.append(told)
         else:
@@ -120,7 +121,7 @@ class Feed:
         self._meter = meter
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
-        self._seen: dict[tuple[str, str], object] = {}
+        self._seen: dict[tuple[str, str, str], object] = {}
         self._alerts: Positions = {}
         self._ended = False
 
@@ -208,7 +209,7 @@ class Feed:
                 current = msgspec.json.decode(one, type=Current)
                 firing = sum(alert.state == "firing" for alert in current.alerts)
                 told = {"model": model, "version": current.version, "created": current.created}
-                self._tell_new("current", f"{model}", {**told, "severity": current.severity, "firing": firing})
+                self._tell_new("current", model, {**told, "severity": current.severity, "firing": firing})
 
     def _tell_snapshot(self, model: str, entries: Any) -> None:
         if entries:
@@ -219,14 +220,14 @@ class Feed:
         for entry_id, fields in entries:
             self._alerts[model] = entry_id.decode()
             if not first:
-                self._tell(Told("alert", model, fields.get(b"e", b""), entry_id.decode()))
+                self._tell(Told("alert", model, fields.get(b"e", b""), entry=entry_id.decode()))
         self._alerts.setdefault(model, BEGINNING)
 
     def _tell_new(self, name: str, model: str, value: dict[str, Any]) -> None:
-        key = (name, f"{model} {value.get('version', '')}")
+        key = (name, model, str(value.get("version", "")))
         if self._seen.get(key) != value:
             self._seen[key] = value
-            self._tell(Told(name, model, _encode(value)))
+            self._tell(Told(name, model, _encode(value), key[2]))
 
     def _tell(self, told: Told) -> None:
         for listener in self._listeners:
@@ -239,7 +240,7 @@ class Feed:
         for model in models:
             after = listener.positions.get(model, BEGINNING)
             found: Any = await self._client.xrange(self._keys.alerts(model), min=f"({after}", count=MOST_ALERTS)
-            missed += [Told("alert", model, fields.get(b"e", b""), entry_id.decode()) for entry_id, fields in found]
+            missed += [Told("alert", model, fields.get(b"e", b""), entry=entry_id.decode()) for entry_id, fields in found]
         return missed[:MOST_ALERTS]
 
     async def _last_alert(self, model: str) -> str:

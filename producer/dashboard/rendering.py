@@ -35,9 +35,13 @@ NAVIGATION: Final = (
     ("/dashboard/log", "Log"),
     ("/dashboard/reports", "Reports"),
 )
+MACROS: Final = ("symbols", "badge", "tile", "empty")
+"""Of parts.html.j2: what several pages show the same way; every template has them."""
 
 
-def page(request: Request, template: str, *, model: str | None = None, status: int = 200, **shown: Any) -> Response:
+def page(
+    request: Request, template: str, *, model: str | None = None, status: int = 200, policy: str = POLICY, **shown: Any
+) -> Response:
     """Answer with a page, or with the block of it that htmx asks for.
 
     Parameters
@@ -46,6 +50,8 @@ def page(request: Request, template: str, *, model: str | None = None, status: i
         Its file in templates/.
     model
         The model that it is about; links to other pages keep it, and the live stream follows it alone. None for all.
+    policy
+        Content-Security-Policy.
     shown
         What the template shows.
     """
@@ -53,7 +59,7 @@ def page(request: Request, template: str, *, model: str | None = None, status: i
     context = found.new_context({**_frame(request, model), **shown})
     block = found.blocks.get(request.headers.get("HX-Target", ""))
     text = "".join((block or found.root_render_func)(context))
-    headers = {"Content-Security-Policy": POLICY, "Vary": "HX-Target"}
+    headers = {"Content-Security-Policy": policy, "Vary": "HX-Target"}
     return Response(text, status, headers, media_type="text/html; charset=utf-8")
 
 
@@ -73,7 +79,7 @@ def json_block(identifier: str, value: object) -> Markup:
     text = msgspec.json.encode(value).decode()
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup('<script type="application/json" id="{}">{}</script>').format(identifier, Markup(text))
+    return Markup('<script type="application/json" id="{}">{}</script>').format(identifier, Markup(text))  # noqa: S704  JSON without <, >, &
 
 
 def _frame(request: Request, model: str | None) -> dict[str, Any]:
@@ -114,6 +120,8 @@ def _environment() -> Environment:
         "box_plot": svg.box_plot,
         "gauge": svg.gauge,
     }
+    macros = environment.get_template("parts.html.j2").module  # global, since a block alone runs no import
+    environment.globals |= {name: getattr(macros, name) for name in MACROS}
     return environment
 
 

@@ -9,6 +9,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from producer.access import needs
+from producer.access_log import PREDICTIONS
 from producer.documents import (
     decode,
     field_faults,
@@ -102,6 +103,7 @@ def router(parts: Parts) -> APIRouter:
     async def events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list), all or none of them."""
         accepted = await understand(await read_body(request, parts.settings.events_max_bytes), parts.serving, most)
+        request.scope[PREDICTIONS] = accepted
         outcome = await _publish(parts, accepted)
         if outcome == "dropped":
             raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
@@ -155,7 +157,8 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
     if served is None:
         return None, faults + wrong
     given = item.get("features")
-    values, errors = served.schema.positional(given if isinstance(given, dict) else {}, pointer(at, "features"))
+    features = given if isinstance(given, dict) else {}
+    values, errors = served.schema.positional(features, pointer(at, "features"), scored=False)
     if isinstance(given, dict):
         faults += errors
     fault = served.schema.prediction_fault(item.get("prediction"))
@@ -198,7 +201,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         id=new_id() if given is None else given,
         version=served.version,
         time=time.time_ns() // 1_000_000 if moment is None else moment,
-        features=values,
+        features=served.clean(values),
         prediction=float(made) if served.schema.prediction == "numeric" and made is not None else made,
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),

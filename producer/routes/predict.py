@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from producer.access import needs
+from producer.access_log import PREDICTIONS
 from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
 from producer.parts import Parts
 from producer.problems import Problem, invalid
@@ -81,13 +82,14 @@ def router(parts: Parts) -> APIRouter:
             id=new_id() if given is None else given,
             version=served.version,
             time=time.time_ns() // 1_000_000,
-            features=row,
+            features=served.clean(row),
             prediction=score.prediction,
             latency_ms=round((time.perf_counter() - started) * 1000, 3),
             source=source,
             client_id=given is not None,
             probabilities=score.probabilities,
         )
+        request.scope[PREDICTIONS] = ((served, event),)
         outcome = await parts.publisher.publish(served.model, event)
         answer = Answer(event.id, served.model, served.version, score.prediction, outcome, score.probabilities)
         return Response(_encode(answer), media_type="application/json")
@@ -96,7 +98,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
-    """Read a request: its document, the version that it is for, and its features in stream order.
+    """Read a request: its document, the version that it is for, and its features in the model's order.
 
     Raises
     ------

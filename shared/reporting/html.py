@@ -14,7 +14,7 @@ from markupsafe import Markup
 from shared.reporting import svg, text
 from shared.snapshot import ActiveAlert, FeatureReport, Severity, Share, Snapshot, Statistic
 
-WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "insufficient_data", "ok", "excluded")
+WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "insufficient_data", "uncalibrated", "ok", "excluded")
 TITLES = {
     "psi": "PSI",
     "ks": "KS",

@@ -124,6 +124,34 @@ def p_value(value: float) -> str:
     return "<0.0001" if value < 0.0001 else f"{value:.3f}" if value >= 0.001 else f"{value:.4f}"
 
 
+def minute(milliseconds: int) -> str:
+    """A Unix time in ms to the minute in UTC, as an axis has room for.
+
+    Examples
+    --------
+    >>> minute(1714557659999)
+    '2024-05-01 10:00'
+    """
+    try:
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M}"
+    except OverflowError:
+        return clip(f"{milliseconds} ms", 16)
+
+
+def duration(milliseconds: float) -> str:
+    """A length of time in its largest fitting unit.
+
+    Examples
+    --------
+    >>> duration(5), duration(90_000), duration(3 * 3_600_000), duration(50 * 3_600_000)
+    ('5 ms', '90 s', '3 h', '2.1 d')
+    """
+    for unit, size, most in (("ms", 1, 1000), ("s", 1000, 120), ("min", 60_000, 120), ("h", 3_600_000, 48)):
+        if abs(milliseconds) < size * most:
+            return f"{figure(milliseconds / size, 2)} {unit}"
+    return f"{figure(milliseconds / 86_400_000, 2)} d"
+
+
 def moment(milliseconds: int) -> str:
     """A Unix time in ms as a date and time in UTC.
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from consumer.counting import columns
-from consumer.counting.advance import CountingPolicy, advance
+from consumer.counting.advance import advance
 from consumer.counting.cells import CellMap
 from consumer.counting.columns import CheckedDecoder, DeadLetter, Entry
+from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from shared.events import Prediction, encode
 from shared.model_registry import PublishedVersion, new_manifest

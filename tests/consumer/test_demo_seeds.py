@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from consumer.counting import columns
-from consumer.counting.advance import CountingPolicy
 from consumer.counting.advance import advance as count
 from consumer.counting.cells import CellMap
+from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from consumer.judging.advance import advance as judge
 from consumer.judging.evaluation import JudgedVersion

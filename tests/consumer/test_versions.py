@@ -27,6 +27,8 @@ from tests.integration.plant import (
 GOOD = published(rows=300).pack()
 _CONTENT = msgspec.json.decode(gzip.decompress(GOOD))
 _FEWER = {**_CONTENT, "reference": {**_CONTENT["reference"], "columns": _CONTENT["reference"]["columns"][:3]}}
+_CALIBRATION = {"features": [], "timeline": {"first_day": 0, "days": 0, "bins": [], "packed": "", "autocorrelation": [],
+                                            "clock": []}}  # fmt: skip
 BROKEN = {
     "empty": b"",
     "no gzip": b"hello",
@@ -35,6 +37,7 @@ BROKEN = {
     "no JSON": gzip.compress(b"{"),
     "another document": gzip.compress(b'{"a": 1}'),
     "no UTF-8": gzip.compress(b'{"manifest": "\xff"}'),
+    "calibration of other columns": gzip.compress(msgspec.json.encode({**_CONTENT, "calibration": _CALIBRATION})),
     "fewer columns than features": gzip.compress(msgspec.json.encode(_FEWER)),
 }
 

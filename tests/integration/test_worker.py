@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from consumer import counting_stage
-from consumer.counting.advance import CountingPolicy
+from consumer.counting.policy import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging_stage import JudgingStage

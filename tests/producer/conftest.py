@@ -41,13 +41,14 @@ def publish(
     frame: pd.DataFrame,
     estimator: Any = None,
     task: Any = "regression",
+    key: str | None = None,
     stage: Any = "production",
     **more: Any,
 ) -> None:
     prediction = None if schema.prediction is None else np.zeros(len(frame))
     if schema.prediction == "categorical":
         prediction = np.array(["a"] * len(frame), dtype=object)
-    reference = ReferenceProfile.build(schema, columns_of(frame, schema), prediction)
+    reference = ReferenceProfile.build(schema, columns_of(frame, schema, key), prediction)
     manifest = new_manifest(name, registry.next_version(name), task if estimator else "monitor", **more)
     artifact = None
     if estimator is not None:

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,11 +12,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from producer import serving as serving_module
 from producer.app import create_app
-from producer.serving import MOST_TRIALS
+from producer.serving import MOST_TRIALS, Serving
 from shared.keys import Keys
-from shared.model_registry import ModelRegistry
+from shared.model_registry import Manifest, ModelRegistry, PublishedVersion, new_manifest
 from shared.schema import Schema
 from shared.settings import Settings
+from tests.consumer.judging import weeks
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving, until
 from tests.producer.test_events import log
 from tests.producer.test_predict import problem
@@ -246,3 +248,30 @@ async def test_probabilities_are_answered_and_published(
     events = log(client, keys.log("signs", 0))
     assert {tuple(event.probabilities or ()) for event in events} == {tuple(answer["probabilities"])}
     assert log(client, keys.log("plain", 0))[0].probabilities is None
+
+
+async def test_a_calibration_is_published_again(tmp_path: Path) -> None:
+    """A version that is calibrated while it is served is announced again with its calibration, once each time; a damaged
+    file changes nothing.
+    """
+    registry = ModelRegistry(tmp_path)
+    columns = weeks.rows(np.random.default_rng(0), 14)
+    profile = weeks.profile_of(columns)
+    registry.register(PublishedVersion(new_manifest("plant", "1.0.0", "monitor"), weeks.SCHEMA, profile))
+    registry.promote("plant", "1.0.0", actor="test")
+    announced: list[bytes] = []
+
+    def announce(_manifest: Manifest, packed: bytes) -> None:
+        announced.append(packed)
+
+    served = Serving(registry, None, announce)
+    await served.refresh()
+    for target in (1.0, 2.0):
+        made = weeks.calibration_of(profile, columns, target=target)
+        registry.store_calibration("plant", "1.0.0", made)
+        await served.refresh()
+        await served.refresh()
+        assert PublishedVersion.unpack(announced[-1]).calibration == made
+    registry.calibration_file("plant", "1.0.0").write_bytes(b"{")
+    await served.refresh()
+    assert len(announced) == 3

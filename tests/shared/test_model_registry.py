@@ -18,6 +18,7 @@ from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.semver import precedence
 from shared.stages import Change
 from tests.consumer.builders import published
+from tests.consumer.judging.weeks import SCHEMA, calibration_of, profile_of, rows
 
 
 @pytest.fixture
@@ -367,3 +368,34 @@ def test_killed_at_any_instant(registry: ModelRegistry) -> None:
     assert len(skipped) <= 4  # killed between the two changes
     started.close()
     started.join_thread()
+
+
+def test_a_calibration_stands_beside_its_version(registry: ModelRegistry) -> None:
+    """It is loaded and published with its version, may be replaced, and leaves the version's files as they are."""
+    columns = rows(np.random.default_rng(0), 14)
+    profile = profile_of(columns)
+    given = PublishedVersion(new_manifest("plant", "1.0.0", "monitor"), SCHEMA, profile)
+    folder = registry.register(given)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert registry.load("plant", "1.0.0").calibration is None
+    for target in (1.0, 2.0):
+        made = calibration_of(profile, columns, target=target)
+        registry.store_calibration("plant", "1.0.0", made)
+        loaded = registry.load("plant", "1.0.0")
+        assert loaded.calibration == made
+        assert PublishedVersion.unpack(loaded.pack()) == loaded
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert registry.versions("plant") == ["1.0.0"]
+
+
+def test_a_damaged_calibration_says_how_to_mend_it(registry: ModelRegistry) -> None:
+    """What is no calibration is refused with the command that makes it again; one of no version is not stored."""
+    registry.register(published("1.0.0", rows=100))
+    path = registry.calibration_file("plant", "1.0.0")
+    path.parent.mkdir()
+    path.write_bytes(b'{"features": 3')
+    with pytest.raises(BadData, match="driftgauge calibrate"):
+        registry.load("plant", "1.0.0")
+    columns = rows(np.random.default_rng(0), 7)
+    with pytest.raises(ModelNotFound):
+        registry.store_calibration("plant", "9.0.0", calibration_of(profile_of(columns), columns))

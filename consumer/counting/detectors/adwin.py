@@ -5,7 +5,6 @@ events that happened to come. After an alarm it starts from them again: what cam
 itself.
 """
 
-import math
 from importlib.metadata import version
 from operator import length_hint
 from typing import ClassVar, Self
@@ -14,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from river._river_rust.drift import AdaptiveWindowing  # ADWIN itself; the wrapper only adds Python time to each update
-from scipy.special import ndtri
 
-from consumer.counting.detectors.base import Detection, detector, frame, unframe
+from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
+from consumer.counting.detectors.effect import describe_shift
 from shared.reference import Floats, ReferenceProfile
 
 Floats32 = NDArray[np.float32]
@@ -38,24 +37,25 @@ class _State(msgspec.Struct):
     recent: bytes
 
 
-@detector("adwin")
+@detector("adwin", share=0.1)
 class RankAdwin:
     """ADWIN on the ranks of each column.
 
     Examples
     --------
     >>> from shared.reference import NumericReference
-    >>> from consumer.counting.cells import CellMap
     >>> values = np.random.default_rng(0).normal(size=5000)
     >>> profile = ReferenceProfile(5000, (NumericReference.build("x", values),))
-    >>> ranks = (np.arange(500.0)[None] / 500) * 0.5 + 0.5
     >>> cell_ranks = np.linspace(0, 1, profile.offsets[-1])
-    >>> found = RankAdwin.start(profile, [0], cell_ranks, 1e-6).update(ranks)
+    >>> upper_half = np.resize(np.arange(len(cell_ranks) // 2, len(cell_ranks)), (1, 500))
+    >>> found = RankAdwin.start(profile, [0], cell_ranks, 1e-6).update(Observed(upper_half, cell_ranks, []))
     >>> found[0].column, found[0].value > 0.5
     (0, True)
     """
 
     name: ClassVar[str]
+    share: ClassVar[float]
+    needs_exchangeable: ClassVar[bool]
 
     def __init__(self, columns: list[int], alpha: float, seeds: list[list[float]]) -> None:
         self.columns = columns
@@ -67,9 +67,10 @@ class RankAdwin:
 
     @classmethod
     def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
-        return cls(columns, alpha, _seed_ranks(reference, columns, ranks))
+        return cls(columns, alpha, seed_ranks(reference, columns, ranks))
 
-    def update(self, ranks: Floats) -> list[Detection]:
+    def update(self, observed: Observed) -> list[Detection]:
+        ranks = observed.ranks
         seen = np.concatenate((self._recent, ranks[self.columns].astype(np.float32)), axis=1)
         complete: list[bool] = np.logical_not(np.isnan(ranks).any(axis=1)).tolist()
         found: list[Detection] = []
@@ -102,7 +103,8 @@ class RankAdwin:
 
     def _seeded(self, place: int) -> AdaptiveWindowing:
         """Make a window with river's default settings that has seen the reference."""
-        window = AdaptiveWindowing(delta=self.alpha, clock=32, max_buckets=5, min_window_length=5, grace_period=10)
+        delta = self.alpha / len(self.columns)
+        window = AdaptiveWindowing(delta=delta, clock=32, max_buckets=5, min_window_length=5, grace_period=10)
         for rank in self._seeds[place]:
             window.update(rank)
         return window
@@ -143,23 +145,7 @@ def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection
     )  # fmt: skip
 
 
-def describe_shift(mean_rank: float, events: int) -> str:
-    """Say how far a normal variable must have moved to have this mean rank: P(X' > X) = Phi(shift / sqrt 2).
-
-    Examples
-    --------
-    >>> describe_shift(0.638, 200)
-    'mean rank 0.638 instead of 0.500 over 200 events, as after a shift of +0.50 standard deviations'
-    """
-    bounded = min(max(mean_rank, 1e-6), 1 - 1e-6)
-    shift = math.sqrt(2) * float(ndtri(bounded))
-    return (
-        f"mean rank {mean_rank:.3f} instead of 0.500 over {events} events, "
-        f"as after a shift of {shift:+.2f} standard deviations"
-    )
-
-
-def _seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:
+def seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:
     """Give evenly spaced quantiles of each column's reference ranks, in one fixed random order."""
     order = np.random.default_rng(20_100).permutation(SEED_RANKS)
     seeds = []

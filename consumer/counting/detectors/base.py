@@ -1,42 +1,78 @@
-"""What every online detector does: see ranks, raise alarms, and carry its state as framed bytes.
+"""What every online detector does: see events, raise alarms, and carry its state as framed bytes.
 
-A detector watches all columns of one (partition, version). It is fed with ranks u = F_ref(x), not with values, so that its
-delay does not depend on a feature's unit.
+A detector watches all columns of one (partition, version). It is fed with the cells of the reference that the values fell
+into, and their ranks u = F_ref(x), not with values, so that its delay does not depend on a feature's unit.
 """
 
 from binascii import crc32
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Protocol, Self, TypeVar
 
 import msgspec
 
 from shared.errors import BadData
-from shared.reference import Floats, ReferenceProfile
+from shared.pane import AlarmSeverity
+from shared.reference import Floats, Ints, ReferenceProfile
+
+
+@dataclass(frozen=True)
+class Observed:
+    """New events, as detectors see them.
+
+    Parameters
+    ----------
+    cells
+        Shape (all columns, events): the cell of each value, as a place in the vector of all cells.
+    cell_ranks
+        The rank of each of all cells, NaN for MISSING.
+    ids
+        Of the events; their hashes break ties, so that a replay breaks them alike.
+    """
+
+    cells: Ints
+    cell_ranks: Floats
+    ids: Sequence[str]
+
+    @cached_property
+    def ranks(self) -> Floats:
+        """The rank of each value, shape (all columns, events), NaN where missing."""
+        return self.cell_ranks[self.cells]
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """An alarm of a detector: at which row of the batch, for which column, and what it has seen."""
+    """An alarm of a detector: at which row of the batch, for which column, and what it has seen: see `shared.pane.Alarm`."""
 
     row: int
     column: int
     delay: int
     statistic: str
     value: float
-    expected: float
+    expected: float | None
     width: int
     effect: str
+    threshold: float | None = None
+    severity: AlarmSeverity = "warning"
 
 
 class Detector(Protocol):
     """The verbs of a detector of one model version."""
 
     name: ClassVar[str]
+    share: ClassVar[float]
+    """Of the false-alarm budget."""
+    needs_exchangeable: ClassVar[bool]
+    """Whether its false-alarm rate holds for exchangeable events alone, so that ordered columns are kept from it."""
 
     @property
     def alpha(self) -> float:
-        """False alarms allowed per event and column, as it was started with."""
+        """False alarms allowed per event, as it was started with."""
+
+    @property
+    def columns(self) -> list[int]:
+        """Which columns of the reference it watches."""
 
     @classmethod
     def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
@@ -51,11 +87,11 @@ class Detector(Protocol):
         ranks
             The rank of each cell of the reference.
         alpha
-            False alarms allowed per event and column.
+            False alarms allowed per event, of all columns together.
         """
 
-    def update(self, ranks: Floats) -> list[Detection]:
-        """See the ranks of new events, shape (all columns, events), NaN where missing; give the alarms, in order."""
+    def update(self, observed: Observed) -> list[Detection]:
+        """See new events; give the alarms, in order."""
 
     def pack(self) -> bytes:
         """Give the state as framed bytes."""
@@ -70,11 +106,11 @@ DETECTORS: dict[str, type[Detector]] = {}
 _T = TypeVar("_T", bound=type[Detector])
 
 
-def detector(name: str) -> Callable[[_T], _T]:
-    """Register a detector under its name."""
+def detector(name: str, *, share: float, needs_exchangeable: bool = True) -> Callable[[_T], _T]:
+    """Register a detector under its name, with its share of the false-alarm budget."""
 
     def register(kind: _T) -> _T:
-        kind.name = name
+        kind.name, kind.share, kind.needs_exchangeable = name, share, needs_exchangeable
         DETECTORS[name] = kind
         return kind
 

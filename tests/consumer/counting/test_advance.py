@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.counting.advance import CountingPolicy
 from consumer.counting.cells import LATENCY_EDGES_MS, CellMap
 from consumer.counting.clock import DAY_MS
 from consumer.counting.columns import Entry
+from consumer.counting.policy import CountingPolicy
 from shared.pane import Alarm, Watermark, decode, encode, unpack_counts
 from shared.reference import CategoricalReference, NumericReference
 from tests.consumer.builders import (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from consumer.counting.cells import CellMap
+from shared.calibration import Calibration, FeatureCalibration, Order, Timeline
 from shared.events import Prediction
 from tests.consumer.builders import NUMERIC_SCHEMA, cell_map, numeric_reference, published
 
@@ -45,3 +46,16 @@ def test_cells_lie_in_their_columns_range() -> None:
     assert found[0, 0] == 0
     assert found[1].tolist() == [offsets[2] - 1, offsets[2] - 2]
     assert found[2].tolist() == [offsets[3] - 2, offsets[3] - 1]
+
+
+def test_ordered_columns_are_not_watched() -> None:
+    """A calibration keeps ordered and uncalibrated columns from detectors of exchangeable rows, the clock from all."""
+    profile = numeric_reference()
+    names = [column.name for column in profile.columns]
+    timeline = Timeline.of(0, np.zeros((7, 1), dtype=np.int64), (1,), (None,), ("",))
+    for order in ("ordered", "uncalibrated", "clock"):
+        kinds: tuple[Order, ...] = (order, "exchangeable", "exchangeable")  # type: ignore[assignment]  # of the three
+        found = tuple(FeatureCalibration(name, kind) for name, kind in zip(names, kinds, strict=True))
+        cells = CellMap(NUMERIC_SCHEMA, profile, Calibration(found, timeline))
+        assert cells.exchangeable == [1, 2]
+        assert cells.watched == ([1, 2] if order == "clock" else [0, 1, 2])

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.counting import columns
-from consumer.counting.advance import CountingPolicy, advance
+from consumer.counting.advance import advance
 from consumer.counting.cells import CellMap
 from consumer.counting.client_ids import HOUR_MS, ClientIds
 from consumer.counting.columns import Entry
+from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState, id_hours_of
 from tests.consumer.builders import NOON, cell_map, event, published, traffic
 

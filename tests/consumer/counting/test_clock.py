@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.counting.advance import CountingPolicy
 from consumer.counting.clock import DAY_MS, Clock, Traffic
+from consumer.counting.policy import CountingPolicy
 from tests.consumer.builders import NOON, SCHEMA, cell_map, count, event, published, tick, traffic
 
 times = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 500)), min_size=1, max_size=40)

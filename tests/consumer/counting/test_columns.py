@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from consumer.counting import columns
-from consumer.counting.advance import CountingPolicy
 from consumer.counting.cells import CellMap
 from consumer.counting.columns import CheckedDecoder, Entry
+from consumer.counting.policy import CountingPolicy
 from shared.events import Prediction, encode
 from tests.consumer.builders import (
     NOON,

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.counting import publishers
-from consumer.counting.advance import CountingPolicy
 from consumer.counting.cells import CellMap
 from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import Entry
+from consumer.counting.policy import CountingPolicy
 from tests.consumer.builders import NOON, cell_map, count, event, published, raw, tick, traffic
 
 VERSIONS: dict[str, CellMap] = {"1.0.0": cell_map(published(rows=300))}

@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.counting.advance import CountingPolicy
 from consumer.counting.cells import CellMap
 from consumer.counting.clock import DAY_MS, HOUR_MS
 from consumer.counting.columns import Entry
+from consumer.counting.policy import CountingPolicy
 from shared.pane import Pane, Watermark
 from tests.consumer.builders import NOON, cell_map, count, event, published, tick, traffic
 

@@ -10,6 +10,8 @@ from consumer.judging.integrity import beyond_range, jeffreys, limit, upper_tail
 from consumer.judging.policy import JudgingPolicy
 from shared.reference import CategoricalReference, NumericReference, ReferenceProfile
 from shared.schema import Feature, Schema
+from tests.consumer.judging.weeks import SCHEMA as WEEKS
+from tests.consumer.judging.weeks import calibration_of, profile_of, rows
 
 LEVEL = levels(JudgingPolicy(), 100_000, 18).integrity
 
@@ -103,3 +105,31 @@ def test_what_is_cached_is_bounded() -> None:
         limit(jeffreys(3, 1000), m, 1e-6)
     assert upper_tail.cache_info().currsize <= 8
     assert limit.cache_info().maxsize == 4096
+
+
+def test_values_that_cluster_count_for_fewer_rows() -> None:
+    """An ordered column's extremes cluster: what is beyond chance for independent rows is not beyond it for them; a column
+    that never had a missing value is tested as strictly as before.
+    """
+    columns = rows(np.random.default_rng(0), 112)
+    profile = profile_of(columns)
+    plain, ordered = JudgedVersion(WEEKS, profile), JudgedVersion(WEEKS, profile, calibration_of(profile, columns))
+    limits = [
+        {check.rule: limit(check.law, 2000, LEVEL) for check in version.checks if check.column == 0}
+        for version in (plain, ordered)
+    ]
+    assert limits[1]["out_of_range"] > 2 * limits[0]["out_of_range"]
+    assert limits[1]["missing"] == limits[0]["missing"]
+
+
+def test_missing_values_that_cluster() -> None:
+    """A sensor that is silent in some weeks: the clustering is the variance of weekly counts over their mean."""
+    columns = rows(np.random.default_rng(1), 112)
+    slow = np.array(columns[0])
+    slow[: 7 * 96] = np.nan
+    columns[0] = slow
+    profile = profile_of(columns)
+    made = calibration_of(profile, columns)
+    weekly = np.array([672.0] + [0.0] * 15)
+    assert made.timeline.clustering(0) == pytest.approx(weekly.var(ddof=1) / weekly.mean())
+    assert made.timeline.clustering(1) == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.counting.advance import CountingPolicy
+from consumer.counting.policy import CountingPolicy
 from consumer.judging import merge
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState, Progress

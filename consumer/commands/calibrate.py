@@ -1,0 +1,104 @@
+"""`driftgauge calibrate`: thresholds for features that are ordered in time, from the reference's own weeks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shared.settings import read_settings
+
+if TYPE_CHECKING:
+    from consumer.calibrating import TimedRows
+    from shared.calibration import Calibration
+    from shared.manifest import PublishedVersion
+    from shared.model_registry import ModelRegistry
+
+
+@click.command()
+@click.argument("model")
+@click.argument("version")
+@click.option("--data", type=click.Path(path_type=Path), help="CSV of reference rows; default: the days that are stored.")
+@click.option("--time-column", help="Column of the time, with --data.")
+@click.option("--prediction-column", help="Column of the predictions, with --data.")
+@click.option("--watch", help="Functions of the clock that are judged nevertheless, with commas.")
+@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the plot to this file too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON.")
+def calibrate(
+    model: str, version: str, data: Path | None, time_column: str | None, prediction_column: str | None, watch: str | None,
+    png: Path | None, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Test a version's reference for order in time, and replay its weeks."""
+    from consumer.calibrating import TimedRows
+    from shared.model_registry import ModelRegistry
+
+    if (data is None) != (time_column is None):
+        raise click.UsageError("--data and --time-column belong together.")
+    rows = (
+        TimedRows(data, time_column, prediction_column, read_settings().pii_secret)
+        if data is not None and time_column is not None
+        else None
+    )
+    names = None if watch is None else [name.strip() for name in watch.split(",") if name.strip()]
+    made = calibrate_version(ModelRegistry(read_settings().registry_dir), model, version, rows, names)
+    show(made, as_json=as_json)
+    if png is not None:
+        from consumer.calibration_plot import draw_png
+
+        draw_png(made, f"{model} {version}", png)
+        click.echo(png)
+
+
+def calibrate_version(
+    registry: "ModelRegistry", model: str, version: str, rows: "TimedRows | None", watch: list[str] | None
+) -> "Calibration":
+    """Calibrate a registered version with a progress bar, and store it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from consumer.calibrating import make_calibration
+    from consumer.judging.order import STEPS
+    from consumer.judging.policy import JudgingPolicy
+
+    settings = read_settings()
+    published = registry.load(model, version)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replaying the reference's weeks", total=STEPS + 1)
+        made, remarks = make_calibration(
+            published, rows, target=settings.false_alarms_per_month, floor=JudgingPolicy().psi_warning, watch=watch,
+            estimator=_estimator(registry, published, rows), progress=lambda: bar.advance(task),
+        )  # fmt: skip
+        registry.store_calibration(model, version, made)
+        bar.advance(task)
+    for remark in remarks:
+        click.echo(remark, err=True)
+    return made
+
+
+def _estimator(registry: "ModelRegistry", published: "PublishedVersion", rows: "TimedRows | None") -> Any:
+    """Load the fitted model if rows without predictions need it."""
+    manifest = published.manifest
+    if rows is None or rows.prediction is not None or not manifest.artifact:
+        return None
+    return registry.load_artifact(manifest.model, manifest.version)
+
+
+def show(made: "Calibration", *, as_json: bool = False) -> None:
+    """Print a calibration as a table and a plot, or as JSON."""
+    from rich.console import Console
+
+    from consumer.calibration_plot import plot, summary, table
+
+    if as_json:
+        import msgspec
+
+        shown = msgspec.to_builtins(made)
+        del shown["timeline"]
+        click.echo(msgspec.json.encode(shown))
+        return
+    console = Console()
+    console.print(table(made))
+    chart = plot(made)
+    if chart:
+        console.print(chart, highlight=False, markup=False)
+    for line in summary(made):
+        click.echo(line)

@@ -1,0 +1,89 @@
+"""The e-detector's bets: what each expert thinks the next values' rank cells will be.
+
+A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came, over that cell's
+chance without drift. Bets are fixed for 64 events at a time, and depend only on what came before.
+
+Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so that an e-value is
+never below a half), nine tilts by which a normal feature would move or spread, and one that bets on missing values.
+"""
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from consumer.counting.detectors.rank_cells import BORDERS, MISSING, PRESENT
+from shared.reference import Floats, Ints
+
+DECAYS = np.array([1 / 50, 1 / 200, 1 / 1000])
+"""Per event, of the histograms."""
+SHIFTS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
+SCALES = (0.7, 1.25, 1.6)
+LOST = 0.05
+"""Share of values that the last expert thinks to be lost."""
+HISTOGRAMS = len(DECAYS)
+EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
+
+
+def _tilts() -> Floats:
+    """Give how many times likelier each cell is, shape (cells, tilts), if a standard normal feature was moved or spread."""
+    shares = np.array([0.0, *BORDERS, 1.0])
+    edges, law = ndtri(shares), np.diff(shares)
+    laws = [*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)]
+    return np.stack([np.diff(ndtr((edges - shift) / scale)) / law for shift, scale in laws], axis=1)
+
+
+TILTS = _tilts()
+
+
+def unmoved(gaps: Ints, counts: Ints) -> Floats:
+    """Give what cells would come without drift, shape (…, cells), from the reference's gaps and the counts since."""
+    known: Floats = (gaps + counts).astype(np.float64)
+    known /= known.sum(axis=-1, keepdims=True)
+    return known
+
+
+def bets(law: Floats, histograms: Floats) -> Floats:
+    """Give all experts' bets.
+
+    Parameters
+    ----------
+    law
+        Shape (…, cells): of `unmoved`.
+    histograms
+        Shape (…, cells, 3): the decayed histograms.
+
+    Returns
+    -------
+    Shape (…, cells, experts); each bet adds up to 1 over the cells.
+
+    Examples
+    --------
+    >>> law = unmoved(np.full(13, 100), np.zeros(13))
+    >>> np.allclose(bets(law, np.repeat(law[:, None], 3, axis=1)).sum(axis=0), 1)
+    True
+    """
+    found = np.empty((*law.shape, EXPERTS))
+    present = law[..., :PRESENT, None]
+    found[..., :HISTOGRAMS] = (law[..., None] + histograms) / 2
+    tilted = present * TILTS
+    tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
+    found[..., :PRESENT, HISTOGRAMS:-1] = tilted
+    found[..., MISSING, HISTOGRAMS:-1] = law[..., MISSING, None]
+    found[..., -1] = law * (1 - LOST)
+    found[..., MISSING, -1] += LOST
+    return found
+
+
+def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
+    """Give the histograms after some events: their shares fade, and the new cells come in equally.
+
+    Parameters
+    ----------
+    histograms
+        Shape (columns, cells, 3).
+    counts, events
+        Shapes (columns, cells) and (columns,): the cells that came, and how many.
+    """
+    kept = (1 - DECAYS) ** events[:, None, None]
+    shares = counts / np.maximum(events, 1)[:, None]
+    result: Floats = histograms * kept + shares[:, :, None] * (1 - kept)
+    return result

@@ -1,0 +1,245 @@
+"""The e-detector: a sequential test whose false-alarm rate holds at every moment, for all columns together.
+
+A conformal Shiryaev-Roberts e-detector (Vovk et al., arXiv 2102.10439; Shin, Ramdas and Rinaldo, arXiv 2203.03532). Each
+value's rank cell has a known law (`rank_cells`), experts bet against it (`bets`), and the e-value e of a bet has mean 1 at
+most while the events are exchangeable. R <- (1 + R) e, averaged over experts and columns, has therefore a mean of at most
+the number of events, whatever the columns' dependence: R reaches c not sooner than after c events on average.
+
+The grid is the detector's own count of events: R is looked at after every 4th, bets are renewed after every 64th. What does
+not fill a look waits in the state, so that cutting the log differently changes nothing.
+
+After an alarm it starts from the reference alone. The column that raised it rests first: its alert fires already, and
+while it moves the others, that may move too, are not thrown back by it.
+"""
+
+from typing import Any, ClassVar, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
+from consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, decayed, unmoved
+from consumer.counting.detectors.effect import RECENT, estimate
+from consumer.counting.detectors.rank_cells import CELLS, RankCells
+from shared.reference import Floats, Ints, ReferenceProfile
+
+LOOK = 4
+"""Events between looks at R."""
+RENEWAL = 64
+"""Events between renewals of the bets, a multiple of LOOK."""
+REST = 1024
+"""Events that a column rests after its alarm, a multiple of RENEWAL; less than a window, so that its alert lives on."""
+STRETCH = 512
+"""Most events taken at once, so that what belongs to them stays in the cache."""
+
+Bytes = NDArray[np.int8]
+Places = NDArray[np.signedinteger[Any]]
+
+
+class _State(msgspec.Struct):
+    alpha: float
+    columns: list[int]
+    seen: int
+    arrays: dict[str, bytes]
+
+
+ARRAYS = ("wakes", "ages", "counts", "base_ages", "base_counts", "histograms", "scores", "recent", "pending")
+"""Names of the arrays of the state."""
+
+
+@detector("e_detector", share=0.3)
+class EDetector:
+    """A conformal Shiryaev-Roberts e-detector of all columns.
+
+    Examples
+    --------
+    >>> from shared.reference import NumericReference
+    >>> random = np.random.default_rng(0)
+    >>> column = NumericReference.build("x", random.normal(size=5000))
+    >>> profile = ReferenceProfile(5000, (column,))
+    >>> shifted = Observed(column.cells(random.normal(1, 1, 500))[None], np.empty(0), [str(i) for i in range(500)])
+    >>> found = EDetector.start(profile, [0], np.empty(0), 1e-5).update(shifted)[0]
+    >>> found.delay < 60, found.value >= found.threshold
+    (True, True)
+    """
+
+    name: ClassVar[str]
+    share: ClassVar[float]
+    needs_exchangeable: ClassVar[bool]
+
+    def __init__(self, reference: ReferenceProfile, columns: list[int], alpha: float) -> None:
+        self.columns = columns
+        self.alpha = alpha
+        self.threshold = 1 / alpha
+        self._reference = reference
+        self._rank_cells = RankCells.build(reference, columns)
+        self._gaps, self._rows = self._rank_cells.gaps, self._rank_cells.rows
+        kind = np.min_scalar_type(-len(columns) * CELLS)  # numpy sorts up to 16 bits by radix
+        self._places: Places = (np.arange(len(columns)) * CELLS).astype(kind)[:, None]
+        law = unmoved(self._gaps, np.zeros_like(self._gaps))
+        self._start = np.repeat(law[:, :, None], HISTOGRAMS, axis=2)
+        self._seen = 0
+        self._wakes = np.zeros(len(columns), dtype=np.int64)
+        """When a resting column takes part again; 0 of one that does."""
+        self._recent = np.full((len(columns), RECENT), -1, dtype=np.int8)
+        self._pending = np.empty((len(columns), 0), dtype=np.int8)
+        self._restart()
+
+    @classmethod
+    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:  # noqa: ARG003
+        return cls(reference, columns, alpha)
+
+    def _restart(self) -> None:
+        """Forget everything but the reference."""
+        self._ages = np.zeros(len(self.columns), dtype=np.int64)
+        self._counts = np.zeros_like(self._gaps)
+        self._renew(self._start)
+        self._scores = np.zeros(len(self.columns) * EXPERTS)
+
+    def _renew(self, histograms: Floats) -> None:
+        """Fix what the bets of the next events rest on."""
+        self._histograms = histograms
+        self._base_ages, self._base_counts = self._ages, self._counts
+
+    def update(self, observed: Observed) -> list[Detection]:
+        cells = np.concatenate((self._pending, self._rank_cells.of(observed)), axis=1)
+        before = self._pending.shape[1]
+        whole = cells.shape[1] // LOOK * LOOK
+        done, found = 0, list[Detection]()
+        while done < whole:
+            self._wake()
+            stop = min(whole, done + STRETCH, *(done + self._wakes[self._wakes > 0] - self._seen).tolist())
+            done, worst = self._advance(cells, done, stop)
+            if worst is not None:
+                found.append(self._alarm(cells[:, :done], done - 1 - before, *worst))
+        self._remember(cells[:, :whole])
+        self._pending = cells[:, whole:]
+        return found
+
+    def _wake(self) -> None:
+        """Let columns that have rested start from the reference alone."""
+        awake = (self._wakes > 0) & (self._wakes <= self._seen)
+        if awake.any():
+            self._wakes = np.where(awake, 0, self._wakes)
+            self._ages = np.where(awake, 0, self._ages)
+            self._counts = np.where(awake[:, None], 0, self._counts)
+            self._renew(np.where(awake[:, None, None], self._start, self._histograms))
+
+    def _advance(self, cells: Bytes, first: int, last: int) -> tuple[int, tuple[int, float] | None]:
+        """Go on to `last`, or to the first look at which R reaches c: then with the worst column and R."""
+        history = self._history(cells[:, first:last])
+        totals = history.sum(axis=1)
+        over = np.flatnonzero(totals >= self.threshold)
+        if not len(over):
+            self._scores = history[-1]
+            self._seen += last - first
+            return last, None
+        look = int(over[0])
+        passed = (look + 1) * LOOK
+        self._seen += passed
+        by_column = history[look].reshape(-1, EXPERTS).sum(axis=1)
+        return first + passed, (int(by_column.argmax()), float(totals[look]))
+
+    def _history(self, cells: Bytes) -> Floats:
+        """Give each expert's share of R at every look, shape (looks, columns x experts), and take the events in."""
+        columns, events = cells.shape
+        places: Places = self._places + cells.astype(self._places.dtype)
+        blocks = (self._seen % RENEWAL + np.arange(events)) // RENEWAL
+        counts = np.stack([
+            np.bincount(places[:, blocks == block].ravel(), minlength=columns * CELLS) for block in range(blocks[-1] + 1)
+        ]).reshape(-1, columns, CELLS)  # fmt: skip
+        chances = self._chances(places, counts.sum(axis=0))
+        taken = self._bets(counts, events)
+        factors = taken.take((blocks * (columns * CELLS))[:, None] + places.T, axis=0)
+        factors *= (1 / chances.T)[:, :, None]
+        kept, added = _composed(factors.reshape(-1, LOOK, columns * EXPERTS))
+        added *= np.repeat((self._wakes == 0) / (columns * EXPERTS), EXPERTS)
+        return _recursion(self._scores, kept, added)
+
+    def _chances(self, places: Places, counts: Ints) -> Floats:
+        """Give the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1 + t)."""
+        flat = places.ravel()
+        order = flat.argsort(kind="stable")
+        sizes = counts.ravel()
+        earlier = np.empty(len(flat), dtype=np.int64)
+        earlier[order] = np.arange(len(flat)) - (np.cumsum(sizes) - sizes).repeat(sizes)
+        favourable = (self._gaps + self._counts).ravel()[flat] + earlier
+        possible = (self._rows + 1 + self._ages)[:, None] + np.arange(places.shape[1])
+        chances: Floats = favourable.reshape(places.shape) / possible
+        return chances
+
+    def _bets(self, counts: Ints, events: int) -> Floats:
+        """Give each block's bets, shape (blocks x columns x cells, experts), and go past the blocks."""
+        laws, histograms = [], []
+        edges = [*range(RENEWAL - self._seen % RENEWAL, events, RENEWAL), events]
+        before = 0
+        for block, edge in zip(counts, edges, strict=True):
+            laws.append(unmoved(self._gaps, self._base_counts))
+            histograms.append(self._histograms)
+            self._counts = self._counts + block
+            self._ages = self._ages + (edge - before)
+            before = edge
+            if (self._seen + edge) % RENEWAL == 0:
+                new, passed = self._counts - self._base_counts, self._ages - self._base_ages
+                self._renew(decayed(self._histograms, new, passed))
+        return bets(np.stack(laws), np.stack(histograms)).reshape(-1, EXPERTS)
+
+    def _alarm(self, cells: Bytes, row: int, place: int, score: float) -> Detection:
+        """Describe an alarm, and start again."""
+        recent = np.concatenate((self._recent[place], cells[place]))[-RECENT:]
+        column = self.columns[place]
+        numeric = self._reference.columns[column].kind == "numeric"
+        effect = estimate(recent[recent >= 0], self._start[place, :, 0], ordered=numeric)
+        self._restart()
+        self._wakes[place] = -(-(self._seen + REST) // RENEWAL) * RENEWAL
+        return Detection(
+            row=row, column=column, delay=effect.delay, statistic="shiryaev_roberts", value=score, expected=None,
+            width=effect.width, effect=effect.words, threshold=self.threshold,
+        )  # fmt: skip
+
+    def _remember(self, cells: Bytes) -> None:
+        self._recent = np.concatenate((self._recent, cells), axis=1)[:, -RECENT:]
+
+    def pack(self) -> bytes:
+        arrays = {name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS}
+        return frame(_State(self.alpha, self.columns, self._seen, arrays))
+
+    @classmethod
+    def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:  # noqa: ARG003
+        state = unframe(frame, _State)
+        detector = cls(reference, state.columns, state.alpha)
+        detector._seen = state.seen
+        for name, plain in state.arrays.items():
+            like: NDArray[np.generic] = getattr(detector, f"_{name}")
+            shape = (len(state.columns), -1) if name == "pending" else like.shape
+            setattr(detector, f"_{name}", np.frombuffer(plain, dtype=like.dtype).reshape(shape).copy())
+        return detector
+
+
+def _composed(factors: Floats) -> tuple[Floats, Floats]:
+    """Give a and b of R <- a R + b for looks of four steps R <- (1 + R) e.
+
+    Parameters
+    ----------
+    factors
+        Shape (looks, 4, …): the e-values.
+    """
+    first, second = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3]
+    added = factors[:, 1] + first
+    added *= second
+    added += second
+    added += factors[:, 3]
+    first *= second
+    return first, added
+
+
+def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
+    """Give R after every look. Past c it may grow out of all bounds, which is as good as past c."""
+    history = np.empty_like(kept)
+    with np.errstate(over="ignore"):
+        for a, b, result in zip(kept, added, history, strict=True):
+            np.multiply(scores, a, out=result)
+            np.add(result, b, out=result)
+            scores = result
+    return history

@@ -1,0 +1,146 @@
+"""Rank cells: where a value stands among the reference, in tenths and tails, with a law that is known exactly.
+
+The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so the new one falls into
+each of the n + 1 gaps between n reference values with the same chance, and a union of g of these gaps has chance
+g / (n + 1). After t new values, of which k fell there, it is (g + k) / (n + 1 + t): conformal prediction (Vovk et al.,
+arXiv 2102.10439). The borders of the cells are reference values, so the law holds for any feature: continuous,
+discrete, constant.
+
+A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new value in the tie draws its
+own from a hash of its event's id: so a replay gives the same cells.
+
+MISSING is a cell of its own with one gap more than its reference rows. The shares then add up to a little more than 1,
+which makes the law exact for every bet that grows with the missing values of the reference (docs/detectors.md).
+"""
+
+import math
+from binascii import crc32
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.counting.detectors.base import Observed
+from shared.reference import BINS, CUTS, CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
+
+TAIL = (1 - math.cos(math.pi * 23 / (CUTS - 1))) / 2
+"""About .02, and a cut of the reference; without tails of their own, a wider spread is found a third later."""
+BORDERS = np.array([TAIL, *np.arange(1, BINS) / BINS, 1 - TAIL])
+"""Shares of the reference at which a cell ends."""
+PRESENT = len(BORDERS) + 1
+"""Cells of values that are there."""
+MISSING = PRESENT
+"""The last cell, behind them."""
+CELLS = PRESENT + 1
+TIED = -1
+SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+"""Of splitmix64 (Steele, Lea, Flood 2014)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RankCells:
+    """Maps cells of the reference to rank cells, for the watched columns.
+
+    Parameters
+    ----------
+    columns
+        Which columns of the reference are watched, C of them.
+    gaps
+        Shape (C, cells): gaps of the reference in each rank cell.
+    rows
+        Shape (C,): reference rows.
+    """
+
+    columns: list[int]
+    gaps: Ints
+    rows: Ints
+    _cells: NDArray[np.int8]
+    """Rank cell of each of all cells, TIED where a border lies within it."""
+    _places: Ints
+    """Where each of all cells stands in the order of its column, columns one after another."""
+    _borders: Floats
+    """All columns' borders, ascending: place of the tie, plus the uniform."""
+
+    @classmethod
+    def build(cls, reference: ReferenceProfile, columns: list[int]) -> Self:
+        """Draw the borders; they depend on the reference alone.
+
+        Examples
+        --------
+        >>> from shared.reference import NumericReference
+        >>> profile = ReferenceProfile(99, (NumericReference.build("x", np.arange(99.0)),))
+        >>> RankCells.build(profile, [0]).gaps.tolist()
+        [[2, 8, 10, 10, 10, 10, 10, 10, 10, 10, 8, 2, 1]]
+        """
+        size = int(reference.offsets[-1])
+        cell, places = np.full(size, MISSING, dtype=np.int8), np.zeros(size, dtype=np.int64)
+        gaps, borders = np.empty((len(columns), CELLS), dtype=np.int64), np.empty((len(columns), len(BORDERS)))
+        for row, column in enumerate(columns):
+            first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
+            place, counts = _ordered(reference.columns[column])
+            gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
+            gaps[row, MISSING] = reference.columns[column].counts[-1] + 1
+            low, high = border.searchsorted(place), border.searchsorted(place + 1)
+            cell[first:missing] = np.where(low == high, low, TIED)
+            places[first:missing] = place + first
+            borders[row] = border + first
+        rows = np.array([sum(reference.columns[column].counts) for column in columns], dtype=np.int64)
+        return cls(columns, gaps, rows, cell, places, borders.ravel())
+
+    def of(self, observed: Observed) -> NDArray[np.int8]:
+        """Give the rank cell of each value of the watched columns, shape (C, events)."""
+        cells = observed.cells[self.columns]
+        found = self._cells[cells]
+        if found.min(initial=0) == TIED:
+            rows, events = np.nonzero(found == TIED)
+            keys = self._places[cells[rows, events]] + _uniforms(observed.ids, events, rows)
+            found[rows, events] = self._borders.searchsorted(keys) - rows * len(BORDERS)
+        return found
+
+
+def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
+    """Give the place of each cell but MISSING in the column's order, and the reference rows at each place.
+
+    Categories stand in the order of their names: one by frequency would depend on the reference, and so break the law.
+    OTHER and UNSEEN share the last place: what is rare in the reference is often seen no more, and something like it is.
+    """
+    counts = np.array(column.counts[:-1], dtype=np.int64)
+    if not isinstance(column, CategoricalReference):
+        return np.arange(len(counts)), counts
+    top = len(column.categories)
+    places = np.full(len(counts), top)
+    places[np.argsort(np.array(column.categories, dtype=str))] = np.arange(len(counts))[:top]
+    return places, np.bincount(places, weights=counts).astype(np.int64)
+
+
+def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
+    """Give the gaps in each cell, and the borders: the place of the reference value, plus its uniform in the tie."""
+    ends = np.cumsum(counts)
+    total = int(ends[-1])
+    ranks = np.ceil(BORDERS * total - 1e-9).astype(np.int64)
+    gaps = np.diff(np.concatenate(([0], ranks, [total + 1])))
+    if not total:
+        return gaps, np.full(len(BORDERS), -0.5)  # no border: any value is in the last cell
+    places = ends.searchsorted(ranks)
+    random = np.random.default_rng(crc32(name.encode()))
+    borders, drawn = np.empty(len(BORDERS)), (-1, 0, 0.0)
+    for number, (place, rank) in enumerate(zip(places.tolist(), ranks.tolist(), strict=True)):
+        tied, within = int(counts[place]), rank - int(ends[place] - counts[place])
+        before, low = drawn[1:] if drawn[0] == place else (0, 0.0)
+        uniform = low + (1 - low) * random.beta(within - before, tied - within + 1) if within > before else low
+        drawn = (place, within, uniform)
+        borders[number] = place + uniform
+    return gaps, borders
+
+
+def _uniforms(ids: Sequence[str], events: Ints, salts: Ints) -> Floats:
+    """Give a uniform in (0, 1) for each pair of an event and a salt, from the event's id alone."""
+    needed, back = np.unique(events, return_inverse=True)
+    hashes = np.array([crc32(ids[event].encode()) for event in needed.tolist()], dtype=np.uint64)
+    mixed = (salts.astype(np.uint64) + np.uint64(1) << np.uint64(32)) + hashes[back]
+    for factor, shift in zip(SCRAMBLE, (30, 27), strict=True):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * factor
+    mixed ^= mixed >> np.uint64(31)
+    return ((mixed >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52

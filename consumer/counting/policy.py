@@ -1,0 +1,21 @@
+"""What counting is told."""
+
+from dataclasses import dataclass
+
+from consumer.counting.clock import DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class CountingPolicy:
+    """What counting is told: see the settings of the same names. `partitions` are those of the model, `retire_ms` is the
+    longest age of a spool.
+    """
+
+    partition: int = 0
+    partitions: int = 1
+    pane_events: int = 250
+    pane_seconds: int = 3600
+    expected_events_per_day: float = 100_000
+    false_alarms_per_month: float = 1.0
+    retire_ms: int = 7 * DAY_MS
+    detectors: tuple[str, ...] = ("e_detector", "integrity", "adwin")

@@ -1,0 +1,52 @@
+"""What an alarm says happened, against draws of known changes."""
+
+import re
+
+import numpy as np
+import pytest
+
+from consumer.counting.detectors.effect import describe_shift, estimate
+from consumer.counting.detectors.rank_cells import BORDERS
+
+LAW = np.array([100.0, 400.0, *[500.0] * 8, 400.0, 100.0, 1.0]) / 5001
+
+
+@pytest.mark.parametrize("shift", [-1.0, -0.5, 0.0, 0.5, 2.0])
+def test_described_shift_inverts_the_mean_rank(shift: float) -> None:
+    """The words of an alarm turn a mean rank back into the shift of a normal variable that has it."""
+    random = np.random.default_rng(4)
+    mean = float((random.normal(shift, 1, 400_000) > random.normal(size=400_000)).mean())
+    told = float(re.search(r"shift of ([+-][\d.]+)", describe_shift(mean, 10)).group(1))  # type: ignore[union-attr]
+    assert told == pytest.approx(shift, abs=0.02)  # standard error .003
+
+
+@pytest.mark.parametrize("rank", [0.0, 0.5, 1.0])
+def test_constant_ranks_are_described(rank: float) -> None:
+    """Ranks at the very end of the scale give a finite effect."""
+    assert "inf" not in describe_shift(rank, 1)
+    assert "nan" not in describe_shift(rank, 1)
+
+
+def words(cells: np.ndarray, *, ordered: bool = True) -> str:
+    before = np.random.default_rng(1).choice(12, 250, p=LAW[:12] / LAW[:12].sum())
+    return estimate(np.concatenate((before, cells)), LAW, ordered=ordered).words
+
+
+def test_the_change_is_dated() -> None:
+    """After 100 events with a shift of one standard deviation, the change is put there: within 20 events in the median."""
+    delays = []
+    for seed in range(41):
+        random = np.random.default_rng(seed)
+        before, after = random.normal(size=300), random.normal(1, 1, 100)
+        cells = np.searchsorted(np.quantile(random.normal(size=100_000), BORDERS), np.append(before, after))
+        delays.append(estimate(cells, LAW, ordered=True).delay)
+    assert abs(np.median(delays) - 100) <= 20  # the median's standard error is about 3
+
+
+def test_each_kind_of_change_is_named() -> None:
+    """Lost values, a shift, another spread and moved categories are told apart."""
+    random = np.random.default_rng(2)
+    assert "100.0 % missing instead of 0.0 % over 40 events" in words(np.full(40, 12))
+    assert "shift of +" in words(random.integers(6, 11, 80))
+    assert "values spread" in words(random.choice([0, 1, 10, 11], 80))
+    assert "of the categories' shares moved" in words(random.integers(6, 11, 80), ordered=False)
