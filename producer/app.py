@@ -30,6 +30,7 @@ from producer.routes import (
     metrics,
     models,
     predict,
+    predictions,
     reports,
 )
 from producer.scoring import Scorer
@@ -48,6 +49,7 @@ MAX_SUBSCRIBERS = 1000
 ROUTERS = (
     predict.router,
     batch.router,
+    predictions.router,
     events.router,
     models.router,
     drift.router,

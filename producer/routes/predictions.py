@@ -15,7 +15,7 @@ from producer.answers import harmless, table
 from producer.documents import MAX_ID, milliseconds
 from producer.parts import Parts
 from producer.prediction_log import Logged, Wanted
-from producer.problems import Problem, invalid
+from producer.problems import invalid
 from producer.routes.alerts import while_allowed
 from producer.routes.reading import known_model
 from shared.schema import FieldError, Schema

@@ -2,3 +2,4 @@
 import "./live.js";
 import "./charts.js";
 import "./times.js";
+import "./actions.js";
