@@ -29,6 +29,7 @@ from producer.routes import (
     login,
     metrics,
     models,
+    pages,
     predict,
     predictions,
     reports,
@@ -47,6 +48,7 @@ MAX_SUBSCRIBERS = 1000
 """Connections for subscribers; a further one is answered 503."""
 
 ROUTERS = (
+    pages.router,
     predict.router,
     batch.router,
     predictions.router,

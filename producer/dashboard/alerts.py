@@ -46,7 +46,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> li
         for alert in window.alerts
     ]
     found += await _blind(parts.reader, parts.keys, models)
-    fitting = [one for one in found if wanted.state in {None, one.alert.state} and wanted.severity in {None, one.alert.severity}]
+    fitting = [one for one in found if _fits(one.alert, wanted)]
     return sorted(fitting, key=lambda one: (one.alert.state != "firing", URGENCY[one.alert.severity], -one.alert.started))
 
 
@@ -67,6 +67,10 @@ def readable(events: Sequence[Any]) -> list[Alert]:
         except (msgspec.ValidationError, TypeError, KeyError):  # GET /alerts gives it as it is
             continue
     return found
+
+
+def _fits(alert: ActiveAlert, wanted: Wanted) -> bool:
+    return wanted.state in {None, alert.state} and wanted.severity in {None, alert.severity}
 
 
 async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]) -> list[OpenAlert]:

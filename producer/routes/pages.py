@@ -1,6 +1,7 @@
-"""GET /dashboard/alerts, models, batch, log, reports: pages of the dashboard. What they change goes through the API's routes."""
+"""GET /dashboard/alerts, models, batch, log, reports: pages that change nothing; their forms use the API's own routes."""
 
 import asyncio
+import inspect
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ from producer.routes.reading import known_model
 from shared.model_registry import ModelRegistry
 
 ROWS: Final = 50
+FILTERS: Final = frozenset(inspect.signature(asked).parameters)
 Blank = BeforeValidator(lambda text: text or None)
 Model = Annotated[str | None, Blank]
 """A model, or nothing: a form sends its empty fields too."""
@@ -68,7 +70,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
         """Give the life of one alert, and why it says what it says."""
         found = alerts.readable(await history.life(parts.reader, parts.keys, await _all(parts), fingerprint))
         if not found:
-            raise Problem(404, f"No alert with the fingerprint {fingerprint} is kept; /dashboard/alerts lists those that are.")
+            raise Problem(404, f"No alert with the fingerprint {fingerprint} is kept; /dashboard/alerts has those that are.")
         return page(request, "alert.html.j2", model=found[-1].model, life=found[::-1], alert=found[-1])
 
 
@@ -95,13 +97,12 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
         chosen = model or (names[0] if names else None)
         served = await parts.serving.predicting(chosen, version) if chosen is not None else None
         limits = {"rows": parts.settings.batch_max_rows, "bytes": parts.settings.batch_max_bytes}
-        return page(request, "batch.html.j2", model=chosen, models=names, served=served, asked_version=version, limits=limits)
+        shown = {"models": names, "served": served, "asked_version": version, "limits": limits}
+        return page(request, "batch.html.j2", model=chosen, **shown)
 
     @routes.post("/dashboard/batch/check")
     @needs("read", "predict")
-    async def check(
-        request: Request, model: str, version: str | None = None, *, whole: bool = False
-    ) -> Response:
+    async def check(request: Request, model: str, version: str | None = None, *, whole: bool = False) -> Response:
         """Check the beginning of a file against the schema, before all of it is sent; nothing is predicted."""
         served = await parts.serving.predicting(model, version)
         body = await read_body(request, batch.MOST_BYTES)
@@ -130,7 +131,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
             "log.html.j2",
             model=chosen,
             models=names,
-            filters={name: value for name, value in request.query_params.items() if name not in {"model", "before"} and value},
+            filters={name: value for name, value in request.query_params.items() if name in FILTERS and value},
             wanted=wanted,
             found=found,
             before=before,
@@ -146,9 +147,8 @@ def _reports(routes: APIRouter, parts: Parts) -> None:
         """Give the kept reports."""
         names = await _known(parts, model)
         found, following = await reports.reports(parts.reader, parts.keys, names, before)
-        return page(
-            request, "reports.html.j2", model=model, models=await _all(parts), found=found, following=following, before=before
-        )
+        shown = {"models": await _all(parts), "found": found, "following": following, "before": before}
+        return page(request, "reports.html.j2", model=model, **shown)
 
 
 async def _all(parts: Parts) -> list[str]:

@@ -25,7 +25,6 @@ COLUMNS: Final = ("time", "id", "version", "source", "prediction", "label", "lat
 
 Number = Annotated[float | None, BeforeValidator(lambda text: text or None), Query(allow_inf_nan=False)]
 """A number, or nothing: a form sends its empty fields too."""
-Text = Annotated[str, Query(max_length=1024)]
 
 
 def asked(
@@ -45,9 +44,9 @@ def asked(
         422 for a time that is none.
     """
     times = {name: _milliseconds(text) for name, text in (("since", since), ("until", until))}
-    wrong = [FieldError(f"/query/{name}", "must be a time such as 2025-11-20T20:15") for name, at in times.items() if at == -1]
+    wrong = [name for name, found in times.items() if found == -1]
     if wrong:
-        raise invalid(wrong)
+        raise invalid([FieldError(f"/query/{name}", "must be a time such as 2025-11-20T20:15") for name in wrong])
     return Wanted(version.strip(), times["since"], times["until"], least, most, prediction, id.strip())
 
 
@@ -70,13 +69,14 @@ def router(parts: Parts) -> APIRouter:
         logs = await parts.pipeline.logs(name)
         if format == "json":
             found = await prediction_log.page(parts.reader, logs, wanted, count, before)
-            body = {"predictions": [_described(row) for row in found.rows], "next": found.following or None, "read": found.read}
+            rows = [_described(row) for row in found.rows]
+            body = {"predictions": rows, "next": found.following or None, "read": found.read}
             return Response(msgspec.json.encode(body), media_type="application/json")
         schema = await schema_of(parts, name, wanted.version)
-        rows = prediction_log.walk(parts.reader, logs, wanted)
+        walked = prediction_log.walk(parts.reader, logs, wanted)
         caller = caller_of(request)
         return StreamingResponse(
-            while_allowed(_csv(parts, name, schema, rows), lambda: parts.access.still(caller, "read")),
+            while_allowed(_csv(parts, name, schema, walked), lambda: parts.access.still(caller, "read")),
             media_type="text/csv; charset=utf-8; header=present",
             headers={"Content-Disposition": f'attachment; filename="{file_name(name)}"'},
         )
