@@ -2,7 +2,8 @@
 
 Whoever shows predictions reads them here (`page`, `walk`), so that an archive can stand behind the log later. The partitions
 are read backwards in blocks and merged by their entries' ids, which Redis's clock makes; a label stands behind its
-prediction in the log, so a reader that comes from the end has met it first. Entries that cannot be read are passed over:
+prediction in the log, so a reader that comes from the end has met it first; one that begins elsewhere looks a stretch ahead
+for labels. Entries that cannot be read are passed over:
 counting has written them to the dead letters.
 
 A prediction's time is that of its event, but never later than that of its entry (a clock in the future).
@@ -10,7 +11,8 @@ A prediction's time is that of its event, but never later than that of its entry
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,6 +29,8 @@ MOST_READ: Final = 20_000
 """Entries that are looked through for one page."""
 MOST_LABELS: Final = 100_000
 """Labels that wait for their prediction while reading backwards."""
+LOOK_AHEAD: Final = 5000
+"""Entries behind a later page's place among which its labels are looked for, in each partition."""
 LABEL: Final = b"l"
 PLACE: Final = re.compile(r"([0-9]{1,19}-[0-9]{1,19})\.([0-9]{1,5})")
 
@@ -149,13 +153,14 @@ async def page(
         400 if `before` is malformed.
     """
     rows: list[Logged] = []
-    read, place = 0, None
-    async for place, row in _walk(client, logs, wanted, before):
-        read += 1
-        if row is not None:
-            rows.append(row)
-        if len(rows) == count or read == most:
-            return Page(rows, str(place), read)
+    read = 0
+    async with aclosing(_walk(client, logs, wanted, before)) as walked:
+        async for place, row in walked:
+            read += 1
+            if row is not None:
+                rows.append(row)
+            if len(rows) == count or read == most:
+                return Page(rows, str(place), read)
     return Page(rows, "", read)
 
 
@@ -168,10 +173,11 @@ async def walk(client: redis.asyncio.Redis, logs: Sequence[str], wanted: Wanted)
 
 async def _walk(
     client: redis.asyncio.Redis, logs: Sequence[str], wanted: Wanted, before: str
-) -> AsyncIterator[tuple[Place, Logged | None]]:
+) -> AsyncGenerator[tuple[Place, Logged | None], None]:
     """Go through the entries: each place, and the prediction there if it is one that is wanted."""
-    labels: dict[str, float | str | None] = {}
-    async for place, fields in _merged(client, logs, _place(before)):
+    start = _place(before)
+    labels = {} if start is None else await _ahead(client, logs, start)
+    async for place, fields in _merged(client, logs, start):
         if wanted.since_ms is not None and place.number[0] < wanted.since_ms:
             return  # no prediction is later than its entry
         yield place, _understood(place, fields, wanted, labels)
@@ -180,21 +186,39 @@ async def _walk(
 def _understood(
     place: Place, fields: dict[bytes, bytes], wanted: Wanted, labels: dict[str, float | str | None]
 ) -> Logged | None:
-    kind, packed = fields.get(b"t"), fields.get(b"e", b"")
+    kind = fields.get(b"t")
     try:
         if kind == LABEL:
-            met = _decode_label(packed)
+            met = _decode_label(fields.get(b"e", b""))
             labels.setdefault(met.id, met.label)  # a correction was met before what it corrects
             if len(labels) > MOST_LABELS:
                 del labels[next(iter(labels))]
         elif kind == PREDICTION:
-            event = _decode(packed)
+            event = _decode(fields.get(b"e", b""))
             time_ms = min(event.time, place.number[0])
             label = labels.pop(event.id, None)
             return Logged(place, time_ms, event, label) if wanted.takes(event, time_ms) else None
     except (msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
         return None
     return None
+
+
+async def _ahead(client: redis.asyncio.Redis, logs: Sequence[str], place: Place) -> dict[str, float | str | None]:
+    """Read the labels that stand behind a place."""
+    labels: dict[str, float | str | None] = {}
+    for key in logs:
+        start = f"{place.number[0]}-{place.number[1]}"
+        for _ in range(LOOK_AHEAD // READ):
+            entries: Any = await client.xrange(key, min=start, count=READ)
+            for _, fields in entries:
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
+                    if fields.get(b"t") == LABEL:
+                        met = _decode_label(fields.get(b"e", b""))
+                        labels[met.id] = met.label  # the later one corrects
+            if len(entries) < READ:
+                break
+            start = f"({entries[-1][0].decode()}"
+    return labels
 
 
 async def _merged(

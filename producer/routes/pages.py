@@ -97,7 +97,7 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
         chosen = model or (names[0] if names else None)
         served = await parts.serving.predicting(chosen, version) if chosen is not None else None
         limits = {"rows": parts.settings.batch_max_rows, "bytes": parts.settings.batch_max_bytes}
-        shown = {"models": names, "served": served, "asked_version": version, "limits": limits}
+        shown: dict[str, Any] = {"models": names, "served": served, "asked_version": version, "limits": limits}
         return page(request, "batch.html.j2", model=chosen, **shown)
 
     @routes.post("/dashboard/batch/check")
@@ -147,7 +147,7 @@ def _reports(routes: APIRouter, parts: Parts) -> None:
         """Give the kept reports."""
         names = await _known(parts, model)
         found, following = await reports.reports(parts.reader, parts.keys, names, before)
-        shown = {"models": await _all(parts), "found": found, "following": following, "before": before}
+        shown: dict[str, Any] = {"models": await _all(parts), "found": found, "following": following, "before": before}
         return page(request, "reports.html.j2", model=model, **shown)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, FiniteFloat
 
 from producer import prediction_log
 from producer.access import Guarded, caller_of, needs
@@ -23,7 +23,7 @@ from shared.schema import FieldError, Schema
 BLOCK: Final = 200
 COLUMNS: Final = ("time", "id", "version", "source", "prediction", "label", "latency_ms")
 
-Number = Annotated[float | None, BeforeValidator(lambda text: text or None), Query(allow_inf_nan=False)]
+Number = Annotated[FiniteFloat | None, BeforeValidator(lambda text: text or None)]
 """A number, or nothing: a form sends its empty fields too."""
 
 
