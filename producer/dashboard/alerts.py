@@ -1,5 +1,6 @@
 """What the Alerts pages show: what is open now, and each transition that is kept."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,7 @@ from shared.snapshot import ActiveAlert, Alert
 PAGE: Final = 50
 SEARCHED: Final = 200
 """Firing transitions among which the watchdog's are looked for."""
+FINGERPRINT: Final = re.compile("[0-9a-f]{16}")
 URGENCY: Final = {"critical": 0, "warning": 1}
 
 
@@ -44,6 +46,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> li
         for window in windows[model]
         if window is not None
         for alert in window.alerts
+        if FINGERPRINT.fullmatch(alert.fingerprint)  # else another hand wrote it, and no page has its name
     ]
     found += await _blind(parts.reader, parts.keys, models)
     fitting = [one for one in found if _fits(one.alert, wanted)]
@@ -66,7 +69,7 @@ def readable(events: Sequence[Any]) -> list[Alert]:
             found.append(msgspec.convert(event["data"], Alert))
         except (msgspec.ValidationError, TypeError, KeyError):  # GET /alerts gives it as it is
             continue
-    return found
+    return [alert for alert in found if FINGERPRINT.fullmatch(alert.fingerprint)]
 
 
 def _fits(alert: ActiveAlert, wanted: Wanted) -> bool:
