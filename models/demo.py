@@ -234,7 +234,8 @@ def _announce(console: Console, plan: Plan, running: Deployment) -> None:
     if running.settings.port != running.wanted_port:
         console.print(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
     console.print(f"{running.server['kind'].capitalize()} {running.server['version']}, API and worker run.")
-    for path in ("docs", "drift", "alerts", "reports/latest?format=html"):
+    console.print(f"  [bold]{running.url}/[/]  the dashboard, live", highlight=False)
+    for path in ("docs", "alerts", "reports/latest?format=html"):
         console.print(f"  {running.url}/{path}")
     if plan.in_order:
         console.print(

@@ -16,6 +16,7 @@ from producer.key_ring import KeyRing
 from producer.meter import Meter, Metered
 from producer.parts import Parts
 from producer.pipeline import Pipeline
+from producer.prefix import Prefixed
 from producer.publisher import Publisher
 from producer.rates import Rates
 from producer.routes import (
@@ -78,7 +79,6 @@ def create_app(settings: Settings) -> FastAPI:
         title="Driftgauge",
         summary="Predictions in, events out; alerts, drift and reports.",
         lifespan=lifespan,
-        root_path=settings.root_path,
         openapi_url=None,  # its own pages are open to everybody; ours are routes like the others
     )
     app.router.route_class = Guarded
@@ -90,6 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
+    if settings.root_path:
+        app.add_middleware(Prefixed, root=settings.root_path)
     return app
 
 

@@ -89,6 +89,12 @@ class Listener:
             self.over = True
         self.awake.set()
 
+    def resume(self, missed: Sequence[Told]) -> None:
+        """Put what it missed before what was told meanwhile; with too much of it, it has to come again for the rest."""
+        self.alerts.extendleft(reversed(missed))
+        self.over = self.over or len(missed) >= MOST_ALERTS
+        self.awake.set()
+
     def take(self) -> list[bytes]:
         """Give what was left, as blocks of the stream; alerts that it has seen are left out."""
         self.awake.clear()
@@ -158,12 +164,14 @@ class Feed:
             self._looking = asyncio.create_task(self._look_on(), name="dashboard")
         try:
             yield b"retry: 1000\nevent: beat\nid: " + write_vector(listener.positions).encode() + b"\ndata: {}\n\n"
-            for told in await self._missed(listener):
-                listener.tell(told)
-            while not listener.over and not self._ended:
+            listener.resume(await self._missed(listener))
+            while not self._ended:
                 await listener.awake.wait()
+                over = listener.over
                 for block in listener.take():
                     yield block
+                if over:
+                    return
         finally:
             self._listeners.discard(listener)
 
@@ -190,13 +198,10 @@ class Feed:
     async def _look_at_streams(self, states: Sequence[ModelState]) -> None:
         pipe = self._client.pipeline(transaction=False)
         for state in states:
-            alerts = self._alerts.get(state.model)
+            after = self._alerts.setdefault(state.model, self._first_position(state.model))
             pipe.hvals(self._keys.current(state.model))
             pipe.xrevrange(self._keys.snapshots(state.model), count=1)
-            if alerts is None:
-                pipe.xrevrange(self._keys.alerts(state.model), count=1)
-            else:
-                pipe.xrange(self._keys.alerts(state.model), min=f"({alerts}", count=MOST_ALERTS)
+            pipe.xrange(self._keys.alerts(state.model), min=f"({after}", count=MOST_ALERTS)
         replies = iter(await pipe.execute())
         for state in states:
             self._tell_current(state.model, next(replies))
@@ -216,12 +221,14 @@ class Feed:
             self._tell_new("snapshot", model, {"model": model, "entry": entries[0][0].decode()})
 
     def _tell_alerts(self, model: str, entries: Any) -> None:
-        first = model not in self._alerts
-        for entry_id, fields in entries:
-            self._alerts[model] = entry_id.decode()
-            if not first:
-                self._tell(Told("alert", model, fields.get(b"e", b""), entry=entry_id.decode()))
-        self._alerts.setdefault(model, BEGINNING)
+        for told in _alerts(model, entries):
+            self._tell(told)
+        if entries:
+            self._alerts[model] = entries[-1][0].decode()
+
+    def _first_position(self, model: str) -> str:
+        """Give where to read a model's alerts from at its first look: no page has seen less; each knows what it has seen."""
+        return min((one.positions.get(model, BEGINNING) for one in self._listeners), key=entry_number, default=BEGINNING)
 
     def _tell_new(self, name: str, model: str, value: dict[str, Any]) -> None:
         key = (name, model, str(value.get("version", "")))
@@ -239,13 +246,24 @@ class Feed:
         missed = []
         for model in models:
             after = listener.positions.get(model, BEGINNING)
-            found: Any = await self._client.xrange(self._keys.alerts(model), min=f"({after}", count=MOST_ALERTS)
-            missed += [Told("alert", model, fields.get(b"e", b""), entry=entry_id.decode()) for entry_id, fields in found]
-        return missed[:MOST_ALERTS]
+            room = MOST_ALERTS - len(missed)
+            found: Any = await self._client.xrange(self._keys.alerts(model), min=f"({after}", count=room) if room else []
+            missed += _alerts(model, found)
+        return missed
 
     async def _last_alert(self, model: str) -> str:
         last = await newest(self._client, self._keys.alerts(model), 1)
         return last[0][0] if last else BEGINNING
+
+
+def _alerts(model: str, entries: Any) -> list[Told]:
+    """Give the alerts of some entries; one that is no JSON, written by hand, is passed over."""
+    found = []
+    for entry_id, fields in entries:
+        with suppress(msgspec.DecodeError):
+            msgspec.json.decode(fields.get(b"e", b""))
+            found.append(Told("alert", model, fields[b"e"], entry=entry_id.decode()))
+    return found
 
 
 def _block(told: Told, event_id: str = "") -> bytes:

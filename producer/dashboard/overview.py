@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from producer.dashboard.past import past
 from producer.dashboard.traffic import state_of
 from producer.parts import Parts
 from producer.pipeline import ModelState
@@ -35,6 +36,10 @@ class ModelCard:
         As `traffic.state_of` gives it; None for a model that Redis does not know.
     blind
         Rules of the watchdog that fire.
+    points
+        Events a second over the last minutes.
+    metric
+        The first performance metric over time, for its chart; None without labels.
     """
 
     model: str
@@ -45,6 +50,8 @@ class ModelCard:
     others: list[Snapshot]
     traffic: dict[str, Any] | None
     blind: list[str]
+    points: list[tuple[int, float]]
+    metric: dict[str, Any] | None
 
     @property
     def severity(self) -> str:
@@ -58,6 +65,11 @@ class ModelCard:
         alerts = [] if self.snapshot is None else [one for one in self.snapshot.alerts if one.state == "firing"]
         return sorted(alerts, key=lambda one: (_urgency(one.severity), one.started))
 
+    @property
+    def pending(self) -> int:
+        """How many alerts have one bad evaluation behind them."""
+        return 0 if self.snapshot is None else sum(one.state == "pending" for one in self.snapshot.alerts)
+
 
 async def model_cards(parts: Parts) -> list[ModelCard]:
     """Describe all models that Redis knows or that are served here."""
@@ -69,7 +81,7 @@ async def model_cards(parts: Parts) -> list[ModelCard]:
         if fires:
             blind.setdefault(model, []).append(rule)
     cards = [
-        _card(parts, name, states.get(name), currents.get(name, []), blind.get(name, []))
+        await _card(parts, name, states.get(name), currents.get(name, []), blind.get(name, []))
         for name in sorted({*names, *parts.serving.production})
     ]
     return sorted(cards, key=lambda card: (_urgency(card.severity), card.model))
@@ -95,7 +107,7 @@ def _window(packed: bytes) -> Snapshot | None:
         return None
 
 
-def _card(
+async def _card(
     parts: Parts, name: str, state: ModelState | None, windows: Sequence[Snapshot | None], blind: list[str]
 ) -> ModelCard:
     served = parts.serving.production.get(name)
@@ -110,7 +122,28 @@ def _card(
         others=readable[1:],
         traffic=None if state is None else state_of(state, parts.feed.traffic.latest(name), parts.meter),
         blind=blind,
+        points=parts.feed.traffic.points(name),
+        metric=await _metric(parts, readable[0]) if readable else None,
     )
+
+
+async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
+    """Give the first metric of a version over its reports and its current window."""
+    if now.performance is None or not now.performance.metrics:
+        return None
+    name = now.performance.metrics[0].name
+    earlier = await past(parts.reader, parts.keys.snapshots(now.model), now.version)
+    points = [(one.created, one.performance) for one in earlier if one.created < now.created]
+    points.append((now.created, now.performance))
+    found = [(time, metric) for time, one in points if one for metric in one.metrics if metric.name == name]
+    return {
+        "name": name,
+        "baseline": found[-1][1].baseline,
+        "times": [time for time, _ in found],
+        "values": [metric.value for _, metric in found],
+        "low": [metric.low for _, metric in found],
+        "high": [metric.high for _, metric in found],
+    }
 
 
 def _urgency(severity: str) -> int:

@@ -19,7 +19,7 @@ from producer.access import caller_of
 from producer.dashboard import wording
 from producer.dashboard.assets import asset_path
 from producer.parts import Parts
-from shared.reporting import svg
+from shared.reporting import lines, svg
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -96,7 +96,7 @@ def _frame(request: Request, model: str | None) -> dict[str, Any]:
         "url": url,
         "asset": lambda name: root + asset_path(name),
         "root": root,
-        "here": request.scope["path"].removeprefix(root) or "/",
+        "here": request.scope["path"].removeprefix(root),
         "navigation": NAVIGATION,
         "model": model,
         "caller": caller,
@@ -119,6 +119,8 @@ def _environment() -> Environment:
         "histogram": svg.histogram,
         "box_plot": svg.box_plot,
         "gauge": svg.gauge,
+        "qq_plot": lines.qq_plot,
+        "sparkline": lines.sparkline,
     }
     macros = environment.get_template("parts.html.j2").module  # global, since a block alone runs no import
     environment.globals |= {name: getattr(macros, name) for name in MACROS}

@@ -13,6 +13,8 @@ from producer.pipeline import ModelState
 
 SPAN_S: Final = 10.0
 """Time over which a rate is taken."""
+KEPT: Final = 300
+"""Rates that are kept for a page's first picture: one a second while a page is open."""
 DASH: Final = "\u2013"
 
 
@@ -22,7 +24,7 @@ class Traffic:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, deque[tuple[float, int]]] = {}
-        self._latest: dict[str, float | None] = {}
+        self._rates: dict[str, deque[tuple[int, float]]] = {}
 
     def rate(self, state: ModelState) -> float | None:
         """Take in a model's state and give its rate; None if it was not seen within the last seconds."""
@@ -31,13 +33,20 @@ class Traffic:
             seen.popleft()
         seen.append((now, state.events))
         start, before = seen[0]
-        rate = self._latest[state.model] = max(0, state.events - before) / (now - start) if now - start >= 1 else None
+        if now - start < 1:
+            return None
+        rate = max(0, state.events - before) / (now - start)
+        self._rates.setdefault(state.model, deque(maxlen=KEPT)).append((state.now_ms, round(rate, 3)))
         return rate
 
     def latest(self, model: str) -> float | None:
         """Give a model's rate as it was taken last; None if that is long ago."""
-        seen = self._seen.get(model)
-        return self._latest.get(model) if seen and self._clock() - seen[-1][0] <= SPAN_S else None
+        seen, rates = self._seen.get(model), self._rates.get(model)
+        return rates[-1][1] if seen and rates and self._clock() - seen[-1][0] <= SPAN_S else None
+
+    def points(self, model: str) -> list[tuple[int, float]]:
+        """Give a model's rates of the last minutes: time (ms, Redis's clock) and events a second."""
+        return list(self._rates.get(model, ()))
 
 
 def state_of(state: ModelState, rate: float | None, meter: Meter) -> dict[str, Any]:
@@ -48,6 +57,7 @@ def state_of(state: ModelState, rate: float | None, meter: Meter) -> dict[str, A
     latency = [quantile_s(meter.latencies, share) for share in (0.5, 0.99)]
     return {
         "model": state.model,
+        "time": state.now_ms,
         "events": state.events,
         "rate": rate,
         "lag_seconds": lag,

@@ -73,6 +73,18 @@ def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]
     return shown
 
 
+def with_code(sentence: str) -> Markup:
+    """Give a sentence whose commands stand between backticks.
+
+    Examples
+    --------
+    >>> with_code("`driftgauge up` <b>")
+    Markup('<code>driftgauge up</code> &lt;b&gt;')
+    """
+    forms = (Markup("{}"), Markup("<code>{}</code>"))
+    return Markup("").join(forms[place % 2].format(text.clip(piece, 400)) for place, piece in enumerate(sentence.split("`")))
+
+
 def title(name: str) -> str:
     """Give the title of a statistic or rule.
 
@@ -139,6 +151,9 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "exact_moment": exact_moment,
     "value": value,
     "is_name": is_name,
+    "with_code": with_code,
+    "plain_moment": text.moment,
+    "plain_decimal": text.decimal,
     "severity_words": lambda name: SEVERITIES.get(name, name.replace("_", " ")),
     "title_of": title,
     "count": or_dash(count),

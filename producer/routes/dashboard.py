@@ -9,7 +9,9 @@ from fastapi.responses import StreamingResponse
 
 from producer.access import Guarded, caller_of, for_everybody, needs
 from producer.dashboard import assets
+from producer.dashboard.drift_page import drift_shown
 from producer.dashboard.overview import model_cards
+from producer.dashboard.past import PSI
 from producer.dashboard.rendering import page, root_of
 from producer.parts import Parts
 from producer.problems import Problem
@@ -32,6 +34,21 @@ def router(parts: Parts) -> APIRouter:
             return Response(msgspec.json.encode(_about(request, parts)), media_type="application/json")
         cards = await model_cards(parts)
         return page(request, "overview.html.j2", model=model, cards=cards)
+
+    @routes.get("/dashboard/drift")
+    @needs("read")
+    async def drift(
+        request: Request,
+        model: str | None = None,
+        version: str | None = None,
+        statistic: str = PSI,
+        feature: str | None = None,
+    ) -> Response:
+        """Give the drift of a model's version: all features over time, and one of them in detail."""
+        name = await _chosen(parts, model)
+        if name is None:
+            return page(request, "nothing.html.j2", title="Drift")
+        return page(request, "drift.html.j2", model=name, **await drift_shown(parts, name, version, statistic, feature))
 
     @routes.get("/dashboard/events", response_class=StreamingResponse)
     @needs("read")
@@ -60,6 +77,15 @@ def router(parts: Parts) -> APIRouter:
         return await assets.serve(request, release, path)
 
     return routes
+
+
+async def _chosen(parts: Parts, model: str | None) -> str | None:
+    """Give the model that a page is about: the one that is asked for, else the default or first one; None without any."""
+    if model is not None:
+        return await known_model(parts, model)
+    names = sorted({*await parts.pipeline.models(), *parts.serving.production})
+    default = parts.settings.default_model
+    return default if default in names else next(iter(names), None)
 
 
 def _about(request: Request, parts: Parts) -> dict[str, Any]:
