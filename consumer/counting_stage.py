@@ -15,6 +15,7 @@ from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import DeadLetter
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState, id_hours_of, versions_of
+from consumer.pending_store import PendingStore
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
 from consumer.versions import PublishedVersions
@@ -66,6 +67,7 @@ class CountingStage(Stage):
         self._panes = keys.panes(model, partition)
         self._dead = keys.dead(model, partition)
         self._ids = partial(keys.ids, model, partition)
+        self._pending = PendingStore(client, keys, model, partition, policy.label_wait_days)
         self._published = published or PublishedVersions(client, keys, model)
         self._cell_maps: dict[str, CellMap] = {}
         self._usual_version = ""
@@ -81,6 +83,7 @@ class CountingStage(Stage):
         self._published.require(versions_of(fields), fields, self.checkpoint.key)
         self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
+        self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
         self._dead_out: list[DeadLetter] = []
@@ -132,15 +135,17 @@ class CountingStage(Stage):
         batch = columns.read(entries, usual.decoder if usual is not None else None)
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
-        self._learn(batch.versions)
+        self._learn(batch.versions | self._pending.fetch(self._state.pending, batch.labels.labels))
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
         self._dead_out += outputs.dead
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
-        self._last_entry = time.monotonic()
+        now = time.monotonic()
+        if batch.predictions or batch.ticks:  # labels alone let no time pass
+            self._last_entry = now
         if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
-            self._last_room = self._last_entry
+            self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
@@ -188,6 +193,7 @@ class CountingStage(Stage):
                 "entry_id", letter.entry[0], "reason", letter.reason, *content,
             )  # fmt: skip
         self._queue_ids(pipe)
+        self._pending.queue(self._state.pending, pipe)
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
         young = self._state.position.clock.entry - self._retention_ms
         keep_from = min(_number(self._offset)[0], young, *self._readers_ms)
@@ -229,4 +235,7 @@ def _number(entry_id: bytes) -> tuple[int, int]:
 
 
 def _cell_map(version: PublishedVersion) -> CellMap:
-    return CellMap(version.schema, version.reference, version.calibration, batch_counts=version.manifest.batch_counts)
+    manifest = version.manifest
+    return CellMap(
+        version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels
+    )

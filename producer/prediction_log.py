@@ -21,7 +21,7 @@ import redis.asyncio
 
 from producer.positions import entry_number
 from producer.problems import Problem
-from shared.events import PREDICTION, Prediction
+from shared.events import LABEL, PREDICTION, Label, Prediction
 
 READ: Final = 500
 """Entries read at once."""
@@ -31,20 +31,12 @@ MOST_LABELS: Final = 100_000
 """Labels that wait for their prediction while reading backwards."""
 LOOK_AHEAD: Final = 5000
 """Entries behind a later page's place among which its labels are looked for, in each partition."""
-LABEL: Final = b"l"
 PLACE: Final = re.compile(r"([0-9]{1,19}-[0-9]{1,19})\.([0-9]{1,5})")
 
 _decode = msgspec.json.Decoder(Prediction).decode
 
 
-class _Label(msgspec.Struct):
-    """Of a label, what is shown."""
-
-    id: str
-    label: float | str | None = None
-
-
-_decode_label = msgspec.json.Decoder(_Label).decode
+_decode_label = msgspec.json.Decoder(Label).decode
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -183,9 +175,7 @@ async def _walk(
         yield place, _understood(place, fields, wanted, labels)
 
 
-def _understood(
-    place: Place, fields: dict[bytes, bytes], wanted: Wanted, labels: dict[str, float | str | None]
-) -> Logged | None:
+def _understood(place: Place, fields: dict[bytes, bytes], wanted: Wanted, labels: dict[str, float | str]) -> Logged | None:
     kind = fields.get(b"t")
     try:
         if kind == LABEL:
@@ -203,9 +193,9 @@ def _understood(
     return None
 
 
-async def _ahead(client: redis.asyncio.Redis, logs: Sequence[str], place: Place) -> dict[str, float | str | None]:
+async def _ahead(client: redis.asyncio.Redis, logs: Sequence[str], place: Place) -> dict[str, float | str]:
     """Read the labels that stand behind a place."""
-    labels: dict[str, float | str | None] = {}
+    labels: dict[str, float | str] = {}
     for key in logs:
         start = f"{place.number[0]}-{place.number[1]}"
         for _ in range(LOOK_AHEAD // READ):

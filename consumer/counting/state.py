@@ -6,6 +6,8 @@ only what changed.
     pane                the open pane
     publisher:ID        the sequence numbers seen
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
+    labels              what waits for labels by day, and joined rows that judging does not know yet
+    (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
     detector:NAME:V     framed detector state of version V
 """
 
@@ -19,9 +21,16 @@ from consumer.counting.client_ids import ClientIds, hours_kept
 from consumer.counting.clock import Clock, Traffic
 from consumer.counting.detectors import DETECTORS, Detector
 from consumer.counting.pane import OpenPane
+from consumer.counting.pending import Day, Pending
 from consumer.counting.publishers import Publisher
+from consumer.counting.revisions import Revisions
 from shared import counters
 from shared.counters import Counters
+
+
+class _Labels(msgspec.Struct):
+    days: dict[int, Day]
+    revisions: Revisions
 
 
 class Position(msgspec.Struct):
@@ -56,6 +65,9 @@ class CountingState:
     """By detector name and version."""
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
+    pending: Pending = field(default_factory=Pending)
+    """Predictions that wait for labels, and the reverse; they have keys of their own, which expire."""
+    revisions: Revisions = field(default_factory=Revisions)
     changed: set[bytes] = field(default_factory=set)
 
     def pack_changed(self) -> dict[bytes, bytes]:
@@ -75,7 +87,10 @@ class CountingState:
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
             self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
+            self.counters.labels.waiting, self.counters.labels.early = self.pending.size, len(self.pending.early)
             return msgspec.json.encode(self.counters)
+        if kind == b"labels":
+            return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         return msgspec.msgpack.encode(self.position)
 
     @classmethod
@@ -90,6 +105,9 @@ class CountingState:
                 state.counters = msgspec.json.decode(packed, type=Counters)
             elif kind == b"pane":
                 state.pane = OpenPane.unpack(packed)
+            elif kind == b"labels":
+                known = msgspec.msgpack.decode(packed, type=_Labels)
+                state.pending.days, state.revisions = known.days, known.revisions
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"detector":
@@ -100,8 +118,12 @@ class CountingState:
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
-    """Give the versions that a checkpoint's detectors belong to."""
-    return {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+    """Give the versions that a checkpoint's detectors and joined rows belong to."""
+    detected = {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+    if b"labels" not in fields:
+        return detected
+    revisions = msgspec.msgpack.decode(fields[b"labels"], type=_Labels).revisions
+    return detected | {row.version for rows in revisions.rows.values() for row in rows.values()}
 
 
 def id_hours_of(state: CountingState) -> tuple[int, ...]:

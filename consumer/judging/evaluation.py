@@ -307,7 +307,7 @@ class Evaluation:
 
     @cached_property
     def judged_psi(self) -> Floats:
-        """The PSI that each column is judged by, of the window or of whole days if it is ordered; NaN without enough data."""
+        """The PSI that each column is judged by, of the window or of whole days if ordered; NaN without enough data."""
         columns = len(self.version.reference.columns)
         found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
         ordered = self.version.ordered

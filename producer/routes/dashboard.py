@@ -17,7 +17,7 @@ from producer.parts import Parts
 from producer.problems import Problem
 from producer.routes.alerts import while_allowed
 from producer.routes.reading import known_model
-from producer.routes.reports import prefers_html
+from producer.routes.reports import preferred
 
 BUSY = {"Retry-After": "5"}
 
@@ -30,7 +30,7 @@ def router(parts: Parts) -> APIRouter:
     @needs("read")
     async def overview(request: Request, model: str | None = None, accept: Annotated[str, Header()] = "") -> Response:
         """Give the overview to a browser, and what this API is to a program."""
-        if not prefers_html(accept) and "HX-Request" not in request.headers:
+        if preferred(accept) != "html" and "HX-Request" not in request.headers:
             return Response(msgspec.json.encode(_about(request, parts)), media_type="application/json")
         cards = await model_cards(parts)
         return page(request, "overview.html.j2", model=model, cards=cards)

@@ -8,9 +8,9 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BeforeValidator
 
-from producer import history, prediction_log
+from producer import history, prediction_log, reports
 from producer.access import Guarded, needs
-from producer.dashboard import alerts, batch, models, reports
+from producer.dashboard import alerts, batch, models
 from producer.dashboard.rendering import page
 from producer.documents import read_body
 from producer.history import Wanted
@@ -23,6 +23,7 @@ from shared.keys import MODEL_NAME
 from shared.model_registry import ModelRegistry
 
 ROWS: Final = 50
+REPORTS: Final = 25
 FILTERS: Final = frozenset(inspect.signature(asked).parameters)
 Blank = BeforeValidator(lambda text: text or None)
 Model = Annotated[str | None, Blank]
@@ -147,7 +148,7 @@ def _reports(routes: APIRouter, parts: Parts) -> None:
     async def listed(request: Request, model: Model = None, before: Before = "") -> Response:
         """Give the kept reports."""
         names = await _known(parts, model)
-        found, following = await reports.reports(parts.reader, parts.keys, names, before)
+        found, following = await reports.page(parts.reader, parts.keys, names, REPORTS, before or None)
         shown: dict[str, Any] = {"models": await _all(parts), "found": found, "following": following, "before": before}
         return page(request, "reports.html.j2", model=model, **shown)
 

@@ -53,26 +53,27 @@ def has_width(low: float, high: float) -> bool:
     return high - low > 1e-9 * max(abs(low), abs(high), SMALLEST)
 
 
-def axis(low: float, high: float, x: Scale, y: float) -> Markup:
-    """A horizontal axis with round ticks."""
+def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup:
+    """A horizontal axis with round ticks. Numbers keep out of each other, and of so much `room` at either end."""
     step = _step(high - low)
     ticks = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-    labels = [_tick(x(tick), y, _number(tick, step)) for tick in ticks]
-    line = Markup('<path class="axis" d="M{} {}H{}"/>').format(at(x(low)), at(y), at(x(high)))
-    return Markup("").join([line, *labels])
+    drawn = [Markup('<path class="axis" d="M{} {}H{}"/>').format(at(x(low)), at(y), at(x(high)))]
+    free, end = (room, WIDTH - room) if room else (-math.inf, math.inf)
+    for tick in ticks:
+        number = _number(tick, step)
+        half = _DIGIT_WIDTH * len(number) / 2
+        middle = min(max(x(tick), half - _OVERHANG), WIDTH - half + _OVERHANG)
+        drawn.append(Markup('<path class="axis" d="M{} {}v4"/>').format(at(x(tick)), at(y)))
+        if free <= middle - half and middle + half <= end:
+            drawn.append(Markup('<text x="{}" y="{}" class="mid">{}</text>').format(at(middle), at(y + 16), number))
+            free = middle + half
+    return Markup("").join(drawn)
 
 
 def _step(span: float) -> float:
     """The round step that gives three to six ticks."""
     power = 10.0 ** math.floor(math.log10(span / 3))
     return float(max(factor * power for factor in (1, 2, 2.5, 5) if factor * power <= span / 3 * (1 + 1e-9)))
-
-
-def _tick(x: float, y: float, number: str) -> Markup:
-    half = _DIGIT_WIDTH * len(number) / 2 - _OVERHANG
-    return Markup('<path class="axis" d="M{} {}v4"/><text x="{}" y="{}" class="mid">{}</text>').format(
-        at(x), at(y), at(min(max(x, half), WIDTH - half)), at(y + 16), number
-    )
 
 
 def _number(value: float, step: float) -> str:

@@ -13,9 +13,12 @@ from markupsafe import Markup
 from shared.reporting.canvas import AXIS_HEIGHT, WIDTH, Scale, at, axis, has_width, picture, scale
 from shared.reporting.text import TITLE_CELLS, clip, decimal, minute, moment
 
-_LEFT, _TOP, _HEIGHT = 40, 14, 116
+_LEFT, _TOP, _HEIGHT = 40, 14, 102
 _SPARK_WIDTH, _SPARK_HEIGHT = 72, 18
-_QQ_HEIGHT = 150
+_QQ_HEIGHT = 116
+_LINE_HEIGHT = 12
+_SHORT_MS = 600_000
+"""A time below which its ends are told apart by seconds."""
 
 
 class Mark(NamedTuple):
@@ -61,7 +64,7 @@ def over_time(
     y = scale(0, top, _TOP + _HEIGHT, _TOP)
     body = [
         _frame(times, x, top),
-        *(_limit(kind, limit, y) for kind, limit in limits),
+        *_limits(limits, y),
         *(_mark(mark, x) for mark in marks if times[0] <= mark.time <= times[-1]),
         Markup('<path class="line" d="{}"/>').format(_path(times, values, x, y)),
         _latest(points[-1], x, y),
@@ -93,6 +96,26 @@ def sparkline(values: Sequence[float | None], warning: float | None = None, crit
     )  # fmt: skip
 
 
+def interval(value: float, low: float | None, high: float | None, baseline: float | None) -> Markup:
+    """A metric's confidence interval with its value and its baseline; empty markup without an interval.
+
+    Examples
+    --------
+    >>> interval(0.8, 0.75, 0.84, 0.9).count("tick")
+    1
+    """
+    numbers = [value, low, high, *([] if baseline is None else [baseline])]
+    drawn = [number for number in numbers if _is_drawn(number)]
+    if low is None or high is None or len(drawn) < len(numbers) or not has_width(min(drawn), max(drawn)):
+        return Markup("")
+    x = scale(min(drawn), max(drawn), 4, _SPARK_WIDTH - 4)
+    tick = Markup('<path class="tick" d="M{} 1V13"/>').format(at(x(baseline))) if baseline is not None else ""
+    return Markup(
+        '<svg class="interval" viewBox="0 0 {} 14" aria-hidden="true"><path class="range" d="M{} 7H{}"/>{}'
+        '<circle class="latest" cx="{}" cy="7" r="3"/></svg>'
+    ).format(_SPARK_WIDTH, at(x(low)), at(x(high)), tick, at(x(value)))
+
+
 def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     """Quantiles of the window over those of the reference, with y = x; empty markup without as many of both.
 
@@ -110,14 +133,14 @@ def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     low, high = min(map(min, pairs)), max(map(max, pairs))
     if not has_width(low, high) or not math.isfinite(high - low):
         return Markup("")
-    x, y = scale(low, high, 18, WIDTH - 8), scale(low, high, _QQ_HEIGHT, 6)
+    x, y = scale(low, high, 10, WIDTH - 10), scale(low, high, _QQ_HEIGHT - 6, 6)
     dots = "".join(f"M{at(x(a))} {at(y(b))}h0" for a, b in pairs)
     body = [
         Markup('<path class="diagonal" d="M{} {}L{} {}"/>').format(at(x(low)), at(y(low)), at(x(high)), at(y(high))),
         Markup('<path class="dots" d="{}"/>').format(dots),
-        Markup('<text x="10" y="{}" class="dim up">window</text>').format(at(_QQ_HEIGHT - 4)),
+        Markup('<text x="0" y="10" class="dim">window</text>'),
         axis(low, high, x, _QQ_HEIGHT),
-        Markup('<text x="{}" y="{}" class="end dim">reference</text>').format(WIDTH - 8, _QQ_HEIGHT - 5),
+        Markup('<text x="{}" y="{}" class="end dim">reference</text>').format(WIDTH, _QQ_HEIGHT - 5),
     ]
     return picture(_QQ_HEIGHT + AXIS_HEIGHT, "Quantiles of the window over those of the reference", body)
 
@@ -148,6 +171,7 @@ def _path(xs: Sequence[int], values: Sequence[float | None], x: Scale, y: Scale)
 def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
     """The axes: 0 and the largest value, the first and the last moment."""
     bottom = _TOP + _HEIGHT
+    first, last = (minute(time, seconds=times[-1] - times[0] < _SHORT_MS) for time in (times[0], times[-1]))
     return Markup(
         '<path class="axis" d="M{} {}H{}M{} {}V{}"/><text x="{}" y="{}" class="end dim">{}</text>'
         '<text x="{}" y="{}" class="end dim">0</text><text x="{}" y="{}" class="dim">{}</text>'
@@ -155,14 +179,23 @@ def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
     ).format(
         _LEFT, bottom, at(x(times[-1])), _LEFT, bottom, _TOP,
         _LEFT - 5, _TOP + 8, decimal(top / 1.08), _LEFT - 5, bottom,
-        _LEFT, bottom + 16, minute(times[0]), WIDTH - 4, bottom + 16, minute(times[-1]),
+        _LEFT, bottom + 16, first, WIDTH - 4, bottom + 16, last,
     )  # fmt: skip
 
 
-def _limit(kind: str, limit: float, y: Scale) -> Markup:
-    return Markup(
-        '<path class="limit {}" d="M{} {}H{}"/><text x="{}" y="{}" class="dim">{} {}</text>'
-    ).format(kind, _LEFT, at(y(limit)), WIDTH - 4, _LEFT + 4, at(y(limit) - 3), kind, decimal(limit))  # fmt: skip
+def _limits(limits: Sequence[tuple[str, float]], y: Scale) -> list[Markup]:
+    """A line for each threshold; its number stands above it, or together with that of the next one if they are close."""
+    close = len(limits) == 2 and abs(y(limits[0][1]) - y(limits[1][1])) < _LINE_HEIGHT
+    names = [f"{kind} {decimal(limit)}" for kind, limit in limits]
+    labels = ["", " · ".join(names)] if close else names
+    return [_limit(kind, limit, label, y) for (kind, limit), label in zip(limits, labels, strict=True)]
+
+
+def _limit(kind: str, limit: float, label: str, y: Scale) -> Markup:
+    line = Markup('<path class="limit {}" d="M{} {}H{}"/>').format(kind, _LEFT, at(y(limit)), WIDTH - 4)
+    if not label:
+        return line
+    return line + Markup('<text x="{}" y="{}" class="dim halo">{}</text>').format(_LEFT + 4, at(y(limit) - 3), label)
 
 
 def _mark(mark: Mark, x: Scale) -> Markup:

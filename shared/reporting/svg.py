@@ -27,11 +27,12 @@ _GAUGE_WIDTH, _GAUGE_HEIGHT = 72, 10
 
 
 class Bar(NamedTuple):
-    """A category or range: its label and its shares of rows."""
+    """A category or range: its label and its shares of rows; `short` is what stands beside its bar, if not the label."""
 
     label: str
     reference: float
     window: float
+    short: str = ""
 
 
 def histogram(shares: Histogram) -> Markup:
@@ -158,7 +159,7 @@ def _density(edges: list[float], shares: Histogram) -> Markup:
     ]
     outline = _outline([x(edge) for edge in edges], [_PLOT_HEIGHT - y(height) for height in sides[1]])
     outer = _outer(edges, shares, lambda share: min(y(share * per_unit), _PLOT_HEIGHT)) if margin else []
-    body = [*bins, outline, *outer, axis(edges[0], edges[-1], x, _PLOT_HEIGHT)]
+    body = [*bins, outline, *outer, axis(edges[0], edges[-1], x, _PLOT_HEIGHT, 0.7 * margin)]
     return picture(_PLOT_HEIGHT + AXIS_HEIGHT, "Histogram of reference and window", body)
 
 
@@ -211,7 +212,13 @@ def _ranges(edges: list[float], shares: Histogram) -> list[Bar]:
     size = math.ceil(len(bins) / MOST_BARS)
     groups = [bins[i : i + size] for i in range(0, len(bins), size)]
     inside = [
-        Bar(_range(group[0][0][0], group[-1][0][1]), sum(b[1] for b in group), sum(b[2] for b in group)) for group in groups
+        Bar(
+            _range(group[0][0][0], group[-1][0][1]),
+            sum(b[1] for b in group),
+            sum(b[2] for b in group),
+            f"to {figure(group[-1][0][1])}",
+        )
+        for group in groups
     ]
     below = [Bar(_below(edges), *shares.below)] if any(shares.below) else []
     above = [Bar(_above(edges), *shares.above)] if any(shares.above) else []
@@ -253,7 +260,7 @@ def _pair(bar: Bar, x: Scale, top: float, thickness: float) -> Markup:
         _caption(bar),
         _BARS_LEFT - 6,
         baseline,
-        clip(bar.label, _LABEL_CELLS),
+        clip(bar.short or bar.label, _LABEL_CELLS),
         Markup("").join(rects),
         WIDTH,
         baseline,

@@ -99,6 +99,17 @@ def decimal(value: float) -> str:
     return f"{value:.3f}" if 0.001 <= abs(value) < 10 else figure(value, 3)
 
 
+def score(value: float) -> str:
+    """A statistic beside many others: what is next to nothing is not told apart.
+
+    Examples
+    --------
+    >>> score(0.25), score(0.00041), score(0.0)
+    ('0.250', '<0.001', '0')
+    """
+    return "<0.001" if 0 < value < 0.001 else decimal(value)
+
+
 def percent(share: float) -> str:
     r"""A share of rows, where 0 % and 100 % mean exactly none and exactly all.
 
@@ -113,6 +124,17 @@ def percent(share: float) -> str:
     return f"{bounded}\u00a0%"
 
 
+def signed_percent(change: float) -> str:
+    r"""A relative change.
+
+    Examples
+    --------
+    >>> signed_percent(0.0512), signed_percent(-0.2) == MINUS + "20.0\xa0%"
+    ('+5.1\xa0%', True)
+    """
+    return f"{100 * change:+,.1f}\u00a0%".replace("-", MINUS)
+
+
 def p_value(value: float) -> str:
     """A p-value; what lies below one in ten thousand is not told apart.
 
@@ -124,16 +146,16 @@ def p_value(value: float) -> str:
     return "<0.0001" if value < 0.0001 else f"{value:.3f}" if value >= 0.001 else f"{value:.4f}"
 
 
-def minute(milliseconds: int) -> str:
-    """A Unix time in ms to the minute in UTC, as an axis has room for.
+def minute(milliseconds: int, *, seconds: bool = False) -> str:
+    """A Unix time in ms to the minute in UTC, or to the second, as an axis has room for.
 
     Examples
     --------
-    >>> minute(1714557659999)
-    '2024-05-01 10:00'
+    >>> minute(1714557659999), minute(1714557659999, seconds=True)
+    ('2024-05-01 10:00', '2024-05-01 10:00:59')
     """
     try:
-        return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M}"
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
     except OverflowError:
         return clip(f"{milliseconds} ms", 16)
 

@@ -126,7 +126,9 @@ def test_a_file_goes_and_comes_back(page: Page, plant: Plant, tmp_path: Path, wa
         page.locator("#download").click()
     assert re.fullmatch(r"predictions_linear_\d{8}_\d{6}\.csv", download.value.suggested_filename)
     found = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(), newline="")))
-    assert [float(row["prediction"]) for row in found[:700]] == pytest.approx([0.3 * number for number in range(700)], abs=1e-9)
+    assert [float(row["prediction"]) for row in found[:700]] == pytest.approx(
+        [0.3 * number for number in range(700)], abs=1e-9
+    )
     assert (found[700]["status"], found[700]["error"]) == ("invalid", "x must be a number, not a string")
     wait_for(lambda: log_length(plant) == before + 700, "the events of the file")
 

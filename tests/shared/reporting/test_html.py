@@ -128,8 +128,6 @@ def table_numbers(feature: FeatureReport) -> list[float]:
     if psi := by_name.get("psi"):
         numbers += [psi.value, psi.warning, psi.expected]
     numbers += [by_name[name].value for name in ("ks", "jensen_shannon") if name in by_name]
-    if chi := by_name.get("chi_squared"):
-        numbers.append(chi.p_value)
     for share in feature.shares:
         numbers += [share.reference, share.window] if share.name == "missing" or share.window > 0 else []
     return [number for number in numbers if number is not None]
