@@ -50,7 +50,11 @@ class Reader(HTMLParser):
             self.faults.append(f"<{tag} {given}>")
         self.faults += [f"{tag} {name}={value}" for name, value in given.items() if name.startswith("on")]
         self.faults += [f"{tag} {name}={given[name]}" for name in ADDRESSES & given.keys() if not sound(given[name])]
-        self.faults += [f"{name} of {len(value)}" for name, value in given.items() if len(value) > 3000]
+        self.faults += [
+            f"{name} of {len(value)}"
+            for name, value in given.items()
+            if len(value) > (20_000 if name in ADDRESSES else 3000)
+        ]
 
     def handle_data(self, data: str) -> None:
         if self.script:  # data for modules, which show it by their own rules
