@@ -114,7 +114,7 @@ def build(settings: Settings) -> Parts:
         reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
         pipeline=pipeline,
-        feed=Feed(reader, keys, pipeline, meter),
+        feed=Feed(reader, keys, pipeline, meter, serving),
         meter=meter,
         watchdog=Watchdog(settings, publisher.dropped, serving.production),
         access=Access(KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names),

@@ -2,7 +2,7 @@
 // data as detail, for other modules and for htmx triggers. The banner says whether the page is live.
 const STALE_MS = 15_000; // three heartbeats
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
-const EVENTS = ["state", "current", "snapshot", "alert"];
+const EVENTS = ["state", "current", "snapshot", "serving", "alert"];
 const banner = document.getElementById("banner");
 
 let source;

@@ -29,6 +29,8 @@ PAGES = (
 )
 FORBIDDEN = {"iframe", "object", "embed", "base"}
 ADDRESSES = {"href", "src", "action", "hx-get", "data-action", "data-events", "formaction"}
+NAMES = ADDRESSES | {"data-feature"}
+"""Attributes that nobody sees, and that must have a name whole."""
 DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")
 RUN = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
@@ -53,7 +55,7 @@ class Reader(HTMLParser):
         self.faults += [
             f"{name} of {len(value)}"
             for name, value in given.items()
-            if len(value) > (20_000 if name in ADDRESSES else 3000)
+            if len(value) > (20_000 if name in NAMES else 3000)
         ]
 
     def handle_data(self, data: str) -> None:
