@@ -13,6 +13,7 @@ import pandas as pd
 import redis
 from sklearn.linear_model import LinearRegression
 
+from shared import processes
 from shared.deployment import Deployment
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
@@ -38,6 +39,7 @@ SCHEMA = Schema(
 REFERENCE_ROWS = 4000
 PANE = 100
 STEP_MS = 500
+DAY_MS = 86_400_000
 FAST: dict[str, Any] = {
     "commit_ms": 50, "pane_events": PANE, "window_events": 600, "min_window_rows": 300, "snapshot_events": 600,
     "expected_events_per_day": 100_000, "silent_after_seconds": 0, "blind_worker_seconds": 60,
@@ -102,7 +104,7 @@ class Plant:
         self.deployment = Deployment(settings)
         self.keys = Keys(settings.key_prefix)
         self.posted: dict[str, list[pd.DataFrame]] = {MODEL: []}
-        self._clock = int(time.time() * 1000) - 3_600_000
+        self._clock = int(time.time() * 1000) // DAY_MS * DAY_MS - DAY_MS + 4 * 3_600_000  # a pane closes at midnight too
 
     def start(self) -> None:
         self.deployment.__enter__()
@@ -111,6 +113,19 @@ class Plant:
     def stop(self) -> None:
         self.redis.close()
         self.deployment.__exit__(None, None, None)
+
+    def stop_api(self) -> None:
+        processes.stop(self.deployment.api)
+
+    def start_api(self) -> None:
+        """Start the API again, at the same address."""
+        deployment = self.deployment
+        deployment.api = deployment._start("serve")
+        processes.wait_until(deployment._api_answers, deployment.api, "The API", deployment._log("serve"))
+
+    def frame(self, model: str = MODEL) -> pd.DataFrame:
+        """Give all rows that were posted, in order."""
+        return pd.concat(self.posted[model], ignore_index=True)
 
     @property
     def url(self) -> str:

@@ -6,19 +6,21 @@ document.querySelectorAll("form[data-submits]").forEach((form) => {
   });
 });
 
+// Focus goes into the drawer when it opens, and back to the feature that it was about when it closes.
 let opener = null;
-document.body.addEventListener("click", (event) => {
-  const link = event.target.closest("[hx-target='#drawer']");
-  if (link && !link.classList.contains("close")) opener = link.id;
-});
+
+function focusDrawer() {
+  const title = document.getElementById("drawer-title");
+  if (!title && opener) document.getElementById(opener)?.focus();
+  opener = title?.closest(".drawer").dataset.opener ?? null;
+  title?.focus();
+}
 
 document.body.addEventListener("htmx:afterSettle", (event) => {
-  const path = event.detail.requestConfig?.elt;
-  if (event.detail.target?.id !== "drawer" || !path?.matches?.("a")) return; // a live refresh moves no focus
-  const title = document.getElementById("drawer-title");
-  if (title) title.focus();
-  else document.getElementById(opener)?.focus();
+  const asked = event.detail.requestConfig?.elt;
+  if (event.detail.target?.id === "drawer" && asked?.matches("a")) focusDrawer(); // a live refresh moves no focus
 });
+focusDrawer();
 
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") document.querySelector(".drawer .close")?.click();

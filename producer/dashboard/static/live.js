@@ -2,6 +2,7 @@
 // data as detail, for other modules and for htmx triggers. The banner says whether the page is live.
 const STALE_MS = 15_000; // three heartbeats
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
+const REFRESH_MS = 1_000;
 const EVENTS = ["state", "current", "snapshot", "serving", "alert"];
 const banner = document.getElementById("banner");
 
@@ -9,6 +10,8 @@ let source;
 let lastId = "";
 let heard = Date.now();
 let failures = 0;
+let refreshed = 0;
+let timer;
 
 function say(state) {
   const stale = Date.now() - heard > STALE_MS;
@@ -25,6 +28,20 @@ function hear(event) {
   say("live");
 }
 
+function dispatch(name, detail) {
+  document.body.dispatchEvent(new CustomEvent(`dg:${name}`, { detail }));
+}
+
+// `dg:refresh` is the trigger of what is asked for again: at most once a second, and always after the last change (htmx's own
+// throttle drops what comes within the second).
+function refresh() {
+  timer ??= setTimeout(() => {
+    timer = undefined;
+    refreshed = Date.now();
+    dispatch("refresh", null);
+  }, Math.max(0, refreshed + REFRESH_MS - Date.now()));
+}
+
 function open() {
   const address = new URL(banner.dataset.events, location.href);
   if (lastId) address.searchParams.set("last_event_id", lastId);
@@ -33,7 +50,8 @@ function open() {
   for (const name of EVENTS) {
     source.addEventListener(name, (event) => {
       hear(event);
-      document.body.dispatchEvent(new CustomEvent(`dg:${name}`, { detail: JSON.parse(event.data) }));
+      dispatch(name, JSON.parse(event.data));
+      if (name !== "state") refresh();
     });
   }
   source.onerror = retry;
