@@ -18,7 +18,7 @@ from shared import counters
 from shared.counters import Counters
 from shared.errors import BadData
 from shared.events import MONITOR_GROUP
-from shared.keys import Keys
+from shared.keys import MODEL_NAME, Keys
 from shared.snapshot import ActiveAlert
 
 MOST_ENTRIES: Final = 1000
@@ -134,9 +134,9 @@ class Pipeline:
         self._partitions: dict[str, int] = {}
 
     async def models(self) -> list[str]:
-        """Give the models that exist in Redis."""
+        """Give the models that exist in Redis; what cannot be a model's name was written by hand."""
         names: Any = await self._client.smembers(self._keys.models)
-        return sorted(name.decode() for name in names)
+        return sorted(name for packed in names if MODEL_NAME.fullmatch(name := packed.decode(errors="replace")))
 
     async def read(self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False) -> list[ModelState]:
         """Give the state of some models; a model without a published version has no partitions yet.

@@ -19,7 +19,6 @@ from producer.prediction_log import Wanted as WantedPredictions
 from producer.problems import Problem
 from producer.routes.predictions import asked, schema_of
 from producer.routes.reading import known_model
-from shared.keys import MODEL_NAME
 from shared.model_registry import ModelRegistry
 
 ROWS: Final = 50
@@ -155,8 +154,7 @@ def _reports(routes: APIRouter, parts: Parts) -> None:
 
 async def _all(parts: Parts) -> list[str]:
     """Name the models that Redis knows or that are served here."""
-    names = {*await parts.pipeline.models(), *parts.serving.production}
-    return sorted(name for name in names if MODEL_NAME.fullmatch(name))
+    return sorted({*await parts.pipeline.models(), *parts.serving.production})
 
 
 async def _known(parts: Parts, model: str | None) -> list[str]:

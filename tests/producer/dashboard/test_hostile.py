@@ -53,9 +53,7 @@ class Reader(HTMLParser):
         self.faults += [f"{tag} {name}={value}" for name, value in given.items() if name.startswith("on")]
         self.faults += [f"{tag} {name}={given[name]}" for name in ADDRESSES & given.keys() if not sound(given[name])]
         self.faults += [
-            f"{name} of {len(value)}"
-            for name, value in given.items()
-            if len(value) > (20_000 if name in NAMES else 3000)
+            f"{name} of {len(value)}" for name, value in given.items() if len(value) > (20_000 if name in NAMES else 3000)
         ]
 
     def handle_data(self, data: str) -> None:
