@@ -34,15 +34,22 @@ function complain(form, lines) {
   fault.hidden = lines.length === 0;
 }
 
-// What is wrong, as a problem document (RFC 9457) says it: each failed check, else each bad field.
+// What is wrong, as a problem document (RFC 9457) says it: its detail, then each failed check or bad field.
 export async function problem(answer) {
   try {
     const found = await answer.json();
+    if (found.checks) return [found.detail.split("\n")[0], ...found.checks.map(failed), "Tick the box below the reason to overrule them."];
     const errors = (found.errors ?? []).map((error) => `${error.field.split("/").pop()}: ${error.message}`);
     return [found.detail ?? answer.statusText, ...errors];
   } catch {
     return [`The API answered ${answer.status} ${answer.statusText}.`];
   }
+}
+
+function failed(check) {
+  const bound = check.bound ? ` (required: ${check.bound})` : "";
+  const measured = check.value === undefined || check.value === null ? "" : ` ${check.value}`;
+  return `\u2022 ${check.name}${measured}${bound}${check.detail ? `: ${check.detail}` : ""}`;
 }
 
 async function send(form) {

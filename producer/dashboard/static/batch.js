@@ -177,9 +177,16 @@ class Answers {
 
   show(row, answer) {
     const good = answer.status === "ok";
-    row.children[1].textContent = good ? answer.prediction : answer.error;
+    row.children[1].textContent = good ? rounded(answer.prediction) : answer.error;
+    row.children[1].title = good ? answer.prediction : "";
     row.children[1].className = good ? "num" : "fault";
   }
+}
+
+// A number in six digits; the file has all of them.
+function rounded(text) {
+  const number = Number(text);
+  return text.trim() === "" || Number.isNaN(number) ? text : String(Number(number.toPrecision(6)));
 }
 
 // The cells of one line of CSV (RFC 4180).
