@@ -83,9 +83,9 @@ class Worker:
             self._start_threads()  # so that all can be joined
             for thread in self._threads.values():
                 thread.join()
+            self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
             for thread in self._writers:
                 thread.join(WRITER_PATIENCE_S)
-            self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
             self._forget_clients()
 
     def stop_on_signals(self) -> None:

@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     label_wait_hours: float = Field(168, gt=0)
     """How long a prediction waits for its label, and can be corrected: in hours of entry time, rounded up to whole days."""
     label_pending_max: int = Field(1_000_000, ge=1)
-    """Most predictions of a partition that wait for labels, about 150 bytes of Redis each; further ones get none."""
+    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each; further ones get none."""
 
     lease_ms: int = Field(5000, ge=300)
     """Lease of a worker on a partition, in ms."""

@@ -17,7 +17,7 @@ from shared.pane import DELAY_EDGES_S, Revised, pack_counts
 from shared.performance import Layout, Sums
 from shared.reference import Column, Floats
 
-DELTA_ROWS = 2000
+DELTA_ROWS = 5000
 """Joined rows that are told at once."""
 DELTA_MS = 5000
 """Entry time after which joined rows are told at the next label, or at the closing of a pane."""
@@ -56,6 +56,8 @@ class Revisions(msgspec.Struct):
         Deltas so far.
     since
         Entry time (ms) of the first row, or of the last delta if it left some.
+    size
+        Rows, in all panes.
     rows
         By pane, and by digest of the prediction's id.
 
@@ -69,6 +71,7 @@ class Revisions(msgspec.Struct):
 
     number: int = 0
     since: int = 0
+    size: int = 0
     rows: dict[int, dict[bytes, Joined]] = {}
 
     def join(self, digest: bytes, waiting: Waiting, label: Truth, time: int, now: int) -> None:
@@ -77,20 +80,21 @@ class Revisions(msgspec.Struct):
         if digest in rows:  # another prediction of the same id, which has its label
             rows[digest + len(rows).to_bytes(8)] = rows.pop(digest)
         rows[digest] = Joined(waiting.version, waiting.prediction, waiting.probabilities, None, label, time - waiting.time)
+        self.size += 1
 
     def correct(self, digest: bytes, waiting: Waiting, label: Truth, now: int) -> None:
         """Replace the label of a prediction."""
         rows = self._rows(waiting.pane, now)
         if digest not in rows:
             rows[digest] = Joined(waiting.version, waiting.prediction, waiting.probabilities, waiting.label, label, None)
+            self.size += 1
         rows[digest].label = label
         rows[digest].corrected += 1
 
     def due(self, closed: int, now: int) -> bool:
         """Whether rows of closed panes, the last of which is `closed`, are to be told."""
-        if not any(pane <= closed for pane in self.rows):
-            return False
-        return now - self.since >= DELTA_MS or self._size(closed) >= DELTA_ROWS
+        ready = self.size - len(self.rows.get(closed + 1, ()))
+        return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
 
     def take(self, closed: int, now: int, versions: Mapping[str, CellMap]) -> list[Revised]:
         """Take out the rows of closed panes, summed up."""
@@ -98,15 +102,14 @@ class Revisions(msgspec.Struct):
         if panes:
             self.number += 1
             self.since = now
-        return [revised for pane in panes for revised in _revised(pane, self.rows.pop(pane), versions)]
+        taken = [(pane, self.rows.pop(pane)) for pane in panes]
+        self.size -= sum(len(rows) for _, rows in taken)
+        return [revised for pane, rows in taken for revised in _revised(pane, rows, versions)]
 
     def _rows(self, pane: int, now: int) -> dict[bytes, Joined]:
         if not self.rows:
             self.since = now
         return self.rows.setdefault(pane, {})
-
-    def _size(self, closed: int) -> int:
-        return sum(len(rows) for pane, rows in self.rows.items() if pane <= closed)
 
 
 def _revised(pane: int, rows: Mapping[bytes, Joined], versions: Mapping[str, CellMap]) -> list[Revised]:
