@@ -102,7 +102,7 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
         return page(request, "batch.html.j2", model=chosen, **shown)
 
     @routes.post("/dashboard/batch/check")
-    @needs("read", "predict")
+    @needs("predict")
     async def check(request: Request, model: str, version: str | None = None, *, whole: bool = False) -> Response:
         """Check the beginning of a file against the schema, before all of it is sent; nothing is predicted."""
         served = await parts.serving.predicting(model, version)
