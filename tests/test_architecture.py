@@ -28,6 +28,8 @@ PURE = (
     "shared/agreement.py",
     "shared/prediction.py",
     "shared/lightgbm_text.py",
+    "producer/dashboard/drift.py",
+    "producer/dashboard/wording.py",
     "shared/performance",
 )
 SHELL = {"shared/reporting/files.py"}
