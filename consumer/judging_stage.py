@@ -15,13 +15,13 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import Outputs
-from consumer.judging.state import JudgingState, versions_of
+from consumer.judging.state import JudgingState, versions_named, versions_of
 from consumer.stage import CommitClock, Pace, Stage, read_streams
 from consumer.versions import PublishedVersions
 from shared import commands, pane
 from shared.alerts import ALERTS_KEPT, cloud_event
 from shared.keys import Keys
-from shared.pane import Pane, PaneEntry
+from shared.pane import PaneEntry
 from shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
@@ -152,7 +152,7 @@ class JudgingStage(Stage):
     def _judge(self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]) -> None:
         begun = time.monotonic()
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
-        self._learn({version for _, entry in entries for version in _versions_named(entry)} | alerted)
+        self._learn({version for _, entry in entries for version in versions_named(entry)} | alerted)
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
@@ -171,20 +171,14 @@ class JudgingStage(Stage):
 
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
-            self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
+            self._versions[name] = JudgedVersion.of(version)
 
     def _learn_changes(self) -> None:
         """Take up calibrations that were made meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._versions:
-                self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
+                self._versions[name] = JudgedVersion.of(version)
 
 
 def _field(fields: Sequence[bytes], name: bytes) -> bytes | None:
     return dict(zip(fields[::2], fields[1::2], strict=True)).get(name)
-
-
-def _versions_named(entry: PaneEntry) -> set[str]:
-    if isinstance(entry, Pane):
-        return set(entry.blocks)
-    return {entry.version} if isinstance(entry, pane.Alarm) else set()

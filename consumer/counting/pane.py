@@ -17,9 +17,22 @@ class OpenBlock:
     latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     rows: int = 0
     sources: dict[str, int] = field(default_factory=dict)
+    scores: Ints | None = None
+
+    def add_scores(self, counts: Ints) -> None:
+        """Add counts of the probabilities."""
+        self.scores = counts if self.scores is None else self.scores + counts
 
     def pack(self) -> Block:
-        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), dict(sorted(self.sources.items())))
+        scores = pack_counts(self.scores) if self.scores is not None else b""
+        sources = dict(sorted(self.sources.items()))
+        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores)
+
+    @classmethod
+    def unpack(cls, block: Block) -> "OpenBlock":
+        """Read what `pack` gave."""
+        scores = unpack_counts(block.scores) if block.scores else None
+        return cls(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources, scores)
 
 
 @dataclass(slots=True)
@@ -50,10 +63,7 @@ class OpenPane:
     def unpack(cls, packed: bytes) -> "OpenPane":
         """Read what `pack` gave."""
         state = msgspec.msgpack.decode(packed, type=_Packed)
-        blocks = {
-            version: OpenBlock(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources)
-            for version, block in state.blocks.items()
-        }
+        blocks = {version: OpenBlock.unpack(block) for version, block in state.blocks.items()}
         return cls(state.start, state.events, blocks)
 
     def closed(self, partition: int, number: int, end: int, total: int, events_per_day: float | None) -> Pane:
