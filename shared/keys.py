@@ -92,6 +92,9 @@ class Keys:
     def panes(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "panes")
 
+    def rollups(self, model: str, partition: int, span: str) -> str:
+        return self._partition(model, partition, f"panes:{span}")
+
     def owner(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "owner")
 

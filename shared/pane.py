@@ -119,10 +119,33 @@ class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
     total: int
 
 
+class RollUp(msgspec.Struct, frozen=True):
+    """The panes of a logical hour or day, summed up: an entry of its own stream, which outlives the panes.
+
+    Parameters
+    ----------
+    pane
+        The sum, as if it were one pane; its number is the last pane's, and the entry's id.
+    first
+        Number of the first pane in it.
+    kept
+        The first and the latest alarm of each version, detector and column.
+    alarms
+        How many there were.
+    """
+
+    pane: Pane
+    first: int
+    kept: list[Alarm]
+    alarms: int
+
+
+Span = Literal["hour", "day"]
 PaneEntry = Pane | Alarm | Watermark
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(PaneEntry).decode
+decode_rollup = msgspec.msgpack.Decoder(RollUp).decode
 
 
 def pack_counts(counts: Ints) -> bytes:

@@ -19,9 +19,10 @@ from consumer.counting.dedupe import Dedupe
 from consumer.counting.detection import detect
 from consumer.counting.pane import OpenPane
 from consumer.counting.policy import CountingPolicy
+from consumer.counting.rollups import mark
 from consumer.counting.state import CountingState
 from shared.events import Prediction, Source
-from shared.pane import Alarm, PaneEntry, Watermark
+from shared.pane import Alarm, PaneEntry, RollUp, Span, Watermark
 from shared.reference import Ints
 
 Flags = NDArray[np.bool_]
@@ -31,9 +32,10 @@ MIN_PANE_MS = 1000
 
 @dataclass(slots=True)
 class Outputs:
-    """What a step wrote: entries for the panes with their numbers, and dead letters."""
+    """What a step wrote: entries for the panes with their numbers, roll-ups, and dead letters."""
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
+    rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
 
     @property
@@ -143,6 +145,7 @@ class _Step:
         pane = state.pane
         if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
             self._close(now)
+        self._roll_up(state.pane.start if state.pane is not None else now)
         self._write(Watermark(self.policy.partition, now, state.counters.events))
 
     def _count(self, places: Ints) -> None:
@@ -182,7 +185,7 @@ class _Step:
             last, closes = self._pane_end(times, first)
             self._add(groups, first, last)
             while alarms and alarms[0].total <= self.state.counters.events:
-                self._write(alarms.pop(0))
+                self._alarm(alarms.pop(0))
             if closes:
                 self.entry_ms = int(entry_ms[last - 1])
                 self._close(int(times[last - 1]))
@@ -260,13 +263,25 @@ class _Step:
         self.changed.add(b"pane")
         position.closed += 1
         position.written = 0
-        hour = self.entry_ms // HOUR_MS
-        if not position.hours or position.hours[-1][0] < hour:
-            position.hours.append((hour, position.closed))
+        mark(position.hours, self.entry_ms // HOUR_MS, position.closed)
         closed = pane.closed(
             self.policy.partition, position.closed, end, self.state.counters.events, position.traffic.per_day
         )
         self.outputs.panes.append((position.closed, 0, closed))
+        self._roll_up(pane.start)
+        self.state.rollups.take(closed, pane.blocks)
+
+    def _roll_up(self, now: int) -> None:
+        """Write the hours and days that are over at a logical time, before which no coming pane starts."""
+        self.outputs.rollups += self.state.rollups.complete(now, self.entry_ms)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        """Write an alarm, raised while the pane that is open was counted."""
+        self._write(alarm)
+        pane = self.state.pane
+        assert pane is not None  # noqa: S101  its event was added to it
+        self._roll_up(pane.start)
+        self.state.rollups.note(alarm, pane.start, self.state.position.closed + 1)
 
     def _write(self, entry: PaneEntry) -> None:
         """Write something that is no pane behind the last closed pane."""

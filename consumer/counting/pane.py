@@ -18,6 +18,23 @@ class OpenBlock:
     rows: int = 0
     sources: dict[str, int] = field(default_factory=dict)
 
+    def add(self, other: "OpenBlock") -> None:
+        """Add the counts of another block of the same version."""
+        self.cells += other.cells
+        self.latency += other.latency
+        self.rows += other.rows
+        for source, count in other.sources.items():
+            self.sources[source] = self.sources.get(source, 0) + count
+
+    def copy(self) -> "OpenBlock":
+        """Give a block of its own with the same counts."""
+        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources))
+
+    @classmethod
+    def unpack(cls, block: Block) -> "OpenBlock":
+        """Read what `pack` gave."""
+        return cls(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, dict(block.sources))
+
     def pack(self) -> Block:
         return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), dict(sorted(self.sources.items())))
 
@@ -50,10 +67,7 @@ class OpenPane:
     def unpack(cls, packed: bytes) -> "OpenPane":
         """Read what `pack` gave."""
         state = msgspec.msgpack.decode(packed, type=_Packed)
-        blocks = {
-            version: OpenBlock(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources)
-            for version, block in state.blocks.items()
-        }
+        blocks = {version: OpenBlock.unpack(block) for version, block in state.blocks.items()}
         return cls(state.start, state.events, blocks)
 
     def closed(self, partition: int, number: int, end: int, total: int, events_per_day: float | None) -> Pane:

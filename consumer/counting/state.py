@@ -4,6 +4,7 @@ only what changed.
     state               clocks, traffic, numbers of panes
     counters            what was counted, readable JSON
     pane                the open pane
+hour, day, ages     the running sums of panes, and how old the written ones are (rollups.py)
     publisher:ID        the sequence numbers seen
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     detector:NAME:V     framed detector state of version V
@@ -20,6 +21,7 @@ from consumer.counting.clock import Clock, Traffic
 from consumer.counting.detectors import DETECTORS, Detector
 from consumer.counting.pane import OpenPane
 from consumer.counting.publishers import Publisher
+from consumer.counting.rollups import FIELDS, Marks, RollUps
 from shared import counters
 from shared.counters import Counters
 
@@ -41,7 +43,7 @@ class Position(msgspec.Struct):
     traffic: Traffic
     closed: int = 0
     written: int = 0
-    hours: list[tuple[int, int]] = []
+    hours: Marks = []
 
 
 @dataclass(slots=True)
@@ -56,12 +58,14 @@ class CountingState:
     """By detector name and version."""
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
+    rollups: RollUps = field(default_factory=RollUps)
     changed: set[bytes] = field(default_factory=set)
 
     def pack_changed(self) -> dict[bytes, bytes]:
         """Give the fields that changed since the last call, packed; an empty value is a field to delete."""
-        packed = {name: self._pack(name) for name in sorted(self.changed)}
+        packed = {name: self._pack(name) for name in sorted(self.changed | self.rollups.changed)}
         self.changed.clear()
+        self.rollups.changed.clear()
         return packed
 
     def _pack(self, name: bytes) -> bytes:
@@ -73,6 +77,8 @@ class CountingState:
             return self.detectors[detector, version].pack()
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
+        if kind in FIELDS:
+            return self.rollups.pack(kind)
         if kind == b"counters":
             self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
             return msgspec.json.encode(self.counters)
@@ -90,6 +96,8 @@ class CountingState:
                 state.counters = msgspec.json.decode(packed, type=Counters)
             elif kind == b"pane":
                 state.pane = OpenPane.unpack(packed)
+            elif kind in FIELDS:
+                state.rollups.unpack(kind, packed)
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"detector":
