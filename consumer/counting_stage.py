@@ -15,7 +15,7 @@ from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import DeadLetter
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.rollups import SPAN_MS, first_kept
-from consumer.counting.state import CountingState, id_hours_of, versions_of
+from consumer.counting.state import CountingState, id_hours_of, references_of, versions_of
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
 from consumer.versions import PublishedVersions
@@ -24,6 +24,7 @@ from shared.events import MONITOR_GROUP, TICK
 from shared.keys import Keys
 from shared.manifest import PublishedVersion
 from shared.pane import PaneEntry, RollUp, Span
+from shared.references import reference_key
 from shared.settings import Settings
 
 IDLE_TICK_S = 5.0
@@ -82,6 +83,8 @@ class CountingStage(Stage):
         offset = fields.pop(b"offset", b"0-0")
         self._learn(versions_of(fields))
         self._published.require(versions_of(fields), fields, self.checkpoint.key)
+        self._learn_references(references_of(fields))
+        self._published.require_references(references_of(fields))
         self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
         self._offset = offset
@@ -136,7 +139,9 @@ class CountingStage(Stage):
         batch = columns.read(entries, usual.decoder if usual is not None else None)
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
-        self._learn(batch.versions)
+        changes = {(change.version, change.number) for change in batch.changes.values()}
+        self._learn(batch.versions | {version for version, _ in changes})
+        self._learn_references(changes)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
         self._rollups_out += outputs.rollups
@@ -150,6 +155,12 @@ class CountingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+            self._cell_maps[name] = _cell_map(version)
+
+    def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
+        """Fetch accepted references that were not met before."""
+        new = {pair for pair in wanted if reference_key(*pair) not in self._cell_maps}
+        for name, version in self._published.references(new).items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_changes(self) -> None:

@@ -59,6 +59,9 @@ class Keys:
     def versions(self, model: str) -> str:
         return self._model(model, "versions")
 
+    def references(self, model: str) -> str:
+        return self._model(model, "references")
+
     def judge(self, model: str) -> str:
         return self._model(model, "judge")
 

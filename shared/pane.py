@@ -119,6 +119,32 @@ class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
     total: int
 
 
+class NewReference(msgspec.Struct, frozen=True, tag="reference"):
+    """From here on, a version is held against another of its references (shared/references.py).
+
+    Parameters
+    ----------
+    time
+        Logical time (ms).
+    total
+        Predictions of the partition until here.
+    change
+        Number of the change; one that is not larger than another one seen changes nothing.
+    number
+        Of the reference.
+    """
+
+    partition: int
+    time: int
+    total: int
+    version: str
+    change: int
+    number: int
+    who: str
+    reason: str
+    undo: bool
+
+
 class RollUp(msgspec.Struct, frozen=True):
     """The panes of a logical hour or day, summed up: an entry of its own stream, which outlives the panes.
 
@@ -141,7 +167,7 @@ class RollUp(msgspec.Struct, frozen=True):
 
 
 Span = Literal["hour", "day"]
-PaneEntry = Pane | Alarm | Watermark
+PaneEntry = Pane | Alarm | NewReference | Watermark
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(PaneEntry).decode

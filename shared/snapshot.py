@@ -168,6 +168,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         What the open alerts recommend, the most urgent first.
     levels
         What each rule is judged by.
+    reference
+        Number of the reference that the window is held against: 0 is the registered one.
     """
 
     id: str
@@ -186,6 +188,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     notes: list[str] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
+    reference: int = 0
     format: int = SNAPSHOT_FORMAT
 
 

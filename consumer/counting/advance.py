@@ -20,10 +20,11 @@ from consumer.counting.detection import detect
 from consumer.counting.pane import OpenPane
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.rollups import mark
-from consumer.counting.state import CountingState
+from consumer.counting.state import CountingState, InUse
 from shared.events import Prediction, Source
-from shared.pane import Alarm, PaneEntry, RollUp, Span, Watermark
+from shared.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
 from shared.reference import Ints
+from shared.references import ReferenceChange, reference_key
 
 Flags = NDArray[np.bool_]
 
@@ -54,7 +55,8 @@ def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap],
     batch
         What `columns.read` gave.
     versions
-        Cell maps of all versions of `batch.versions` that were ever published.
+        Cell maps of all versions of `batch.versions` that were ever published, and of all references that the state or
+        the batch's changes name, by `reference_key`.
     policy
         Of the partition.
     """
@@ -62,7 +64,7 @@ def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap],
 
 
 class _Step:
-    """One step. The batch is cut into runs of predictions between ticks and logical midnights."""
+    """One step. The batch is cut into runs of predictions between ticks, new references and logical midnights."""
 
     def __init__(self, state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy) -> None:
         self.state = state
@@ -80,10 +82,13 @@ class _Step:
         self.outputs.dead += [letter for _, letter in dead]
         self.state.counters.dead += len(dead)
         start = 0
-        for position in batch.ticks:
+        for position in sorted((*batch.ticks, *batch.changes)):
             stop = int(np.searchsorted(batch.positions[fresh], position))
             self._count(fresh[start:stop])
-            self._tick(position)
+            if position in batch.changes:
+                self._change_reference(position, batch.changes[position])
+            else:
+                self._tick(position)
             start = stop
         self._count(fresh[start:])
         self.state.position.clock.entry = int(batch.all_ms[-1])
@@ -135,6 +140,15 @@ class _Step:
 
     def _tick(self, position: int) -> None:
         """Let time pass without an event: a full or old pane closes, and judging learns how far time has come."""
+        state, now = self.state, self._pass_time(position)
+        pane = state.pane
+        if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
+            self._close(now)
+        self._roll_up(state.pane.start if state.pane is not None else now)
+        self._write(Watermark(self.policy.partition, now, state.counters.events))
+
+    def _pass_time(self, position: int) -> int:
+        """Let logical time pass as entry time did, to an entry that is no event; give it."""
         state, all_ms = self.state, self.batch.all_ms
         if position:
             state.position.clock.entry = int(all_ms[position - 1])
@@ -142,11 +156,35 @@ class _Step:
         now = state.position.clock.tick(self.entry_ms)
         if state.position.traffic.day is not None:  # the first day begins with the first event, and is no whole day
             self._begin_day(now)
-        pane = state.pane
-        if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
-            self._close(now)
-        self._roll_up(state.pane.start if state.pane is not None else now)
-        self._write(Watermark(self.policy.partition, now, state.counters.events))
+        return now
+
+    def _change_reference(self, position: int, change: ReferenceChange) -> None:
+        """Count a version by another reference from here on; its detectors begin anew, and judging is told.
+
+        A change that is known already, or is older than the latest one, is left out: it may be sent twice.
+        """
+        state, now = self.state, self._pass_time(position)
+        if change.version not in self.versions or reference_key(change.version, change.number) not in self.versions:
+            reason = f"reference {change.number} of version {change.version!r} was never published, or cannot be read"
+            self.outputs.dead.append(DeadLetter(self.batch.entries[position], reason))
+            state.counters.dead += 1
+            return
+        references = state.position.references
+        if change.change <= references.get(change.version, InUse()).change:
+            return
+        self._close(now)
+        references[change.version] = InUse(change.change, change.number)
+        for name, version in [key for key in state.detectors if key[1] == change.version]:
+            del state.detectors[name, version]
+            self.changed.add(f"detector:{name}:{version}".encode())
+        self._write(NewReference(
+            self.policy.partition, now, state.counters.events, change.version, change.change, change.number,
+            change.who, change.reason, change.undo,
+        ))  # fmt: skip
+
+    def _cell_map(self, version: str) -> CellMap:
+        """Give the cell map of a version with the reference that it is counted by."""
+        return self.versions[self.state.position.reference_key(version)]
 
     def _count(self, places: Ints) -> None:
         """Count a run of predictions, day by day."""
@@ -195,11 +233,11 @@ class _Step:
         """Part predictions by version, each mapped to its cells."""
         names = [prediction.version for prediction in predictions]
         if len(set(names)) == 1:
-            return [_Group.of(names[0], self.versions[names[0]], predictions, np.arange(len(predictions)))]
+            return [_Group.of(names[0], self._cell_map(names[0]), predictions, np.arange(len(predictions)))]
         groups = []
         for name in dict.fromkeys(names):
             rows = np.array([row for row, other in enumerate(names) if other == name])
-            groups.append(_Group.of(name, self.versions[name], [predictions[row] for row in rows], rows))
+            groups.append(_Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows))
         return groups
 
     def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:

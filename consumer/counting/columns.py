@@ -12,8 +12,9 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from shared.events import PREDICTION, TICK, Prediction
+from shared.events import NEW_REFERENCE, PREDICTION, TICK, Prediction
 from shared.reference import Ints
+from shared.references import ReferenceChange, decode_change
 from shared.schema import Kinds, Schema
 
 Entry = tuple[bytes, list[bytes]]
@@ -75,6 +76,8 @@ class Batch:
         Of each prediction that could be decoded: place in the batch, entry time, publisher, number, content.
     ticks
         Place in the batch of each tick.
+    changes
+        New references, by place in the batch.
     dead
         Place in the batch to dead letter.
     dead_numbers
@@ -91,6 +94,7 @@ class Batch:
     sequences: Ints
     predictions: list[Prediction]
     ticks: list[int] = field(default_factory=list)
+    changes: dict[int, ReferenceChange] = field(default_factory=dict)
     dead: dict[int, DeadLetter] = field(default_factory=dict)
     dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     checked: Kinds | None = None
@@ -182,6 +186,9 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
             continue
         number = _number(values)
         try:
+            if values.get(b"t") == NEW_REFERENCE:
+                batch.changes[position] = decode_change(values.get(b"e", b""))
+                continue
             prediction = _prediction(values, number)
         except ValueError as error:
             batch.dead[position] = DeadLetter(entry, str(error))

@@ -24,6 +24,14 @@ from consumer.counting.publishers import Publisher
 from consumer.counting.rollups import FIELDS, Marks, RollUps
 from shared import counters
 from shared.counters import Counters
+from shared.references import reference_key
+
+
+class InUse(msgspec.Struct, frozen=True):
+    """The reference that a version is counted by: the change that brought it, and its number."""
+
+    change: int = 0
+    number: int = 0
 
 
 class Position(msgspec.Struct):
@@ -37,6 +45,8 @@ class Position(msgspec.Struct):
         What was written to the panes after it.
     hours
         (entry-time hour, first pane closed in it): what trimming by age needs.
+    references
+        Of the versions that have another one than the registered one, or had.
     """
 
     clock: Clock
@@ -44,6 +54,11 @@ class Position(msgspec.Struct):
     closed: int = 0
     written: int = 0
     hours: Marks = []
+    references: dict[str, InUse] = {}
+
+    def reference_key(self, version: str) -> str:
+        """Name a version with the reference that it is counted by."""
+        return reference_key(version, self.references.get(version, InUse()).number)
 
 
 @dataclass(slots=True)
@@ -74,7 +89,7 @@ class CountingState:
             return self.publishers[rest].pack() if rest in self.publishers else b""
         if kind == b"detector":
             detector, _, version = rest.decode().partition(":")
-            return self.detectors[detector, version].pack()
+            return self.detectors[detector, version].pack() if (detector, version) in self.detectors else b""
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
         if kind in FIELDS:
@@ -86,13 +101,11 @@ class CountingState:
 
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
-        """Read a checkpoint's fields; `cell_maps` has every version that `versions_of` names."""
-        state = cls()
+        """Read a checkpoint's fields; `cell_maps` has all that `versions_of` and `references_of` name."""
+        state = cls(position=_position(fields))
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
-            if kind == b"state":
-                state.position = msgspec.msgpack.decode(packed, type=Position)
-            elif kind == counters.FIELD.encode():
+            if kind == counters.FIELD.encode():
                 state.counters = msgspec.json.decode(packed, type=Counters)
             elif kind == b"pane":
                 state.pane = OpenPane.unpack(packed)
@@ -102,7 +115,7 @@ class CountingState:
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"detector":
                 detector, _, version = rest.decode().partition(":")
-                cells = cell_maps[version]
+                cells = cell_maps[state.position.reference_key(version)]
                 state.detectors[detector, version] = DETECTORS[detector].unpack(packed, cells.reference, cells.ranks)
         return state
 
@@ -110,6 +123,16 @@ class CountingState:
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's detectors belong to."""
     return {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+
+
+def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
+    """Give the versions that are counted by another reference than the registered one, and its number."""
+    return {(version, found.number) for version, found in _position(fields).references.items() if found.number}
+
+
+def _position(fields: Mapping[bytes, bytes]) -> Position:
+    packed = fields.get(b"state")
+    return Position(Clock(), Traffic()) if packed is None else msgspec.msgpack.decode(packed, type=Position)
 
 
 def id_hours_of(state: CountingState) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import Outputs, Reporting
 from consumer.judging.state import JudgingState
 from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
-from shared.pane import Alarm, Pane, PaneEntry
+from shared.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
 
 HOUR_MS = 3_600_000
 
@@ -38,7 +38,8 @@ def advance(
         Entry id and content, in the order in which they were read. One at or before its partition's offset was judged
         before, and is left out.
     versions
-        All versions that the entries name, and those of the open alerts.
+        All versions that the entries name, and those of the open alerts, with the references that they are judged by, by
+        `reference_key`.
     commands
         Entry id and content of people's commands, applied before the entries; the same holds for those that were applied
         before.
@@ -71,10 +72,20 @@ class _Step:
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
         """Judge an entry of the only partition as it comes."""
         self.state.progress.totals[entry.partition] = entry.total
+        self.take_known(entry)
+
+    def take_known(self, entry: PaneEntry) -> None:
+        """Judge an entry whose turn it is known to be."""
+        if isinstance(entry, Watermark):
+            return
+        totals = self.state.progress.totals
+        totals[entry.partition] = max(entry.total, totals.get(entry.partition, 0))
         if isinstance(entry, Pane):
             self.judge_pane(entry)
         elif isinstance(entry, Alarm):
             self.judge_alarm(entry)
+        else:
+            self.judge_reference(entry)
 
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
         """Judge an alarm at once, and the panes whose turn has come.
@@ -85,14 +96,12 @@ class _Step:
         merge.add(entry)
         if isinstance(entry, Pane):
             self.state.hold(entry)
-        elif isinstance(entry, Alarm):
+        elif isinstance(entry, Alarm | NewReference):
             progress.record(entry, entry_id)
-            progress.totals[entry.partition] = max(entry.total, progress.totals.get(entry.partition, 0))
-            self.judge_alarm(entry)
+            self.take_known(entry)
         for pane in merge.ready(self.policy.partitions):
             self.state.let_go(pane)
-            progress.totals[pane.partition] = max(pane.total, progress.totals.get(pane.partition, 0))
-            self.judge_pane(pane)
+            self.take_known(pane)
 
     def judge_pane(self, pane: Pane) -> None:
         """Add a pane to the windows of its versions and evaluate them."""
@@ -112,7 +121,7 @@ class _Step:
             self.state.keep_pane(version, part)
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
-            self.state.count_day(version, self.versions[version].week, part)
+            self.state.count_day(version, self._judged(version).week, part)
             scene = self._scene(version, pane.end)
             self.alerting.settle(scene)
             self._note_week(scene)
@@ -126,12 +135,32 @@ class _Step:
 
     def judge_alarm(self, alarm: Alarm) -> None:
         """An online detector's alarm fires at once; one that fires already is kept alive."""
+        if self.state.progress.is_outdated(alarm):
+            return
         self.state.progress.see(alarm.version, alarm.time)
         scene = self._scene(alarm.version, alarm.time)
         self.alerting.alarm(alarm, scene)
         if self.alerting.notices:
             self.reporting.report(scene)
         self._end_moment(alarm.time)
+
+    def judge_reference(self, entry: NewReference) -> None:
+        """Judge a version by another reference from here on: the alerts that hung on the one before end, saying why.
+
+        The window stays: its cells are those of the new reference too, so it is judged again at its next pane, and no drift
+        that comes now is missed for want of rows.
+        """
+        state, version = self.state, entry.version
+        if not state.progress.note_change(entry) or (version not in state.windows and not state.alerts_of(version)):
+            return
+        scene = self._scene(version, entry.time)
+        verb = f"back to reference {entry.number}" if entry.undo else f"reference {entry.number} accepted"
+        self.alerting.end_referring(scene, f"{verb} by {entry.who}: {entry.reason}")
+        if version in state.days:
+            state.days[version].progress.alarms = []  # they were of the reference before
+            state.keep_week(version)
+        self.reporting.report(scene)
+        self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
         """Apply a command to an alert; one that cannot be applied is counted and said, and stops nothing."""
@@ -181,8 +210,12 @@ class _Step:
 
     # -- evaluation -----------------------------------------------------------------------------------------------
 
+    def _judged(self, version: str) -> JudgedVersion:
+        """Give a version with the reference that it is judged by."""
+        return self.versions[self.state.progress.reference_key(version)]
+
     def _window(self, version: str) -> VersionWindow:
-        size = int(self.versions[version].reference.offsets[-1])
+        size = int(self._judged(version).reference.offsets[-1])
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
     def _note_week(self, scene: Scene) -> None:
@@ -194,7 +227,7 @@ class _Step:
 
     def _scene(self, version: str, now: int) -> Scene:
         """Evaluate a version's window as it stands."""
-        judged, window = self.versions[version], self._window(version)
+        judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         level = levels(self.policy, rate, len(judged.watched))
         evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version))

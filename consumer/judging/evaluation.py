@@ -45,6 +45,8 @@ class JudgedVersion:
     schema: Schema
     reference: ReferenceProfile
     calibration: Calibration | None = None
+    number: int = 0
+    """Of the reference: 0 is the registered one."""
 
     def excluded(self, column: int) -> str:
         """Why a column is left out of drift; empty if it is not."""
@@ -398,7 +400,9 @@ def _checks(
     yield _IntegrityCheck(place, "missing", np.array([last]), law, share)
     if isinstance(column, CategoricalReference):
         law = integrity.jeffreys(column.singletons, profile.rows)
-        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, 0.0)
+        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, column.counts[-2] / max(profile.rows, 1))
     elif column.cuts:
-        law = integrity.beyond_range((profile.rows - missing) / dispersion)
-        yield _IntegrityCheck(place, "out_of_range", np.array([first, last - 1]), law, 0.0)
+        outside = column.counts[0] + column.counts[-2]
+        law = integrity.beyond_range((profile.rows - missing) / dispersion, outside / dispersion)
+        cells = np.array([first, last - 1])
+        yield _IntegrityCheck(place, "out_of_range", cells, law, outside / max(profile.rows, 1))

@@ -95,7 +95,7 @@ class Reporting:
             window=Window(window.start, window.end, window.rows, len(window.panes), self._state.progress.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
-            notes=notes(judged.evaluation),
+            notes=notes(judged.evaluation), reference=judged.evaluation.version.number,
         )  # fmt: skip
 
 
