@@ -14,27 +14,48 @@ from shared.errors import DriftgaugeError
 if TYPE_CHECKING:
     from consumer.comparison import chi_squared, compare, jensen_shannon, ks, psi, statistics, wasserstein
     from consumer.judging.policy import JudgingPolicy
+    from consumer.registration import Submission, register_version
+    from shared.gates import ValidationData, promote, validate
+    from shared.model_registry import ModelRegistry
+    from shared.pii import remove as remove_personal
     from shared.reporting.html import render_html
 
 __all__ = [
     "JudgingPolicy",
+    "ModelRegistry",
+    "Submission",
+    "ValidationData",
     "chi_squared",
     "compare",
     "jensen_shannon",
     "ks",
+    "promote",
     "psi",
+    "register_version",
+    "remove_personal",
     "render_html",
     "statistics",
+    "validate",
     "wasserstein",
 ]
-_HOMES = {"JudgingPolicy": "consumer.judging.policy", "render_html": "shared.reporting.html"}
+_HOMES = {
+    "consumer.comparison": ("chi_squared", "compare", "jensen_shannon", "ks", "psi", "statistics", "wasserstein"),
+    "consumer.judging.policy": ("JudgingPolicy",),
+    "consumer.registration": ("Submission", "register_version"),
+    "shared.gates": ("ValidationData", "promote", "validate"),
+    "shared.model_registry": ("ModelRegistry",),
+    "shared.pii": ("remove_personal",),
+    "shared.reporting.html": ("render_html",),
+}
+"""The module of each name."""
 
 
 def __getattr__(name: str) -> object:
     """Import a name of the library when it is asked for: with SciPy at once, every command would take a second longer."""
-    if name not in __all__:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module 'driftgauge' has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "consumer.comparison")), name)
+    return getattr(import_module(home), {"remove_personal": "remove"}.get(name, name))
 
 
 @click.group(context_settings={"max_content_width": 110})

@@ -154,6 +154,7 @@ class _Show:
                 feature = self.plan.model.drifting_feature
                 self.console.print(f"[bold]Injected after {done:,}:[/] {feature} is now off by {SHIFT_SD} sd.")
                 self.progress.update(bar, description="drifted traffic")
+            self.running.require_running()
             rows = self._next_rows(done)
             await self._post(client, rows, lambda: self.progress.advance(bar))
             done += len(rows)
@@ -208,7 +209,7 @@ class _Show:
         colour = {"critical": "red", "warning": "yellow"}[alert.severity]
         self.console.print(
             f"[{colour}]{alert.state.upper()} {alert.severity.upper()}[/] at event {alert.evidence.events:,}: "
-            f"{escape(alert.feature)}: {escape(alert.summary)}"
+            f"{escape(alert.feature or 'the monitor')}: {escape(alert.summary)}"
         )
 
     async def _settle(self) -> None:
@@ -219,6 +220,7 @@ class _Show:
             deadline = time.monotonic() + SETTLE_S
             model = self.plan.model.name
             while not (_counters(client, keys, model).events >= self.outcome.published and _judged(client, keys, model)):
+                self.running.require_running()
                 if time.monotonic() > deadline:
                     raise DriftgaugeError(f"Not everything was counted within {SETTLE_S:.0f} s; see the worker's log.")
                 await asyncio.sleep(0.05)

@@ -13,9 +13,12 @@ from pydantic import SecretStr
 
 from shared import processes
 from shared.embedded_redis import EmbeddedRedis
+from shared.errors import DriftgaugeError
 from shared.redis_client import connect, require
 from shared.settings import Settings
 
+TAIL = 2000
+"""Characters of a log that an error quotes."""
 STARTED = {200, 503}
 """Answers of a process that is up, whether it is ready or not."""
 
@@ -48,6 +51,19 @@ class Deployment:
             processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
             self._stack = self._stack.pop_all()
         return self
+
+    def require_running(self) -> None:
+        """Check that API and worker live.
+
+        Raises
+        ------
+        DriftgaugeError
+            With the last lines of the one that ended.
+        """
+        for command, process in (("serve", self.api), ("worker", self.worker)):
+            if process.poll() is not None:
+                last = self._log(command).read_text(errors="replace")[-TAIL:]
+                raise DriftgaugeError(f"`driftgauge {command}` ended by itself. Its last output:\n{last}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
@@ -85,4 +101,6 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _clear(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

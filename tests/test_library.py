@@ -19,3 +19,9 @@ def test_every_name_is_on_the_page() -> None:
     """What the library offers is documented, and what is documented is offered."""
     page = PAGE.read_text()
     assert [name for name in driftgauge.__all__ if name not in page] == []
+
+
+def test_every_name_is_there() -> None:
+    """Each name of the library can be imported, and is the thing of that name."""
+    missing = [name for name in driftgauge.__all__ if not callable(getattr(driftgauge, name))]
+    assert missing == []

@@ -114,7 +114,7 @@ def verdict(
     watched = sum(report.severity != "excluded" for report in everything)
     of_model = [alert.summary for alert in alerts or () if not alert.feature and alert.state == "firing"]
     if not drifted and not of_model:
-        return f"Normal: none of {watched} columns drifted in the last {rows:,} predictions."
+        return f"Normal: none of {watched} columns drifted in {rows:,} rows."
     names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
     columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*columns, *of_model])}."
