@@ -12,10 +12,11 @@ from consumer.judging.calibration import levels
 from consumer.judging.evaluation import PSI_WEEK, Evaluation, JudgedVersion
 from consumer.judging.metrics import Judged
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.reporting import Outputs, Reporting
+from consumer.judging.reporting import NoReporting, Outputs, Reporting
 from consumer.judging.state import JudgingState
 from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
 from shared.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
+from shared.snapshot import Alert
 
 HOUR_MS = 3_600_000
 
@@ -53,6 +54,28 @@ def advance(
             state.progress.offsets[entry.partition] = entry_id
             take(entry_id, entry)
     return step_.reporting.finish()
+
+
+class Rejudging:
+    """Judges entries whose order is known, from an empty state, without snapshots: what a backtest does.
+
+    Parameters
+    ----------
+    versions
+        As for `advance`.
+    """
+
+    def __init__(self, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy) -> None:
+        self._step = _Step(JudgingState(), model, versions, policy)
+        self._step.reporting = NoReporting(self._step.state, model, policy, self._step.alerting, self._step.outputs)
+
+    def take(self, entry: PaneEntry) -> list[Alert]:
+        """Judge an entry; give the transitions that it brought."""
+        self._step.take_known(entry)
+        self._step.state.changed.clear()
+        alerts = self._step.outputs.alerts[:]
+        self._step.outputs.alerts.clear()
+        return alerts
 
 
 class _Step:

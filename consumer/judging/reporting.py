@@ -99,6 +99,16 @@ class Reporting:
         )  # fmt: skip
 
 
+class NoReporting(Reporting):
+    """Takes no snapshot: for a backtest, which wants the alerts alone."""
+
+    def note(self, scene: Scene) -> None:
+        pass
+
+    def report(self, scene: Scene) -> None:
+        pass
+
+
 def verdict(
     severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int,
     alerts: list[ActiveAlert] | None = None,
