@@ -78,6 +78,7 @@ class _Step:
     def run(self) -> Outputs:
         batch = self.batch
         fresh = self._without_known_ids(self._usable(Dedupe(self.state, batch, self.policy.retire_ms).fresh()))
+        self._drop_unknown_changes()
         dead = sorted(batch.dead.items())
         self.outputs.dead += [letter for _, letter in dead]
         self.state.counters.dead += len(dead)
@@ -123,6 +124,14 @@ class _Step:
             return f"version {prediction.version!r} was never published, or cannot be read, so its schema is unknown"
         return self.versions[prediction.version].fault(prediction)
 
+    def _drop_unknown_changes(self) -> None:
+        """Leave out changes to references that nobody published: they are dead letters."""
+        for position, change in list(self.batch.changes.items()):
+            if reference_key(change.version, change.number) not in self.versions:
+                reason = f"reference {change.number} of version {change.version!r} was never published, or cannot be read"
+                self.batch.dead[position] = DeadLetter(self.batch.entries[position], reason)
+                del self.batch.changes[position]
+
     def _without_known_ids(self, usable: Ints) -> Ints:
         """Leave out what a client sent again under its own id. Ids that the API made cannot be sent again: no look-up."""
         predictions, ids = self.batch.predictions, self.state.ids
@@ -164,11 +173,6 @@ class _Step:
         A change that is known already, or is older than the latest one, is left out: it may be sent twice.
         """
         state, now = self.state, self._pass_time(position)
-        if change.version not in self.versions or reference_key(change.version, change.number) not in self.versions:
-            reason = f"reference {change.number} of version {change.version!r} was never published, or cannot be read"
-            self.outputs.dead.append(DeadLetter(self.batch.entries[position], reason))
-            state.counters.dead += 1
-            return
         references = state.position.references
         if change.change <= references.get(change.version, InUse()).change:
             return
