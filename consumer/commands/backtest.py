@@ -1,6 +1,6 @@
 """`driftgauge backtest`: what another policy would have told of the past, beside what today's tells of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,7 +92,7 @@ def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backt
     if lost:
         raise BadData(f"The references {', '.join(lost)} are not in Redis; `driftgauge reference publish {model}`.")
     entries = history.entries(judge.progress.now - since_ms, judge)
-    result = _judge(entries, history.expected(), model, versions, tried)
+    result = _judge(_shown(entries, history.expected(), lambda _: 1), model, versions, tried)
     result.resolution = {str(name): count for name, count in history.used.items()}
     return result
 
@@ -113,7 +113,8 @@ def _of_file(
         click.echo(remark, err=True)
     name = published.manifest.version
     versions = {name: JudgedVersion(published.schema, published.reference, published.calibration)}
-    return _judge(counted(published, log, counting_policy(settings, 0, 1)), None, model, versions, tried)
+    entries = counted(published, log, counting_policy(settings, 0, 1))
+    return _judge(_shown(entries, len(log.entries), lambda entry: getattr(entry, "events", 0)), model, versions, tried)
 
 
 def _estimator(registry: Any, published: "PublishedVersion", rows: "FileRows") -> Any:
@@ -125,16 +126,15 @@ def _estimator(registry: Any, published: "PublishedVersion", rows: "FileRows") -
 
 
 def _judge(
-    entries: "Iterable[PaneEntry]", expected: int | None, model: str, versions: "dict[str, JudgedVersion]",
-    tried: "list[JudgingPolicy]",
-) -> "Backtest":  # fmt: skip
-    """Judge entries by every policy, with a progress bar."""
+    entries: "Iterable[PaneEntry]", model: str, versions: "dict[str, JudgedVersion]", tried: "list[JudgingPolicy]"
+) -> "Backtest":
+    """Judge entries by every policy."""
     from consumer.judging.backtest import Backtest, Watch, rejudge
     from shared.pane import Pane
 
     watches = [Watch() for _ in tried]
     start, end, panes = 0, 0, 0
-    for entry, moved in rejudge(_shown(entries, expected), model, versions, [replace(one, partitions=1) for one in tried]):
+    for entry, moved in rejudge(entries, model, versions, [replace(one, partitions=1) for one in tried]):
         if isinstance(entry, Pane):
             start, end, panes = start or entry.start, max(end, entry.end), panes + 1
         for watch, alerts in zip(watches, moved, strict=True):
@@ -146,12 +146,16 @@ def _judge(
     return Backtest(model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None)
 
 
-def _shown(entries: "Iterable[PaneEntry]", expected: int | None) -> "Iterator[PaneEntry]":
-    """Pass entries through a progress bar."""
+def _shown(entries: "Iterable[PaneEntry]", total: int, weigh: "Callable[[PaneEntry], int]") -> "Iterator[PaneEntry]":
+    """Pass entries through a progress bar; each counts for its weight."""
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
-    yield from track(entries, "judging", total=expected, console=Console(stderr=True), transient=True)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("judging", total=total)
+        for entry in entries:
+            yield entry
+            bar.advance(task, weigh(entry))
 
 
 def _show(found: "Backtest") -> None:
