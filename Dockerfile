@@ -17,12 +17,13 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/driftgauge driftgauge \
-    && install --directory --owner driftgauge /var/lib/driftgauge/data /var/lib/driftgauge/registry
+    && install --directory --owner driftgauge /var/lib/driftgauge/data /var/lib/driftgauge/registry /var/lib/driftgauge/reports
 COPY --from=build /opt/driftgauge /opt/driftgauge
 ENV PATH=/opt/driftgauge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DRIFTGAUGE_DATA_DIR=/var/lib/driftgauge/data \
-    DRIFTGAUGE_REGISTRY_DIR=/var/lib/driftgauge/registry
+    DRIFTGAUGE_REGISTRY_DIR=/var/lib/driftgauge/registry \
+    DRIFTGAUGE_REPORTS_DIR=/var/lib/driftgauge/reports
 USER driftgauge
 WORKDIR /var/lib/driftgauge
 EXPOSE 8000

@@ -2,9 +2,9 @@
 
     python -m benchmarks.counting [--events N] [--repeats R]
 
-The worker does all it does in production: counting, the online detectors, panes, judging, commits. The bare loop reads
-with XREAD COUNT 1000 and decodes with msgspec, garbage collector off. Each runs in a process pinned to one core; Redis has
-the other.
+The worker does all it does in production: counting, the online detectors, panes, judging, commits; with labels it also
+writes each prediction to a hash, and reads it there again. The bare loop reads with XREAD COUNT 1000 and decodes with
+msgspec, garbage collector off. Each runs in a process pinned to one core; Redis has the other. An event is an entry.
 """
 
 import gc
@@ -28,7 +28,7 @@ from consumer.worker import Worker
 from shared import counters
 from shared.counters import Counters
 from shared.embedded_redis import EmbeddedRedis
-from shared.events import PREDICTION, Prediction, encode, new_id
+from shared.events import LABEL, PREDICTION, Label, Prediction, encode, new_id
 from shared.keys import Keys
 from shared.model_registry import PublishedVersion, new_manifest
 from shared.redis_client import connect
@@ -39,19 +39,27 @@ from shared.settings import read_settings
 MODEL = "bench"
 EVENT_SPACING_MS = 10
 """Logical time between events: a pane of 250 is older than a second, so it closes when it is full."""
-MIXES = {"18 numeric": (18, 0), "12 numeric + 6 categorical": (12, 6)}
+MIXES = {
+    "18 numeric": (18, 0, False),
+    "12 numeric + 6 categorical": (12, 6, False),
+    "18 numeric, and labels": (18, 0, True),
+}
+"""Numeric and categorical features, and whether the second half of the entries are labels of the first, in another order."""
 
 
 @click.command()
-@click.option("--events", default=400_000, show_default=True)
+@click.option("--events", default=400_000, show_default=True, help="A multiple of 2,000.")
 @click.option("--repeats", default=3, show_default=True)
 def main(events: int, repeats: int) -> None:
     """Measure, print a table, write benchmarks/results/counting.json."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
-        for mix, (numeric, categorical) in MIXES.items():
-            prefix = f"bench-{numeric}"
-            publish(server.url, prefix, events, numeric, categorical)
+        for mix, (numeric, categorical, labels) in MIXES.items():
+            prefix = f"bench-{numeric}-{labels}"
+            predictions = events // 2 if labels else events
+            ids = publish(server.url, prefix, predictions, numeric, categorical, labels=labels)
+            if labels:
+                tell(server.url, prefix, ids)
             bare, worker = [], []
             for repeat in range(repeats):
                 bare.append(_measured(bare_loop, server.url, prefix, events, repeat))
@@ -65,8 +73,8 @@ def main(events: int, repeats: int) -> None:
     write("counting", f"{events:,} events, median of {repeats}", rows)
 
 
-def publish(url: str, prefix: str, events: int, numeric: int, categorical: int) -> None:
-    """Fill a log, and publish its version."""
+def publish(url: str, prefix: str, events: int, numeric: int, categorical: int, *, labels: bool) -> list[str]:
+    """Fill a log, and publish its version; give the ids of the predictions."""
     random = np.random.default_rng(0)
     schema = Schema(
         (*(Feature(f"n{i}", "numeric", nullable=True) for i in range(numeric)),
@@ -74,7 +82,7 @@ def publish(url: str, prefix: str, events: int, numeric: int, categorical: int) 
     )  # fmt: skip
     reference: list[Column] = _columns(random, 20_000, numeric, categorical)
     profile = ReferenceProfile.build(schema, reference, random.normal(size=20_000))
-    version = PublishedVersion(new_manifest(MODEL, "1.0.0", "monitor"), schema, profile)
+    version = PublishedVersion(new_manifest(MODEL, "1.0.0", "monitor", labels=labels), schema, profile)
     client, keys = connect(url), Keys(prefix)
     client.hset(keys.versions(MODEL), "1.0.0", version.pack())
     client.sadd(keys.models, MODEL)
@@ -83,11 +91,12 @@ def publish(url: str, prefix: str, events: int, numeric: int, categorical: int) 
     )
     predictions = random.normal(size=events).round(4).tolist()
     first_ms = time.time_ns() // 1_000_000 - events * EVENT_SPACING_MS
+    ids = [new_id() for _ in range(events)]
     for start in range(0, events, 5000):
         pipe = client.pipeline(transaction=False)
         for i in range(start, min(start + 5000, events)):
             event = Prediction(
-                id=new_id(), version="1.0.0", time=first_ms + i * EVENT_SPACING_MS, features=list(rows[i]),
+                id=ids[i], version="1.0.0", time=first_ms + i * EVENT_SPACING_MS, features=list(rows[i]),
                 prediction=predictions[i], latency_ms=1.5,
             )  # fmt: skip
             pipe.execute_command(
@@ -95,18 +104,33 @@ def publish(url: str, prefix: str, events: int, numeric: int, categorical: int) 
             )
         pipe.execute()
     client.close()
+    return ids
+
+
+def tell(url: str, prefix: str, ids: list[str]) -> None:
+    """Append a label of each prediction, in random order."""
+    client, key = connect(url), Keys(prefix).log(MODEL, 0)
+    random = np.random.default_rng(1)
+    order, truths, now = random.permutation(len(ids)).tolist(), random.normal(size=len(ids)).tolist(), time.time_ns()
+    for start in range(0, len(ids), 5000):
+        pipe = client.pipeline(transaction=False)
+        for place in range(start, min(start + 5000, len(ids))):
+            payload = encode(Label(ids[order[place]], truths[place], now // 1_000_000))
+            pipe.execute_command("XADD", key, "*", "t", LABEL, "p", "labels", "s", place + 1, "e", payload)
+        pipe.execute()
+    client.close()
 
 
 def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
     """Read and decode everything; give events/s."""
     client, key = raw_reads(connect(url, single_connection_client=True)), Keys(prefix).log(MODEL, 0)
-    decode = msgspec.json.Decoder(Prediction).decode_lines
+    decoders = {kind: msgspec.json.Decoder(event).decode_lines for kind, event in ((PREDICTION, Prediction), (LABEL, Label))}
     gc.disable()
     offset, done, started = "0-0", 0, time.perf_counter()
     while done < events:
         reply: Any = client.execute_command("XREAD", "COUNT", 1000, "STREAMS", key, offset)
         entries = reply[0][1]
-        decode(b"\n".join([entry[1][7] for entry in entries]))
+        decoders[entries[0][1][1]](b"\n".join([entry[1][7] for entry in entries]))
         offset = entries[-1][0]
         done += len(entries)
     return events / (time.perf_counter() - started)
@@ -115,8 +139,10 @@ def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
 def whole_worker(url: str, prefix: str, events: int, repeat: int) -> float:
     """Run a worker until the committed checkpoint has everything; give events/s."""
     client, keys = connect(url), Keys(prefix)
-    for key in (keys.count(MODEL, 0), keys.panes(MODEL, 0), keys.judge(MODEL), keys.alerts(MODEL), keys.snapshots(MODEL)):
-        client.delete(key)
+    kept = {keys.log(MODEL, 0), keys.versions(MODEL), keys.models}
+    for key in [name.decode() for name in client.scan_iter(f"{prefix}:*")]:
+        if key not in kept:
+            client.delete(key)
     worker = Worker(read_settings(redis_url=url, key_prefix=prefix))
     thread = threading.Thread(target=worker.run, name=f"worker-{repeat}")
     started = time.perf_counter()
@@ -125,7 +151,8 @@ def whole_worker(url: str, prefix: str, events: int, repeat: int) -> float:
     while counted < events:
         time.sleep(0.02)
         packed: Any = client.hget(keys.count(MODEL, 0), counters.FIELD)
-        counted = msgspec.json.decode(packed, type=Counters).events if packed else 0
+        found = msgspec.json.decode(packed, type=Counters) if packed else Counters()
+        counted = found.events + found.labels.joined
     rate = events / (time.perf_counter() - started)
     worker.stop.set()
     thread.join()

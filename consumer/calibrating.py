@@ -14,7 +14,7 @@ from consumer.judging.order import calibrated
 from shared.calibration import Calibration, Timeline
 from shared.errors import BadData
 from shared.manifest import PublishedVersion, utc_now
-from shared.prediction import predict
+from shared.prediction import model_columns, predict
 from shared.reference import PREDICTION, Ints
 from shared.schema import as_column, columns_of
 from shared.tables import read_table
@@ -108,8 +108,8 @@ def read_timeline(version: PublishedVersion, rows: TimedRows, estimator: Any = N
     kind = version.schema.prediction
     if rows.prediction is not None and kind is not None:
         columns.append(as_column(frame[rows.prediction], kind))
-    elif estimator is not None and not version.schema.personal:
-        columns.append(predict(version.schema, estimator, columns))
+    elif estimator is not None:  # it gets what is personal, too: the columns above are those of the stream
+        columns.append(predict(version.schema, estimator, model_columns(frame, version.schema)))
     references = version.reference.columns
     cells: list[Ints | None] = [
         reference.cells(values)[order] for reference, values in zip(references, columns, strict=False)

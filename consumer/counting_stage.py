@@ -16,6 +16,7 @@ from consumer.counting.columns import DeadLetter
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.rollups import SPAN_MS, first_kept
 from consumer.counting.state import CountingState, id_hours_of, references_of, versions_of
+from consumer.pending_store import PendingStore
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
 from consumer.versions import PublishedVersions
@@ -69,6 +70,7 @@ class CountingStage(Stage):
         self._rollups: dict[Span, str] = {span: keys.rollups(model, partition, span) for span in SPAN_MS}
         self._dead = keys.dead(model, partition)
         self._ids = partial(keys.ids, model, partition)
+        self._pending = PendingStore(client, keys, model, partition, policy.label_wait_days)
         self._published = published or PublishedVersions(client, keys, model)
         self._cell_maps: dict[str, CellMap] = {}
         self._usual_version = ""
@@ -87,6 +89,7 @@ class CountingStage(Stage):
         self._published.require_references(references_of(fields))
         self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
+        self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
         self._rollups_out: list[tuple[Span, RollUp]] = []
@@ -140,7 +143,8 @@ class CountingStage(Stage):
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
         changes = {(change.version, change.number) for change in batch.changes.values()}
-        self._learn(batch.versions | {version for version, _ in changes})
+        waiting = self._pending.fetch(self._state.pending, batch.labels.labels)
+        self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
@@ -148,9 +152,11 @@ class CountingStage(Stage):
         self._dead_out += outputs.dead
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
-        self._last_entry = time.monotonic()
+        now = time.monotonic()
+        if batch.predictions or batch.ticks:  # labels alone let no time pass
+            self._last_entry = now
         if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
-            self._last_room = self._last_entry
+            self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
@@ -206,6 +212,7 @@ class CountingStage(Stage):
                 "entry_id", letter.entry[0], "reason", letter.reason, *content,
             )  # fmt: skip
         self._queue_ids(pipe)
+        self._pending.queue(self._state.pending, pipe)
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
         young = self._state.position.clock.entry - self._retention_ms
         keep_from = min(_number(self._offset)[0], young, *self._readers_ms)
@@ -248,4 +255,7 @@ def _number(entry_id: bytes) -> tuple[int, int]:
 
 
 def _cell_map(version: PublishedVersion) -> CellMap:
-    return CellMap(version.schema, version.reference, version.calibration, batch_counts=version.manifest.batch_counts)
+    manifest = version.manifest
+    return CellMap(
+        version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels
+    )

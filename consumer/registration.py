@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pandas as pd
 
+from consumer.calibrating import parse_times
 from shared import scores
 from shared.checks import Checks
 from shared.errors import BadData
@@ -131,6 +132,8 @@ def _reference_rows(submission: Submission) -> pd.DataFrame:
         raise BadData(
             f"{submission.reference} has no column {', '.join(absent)}; it has: {', '.join(map(str, frame.columns))}."
         )
+    if submission.time is not None:
+        parse_times(frame[submission.time], str(submission.reference))  # for the calibration, which comes when it is stored
     return frame
 
 

@@ -1,10 +1,12 @@
 """The worker: finds the models, and runs a counting stage for each partition and a judging stage for each model.
 
-Each stage has a thread and a connection of its own. Any number of workers may run: leases decide who owns what.
+A further thread for each model writes the reports. Each stage has a thread and a connection of its own. Any number of
+workers may run: leases decide who owns what.
 """
 
 import gc
 import logging
+import math
 import signal
 import threading
 import time
@@ -22,6 +24,7 @@ from consumer.judging.policy import JudgingPolicy
 from consumer.judging.policy_file import PolicyFile, read_policy
 from consumer.judging_stage import JudgingStage
 from consumer.nodes import MOVED, Nodes
+from consumer.reporting import ReportingStage, Unshared
 from consumer.sharing import Sharing
 from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
@@ -33,6 +36,7 @@ from shared.settings import Settings
 log = logging.getLogger("driftgauge.worker")
 
 DISCOVERY_S = 1.0
+WRITER_PATIENCE_S = 5.0
 
 
 class Worker:
@@ -59,6 +63,7 @@ class Worker:
         self._clients: dict[str, redis.Redis] = {}
         self._connection = Connection()
         self._threads: dict[str, threading.Thread] = {}
+        self._writers: list[threading.Thread] = []
 
     def run(self) -> None:
         """Work until told to stop; then commit, give the leases back, and return."""
@@ -79,6 +84,8 @@ class Worker:
             for thread in self._threads.values():
                 thread.join()
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
+            for thread in self._writers:
+                thread.join(WRITER_PATIENCE_S)
             self._forget_clients()
 
     def stop_on_signals(self) -> None:
@@ -137,6 +144,8 @@ class Worker:
             name = f"counting {model}.{partition}"
             self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
         self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
+        if self.settings.reports_kept:
+            self._write_reports(model, partial(self._reporting, keys, model, manifest.partitions))
 
     def _counting(self, keys: Keys, model: str, partition: int, partitions: int) -> Stage:
         versions = None
@@ -154,11 +163,22 @@ class Worker:
         client = self._stage_client(keys.judge(model))
         return JudgingStage(client, self.settings, model, partitions, policy, keys=keys, readers=readers)
 
+    def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
+        logs = [self._nodes.client(keys.count(model, place)) for place in range(partitions)]
+        return ReportingStage(self._stage_client(keys.reports(model)), self.settings, model, keys=keys, logs=logs)
+
     def _stage_client(self, key: str) -> redis.Redis:
         return raw_reads(self._nodes.client(key, single_connection_client=True))
 
     def _add(self, name: str, make: Callable[[], Stage]) -> None:
-        self._threads[name] = threading.Thread(target=self._run_stage, args=(make,), name=name)
+        self._threads[name] = threading.Thread(target=self._run_stage, args=(make, self.sharing), name=name)
+
+    def _write_reports(self, model: str, make: Callable[[], Stage]) -> None:
+        """Begin to write a model's reports. A disk that hangs must not keep the worker from ending."""
+        unshared = Unshared("", self.settings.lease_ms)
+        thread = threading.Thread(target=self._run_stage, args=(make, unshared), name=f"reporting {model}", daemon=True)
+        self._writers.append(thread)
+        thread.start()
 
     def _start_threads(self) -> None:
         """Start new stages once our part is known: they would wait in vain before."""
@@ -166,7 +186,7 @@ class Worker:
             if thread.ident is None:
                 thread.start()
 
-    def _run_stage(self, make: Callable[[], Stage]) -> None:
+    def _run_stage(self, make: Callable[[], Stage], sharing: Sharing) -> None:
         """Run a stage; build it anew when its slot may have moved."""
         while not self.stop.is_set():
             try:
@@ -176,7 +196,7 @@ class Worker:
                 self.stop.wait(DISCOVERY_S)
                 continue
             stage.may_move = self._nodes.is_cluster
-            stage.run(self.stop, self._connection, self.sharing)
+            stage.run(self.stop, self._connection, sharing)
             stage.close()
 
 
@@ -197,6 +217,8 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        label_wait_days=math.ceil(settings.label_wait_hours / 24),
+        label_pending_max=settings.label_pending_max,
         detectors=settings.detectors,
     )
 

@@ -1,7 +1,6 @@
 """Commands that show Driftgauge on one machine: up and demo."""
 
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -25,10 +24,9 @@ def up(port: int | None) -> None:
         click.echo(f"Logs      {running.settings.data_dir}/serve.log, worker.log")
         click.echo(f"For the other commands: export DRIFTGAUGE_REDIS_URL={running.settings.redis_url}")
         click.echo("Ctrl-C stops everything; what was counted stays.")
-        while running.api.poll() is None and running.worker.poll() is None:
+        while True:
+            running.require_running()
             time.sleep(0.2)
-        click.echo(f"A process ended; see its log in {running.settings.data_dir}.", err=True)
-        sys.exit(70)
 
 
 @click.command()

@@ -34,7 +34,7 @@ from shared.errors import DriftgaugeError
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.redis_client import connect
-from shared.reporting.files import write_report
+from shared.reporting.files import written
 from shared.settings import Settings
 from shared.snapshot import Alert, CloudEvent, Snapshot
 
@@ -92,6 +92,7 @@ def run(plan: Plan, settings: Settings) -> None:
                 "data_dir": Path(folder),
                 "registry_dir": Path(folder) / "registry",
                 "keys_file": Path(folder) / "keys.json",  # absent: the demo's API is open, on loopback
+                "reports_dir": plan.output,
                 "key_prefix": f"{settings.key_prefix}-demo-{uuid.uuid4().hex[:8]}",
                 "default_model": plan.model.name,
             }
@@ -109,7 +110,7 @@ def run(plan: Plan, settings: Settings) -> None:
                 with suppress(KeyboardInterrupt):
                     asyncio.run(_Show(plan, console, running, outcome, trained).run())
                 _count(outcome, plan, client, own)
-                _write_reports(outcome, plan, running)
+                _find_reports(outcome, plan, running)
             finally:
                 if settings.redis_url is not None:
                     _forget(client, own.key_prefix)
@@ -234,7 +235,8 @@ def _announce(console: Console, plan: Plan, running: Deployment) -> None:
     if running.settings.port != running.wanted_port:
         console.print(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
     console.print(f"{running.server['kind'].capitalize()} {running.server['version']}, API and worker run.")
-    for path in ("docs", "drift", "alerts", "reports/latest?format=html"):
+    console.print(f"  [bold]{running.url}/[/]  the dashboard, live", highlight=False)
+    for path in ("docs", "alerts", "reports/latest?format=html"):
         console.print(f"  {running.url}/{path}")
     if plan.in_order:
         console.print(
@@ -268,12 +270,15 @@ def _count(outcome: Outcome, plan: Plan, client: redis.Redis, settings: Settings
     outcome.counted = counted
 
 
-def _write_reports(outcome: Outcome, plan: Plan, running: Deployment) -> None:
-    """Fetch the latest report from the API and write it to the folder of reports."""
+def _find_reports(outcome: Outcome, plan: Plan, running: Deployment) -> None:
+    """Wait for the worker to write the report of the latest snapshot."""
     answer = httpx.get(f"{running.url}/reports/latest", params={"model": plan.model.name}, timeout=10)
-    if answer.status_code == httpx.codes.OK:
-        snapshot = msgspec.json.decode(answer.content, type=Snapshot)
-        outcome.reports = [str(path) for path in write_report(snapshot, plan.output / plan.model.name)]
+    if answer.status_code != httpx.codes.OK:
+        return
+    snapshot, deadline = msgspec.json.decode(answer.content, type=Snapshot), time.monotonic() + INTERRUPTED_S
+    while not (found := written(snapshot, plan.output / plan.model.name)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    outcome.reports = [str(path) for path in found]
 
 
 def _conclude(console: Console, plan: Plan, outcome: Outcome, running: Deployment, seconds: float) -> None:

@@ -232,6 +232,7 @@ def _refusal(scope: Connection, headers: Headers, caller: Caller, needed: Needed
         return unauthorized("This key is unknown, revoked or expired.", invalid=True)
     if scope["method"] == "GET" and b"text/html" in headers.get(b"accept", b""):
         query = scope["query_string"].decode("latin-1")
-        wanted = scope["path"] + (f"?{query}" if query else "")
-        return Problem(303, "Log in first.", (), {"Location": f"/login?next={quote(wanted, safe='')}"})
+        root = scope.get("root_path", "")
+        wanted = scope["path"].removeprefix(root) + (f"?{query}" if query else "")
+        return Problem(303, "Log in first.", (), {"Location": f"{root}/login?next={quote(wanted, safe='')}"})
     return unauthorized("This needs a key: send it as `Authorization: Bearer KEY` or as `X-API-Key`.", invalid=False)

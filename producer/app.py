@@ -10,14 +10,30 @@ from producer import problems
 from producer.access import Access, Guarded, require_declarations
 from producer.access_log import AccessLog
 from producer.batch import Batches
+from producer.dashboard.feed import Feed
 from producer.headers import SecurityHeaders
 from producer.key_ring import KeyRing
 from producer.meter import Meter, Metered
 from producer.parts import Parts
 from producer.pipeline import Pipeline
+from producer.prefix import Prefixed
 from producer.publisher import Publisher
 from producer.rates import Rates
-from producer.routes import alerts, batch, documentation, drift, events, health, login, metrics, models, predict, reports
+from producer.routes import (
+    alerts,
+    batch,
+    dashboard,
+    documentation,
+    drift,
+    events,
+    health,
+    labels,
+    login,
+    metrics,
+    models,
+    predict,
+    reports,
+)
 from producer.scoring import Scorer
 from producer.serving import Serving
 from producer.subscription import Subscriptions
@@ -35,6 +51,7 @@ ROUTERS = (
     predict.router,
     batch.router,
     events.router,
+    labels.router,
     models.router,
     drift.router,
     reports.router,
@@ -43,6 +60,7 @@ ROUTERS = (
     metrics.router,
     login.router,
     documentation.router,
+    dashboard.router,
 )
 
 
@@ -70,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
+    if settings.root_path:
+        app.add_middleware(Prefixed, root=settings.root_path)
     return app
 
 
@@ -80,6 +100,7 @@ def build(settings: Settings) -> Parts:
     serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce, settings.pii_secret)
     scorer = Scorer(settings.score_batch_rows)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
+    pipeline, meter = Pipeline(reader, keys), Meter()
     return Parts(
         keys=keys,
         serving=serving,
@@ -88,8 +109,9 @@ def build(settings: Settings) -> Parts:
         publisher=publisher,
         reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
-        pipeline=Pipeline(reader, keys),
-        meter=Meter(),
+        pipeline=pipeline,
+        feed=Feed(reader, keys, pipeline, meter),
+        meter=meter,
         watchdog=Watchdog(settings, publisher.dropped, serving.production),
         access=Access(KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names),
         settings=settings,
@@ -110,6 +132,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         yield
     finally:
         parts.subscriptions.end()
+        parts.feed.end()
         for task in polling:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -7,6 +7,8 @@
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
+    blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
+    blind.labels_full    warning    predictions or labels have no room to wait for each other
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a partition without a worker
 is not called slow too, and events that wait are no silence. A rule that cannot be decided now leaves its alert as it is.
@@ -29,6 +31,8 @@ SEVERITIES: Final[Mapping[str, Literal["warning", "critical"]]] = {
     "dead_letters": "warning",
     "rolled_back": "warning",
     "silent": "warning",
+    "labels_stopped": "warning",
+    "labels_full": "warning",
 }
 LOOKS: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
@@ -165,6 +169,41 @@ def rolled_back(memory: Memory, look: Look) -> Reading:
     return Reading(bad=grown > 0, value=grown, summary=summary if grown else "No partition went back for an hour.")
 
 
+def labels_stopped(memory: Memory, look: Look) -> Reading:
+    """Time without a joined label while predictions wait for some; what waits on is lost for the performance.
+
+    A model that never got a label is not told of: it has just begun, or its labels were never meant to come.
+    """
+    counts = [partition.counters.labels for partition in look.seen.partitions]
+    joined = sum(one.joined for one in counts)
+    if joined != memory.labels[0] or not any(one.waiting for one in counts) or unowned(look) or late(look):
+        memory.labels = joined, look.now
+    memory.labels = joined, min(memory.labels[1], look.now)
+    quiet_ms, hours = look.since(memory.labels[1]), look.settings.label_wait_hours
+    if not joined or quiet_ms <= hours * HOUR_MS:
+        return Reading(bad=False, value=quiet_ms / 1000, limit=hours * 3600, summary="Labels come again.")
+    summary = (
+        f"No label was joined for {quiet_ms / HOUR_MS:.0f} hours, the whole time that a prediction waits for its label. The "
+        "performance stands still: does whoever sends the labels still run, and with the right ids?"
+    )
+    return Reading(bad=True, value=quiet_ms / 1000, limit=hours * 3600, summary=summary)
+
+
+def labels_full(memory: Memory, look: Look) -> Reading:
+    """Predictions that could not wait for a label within about the last hour, and labels that could not for a prediction."""
+    counts = [partition.counters.labels for partition in look.seen.partitions]
+    memory.labels_full, grown = _last_hour(memory.labels_full, look, sum(one.full + one.refused for one in counts))
+    if not grown:
+        return Reading(bad=False, summary="Predictions and labels have room to wait for each other.")
+    summary = (
+        f"{grown:,} predictions or labels of the last hour had no room to wait for each other and will not be joined: the "
+        f"performance is that of the rest. {sum(one.waiting for one in counts):,} predictions are kept, and "
+        f"{sum(one.early for one in counts):,} labels whose prediction never came: are their ids right? Else raise "
+        "DRIFTGAUGE_LABEL_PENDING_MAX, or lower DRIFTGAUGE_LABEL_WAIT_HOURS."
+    )
+    return Reading(bad=True, value=grown, summary=summary)
+
+
 def _last_hour(memory: list[tuple[int, int]], look: Look, count: int) -> tuple[list[tuple[int, int]], int]:
     """Remember a count that only grows, by slices of time; give the new memory, and by how much it grew in an hour."""
     now = look.now // GROWTH_SLICE_MS
@@ -289,4 +328,6 @@ RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {
     "dead_letters": dead_letters,
     "rolled_back": rolled_back,
     "silent": silent,
+    "labels_stopped": labels_stopped,
+    "labels_full": labels_full,
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from producer.receipts import Receipt
 from producer.records import Record
 from producer.segment import Segment
+from shared.events import PREDICTION
 from shared.keys import Keys
 
 FIRST_DELAY_S = 0.1
@@ -20,17 +21,26 @@ class Entry:
 
     Parameters
     ----------
+    kind
+        Its type in the log (shared/events.py).
     segment, offset
         Where it is on disk, if it is.
     again
         Whether Redis has acknowledged it before.
     """
 
-    __slots__ = ("again", "offset", "payload", "receipt", "segment", "sequence")
+    __slots__ = ("again", "kind", "offset", "payload", "receipt", "segment", "sequence")
 
     def __init__(
-        self, sequence: int, payload: bytes, receipt: Receipt | None, segment: Segment | None = None, offset: int = 0
+        self,
+        sequence: int,
+        payload: bytes,
+        receipt: Receipt | None,
+        segment: Segment | None = None,
+        offset: int = 0,
+        kind: bytes = PREDICTION,
     ) -> None:
+        self.kind = kind
         self.sequence = sequence
         self.payload = payload
         self.receipt = receipt
@@ -76,10 +86,10 @@ class Lane:
     """Pause after the last refusal; 0 if Redis takes the events."""
     retry_at: float = 0.0
 
-    def append(self, payload: bytes, receipt: Receipt | None) -> None:
+    def append(self, payload: bytes, receipt: Receipt | None, kind: bytes = PREDICTION) -> None:
         """Give an event its number and queue it."""
         self.sequence += 1
-        self.fresh.append(Entry(self.sequence, payload, receipt))
+        self.fresh.append(Entry(self.sequence, payload, receipt, kind=kind))
 
     def take(self, most: int, *, fresh: bool) -> list[Entry]:
         """Take the first events out to send them: what is not spooled if it may be sent, since somebody waits for it; a
@@ -108,7 +118,7 @@ class Lane:
 
     def command(self, entry: Entry) -> tuple[bytes | int, ...]:
         """Give the XADD of an event: type, publisher, sequence, event (shared/events.py)."""
-        return b"XADD", self.log, b"*", b"t", b"p", b"p", self.publisher, b"s", entry.sequence, b"e", entry.payload
+        return b"XADD", self.log, b"*", b"t", entry.kind, b"p", self.publisher, b"s", entry.sequence, b"e", entry.payload
 
 
 Batch = list[tuple[Lane, Entry]]

@@ -74,6 +74,10 @@ class Memory(msgspec.Struct):
         (slice of time, dead letters at its first look).
     rolled_back
         (slice of time, times that panes had gone back at its first look).
+    labels
+        Labels joined so far, and when that last changed, or nothing waited for one.
+    labels_full
+        (slice of time, predictions and labels that had found no room to wait at its first look).
     """
 
     parts: dict[str, Part] = {}
@@ -83,6 +87,8 @@ class Memory(msgspec.Struct):
     retired: list[tuple[int, int]] = []
     dead: list[tuple[int, int]] = []
     rolled_back: list[tuple[int, int]] = []
+    labels: tuple[int, int] = (0, 0)
+    labels_full: list[tuple[int, int]] = []
     traffic: Traffic | None = None
 
 

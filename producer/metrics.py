@@ -10,6 +10,7 @@ from producer.exposition import Family
 from producer.meter import BOUNDS_S, Meter
 from producer.pipeline import ModelState, PartitionState
 from producer.publisher import Publisher
+from shared.counters import LabelCounts
 
 
 def of_process(publisher: Publisher, meter: Meter) -> list[Family]:
@@ -56,7 +57,7 @@ def of_redis(*, up: bool, readable: bool) -> list[Family]:
 
 def of_pipeline(models: Sequence[ModelState]) -> list[Family]:
     """Give the pipeline's figures."""
-    return [*_counted(models), *_waiting(models), *_judging(models)]
+    return [*_counted(models), *_labels(models), *_waiting(models), *_judging(models)]
 
 
 def _counted(models: Sequence[ModelState]) -> list[Family]:
@@ -78,6 +79,28 @@ def _counted(models: Sequence[ModelState]) -> list[Family]:
         lost.add(counters.lost, **labels)
         rolled_back.add(partition.rolled_back, **labels)
     return [events, duplicates, dead, missing, lost, rolled_back]
+
+
+def _labels(models: Sequence[ModelState]) -> list[Family]:
+    labels = Family("driftgauge_labels_total", "counter", "Labels that came, by what became of them.")
+    lost = Family(
+        "driftgauge_predictions_without_label_total", "counter",
+        "Predictions that got no label within the wait (unlabelled), or had no room to wait for one (full).",
+    )  # fmt: skip
+    kept = Family(
+        "driftgauge_labels_waiting", "gauge", "Predictions that are kept for labels, and labels without prediction."
+    )
+    for _, partition, names in _partitions(models):
+        counts = partition.counters.labels
+        if counts == LabelCounts():
+            continue
+        for outcome in ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused"):
+            labels.add(getattr(counts, outcome), outcome=outcome, **names)
+        lost.add(counts.unlabelled, reason="unlabelled", **names)
+        lost.add(counts.full, reason="full", **names)
+        kept.add(counts.waiting, kind="prediction", **names)
+        kept.add(counts.early, kind="label", **names)
+    return [labels, lost, kept]
 
 
 def _waiting(models: Sequence[ModelState]) -> list[Family]:

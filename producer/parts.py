@@ -6,6 +6,7 @@ import redis.asyncio
 
 from producer.access import Access
 from producer.batch import Batches
+from producer.dashboard.feed import Feed
 from producer.meter import Meter
 from producer.pipeline import Pipeline
 from producer.publisher import Publisher
@@ -29,6 +30,8 @@ class Parts:
         The alert streams that clients follow, on connections of their own since their reads block.
     pipeline
         What stands in Redis, for health and metrics.
+    feed
+        What keeps the dashboard's pages live.
     """
 
     keys: Keys
@@ -39,6 +42,7 @@ class Parts:
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
     pipeline: Pipeline
+    feed: Feed
     meter: Meter
     watchdog: Watchdog
     access: Access

@@ -25,7 +25,7 @@ from producer.sender import Sender
 from producer.spool import Spool
 from producer.spooler import Spooler
 from producer.versions import Versions
-from shared.events import Prediction, encode, partition_of
+from shared.events import LABEL, PREDICTION, Label, Prediction, encode, partition_of
 from shared.keys import Keys
 from shared.model_registry import Manifest
 from shared.settings import Settings
@@ -123,8 +123,8 @@ class Publisher:
         """Publish an event, and wait until it is safe while Redis or the disk is prompt."""
         return await self.publish_many(model, (event,))
 
-    async def publish_many(self, model: str, events: Sequence[Prediction]) -> Outcome:
-        """Publish events of a model: all are queued in one go, or all are dropped."""
+    async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
+        """Publish predictions or labels of a model: all are queued in one go, or all are dropped."""
         if not self.has_room(len(events)):
             self.drop(len(events))
             return "dropped"
@@ -133,7 +133,7 @@ class Publisher:
         blocked = False
         for event in events:
             lane = self._lanes.ours(model, partition_of(event.id, partitions) if partitions > 1 else 0)
-            lane.append(encode(event), receipt)
+            lane.append(encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION)
             blocked = blocked or self._lanes.blocked(lane)
         if receipt is not None and blocked and self.spool.fault is not None:
             receipt.give_up()

@@ -6,7 +6,7 @@ A file is nothing but records, one after the other; there is no header that coul
     length      4 bytes  of the body
     ~length     4 bytes  its complement: a damaged length is told from a file that ends too early
     CRC-32      4 bytes  of the body
-    body                 sequence (8), lengths of publisher, model and log key (1 each), these three, the event
+    body                 type (1), sequence (8), lengths of publisher, model and log key (1 each), these three, the event
 
 Each record says by itself where it belongs: damage to one takes no other with it. Reading goes by these rules:
 
@@ -19,9 +19,11 @@ import struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from shared.events import PREDICTION
+
 MARKER: Final = b"\xff\xd7\x91\xfe"
 HEAD: Final = struct.Struct("<4sIII")
-BODY: Final = struct.Struct("<QBBB")
+BODY: Final = struct.Struct("<cQBBB")
 FULL: Final = 0xFFFFFFFF
 
 
@@ -32,6 +34,8 @@ class Record(NamedTuple):
     ----------
     offset
         Where it begins in its file: its name within the file.
+    kind
+        Type of its log entry (shared/events.py).
     """
 
     offset: int
@@ -40,6 +44,7 @@ class Record(NamedTuple):
     log: bytes
     sequence: int
     payload: bytes
+    kind: bytes = PREDICTION
 
 
 class Contents(NamedTuple):
@@ -49,19 +54,19 @@ class Contents(NamedTuple):
     damage: list[tuple[int, int]]
 
 
-def frame(publisher: bytes, model: str, log: bytes, sequence: int, payload: bytes) -> bytes:
+def frame(publisher: bytes, model: str, log: bytes, sequence: int, payload: bytes, kind: bytes = PREDICTION) -> bytes:
     """Make the record of an event.
 
     Examples
     --------
     >>> framed = frame(b"p", "steel", b"dg:{steel.0}:log", 7, b"{}")
     >>> read(framed).records
-    [Record(offset=0, publisher=b'p', model='steel', log=b'dg:{steel.0}:log', sequence=7, payload=b'{}')]
+    [Record(offset=0, publisher=b'p', model='steel', log=b'dg:{steel.0}:log', sequence=7, payload=b'{}', kind=b'p')]
     >>> read(framed[:-1])
     Contents(records=[], damage=[])
     """
     name = model.encode()
-    body = b"".join((BODY.pack(sequence, len(publisher), len(name), len(log)), publisher, name, log, payload))
+    body = b"".join((BODY.pack(kind, sequence, len(publisher), len(name), len(log)), publisher, name, log, payload))
     return HEAD.pack(MARKER, len(body), len(body) ^ FULL, crc32(body)) + body
 
 
@@ -118,8 +123,9 @@ def _resume(content: bytes, start: int) -> int:
 
 
 def _record(offset: int, body: bytes) -> Record:
-    sequence, publisher, model, log = BODY.unpack_from(body)
+    kind, sequence, publisher, model, log = BODY.unpack_from(body)
     first = BODY.size + publisher
     second = first + model
     third = second + log
-    return Record(offset, body[BODY.size : first], body[first:second].decode(), body[second:third], sequence, body[third:])
+    names = body[BODY.size : first], body[first:second].decode(), body[second:third]
+    return Record(offset, *names, sequence, body[third:], kind)

@@ -34,6 +34,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._parts.subscriptions.end()
+        self._parts.feed.end()
         await super().shutdown(sockets)
 
 

@@ -115,6 +115,7 @@ class Serving:
         self._pii_key = pii_key
         self._others: dict[tuple[str, str], ServedVersion] = {}
         self._trials: dict[tuple[str, str], ServedVersion] = {}
+        self._broken: dict[tuple[str, str], Fault] = {}
         self._loading = asyncio.Lock()
 
     async def poll(self) -> None:
@@ -257,7 +258,7 @@ class Serving:
             return
         if found != served.published.calibration:
             published = msgspec.structs.replace(served.published, calibration=found)
-            again = ServedVersion(published, published.pack(), served.estimator)
+            again = ServedVersion(published, published.pack(), served.estimator, self._pii_key)
             self._announce(again.manifest, again.packed)
             self.production[served.model] = again
 
@@ -303,12 +304,20 @@ class Serving:
         async with self._loading:
             loaded = self._trials.get((model, version))
             if loaded is None:
+                self._refuse_broken(model, version)
                 loaded = await self._load_trial(model, version)
                 self._announce(loaded.manifest, loaded.packed)
                 self._trials[model, version] = loaded
                 if len(self._trials) > MOST_TRIALS:
                     del self._trials[next(iter(self._trials))]
             return loaded
+
+    def _refuse_broken(self, model: str, version: str) -> None:
+        """Answer for a version that could not be loaded a moment ago without reading its files again."""
+        now = time.monotonic()
+        self._broken = {name: fault for name, fault in self._broken.items() if now - fault.seen < RETRY_BROKEN_S}
+        if (model, version) in self._broken:
+            raise Problem(503, self._broken[model, version].reason, (), RETRY_AFTER)
 
     async def _load_trial(self, model: str, version: str) -> ServedVersion:
         try:
@@ -321,11 +330,11 @@ class Serving:
                 return await asyncio.to_thread(self._load, model, version)
         except ModelNotFound as error:
             raise Problem(404, f"There is no {model} {version} in the registry.") from error
-        except DriftgaugeError as error:
-            raise Problem(503, str(error), (), RETRY_AFTER) from error
-        except Exception as error:
+        except Exception as error:  # a model file can raise anything
             detail = f"{model} {version} cannot be loaded: {type(error).__name__}."
-            raise Problem(503, detail, (), RETRY_AFTER) from error
+            reason = str(error) if isinstance(error, DriftgaugeError) else detail
+            self._broken[model, version] = Fault(version, reason, time.monotonic())
+            raise Problem(503, reason, (), RETRY_AFTER) from error
         raise Problem(
             422,
             f"{model} {version} is in stage {stage}: only versions in production or staging predict. Leave `version` out, "

@@ -225,5 +225,7 @@ class Spool:
 
 def _append(segment: Segment, batch: Batch) -> tuple[int, list[int]]:
     """Write a group; gives where it begins and the lengths of its records."""
-    framed = [frame(lane.publisher, lane.model, lane.log, entry.sequence, entry.payload) for lane, entry in batch]
+    framed = [
+        frame(lane.publisher, lane.model, lane.log, entry.sequence, entry.payload, entry.kind) for lane, entry in batch
+    ]
     return segment.append(b"".join(framed)), [len(one) for one in framed]

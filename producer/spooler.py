@@ -157,7 +157,7 @@ class Spooler:
         if self._lanes.blocked(lane):
             self._passed_over.add(segment)
             return
-        entry = Entry(record.sequence, record.payload, None, segment, record.offset)
+        entry = Entry(record.sequence, record.payload, None, segment, record.offset, record.kind)
         entry.again = mark is Mark.AGAIN
         lane.spooled.append(entry)
         self._spool.keep(entry, in_memory=True)

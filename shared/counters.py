@@ -6,6 +6,49 @@ FIELD = "counters"
 """The checkpoint's field that holds them, as JSON."""
 
 
+class LabelCounts(msgspec.Struct):
+    """What became of the labels of a partition. Each that came is joined, repeated, corrected, unknown, expired, unfit,
+    refused, or waits for its prediction (`early`).
+
+    Parameters
+    ----------
+    joined
+        First labels of predictions.
+    repeated
+        Further labels that are equal to the one before.
+    corrected
+        Further labels that differ, and replace the one before.
+    unknown
+        Labels whose prediction did not come within the wait.
+    expired
+        Labels that came when their prediction was not known any more.
+    unfit
+        Labels of another kind than the predictions of the version.
+    refused
+        Labels without a prediction that had no room to wait.
+    full
+        Predictions that had no room to wait for a label.
+    unlabelled
+        Predictions that got no label within the wait.
+    waiting
+        Predictions that are kept now, with a label or without.
+    early
+        Labels that wait for their prediction now.
+    """
+
+    joined: int = 0
+    repeated: int = 0
+    corrected: int = 0
+    unknown: int = 0
+    expired: int = 0
+    unfit: int = 0
+    refused: int = 0
+    full: int = 0
+    unlabelled: int = 0
+    waiting: int = 0
+    early: int = 0
+
+
 class Counters(msgspec.Struct):
     """Counts of one partition since it exists.
 
@@ -23,6 +66,8 @@ class Counters(msgspec.Struct):
         Sequence numbers that a publisher used and that have not arrived: late, or lost.
     lost
         The same of publishers that were retired: what has not arrived by now never counts.
+    labels
+        Of models with labels.
     """
 
     events: int = 0
@@ -31,3 +76,4 @@ class Counters(msgspec.Struct):
     dead: int = 0
     missing: int = 0
     lost: int = 0
+    labels: LabelCounts = msgspec.field(default_factory=LabelCounts)

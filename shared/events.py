@@ -1,4 +1,4 @@
-"""What a prediction looks like in the log: the contract between producer and consumer (DESIGN.md, section 3).
+"""What predictions and labels look like in the log: the contract between producer and consumer (DESIGN.md, section 3).
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact JSON), in this order. A tick
 has only `t`; a new reference has `t` and `e` (shared/references.py).
@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 PREDICTION: Final = b"p"
+LABEL: Final = b"l"
 TICK: Final = b"k"
 NEW_REFERENCE: Final = b"r"
 MONITOR_GROUP: Final = "monitor"
@@ -46,6 +47,29 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     source: Source = "online"
     client_id: bool = False
     probabilities: list[float] | None = None
+
+
+class Label(msgspec.Struct, gc=False, frozen=True):
+    """The true value of a prediction as it stands in the log of the prediction's partition.
+
+    Parameters
+    ----------
+    id
+        Of the prediction.
+    label
+        A number or a class, as the schema's prediction is.
+    time
+        When it became known.
+
+    Examples
+    --------
+    >>> encode(Label(id="a", label="yes", time=1763650000123))
+    b'{"id":"a","label":"yes","time":1763650000123}'
+    """
+
+    id: str
+    label: float | str
+    time: Milliseconds
 
 
 _encoder = msgspec.json.Encoder()

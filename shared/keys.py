@@ -83,6 +83,15 @@ class Keys:
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
+    def reports(self, model: str) -> str:
+        return self._model(model, "reports")
+
+    def reports_owner(self, model: str) -> str:
+        return self._model(model, "reports:owner")
+
+    def reports_epoch(self, model: str) -> str:
+        return self._model(model, "reports:epoch")
+
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")
 
@@ -109,6 +118,12 @@ class Keys:
 
     def ids(self, model: str, partition: int, hour: int) -> str:
         return self._partition(model, partition, f"ids:{hour}")
+
+    def pending(self, model: str, partition: int, day: int) -> str:
+        return self._partition(model, partition, f"pending:{day}")
+
+    def early(self, model: str, partition: int, day: int) -> str:
+        return self._partition(model, partition, f"early:{day}")
 
 
 def salts_for(model: str, partitions: int) -> tuple[str, ...]:

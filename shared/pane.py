@@ -18,6 +18,8 @@ FIELD = b"b"
 """The field of a panes entry that holds the message."""
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
 """Edges of the 64 latency cells."""
+DELAY_EDGES_S = np.geomspace(1, 40 * 86_400, 47)
+"""Edges of the 48 cells of a label's delay, in seconds: two of them differ by two fifths."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -119,6 +121,51 @@ class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
     total: int
 
 
+class Revised(msgspec.Struct, frozen=True):
+    """What labels changed in one version's part of one pane: add it to what was known of the pane.
+
+    Parameters
+    ----------
+    pane
+        Number of the pane that the predictions are in.
+    labelled
+        Predictions that got their first label.
+    corrected
+        Labels that were replaced by another.
+    delays
+        Packed counts of the delay cells: time of the first label minus time of the prediction; empty if there was none.
+    sums
+        Packed `shared.performance.Sums` of the rows with their labels now, less those of the labels that these replace.
+    """
+
+    pane: int
+    version: str
+    labelled: int
+    corrected: int
+    delays: bytes
+    sums: bytes
+
+
+class Delta(msgspec.Struct, frozen=True, tag="delta"):
+    """Labels that were joined to predictions: revises panes of the partition, all of them closed and written before.
+
+    Parameters
+    ----------
+    time, total
+        Logical time (ms) and predictions of the partition when it was written.
+    revision
+        From 1, per partition: what a pane's last revision is called.
+    revised
+        By pane and version; each pair once.
+    """
+
+    partition: int
+    time: int
+    total: int
+    revision: int
+    revised: list[Revised]
+
+
 class NewReference(msgspec.Struct, frozen=True, tag="reference"):
     """From here on, a version is held against another of its references (shared/references.py).
 
@@ -167,7 +214,7 @@ class RollUp(msgspec.Struct, frozen=True):
 
 
 Span = Literal["hour", "day"]
-PaneEntry = Pane | Alarm | NewReference | Watermark
+PaneEntry = Pane | Alarm | NewReference | Watermark | Delta
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(PaneEntry).decode

@@ -285,6 +285,25 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             return None if value is None else "this model's schema has no prediction"
         return Feature("prediction", self.prediction).fault(value)
 
+    def label_fault(self, value: object) -> str | None:
+        """Say what is wrong with the true value of a prediction, None if nothing is.
+
+        Examples
+        --------
+        >>> Schema((Feature("x", "numeric"),), "categorical", classes=("no", "yes")).label_fault("perhaps")
+        'is not one of the classes no, yes'
+        >>> Schema((Feature("x", "numeric"),)).label_fault(None)
+        'is missing'
+        """
+        if self.prediction is None:
+            return "this model's schema has no prediction, so there is nothing that a label could be compared with"
+        if value is None:
+            return "is missing"
+        fault = Feature("label", self.prediction).fault(value)
+        if fault is None and self.classes and value not in self.classes:
+            return f"is not one of the classes {', '.join(self.classes[:20])}"
+        return fault
+
     def probabilities_fault(self, values: Sequence[object] | None) -> str | None:
         """Say what is wrong with the probabilities of the classes, None if nothing is or there are none.
 

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin with it."""
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
 
@@ -53,9 +55,9 @@ class Settings(BaseSettings):
     predict_max_bytes: int = Field(1 << 20, ge=1)
     """Largest body of `POST /predict`, in bytes."""
     events_max_bytes: int = Field(16 << 20, ge=1)
-    """Largest body of `POST /events`, in bytes."""
+    """Largest body of `POST /events` and `POST /labels`, in bytes."""
     events_max_rows: int = Field(10_000, ge=1)
-    """Most events of one `POST /events`."""
+    """Most events of one `POST /events`, and labels of one `POST /labels`."""
 
     queue_events: int = Field(100_000, ge=1)
     """Most events that wait in the API's memory for Redis and the spool; beyond it events are dropped and counted."""
@@ -97,12 +99,24 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
+    reports_dir: Path = Path("reports")
+    """Folder that the worker writes the reports to, in a folder of each model."""
+    reports_kept: int = Field(500, ge=0)
+    """Reports of a model that the worker keeps there; 0 writes none."""
+    reports_days: float = Field(30, gt=0)
+    """Days after which the worker removes a report that it wrote."""
+
     policy_file: Path | None = None
     """TOML file with the rules and thresholds of each model, read when the worker starts; see docs/alerts.md."""
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""
     renotify_seconds: int = Field(14_400, ge=60)
     """Logical seconds between two notifications of an alert that goes on."""
+
+    label_wait_hours: float = Field(168, gt=0)
+    """How long a prediction waits for its label, and can be corrected: in hours of entry time, rounded up to whole days."""
+    label_pending_max: int = Field(1_000_000, ge=1)
+    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each; further ones get none."""
 
     lease_ms: int = Field(5000, ge=300)
     """Lease of a worker on a partition, in ms."""

@@ -41,14 +41,18 @@ class Statistic(msgspec.Struct, frozen=True):
 class Histogram(msgspec.Struct, frozen=True):
     """Shares of the rows, reference beside window.
 
-    Either `edges` (n + 1 values, for n bins of a numeric feature; the first and last bin take in what lies outside) or
-    `labels` (n categories or distinct values). The shares are of all rows, so they sum to 1 minus the missing share.
+    Either `edges` (n + 1 values, for n bins of a numeric feature, from about the reference's .005 to its .995 quantile) or
+    `labels` (n categories or distinct values). A numeric value counts for the bin that ends at it. `below` and `above` are
+    the shares (reference, window) of what lies outside the edges. The shares are of all rows: with those outside they sum
+    to 1 minus the missing share.
     """
 
     edges: list[float] | None
     labels: list[str] | None
     reference: list[float]
     window: list[float]
+    below: tuple[float, float] = (0.0, 0.0)
+    above: tuple[float, float] = (0.0, 0.0)
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -64,7 +68,9 @@ class FeatureReport(msgspec.Struct, frozen=True):
     """A feature (or the prediction) in a snapshot.
 
     `reason` says why the severity is what it is: the rule that was broken, what is missing, why it is excluded.
-    `quantiles` are minimum, quartiles and maximum (5 values, reference and window), empty for categories.
+    The `quantiles` (reference and window) are 33 at equal steps from the minimum to the maximum, so every eighth is one of
+    the five of a box plot; empty for categories. `psi_history` is the PSI at each of the snapshot's `history_times`, None
+    where it was not judged.
     """
 
     name: str
@@ -76,6 +82,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     histogram: Histogram
     reference_quantiles: list[float]
     window_quantiles: list[float]
+    psi_history: list[float | None] = []
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
@@ -145,6 +152,96 @@ class Window(msgspec.Struct, frozen=True):
     events: int
 
 
+class MetricReport(msgspec.Struct, frozen=True):
+    """One performance metric of a window of labelled predictions, or its estimate.
+
+    Parameters
+    ----------
+    name
+        `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, …: those of shared/performance.
+    value
+        None where it is not defined for these rows; then `note` says why.
+    low, high
+        Interval of `Performance.confidence` for the true value; None where none is known, as `note` says.
+    bound
+        How far `value` may be from that of the rows themselves, because scores were binned; 0 where it is exact.
+    n
+        Rows that it rests on.
+    baseline
+        What it was when the version was made; None if nobody said, and nothing is judged then.
+    change
+        Relative change from the baseline, positive for better; None without one.
+    severity
+        `critical`: worse than the baseline by more than the limit, and not by chance.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    bound: float
+    n: int
+    baseline: float | None = None
+    change: float | None = None
+    severity: Severity = "ok"
+    note: str = ""
+
+
+class Confusion(msgspec.Struct, frozen=True):
+    """The confusion matrix: labels down, predictions across; the last class is OTHER if there was any."""
+
+    classes: list[str]
+    matrix: list[list[int]]
+
+
+class Performance(msgspec.Struct, frozen=True):
+    """How right a version is: by labels, and, marked as such, by estimate.
+
+    It has a window of its own, since labels come late: the latest panes with enough labelled predictions.
+
+    Parameters
+    ----------
+    severity, reason
+        The worst of the metrics, and why; `insufficient_data` below the least labelled rows.
+    start, end
+        Logical times of its window.
+    predictions, labelled
+        In its window.
+    coverage
+        Share of the window's predictions that have their label; None without predictions.
+    corrected
+        Labels that replaced another one.
+    delays_ms
+        Median, 90 % and 99 % quantile of the time from prediction to label, in ms; empty without labels.
+    confidence
+        Of the intervals.
+    metrics
+        The metrics by labels, the judged ones first; empty without labels.
+    confusion
+        Of a classifier with labels.
+    estimated
+        Metrics that are expected from the published probabilities of the *drift* window, labels or not: never facts. Compare
+        each with that of the same name in `metrics`. Empty without probabilities.
+    assumption
+        What the estimates rest on, to be shown beside them; empty without.
+    """
+
+    severity: Severity
+    reason: str
+    start: int
+    end: int
+    predictions: int
+    labelled: int
+    coverage: float | None
+    corrected: int
+    delays_ms: list[float]
+    confidence: float
+    metrics: list[MetricReport]
+    confusion: Confusion | None
+    estimated: list[MetricReport]
+    assumption: str
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """A snapshot report.
 
@@ -162,6 +259,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         In stream order; `prediction` stands apart.
     events_per_day
         Traffic that the significance levels are derived from.
+    history_times
+        Logical times (ms) of at most 64 evaluations of the last days, the latest one last.
     notes
         What the verdict rests on, and what is offered, in sentences.
     actions
@@ -170,6 +269,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         What each rule is judged by.
     reference
         Number of the reference that the window is held against: 0 is the registered one.
+    performance
+        None for a version without labels and without probabilities.
     """
 
     id: str
@@ -186,9 +287,11 @@ class Snapshot(msgspec.Struct, frozen=True):
     alerts: list[ActiveAlert]
     events_per_day: float
     notes: list[str] = []
+    history_times: list[int] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
     reference: int = 0
+    performance: Performance | None = None
     format: int = SNAPSHOT_FORMAT
 
 

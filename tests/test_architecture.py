@@ -28,6 +28,7 @@ PURE = (
     "shared/agreement.py",
     "shared/prediction.py",
     "shared/lightgbm_text.py",
+    "shared/performance",
 )
 SHELL = {"shared/reporting/files.py"}
 """The one part of reporting that touches files, by its own account; nothing else of reporting may import it."""

@@ -17,6 +17,7 @@ from consumer.counting.clock import DAY_MS, HOUR_MS
 from consumer.counting.columns import Batch, DeadLetter
 from consumer.counting.dedupe import Dedupe
 from consumer.counting.detection import detect
+from consumer.counting.labels import Joiner
 from consumer.counting.pane import OpenPane
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.rollups import mark
@@ -74,11 +75,14 @@ class _Step:
         self.outputs = Outputs()
         self.changed = state.changed
         self.entry_ms = 0
+        self.place = 0
 
     def run(self) -> Outputs:
         batch = self.batch
-        fresh = self._without_known_ids(self._usable(Dedupe(self.state, batch, self.policy.retire_ms).fresh()))
+        fresh, labels = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
+        fresh = self._without_known_ids(self._usable(fresh))
         self._drop_unknown_changes()
+        self.joiner = Joiner(self.state, batch.labels, labels, self.versions, self.policy, self._write)
         dead = sorted(batch.dead.items())
         self.outputs.dead += [letter for _, letter in dead]
         self.state.counters.dead += len(dead)
@@ -92,6 +96,7 @@ class _Step:
                 self._tick(position)
             start = stop
         self._count(fresh[start:])
+        self.joiner.join(len(batch.entries))
         self.state.position.clock.entry = int(batch.all_ms[-1])
         self.state.ids.forget(int(batch.all_ms[-1]))
         self.changed |= {b"state", b"counters"}
@@ -147,6 +152,11 @@ class _Step:
 
     # -- time -----------------------------------------------------------------------------------------------------
 
+    def _reach(self, place: int, entry_ms: int) -> None:
+        """Note that what is written next is written at a place in the batch: labels up to it come before."""
+        self.joiner.join(place)
+        self.place, self.entry_ms = place, int(entry_ms)
+
     def _tick(self, position: int) -> None:
         """Let time pass without an event: a full or old pane closes, and judging learns how far time has come."""
         state, now = self.state, self._pass_time(position)
@@ -154,15 +164,17 @@ class _Step:
         if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
             self._close(now)
         self._roll_up(state.pane.start if state.pane is not None else now)
+        self.joiner.revise(position, self.entry_ms, all_of_them=True)
         self._write(Watermark(self.policy.partition, now, state.counters.events))
 
     def _pass_time(self, position: int) -> int:
         """Let logical time pass as entry time did, to an entry that is no event; give it."""
         state, all_ms = self.state, self.batch.all_ms
+        self._reach(position, all_ms[position])
         if position:
             state.position.clock.entry = int(all_ms[position - 1])
-        self.entry_ms = int(all_ms[position])
         now = state.position.clock.tick(self.entry_ms)
+        self.joiner.pass_time(now)
         if state.position.traffic.day is not None:  # the first day begins with the first event, and is no whole day
             self._begin_day(now)
         return now
@@ -191,21 +203,22 @@ class _Step:
         return self.versions[self.state.position.reference_key(version)]
 
     def _count(self, places: Ints) -> None:
-        """Count a run of predictions, day by day."""
+        """Count a run of predictions, by days of logical time and of entry time."""
         if not len(places):
             return
         predictions = self.batch.predictions
         if len(places) < len(predictions):
             predictions = [predictions[place] for place in places.tolist()]
         event_ms = np.array([prediction.time for prediction in predictions])
-        entry_ms = self.batch.entry_ms[places]
+        positions, entry_ms = self.batch.positions[places], self.batch.entry_ms[places]
         times = self.state.position.clock.advance(event_ms, entry_ms)
-        days = times // DAY_MS
-        cuts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(places)]
+        turns = np.diff(times // DAY_MS) | np.diff(entry_ms // DAY_MS)
+        cuts = [0, *(np.flatnonzero(turns) + 1).tolist(), len(places)]
         for first, last in pairwise(cuts):
-            self.entry_ms = int(entry_ms[first])
+            self._reach(int(positions[first]) - 1, entry_ms[first])
             self._begin_day(int(times[first]))
-            self._count_day(predictions[first:last], times[first:last], entry_ms[first:last])
+            part = slice(first, last)
+            self._count_day(predictions[part], times[part], entry_ms[part], positions[part])
 
     def _begin_day(self, now: int) -> None:
         """At a logical midnight close the pane, so that days are sums of panes, and renew the traffic."""
@@ -216,20 +229,27 @@ class _Step:
 
     # -- counts ---------------------------------------------------------------------------------------------------
 
-    def _count_day(self, predictions: list[Prediction], times: Ints, entry_ms: Ints) -> None:
-        """Count predictions of one logical day: detectors see them, panes sum them up."""
+    def _count_day(self, predictions: list[Prediction], times: Ints, entry_ms: Ints, positions: Ints) -> None:
+        """Count predictions of one day: detectors see them, panes sum them up, labels meet them."""
         groups = self._groups(predictions)
+        before = self.state.counters.events
+        with_labels = any(group.cell_map.layout is not None for group in groups)
         self.state.position.traffic.count += sum(int(group.counted.sum()) for group in groups)
         alarms = [alarm for group in groups for alarm in self._detect(group, times)]
         alarms.sort(key=lambda alarm: alarm.total)
         first = 0
         while first < len(predictions):
             last, closes = self._pane_end(times, first)
+            self.joiner.enter(positions[first:last], times[first:last])
+            if with_labels:
+                self.joiner.wait(predictions[first:last], positions[first:last], entry_ms[first:last])
             self._add(groups, first, last)
             while alarms and alarms[0].total <= self.state.counters.events:
+                row = alarms[0].total - before - 1
+                self._reach(int(positions[row]), entry_ms[row])
                 self._alarm(alarms.pop(0))
             if closes:
-                self.entry_ms = int(entry_ms[last - 1])
+                self._reach(int(positions[last - 1]), entry_ms[last - 1])
                 self._close(int(times[last - 1]))
             first = last
 
@@ -310,6 +330,7 @@ class _Step:
             self.policy.partition, position.closed, end, self.state.counters.events, position.traffic.per_day
         )
         self.outputs.panes.append((position.closed, 0, closed))
+        self.joiner.revise(self.place, self.entry_ms)
         self._roll_up(pane.start)
         self.state.rollups.take(closed, pane.blocks)
 

@@ -11,6 +11,7 @@ from consumer.counting.columns import CheckedDecoder
 from shared.calibration import Calibration
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
+from shared.performance import Layout
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -26,6 +27,8 @@ class CellMap:
         What is known about the reference's order in time.
     batch_counts
         Whether predictions from batches count for drift, beside those that were made online.
+    labels
+        Whether predictions wait for their labels.
 
     Attributes
     ----------
@@ -36,11 +39,13 @@ class CellMap:
         of the clock.
     exchangeable
         Those of them whose rows may be taken as exchangeable: the only ones that such detectors watch as assume it.
+    layout
+        Of the performance sums; None if predictions do not wait for labels.
     """
 
     def __init__(
         self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
-        batch_counts: bool = False,
+        batch_counts: bool = False, labels: bool = False,
     ) -> None:  # fmt: skip
         self.schema = schema = schema.stream
         self.reference = reference
@@ -56,6 +61,7 @@ class CellMap:
         order = {place: orders.get(reference.columns[place].name, "exchangeable") for place in self.watched}
         self.watched = [place for place in self.watched if order[place] != "clock"]
         self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
+        self.layout = Layout.of(schema, reference) if labels else None
 
     @cached_property
     def decoder(self) -> CheckedDecoder:

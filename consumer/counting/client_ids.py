@@ -39,7 +39,7 @@ class ClientIds:
 
     def claim(self, client_id: str, entry_ms: int) -> bool:
         """Remember an id; tell whether it was new."""
-        digest = blake2b(client_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+        digest = digest_of(client_id)
         hour = entry_ms // HOUR_MS
         if any(digest in self.hours.get(kept, ()) for kept in hours_kept(entry_ms)):
             return False
@@ -66,3 +66,8 @@ def hours_kept(entry_ms: int) -> tuple[int, int]:
     """Give the hours whose ids an entry is compared with."""
     hour = entry_ms // HOUR_MS
     return hour - 1, hour
+
+
+def digest_of(event_id: str) -> bytes:
+    """Give the digest that stands for an id."""
+    return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()

@@ -1,5 +1,7 @@
 """Which entries of a batch are new, by publisher and sequence number."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,45 @@ from consumer.counting.state import CountingState
 from shared.reference import Ints
 
 Flags = NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Numbered:
+    """All entries of a batch that bear numbers and could be read, in order.
+
+    Parameters
+    ----------
+    is_label
+        Of each; None if there are only predictions.
+    """
+
+    positions: Ints
+    entry_ms: Ints
+    publishers: list[bytes]
+    sequences: Ints
+    is_label: Flags | None = None
+
+    @classmethod
+    def of(cls, batch: Batch) -> "_Numbered":
+        labels = batch.labels
+        if not labels.labels:
+            return cls(batch.positions, batch.entry_ms, batch.publishers, batch.sequences)
+        positions = np.concatenate((batch.positions, labels.positions))
+        order = np.argsort(positions, kind="stable")
+        publishers = batch.publishers + labels.publishers
+        return cls(
+            positions[order],
+            np.concatenate((batch.entry_ms, labels.entry_ms))[order],
+            [publishers[place] for place in order.tolist()],
+            np.concatenate((batch.sequences, labels.sequences))[order],
+            order >= len(batch.predictions),
+        )
+
+    def parted(self, fresh: Flags) -> tuple[Ints, Ints]:
+        """Give the places of the fresh ones among the predictions, and among the labels."""
+        if self.is_label is None:
+            return np.flatnonzero(fresh), np.zeros(0, np.int64)
+        return np.flatnonzero(fresh[~self.is_label]), np.flatnonzero(fresh[self.is_label])
 
 
 class Dedupe:
@@ -28,16 +69,17 @@ class Dedupe:
     def __init__(self, state: CountingState, batch: Batch, retire_ms: int) -> None:
         self._state = state
         self._batch = batch
+        self._numbered = _Numbered.of(batch)
         self._retire_ms = retire_ms
 
-    def fresh(self) -> Ints:
-        """Give the places of predictions whose number was not seen before, and remember the numbers."""
-        batch, counters = self._batch, self._state.counters
-        fresh = np.ones(len(batch.predictions), dtype=bool)
-        publishers = np.array(batch.publishers, dtype=object)
+    def fresh(self) -> tuple[Ints, Ints]:
+        """Give the places of the predictions, and of the labels, whose number was not seen before; remember the numbers."""
+        batch, counters, numbered = self._batch, self._state.counters, self._numbered
+        fresh = np.ones(len(numbered.publishers), dtype=bool)
+        publishers = np.array(numbered.publishers, dtype=object)
         closed = start = 0
         for position, (name, number) in batch.dead_numbers.items():
-            stop = int(np.searchsorted(batch.positions, position))
+            stop = int(np.searchsorted(numbered.positions, position))
             closed += self._claim(fresh, publishers, start, stop)
             publisher = self._publisher(name, int(batch.all_ms[position]))
             if number > publisher.closed and not publisher.seen.add(number):
@@ -47,17 +89,17 @@ class Dedupe:
         closed += self._claim(fresh, publishers, start, len(fresh))
         counters.duplicates += int((~fresh).sum()) - closed
         self._retire_silent()
-        return np.flatnonzero(fresh)
+        return numbered.parted(fresh)
 
     def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> int:
-        """Remember the numbers of some predictions; mark those that were seen before as not fresh.
+        """Remember some numbers; mark those that were seen before as not fresh.
 
         Returns
         -------
         int
             How many of them bear closed numbers.
         """
-        names = set(self._batch.publishers[start:stop])
+        names = set(self._numbered.publishers[start:stop])
         closed = 0
         for name in names:
             alone = len(names) == 1
@@ -68,16 +110,16 @@ class Dedupe:
 
     def _without_long_gaps(self, places: Ints) -> list[Ints]:
         """Part places of one publisher where it was silent for as long as a retirement takes: nearly never."""
-        times = self._batch.entry_ms[places]
+        times = self._numbered.entry_ms[places]
         if times[-1] - times[0] <= self._retire_ms:
             return [places]
         return np.split(places, np.flatnonzero(np.diff(times) > self._retire_ms) + 1)
 
     def _claim_run(self, name: bytes, fresh: Flags, places: Ints) -> int:
-        first_ms, last_ms = self._batch.entry_ms[places[[0, -1]]].tolist()
+        first_ms, last_ms = self._numbered.entry_ms[places[[0, -1]]].tolist()
         publisher = self._publisher(name, first_ms)
         publisher.last_ms = max(publisher.last_ms, last_ms)
-        numbers = self._batch.sequences[places]
+        numbers = self._numbered.sequences[places]
         if not publisher.closed:
             fresh[places] = publisher.seen.claim(numbers)
             return 0
@@ -90,7 +132,7 @@ class Dedupe:
         return int(late.sum())
 
     def _dead_letter(self, place: int, name: bytes, closed: int) -> None:
-        position = int(self._batch.positions[place])
+        position = int(self._numbered.positions[place])
         reason = (
             f"publisher {name[:40]!r} was retired after a long silence, and its numbers up to {closed} with it: "
             "whether this event was counted before is not known any more"

@@ -8,7 +8,7 @@ from consumer.counting.clock import DAY_MS
 @dataclass(frozen=True, slots=True)
 class CountingPolicy:
     """What counting is told: see the settings of the same names. `partitions` are those of the model, `retire_ms` is the
-    longest age of a spool.
+    longest age of a spool, `label_wait_days` is `label_wait_hours` in days, rounded up.
     """
 
     partition: int = 0
@@ -18,4 +18,6 @@ class CountingPolicy:
     expected_events_per_day: float = 100_000
     false_alarms_per_month: float = 1.0
     retire_ms: int = 7 * DAY_MS
+    label_wait_days: int = 7
+    label_pending_max: int = 1_000_000
     detectors: tuple[str, ...] = ("e_detector", "integrity", "adwin")

@@ -7,6 +7,8 @@ only what changed.
 hour, day, ages     the running sums of panes, and how old the written ones are (rollups.py)
     publisher:ID        the sequence numbers seen
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
+    labels              what waits for labels by day, and joined rows that judging does not know yet
+    (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
     detector:NAME:V     framed detector state of version V
 """
 
@@ -20,7 +22,9 @@ from consumer.counting.client_ids import ClientIds, hours_kept
 from consumer.counting.clock import Clock, Traffic
 from consumer.counting.detectors import DETECTORS, Detector
 from consumer.counting.pane import OpenPane
+from consumer.counting.pending import Day, Pending
 from consumer.counting.publishers import Publisher
+from consumer.counting.revisions import Revisions
 from consumer.counting.rollups import FIELDS, Marks, RollUps
 from shared import counters
 from shared.counters import Counters
@@ -32,6 +36,11 @@ class InUse(msgspec.Struct, frozen=True):
 
     change: int = 0
     number: int = 0
+
+
+class _Labels(msgspec.Struct):
+    days: dict[int, Day]
+    revisions: Revisions
 
 
 class Position(msgspec.Struct):
@@ -73,6 +82,9 @@ class CountingState:
     """By detector name and version."""
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
+    pending: Pending = field(default_factory=Pending)
+    """Predictions that wait for labels, and the reverse; they have keys of their own, which expire."""
+    revisions: Revisions = field(default_factory=Revisions)
     rollups: RollUps = field(default_factory=RollUps)
     changed: set[bytes] = field(default_factory=set)
 
@@ -92,12 +104,13 @@ class CountingState:
             return self.detectors[detector, version].pack() if (detector, version) in self.detectors else b""
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
-        if kind in FIELDS:
-            return self.rollups.pack(kind)
         if kind == b"counters":
             self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
+            self.counters.labels.waiting, self.counters.labels.early = self.pending.size, len(self.pending.early)
             return msgspec.json.encode(self.counters)
-        return msgspec.msgpack.encode(self.position)
+        if kind == b"labels":
+            return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
+        return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
 
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
@@ -111,6 +124,9 @@ class CountingState:
                 state.pane = OpenPane.unpack(packed)
             elif kind in FIELDS:
                 state.rollups.unpack(kind, packed)
+            elif kind == b"labels":
+                known = msgspec.msgpack.decode(packed, type=_Labels)
+                state.pending.days, state.revisions = known.days, known.revisions
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"detector":
@@ -121,8 +137,12 @@ class CountingState:
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
-    """Give the versions that a checkpoint's detectors belong to."""
-    return {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+    """Give the versions that a checkpoint's detectors and joined rows belong to."""
+    detected = {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+    if b"labels" not in fields:
+        return detected
+    revisions = msgspec.msgpack.decode(fields[b"labels"], type=_Labels).revisions
+    return detected | {row.version for rows in revisions.rows.values() for row in rows.values()}
 
 
 def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:

@@ -107,7 +107,7 @@ class _Step:
             self.judge_pane(entry)
         elif isinstance(entry, Alarm):
             self.judge_alarm(entry)
-        else:
+        elif isinstance(entry, NewReference):
             self.judge_reference(entry)
 
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
@@ -148,6 +148,7 @@ class _Step:
             scene = self._scene(version, pane.end)
             self.alerting.settle(scene)
             self._note_week(scene)
+            self.reporting.remember(scene)
             self.reporting.report(scene)
         self._retire(pane.end)
         self._end_moment(pane.end)
@@ -216,6 +217,7 @@ class _Step:
             for pane in self.state.windows.pop(version).panes:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
+            self.state.drop_psi(version)
 
     def _retirement(self, version: str, now: int) -> str:
         """Say why a version is no longer used; empty if it may be."""

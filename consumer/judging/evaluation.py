@@ -307,6 +307,15 @@ class Evaluation:
         columns = len(self.version.reference.columns)
         return np.zeros(columns) if reference is None or self.lacking_days else reference.psi(self._week)
 
+    @cached_property
+    def judged_psi(self) -> Floats:
+        """The PSI that each column is judged by, of the window or of whole days if ordered; NaN without enough data."""
+        columns = len(self.version.reference.columns)
+        found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
+        ordered = self.version.ordered
+        found[ordered] = np.nan if self.lacking_days else self.week_psi[ordered]
+        return found
+
     def week_threshold(self, column: int) -> float:
         """Give the PSI of 7 days that is an alarm: the replay's, never below what chance makes of so few rows."""
         reference, found = self.version.week, self.version.calibrated(column)

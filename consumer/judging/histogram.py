@@ -1,4 +1,4 @@
-"""Cells become what a person looks at: a histogram with few bars, and quartiles."""
+"""Cells become what a person looks at: a histogram with few bars, and quantiles."""
 
 import numpy as np
 
@@ -12,6 +12,9 @@ MAX_VALUES = 12
 MAX_CATEGORIES = 20
 EDGE_SHARE = 0.005
 """The outermost bars begin at this quantile of the reference, so that one far value does not squeeze all others."""
+QUANTILES = 33
+DIGITS = 6
+"""Significant digits of a quantile: it is interpolated, so more would be noise."""
 
 
 def display_histogram(counts: ColumnCounts) -> Histogram:
@@ -26,7 +29,7 @@ def display_histogram(counts: ColumnCounts) -> Histogram:
 
 
 def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
-    """Give minimum, quartiles and maximum from the counts of cells; empty for categories, without values or without cuts.
+    """Give 33 quantiles at equal steps from the counts of cells; empty for categories, without values or without cuts.
 
     A quantile that falls between two cuts is interpolated; what lies outside the reference's range is taken to lie at its
     end.
@@ -34,7 +37,7 @@ def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
     Examples
     --------
     >>> column = NumericReference.build("x", np.arange(101.0))
-    >>> quantiles(column, np.array(column.counts))
+    >>> quantiles(column, np.array(column.counts))[::8]
     [0.0, 25.0, 50.0, 75.0, 100.0]
     """
     if not isinstance(column, NumericReference) or not column.cuts or not cells[:-1].sum():
@@ -43,20 +46,21 @@ def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
     lower = np.repeat(cuts, 2)[np.maximum(np.arange(2 * len(cuts) + 1) - 1, 0)]
     upper = np.append(np.repeat(cuts, 2), cuts[-1])
     cumulative = np.cumsum(cells[:-1])
-    ranks = np.array([0, 0.25, 0.5, 0.75, 1]) * cumulative[-1]
+    ranks = np.linspace(0, 1, QUANTILES) * cumulative[-1]
     found = np.searchsorted(cumulative, np.maximum(ranks, 0.5))
     inside = (ranks - (cumulative[found] - cells[found])) / np.maximum(cells[found], 1)
     inside = np.clip(inside, 0, 1)
-    return [round(float(value), 12) for value in lower[found] + inside * (upper[found] - lower[found])]
+    return [float(f"{value:.{DIGITS}g}") for value in lower[found] + inside * (upper[found] - lower[found])]
 
 
 def _categories(column: CategoricalReference, counts: ColumnCounts) -> Histogram:
     reference, window = counts.reference_cells, counts.window
-    top = min(len(column.categories), MAX_CATEGORIES)
-    rest = slice(top, column.unseen)
-    labels = list(column.categories[:top])
-    bars = [[*cells[:top].tolist()] for cells in (reference, window)]
-    for label, part in (("other", rest), ("unseen", slice(column.unseen, column.missing))):
+    shares = [cells[: len(column.categories)] / rows for cells, rows in ((reference, counts.n), (window, max(counts.m, 1)))]
+    top = np.sort(np.argsort(-np.maximum(*shares), kind="stable")[:MAX_CATEGORIES])
+    rest = np.setdiff1d(np.arange(column.unseen), top)
+    labels = [column.categories[place] for place in top]
+    bars = [cells[top].tolist() for cells in (reference, window)]
+    for label, part in (("other", rest), ("unseen", np.arange(column.unseen, column.missing))):
         sums = [int(cells[part].sum()) for cells in (reference, window)]
         if any(sums):
             labels.append(f"({label})")
@@ -87,10 +91,13 @@ def _intervals(column: NumericReference, counts: ColumnCounts) -> Histogram:
     grid = np.linspace(cuts[first], cuts[last], BARS + 1)[1:-1]
     inner = np.unique([_nearest(cuts, value) for value in grid])
     inner = inner[(inner > first) & (inner < last)]
-    ends = np.concatenate(([0], 2 * inner + 2))
+    starts = np.concatenate(([0, 2 * first + 1], 2 * inner + 2, [2 * last + 2]))
     edges = cuts[np.concatenate(([first], inner, [last]))]
-    bars = [np.add.reduceat(cells[:-1], ends) for cells in (counts.reference_cells, counts.window)]
-    return Histogram(edges.tolist(), None, _per_row(bars[0], counts.n), _per_row(bars[1], counts.m))
+    (low, *reference, high), (low_now, *window, high_now) = (
+        _per_row(np.add.reduceat(cells[:-1], starts), rows)
+        for cells, rows in ((counts.reference_cells, counts.n), (counts.window, counts.m))
+    )
+    return Histogram(edges.tolist(), None, reference, window, (low, low_now), (high, high_now))
 
 
 def _nearest(cuts: Floats, value: float) -> int:

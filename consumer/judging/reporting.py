@@ -9,12 +9,14 @@ import msgspec
 from consumer.judging.actions import recommend, recommended
 from consumer.judging.alerting import Alerting, Scene
 from consumer.judging.evaluation import PSI
+from consumer.judging.history import PsiHistory
 from consumer.judging.lifecycle import AlertState, worst
 from consumer.judging.metrics import Judged
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports, notes
 from consumer.judging.rules import findings, rule_levels
 from consumer.judging.state import JudgingState, Reported
+from consumer.judging.window import DAY_MS
 from shared.alerts import MARKS
 from shared.reference import PREDICTION
 from shared.snapshot import Action, ActiveAlert, Alert, FeatureReport, Severity, Snapshot, Window
@@ -47,6 +49,11 @@ class Reporting:
     def note(self, scene: Scene) -> None:
         """Note that a version has changed: its current snapshot is taken when the step is over."""
         self._latest[scene.version] = scene
+
+    def remember(self, scene: Scene) -> None:
+        """Remember the PSI of an evaluation, for the lines over time."""
+        oldest = scene.now - self._policy.window_days * DAY_MS
+        self._state.keep_psi(scene.version, scene.now, scene.judged.evaluation.judged_psi, oldest)
 
     def report(self, scene: Scene) -> None:
         """Take a snapshot report if one of the moment's transitions, or the time, asks for it."""
@@ -83,7 +90,11 @@ class Reporting:
         version, judged = scene.version, scene.judged
         around = self._alerting.circumstances(version, scene.now)
         alerts = [_active(alert, recommend(alert, around), scene.now) for alert in around.alerts]
-        reports = [_with_alerts(report, alerts) for report in _column_reports(judged, self._policy)]
+        history = self._state.histories.get(version, PsiHistory())
+        reports = [
+            msgspec.structs.replace(_with_alerts(report, alerts), psi_history=history.of(column))
+            for column, report in enumerate(_column_reports(judged, self._policy))
+        ]
         features = len(judged.evaluation.version.schema.features)
         prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > features else None
         of_model = [alert.severity for alert in alerts if not alert.feature and alert.state == "firing"]
@@ -95,7 +106,7 @@ class Reporting:
             window=Window(window.start, window.end, window.rows, len(window.panes), self._state.progress.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
-            notes=notes(judged.evaluation), reference=judged.evaluation.version.number,
+            notes=notes(judged.evaluation), history_times=list(history.times), reference=judged.evaluation.version.number,
         )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from consumer.judging.calibration import DAYS_PER_MONTH
-from consumer.judging.evaluation import PSI, Evidence
+from consumer.judging.evaluation import PSI, PSI_WEEK, Evidence
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, statistic_of
 from consumer.judging.policy import JudgingPolicy, Threshold
@@ -126,6 +126,15 @@ def _limited(value: float, expected: float | None, limits: Threshold, policy: Ju
     return Reading(severity, quiet=quiet, summary=summary), Evidence(limits.metric, value, shown, expected)
 
 
+def _weekly_level(judged: Judged, events: float) -> RuleLevel:
+    """Show the budget of the ordered columns, beside that of the others: what replayed weeks of the reference realised."""
+    calibration = judged.evaluation.version.calibration
+    assert calibration is not None  # noqa: S101  without one no column is ordered
+    realised = "" if calibration.realised is None else f"; replayed weeks gave {calibration.realised:.2g}"
+    note = f"false episodes of the ordered columns in 30 days{realised}; each column has its own threshold"
+    return RuleLevel(PSI_WEEK, calibration.target, None, None, events, None, note)
+
+
 def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     """Show what the false-alarm budget became by the traffic, rule by rule."""
     events = judged.events_per_day * DAYS_PER_MONTH
@@ -141,6 +150,8 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     else:
         note = "floors of the true PSI; the limit of each column is higher by what chance explains"
         found.append(RuleLevel(PSI, policy.psi_share, level.psi, policy.psi_warning, events, policy.psi_critical, note))
+        if judged.evaluation.version.ordered:
+            found.append(_weekly_level(judged, events))
         e_limit = events / (policy.e_detector_share * budget)
         note = "c: on average so many events pass between false alarms of the whole model"
         found.append(RuleLevel("e_detector", policy.e_detector_share, None, e_limit, events, None, note))

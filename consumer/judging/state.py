@@ -4,6 +4,7 @@ state               offsets, traffic and totals per partition, what was last rep
 alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
 held:P:N            a pane that was read and waits for the other partitions
+history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
 day:VERSION:DAY     the sum of such a day's panes
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from consumer.judging.history import PsiHistory
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.merge import Merge
 from consumer.judging.ordered import WEEK
@@ -21,6 +23,7 @@ from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReferen
 from consumer.judging.window import VersionWindow, WindowPane
 from shared import pane as panes_of_log
 from shared.pane import Alarm, NewReference, Pane, unpack_counts
+from shared.reference import Floats
 from shared.references import reference_key
 
 ALARMS_RECORDED = 1000
@@ -186,6 +189,7 @@ class JudgingState:
     alerts: dict[str, AlertState] = field(default_factory=dict)
     merge: Merge = field(default_factory=Merge)
     days: dict[str, VersionDays] = field(default_factory=dict)
+    histories: dict[str, PsiHistory] = field(default_factory=dict)
     changed: dict[bytes, bytes] = field(default_factory=dict)
     """Fields to write; an empty value is a field to delete."""
 
@@ -199,6 +203,16 @@ class JudgingState:
 
     def drop_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
+
+    def keep_psi(self, version: str, now: int, psi: Floats, oldest: int) -> None:
+        """Remember an evaluation's PSI of all columns."""
+        history = self.histories.setdefault(version, PsiHistory())
+        history.add(now, psi, oldest)
+        self.changed[f"history:{version}".encode()] = msgspec.msgpack.encode(history)
+
+    def drop_psi(self, version: str) -> None:
+        if self.histories.pop(version, None) is not None:
+            self.changed[f"history:{version}".encode()] = b""
 
     def hold(self, pane: Pane) -> None:
         self.changed[f"held:{pane.partition}:{pane.number}".encode()] = panes_of_log.encode(pane)
@@ -263,6 +277,8 @@ class JudgingState:
             elif kind == b"alert":
                 alert = msgspec.json.decode(packed, type=AlertState)
                 state.alerts[alert.fingerprint] = alert
+            elif kind == b"history":
+                state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
         state.merge.watermarks = state.progress.watermarks

@@ -5,33 +5,19 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
-from jinja2 import Environment
 
 from producer import session
 from producer.access import for_everybody
+from producer.dashboard.rendering import page, root_of
 from producer.documents import decode, read_body
 from producer.parts import Parts
 from producer.problems import Problem, unauthorized
 from producer.routes.raw import RawRoute
 
 MAX_BODY: Final = 8192
-HOME: Final = "/docs"
+HOME: Final = "/"
 OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 """A path of this API: two slashes at its start would name another host."""
-PAGE: Final = Environment(autoescape=True).from_string("""<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Driftgauge: log in</title>
-<style>
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:24rem;margin:15vh auto;padding:0 1rem}
-label{display:block}input,button{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin:.25rem 0 1rem}
-[role=alert]{color:#c5221f}
-</style>
-<main><h1>Driftgauge</h1>
-{% if fault %}<p role="alert">{{ fault }}</p>{% endif %}
-<form method="post" action="/login"><input type="hidden" name="next" value="{{ next }}">
-<label>API key<input name="key" type="password" autocomplete="current-password" required autofocus></label>
-<button>Log in</button></form>
-<p>A key with the scope <i>read</i> is made with <code>driftgauge keys create NAME --scope read</code>.</p></main></html>
-""")
 
 
 def router(parts: Parts) -> APIRouter:
@@ -42,7 +28,7 @@ def router(parts: Parts) -> APIRouter:
     @for_everybody
     async def form(request: Request) -> Response:
         """Give the page that asks for a key."""
-        return _page(request.query_params.get("next", HOME))
+        return _page(request, request.query_params.get("next", HOME))
 
     @routes.post("/login")
     @for_everybody
@@ -53,11 +39,11 @@ def router(parts: Parts) -> APIRouter:
         key = None if held is None else held.find(given["key"].encode("utf-8", "replace"))
         if held is not None and (key is None or key.expired()):
             if from_form:
-                return _page(given["next"], 401, "This key is unknown, revoked or expired.")
+                return _page(request, given["next"], 401, "This key is unknown, revoked or expired.")
             raise unauthorized("This key is unknown, revoked or expired.", invalid=True)
         answer = Response(status_code=204)
         if from_form:
-            answer = Response(status_code=303, headers={"Location": own_path(given["next"])})
+            answer = Response(status_code=303, headers={"Location": root_of(request) + own_path(given["next"])})
         if held is not None and key is not None:  # an API without keys needs no session
             seconds = parts.settings.session_hours * 3600
             _set(answer, request, session.seal(held, key, seconds), int(seconds))
@@ -67,7 +53,7 @@ def router(parts: Parts) -> APIRouter:
     @for_everybody
     async def logout(request: Request) -> Response:
         """Forget the browser's session; revoking its key ends it everywhere."""
-        answer = Response(status_code=303, headers={"Location": "/login"})
+        answer = Response(status_code=303, headers={"Location": f"{root_of(request)}/login"})
         _set(answer, request, "", 0)
         return answer
 
@@ -80,7 +66,7 @@ def own_path(wanted: str) -> str:
     Examples
     --------
     >>> own_path("/reports/latest?model=steel"), own_path("//evil.example"), own_path("/\\evil.example")
-    ('/reports/latest?model=steel', '/docs', '/docs')
+    ('/reports/latest?model=steel', '/', '/')
     """
     return wanted if OWN_PATH.fullmatch(wanted) else HOME
 
@@ -99,8 +85,8 @@ async def _given(request: Request) -> tuple[dict[str, str], bool]:
     return {"key": key, "next": HOME}, False
 
 
-def _page(wanted: str, status: int = 200, fault: str = "") -> Response:
-    return Response(PAGE.render(next=own_path(wanted), fault=fault), status, media_type="text/html")
+def _page(request: Request, wanted: str, status: int = 200, fault: str = "") -> Response:
+    return page(request, "login.html.j2", status=status, next=own_path(wanted), fault=fault)
 
 
 def _set(answer: Response, request: Request, value: str, seconds: int) -> None:
@@ -109,7 +95,7 @@ def _set(answer: Response, request: Request, value: str, seconds: int) -> None:
         session.COOKIE,
         value,
         max_age=seconds,
-        path="/",
+        path=root_of(request) or "/",
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",

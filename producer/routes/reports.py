@@ -1,119 +1,123 @@
-"""GET /reports/latest and /reports/{id}: a snapshot report, as JSON or as a page. An alert links to its own."""
+"""GET /reports, /reports/latest and /reports/{id}: the snapshot reports, as a list, a page, JSON or a picture.
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+The form is the suffix of the path (`.html`, `.json`, `.png`), else `format`, else what the client prefers. An alert links
+to its own report.
+"""
+
+import asyncio
+from io import BytesIO
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
+from producer import reports
 from producer.access import Guarded, needs
 from producer.parts import Parts
 from producer.problems import Problem
 from producer.routes.reading import known_model
-from producer.streams import newest
-from shared.reporting import render_html
+from shared.errors import ConfigurationError
+from shared.reporting import render_html, report_name
+from shared.reporting.health import PipelineHealth
+from shared.reporting.png import write_png
 from shared.snapshot import Snapshot
 
-READ = 20
-"""Reports read at once: each has some ten kB."""
-
-
-class Named(msgspec.Struct):
-    """A CloudEvent, of which only the id matters here: it is its snapshot's."""
-
-    id: str
-
-
-class Envelope(msgspec.Struct):
-    """A CloudEvent, of which only the snapshot matters here."""
-
-    data: Snapshot
+Form = Literal["json", "html", "png"]
+MEDIA: Final[dict[Form, str]] = {"json": "application/json", "html": "text/html", "png": "image/png"}
 
 
 def router(parts: Parts) -> APIRouter:
-    """Make the route."""
+    """Make the routes."""
     routes = APIRouter(route_class=Guarded, tags=["reports"])
+    drawing = asyncio.Semaphore(1)  # a picture takes a second of a core and some ten MB
 
-    @routes.get("/reports/latest")
+    @routes.get("/reports")
     @needs("read")
-    async def latest(
+    async def listed(
         model: str | None = None,
-        format: Literal["json", "html"] | None = None,  # noqa: A002  the parameter's public name
-        accept: Annotated[str, Header()] = "",
-    ) -> Response:
-        """Give the newest snapshot: HTML if a browser asks or `format=html`, else JSON."""
-        return _answer(await _latest(parts, await known_model(parts, model)), format, accept)
+        count: Annotated[int, Query(ge=1, le=200)] = 50,
+        before: Annotated[str | None, Query(max_length=4096)] = None,
+    ) -> dict[str, Any]:
+        """List the kept reports, newest first, of one model or of all; `next` is the `before` of the next page."""
+        models = await parts.subscriptions.models() if model is None else [await known_model(parts, model)]
+        found, following = await reports.page(parts.reader, parts.keys, models, count, before)
+        entries = [{**msgspec.to_builtins(one), "report": f"/reports/{one.id}"} for one in found]
+        return {"reports": entries, "next": following}
 
     @routes.get("/reports/{report}")
     @needs("read")
     async def one(
         report: Annotated[str, Path(max_length=200)],
-        format: Literal["json", "html"] | None = None,  # noqa: A002  the parameter's public name
+        model: str | None = None,
+        format: Form | None = None,  # noqa: A002  the parameter's public name
         accept: Annotated[str, Header()] = "",
     ) -> Response:
-        """Give the snapshot that an alert links to, while it is kept."""
-        models = sorted(await parts.subscriptions.models())
-        return _answer(
-            await _find(parts, [model for model in models if report.startswith(f"{model}-")], report), format, accept
-        )
+        """Give a kept report by the id that an alert links to, or the `latest` one of a model."""
+        name, suffix = _parted(report)
+        snapshot = await _found(parts, name, model)
+        form = suffix or format or preferred(accept)
+        if form == "json":
+            content = msgspec.json.encode(snapshot)
+        elif form == "html":
+            content = await asyncio.to_thread(_page, snapshot, await _health(parts, snapshot.model))
+        else:
+            async with drawing:
+                content = await asyncio.to_thread(_picture, snapshot)
+        headers = {"Content-Disposition": f'inline; filename="{report_name(snapshot)}.{form}"'} if suffix else {}
+        return Response(content, media_type=MEDIA[form], headers={**headers, "Vary": "Accept"})
 
     return routes
 
 
-def _answer(snapshot: Snapshot, wanted: Literal["json", "html"] | None, accept: str) -> Response:
-    if wanted == "html" or (wanted is None and prefers_html(accept)):
-        return Response(render_html(snapshot), media_type="text/html")
-    return Response(msgspec.json.encode(snapshot), media_type="application/json")
-
-
-async def _find(parts: Parts, models: Sequence[str], report: str) -> Snapshot:
-    """Look for a report by its id, the newest first; each entry is read only as far as its id."""
-    for model in models:
-        end = "+"
-        while True:
-            entries: Any = await parts.reader.xrevrange(parts.keys.snapshots(model), max=end, count=READ)
-            for entry_id, fields in entries:
-                end = f"({entry_id.decode()}"
-                if _id_of(fields.get(b"e", b"")) == report:
-                    return _read(fields[b"e"], report)
-            if len(entries) < READ:
-                break
-    raise Problem(404, f"No report {report} is kept; each model keeps its last thousand.")
-
-
-def _id_of(event: bytes) -> str | None:
-    try:
-        return msgspec.json.decode(event, type=Named).id
-    except ValueError:  # another version's, or written by hand: it is not the one that is asked for
-        return None
-
-
-async def _latest(parts: Parts, model: str) -> Snapshot:
-    entries = await newest(parts.reader, parts.keys.snapshots(model), 1)
-    if not entries:
-        raise Problem(
-            404,
-            f"There is no report of {model} yet. The worker (`driftgauge worker`) writes one when it has judged a window.",
-        )
-    return _read(entries[0][1], f"of {model}")
-
-
-def _read(event: bytes, name: str) -> Snapshot:
-    try:
-        return msgspec.json.decode(event, type=Envelope).data
-    except ValueError:
-        raise Problem(500, f"The report {name} cannot be read: another version wrote it.") from None
-
-
-def prefers_html(accept: str) -> bool:
-    """Tell whether an Accept header puts HTML before JSON.
+def _parted(report: str) -> tuple[str, Form | None]:
+    """Take the suffix off a name; an id has dots of its own.
 
     Examples
     --------
-    >>> prefers_html("text/html,application/xhtml+xml,*/*;q=0.8"), prefers_html("*/*")
-    (True, False)
+    >>> _parted("steel-1.0.0-000000006000.png"), _parted("steel-1.0.0-000000006000")
+    (('steel-1.0.0-000000006000', 'png'), ('steel-1.0.0-000000006000', None))
     """
-    quality = {"text/html": 0.0, "application/json": 0.0}
+    for form in MEDIA:
+        if report.endswith(f".{form}"):
+            return report.removesuffix(f".{form}"), form
+    return report, None
+
+
+async def _found(parts: Parts, name: str, model: str | None) -> Snapshot:
+    if name == "latest":
+        return await reports.latest(parts.reader, parts.keys, await known_model(parts, model))
+    models = sorted(one for one in await parts.subscriptions.models() if name.startswith(f"{one}-"))
+    return await reports.find(parts.reader, parts.keys, models, name)
+
+
+async def _health(parts: Parts, model: str) -> PipelineHealth | None:
+    """See how the pipeline of a model stands now; None for a model that nobody published here."""
+    states = await parts.pipeline.read([model]) if model in await parts.pipeline.models() else []
+    return reports.health_of(states[0]) if states else None
+
+
+def _page(snapshot: Snapshot, health: PipelineHealth | None) -> bytes:
+    return render_html(snapshot, health).encode()
+
+
+def _picture(snapshot: Snapshot) -> bytes:
+    file = BytesIO()
+    try:
+        write_png(snapshot, file)
+    except ConfigurationError as error:
+        raise Problem(501, str(error)) from error
+    return file.getvalue()
+
+
+def preferred(accept: str) -> Form:
+    """Tell the form that an Accept header puts first; JSON if it says nothing of them.
+
+    Examples
+    --------
+    >>> preferred("text/html,application/xhtml+xml,*/*;q=0.8"), preferred("*/*"), preferred("image/png")
+    ('html', 'json', 'png')
+    """
+    quality = dict.fromkeys(MEDIA.values(), 0.0)
     for part in accept.split(","):
         media, *parameters = (piece.strip() for piece in part.split(";"))
         if media in quality:
@@ -122,4 +126,4 @@ def prefers_html(accept: str) -> bool:
                 quality[media] = float(weights[0]) if weights else 1.0
             except ValueError:  # a malformed weight: the type is not asked for
                 continue
-    return quality["text/html"] > quality["application/json"]
+    return max(MEDIA, key=lambda form: quality[MEDIA[form]])

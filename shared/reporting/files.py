@@ -1,25 +1,129 @@
-"""Writing a report to a folder: the one part of reporting that touches files."""
+"""Reports in a folder: the one part of reporting that touches files.
 
+A report is two files, the JSON written last: where it stands, the report is whole. Each appears whole or not at all, and a
+snapshot has one report however often it is written: its id, in the JSON, is looked at before a name is taken.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from io import BytesIO
+from itertools import count
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from shared.atomic import replace
+from shared.errors import ConfigurationError
+from shared.reporting.health import PipelineHealth
 from shared.reporting.html import render_html, report_name
+from shared.reporting.png import write_png
 from shared.snapshot import Snapshot
 
+NAME: Final = re.compile(r"drift_report_\d{8}_\d{6}(_\d+)?")
+DAY_S: Final = 86_400
 
-def write_report(snapshot: Snapshot, folder: Path) -> list[Path]:
-    """Write a snapshot as HTML and JSON; each appears whole or not at all. Gives the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+
+class _Named(msgspec.Struct):
+    id: str
+
+
+def write_report(snapshot: Snapshot, folder: Path, health: PipelineHealth | None = None) -> list[Path]:
+    """Write a snapshot as HTML and JSON, and give the paths.
+
+    Snapshots of the same second (of two versions) have the same name: the later ones get `_2`, `_3`, … behind it.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder cannot be written.
+    """
     contents = {
-        "html": render_html(snapshot).encode(),
+        "html": render_html(snapshot, health).encode(),
         "json": msgspec.json.format(msgspec.json.encode(snapshot), indent=2),
     }
-    paths = []
-    for ending, content in contents.items():
-        path = folder / f"{report_name(snapshot)}.{ending}"
-        new = path.with_name(f".{path.name}.new")
-        new.write_bytes(content)
-        new.replace(path)
-        paths.append(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = _free_name(folder, snapshot)
+        paths = [folder / f"{name}.{ending}" for ending in contents]
+        for path, content in zip(paths, contents.values(), strict=True):
+            replace(path, content)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     return paths
+
+
+def write_picture(snapshot: Snapshot, path: Path) -> Path:
+    """Draw a snapshot to a PNG file, and give its path.
+
+    Raises
+    ------
+    ConfigurationError
+        If the file cannot be written, or matplotlib is not installed.
+    """
+    picture = BytesIO()
+    write_png(snapshot, picture)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, picture.getvalue())
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    return path
+
+
+def written(snapshot: Snapshot, folder: Path) -> list[Path]:
+    """Give the paths of a snapshot's report; none if it is not written yet."""
+    name = _free_name(folder, snapshot)
+    paths = [folder / f"{name}.{ending}" for ending in ("html", "json")]
+    return paths if paths[1].exists() else []
+
+
+def remove_old(folder: Path, kept: int, days: float) -> int:
+    """Remove reports beyond the `kept` latest written ones, and those written longer ago than that; give how many.
+
+    Raises
+    ------
+    ConfigurationError
+        If the folder cannot be written.
+    """
+    try:
+        ages = sorted((path.stat().st_mtime, path.stem) for path in folder.glob("drift_report_*.json"))
+        names = [(written, name) for written, name in ages if NAME.fullmatch(name)]
+        oldest = time.time() - days * DAY_S
+        old = [name for place, (written, name) in enumerate(names) if len(names) - place > kept or written < oldest]
+        _remove(folder, old)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return len(old)
+
+
+def _remove(folder: Path, names: Iterable[str]) -> None:
+    """Remove reports; their JSON goes first, so that none is half there."""
+    for name in names:
+        for ending in ("json", "html"):
+            (folder / f"{name}.{ending}").unlink(missing_ok=True)
+
+
+def _free_name(folder: Path, snapshot: Snapshot) -> str:
+    """Give the name that the snapshot has already, or the first that no other one has."""
+    plain = report_name(snapshot)
+    names = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
+    return next(name for name in names if _id_of(folder / f"{name}.json") in {None, snapshot.id})
+
+
+def _id_of(path: Path) -> str | None:
+    """Give the id of a report's snapshot; None if there is no report, and the empty text if it is none of ours."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Named).id
+    except FileNotFoundError:
+        return None
+    except ValueError:  # written by hand: its name is taken
+        return ""
+
+
+def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"Reports cannot be written to {folder}: {error.strerror or error}. Make room there, or set DRIFTGAUGE_REPORTS_DIR; "
+        "the snapshots wait in Redis."
+    )

@@ -1,7 +1,7 @@
 """A snapshot as one HTML file: no script, nothing fetched, readable on a screen, a telephone and paper.
 
-Pure: the same snapshot gives the same bytes. The template holds the page's order and words, this file what it needs to
-look up, `text` the numbers and strangers' text, `svg` the charts.
+Pure: the same snapshot gives the same bytes. The template holds the page's order and words, `arranged` what it looks up in
+the snapshot, `text` the numbers and strangers' text, `svg` and `lines` the charts.
 """
 
 from collections import Counter
@@ -11,10 +11,11 @@ from datetime import timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.reporting import svg, text
-from shared.snapshot import ActiveAlert, FeatureReport, Severity, Share, Snapshot, Statistic
+from shared.reporting import arranged, lines, svg, text
+from shared.reporting.arranged import WORST_FIRST
+from shared.reporting.health import PipelineHealth
+from shared.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
 
-WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "insufficient_data", "uncalibrated", "ok", "excluded")
 TITLES = {
     "psi": "PSI",
     "ks": "KS",
@@ -25,16 +26,29 @@ TITLES = {
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",
+    "roc_auc": "ROC AUC",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "r2": "R²",
+    "mape": "MAPE",
+    "f1": "F1",
+    "f1_macro": "F1, macro",
+    "f1_weighted": "F1, weighted",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "ece": "calibration error",
 }
 
 
-def render_html(snapshot: Snapshot) -> str:
+def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:
     """Render a snapshot as a self-contained page.
 
     Parameters
     ----------
     snapshot
         Any snapshot; all of its text is taken as hostile.
+    health
+        How the pipeline stood when the report was made; None if it is not known.
 
     Returns
     -------
@@ -53,9 +67,10 @@ def render_html(snapshot: Snapshot) -> str:
     """
     return _PAGE.render(
         snapshot=snapshot,
-        features=sorted((f for f in snapshot.features if f.severity != "excluded"), key=_worst_first),
+        health=health,
+        features=sorted((f for f in snapshot.features if f.severity != "excluded"), key=arranged.worst_first),
         excluded=[f for f in snapshot.features if f.severity == "excluded"],
-        alerts=sorted(snapshot.alerts, key=_most_urgent_first),
+        alerts=sorted(snapshot.alerts, key=arranged.most_urgent_first),
         tally=_tally(snapshot.features),
     )
 
@@ -79,15 +94,6 @@ def report_name(snapshot: Snapshot) -> str:
     return f"drift_report_{text.EPOCH + timedelta(milliseconds=snapshot.created):%Y%m%d_%H%M%S}"
 
 
-def _worst_first(feature: FeatureReport) -> tuple[int, float]:
-    psi = _statistic(feature, "psi")
-    return WORST_FIRST.index(feature.severity), -psi.value if psi and psi.value is not None else 0.0
-
-
-def _most_urgent_first(alert: ActiveAlert) -> tuple[bool, int, int]:
-    return alert.state != "firing", WORST_FIRST.index(alert.severity), alert.started
-
-
 def _marks(alert: ActiveAlert) -> str:
     """Say in words what marks an alert has; a name among them is escaped with the rest."""
     marks = [
@@ -103,16 +109,11 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
     return [(severity, counts[severity]) for severity in WORST_FIRST if counts[severity]]
 
 
-def _statistic(feature: FeatureReport, name: str) -> Statistic | None:
-    return next((s for s in feature.statistics if s.name == name), None)
-
-
-def _share(feature: FeatureReport, name: str) -> Share | None:
-    return next((s for s in feature.shares if s.name == name), None)
-
-
 def _title(name: str) -> str:
-    return TITLES.get(name) or text.clip(name.replace("_", " "), 40)
+    """Name a statistic or metric; what follows a colon is a class."""
+    kind, _, label = name.partition(":")
+    title = TITLES.get(kind) or text.clip(kind.replace("_", " "), 40)
+    return f"{title} of {text.clip(label, 40)}" if label else title
 
 
 def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
@@ -124,6 +125,10 @@ def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
         return Markup('<data value="{}">{}</data>').format(repr(value), wording(value))
 
     return as_data
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _page_environment() -> Environment:
@@ -138,16 +143,37 @@ def _page_environment() -> Environment:
         "clip": text.clip,
         "shown": text.shown,
         "moment": text.moment,
+        "minute": text.minute,
+        "signed_percent": _exact(text.signed_percent),
         "marks": _marks,
         "title_of": _title,
-        "statistic": _statistic,
-        "share": _share,
+        "statistic": arranged.statistic,
+        "share": arranged.share,
+        "since": arranged.since,
+        "evidence": arranged.evidence,
+        "vanished": arranged.vanished,
+        "metric_rows": arranged.metric_rows,
+        "duration": _exact(text.duration),
+        "count": _exact(_count),
         "figure": _exact(text.figure),
+        "short": _exact(lambda value: text.figure(value, 3)),
         "decimal": _exact(text.decimal),
+        "score": _exact(text.score),
         "percent": _exact(text.percent),
         "p_value": _exact(text.p_value),
     }
-    environment.globals |= {"histogram": svg.histogram, "box_plot": svg.box_plot, "gauge": svg.gauge}
+    environment.globals |= {
+        "histogram": svg.histogram,
+        "box_plot": svg.box_plot,
+        "five_numbers": svg.five_numbers,
+        "gauge": svg.gauge,
+        "sparkline": lines.sparkline,
+        "qq_plot": lines.qq_plot,
+        "over_time": lines.over_time,
+        "interval": lines.interval,
+        "marks_of": arranged.marks,
+        "zip": zip,
+    }
     return environment
 
 

@@ -1,39 +1,38 @@
-"""The report's charts: numbers in, SVG markup out.
+"""The charts of distributions: histogram, box plot, gauge. Those of points and lines are in lines.py.
 
-Every chart is `WIDTH` units wide and shown at about that many pixels, so that its text keeps its size on a telephone,
-on a desk and on paper. Colours are the page's, by class: `r` the reference, `w` the window. In every histogram the area
-of a bar is in proportion to its share of rows.
+Colours are the page's, by class: `r` the reference, `w` the window. In every histogram the area of a bar is in proportion
+to its share of rows.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from markupsafe import Markup
 
+from shared.reporting.canvas import AXIS_HEIGHT, SMALLEST, WIDTH, Scale, at, axis, has_width, picture, scale
 from shared.reporting.text import DASH, TITLE_CELLS, clip, figure, percent
 from shared.snapshot import Histogram
 
-WIDTH = 360
 MOST_BARS = 24
 _PLOT_HEIGHT = 116
-_AXIS_HEIGHT = 20
 _LABEL_CELLS = 14
-_DIGIT_WIDTH, _OVERHANG = 7, 8  # of a tick's number, and how far it may stand over the picture's edge
 _BARS_LEFT, _BARS_RIGHT = 104, 258
 _BOX_LEFT = 62
+_OUTSIDE, _GAP = 16, 5  # width of the bars of what lies outside, and their distance from the others
+_TALLEST_OUTSIDE = 3  # times the tallest bar inside; what is taller is cut off
 _PEAKED = 12  # tallest density over mean density; above it all other bars are slivers
 _GAUGE_WIDTH, _GAUGE_HEIGHT = 72, 10
-_SMALLEST = 1e-200  # quantities below it are drawn as zero: a denormal number has no axis
 
 
 class Bar(NamedTuple):
-    """A category or range: its label and its shares of rows."""
+    """A category or range: its label and its shares of rows; `short` is what stands beside its bar, if not the label."""
 
     label: str
     reference: float
     window: float
+    short: str = ""
 
 
 def histogram(shares: Histogram) -> Markup:
@@ -62,6 +61,8 @@ def histogram(shares: Histogram) -> Markup:
 def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     """Minimum, quartiles and maximum of reference and window above one axis; empty markup if neither has them.
 
+    Each side is 5 quantiles at equal steps, or more of them (33) of which 5 are taken.
+
     Examples
     --------
     >>> box_plot([0, 1, 2, 3, 9], [1, 2, 3, 4, 5]).count('class="r"')
@@ -69,20 +70,31 @@ def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     >>> box_plot([], [])
     Markup('')
     """
-    rows = [("reference", "r", reference), ("window", "w", window)]
+    rows = [("reference", "r", five_numbers(reference)), ("window", "w", five_numbers(window))]
     drawn = [(name, kind, q) for name, kind, q in rows if len(q) == 5 and all(map(math.isfinite, q))]
     if not drawn:
         return Markup("")
     low, high = min(q[0] for _, _, q in drawn), max(q[4] for _, _, q in drawn)
-    if not _has_width(low, high):
-        margin = max(abs(low), abs(high), _SMALLEST) / 2
+    if not has_width(low, high):
+        margin = max(abs(low), abs(high), SMALLEST) / 2
         low, high = low - margin, high + margin
     if not math.isfinite(high - low):
         return Markup("")
-    x = _scale(low, high, _BOX_LEFT, WIDTH)
+    x = scale(low, high, _BOX_LEFT, WIDTH)
     boxes = [_box(name, kind, [x(v) for v in q], 11 + 20 * row) for row, (name, kind, q) in enumerate(drawn)]
     bottom = 20 * len(drawn) + 4
-    return _svg(bottom + _AXIS_HEIGHT, "Box plot", [*boxes, _axis(low, high, x, bottom)])
+    return picture(bottom + AXIS_HEIGHT, "Box plot", [*boxes, axis(low, high, x, bottom)])
+
+
+def five_numbers(quantiles: Sequence[float]) -> Sequence[float]:
+    """Minimum, quartiles and maximum of 5, 9, …, 33 quantiles at equal steps.
+
+    Examples
+    --------
+    >>> five_numbers([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    [0, 2, 4, 6, 8]
+    """
+    return quantiles[:: (len(quantiles) - 1) // 4] if len(quantiles) % 4 == 1 and len(quantiles) > 4 else []
 
 
 def gauge(value: float, warning: float | None, critical: float | None) -> Markup:
@@ -98,7 +110,7 @@ def gauge(value: float, warning: float | None, critical: float | None) -> Markup
     thresholds = [limit for limit in (warning, critical) if limit is not None and limit > 0]
     if not thresholds:
         return Markup("")
-    x = _scale(0, 1.5 * max(thresholds), 0, _GAUGE_WIDTH)
+    x = scale(0, 1.5 * max(thresholds), 0, _GAUGE_WIDTH)
     severity = (
         "critical"
         if critical is not None and value > critical
@@ -107,30 +119,11 @@ def gauge(value: float, warning: float | None, critical: float | None) -> Markup
         else "ok"
     )
     length = min(max(x(value), 1), _GAUGE_WIDTH)
-    ticks = [Markup('<path class="tick" d="M{} 0V{}"/>').format(_n(x(limit)), _GAUGE_HEIGHT) for limit in thresholds]
+    ticks = [Markup('<path class="tick" d="M{} 0V{}"/>').format(at(x(limit)), _GAUGE_HEIGHT) for limit in thresholds]
     return Markup(
         '<svg class="gauge" viewBox="0 0 {} {}" aria-hidden="true">'
         '<rect class="track" y="2" width="{}" height="6"/><rect class="{}" y="2" width="{}" height="6"/>{}</svg>'
-    ).format(_GAUGE_WIDTH, _GAUGE_HEIGHT, _GAUGE_WIDTH, severity, _n(length), Markup("").join(ticks))
-
-
-def _svg(height: float, label: str, body: Iterable[Markup]) -> Markup:
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, _n(height), label, Markup("").join(body)
-    )
-
-
-def _n(coordinate: float) -> str:
-    return f"{round(coordinate, 2):g}"
-
-
-def _scale(low: float, high: float, left: float, right: float) -> Callable[[float], float]:
-    return lambda value: left + (value - low) / (high - low) * (right - left)
-
-
-def _has_width(low: float, high: float) -> bool:
-    """Whether floats between them are fine enough for an axis."""
-    return high - low > 1e-9 * max(abs(low), abs(high), _SMALLEST)
+    ).format(_GAUGE_WIDTH, _GAUGE_HEIGHT, _GAUGE_WIDTH, severity, at(length), Markup("").join(ticks))
 
 
 def _densities(edges: list[float], shares: list[float]) -> list[float]:
@@ -140,7 +133,7 @@ def _densities(edges: list[float], shares: list[float]) -> list[float]:
 def _fits_to_scale(edges: list[float], shares: Histogram) -> bool:
     if not all(map(math.isfinite, edges)) or any(b <= a for a, b in pairwise(edges)):
         return False
-    if not _has_width(edges[0], edges[-1]):
+    if not has_width(edges[0], edges[-1]):
         return False
     span = edges[-1] - edges[0]
     totals = [(side, sum(side)) for side in (shares.reference, shares.window)]
@@ -148,62 +141,58 @@ def _fits_to_scale(edges: list[float], shares: Histogram) -> bool:
 
 
 def _density(edges: list[float], shares: Histogram) -> Markup:
-    reference, window = _densities(edges, shares.reference), _densities(edges, shares.window)
-    x = _scale(edges[0], edges[-1], 0, WIDTH)
-    y = _scale(0, max(*reference, *window) or 1, 0, _PLOT_HEIGHT)
+    margin = _OUTSIDE + _GAP if any((*shares.below, *shares.above)) else 0
+    x = scale(edges[0], edges[-1], margin, WIDTH - margin)
+    per_unit = (WIDTH - 2 * margin) / (edges[-1] - edges[0]) / _OUTSIDE  # so that the outer bars' areas are shares as well
+    sides = (_densities(edges, shares.reference), _densities(edges, shares.window))
+    outside = [share * per_unit for share in (*shares.below, *shares.above)] if margin else [0.0]
+    peak = max(*sides[0], *sides[1])
+    y = scale(0, max(peak, min(max(outside), _TALLEST_OUTSIDE * peak or math.inf)) or 1, 0, _PLOT_HEIGHT)
     bins = [
-        Markup("<g><title>{}</title>{}{}</g>").format(
-            _caption(Bar(_range(a, b), *share)),
-            _column("r", x(a), x(b), y(density[0])),
-            _column("w", x(a), x(b), y(density[1])),
-        )
+        _columns(Bar(_range(a, b), *share), x(a), x(b), y(density[0]), y(density[1]))
         for (a, b), density, share in zip(
             pairwise(edges),
-            zip(reference, window, strict=True),
+            zip(*sides, strict=True),
             zip(shares.reference, shares.window, strict=True),
             strict=True,
         )
     ]
-    outline = _outline([x(edge) for edge in edges], [_PLOT_HEIGHT - y(height) for height in window])
-    axis = _axis(edges[0], edges[-1], x, _PLOT_HEIGHT)
-    return _svg(_PLOT_HEIGHT + _AXIS_HEIGHT, "Histogram of reference and window", [*bins, outline, axis])
+    outline = _outline([x(edge) for edge in edges], [_PLOT_HEIGHT - y(height) for height in sides[1]])
+    outer = _outer(edges, shares, lambda share: min(y(share * per_unit), _PLOT_HEIGHT)) if margin else []
+    body = [*bins, outline, *outer, axis(edges[0], edges[-1], x, _PLOT_HEIGHT, 0.7 * margin)]
+    return picture(_PLOT_HEIGHT + AXIS_HEIGHT, "Histogram of reference and window", body)
+
+
+def _outer(edges: list[float], shares: Histogram, height: Scale) -> list[Markup]:
+    """What lies below and above the bins, as a bar at each end."""
+    sides = [("<", _below(edges), shares.below, 0), (">", _above(edges), shares.above, WIDTH - _OUTSIDE)]
+    return [
+        Markup('{}<text x="{}" y="{}" class="mid dim">{}</text>').format(
+            _columns(Bar(label, *pair), left, left + _OUTSIDE, height(pair[0]), height(pair[1]), outlined=True),
+            at(left + _OUTSIDE / 2), at(_PLOT_HEIGHT + 16), sign,
+        )
+        for sign, label, pair, left in sides
+    ]  # fmt: skip
+
+
+def _columns(bar: Bar, left: float, right: float, reference: float, window: float, *, outlined: bool = False) -> Markup:
+    """A bar of the reference and one of the window, over each other."""
+    return Markup("<g><title>{}</title>{}{}</g>").format(
+        _caption(bar),
+        _column("r", left, right, reference),
+        _column("w edge" if outlined else "w", left, right, window),
+    )
 
 
 def _column(kind: str, left: float, right: float, height: float) -> Markup:
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
-        kind, _n(left), _n(_PLOT_HEIGHT - height), _n(right - left), _n(height)
+        kind, at(left), at(_PLOT_HEIGHT - height), at(right - left), at(height)
     )
 
 
 def _outline(xs: list[float], tops: list[float]) -> Markup:
-    steps = "".join(f"V{_n(top)}H{_n(right)}" for top, right in zip(tops, xs[1:], strict=True))
-    return Markup('<path class="outline" d="M{} {}{}V{}"/>').format(_n(xs[0]), _PLOT_HEIGHT, steps, _PLOT_HEIGHT)
-
-
-def _axis(low: float, high: float, x: Callable[[float], float], y: float) -> Markup:
-    step = _step(high - low)
-    ticks = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-    labels = [_tick(x(tick), y, _number(tick, step)) for tick in ticks]
-    line = Markup('<path class="axis" d="M{} {}H{}"/>').format(_n(x(low)), _n(y), _n(x(high)))
-    return Markup("").join([line, *labels])
-
-
-def _step(span: float) -> float:
-    """The round step that gives three to six ticks."""
-    power = 10.0 ** math.floor(math.log10(span / 3))
-    return float(max(factor * power for factor in (1, 2, 2.5, 5) if factor * power <= span / 3 * (1 + 1e-9)))
-
-
-def _tick(x: float, y: float, number: str) -> Markup:
-    half = _DIGIT_WIDTH * len(number) / 2 - _OVERHANG
-    return Markup('<path class="axis" d="M{} {}v4"/><text x="{}" y="{}" class="mid">{}</text>').format(
-        _n(x), _n(y), _n(min(max(x, half), WIDTH - half)), _n(y + 16), number
-    )
-
-
-def _number(value: float, step: float) -> str:
-    digits = math.ceil(math.log10(max(abs(value), step) / step)) + 2
-    return figure(value, min(max(digits, 2), 12))
+    steps = "".join(f"V{at(top)}H{at(right)}" for top, right in zip(tops, xs[1:], strict=True))
+    return Markup('<path class="outline" d="M{} {}{}V{}"/>').format(at(xs[0]), _PLOT_HEIGHT, steps, _PLOT_HEIGHT)
 
 
 def _fold(bars: list[Bar]) -> list[Bar]:
@@ -222,26 +211,43 @@ def _ranges(edges: list[float], shares: Histogram) -> list[Bar]:
     bins = list(zip(pairwise(edges), shares.reference, shares.window, strict=True))
     size = math.ceil(len(bins) / MOST_BARS)
     groups = [bins[i : i + size] for i in range(0, len(bins), size)]
-    return [
-        Bar(_range(group[0][0][0], group[-1][0][1]), sum(b[1] for b in group), sum(b[2] for b in group)) for group in groups
+    inside = [
+        Bar(
+            _range(group[0][0][0], group[-1][0][1]),
+            sum(b[1] for b in group),
+            sum(b[2] for b in group),
+            f"to {figure(group[-1][0][1])}",
+        )
+        for group in groups
     ]
+    below = [Bar(_below(edges), *shares.below)] if any(shares.below) else []
+    above = [Bar(_above(edges), *shares.above)] if any(shares.above) else []
+    return [*below, *inside, *above]
 
 
 def _range(low: float, high: float) -> str:
     return f"{figure(low)} {DASH} {figure(high)}"
 
 
+def _below(edges: list[float]) -> str:
+    return f"below {figure(edges[0])}"
+
+
+def _above(edges: list[float]) -> str:
+    return f"above {figure(edges[-1])}"
+
+
 def _bars(bars: list[Bar]) -> Markup:
     pitch = 22 if len(bars) <= MOST_BARS // 2 else 15
-    x = _scale(0, max(max(bar.reference, bar.window) for bar in bars) or 1, 0, _BARS_RIGHT - _BARS_LEFT)
+    x = scale(0, max(max(bar.reference, bar.window) for bar in bars) or 1, 0, _BARS_RIGHT - _BARS_LEFT)
     rows = [_pair(bar, x, row * pitch, pitch / 2 - 2) for row, bar in enumerate(bars)]
-    return _svg(len(bars) * pitch, "Bars of reference and window", rows)
+    return picture(len(bars) * pitch, "Bars of reference and window", rows)
 
 
-def _pair(bar: Bar, x: Callable[[float], float], top: float, thickness: float) -> Markup:
-    baseline = _n(top + thickness + 4)
+def _pair(bar: Bar, x: Scale, top: float, thickness: float) -> Markup:
+    baseline = at(top + thickness + 4)
     rects = [
-        Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(kind, _BARS_LEFT, *map(_n, place))
+        Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(kind, _BARS_LEFT, *map(at, place))
         for kind, place in (
             ("r", (top, x(bar.reference), thickness)),
             ("w solid", (top + thickness, x(bar.window), thickness)),
@@ -254,7 +260,7 @@ def _pair(bar: Bar, x: Callable[[float], float], top: float, thickness: float) -
         _caption(bar),
         _BARS_LEFT - 6,
         baseline,
-        clip(bar.label, _LABEL_CELLS),
+        clip(bar.short or bar.label, _LABEL_CELLS),
         Markup("").join(rects),
         WIDTH,
         baseline,
@@ -268,11 +274,11 @@ def _caption(bar: Bar) -> str:
 
 
 def _box(name: str, kind: str, xs: list[float], middle: float) -> Markup:
-    low, first, median, _, high = map(_n, xs)
+    low, first, median, _, high = map(at, xs)
     return Markup(
         '<text x="0" y="{}">{}</text><path class="axis" d="M{} {}H{}M{} {}v8M{} {}v8"/>'
         '<rect class="{}" x="{}" y="{}" width="{}" height="12"/><path class="median" d="M{} {}v12"/>'
     ).format(
-        *(_n(middle + 4), name, low, _n(middle), high, low, _n(middle - 4), high, _n(middle - 4)),
-        *(kind, first, _n(middle - 6), _n(max(xs[3] - xs[1], 0.5)), median, _n(middle - 6)),
+        *(at(middle + 4), name, low, at(middle), high, low, at(middle - 4), high, at(middle - 4)),
+        *(kind, first, at(middle - 6), at(max(xs[3] - xs[1], 0.5)), median, at(middle - 6)),
     )

@@ -99,6 +99,17 @@ def decimal(value: float) -> str:
     return f"{value:.3f}" if 0.001 <= abs(value) < 10 else figure(value, 3)
 
 
+def score(value: float) -> str:
+    """A statistic beside many others: what is next to nothing is not told apart.
+
+    Examples
+    --------
+    >>> score(0.25), score(0.00041), score(0.0)
+    ('0.250', '<0.001', '0')
+    """
+    return "<0.001" if 0 < value < 0.001 else decimal(value)
+
+
 def percent(share: float) -> str:
     r"""A share of rows, where 0 % and 100 % mean exactly none and exactly all.
 
@@ -113,6 +124,17 @@ def percent(share: float) -> str:
     return f"{bounded}\u00a0%"
 
 
+def signed_percent(change: float) -> str:
+    r"""A relative change.
+
+    Examples
+    --------
+    >>> signed_percent(0.0512), signed_percent(-0.2) == MINUS + "20.0\xa0%"
+    ('+5.1\xa0%', True)
+    """
+    return f"{100 * change:+,.1f}\u00a0%".replace("-", MINUS)
+
+
 def p_value(value: float) -> str:
     """A p-value; what lies below one in ten thousand is not told apart.
 
@@ -122,6 +144,34 @@ def p_value(value: float) -> str:
     ('0.500', '0.012', '<0.0001')
     """
     return "<0.0001" if value < 0.0001 else f"{value:.3f}" if value >= 0.001 else f"{value:.4f}"
+
+
+def minute(milliseconds: int, *, seconds: bool = False) -> str:
+    """A Unix time in ms to the minute in UTC, or to the second, as an axis has room for.
+
+    Examples
+    --------
+    >>> minute(1714557659999), minute(1714557659999, seconds=True)
+    ('2024-05-01 10:00', '2024-05-01 10:00:59')
+    """
+    try:
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
+    except OverflowError:
+        return clip(f"{milliseconds} ms", 16)
+
+
+def duration(milliseconds: float) -> str:
+    """A length of time in its largest fitting unit.
+
+    Examples
+    --------
+    >>> duration(5), duration(90_000), duration(3 * 3_600_000), duration(50 * 3_600_000)
+    ('5 ms', '90 s', '3 h', '2.1 d')
+    """
+    for unit, size, most in (("ms", 1, 1000), ("s", 1000, 120), ("min", 60_000, 120), ("h", 3_600_000, 48)):
+        if abs(milliseconds) < size * most:
+            return f"{figure(milliseconds / size, 2)} {unit}"
+    return f"{figure(milliseconds / 86_400_000, 2)} d"
 
 
 def moment(milliseconds: int) -> str:

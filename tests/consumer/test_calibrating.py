@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import joblib
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,6 +64,45 @@ def test_registration_without_times_says_what_it_assumes(reference: Path, folder
     result = register(reference, "--exclude", "at")
     assert "taken as exchangeable" in result.output
     assert ModelRegistry(folder).load("plant", "1.0.0").calibration is None
+
+
+def test_a_time_that_cannot_be_read_stores_nothing(reference: Path, folder: Path) -> None:
+    """Times are read before anything is stored: the same version can be registered again with better ones."""
+    frame = pd.read_csv(reference)
+    frame["at"] = "some day"
+    frame.to_csv(reference, index=False)
+    with pytest.raises(BadData, match="cannot be read as times"):
+        register(reference, "--time-column", "at")
+    assert ModelRegistry(folder).registered() == []
+
+
+def test_personal_features_are_calibrated_as_they_are_published(
+    reference: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dropped feature has no part in a calibration, a hashed one as its hashes; the model that predicts gets both."""
+    monkeypatch.setenv("DRIFTGAUGE_PII_KEY", "a key of sixteen")
+    frame = pd.read_csv(reference)
+    frame.insert(0, "phone", np.arange(len(frame)) % 7.0)
+    frame = frame[["phone", "slow", "noise", "at"]]
+    frame["customer"] = np.where(frame["slow"] > 1, 12.0, 11.0)
+    frame.to_csv(reference, index=False)
+    names = ["phone", "slow", "noise", "customer"]
+    model = LinearRegression().fit(frame[names].to_numpy(), frame["slow"] + frame["phone"])
+    joblib.dump(model, tmp_path / "model.joblib")
+    features = [{"name": name, "kind": "numeric"} for name in names]
+    features[-1]["pii"] = "hash"
+    (tmp_path / "schema.json").write_bytes(msgspec.json.encode({"features": features}))
+    result = run(
+        "models", "register", "shop", "--reference", str(reference), "--time-column", "at",
+        "--artifact", str(tmp_path / "model.joblib"), "--schema", str(tmp_path / "schema.json"),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    made = ModelRegistry(folder).load("shop", "1.0.0").calibration
+    assert made is not None
+    found = {feature.name: feature.order for feature in made.features}
+    assert found == {"slow": "ordered", "noise": "exchangeable", "customer": "ordered", "prediction": "ordered"}
+    assert "their order is not known" not in result.output
+    assert run("calibrate", "shop", "1.0.0", "--data", str(reference), "--time-column", "at").exit_code == 0
 
 
 def test_calibrate_again_needs_no_rows(reference: Path, folder: Path, tmp_path: Path) -> None:

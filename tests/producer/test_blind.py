@@ -7,7 +7,7 @@ import pytest
 from producer.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, judge
 from producer.look import Dropped, Look, Memory
 from producer.pipeline import Backlog, ModelState, PartitionState
-from shared.counters import Counters
+from shared.counters import Counters, LabelCounts
 from shared.settings import Settings
 
 START = 1_800_000_000_000
@@ -137,6 +137,28 @@ def test_panes_that_went_back_are_told() -> None:
     assert watch.look(after, after=MINUTE_MS) == ["blind.rolled_back firing"]
     assert watch.look(after, after=30 * MINUTE_MS) == []
     assert watch.look(after, after=40 * MINUTE_MS) == ["blind.rolled_back resolved"]
+
+
+def test_labels_and_predictions_without_room_to_wait() -> None:
+    """One of either is a warning, and old news after an hour."""
+    watch = Watch()
+    assert watch.look(partition(labels=LabelCounts(full=5, refused=5))) == []
+    assert watch.look(partition(labels=LabelCounts(full=5, refused=6)), after=MINUTE_MS) == ["blind.labels_full firing"]
+    later = partition(labels=LabelCounts(full=5, refused=6))
+    assert watch.look(later, after=70 * MINUTE_MS) == ["blind.labels_full resolved"]
+    assert watch.look(partition(labels=LabelCounts(full=6, refused=6)), after=1) == ["blind.labels_full firing"]
+
+
+def test_labels_that_stopped() -> None:
+    """Predictions that wait for the whole wait without a label are a warning, if it had labels; a label resolves it."""
+    watch = Watch(label_wait_hours=2)
+    never, some = partition(labels=LabelCounts(waiting=9)), partition(labels=LabelCounts(joined=1, waiting=9))
+    assert watch.look(never) == watch.look(never, after=3 * HOUR_MS) == []
+    assert watch.look(some) == watch.look(some, after=2 * HOUR_MS) == []
+    assert watch.look(some, after=1) == ["blind.labels_stopped firing"]
+    assert watch.look(partition(labels=LabelCounts(joined=2, waiting=9))) == ["blind.labels_stopped resolved"]
+    idle = partition(labels=LabelCounts(joined=2))
+    assert watch.look(idle) == watch.look(idle, after=3 * HOUR_MS) == []
 
 
 def test_silence_by_a_setting() -> None:

@@ -34,7 +34,7 @@ async def test_each_partition_as_it_stands(
     keys = keys.salted(registry.load("wide", registry.production("wide")).manifest.salts)
     first, second = Written(client, keys, "wide"), Written(client, keys, "wide", 1)
     offset = first.publish(4)
-    first.count(offset, events=3, duplicates=1, dead=2, missing=5, rolled_back=7)
+    first.count(offset, events=3, duplicates=1, dead=2, missing=5, rolled_back=7, labels={"joined": 3})
     first.own()
     client.xadd(keys.dead("wide", 0), {"reason": "x"})
     client.xadd(keys.panes("wide", 0), {"e": "x"}, id="9-2")
@@ -47,7 +47,8 @@ async def test_each_partition_as_it_stands(
         wide = found["pipeline"]["wide"]
         assert (wide["events"], wide["judging"]) == (3, {"owned": False, "panes_behind": [5, 0, 0]})
         one, two, three = wide["partitions"]
-        assert one["counted"] == {"events": 3, "duplicates": 1, "dead": 2, "missing": 5, "rolled_back": 7}
+        counted = {"events": 3, "duplicates": 1, "dead": 2, "missing": 5, "rolled_back": 7, "labels": {"joined": 3}}
+        assert one["counted"] == counted
         assert (one["owned"], one["missing"], one["dead_letters"]) == (True, 5, 1)
         assert one["lag"] == {"entries": 0, "exact": True, "seconds": 0, "oldest_seconds": 0}
         assert (two["owned"], two["lag"]["entries"], two["lag"]["exact"]) == (False, 2, True)

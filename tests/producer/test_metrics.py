@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from producer.app import create_app
 from producer.exposition import MEDIA_TYPE, Family, render
+from shared.counters import LabelCounts
 from shared.keys import Keys
 from shared.settings import Settings
 from tests.producer.conftest import GOOD, running, serving, until
@@ -69,7 +70,15 @@ async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, 
     """What is counted, missing, dead, waiting, owned and firing is there, by model, partition and version."""
     settings = settings.model_copy(update={"watchdog_seconds": 0.05, "blind_worker_seconds": 0, "dead_letters_per_hour": 1})
     written = Written(client, keys)
-    written.count(written.publish(3), events=3, versions={"1.0.0": 2, 'x"\n': 1}, duplicates=1, dead=2, missing=5)
+    written.count(
+        written.publish(3),
+        events=3,
+        versions={"1.0.0": 2, 'x"\n': 1},
+        duplicates=1,
+        dead=2,
+        missing=5,
+        labels=LabelCounts(joined=7, early=2),
+    )
     firing = b'"alerts":[{"fingerprint":"f","feature":"x","rule":"psi","severity":"critical","state":"firing","started":1,'
     current = snapshot(1).replace(b'"alerts":[', firing + b'"summary":""}')
     client.hset(keys.current("linear"), mapping={"1.0.0": current, "2.0.0": b"{"})
@@ -83,6 +92,8 @@ async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, 
         assert value(metrics, "driftgauge_events_counted_total", version='x"\n', **where) == 1
         counted = ["duplicates_total", "dead_letters_total", "sequences_missing", "lag_entries", "owner_present"]
         assert [value(metrics, f"driftgauge_{name}", **where) for name in counted] == [1, 2, 5, 2, 0]
+        assert value(metrics, "driftgauge_labels_total", outcome="joined", **where) == 7
+        assert value(metrics, "driftgauge_labels_waiting", kind="label", **where) == 2
         assert value(metrics, "driftgauge_oldest_uncounted_seconds", **where) >= 0
         assert value(metrics, "driftgauge_alerts_firing", model="linear", version="1.0.0", severity="critical") == 1
         assert value(metrics, "driftgauge_alerts_firing", model="linear", version="1.0.0", severity="warning") == 0

@@ -242,6 +242,6 @@ async def test_model_info_and_documentation(settings: Settings) -> None:
         assert "example" in paths["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         page = await http.get("/docs")
         assert page.status_code == 200
-        assert "POST /predict" in page.text
-        assert "<script" not in page.text
+        assert 'data-spec="/openapi.json"' in page.text
+        assert 'spec-url="/openapi.json"' in (await http.get("/redoc")).text
         assert (await http.get("/livez")).status_code == 200

@@ -10,8 +10,9 @@ def framed(payloads: list[bytes]) -> tuple[bytes, list[Record]]:
     """A small file and its records."""
     content, records = b"", []
     for number, payload in enumerate(payloads, start=1):
-        records.append(Record(len(content), b"publisher", "steel", b"dg:{steel.0}:log", number, payload))
-        content += frame(b"publisher", "steel", b"dg:{steel.0}:log", number, payload)
+        kind = b"pl"[number % 2 :][:1]
+        records.append(Record(len(content), b"publisher", "steel", b"dg:{steel.0}:log", number, payload, kind))
+        content += frame(b"publisher", "steel", b"dg:{steel.0}:log", number, payload, kind)
     return content, records
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 import redis
@@ -248,6 +249,47 @@ async def test_probabilities_are_answered_and_published(
     events = log(client, keys.log("signs", 0))
     assert {tuple(event.probabilities or ()) for event in events} == {tuple(answer["probabilities"])}
     assert log(client, keys.log("plain", 0))[0].probabilities is None
+
+
+async def test_a_broken_version_in_staging_is_not_read_at_each_request(
+    linear: ModelRegistry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks again and again for a version that cannot be loaded is answered at once; the files are read again later."""
+    publish(linear, "linear", SCHEMA, rows(), constant(3), stage="staging")
+    artifact = linear.folder / "linear/2.0.0/model.joblib"
+    content = artifact.read_bytes()
+    artifact.write_bytes(content + b"!")
+    loaded: list[str] = []
+    load = Serving._load
+    monkeypatch.setattr(Serving, "_load", lambda *asked: loaded.append(asked[-1]) or load(*asked))
+    async with running(create_app(settings)) as http:
+        loaded.clear()
+        for _ in range(3):
+            said = problem(await http.post("/predict", json={"features": GOOD, "version": "2.0.0"}), 503)
+            assert "is not the file that was registered" in said["detail"]
+        assert loaded == ["2.0.0"]
+        artifact.write_bytes(content)
+        monkeypatch.setattr(serving_module, "RETRY_BROKEN_S", 0.0)
+        assert (await predicted(http, version="2.0.0"))["prediction"] == pytest.approx(3)
+
+
+async def test_a_calibrated_version_keeps_on_hashing(tmp_path: Path) -> None:
+    """A calibration that comes while a version is served changes nothing of what becomes of its personal features."""
+    registry = ModelRegistry(tmp_path)
+    columns = weeks.rows(np.random.default_rng(0), 14)
+    kept, personal = weeks.SCHEMA.features[:-1], weeks.SCHEMA.features[-1]
+    schema = Schema((*kept, msgspec.structs.replace(personal, pii="hash")), weeks.SCHEMA.prediction)
+    profile = weeks.profile_of(columns)
+    registry.register(PublishedVersion(new_manifest("plant", "1.0.0", "monitor"), schema, profile))
+    registry.promote("plant", "1.0.0", actor="test")
+    served = Serving(registry, None, lambda *_: None, "a key of sixteen")
+    await served.refresh()
+    before = served.production["plant"].clean([1.0, 2.0, 3.0, "anna"])
+    registry.store_calibration("plant", "1.0.0", weeks.calibration_of(profile, columns))
+    await served.refresh()
+    assert served.production["plant"].published.calibration is not None
+    assert served.production["plant"].clean([1.0, 2.0, 3.0, "anna"]) == before
+    assert "anna" not in before
 
 
 async def test_a_calibration_is_published_again(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from shared.deployment import environment
-from shared.settings import Settings
+from shared.deployment import Deployment, environment
+from shared.errors import DriftgaugeError
+from shared.settings import Settings, read_settings
 
 OTHER: Mapping[str, object] = {
     "detectors": ("adwin", "page_hinkley"),
@@ -26,3 +27,12 @@ def test_a_child_has_the_settings_of_its_parent(given: dict[str, object], monkey
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
+
+
+def test_a_worker_that_ends_is_seen_with_its_last_words(tmp_path: Path) -> None:
+    """A deployment without a worker is none: who started it is told, and why."""
+    settings = read_settings(data_dir=tmp_path / "data", registry_dir=tmp_path / "registry", policy_file=tmp_path / "absent")
+    with Deployment(settings) as running:
+        running.worker.wait(30)
+        with pytest.raises(DriftgaugeError, match=r"(?s)driftgauge worker.*DRIFTGAUGE_POLICY_FILE"):
+            running.require_running()

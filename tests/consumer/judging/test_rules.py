@@ -14,6 +14,7 @@ from consumer.judging.rules import findings, is_judged, rule_levels
 from consumer.judging.window import VersionWindow, WindowPane
 from shared.pane import LATENCY_EDGES_MS, Block, pack_counts
 from tests.consumer.builders import NOON
+from tests.consumer.judging import weeks
 from tests.consumer.judging.builders import SIZES, VERSIONS, Stream, block, judge
 
 POLICY = JudgingPolicy()
@@ -35,6 +36,20 @@ def judged(policy: JudgingPolicy = POLICY, rows: int = 2000, latencies: list[flo
 
 def readings(found: Judged, policy: JudgingPolicy, watching: set[tuple[str, str]] | None = None) -> dict[str, Reading]:
     return {f"{one.feature} {one.rule}": one.reading for one in findings(found, watching or set(), policy)}
+
+
+def test_the_budget_of_ordered_columns_is_shown() -> None:
+    """Where columns are judged by the week, that rule stands among the levels, with the rate that the replay realised."""
+    version = weeks.version_of()
+    assert version.ordered
+    window = VersionWindow.of(int(version.reference.offsets[-1]), [])
+    evaluation = Evaluation(version, window.cells, 0, levels(POLICY, 96, len(version.watched)), POLICY)
+    assert version.calibration is not None
+    found = {one.rule: one for one in rule_levels(Judged(evaluation, window, 96), POLICY)}["psi_week"]
+    assert found.share == version.calibration.target
+    assert f"gave {version.calibration.realised:.2g}" in found.note
+    assert "psi_week" not in {one.rule for one in rule_levels(judged(), POLICY)}
+    assert "psi_week" not in {one.rule for one in rule_levels(Judged(evaluation, window, 96), CLASSIC)}
 
 
 def test_the_classic_policy_is_plain_psi_and_ks() -> None:

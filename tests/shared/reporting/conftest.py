@@ -1,6 +1,23 @@
+import msgspec
 import pytest
 
-from shared.snapshot import ActiveAlert, FeatureReport, Histogram, Share, Snapshot, Statistic, Window
+from shared.reporting.health import PipelineHealth
+from shared.snapshot import (
+    ActiveAlert,
+    Confusion,
+    FeatureReport,
+    Histogram,
+    MetricReport,
+    Performance,
+    RecommendedAction,
+    RuleLevel,
+    Share,
+    Snapshot,
+    Statistic,
+    Window,
+)
+
+replace = msgspec.structs.replace
 
 NOTE = "fewer than 500 rows in the window"
 MAY_1 = 1714557600000  # 2024-05-01 10:00:00 UTC
@@ -163,3 +180,48 @@ def snapshot() -> Snapshot:
         ],
         events_per_day=88_013.0,
     )
+
+
+def performance() -> Performance:
+    def metric(name: str, value: float | None, baseline: float | None = None, **more: object) -> MetricReport:
+        return replace(MetricReport(name, value, None, None, 0.0, 1876, baseline), **more)
+
+    return Performance(
+        severity="critical", reason="F1 fell from 0.683 to 0.600", start=MAY_1 - 7_200_000, end=MAY_1, predictions=2250,
+        labelled=1876, coverage=0.834, corrected=4, delays_ms=[42_000.0, 900_000.0, 7_200_000.0], confidence=0.997,
+        metrics=[
+            metric("f1_macro", 0.6, 0.683, low=0.571, high=0.629, change=-0.1215, severity="critical"),
+            metric("accuracy", 0.79, 0.82, low=0.768, high=0.812, change=-0.037),
+            metric("roc_auc", None, note="one class alone has labels"),
+        ],
+        confusion=Confusion(["paid", "default", "OTHER"], [[1320, 130, 0], [262, 164, 0], [0, 0, 0]]),
+        estimated=[metric("accuracy", 0.803), metric("brier", 0.141)], assumption="no concept drift",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def full(snapshot: Snapshot) -> Snapshot:
+    """A snapshot that has everything."""
+    times = [MAY_1 - 60_000 * (40 - place) for place in range(41)]
+    features = [
+        replace(
+            feature,
+            psi_history=[None, *(0.01 * place for place in range(40))],
+            reference_quantiles=[*map(float, range(33))] if feature.kind == "numeric" else [],
+            window_quantiles=[1.0 + place for place in range(33)] if feature.kind == "numeric" else [],
+            histogram=replace(feature.histogram, below=(0.005, 0.05), above=(0.005, 0.0))
+            if feature.histogram.edges
+            else feature.histogram,
+        )
+        for feature in snapshot.features
+    ]
+    return replace(
+        snapshot, features=features, history_times=times, performance=performance(), notes=["The rows are exchangeable."],
+        actions=[RecommendedAction("fix_feed", "Look at the feed.", ["07aa31"])],
+        levels=[RuleLevel("psi", 0.3, 1e-6, 0.1, 3e6, critical=0.25, note="floors")],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def health() -> PipelineHealth:
+    return PipelineHealth(MAY_1, 9123, 0.8, 12, 3, 7, 2)

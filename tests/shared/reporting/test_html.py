@@ -11,7 +11,8 @@ import pytest
 
 import shared.reporting
 from shared.reporting import render_html, report_name
-from shared.snapshot import FeatureReport, Histogram, Snapshot
+from shared.reporting.health import PipelineHealth
+from shared.snapshot import FeatureReport, Histogram, Performance, Snapshot
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e</style></title>{{ 7*7 }}'
 VOID = {"meta", "link", "wbr"}
@@ -65,15 +66,25 @@ def hostile(text: str, snapshot: Snapshot) -> Snapshot:
             histogram=replace(feature.histogram, labels=labels) if labels else feature.histogram,
         )
 
+    def spoil_metrics(found: Performance) -> Performance:
+        metrics = [replace(one, name=f"{text}:{text}", note=text) for one in found.metrics]
+        confusion = replace(found.confusion, classes=[text] * 3) if found.confusion else None
+        return replace(found, reason=text, assumption=text, metrics=metrics, estimated=metrics, confusion=confusion)
+
     alerts = [replace(a, fingerprint=text, feature=text, rule=text, summary=text) for a in snapshot.alerts]
     features = [spoil(feature) for feature in snapshot.features]
-    return replace(snapshot, id=text, model=text, version=text, verdict=text, features=features, alerts=alerts)
+    return replace(
+        snapshot, id=text, model=text, version=text, verdict=text, features=features, alerts=alerts, notes=[text],
+        performance=spoil_metrics(snapshot.performance) if snapshot.performance else None,
+        actions=[replace(one, reason=text, alerts=[text]) for one in snapshot.actions],
+        levels=[replace(one, rule=text, note=text) for one in snapshot.levels],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [EVIL, EVIL * 200, "'onload=alert(1) x='", "javascript:alert(1)", "\u202e\u0000\ud800"])
-def test_hostile_text_is_inert(snapshot: Snapshot, text: str) -> None:
+def test_hostile_text_is_inert(full: Snapshot, health: PipelineHealth, text: str) -> None:
     """Whatever strangers write in any field, it is text: no script, no image, no handler, no link out."""
-    html = render_html(hostile(text, snapshot))
+    html = render_html(hostile(text, full), health)
     page = Page(html)
     assert page.tags.isdisjoint({"script", "img", "iframe", "object", "base", "form"})
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"src", "style"}]
@@ -128,8 +139,6 @@ def table_numbers(feature: FeatureReport) -> list[float]:
     if psi := by_name.get("psi"):
         numbers += [psi.value, psi.warning, psi.expected]
     numbers += [by_name[name].value for name in ("ks", "jensen_shannon") if name in by_name]
-    if chi := by_name.get("chi_squared"):
-        numbers.append(chi.p_value)
     for share in feature.shares:
         numbers += [share.reference, share.window] if share.name == "missing" or share.window > 0 else []
     return [number for number in numbers if number is not None]
@@ -190,6 +199,72 @@ def test_no_alerts(snapshot: Snapshot) -> None:
     assert "No alert is pending or firing." in render_html(replace(snapshot, alerts=[]))
 
 
+def test_sections_in_order(full: Snapshot, health: PipelineHealth) -> None:
+    """What matters first comes first: verdict, what to do, features, prediction, performance, pipeline, limits."""
+    found = re.findall(r"<h2>(.*?)</h2>", render_html(full, health))
+    assert found == ["What to do", "Active alerts", "Features", "Distributions", "Prediction", "Performance", "Pipeline",
+                     "Excluded features", "Methods and limits"]  # fmt: skip
+    assert "Pipeline" not in re.findall(r"<h2>(.*?)</h2>", render_html(full))
+
+
+def test_actions_have_their_evidence(full: Snapshot) -> None:
+    """An action names the alerts that it rests on."""
+    text = Page(render_html(full)).text.split("What to do")[1].split("Active alerts")[0]
+    assert "Look at the feed." in text
+    assert "temperature: PSI 0.412 exceeds 0.318" in " ".join(text.split())
+
+
+def test_performance_beside_its_estimate(full: Snapshot) -> None:
+    """Each metric has value, interval, baseline and change; an estimate stands beside it; what is undefined says why."""
+    html = render_html(full)
+    part = html.split("<h2>Performance</h2>")[1].split("</section>")[0]
+    rows = {re.split("<", row.split('<th scope="row">')[1])[0]: row for row in part.split("<tr>")[2:6]}
+    assert [float(value) for value in re.findall(r'value="(.*?)"', rows["accuracy"])] == [
+        0.79, 0.768, 0.812, 0.82, -0.037, 0.803, 1876,
+    ]  # fmt: skip
+    assert 'class="badge critical"' in rows["F1, macro"]
+    assert "one class alone has labels" in rows["ROC AUC"]
+    text = " ".join(Page(html).text.split("Label delay")[1].split("Methods")[0].split())
+    for words in ("42 s · 15 min · 2 h", "no concept drift", "Brier score", "91.0 %", "38.5 %"):
+        assert words in text, words
+    assert "1,876 (83.4 %)" in " ".join(Page(html).text.split())
+
+
+def test_the_pipeline_as_it_stands(snapshot: Snapshot, health: PipelineHealth) -> None:
+    """What was counted, waits, could not be read and is lost, with the moment at which it was looked at."""
+    text = Page(render_html(snapshot, health).replace("<d", " <d")).text.split("Pipeline")[1].split("Excluded")[0]
+    for words in ("9,123", "800 ms", "Dead letters 3", "Not arrived yet 7", "Lost 2", "2024-05-01 10:00:00 UTC"):
+        assert words in " ".join(text.split()), words
+
+
+def test_lines_and_marks(full: Snapshot) -> None:
+    """A feature has its line over time with its thresholds and its alert's begin, a Q-Q plot, and since when."""
+    html = render_html(full)
+    card = next(part for part in html.split("<article") if "<h3><bdi>temperature</bdi>" in part).split("</article>")[0]
+    for piece in ('class="limit warning"', 'class="limit critical"', 'class="mark critical"', 'class="diagonal"'):
+        assert card.count(piece) == 1, piece
+    assert "psi firing, since 2024-05-01 10:00:00 UTC" in card
+    row = next(part for part in html.split("<tr>") if "<bdi>temperature</bdi></a>" in part).split("</tr>")[0]
+    assert 'class="spark"' in row
+    assert "2024-05-01 10:00" in row
+
+
+def test_new_and_vanished_categories(snapshot: Snapshot) -> None:
+    """Categories that should be there and are not are named, with their number; new ones with their share."""
+    feature = next(one for one in snapshot.features if one.name == "load_type")
+    gone = replace(feature, histogram=replace(feature.histogram, window=[0.0, 0.7, 0.28, 0.02]))
+    text = " ".join(Page(render_html(replace(snapshot, features=[gone]))).text.split())
+    assert "Vanished: light load (about 945 rows expected)." in text
+    assert "New: 2.0 % of rows" in text
+
+
+def test_what_lies_outside_is_drawn_beside_the_bins(full: Snapshot) -> None:
+    """Rows below and above the bins have a bar of their own at either end, with their shares."""
+    html = render_html(full)
+    assert "below 10: reference 0.5\u00a0%, window 5.0\u00a0%" in html
+    assert html.count(">&lt;</text>") == html.count(">&gt;</text>") > 0
+
+
 def test_bare_snapshot(snapshot: Snapshot) -> None:
     """A snapshot without features, prediction and alerts is a whole page."""
     page = Page(render_html(replace(snapshot, features=[], prediction=None, alerts=[])))
@@ -223,7 +298,7 @@ def test_name_of_the_report(snapshot: Snapshot) -> None:
     assert report_name(replace(snapshot, created=snapshot.created + 999)) == "drift_report_20240501_100000"
 
 
-@pytest.mark.parametrize("module", ["__init__", "html", "svg", "text"])
+@pytest.mark.parametrize("module", ["__init__", "html", "svg", "lines", "canvas", "arranged", "text"])
 def test_reporting_is_pure(module: str) -> None:
     """Rendering reaches no file, network, clock or environment; only the template is loaded, at import."""
     assert importlib.import_module("shared.reporting.html")

@@ -1,0 +1,51 @@
+"""The PSI of a version's columns over the last days, in few points: what a report's lines are drawn from.
+
+Every evaluation is a point. When there are too many, the one that is missed least goes: the one whose neighbours are
+closest in time. So the points spread evenly over what is kept, the first and the latest among them.
+"""
+
+import msgspec
+import numpy as np
+
+from shared.reference import Floats
+
+MOST_POINTS = 64
+"""Points of a version: 4 bytes each for every column, in the checkpoint."""
+
+
+class PsiHistory(msgspec.Struct):
+    """Logical times (ms), ascending, and at each the PSI of all columns (float32, packed; NaN where it was not judged)."""
+
+    times: list[int] = []
+    values: list[bytes] = []
+
+    def add(self, now: int, psi: Floats, oldest: int) -> None:
+        """Add an evaluation; what is older than `oldest` goes. Of several at one moment the last one counts.
+
+        Examples
+        --------
+        >>> history = PsiHistory()
+        >>> for now in range(1000):
+        ...     history.add(now, np.array([now / 1000]), oldest=500)
+        >>> len(history.times), history.times[0], history.times[-1], history.of(0)[-1]
+        (64, 500, 999, 0.999)
+        """
+        if self.times and now <= self.times[-1]:
+            self.times.pop()
+            self.values.pop()
+        self.times.append(now)
+        self.values.append(psi.astype("<f4").tobytes())
+        passed = sum(time < oldest for time in self.times)
+        del self.times[:passed], self.values[:passed]
+        if len(self.times) > MOST_POINTS:
+            self._thin()
+
+    def _thin(self) -> None:
+        times = np.array(self.times)
+        least = 1 + int(np.argmin(times[2:] - times[:-2]))
+        del self.times[least], self.values[least]
+
+    def of(self, column: int) -> list[float | None]:
+        """Give a column's PSI at each time; None where it was not judged."""
+        found = [float(np.frombuffer(packed, dtype="<f4")[column]) for packed in self.values]
+        return [None if np.isnan(value) else float(f"{value:.4g}") for value in found]

@@ -1,0 +1,1 @@
+"""The dashboard: pages that the API serves, live through one stream of server-sent events each."""

@@ -1,0 +1,80 @@
+"""What the template of the drift page is given: read from Redis, put together by drift.py."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from producer.dashboard.drift import DriftView, Row, drift_view, marks_of
+from producer.dashboard.overview import current_windows
+from producer.dashboard.past import course_of, past
+from producer.dashboard.wording import title
+from producer.parts import Parts
+from producer.problems import Problem
+from shared.reporting.lines import over_time
+from shared.snapshot import Snapshot
+
+OTHER_RELEASE = "Another release of Driftgauge judged it; this one reads the next window that its own worker judges."
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """One feature: its row, its course for the chart, and the same as a picture for browsers without scripts."""
+
+    row: Row
+    course: dict[str, Any]
+    line: Markup
+
+
+async def drift_shown(parts: Parts, model: str, version: str | None, statistic: str, feature: str | None) -> dict[str, Any]:
+    """Read what the page shows.
+
+    Raises
+    ------
+    Problem
+        404 if there is no such feature, or no window of the version.
+    """
+    windows = (await current_windows(parts, [model]))[model]
+    readable = [window for window in windows if window is not None]
+    now = next((one for one in readable if one.version == version), None) if version else next(iter(readable), None)
+    if version and now is None and readable:
+        raise Problem(404, f"No window of {model} {version[:64]} is kept; versions with one: {_names(readable)}.")
+    view = None if now is None else await _view(parts, now, statistic)
+    asked = {"model": model, "version": version, "statistic": statistic if view and statistic != "psi" else None}
+    return {
+        "view": view,
+        "fault": OTHER_RELEASE if windows and not readable else "",
+        "models": sorted({*await parts.pipeline.models(), *parts.serving.production}),
+        "versions": [one.version for one in readable],
+        "version": now.version if now else "",
+        "asked_version": version,
+        "statistic": view.statistic if view else "psi",
+        "asked": asked,
+        "detail": None if view is None or feature is None else _detail(view, feature),
+    }
+
+
+async def _view(parts: Parts, now: Snapshot, statistic: str) -> DriftView:
+    earlier = await past(parts.reader, parts.keys.snapshots(now.model), now.version)
+    return drift_view(now, course_of(now, earlier, statistic), statistic)
+
+
+def _detail(view: DriftView, feature: str) -> Detail:
+    row = next((row for row in view.rows if row.feature.name == feature), None)
+    if row is None:
+        raise Problem(404, f"{view.snapshot.model} has no feature {feature[:80]!r} that is judged for drift.")
+    limits = (row.shown.warning, row.shown.critical) if row.shown else (None, None)
+    marks = marks_of(view.snapshot, feature)
+    course = {
+        "name": title(view.statistic),
+        "times": view.times,
+        "values": row.values,
+        "warning": limits[0],
+        "critical": limits[1],
+        "marks": [mark._asdict() for mark in marks],
+    }
+    return Detail(row, course, over_time(view.times, row.values, *limits, marks))
+
+
+def _names(windows: list[Snapshot]) -> str:
+    return ", ".join(one.version[:40] for one in windows[:8])

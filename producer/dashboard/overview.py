@@ -1,0 +1,150 @@
+"""What the overview shows: how every model stands, the worst first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from producer.dashboard.past import past
+from producer.dashboard.traffic import state_of
+from producer.parts import Parts
+from producer.pipeline import ModelState
+from producer.watchdog import firing_rules
+from shared.snapshot import ActiveAlert, Snapshot
+
+WORST_FIRST: Final = ("critical", "warning", "insufficient_data", "unknown", "ok")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """How a model stands.
+
+    Parameters
+    ----------
+    version
+        The one that was judged last, else the one that serves; empty if there is neither.
+    serving
+        The version that predicts here, empty if none does.
+    snapshot
+        Its current window; None before one was judged.
+    unreadable
+        Whether there is a window that another release wrote.
+    others
+        Current windows of its other versions.
+    traffic
+        As `traffic.state_of` gives it; None for a model that Redis does not know.
+    blind
+        Rules of the watchdog that fire.
+    points
+        Events a second over the last minutes.
+    metric
+        The first performance metric over time, for its chart; None without labels.
+    """
+
+    model: str
+    version: str
+    serving: str
+    snapshot: Snapshot | None
+    unreadable: bool
+    others: list[Snapshot]
+    traffic: dict[str, Any] | None
+    blind: list[str]
+    points: list[tuple[int, float]]
+    metric: dict[str, Any] | None
+
+    @property
+    def severity(self) -> str:
+        """The worst of its window and of what the watchdog sees."""
+        found = "unknown" if self.snapshot is None else self.snapshot.severity
+        return min((found, *("critical" for _ in self.blind)), key=_urgency)
+
+    @property
+    def firing(self) -> list[ActiveAlert]:
+        """Alerts of its current window that fire, the most severe first."""
+        alerts = [] if self.snapshot is None else [one for one in self.snapshot.alerts if one.state == "firing"]
+        return sorted(alerts, key=lambda one: (_urgency(one.severity), one.started))
+
+    @property
+    def pending(self) -> int:
+        """How many alerts have one bad evaluation behind them."""
+        return 0 if self.snapshot is None else sum(one.state == "pending" for one in self.snapshot.alerts)
+
+
+async def model_cards(parts: Parts) -> list[ModelCard]:
+    """Describe all models that Redis knows or that are served here."""
+    names = await parts.pipeline.models()
+    states = {state.model: state for state in await parts.pipeline.read(names)}
+    currents = await current_windows(parts, names)
+    blind: dict[str, list[str]] = {}
+    for model, rule, fires in await firing_rules(parts.reader, parts.keys, names):
+        if fires:
+            blind.setdefault(model, []).append(rule)
+    cards = [
+        await _card(parts, name, states.get(name), currents.get(name, []), blind.get(name, []))
+        for name in sorted({*names, *parts.serving.production})
+    ]
+    return sorted(cards, key=lambda card: (_urgency(card.severity), card.model))
+
+
+async def current_windows(parts: Parts, models: Sequence[str]) -> dict[str, list[Snapshot | None]]:
+    """Read the current windows of some models, newest first; one that cannot be read is None, and last."""
+    pipe = parts.reader.pipeline(transaction=False)
+    for model in models:
+        pipe.hvals(parts.keys.current(model))
+    return {model: _newest_first(windows) for model, windows in zip(models, await pipe.execute(), strict=True)}
+
+
+def _newest_first(windows: Sequence[bytes]) -> list[Snapshot | None]:
+    found = [_window(packed) for packed in windows]
+    return sorted(found, key=lambda one: -1 if one is None else one.created, reverse=True)
+
+
+def _window(packed: bytes) -> Snapshot | None:
+    try:
+        return msgspec.json.decode(packed, type=Snapshot)
+    except msgspec.MsgspecError:  # another release wrote it: the page says so
+        return None
+
+
+async def _card(
+    parts: Parts, name: str, state: ModelState | None, windows: Sequence[Snapshot | None], blind: list[str]
+) -> ModelCard:
+    served = parts.serving.production.get(name)
+    readable = [window for window in windows if window is not None]
+    serving = "" if served is None else served.version
+    return ModelCard(
+        model=name,
+        version=readable[0].version if readable else serving,
+        serving=serving,
+        snapshot=readable[0] if readable else None,
+        unreadable=len(readable) < len(windows),
+        others=readable[1:],
+        traffic=None if state is None else state_of(state, parts.feed.traffic.latest(name), parts.meter),
+        blind=blind,
+        points=parts.feed.traffic.points(name),
+        metric=await _metric(parts, readable[0]) if readable else None,
+    )
+
+
+async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
+    """Give the first metric of a version over its reports and its current window."""
+    if now.performance is None or not now.performance.metrics:
+        return None
+    name = now.performance.metrics[0].name
+    earlier = await past(parts.reader, parts.keys.snapshots(now.model), now.version)
+    points = [(one.created, one.performance) for one in earlier if one.created < now.created]
+    points.append((now.created, now.performance))
+    found = [(time, metric) for time, one in points if one for metric in one.metrics if metric.name == name]
+    return {
+        "name": name,
+        "baseline": found[-1][1].baseline,
+        "times": [time for time, _ in found],
+        "values": [metric.value for _, metric in found],
+        "low": [metric.low for _, metric in found],
+        "high": [metric.high for _, metric in found],
+    }
+
+
+def _urgency(severity: str) -> int:
+    return WORST_FIRST.index(severity) if severity in WORST_FIRST else WORST_FIRST.index("unknown")

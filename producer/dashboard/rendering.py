@@ -1,0 +1,130 @@
+"""Pages: a template, what it shows, and the policy that the browser holds it to.
+
+A page that htmx asks for again gets only the block whose name is the id of the element that it replaces, so that the first
+answer and every later one come from the same lines of the same template.
+
+Text of strangers (names, categories, notes) reaches a page escaped by the template, or as JSON in a block that no browser
+runs (`json_block`); templates write no script and no style into a page, and the policy would stop either.
+"""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from fastapi import Request, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from producer.access import caller_of
+from producer.dashboard import wording
+from producer.dashboard.assets import asset_path
+from producer.parts import Parts
+from shared.reporting import lines, svg
+
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Of a page of the dashboard: nothing inline, nothing from another host."""
+NAVIGATION: Final = (
+    ("/", "Overview"),
+    ("/dashboard/drift", "Drift"),
+    ("/dashboard/alerts", "Alerts"),
+    ("/dashboard/models", "Models"),
+    ("/dashboard/batch", "Batch"),
+    ("/dashboard/log", "Log"),
+    ("/dashboard/reports", "Reports"),
+)
+MACROS: Final = ("symbols", "badge", "tile", "empty")
+"""Of parts.html.j2: what several pages show the same way; every template has them."""
+
+
+def page(
+    request: Request, template: str, *, model: str | None = None, status: int = 200, policy: str = POLICY, **shown: Any
+) -> Response:
+    """Answer with a page, or with the block of it that htmx asks for.
+
+    Parameters
+    ----------
+    template
+        Its file in templates/.
+    model
+        The model that it is about; links to other pages keep it, and the live stream follows it alone. None for all.
+    policy
+        Content-Security-Policy.
+    shown
+        What the template shows.
+    """
+    found = ENVIRONMENT.get_template(template)
+    context = found.new_context({**_frame(request, model), **shown})
+    block = found.blocks.get(request.headers.get("HX-Target", ""))
+    text = "".join((block or found.root_render_func)(context))
+    headers = {"Content-Security-Policy": policy, "Vary": "HX-Target"}
+    return Response(text, status, headers, media_type="text/html; charset=utf-8")
+
+
+def root_of(request: Request) -> str:
+    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH)."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def json_block(identifier: str, value: object) -> Markup:
+    r"""Give a value as a JSON block of a page, for a module to read.
+
+    Examples
+    --------
+    >>> json_block("points", {"name": "</script>"})
+    Markup('<script type="application/json" id="points">{"name":"\\u003c/script\\u003e"}</script>')
+    """
+    text = msgspec.json.encode(value).decode()
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup('<script type="application/json" id="{}">{}</script>').format(identifier, Markup(text))  # noqa: S704  JSON without <, >, &
+
+
+def _frame(request: Request, model: str | None) -> dict[str, Any]:
+    """Give what every page's frame needs."""
+    root = root_of(request)
+    parts: Parts = request.app.state.parts
+    caller = caller_of(request)
+
+    def url(path: str, **query: object) -> str:
+        given = {name: value for name, value in query.items() if value is not None and value != ""}
+        return f"{root}{path}" + (f"?{urlencode(given)}" if given else "")
+
+    return {
+        "url": url,
+        "asset": lambda name: root + asset_path(name),
+        "root": root,
+        "here": request.scope["path"].removeprefix(root),
+        "navigation": NAVIGATION,
+        "model": model,
+        "caller": caller,
+        "may_change": caller.allows("admin"),
+        "with_keys": parts.access.ring.held is not None,
+    }
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("producer.dashboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= wording.FILTERS
+    environment.globals |= {
+        "json_block": json_block,
+        "histogram": svg.histogram,
+        "box_plot": svg.box_plot,
+        "gauge": svg.gauge,
+        "qq_plot": lines.qq_plot,
+        "sparkline": lines.sparkline,
+    }
+    macros = environment.get_template("parts.html.j2").module  # global, since a block alone runs no import
+    environment.globals |= {name: getattr(macros, name) for name in MACROS}
+    return environment
+
+
+ENVIRONMENT: Final = _environment()

@@ -1,0 +1,156 @@
+// Draws what a page's JSON blocks hold: <div class="chart" data-chart="KIND" data-source="ID of the block">. A chart is drawn
+// again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup.
+const REDRAW_MS = 1_000;
+const MOST_POINTS = 300;
+const drawn = new Map(); // element → { chart, text, at, timer }
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+function colours() {
+  const style = getComputedStyle(document.documentElement);
+  return (name) => style.getPropertyValue(`--${name}`).trim();
+}
+
+function base(colour) {
+  return {
+    animation: false,
+    textStyle: { fontFamily: "system-ui, sans-serif", color: colour("ink") },
+    grid: { left: 6, right: 14, top: 14, bottom: 4, containLabel: true },
+    tooltip: {
+      trigger: "axis", renderMode: "richText", confine: true, backgroundColor: colour("raised"),
+      borderColor: colour("line"), textStyle: { color: colour("ink"), fontSize: 12 },
+    },
+  };
+}
+
+function axes(colour, more = {}) {
+  const label = { color: colour("dim"), fontSize: 11, hideOverlap: true, showMaxLabel: false };
+  const line = { lineStyle: { color: colour("line") } };
+  return {
+    xAxis: { type: "time", axisLabel: label, axisLine: line, axisTick: line, splitNumber: 4 },
+    yAxis: { type: "value", axisLabel: label, splitLine: line, splitNumber: 3, ...more },
+  };
+}
+
+function limits(given, colour) {
+  return ["warning", "critical"].filter((name) => given[name] !== null && given[name] !== undefined).map((name) => ({
+    yAxis: given[name],
+    lineStyle: { color: colour(name), type: "dashed" },
+    label: { formatter: name, color: colour(name), position: "insideStartTop", fontSize: 11 },
+  }));
+}
+
+function marks(given, colour) {
+  return given.map((mark) => ({
+    xAxis: mark.time,
+    lineStyle: { color: colour(mark.severity), width: 1 },
+    label: { formatter: "▼", color: colour(mark.severity), fontSize: 10, distance: 0, position: "end" },
+  }));
+}
+
+const KINDS = {
+  // A statistic over time: { name, times, values, warning, critical, marks }.
+  course(data, colour) {
+    const highest = Math.max(...data.values.filter((value) => value !== null), data.critical ?? 0, data.warning ?? 0);
+    return {
+      ...base(colour),
+      ...axes(colour, { min: 0, max: Number((highest * 1.12 || 1).toPrecision(2)) }),
+      series: [{
+        type: "line", name: data.name, showSymbol: data.times.length < 40, symbolSize: 4, connectNulls: false,
+        data: data.times.map((time, place) => [time, data.values[place]]),
+        lineStyle: { color: colour("win"), width: 2 }, itemStyle: { color: colour("win") },
+        markLine: {
+          silent: true, symbol: "none", data: [...limits(data, colour), ...marks(data.marks, colour)],
+        },
+      }],
+    };
+  },
+  // Predictions a second: { name, points: [[time, value], …] }.
+  traffic(data, colour) {
+    return {
+      ...base(colour),
+      ...axes(colour, { min: 0, minInterval: 1 }),
+      series: [{
+        type: "line", name: data.name, showSymbol: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },
+        lineStyle: { color: colour("win"), width: 1.5 }, itemStyle: { color: colour("win") },
+      }],
+    };
+  },
+  // A metric over time with its interval and baseline: { name, times, values, low, high, baseline }.
+  metric(data, colour) {
+    const points = (values) => data.times.map((time, place) => [time, values[place]]);
+    const bound = { type: "line", showSymbol: false, lineStyle: { color: colour("win"), opacity: 0.35, type: "dotted" }, silent: true };
+    return {
+      ...base(colour),
+      ...axes(colour, { scale: true }),
+      series: [
+        {
+          type: "line", name: data.name, symbolSize: 5, data: points(data.values),
+          lineStyle: { color: colour("win"), width: 2 }, itemStyle: { color: colour("win") },
+          markLine: data.baseline === null ? undefined : {
+            silent: true, symbol: "none",
+            data: [{ yAxis: data.baseline, lineStyle: { color: colour("dim"), type: "dashed" }, label: { formatter: "baseline", color: colour("dim"), position: "insideStartTop", fontSize: 11 } }],
+          },
+        },
+        { ...bound, name: "low", data: points(data.low) },
+        { ...bound, name: "high", data: points(data.high) },
+      ],
+    };
+  },
+};
+
+function draw(element) {
+  const source = document.getElementById(element.dataset.source);
+  if (!source) return;
+  const known = drawn.get(element) ?? {};
+  if (known.text === source.textContent) return;
+  const wait = (known.at ?? -REDRAW_MS) + REDRAW_MS - performance.now();
+  if (wait > 0) {
+    known.timer ??= setTimeout(() => { known.timer = undefined; if (element.isConnected) draw(element); }, wait);
+    return;
+  }
+  known.chart ??= window.echarts.init(element);
+  known.text = source.textContent;
+  known.at = performance.now();
+  known.chart.setOption(KINDS[element.dataset.chart](JSON.parse(known.text), colours()), { notMerge: true });
+  drawn.set(element, known);
+  resized.observe(element);
+}
+
+const resized = new ResizeObserver((entries) => {
+  for (const entry of entries) drawn.get(entry.target)?.chart.resize();
+});
+
+export function drawAll() {
+  for (const [element, { chart, timer }] of drawn) {
+    if (element.isConnected) continue;
+    clearTimeout(timer);
+    chart.dispose();
+    resized.unobserve(element);
+    drawn.delete(element);
+  }
+  if (window.echarts) document.querySelectorAll(".chart[data-chart]").forEach(draw);
+}
+
+function redrawAll() {
+  for (const known of drawn.values()) known.text = undefined;
+  drawAll();
+}
+
+// Traffic is not asked for again: each `state` appends a point to the block of its model.
+document.body.addEventListener("dg:state", (event) => {
+  const { model, time, rate } = event.detail;
+  const element = document.querySelector(`.chart[data-appends="${CSS.escape(model)}"]`);
+  const source = element && document.getElementById(element.dataset.source);
+  if (!source || rate === null) return;
+  const data = JSON.parse(source.textContent);
+  if (data.points.length && data.points.at(-1)[0] >= time) return;
+  data.points = [...data.points, [time, rate]].slice(-MOST_POINTS);
+  source.textContent = JSON.stringify(data);
+  draw(element);
+});
+
+document.body.addEventListener("htmx:afterSettle", drawAll);
+dark.addEventListener("change", redrawAll);
+if (document.readyState === "complete") drawAll();
+else addEventListener("load", drawAll);

@@ -1,0 +1,111 @@
+"""How pages say numbers, times and names; the report says them the same way. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from shared.reporting import text
+from shared.reporting.html import TITLES
+
+SEVERITIES: Final = {
+    "ok": "normal",
+    "warning": "warning",
+    "critical": "critical",
+    "insufficient_data": "insufficient data",
+    "excluded": "excluded",
+    "unknown": "not judged yet",
+}
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+
+
+def count(value: float) -> str:
+    """Give a whole number with its thousands apart.
+
+    Examples
+    --------
+    >>> count(1234567)
+    '1,234,567'
+    """
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    r"""Give a time span in the unit that suits it.
+
+    Examples
+    --------
+    >>> [duration(s).replace("\u00a0", " ") for s in (0.0021, 0.35, 12.34, 90, 7300, 200_000)]
+    ['2.1 ms', '350 ms', '12.3 s', '1.5 min', '2 h', '2.3 d']
+    """
+    if seconds < 1:
+        return f"{text.figure(seconds * 1000, 2)}\u00a0ms" if seconds else "0\u00a0s"
+    for unit, size, limit in (("s", 1, MINUTE_S), ("min", MINUTE_S, HOUR_S), ("h", HOUR_S, DAY_S), ("d", DAY_S, None)):
+        if limit is None or seconds < limit:
+            return f"{round(seconds / size, 1):g}\u00a0{unit}"
+    raise AssertionError
+
+
+def time_tag(milliseconds: int) -> Markup:
+    """Give a Unix time in ms as an element that a module can show in the reader's zone.
+
+    Examples
+    --------
+    >>> time_tag(1714557600000)
+    Markup('<time data-ms="1714557600000">2024-05-01 10:00:00 UTC</time>')
+    """
+    return Markup('<time data-ms="{}">{}</time>').format(milliseconds, text.moment(milliseconds))
+
+
+def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
+    """Make a filter of a wording: the exact number stays beside it for machines, and None is a dash."""
+
+    def shown(value: float | None) -> Markup:
+        if value is None:
+            return Markup("&ndash;")
+        return Markup('<data value="{}">{}</data>').format(repr(value), wording(value))
+
+    return shown
+
+
+def with_code(sentence: str) -> Markup:
+    """Give a sentence whose commands stand between backticks.
+
+    Examples
+    --------
+    >>> with_code("`driftgauge up` <b>")
+    Markup('<code>driftgauge up</code> &lt;b&gt;')
+    """
+    forms = (Markup("{}"), Markup("<code>{}</code>"))
+    return Markup("").join(forms[place % 2].format(text.clip(piece, 400)) for place, piece in enumerate(sentence.split("`")))
+
+
+def title(name: str) -> str:
+    """Give the title of a statistic or rule.
+
+    Examples
+    --------
+    >>> title("psi"), title("out_of_range")
+    ('PSI', 'out of range')
+    """
+    return TITLES.get(name) or text.clip(name.replace("_", " "), 40)
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "clip": text.clip,
+    "shown": text.shown,
+    "moment": time_tag,
+    "with_code": with_code,
+    "plain_moment": text.moment,
+    "plain_decimal": text.decimal,
+    "severity_words": lambda name: SEVERITIES.get(name, name.replace("_", " ")),
+    "title_of": title,
+    "count": or_dash(count),
+    "duration": or_dash(duration),
+    "figure": or_dash(text.figure),
+    "decimal": or_dash(text.decimal),
+    "percent": or_dash(text.percent),
+    "p_value": or_dash(text.p_value),
+}

@@ -1,0 +1,225 @@
+"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV.
+
+Each label is accepted or rejected by itself. The accepted ones go to the logs of their predictions' partitions, numbered
+and spooled as predictions are; the worker joins them.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from producer.access import needs
+from producer.documents import Check, field_faults, is_id, is_text, is_time, milliseconds, read_body
+from producer.label_rows import Item, number, of_csv, of_json, time_of
+from producer.parts import Parts
+from producer.problems import RETRY_AFTER, Problem
+from producer.receipts import Outcome, worst
+from producer.routes.raw import RawRoute, documented
+from producer.serving import ServedVersion, Serving
+from shared.events import Label
+
+TURN: Final = 500
+"""Labels that are checked before other requests have their turn."""
+
+
+def is_anything(_: object) -> None:
+    """A label is checked against the schema."""
+
+
+CHECKS: Final[dict[str, Check]] = {
+    "prediction_id": is_id, "label": is_anything, "time": is_time, "model": is_text,
+}  # fmt: skip
+LABEL: Final = {
+    "type": "object",
+    "required": ["prediction_id", "label"],
+    "additionalProperties": False,
+    "properties": {
+        "prediction_id": {"type": "string", "maxLength": 128, "description": "As /predict or /events answered it."},
+        "label": {"type": ["number", "string"], "description": "The true value, of the kind that the model predicts."},
+        "time": {"type": ["integer", "string"], "description": "When it became known: Unix ms, or ISO 8601 with zone."},
+        "model": {"type": "string", "description": "Needed only when there are several."},
+    },
+}
+BODY: Final = {
+    "oneOf": [LABEL, {"type": "array", "items": LABEL}],
+    "example": [{"prediction_id": "0190f0a0-0000-7000-8000-000000000000", "label": 16, "time": "2025-11-21T08:00:00Z"}],
+}
+ANSWER: Final = {
+    "type": "object",
+    "properties": {
+        "accepted": {"type": "integer"},
+        "rejected": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "index": {"type": "integer", "description": "Place in the request, from 0."},
+                    "line": {"type": "integer", "description": "Where it begins in a CSV body."},
+                    "prediction_id": {"type": "string"},
+                    "reason": {"type": "string"},
+                },
+            },
+        },
+        "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
+    },
+}
+
+
+class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A label that was not taken, and why."""
+
+    index: int
+    reason: str
+    line: int | None = None
+    prediction_id: str | None = None
+
+
+class _Refusal(Exception):
+    """Why one label is not taken."""
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the route."""
+    routes = APIRouter(route_class=RawRoute, tags=["labels"])
+    most = parts.settings.events_max_rows
+
+    @routes.post("/labels", status_code=202, openapi_extra=_documented())
+    @needs("label")
+    async def labels(request: Request) -> Response:
+        """Publish the true values of predictions. A label that cannot be used harms no other."""
+        read = of_csv if _is_csv(request.headers.get("content-type", "")) else of_json
+        items = read(await read_body(request, parts.settings.events_max_bytes))
+        if len(items) > most:
+            raise Problem(413, f"These are {len(items)} labels; send at most {most} at a time (DRIFTGAUGE_EVENTS_MAX_ROWS).")
+        desk = Desk(parts.serving, request.query_params.get("model"))
+        await desk.take(items)
+        outcome = await _publish(parts, desk.accepted)
+        if outcome == "dropped":
+            raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
+        accepted = sum(map(len, desk.accepted.values()))
+        answer = {"accepted": accepted, "rejected": desk.rejected, "event": outcome}
+        return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+
+    return routes
+
+
+class Desk:
+    """Sorts the labels of one request.
+
+    Parameters
+    ----------
+    model
+        The model of labels that name none.
+    """
+
+    def __init__(self, serving: Serving, model: str | None) -> None:
+        self.accepted: dict[str, list[Label]] = defaultdict(list)
+        self.rejected: list[Rejected] = []
+        self._serving = serving
+        self._model = model
+        self._known: dict[str | None, ServedVersion | str] = {}
+        self._now = time.time_ns() // 1_000_000
+
+    async def take(self, items: Sequence[Item]) -> None:
+        """Check labels."""
+        for index, item in enumerate(items):
+            try:
+                model, label = self._label(item)
+                self.accepted[model].append(label)
+            except _Refusal as refusal:
+                self.rejected.append(Rejected(index, str(refusal), item.line, _id_of(item.content)))
+            if index % TURN == TURN - 1:
+                await asyncio.sleep(0)
+
+    def _label(self, item: Item) -> tuple[str, Label]:
+        content = item.content
+        if isinstance(content, str) and item.line is not None:
+            raise _Refusal(content)
+        if not isinstance(content, dict):
+            raise _Refusal("must be an object")
+        if item.line is not None and isinstance(content.get("time"), str):
+            content["time"] = time_of(content["time"])
+        faults = field_faults(content, CHECKS, "prediction_id")
+        if faults:
+            raise _Refusal("; ".join(f"{fault.field.removeprefix('/')} {fault.message}" for fault in faults[:5]))
+        served = self._served(content.get("model"))
+        value = content.get("label")
+        if item.line is not None and isinstance(value, str) and served.schema.prediction == "numeric":
+            value = number(value)
+        fault = served.schema.label_fault(value)
+        if fault is not None:
+            raise _Refusal(f"label {fault}")
+        moment = milliseconds(content.get("time"))
+        truth: Any = float(value) if served.schema.prediction == "numeric" else value  # type: ignore[arg-type]  # checked
+        return served.model, Label(content["prediction_id"], truth, self._now if moment is None else moment)
+
+    def _served(self, model: str | None) -> ServedVersion:
+        """Give the version in production of a model with labels; asked for once in a request."""
+        model = self._model if model is None else model
+        if model not in self._known:
+            self._known[model] = self._find(model)
+        found = self._known[model]
+        if isinstance(found, str):
+            raise _Refusal(found)
+        return found
+
+    def _find(self, model: str | None) -> ServedVersion | str:
+        try:
+            served = self._serving.choose(model)
+        except Problem as problem:
+            if problem.status == 503:
+                raise
+            return problem.detail
+        if not served.manifest.labels:
+            return f"labels are off for {served.model} {served.version}: register a version with --labels"
+        return served
+
+
+def _id_of(content: object) -> str | None:
+    found = content.get("prediction_id") if isinstance(content, dict) else None
+    return found if is_id(found) is None else None
+
+
+def _is_csv(content_type: str) -> bool:
+    """Tell whether a body is CSV; it is JSON if nothing is said.
+
+    Raises
+    ------
+    Problem
+        415 if it is neither.
+    """
+    name = content_type.partition(";")[0].strip().lower()
+    if name not in {"", "text/csv", "application/json"}:
+        raise Problem(415, f"Labels are text/csv or application/json, not {name[:64]!r}; say so as Content-Type.")
+    return name == "text/csv"
+
+
+async def _publish(parts: Parts, by_model: dict[str, list[Label]]) -> Outcome:
+    """Publish all in one go; the outcome is that of the worst model."""
+    labels = sum(map(len, by_model.values()))
+    if not parts.publisher.has_room(labels):
+        parts.publisher.drop(labels)
+        return "dropped"
+    return worst(await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items())))
+
+
+def _documented() -> dict[str, Any]:
+    """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
+    found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
+    table = {"schema": {"type": "string"}, "example": "prediction_id,label\n0190f0a0-0000-7000-8000-000000000000,16\n"}
+    found["requestBody"]["content"]["text/csv"] = table
+    found["parameters"] = [
+        {
+            "name": "model",
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "The model of labels that name none; needed only when there are several.",
+        }
+    ]
+    return found

@@ -1,0 +1,92 @@
+"""What a report looks up in a snapshot: since when a feature is bad, which categories vanished, estimates beside metrics."""
+
+from typing import NamedTuple
+
+from shared.reporting.lines import Mark
+from shared.snapshot import (
+    ActiveAlert,
+    FeatureReport,
+    MetricReport,
+    Performance,
+    RecommendedAction,
+    Severity,
+    Share,
+    Snapshot,
+    Statistic,
+)
+
+WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "insufficient_data", "uncalibrated", "ok", "excluded")
+LEAST_EXPECTED = 5
+"""Rows that a category must be expected to have, to be called vanished when it has none."""
+
+
+class MetricRow(NamedTuple):
+    """A metric by labels, and its estimate; either may be absent."""
+
+    name: str
+    measured: MetricReport | None
+    estimated: MetricReport | None
+
+
+def statistic(feature: FeatureReport, name: str) -> Statistic | None:
+    """Give a statistic of a feature by name."""
+    return next((one for one in feature.statistics if one.name == name), None)
+
+
+def share(feature: FeatureReport, name: str) -> Share | None:
+    """Give a share of a feature by name."""
+    return next((one for one in feature.shares if one.name == name), None)
+
+
+def worst_first(feature: FeatureReport) -> tuple[int, float]:
+    """Order features: by severity, then by PSI."""
+    psi = statistic(feature, "psi")
+    return WORST_FIRST.index(feature.severity), -psi.value if psi and psi.value is not None else 0.0
+
+
+def most_urgent_first(alert: ActiveAlert) -> tuple[bool, int, int]:
+    """Order alerts: firing before pending, then by severity, then the oldest."""
+    return alert.state != "firing", WORST_FIRST.index(alert.severity), alert.started
+
+
+def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
+    """When the oldest open alert of a feature began; None without one."""
+    return min((alert.started for alert in snapshot.alerts if alert.feature == feature.name), default=None)
+
+
+def marks(feature: FeatureReport, snapshot: Snapshot) -> list[Mark]:
+    """Where the open alerts of a feature begin on its line."""
+    return [
+        Mark(alert.started, alert.severity, f"{alert.rule} {alert.state}")
+        for alert in snapshot.alerts
+        if alert.feature == feature.name
+    ]
+
+
+def evidence(action: RecommendedAction, snapshot: Snapshot) -> list[ActiveAlert]:
+    """The alerts that an action rests on, the most urgent first."""
+    return sorted((alert for alert in snapshot.alerts if alert.fingerprint in action.alerts), key=most_urgent_first)
+
+
+def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
+    """Categories that the window should have and has not, with the rows expected.
+
+    Examples
+    --------
+    >>> from shared.snapshot import Histogram
+    >>> shown = Histogram(None, ["a", "b", "c"], [0.6, 0.399, 0.001], [1.0, 0.0, 0.0])
+    >>> vanished(FeatureReport("x", "categorical", "ok", "", [], [], shown, [], []), rows=1000)
+    [('b', 399.0)]
+    """
+    shown = feature.histogram
+    if feature.kind != "categorical" or shown.labels is None:
+        return []
+    bars = zip(shown.labels, shown.reference, shown.window, strict=True)
+    return [(label, round(part * rows, 6)) for label, part, now in bars if not now and part * rows >= LEAST_EXPECTED]
+
+
+def metric_rows(performance: Performance) -> list[MetricRow]:
+    """Metrics by labels with their estimates beside them; what is only estimated comes last."""
+    measured = {metric.name: metric for metric in performance.metrics}
+    estimated = {metric.name: metric for metric in performance.estimated}
+    return [MetricRow(name, measured.get(name), estimated.get(name)) for name in {**measured, **estimated}]

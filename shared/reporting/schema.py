@@ -1,0 +1,39 @@
+"""The JSON schema of a snapshot, generated from its structs: what docs/snapshot.schema.json holds.
+
+python -m shared.reporting.schema > docs/snapshot.schema.json
+"""
+
+import sys
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+
+from shared.snapshot import SNAPSHOT_FORMAT, Snapshot
+
+
+def snapshot_schema() -> dict[str, Any]:
+    """Give the schema (JSON Schema 2020-12) of a snapshot's JSON.
+
+    Examples
+    --------
+    >>> snapshot_schema()["$ref"]
+    '#/$defs/Snapshot'
+    """
+    found = msgspec.json.schema(Snapshot)
+    for struct in found["$defs"].values():
+        struct["description"] = cleandoc(struct.get("description", ""))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A snapshot of a model version's window, format {SNAPSHOT_FORMAT}",
+        **found,
+    }
+
+
+def written() -> bytes:
+    """Give the schema as it stands in its file."""
+    return msgspec.json.format(msgspec.json.encode(snapshot_schema()), indent=2) + b"\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(written())

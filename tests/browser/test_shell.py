@@ -1,0 +1,77 @@
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Watched
+from tests.browser.plant import MODEL, Plant
+
+PAGES = ("/", f"/dashboard/drift?model={MODEL}", f"/dashboard/drift?model={MODEL}&feature=line", "/login", "/docs", "/redoc")
+
+
+DOCUMENTS = ("/docs", "/redoc")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_sound(page: Page, path: str) -> None:
+    """Every page renders without a console error and asks no other host (the fixture's check)."""
+    answer = page.goto(path, wait_until="load")
+    assert answer is not None
+    assert answer.status == 200
+    expect(page.locator("#main")).to_be_visible()
+    if path in DOCUMENTS:
+        expect(page.get_by_text("/predict_batch").first).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES[:4])
+def test_a_telephone_shows_a_page(chromium: Browser, plant: Plant, path: str, scheme: str) -> None:
+    """At 390 px nothing is wider than the screen, in light and in dark; text and ground differ enough (4.5 : 1)."""
+    context = chromium.new_context(
+        base_url=plant.url, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True
+    )
+    watched = Watched(context, plant.url)
+    page = context.new_page()
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(CONTRAST) == []
+    context.close()
+    watched.check()
+
+
+def test_a_page_goes_live(page: Page) -> None:
+    """The banner says live, by word as well as colour, when the stream is open."""
+    page.goto("/")
+    expect(page.locator("#banner")).to_have_attribute("data-state", "live")
+    expect(page.locator("#banner")).to_have_text("live")
+
+
+def test_the_first_key_leads_to_the_content(page: Page) -> None:
+    """Tab, then Enter, skips the navigation; what has the focus is seen to have it."""
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+CONTRAST = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, place) => sum + v * [0.2126, 0.7152, 0.0722][place], 0);
+  const ground = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const found = getComputedStyle(one).backgroundColor;
+      if (!/, 0\\)$/.test(found)) return parse(found);
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.querySelectorAll("h1,h2,h3,p,dt,dd,a,small,.badge,button,label,td,th")) {
+    if (!element.textContent.trim() || !element.getClientRects().length) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(`${element.tagName} ${element.className} ${element.textContent}`);
+  }
+  return poor;
+}"""

@@ -1,0 +1,196 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+import redis
+
+from producer.app import create_app
+from producer.dashboard.rendering import POLICY
+from shared.keys import Keys
+from shared.settings import Settings
+from tests.producer.conftest import running
+from tests.producer.dashboard.snapshots import MODEL, Judging, active, feature, performance, snapshot
+from tests.producer.test_predict import problem
+
+pytestmark = pytest.mark.anyio
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+DRIFT = f"/dashboard/drift?model={MODEL}"
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "../../etc/passwd", "\u202egnp", "n" * 10_000)
+
+
+class Elements(HTMLParser):
+    """All elements of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def of(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag and wanted.items() <= attributes.items()]
+
+
+async def read(http: httpx.AsyncClient, path: str, **headers: str) -> str:
+    answer = await http.get(path, headers={**BROWSER, **headers})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-security-policy"] == POLICY
+    check(answer.text)
+    return answer.text
+
+
+def check(text: str) -> None:
+    """No page has an inline script, style or handler."""
+    for tag, attributes in Elements(text).found:
+        assert "style" not in attributes, (tag, attributes)
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert tag != "style"
+        if tag == "script":
+            assert attributes.get("type") == "application/json" or (attributes.get("src") or "").startswith("/"), attributes
+
+
+def shape(text: str) -> str:
+    """A page without its texts: the live numbers change."""
+    return re.sub(">[^<]*<", "><", text)
+
+
+def block(text: str, identifier: str) -> Any:
+    found = re.search(f'id="{identifier}">(.*?)</script>', text)
+    assert found, identifier
+    return msgspec.json.decode(found[1])
+
+
+@pytest.mark.usefixtures("linear")
+async def test_the_overview(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """It shows each model's window, tiles, prediction, performance and alerts, the worst model first."""
+    judging = Judging(client, keys)
+    judging.report(snapshot(1, performance=performance(1.5)))
+    judging.current(
+        snapshot(
+            2,
+            severity="critical",
+            verdict="Critical: 1 of 2 columns drifted (x).",
+            alerts=[active("x"), active("y", "pending")],
+            performance=performance(2.5),
+        )
+    )
+    async with running(create_app(settings)) as http:
+        text = await read(http, "/")
+        assert text.index(f'data-model="{MODEL}"') < text.index('data-model="linear"'), "the worst first"
+        assert "Critical: 1 of 2 columns drifted (x)." in text
+        assert '<data value="2000">2,000</data>' in text
+        assert '<dd class="firing critical">1</dd><dd class="unit">1 pending</dd>' in text
+        assert "PSI of x is high" in text
+        metric = block(text, f"metric-{MODEL}")
+        assert (metric["times"], metric["values"], metric["baseline"]) == ([1, 2], [1.5, 2.5], 1.0)
+        assert "No labelled prediction yet" in text, "linear has none, and is told what to do"
+        cards = await read(http, "/", **{"HX-Target": "cards", "HX-Request": "true"})
+        worst = cards[: cards.index("</article>") + 10]
+        assert shape(worst) in shape(text), "what is asked for again is the same block"
+        assert "<html" not in cards
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_program_gets_what_the_api_is(settings: Settings) -> None:
+    """/ answers JSON to whoever does not ask for HTML."""
+    async with running(create_app(settings)) as http:
+        for accept in ("*/*", "application/json"):
+            about = (await http.get("/", headers={"Accept": accept})).json()
+            assert about["models"] == {"linear": "1.0.0"}
+            assert about["links"]["openapi"] == "/openapi.json"
+
+
+async def test_pages_without_anything(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """Without a model, and with one that was not judged, the pages say what to do next."""
+    async with running(create_app(settings)) as http:
+        for path in ("/", "/dashboard/drift"):
+            assert "driftgauge models register" in await read(http, path)
+        client.sadd(keys.models, MODEL)
+        assert "driftgauge worker" in await read(http, DRIFT)
+        assert "driftgauge worker" in await read(http, "/")
+        client.hset(keys.current(MODEL), "9.0.0", b'{"of": "another release"}')
+        assert "Another release" in await read(http, DRIFT)
+        problem(await http.get("/dashboard/drift?model=no"), 404)
+
+
+async def test_the_drift_of_a_version(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """The worst feature first, with its numbers and colours over time; excluded and ordered ones are shown as such."""
+    judging = Judging(client, keys)
+    times = [1000, 2000, 3000]
+    columns = [
+        feature("calm", 0.01, psi_history=[None, 0.01, 0.01]),
+        feature("moved", 0.4, "critical", psi_history=[0.01, 0.2, 0.4], reason="PSI 0.400 is above 0.300"),
+        feature("seasonal", 0.1, note="of the last 7 whole days", psi_history=[0.1, 0.1, 0.1]),
+        feature("clock", None, "excluded", reason="a function of the clock"),
+    ]
+    judging.current(snapshot(3000, columns, severity="critical", history_times=times, alerts=[active("moved")]))
+    async with running(create_app(settings)) as http:
+        text = await read(http, DRIFT)
+        rows = [one["data-feature"] for one in Elements(text).of("tr") if "data-feature" in one]
+        assert rows == ["moved", "seasonal", "prediction", "calm"]
+        heat = text[text.index('id="heat"') : text.index("Features</h2>")]
+        moved = heat[heat.index(">moved<") : heat.index("</tr>", heat.index(">moved<"))]
+        assert re.findall(r'class="(h\d)" title="([0-9.]+)', moved) == [("h0", "0.010"), ("h3", "0.200"), ("h5", "0.400")]
+        assert "ordered in time" in text[text.index('data-feature="seasonal"') : text.index('data-feature="calm"')]
+        assert "a function of the clock" in text[text.index("Excluded from drift") :]
+        detail = await read(http, f"{DRIFT}&feature=moved", **{"HX-Target": "drawer"})
+        course = block(detail, "course-points")
+        assert (course["times"], course["values"]) == (times, [0.01, 0.2, 0.4])
+        assert (course["warning"], course["critical"]) == (0.15, 0.3)
+        assert course["marks"][0]["time"] == 1000
+        assert 'id="drift"' not in detail
+        problem(await http.get(f"{DRIFT}&feature=no"), 404)
+        problem(await http.get(f"{DRIFT}&version=7.0.0"), 404)
+
+
+async def test_another_statistic_comes_from_the_reports(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """Its course is read from the snapshot stream: of this version, readable entries only, and the current window last."""
+    judging = Judging(client, keys)
+    for created in range(1, 40):
+        judging.report(snapshot(created, [feature("x", created / 100)]))
+        judging.report(snapshot(created, [feature("x", 9.0)], version="2.0.0"))
+    client.xadd(keys.snapshots(MODEL), {"e": b"no report"})
+    judging.current(snapshot(50, [feature("x", 0.5)]))
+    async with running(create_app(settings)) as http:
+        detail = await read(http, f"{DRIFT}&statistic=ks&feature=x", **{"HX-Target": "drawer"})
+        course = block(detail, "course-points")
+        assert course["times"] == [*range(1, 40), 50]
+        assert course["values"] == [created / 200 for created in (*range(1, 40), 50)]
+        assert (await http.get(f"{DRIFT}&statistic=none", headers=BROWSER)).status_code == 200
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_name_is_never_markup(settings: Settings, client: redis.Redis, keys: Keys, name: str) -> None:
+    """Names, verdicts and reasons of strangers are text on every page, and the page's links still lead to them."""
+    judging = Judging(client, keys)
+    columns = [feature(name, 0.4, "critical", reason=name), feature("b", None, "excluded", reason=name)]
+    judging.current(snapshot(3, columns, severity="critical", verdict=name, notes=[name], alerts=[active(name)]))
+    async with running(create_app(settings)) as http:
+        for path in ("/", DRIFT):
+            text = await read(http, path)
+            assert Elements(text).of("img", src="x") == []
+            assert "\u202e" not in re.sub(r'data-feature="[^"]*"', "", text)
+        links = [one["href"] or "" for one in Elements(await read(http, DRIFT)).of("a") if "feature=" in (one["href"] or "")]
+        detail = await read(http, links[0])
+        assert 'id="drawer-title"' in detail
+
+
+async def test_everything_lies_below_the_root_path(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """Behind a proxy's prefix every link, form, file and stream begins with it, whether the proxy strips it or not."""
+    Judging(client, keys).current(snapshot(3))
+    async with running(create_app(settings.model_copy(update={"root_path": "/monitor/drift"}))) as http:
+        for path in ("/", "/monitor/drift/", DRIFT, f"/monitor/drift{DRIFT}"):
+            text = await read(http, path)
+            for _, attributes in Elements(text).found:
+                for name in ("href", "src", "action", "hx-get", "data-events"):
+                    address = attributes.get(name)
+                    if address and not address.startswith("#"):
+                        assert address.startswith("/monitor/drift/"), address
+        assert 'aria-current="page"' in await read(http, "/monitor/drift/")
+        assert (await http.get("/monitor/drift/openapi.json")).json()["servers"] == [{"url": "/monitor/drift"}]
+        assert (await http.post("/monitor/drift/logout")).headers["location"] == "/monitor/drift/login"
