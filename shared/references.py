@@ -167,6 +167,7 @@ def recounted(profile: ReferenceProfile, cells: Ints) -> ReferenceProfile:
 
     Examples
     --------
+    >>> from shared.reference import CategoricalReference
     >>> before = ReferenceProfile(3, (CategoricalReference.build("c", ["a", "b", "a"]),))
     >>> after = recounted(before, np.array([4, 1, 0, 2, 3]))
     >>> after.rows, after.columns[0].counts, after.columns[0].singletons
