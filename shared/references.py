@@ -11,6 +11,7 @@ import gzip
 from typing import Annotated, Final
 
 import msgspec
+import numpy as np
 
 from shared.calibration import Calibration
 from shared.errors import BadData
@@ -173,11 +174,8 @@ def recounted(profile: ReferenceProfile, cells: Ints) -> ReferenceProfile:
     >>> after.rows, after.columns[0].counts, after.columns[0].singletons
     (10, [4, 1, 0, 2, 3], 3)
     """
-    offsets = profile.offsets
-    columns = tuple(
-        _recounted(column, cells[offsets[place] : offsets[place + 1]].tolist())
-        for place, column in enumerate(profile.columns)
-    )
+    parts = np.split(cells, profile.offsets[1:-1])
+    columns = tuple(_recounted(column, part.tolist()) for column, part in zip(profile.columns, parts, strict=True))
     return ReferenceProfile(rows=max((sum(column.counts) for column in columns), default=0), columns=columns)
 
 
