@@ -257,5 +257,6 @@ def _number(entry_id: bytes) -> tuple[int, int]:
 def _cell_map(version: PublishedVersion) -> CellMap:
     manifest = version.manifest
     return CellMap(
-        version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels
-    )
+        version.schema, version.reference, version.calibration, batch_counts=manifest.batch_counts, labels=manifest.labels,
+        performance=version.performance,
+    )  # fmt: skip

@@ -66,7 +66,7 @@ class History:
         fields: dict[bytes, bytes] = self._nodes.client(key).hgetall(key)  # type: ignore[assignment]  # bytes, not str
         packed = fields.get(b"state")
         progress = Progress() if packed is None else msgspec.json.decode(packed, type=Progress)
-        return Judge(progress, frozenset((held.partition, held.number) for held in held_of(fields)))
+        return Judge(progress, frozenset((one.partition, one.number) for _, one in held_of(fields) if isinstance(one, Pane)))
 
     def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
         """Give everything that ended after a logical time, in the order in which it was judged.

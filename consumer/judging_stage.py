@@ -14,13 +14,13 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import Outputs
-from consumer.judging.state import JudgingState, references_of, versions_of
+from consumer.judging.state import JudgingState, references_of, versions_named, versions_of
 from consumer.stage import CommitClock, Stage, read_streams
 from consumer.versions import PublishedVersions
 from shared import commands, pane
 from shared.alerts import ALERTS_KEPT, cloud_event
 from shared.keys import Keys
-from shared.pane import NewReference, Pane, PaneEntry
+from shared.pane import NewReference, PaneEntry
 from shared.references import reference_key
 from shared.settings import Settings
 
@@ -150,7 +150,7 @@ class JudgingStage(Stage):
 
     def _judge(self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]) -> None:
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
-        self._learn({version for _, entry in entries for version in _versions_named(entry)} | alerted)
+        self._learn({version for _, entry in entries for version in versions_named(entry)} | alerted)
         self._learn_references({(entry.version, entry.number) for _, entry in entries if isinstance(entry, NewReference)})
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
@@ -169,7 +169,7 @@ class JudgingStage(Stage):
 
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
-            self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
+            self._versions[name] = JudgedVersion.of(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
         """Fetch accepted references that were not met before; without one of them the stage cannot go on."""
@@ -177,20 +177,14 @@ class JudgingStage(Stage):
         self._published.require_references(new)
         for version, number in new:
             for name, found in self._published.references({(version, number)}).items():
-                self._versions[name] = JudgedVersion(found.schema, found.reference, found.calibration, number)
+                self._versions[name] = JudgedVersion.of(found, number)
 
     def _learn_changes(self) -> None:
         """Take up calibrations that were made meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._versions:
-                self._versions[name] = JudgedVersion(version.schema, version.reference, version.calibration)
+                self._versions[name] = JudgedVersion.of(version)
 
 
 def _field(fields: Sequence[bytes], name: bytes) -> bytes | None:
     return dict(zip(fields[::2], fields[1::2], strict=True)).get(name)
-
-
-def _versions_named(entry: PaneEntry) -> set[str]:
-    if isinstance(entry, Pane):
-        return set(entry.blocks)
-    return {entry.version} if isinstance(entry, pane.Alarm | NewReference) else set()

@@ -17,7 +17,8 @@ from shared.checks import Checks
 from shared.errors import BadData
 from shared.manifest import PublishedVersion, Task, new_manifest
 from shared.model_registry import ModelRegistry
-from shared.prediction import class_labels, model_columns, predict
+from shared.performance import Layout, PerformanceReference
+from shared.prediction import class_labels, model_columns, predict, probabilities
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
 from shared.schema import Kind, Schema, as_column, columns_of, infer
@@ -97,6 +98,9 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
     features = _features(frame, submission, estimator)
     predicted = frame[submission.prediction] if submission.prediction is not None else None
     schema = _schema(features, predicted, submission, _output(task, estimator))
+    columns = model_columns(features, schema)
+    predictions = _predictions(predicted, schema, estimator, columns)
+    reference = ReferenceProfile.build(schema, columns_of(features, schema, submission.pii_key), predictions)
     published = PublishedVersion(
         manifest=new_manifest(
             submission.name,
@@ -114,11 +118,8 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
             batch_counts=submission.batch_counts,
         ),
         schema=schema,
-        reference=ReferenceProfile.build(
-            schema,
-            columns_of(features, schema, submission.pii_key),
-            _predictions(predicted, schema, estimator, features),
-        ),
+        reference=reference,
+        performance=_performance(frame, submission, schema, reference, predictions, estimator, columns),
     )
     folder = registry.register(published, submission.artifact)
     return folder, registry.load(submission.name, version)
@@ -248,7 +249,20 @@ def _as_predicted(schema: Schema, kind: Kind | None, classes: tuple[str, ...], f
     return msgspec.structs.replace(schema, classes=schema.classes or classes)
 
 
-def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, features: pd.DataFrame) -> Column | None:
+def _performance(
+    frame: pd.DataFrame, submission: Submission, schema: Schema, reference: ReferenceProfile, predictions: Column | None,
+    estimator: Any, columns: list[Column],
+) -> PerformanceReference | None:  # fmt: skip
+    """Measure the reference rows that have a label; None without labels or predictions."""
+    layout = Layout.of(schema, reference)
+    if submission.target is None or predictions is None or layout is None or schema.prediction is None:
+        return None
+    labels = as_column(frame[submission.target], schema.prediction)
+    given = probabilities(schema, estimator, columns) if layout.scored and estimator is not None else None
+    return PerformanceReference.of(layout, predictions, labels, given)
+
+
+def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]) -> Column | None:
     """Give the reference's predictions: from their column, or by the model."""
     if schema.prediction is None:
         return None
@@ -257,7 +271,7 @@ def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, fe
     if estimator is None:
         return None
     try:
-        return predict(schema, estimator, model_columns(features, schema))
+        return predict(schema, estimator, columns)
     except BadData:
         raise
     except Exception as error:

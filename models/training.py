@@ -24,8 +24,9 @@ from shared.checks import Checks
 from shared.errors import DriftgaugeError, GateFailed
 from shared.manifest import PublishedVersion, Task, new_manifest, utc_now
 from shared.model_registry import ModelRegistry
+from shared.performance import Layout, PerformanceReference
 from shared.provenance import file_digest, git_revision, library_versions
-from shared.reference import ReferenceProfile
+from shared.reference import Column, ReferenceProfile
 from shared.schema import Schema, columns_of
 from shared.settings import read_settings
 
@@ -162,15 +163,24 @@ def register(
         libraries=library_versions(trained.estimator),
         data_digest="" if trained.source is None else file_digest(trained.source),
     )
-    reference = ReferenceProfile.build(schema, columns_of(trained.holdout, schema), trained.predictions.tolist())
+    columns = columns_of(trained.holdout, schema)
+    reference = ReferenceProfile.build(schema, columns, trained.predictions.tolist())
+    given = prediction.probabilities(schema, trained.estimator, columns)
+    layout = Layout.of(schema, reference)
+    assert layout is not None  # noqa: S101  every demo model predicts
+    performance = PerformanceReference.of(layout, _column(trained.predictions), _column(trained.truth), given)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "model.joblib"
         joblib.dump(trained.estimator, artifact)
-        stored = registry.register(PublishedVersion(manifest, schema, reference), artifact)
+        stored = registry.register(PublishedVersion(manifest, schema, reference, performance=performance), artifact)
     rows = gates.ValidationData(trained.holdout.assign(**{schema.target: trained.truth}))
     actor = f"models.{model.name}.train"
     gates.promote(registry, name, manifest.version, actor=actor, reason="newly trained", data=rows)
     return stored
+
+
+def _column(values: Labels) -> Column:
+    return values.tolist() if values.dtype == object else values
 
 
 def command(model: DemoModel) -> click.Command:

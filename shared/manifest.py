@@ -8,6 +8,7 @@ import msgspec
 
 from shared.calibration import Calibration
 from shared.checks import Checks
+from shared.performance import PerformanceReference
 from shared.reference import ReferenceProfile
 from shared.schema import Schema
 
@@ -74,6 +75,7 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     schema: Schema
     reference: ReferenceProfile
     calibration: Calibration | None = None
+    performance: PerformanceReference | None = None
 
     def pack(self) -> bytes:
         """Give it as compressed JSON, with the schema of the stream: a worker never learns of a dropped feature."""

@@ -35,12 +35,16 @@ class Block(msgspec.Struct, frozen=True):
         Packed counts of the latency cells.
     sources
         Predictions of each source: all of them were counted, whether they count for drift or not.
+    scores
+        Packed counts of the probabilities (shared/performance/estimate.py), of the rows that count for drift; empty for a
+        version whose performance cannot be estimated from them.
     """
 
     rows: int
     cells: bytes
     latency: bytes
     sources: dict[str, int]
+    scores: bytes = b""
 
 
 class Pane(msgspec.Struct, frozen=True, tag="pane"):

@@ -88,6 +88,14 @@ class Settings(BaseSettings):
     """Window rows below which drift is INSUFFICIENT_DATA."""
     min_reference_rows: int = Field(1000, ge=1)
     """Reference rows below which drift is INSUFFICIENT_DATA."""
+    performance_drop: float = Field(0.05, gt=0, lt=1)
+    """How much worse than its baseline a metric must be, as a share of it, and beyond chance, to be CRITICAL."""
+    labelled_rows: int = Field(2000, ge=1)
+    """Labelled predictions of the window that the performance is measured on; it is made of whole panes."""
+    labelled_days: int = Field(28, ge=1)
+    """Panes older than this many logical days leave the labelled window."""
+    min_labelled_rows: int = Field(200, ge=2)
+    """Labelled predictions below which the performance is INSUFFICIENT_DATA."""
     expected_events_per_day: int = Field(100_000, ge=1)
     """Traffic of a model until a whole logical day of it was measured."""
     false_alarms_per_month: float = Field(1.0, gt=0)

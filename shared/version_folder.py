@@ -15,6 +15,7 @@ from shared.atomic import sync
 from shared.errors import BadData, ModelNotFound
 from shared.keys import MODEL_NAME
 from shared.manifest import Manifest, PublishedVersion, Task
+from shared.performance import PerformanceReference
 from shared.reference import ReferenceProfile
 from shared.schema import Schema
 
@@ -23,6 +24,8 @@ ARTIFACTS: Final = {".joblib": "model.joblib", ".pkl": "model.joblib", ".txt": "
 MANIFEST_FILE: Final = "manifest.json"
 SCHEMA_FILE: Final = "schema.json"
 REFERENCE_FILE: Final = "reference.json.gz"
+PERFORMANCE_FILE: Final = "performance.json"
+"""There only if reference rows have labels."""
 
 _T = TypeVar("_T")
 
@@ -57,7 +60,13 @@ class VersionFolder:
             manifest=manifest,
             schema=msgspec.json.decode(self._verified(manifest, SCHEMA_FILE), type=Schema),
             reference=msgspec.json.decode(gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile),
+            performance=self._performance(manifest),
         )
+
+    def _performance(self, manifest: Manifest) -> PerformanceReference | None:
+        if PERFORMANCE_FILE not in manifest.files:
+            return None
+        return msgspec.json.decode(self._verified(manifest, PERFORMANCE_FILE), type=PerformanceReference)
 
     def load_artifact(self) -> Any:
         """Load the fitted model from the very bytes whose checksum was verified."""
@@ -109,6 +118,8 @@ def write_version(folder: Path, published: PublishedVersion, artifact: Path | No
     indented = msgspec.json.format(msgspec.json.encode(published.schema), indent=2)
     (folder / SCHEMA_FILE).write_bytes(indented)
     (folder / REFERENCE_FILE).write_bytes(gzip.compress(msgspec.json.encode(published.reference), mtime=0))
+    if published.performance is not None:
+        (folder / PERFORMANCE_FILE).write_bytes(msgspec.json.encode(published.performance))
     if artifact is not None:
         shutil.copyfile(artifact, folder / published.manifest.artifact)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}

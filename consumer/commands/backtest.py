@@ -81,13 +81,13 @@ def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backt
         raise ModelNotFound(f"No model {model!r} was published to this Redis.")
     history = History(settings.redis_url, keys, next(iter(found.values())).manifest)
     judge = history.judge()
-    versions = {name: JudgedVersion(one.schema, one.reference, one.calibration) for name, one in found.items()}
+    versions = {name: JudgedVersion.of(one) for name, one in found.items()}
     changes = {
         (change.version, change.number) for known in judge.progress.references.values() for change in known.past
     }  # fmt: skip
     for version, number in changes:
         for name, one in published.references({(version, number)}).items():
-            versions[name] = JudgedVersion(one.schema, one.reference, one.calibration, number)
+            versions[name] = JudgedVersion.of(one, number)
     lost = sorted(reference_key(*pair) for pair in changes if pair[1] and reference_key(*pair) not in versions)
     if lost:
         raise BadData(f"The references {', '.join(lost)} are not in Redis; `driftgauge reference publish {model}`.")
@@ -112,7 +112,7 @@ def _of_file(
     for remark in log.remarks:
         click.echo(remark, err=True)
     name = published.manifest.version
-    versions = {name: JudgedVersion(published.schema, published.reference, published.calibration)}
+    versions = {name: JudgedVersion.of(published)}
     entries = counted(published, log, counting_policy(settings, 0, 1))
     return _judge(_shown(entries, len(log.entries), lambda entry: getattr(entry, "events", 0)), model, versions, tried)
 

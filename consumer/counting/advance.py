@@ -309,6 +309,9 @@ class _Step:
             latencies = [group.predictions[row].latency_ms for row in range(part.start, part.stop)]
             block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
             block.rows += int(counted.sum())
+            if group.cell_map.scored is not None:
+                chosen = list(compress(group.predictions[part], counted.tolist()))
+                block.add_scores(group.cell_map.score_counts(chosen))
             for source, count in group.sources(part).items():
                 block.sources[source] = block.sources.get(source, 0) + count
             counters.versions[group.version] = counters.versions.get(group.version, 0) + len(rows)

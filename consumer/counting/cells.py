@@ -11,7 +11,7 @@ from consumer.counting.columns import CheckedDecoder
 from shared.calibration import Calibration
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
-from shared.performance import Layout
+from shared.performance import Layout, PerformanceReference, can_estimate, empty_counts, score_counts
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -29,6 +29,8 @@ class CellMap:
         Whether predictions from batches count for drift, beside those that were made online.
     labels
         Whether predictions wait for their labels.
+    performance
+        Of the labelled reference rows, if there are any.
 
     Attributes
     ----------
@@ -41,11 +43,15 @@ class CellMap:
         Those of them whose rows may be taken as exchangeable: the only ones that such detectors watch as assume it.
     layout
         Of the performance sums; None if predictions do not wait for labels.
+    scored
+        Layout of the probabilities that are counted, so that the performance can be estimated; None if they are not.
+    errors
+        Profile of the reference's errors; None if labels do not come, or the reference has none.
     """
 
     def __init__(
         self, schema: Schema, reference: ReferenceProfile, calibration: Calibration | None = None, *,
-        batch_counts: bool = False, labels: bool = False,
+        batch_counts: bool = False, labels: bool = False, performance: PerformanceReference | None = None,
     ) -> None:  # fmt: skip
         self.schema = schema = schema.stream
         self.reference = reference
@@ -61,7 +67,12 @@ class CellMap:
         order = {place: orders.get(reference.columns[place].name, "exchangeable") for place in self.watched}
         self.watched = [place for place in self.watched if order[place] != "clock"]
         self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
-        self.layout = Layout.of(schema, reference) if labels else None
+        layout = Layout.of(schema, reference)
+        self.layout = layout if labels else None
+        estimates = performance is not None and performance.scores is not None
+        self.scored = layout if estimates and can_estimate(layout) else None
+        known = performance.errors if performance is not None and labels else None
+        self.errors = ReferenceProfile(sum(known.counts), (known,)) if known is not None else None
 
     @cached_property
     def decoder(self) -> CheckedDecoder:
@@ -94,6 +105,16 @@ class CellMap:
             cells[place] = reference.cells(values)
         cells += self.offsets[:-1, None]
         return cells
+
+    def score_counts(self, predictions: Sequence[Prediction]) -> Ints:
+        """Count the probabilities, flat; predictions that have none of all classes are left out."""
+        assert self.scored is not None  # noqa: S101  its caller has looked
+        classes = len(self.scored.classes)
+        chosen = [one for one in predictions if one.probabilities is not None and len(one.probabilities) == classes]
+        if not chosen:
+            return empty_counts(self.scored).ravel()
+        given = np.array([one.probabilities for one in chosen])
+        return score_counts(self.scored, [one.prediction for one in chosen], given).ravel()
 
     def _columns(self, predictions: Sequence[Prediction]) -> list[Column]:
         rows = list(map(attrgetter("features"), predictions))

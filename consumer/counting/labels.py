@@ -21,11 +21,12 @@ from consumer.counting.cells import CellMap
 from consumer.counting.client_ids import digest_of
 from consumer.counting.clock import DAY_MS
 from consumer.counting.columns import Labels
+from consumer.counting.errors import Moment, detect_errors
 from consumer.counting.pending import EARLY_MOST, Early, Truth, Waiting, is_expired
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from shared.events import Label, Prediction
-from shared.pane import Delta
+from shared.pane import Delta, PaneEntry
 from shared.reference import Ints
 
 
@@ -64,12 +65,12 @@ class Joiner:
     labels
         Of the batch; `fresh` are the places of those that have not been seen before.
     write
-        Writes a delta behind the last closed pane.
+        Writes a delta, or an alarm, behind the last closed pane.
     """
 
     def __init__(
         self, state: CountingState, labels: Labels, fresh: Ints, versions: Mapping[str, CellMap], policy: CountingPolicy,
-        write: Callable[[Delta], None],
+        write: Callable[[PaneEntry], None],
     ) -> None:  # fmt: skip
         self._state = state
         self._pending = state.pending
@@ -155,11 +156,14 @@ class Joiner:
         closed, revisions = self._state.position.closed, self._state.revisions
         if not (all_of_them or revisions.due(closed, entry_ms)):
             return
+        fresh = revisions.first_labels(closed)
         revised = revisions.take(closed, entry_ms, self._versions)
         if revised:
             self._state.changed.add(b"labels")
             time, total = self._stretch.moment(position)
             self._write(Delta(self._policy.partition, time, total, revisions.number, revised))
+            for alarm in detect_errors(self._state, self._policy, self._versions, fresh, Moment(time, total)):
+                self._write(alarm)
 
     def _arrive(self, arrival: Arrival) -> None:
         day = arrival.entry_ms // DAY_MS

@@ -17,6 +17,11 @@ class OpenBlock:
     latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     rows: int = 0
     sources: dict[str, int] = field(default_factory=dict)
+    scores: Ints | None = None
+
+    def add_scores(self, counts: Ints) -> None:
+        """Add counts of the probabilities."""
+        self.scores = counts if self.scores is None else self.scores + counts
 
     def add(self, other: "OpenBlock") -> None:
         """Add the counts of another block of the same version."""
@@ -25,18 +30,23 @@ class OpenBlock:
         self.rows += other.rows
         for source, count in other.sources.items():
             self.sources[source] = self.sources.get(source, 0) + count
+        if other.scores is not None:
+            self.add_scores(other.scores)
 
     def copy(self) -> "OpenBlock":
         """Give a block of its own with the same counts."""
-        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources))
+        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources), self.scores)
+
+    def pack(self) -> Block:
+        scores = pack_counts(self.scores) if self.scores is not None else b""
+        sources = dict(sorted(self.sources.items()))
+        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores)
 
     @classmethod
     def unpack(cls, block: Block) -> "OpenBlock":
         """Read what `pack` gave."""
-        return cls(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, dict(block.sources))
-
-    def pack(self) -> Block:
-        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), dict(sorted(self.sources.items())))
+        scores = unpack_counts(block.scores) if block.scores else None
+        return cls(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources, scores)
 
 
 @dataclass(slots=True)

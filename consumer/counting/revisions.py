@@ -96,6 +96,11 @@ class Revisions(msgspec.Struct):
         ready = self.size - len(self.rows.get(closed + 1, ()))
         return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
 
+    def first_labels(self, closed: int) -> list[tuple[bytes, Joined]]:
+        """Give the rows of closed panes whose label judging does not know, with the digests of their ids, pane by pane."""
+        panes = sorted(pane for pane in self.rows if pane <= closed)
+        return [found for pane in panes for found in self.rows[pane].items() if found[1].told is None]
+
     def take(self, closed: int, now: int, versions: Mapping[str, CellMap]) -> list[Revised]:
         """Take out the rows of closed panes, summed up."""
         panes = sorted(pane for pane in self.rows if pane <= closed)

@@ -10,17 +10,20 @@ hour, day, ages     the running sums of panes, and how old the written ones are 
     labels              what waits for labels by day, and joined rows that judging does not know yet
     (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
     detector:NAME:V     framed detector state of version V
+    errors:V            framed state of the e-detector on its errors
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
 
 from consumer.counting.cells import CellMap
 from consumer.counting.client_ids import ClientIds, hours_kept
 from consumer.counting.clock import Clock, Traffic
 from consumer.counting.detectors import DETECTORS, Detector
+from consumer.counting.detectors.e_detector import EDetector
 from consumer.counting.pane import OpenPane
 from consumer.counting.pending import Day, Pending
 from consumer.counting.publishers import Publisher
@@ -80,6 +83,8 @@ class CountingState:
     publishers: dict[bytes, Publisher] = field(default_factory=dict)
     detectors: dict[tuple[str, str], Detector] = field(default_factory=dict)
     """By detector name and version."""
+    errors: dict[str, EDetector] = field(default_factory=dict)
+    """On the errors of each version with labels."""
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
     pending: Pending = field(default_factory=Pending)
@@ -99,9 +104,9 @@ class CountingState:
         kind, _, rest = name.partition(b":")
         if kind == b"publisher":
             return self.publishers[rest].pack() if rest in self.publishers else b""
-        if kind == b"detector":
-            detector, _, version = rest.decode().partition(":")
-            return self.detectors[detector, version].pack() if (detector, version) in self.detectors else b""
+        if kind in {b"detector", b"errors"}:
+            detector = self._detector(name)
+            return detector.pack() if detector is not None else b""
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
@@ -111,6 +116,14 @@ class CountingState:
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+
+    def _detector(self, name: bytes) -> Detector | None:
+        """Give the detector of a field; None if it has ended."""
+        kind, _, rest = name.decode().partition(":")
+        if kind == "errors":
+            return self.errors.get(rest)
+        detector, _, version = rest.partition(":")
+        return self.detectors.get((detector, version))
 
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
@@ -129,6 +142,10 @@ class CountingState:
                 state.pending.days, state.revisions = known.days, known.revisions
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
+            elif kind == b"errors":
+                profile = cell_maps[rest.decode()].errors
+                if profile is not None:
+                    state.errors[rest.decode()] = EDetector.unpack(packed, profile, np.empty(0))
             elif kind == b"detector":
                 detector, _, version = rest.decode().partition(":")
                 cells = cell_maps[state.position.reference_key(version)]
@@ -139,6 +156,7 @@ class CountingState:
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's detectors and joined rows belong to."""
     detected = {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
+    detected |= {name.decode().split(":", 1)[1] for name in fields if name.startswith(b"errors:")}
     if b"labels" not in fields:
         return detected
     revisions = msgspec.msgpack.decode(fields[b"labels"], type=_Labels).revisions

@@ -59,7 +59,14 @@ class Circumstances:
     @property
     def feature_drifts(self) -> bool:
         """Whether a feature's drift fires that broken values do not explain."""
-        return any(alert.state == "firing" and _is_feature_drift(alert) and not alert.inhibited_by for alert in self.alerts)
+        return any(
+            alert.state == "firing" and _is_feature_drift(alert) and not self.is_broken(alert) for alert in self.alerts
+        )
+
+    def is_broken(self, alert: AlertState) -> bool:
+        """Whether an alert speaks of broken values, or is explained by them."""
+        falls = {other.fingerprint for other in self.alerts if other.rule.startswith(PERFORMANCE)}
+        return alert.rule in DATA_QUALITY or bool(alert.inhibited_by and alert.inhibited_by not in falls)
 
 
 def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
@@ -81,8 +88,8 @@ def _is_feature_drift(alert: AlertState) -> bool:
     )
 
 
-def _fix_feed(alert: AlertState, _: Circumstances) -> bool:
-    return alert.rule in DATA_QUALITY or bool(alert.inhibited_by)
+def _fix_feed(alert: AlertState, circumstances: Circumstances) -> bool:
+    return circumstances.is_broken(alert)
 
 
 def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:

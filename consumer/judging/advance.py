@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from consumer.judging import commanding, notices
 from consumer.judging.alerting import Alerting, Scene
-from consumer.judging.calibration import levels
+from consumer.judging.calibration import Levels, levels
 from consumer.judging.evaluation import PSI_WEEK, Evaluation, JudgedVersion
+from consumer.judging.labelled import LabelledWindow
 from consumer.judging.metrics import Judged
+from consumer.judging.performance import Labelled
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import NoReporting, Outputs, Reporting
 from consumer.judging.state import JudgingState
 from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
-from shared.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
+from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 from shared.snapshot import Alert
 
 HOUR_MS = 3_600_000
@@ -103,28 +105,35 @@ class _Step:
             return
         totals = self.state.progress.totals
         totals[entry.partition] = max(entry.total, totals.get(entry.partition, 0))
-        if isinstance(entry, Pane):
-            self.judge_pane(entry)
+        if isinstance(entry, Pane | Delta):
+            self.judge(entry)
         elif isinstance(entry, Alarm):
             self.judge_alarm(entry)
         elif isinstance(entry, NewReference):
             self.judge_reference(entry)
 
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
-        """Judge an alarm at once, and the panes whose turn has come.
+        """Judge an alarm at once, and the panes and labels whose turn has come.
 
         Events are those of what was judged: how many of the other partitions were read by then is chance.
         """
         progress, merge = self.state.progress, self.state.merge
         merge.add(entry)
-        if isinstance(entry, Pane):
-            self.state.hold(entry)
+        if isinstance(entry, Pane | Delta):
+            self.state.hold(entry, entry_id)
         elif isinstance(entry, Alarm | NewReference):
             progress.record(entry, entry_id)
             self.take_known(entry)
-        for pane in merge.ready(self.policy.partitions):
-            self.state.let_go(pane)
-            self.take_known(pane)
+        for ready in merge.ready(self.policy.partitions):
+            self.state.let_go(ready)
+            self.take_known(ready)
+
+    def judge(self, entry: Pane | Delta) -> None:
+        """Judge a pane, or the labels that revise panes."""
+        if isinstance(entry, Pane):
+            self.judge_pane(entry)
+        else:
+            self.judge_labels(entry)
 
     def judge_pane(self, pane: Pane) -> None:
         """Add a pane to the windows of its versions and evaluate them."""
@@ -136,9 +145,12 @@ class _Step:
         for version, block in pane.blocks.items():
             if not block.rows:  # only predictions that do not count for drift: no new evidence
                 continue
+            self._await_labels(version, pane, block.rows)
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
-            part = WindowPane(pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency)
+            part = WindowPane(
+                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency, block.scores
+            )  # fmt: skip
             window = self._window(version)
             window.add(part)
             self.state.keep_pane(version, part)
@@ -146,6 +158,7 @@ class _Step:
                 self.state.drop_pane(version, old)
             self.state.count_day(version, self._judged(version).week, part)
             scene = self._scene(version, pane.end)
+            progress.unjudged.pop(version, None)
             self.alerting.settle(scene)
             self._note_week(scene)
             self.reporting.remember(scene)
@@ -156,6 +169,53 @@ class _Step:
     def begin_day(self, now: int) -> None:
         """Begin a logical day, before its first pane is judged: a pane never spans midnight."""
         self.state.forget_alerts(now)
+        for version, window in list(self.state.labelled.items()):
+            if window.end < now - self.policy.labelled_days * DAY_MS:
+                self.state.drop_labelled(version)
+
+    # -- labels ---------------------------------------------------------------------------------------------------
+
+    def _await_labels(self, version: str, pane: Pane, predictions: int) -> None:
+        """Let a pane's predictions wait for their labels."""
+        if not self.versions[version].labels:
+            return
+        window = self.state.labelled.setdefault(version, LabelledWindow())
+        kept, gone = window.add(pane, predictions)
+        for span in (*gone, *window.trim(self.policy.labelled_rows, self.policy.labelled_days)):
+            self.state.drop_span(version, span)
+        for span in kept:
+            self.state.keep_span(version, span)
+
+    def judge_labels(self, delta: Delta) -> None:
+        """Add labels to their panes. The performance is judged when as many came as a pane has predictions, or at a pane."""
+        touched: dict[str, int] = {}
+        for revised in delta.revised:
+            window = self.state.labelled.get(revised.version)
+            span = window.revise(delta.partition, revised) if window is not None else None
+            if span is None:
+                self.state.progress.labels_too_late += revised.labelled
+                continue
+            self.state.keep_span(revised.version, span)
+            touched[revised.version] = touched.get(revised.version, 0) + revised.labelled + revised.corrected
+        self.state.progress.now = max(self.state.progress.now, delta.time)
+        for version, labels in touched.items():
+            self._judge_performance(version, labels, delta.time)
+        self._end_moment(delta.time)
+
+    def _judge_performance(self, version: str, labels: int, now: int) -> None:
+        unjudged = self.state.progress.unjudged
+        for old in self.state.labelled[version].trim(self.policy.labelled_rows, self.policy.labelled_days):
+            self.state.drop_span(version, old)
+        unjudged[version] = unjudged.get(version, 0) + labels
+        if version not in self.state.windows:  # it is no longer used
+            return
+        scene = self._scene(version, now)
+        if unjudged[version] < self.policy.pane_events:
+            self.reporting.note(scene)
+            return
+        unjudged[version] = 0
+        self.alerting.settle_performance(scene)
+        self.reporting.report(scene)
 
     def judge_alarm(self, alarm: Alarm) -> None:
         """An online detector's alarm fires at once; one that fires already is kept alive."""
@@ -255,5 +315,13 @@ class _Step:
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         level = levels(self.policy, rate, len(judged.watched))
-        evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version))
-        return Scene(version, Judged(evaluation, window, rate), now)
+        labelled = self._labelled(version, judged, level)
+        tell = labelled is not None and labelled.is_fresh(now, window.end - window.start)
+        evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version), tell)
+        return Scene(version, Judged(evaluation, window, rate, labelled), now)
+
+    def _labelled(self, version: str, judged: JudgedVersion, level: Levels) -> Labelled | None:
+        if judged.standard is None or not judged.labels:
+            return None
+        window = self.state.labelled.setdefault(version, LabelledWindow())
+        return Labelled(window, judged.standard, level, self.policy)

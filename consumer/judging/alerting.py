@@ -3,6 +3,7 @@
 It keeps the state and collects the notices of a moment; what a life is stands in lifecycle.py.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -15,7 +16,7 @@ from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_lif
 from consumer.judging.metrics import Judged
 from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.rules import findings, is_judged, is_of_reference
+from consumer.judging.rules import PERFORMANCE_RULE, Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
 from shared.alerts import DATA_QUALITY, MARKS, fingerprint
 from shared.pane import Alarm
@@ -23,6 +24,8 @@ from shared.snapshot import AlertEvidence
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
+EXPLAINING = 3
+"""Drifting columns that a performance alert names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,31 @@ class Alerting:
     def settle(self, scene: Scene) -> None:
         """Move the alerts of a version by what the rules say of its window."""
         self._end_unjudged(scene)
-        watching = {(alert.feature, alert.rule) for alert in self._state.alerts_of(scene.version) if not alert.online}
-        for found in findings(scene.judged, watching, self._policy):
-            alert = self._alert(scene.version, found.feature, found.rule, scene.now)
-            self._step(alert, found.reading, self._evidence(found.evidence, scene), scene)
+        self._follow(findings(scene.judged, self._watching(scene), self._policy), scene)
         for alert in self._state.alerts_of(scene.version):
             if alert.online:
                 self._settle_online(alert, scene)
+
+    def settle_performance(self, scene: Scene) -> None:
+        """Move the alerts that labels speak of: labels come without a pane."""
+        self._follow(performance_findings(scene.judged, self._watching(scene)), scene)
+
+    def _watching(self, scene: Scene) -> set[tuple[str, str]]:
+        return {(alert.feature, alert.rule) for alert in self._state.alerts_of(scene.version) if not alert.online}
+
+    def _follow(self, found: Iterable[Finding], scene: Scene) -> None:
+        for one in found:
+            reading, evidence = one.reading, self._evidence(one.evidence, scene)
+            if one.rule.startswith(PERFORMANCE_RULE):
+                reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
+                evidence = _labelled_evidence(evidence, scene)
+            self._step(self._alert(scene.version, one.feature, one.rule, scene.now), reading, evidence, scene)
+
+    def _explanation(self, scene: Scene) -> str:
+        """Name the columns whose drift goes with a fall of the performance."""
+        drifting = [alert for alert in self._state.alerts_of(scene.version) if alert.feature and alert.state == "firing"]
+        names = list(dict.fromkeys(alert.feature for alert in drifting))
+        return f"; {', '.join(names[:EXPLAINING])} drifting with it" if names else ""
 
     def alarm(self, alarm: Alarm, scene: Scene) -> None:
         """Let an online detector's alarm fire, or keep what fires alive."""
@@ -66,7 +87,8 @@ class Alerting:
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        summary = f"{alarm.detector.upper().replace('_', '-')}: {alarm.effect}"
+        name = alarm.detector.removeprefix(PERFORMANCE_RULE).upper().replace("_", "-")
+        summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
         )
@@ -148,6 +170,9 @@ class Alerting:
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
         """Whether the window agrees that an online alert is over."""
         evaluation = scene.judged.evaluation
+        if alert.rule.startswith(PERFORMANCE_RULE):
+            readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
+            return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)
         columns = evaluation.version.watched if column is None else [column]
         broken = alert.rule == ONLINE_INTEGRITY and any(
@@ -170,3 +195,16 @@ class Alerting:
             n=scene.judged.evaluation.version.reference.rows, m=window.rows, events=self._state.progress.events,
             window_start=window.start, window_end=window.end, effect=effect,
         )  # fmt: skip
+
+
+def _labelled_evidence(evidence: AlertEvidence, scene: Scene) -> AlertEvidence:
+    """Give the evidence of a metric its own window: the labelled one."""
+    labelled = scene.judged.labelled
+    if labelled is None:
+        return evidence
+    window = labelled.window
+    reference = labelled.standard.reference
+    return msgspec.structs.replace(
+        evidence, n=reference.rows if reference is not None else 0, m=window.labelled,
+        window_start=window.start, window_end=window.end,
+    )  # fmt: skip

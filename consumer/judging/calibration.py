@@ -1,12 +1,18 @@
 """The false-alarm budget becomes significance levels, by the traffic (DETECTION.md, section 3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from consumer.judging.policy import JudgingPolicy
+from shared.schema import Kind
 
 DAYS_PER_MONTH = 30
 INTEGRITY_TESTS = 3
 """Missing, unseen, out of range."""
+JUDGED_METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {"numeric": ("mae", "rmse"), "categorical": ("accuracy", "f1_macro")}
+"""What the performance rule judges."""
+PERFORMANCE_TESTS = 2
 SECONDS_PER_DAY = 86_400
 
 
@@ -16,6 +22,7 @@ class Levels:
 
     psi: float
     integrity: float
+    performance: float = 0.5
 
 
 def levels(policy: JudgingPolicy, events_per_day: float, columns: int) -> Levels:
@@ -35,4 +42,5 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int) -> Levels
     return Levels(
         psi=min(policy.psi_share * budget / tests, 0.5),
         integrity=min(policy.integrity_share * budget / (tests * INTEGRITY_TESTS), 0.5),
+        performance=min(policy.performance_share * budget / (evaluations * PERFORMANCE_TESTS), 0.5),
     )

@@ -19,6 +19,8 @@ from consumer.judging.statistics.base import pooled_bins
 from consumer.judging.statistics.psi import ABSENT_SHARE, threshold
 from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
+from shared.manifest import PublishedVersion
+from shared.performance import Layout, Standard
 from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 from shared.snapshot import Share
@@ -40,13 +42,26 @@ class Evidence:
 
 @dataclass(frozen=True)
 class JudgedVersion:
-    """What judging needs of a version."""
+    """What judging needs of a version.
+
+    `standard` is what its performance is measured by, None if it predicts nothing; `labels` whether true values come.
+    """
 
     schema: Schema
     reference: ReferenceProfile
     calibration: Calibration | None = None
+    standard: Standard | None = None
+    labels: bool = False
     number: int = 0
     """Of the reference: 0 is the registered one."""
+
+    @classmethod
+    def of(cls, version: PublishedVersion, number: int = 0) -> "JudgedVersion":
+        """Take what judging needs of a published version."""
+        layout = Layout.of(version.schema, version.reference)
+        standard = None if layout is None else Standard(layout, version.manifest.metrics, version.performance)
+        labels = version.manifest.labels and standard is not None
+        return cls(version.schema, version.reference, version.calibration, standard, labels, number)
 
     def excluded(self, column: int) -> str:
         """Why a column is left out of drift; empty if it is not."""
@@ -196,6 +211,9 @@ class Evaluation:
         Rules.
     days
         Of the version's ordered columns; None if there is none, or no day yet.
+    labels_tell
+        Whether fresh labels say how the model does. Then a fall of its performance is what pages, and input drift is at most
+        a WARNING: a hint, or the explanation.
     """
 
     version: JudgedVersion
@@ -204,6 +222,7 @@ class Evaluation:
     level: Levels
     policy: JudgingPolicy
     days: VersionDays | None = None
+    labels_tell: bool = False
 
     @cached_property
     def lacking(self) -> str:
@@ -348,7 +367,7 @@ class Evaluation:
         value, bound = float(self.week_psi[column]), self.week_threshold(column)
         severity: AlertSeverity | None = None
         if value > bound:
-            severity = "critical" if value > self.week_critical(column) else "warning"
+            severity = "critical" if value > self.week_critical(column) and not self.labels_tell else "warning"
         found = self.version.calibrated(column)
         expected = found.expected if found is not None else None
         side = "above" if severity else "not above"
@@ -384,6 +403,8 @@ class Evaluation:
         value, policy = float(self.psi[column]), self.policy
         warning, critical = (self.psi_threshold(column, floor) for floor in (policy.psi_warning, policy.psi_critical))
         severity: AlertSeverity | None = "critical" if value > critical else "warning" if value > warning else None
+        if severity is not None and self.labels_tell:
+            severity = "warning"
         floor, bound = (policy.psi_critical, critical) if severity == "critical" else (policy.psi_warning, warning)
         summary = f"PSI {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
         if severity is None:

@@ -1,15 +1,17 @@
 """Which alert explains another: broken values explain the drift that they cause, and an online alarm of them explains the
-window's finding of the same.
+window's finding of the same. A fall of the performance takes the drift that goes with it along: people are told of the fall,
+and the drift is recorded as its explanation.
 
 An alert with an explanation is recorded with `inhibited_by` and not notified. If the cause ends and the alert does not, it
 is told then. What broken values explain is measured: the PSI of the column without the bad cells must be quiet. Where rows
 are lacking to tell, data quality goes first.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from consumer.judging.actions import PERFORMANCE
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.statistics.psi import population_stability
@@ -18,7 +20,7 @@ from shared.alerts import DATA_QUALITY
 ONLINE_INTEGRITY = "integrity"
 
 
-def cause_of(alert: AlertState, others: Iterable[AlertState], evaluation: Evaluation) -> str:
+def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evaluation) -> str:
     """Give the fingerprint of the open alert that explains another one of the same version; empty if there is none."""
     if not alert.feature or alert.rule == ONLINE_INTEGRITY:
         return ""
@@ -29,9 +31,15 @@ def cause_of(alert: AlertState, others: Iterable[AlertState], evaluation: Evalua
         and (alert.rule not in DATA_QUALITY or (other.rule == ONLINE_INTEGRITY and other.state == "firing"))
     ]  # fmt: skip
     column = evaluation.version.place.get(alert.feature)
-    if not causes or column is None or (alert.rule not in DATA_QUALITY and not is_explained(evaluation, column)):
-        return ""
-    return causes[0]
+    if causes and column is not None and (alert.rule in DATA_QUALITY or is_explained(evaluation, column)):
+        return causes[0]
+    return "" if alert.rule in DATA_QUALITY else _fall(others)
+
+
+def _fall(others: Iterable[AlertState]) -> str:
+    """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
+    falls = (other for other in others if other.rule.startswith(PERFORMANCE) and other.severity == "critical")
+    return next((other.fingerprint for other in falls if other.state == "firing"), "")
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from consumer.judging.evaluation import Evaluation
+from consumer.judging.performance import Labelled
 from consumer.judging.policy import LATENCY
 from consumer.judging.statistics import STATISTICS, ColumnCounts
 from consumer.judging.window import VersionWindow
@@ -25,11 +26,12 @@ LEAST_LATENCIES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A window as the metrics see it; `events_per_day` is the model's."""
+    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come."""
 
     evaluation: Evaluation
     window: VersionWindow
     events_per_day: float
+    labelled: Labelled | None = None
 
 
 ColumnMetric = Callable[[Judged, int], Statistic | None]

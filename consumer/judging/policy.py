@@ -40,7 +40,13 @@ class JudgingPolicy:
         Of the model; with one, panes are judged as they come.
     psi_warning, psi_critical
         Floors of the true PSI that matter: the field's habit.
-    psi_share, integrity_share, e_detector_share, adwin_share
+    performance_drop
+        How much worse than its baseline a metric must be to matter, as a share of the baseline.
+    labelled_rows, labelled_days
+        The labelled window: the latest panes with so many labelled predictions, none older than so many days.
+    min_labelled_rows
+        Labelled predictions below which performance is INSUFFICIENT_DATA.
+    psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
     resolve_below
         Share of a threshold below which an evaluation is quiet.
@@ -73,6 +79,11 @@ class JudgingPolicy:
     integrity_share: float = 0.2
     e_detector_share: float = 0.3
     adwin_share: float = 0.1
+    performance_share: float = 0.05
+    performance_drop: float = 0.05
+    labelled_rows: int = 2000
+    labelled_days: int = 28
+    min_labelled_rows: int = 200
     resolve_below: float = 0.7
     bad_to_fire: int = 2
     quiet_to_resolve: int = 3

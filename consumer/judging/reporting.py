@@ -12,6 +12,7 @@ from consumer.judging.evaluation import PSI
 from consumer.judging.history import PsiHistory
 from consumer.judging.lifecycle import AlertState, worst
 from consumer.judging.metrics import Judged
+from consumer.judging.performance import report as report_performance
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports, notes
 from consumer.judging.rules import findings, rule_levels
@@ -100,13 +101,15 @@ class Reporting:
         of_model = [alert.severity for alert in alerts if not alert.feature and alert.state == "firing"]
         severity = worst([*(report.severity for report in (*reports, *((prediction,) if prediction else ()))), *of_model])
         window = judged.window
+        performance = report_performance(judged.labelled, judged.evaluation.version.standard, window.scores)
         return Snapshot(
             id=self._alerting.snapshot_id(version), model=self._model, version=version, trigger="current",
             created=scene.now, severity=severity, verdict=verdict(severity, reports, prediction, window.rows, alerts),
             window=Window(window.start, window.end, window.rows, len(window.panes), self._state.progress.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
-            notes=notes(judged.evaluation), history_times=list(history.times), reference=judged.evaluation.version.number,
+            notes=notes(judged.evaluation), history_times=list(history.times), performance=performance,
+            reference=judged.evaluation.version.number,
         )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The rules of a policy: what each says of an evaluated window.
 
+performance the metrics of the labels against their baseline (performance.py), first, since it is what pages
 standard    integrity and PSI (evaluation.py), the online detectors' alarms
 classic     integrity; plain PSI .1 / .25; KS .2 with p < .05, as people know them, without a promise on false alarms
 thresholds  with either: limits on any published metric, the serving latency among them
@@ -8,6 +9,7 @@ thresholds  with either: limits on any published metric, the serving latency amo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from consumer.judging.actions import PERFORMANCE
 from consumer.judging.calibration import DAYS_PER_MONTH
 from consumer.judging.evaluation import PSI, PSI_WEEK, Evidence
 from consumer.judging.lifecycle import AlertSeverity, Reading
@@ -18,6 +20,7 @@ from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
 THRESHOLD = "threshold."
+PERFORMANCE_RULE = f"{PERFORMANCE}."
 KS_LIMIT, KS_P = 0.2, 0.05
 
 
@@ -35,8 +38,19 @@ Watching = set[tuple[str, str]]
 """Feature and rule of open alerts: those are read even when nothing is bad."""
 
 
+def performance_findings(judged: Judged, watching: Watching) -> Iterator[Finding]:
+    """Give the metrics of the labels that are bad, and those of open alerts."""
+    for name, reading, evidence in judged.labelled.readings() if judged.labelled is not None else ():
+        if reading.severity or ("", PERFORMANCE_RULE + name) in watching:
+            yield Finding("", PERFORMANCE_RULE + name, reading, evidence)
+
+
 def findings(judged: Judged, watching: Watching, policy: JudgingPolicy) -> Iterator[Finding]:
-    """Give what is bad, and the reading of every open alert's rule; broken values first, since they explain the rest."""
+    """Give what is bad, and the reading of every open alert's rule.
+
+    Performance first, since it ranks above all; then broken values, since they explain the rest.
+    """
+    yield from performance_findings(judged, watching)
     names = [column.name for column in judged.evaluation.version.reference.columns]
     place = judged.evaluation.version.place
     columns = {(place[feature], rule) for feature, rule in watching if feature in place}
@@ -52,14 +66,14 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     if rule.startswith(THRESHOLD):
         metric = rule.removeprefix(THRESHOLD)
         return any(one.metric == metric and one.feature in (None, feature) for one in policy.thresholds)
-    if rule in DATA_QUALITY:
+    if rule in DATA_QUALITY or rule.startswith(PERFORMANCE_RULE):
         return True
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
 def is_of_reference(rule: str) -> bool:
-    """Whether a rule holds a column against the reference; limits on the whole model's metrics do not."""
-    return rule.removeprefix(THRESHOLD) not in MODEL_METRICS
+    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
+    return not rule.startswith(PERFORMANCE_RULE) and rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 
 
 def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
@@ -157,6 +171,13 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
         found.append(RuleLevel("e_detector", policy.e_detector_share, None, e_limit, events, None, note))
         delta = policy.adwin_share * budget / (events * columns)
         found.append(RuleLevel("adwin", policy.adwin_share, delta, None, events, None, "delta, per event and column"))
+    if judged.labelled is not None:
+        note = "a metric this much worse than its baseline, and beyond chance"
+        drop = policy.performance_drop
+        found.append(RuleLevel(PERFORMANCE, policy.performance_share, level.performance, None, events, drop, note))
+        e_limit = events / (policy.performance_share * budget)
+        note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
+        found.append(RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.performance_share, None, e_limit, events, None, note))
     for one in policy.thresholds:
         named = THRESHOLD + one.metric + (f" ({one.feature})" if one.feature else "")
         missing = one.feature is not None and one.feature not in judged.evaluation.version.place

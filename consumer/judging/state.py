@@ -3,7 +3,8 @@
 state               offsets, traffic and totals per partition, what was last reported
 alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
-held:P:N            a pane that was read and waits for the other partitions
+span:VERSION:P:N    a span of a version's labelled window
+held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
 day:VERSION:DAY     the sum of such a day's panes
@@ -16,13 +17,14 @@ from dataclasses import dataclass, field
 import msgspec
 
 from consumer.judging.history import PsiHistory
+from consumer.judging.labelled import LabelledWindow, Span
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.merge import Merge
 from consumer.judging.ordered import WEEK
 from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReference, pack_day, unpack_days
 from consumer.judging.window import VersionWindow, WindowPane
 from shared import pane as panes_of_log
-from shared.pane import Alarm, NewReference, Pane, unpack_counts
+from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, unpack_counts
 from shared.reference import Floats
 from shared.references import reference_key
 
@@ -87,6 +89,10 @@ class Progress(msgspec.Struct):
         Id of the last command applied.
     commands_refused
         Commands that could not be applied.
+    unjudged
+        Labels of each version that came since its performance was judged.
+    labels_too_late
+        Labels of panes that had left the labelled window.
     rolled_back
         Times that a partition's panes went back to a number that was judged before; and the offsets at which they did.
     references
@@ -105,6 +111,8 @@ class Progress(msgspec.Struct):
     last_rows: dict[str, int] = {}
     commands: str = "0-0"
     commands_refused: int = 0
+    unjudged: dict[str, int] = {}
+    labels_too_late: int = 0
     rolled_back: dict[int, int] = {}
     rolled_back_at: dict[int, str] = {}
     references: dict[str, JudgedBy] = {}
@@ -188,6 +196,9 @@ class JudgingState:
     windows: dict[str, VersionWindow] = field(default_factory=dict)
     alerts: dict[str, AlertState] = field(default_factory=dict)
     merge: Merge = field(default_factory=Merge)
+    labelled: dict[str, LabelledWindow] = field(default_factory=dict)
+    held: dict[int, deque[bytes]] = field(default_factory=dict)
+    """The fields of what waits in the merge, per partition, in order."""
     days: dict[str, VersionDays] = field(default_factory=dict)
     histories: dict[str, PsiHistory] = field(default_factory=dict)
     changed: dict[bytes, bytes] = field(default_factory=dict)
@@ -214,11 +225,27 @@ class JudgingState:
         if self.histories.pop(version, None) is not None:
             self.changed[f"history:{version}".encode()] = b""
 
-    def hold(self, pane: Pane) -> None:
-        self.changed[f"held:{pane.partition}:{pane.number}".encode()] = panes_of_log.encode(pane)
+    def keep_span(self, version: str, span: Span) -> None:
+        self.changed[f"span:{version}:{span.key}".encode()] = msgspec.msgpack.encode(span)
 
-    def let_go(self, pane: Pane) -> None:
-        self.changed[f"held:{pane.partition}:{pane.number}".encode()] = b""
+    def drop_span(self, version: str, span: Span) -> None:
+        self.changed[f"span:{version}:{span.key}".encode()] = b""
+
+    def drop_labelled(self, version: str) -> None:
+        """Forget a version's labelled window."""
+        for spans in self.labelled.pop(version).spans.values():
+            for span in spans:
+                self.drop_span(version, span)
+        self.progress.unjudged.pop(version, None)
+
+    def hold(self, entry: Pane | Delta, entry_id: str) -> None:
+        name = f"held:{entry.partition}:{entry_id}".encode()
+        self.held.setdefault(entry.partition, deque()).append(name)
+        self.changed[name] = panes_of_log.encode(entry)
+
+    def let_go(self, entry: Pane | Delta) -> None:
+        """Forget the entry of its partition that was held first."""
+        self.changed[self.held[entry.partition].popleft()] = b""
 
     def count_day(self, version: str, reference: WeekReference | None, pane: WindowPane) -> None:
         """Add a pane to its day, for a version with ordered columns; days that are not needed any more are dropped."""
@@ -270,6 +297,7 @@ class JudgingState:
         """Read a checkpoint's fields; `sizes` is the number of cells of every version that `versions_of` names."""
         state = cls(days=unpack_days(fields))
         panes: dict[str, list[WindowPane]] = defaultdict(list)
+        spans: dict[str, list[Span]] = defaultdict(list)
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == b"state":
@@ -277,28 +305,47 @@ class JudgingState:
             elif kind == b"alert":
                 alert = msgspec.json.decode(packed, type=AlertState)
                 state.alerts[alert.fingerprint] = alert
+            elif kind == b"span":
+                spans[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=Span))
             elif kind == b"history":
                 state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
                 panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
         state.merge.watermarks = state.progress.watermarks
-        for held in sorted(held_of(fields), key=lambda pane: pane.number):
+        for name, held in held_of(fields):
             state.merge.held.setdefault(held.partition, deque()).append(held)
+            state.held.setdefault(held.partition, deque()).append(name)
+        state.labelled = {version: LabelledWindow.of(found) for version, found in spans.items()}
         for version, found in panes.items():
             state.windows[version] = VersionWindow.of(sizes[version], found)
         return state
 
 
-def held_of(fields: Mapping[bytes, bytes]) -> list[Pane]:
-    """Read the panes that wait, of a checkpoint's fields."""
-    found = [panes_of_log.decode(packed) for name, packed in fields.items() if name.startswith(b"held:")]
-    return [entry for entry in found if isinstance(entry, Pane)]
+def held_of(fields: Mapping[bytes, bytes]) -> list[tuple[bytes, Pane | Delta]]:
+    """Read what waits, of a checkpoint's fields: each field's name and entry, in the order of each partition."""
+    names = [name for name in fields if name.startswith(b"held:")]
+    found = [(name, panes_of_log.decode(fields[name])) for name in sorted(names, key=_held_order)]
+    return [(name, entry) for name, entry in found if isinstance(entry, (Pane, Delta))]
+
+
+def _held_order(name: bytes) -> tuple[int, tuple[int, int]]:
+    _, partition, entry_id = name.decode().split(":")
+    return int(partition), entry_number(entry_id)
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's panes belong to."""
-    named = {name.decode().split(":")[1] for name in fields if name.startswith(b"pane:")}
-    return named.union(*(pane.blocks for pane in held_of(fields)))
+    named = {name.decode().split(":")[1] for name in fields if name.startswith((b"pane:", b"span:"))}
+    return named.union(*(versions_named(entry) for _, entry in held_of(fields)))
+
+
+def versions_named(entry: PaneEntry) -> set[str]:
+    """Give the versions that an entry speaks of."""
+    if isinstance(entry, Pane):
+        return set(entry.blocks)
+    if isinstance(entry, Delta):
+        return {revised.version for revised in entry.revised}
+    return {entry.version} if isinstance(entry, Alarm | NewReference) else set()
 
 
 def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:

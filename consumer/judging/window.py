@@ -22,6 +22,7 @@ class WindowPane(msgspec.Struct, frozen=True):
     rows: int
     cells: bytes
     latency: bytes = b""
+    scores: bytes = b""
 
     @property
     def key(self) -> str:
@@ -40,6 +41,7 @@ class VersionWindow:
     panes: deque[WindowPane] = field(default_factory=deque)
     rows: int = 0
     latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
+    scores: Ints | None = None
 
     def add(self, pane: WindowPane) -> None:
         """Add a pane at its place in time, so that the window is the same whichever partition was read first."""
@@ -51,6 +53,9 @@ class VersionWindow:
         self.rows += pane.rows
         if pane.latency:
             self.latency += unpack_counts(pane.latency)
+        if pane.scores:
+            counts = unpack_counts(pane.scores)
+            self.scores = counts if self.scores is None else self.scores + counts
 
     def trim(self, least_rows: int, days: int) -> list[WindowPane]:
         """Drop panes that the window does not need, oldest first; give them."""
@@ -62,6 +67,8 @@ class VersionWindow:
             self.rows -= pane.rows
             if pane.latency:
                 self.latency -= unpack_counts(pane.latency)
+            if pane.scores and self.scores is not None:
+                self.scores = self.scores - unpack_counts(pane.scores)
             dropped.append(pane)
         return dropped
 

@@ -1,35 +1,19 @@
 """How right a model is: sums over joined rows that add over panes, and the metrics that follow from them. Pure.
 
 `exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows; `regression`,
-`classification` and `probabilities` compute the metrics of a sum.
+`classification` and `probabilities` compute the `metrics` of a sum. `estimate` expects them without labels, and `baseline`
+is what they are held against.
 """
 
-from shared.performance.classification import confusion, of_classes
+from shared.performance.baseline import Baseline, PerformanceReference, Standard, error_of
+from shared.performance.classification import confusion
+from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
 from shared.performance.layout import Layout
 from shared.performance.metric import LOSSES, Confidence, Metric
-from shared.performance.probabilities import of_probabilities
-from shared.performance.regression import of_numbers
+from shared.performance.metrics import metrics
 from shared.performance.sums import Sums
 
-__all__ = ["LOSSES", "Confidence", "Layout", "Metric", "Sums", "confusion", "metrics"]
-
-
-def metrics(sums: Sums, confidence: float = 0.95) -> dict[str, Metric]:
-    """Compute every metric of joined rows, by name: those of shared/scores.py, and more.
-
-    Parameters
-    ----------
-    sums
-        Of a window.
-    confidence
-        Of the intervals, between 0 and 1.
-
-    Examples
-    --------
-    >>> metrics(Sums.zero(Layout("numeric")))["mae"].note
-    'no rows'
-    """
-    sure = Confidence(confidence)
-    if sums.layout.kind == "numeric":
-        return of_numbers(sums, sure)
-    return of_classes(sums, sure) | of_probabilities(sums, sure)
+__all__ = [
+    "ASSUMPTION", "LOSSES", "Baseline", "Confidence", "Layout", "Metric", "PerformanceReference", "ScoreMap", "Standard",
+    "Sums", "can_estimate", "confusion", "empty_counts", "error_of", "estimate", "metrics", "score_counts",
+]  # fmt: skip

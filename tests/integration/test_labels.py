@@ -33,8 +33,8 @@ from tests.integration.plant import MODEL, PUBLISHED, append, counters, end, set
 
 LABELLED = msgspec.structs.replace(PUBLISHED, manifest=msgspec.structs.replace(PUBLISHED.manifest, labels=True))
 LAYOUT = CellMap(LABELLED.schema, LABELLED.reference, labels=True).layout
-EVENTS = 4000
-KILLS = 4
+EVENTS = 3000
+KILLS = 3
 DAY_MS = 86_400_000
 
 

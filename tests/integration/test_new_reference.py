@@ -150,7 +150,7 @@ def test_accept_and_undo_under_load(
 
     versions = {
         "1.0.0": JudgedVersion(PUBLISHED.schema, PUBLISHED.reference),
-        "1.0.0#1": JudgedVersion(PUBLISHED.schema, first.profile, None, 1),
+        "1.0.0#1": JudgedVersion(PUBLISHED.schema, first.profile, number=1),
     }
     history = History(redis_url, keys, PUBLISHED.manifest)
     entries = history.entries(0, history.judge())

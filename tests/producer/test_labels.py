@@ -17,7 +17,7 @@ from shared.keys import Keys, salts_for
 from shared.model_registry import ModelRegistry
 from shared.schema import Feature, Schema
 from shared.settings import Settings
-from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving, until
+from tests.producer.conftest import GOOD, SCHEMA, api_process, publish, rows, running, serving, until
 
 pytestmark = pytest.mark.anyio
 CLASSES = Schema((Feature("x", "numeric"), Feature("y", "numeric")), "categorical", classes=("no", "yes"))
@@ -177,3 +177,30 @@ def test_import_of_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     absent = run.invoke(labels, nobody)
     assert "No API at http://127.0.0.1:1" in str(absent.exception)
     assert "0 labels were accepted before" in str(absent.exception)
+
+
+@pytest.mark.usefixtures("labelled")
+def test_import_of_a_large_file(
+    settings: Settings, client: redis.Redis, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of more than one part is posted row by row in its order; a rejected row is named by its number and its reason,
+    and the exit code says that there was one.
+    """
+    lines = [f"{place},id{place},{'yes' if place % 3 else 'no'},2025-11-20 20:15" for place in range(4500)]
+    lines[4100] = "x,id4100,perhaps,"
+    lines[10] = "short"
+    file = tmp_path / "labels.csv"
+    file.write_text("\n".join(["row,order,truth,known", *lines]) + "\n")
+    monkeypatch.delenv("DRIFTGAUGE_API_KEY", raising=False)
+    with api_process(settings, tmp_path) as (url, _):
+        columns = ["--id-column", "order", "--label-column", "truth", "--time-column", "known"]
+        done = CliRunner().invoke(labels, ["import", str(file), "--model", "classes", *columns, "--url", url, "--json"])
+    assert done.exit_code == 1
+    told = msgspec.json.decode(done.stdout)
+    assert (told["accepted"], told["rejected"]) == (4498, 2)
+    id_reason = "prediction_id must be a string of 1 to 128 characters"
+    assert told["first"] == [[11, id_reason], [4101, "label is not one of the classes no, yes"]]
+    found = [content for _, _, content in log(client, keys.log("classes", 0))]
+    assert [one.id for one in found] == [f"id{place}" for place in range(4500) if place not in {10, 4100}]
+    assert {one.time for one in found} == {1763669700000}
+    assert found[0].label == "no"

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from consumer.counting.clock import DAY_MS, HOUR_MS
+from consumer.counting.pane import OpenBlock
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.rollups import RollUps, first_kept, mark
 from shared.pane import Alarm, Pane, RollUp, decode_rollup, encode, unpack_counts
@@ -124,3 +125,17 @@ def test_what_is_wholly_too_old_goes_with_the_next_entry() -> None:
     assert first_kept(marks, 50) == 0
     mark(marks, 60, 99)
     assert first_kept(marks, 50) == 99
+
+
+def test_counts_of_probabilities_add_too() -> None:
+    """A block's copy and sum have the counts of the probabilities, and leave those of the parts as they were."""
+    one, other = (OpenBlock(np.ones(3, dtype=np.int64), scores=np.array([number, 2])) for number in (1, 5))
+    total, plain = one.copy(), OpenBlock(np.ones(3, dtype=np.int64))
+    total.add(other)
+    plain.add(one)
+    total.add(plain)
+    assert total.scores is not None
+    assert total.scores.tolist() == [7, 6]
+    assert one.scores is not None
+    assert one.scores.tolist() == [1, 2]
+    assert OpenBlock.unpack(total.pack()).scores.tolist() == [7, 6]  # type: ignore[union-attr]

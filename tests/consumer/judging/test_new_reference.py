@@ -13,7 +13,7 @@ from tests.consumer.judging.builders import PUBLISHED, SIZES, VERSIONS, Stream, 
 
 _SHIFTED = block("1.0.0", np.random.default_rng(9), 5000, shift=1.0)
 ACCEPTED = JudgedVersion(
-    PUBLISHED["1.0.0"].schema, recounted(PUBLISHED["1.0.0"].reference, unpack_counts(_SHIFTED.cells)), None, 1
+    PUBLISHED["1.0.0"].schema, recounted(PUBLISHED["1.0.0"].reference, unpack_counts(_SHIFTED.cells)), number=1
 )
 BOTH = {**VERSIONS, "1.0.0#1": ACCEPTED}
 

@@ -1,0 +1,129 @@
+"""What a version's performance is held against: its metrics when it was made, and how its probabilities relate to labels."""
+
+import sys
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+
+from shared.performance.estimate import ScoreMap
+from shared.performance.layout import Layout
+from shared.performance.metric import Confidence, Metric
+from shared.performance.metrics import metrics
+from shared.performance.sums import Sums
+from shared.reference import Column, Floats, NumericReference
+
+REFERENCE_CONFIDENCE = 0.95
+"""Of the intervals in a `PerformanceReference`."""
+_ALSO_CALLED = {"f1_macro": "f1", "precision_macro": "precision", "recall_macro": "recall"}
+"""What shared/scores.py calls them in short."""
+
+
+class PerformanceReference(msgspec.Struct, frozen=True):
+    """The performance on those reference rows that have a label, plain JSON beside the reference.
+
+    Parameters
+    ----------
+    rows
+        Reference rows with prediction and label.
+    metrics
+        On them, with intervals of `REFERENCE_CONFIDENCE`.
+    scores
+        How often each class came true at each probability; None for a model without probabilities.
+    errors
+        Profile of the errors: of a class 0 or 1, of a number the absolute error.
+    """
+
+    rows: int
+    metrics: dict[str, Metric]
+    scores: ScoreMap | None = None
+    errors: NumericReference | None = None
+
+    @classmethod
+    def of(
+        cls, layout: Layout, predictions: Column, labels: Column, probabilities: Floats | None = None
+    ) -> "PerformanceReference | None":
+        """Measure reference rows; None if none has both a prediction and a label.
+
+        Parameters
+        ----------
+        predictions, labels
+            Of the same rows: arrays with NaN, or lists with None, where one is missing.
+        probabilities
+            Shape (rows, classes); None for a model without.
+        """
+        known = [row for row, pair in enumerate(zip(predictions, labels, strict=True)) if not any(map(_is_missing, pair))]
+        if not known:
+            return None
+        said, truth = _chosen(predictions, known), _chosen(labels, known)
+        given = probabilities[known] if probabilities is not None and layout.scored else None
+        found = metrics(Sums.of(layout, said, truth, given), REFERENCE_CONFIDENCE)
+        scores = ScoreMap.fit(layout, truth, given) if given is not None else None
+        errors = np.array([error_of(one, other) for one, other in zip(said, truth, strict=True)])
+        defined = {name: metric for name, metric in found.items() if metric.value is not None}
+        return cls(len(known), defined, scores, NumericReference.build("error", errors))
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """What a metric is held against, and the standard error of that number; 0 if it is unknown, and taken as exact."""
+
+    value: float
+    error: float
+
+
+class Standard(msgspec.Struct, frozen=True):
+    """What a version's performance is measured by: the form of its sums, and its baselines.
+
+    Parameters
+    ----------
+    stated
+        The metrics of the manifest.
+    reference
+        Those of the labelled reference rows, and the map of the estimates; None without such rows.
+
+    Examples
+    --------
+    >>> reference = PerformanceReference(400, {"accuracy": Metric(0.8, 0.7608, 0.8392, 400)})
+    >>> found = Standard(Layout("categorical", ("a", "b")), {"accuracy": 0.81}, reference).baseline("accuracy")
+    >>> found.value, round(found.error, 3)
+    (0.81, 0.02)
+    """
+
+    layout: Layout
+    stated: Mapping[str, float]
+    reference: PerformanceReference | None = None
+
+    def baseline(self, name: str) -> Baseline | None:
+        """Give the baseline of a metric: what the manifest states, else what the labelled reference rows gave.
+
+        The standard error is that of the reference rows, on which the stated metrics are measured as a rule.
+        """
+        measured = self.reference.metrics.get(name) if self.reference is not None else None
+        known = measured.value if measured is not None else None
+        value = self.stated.get(name, self.stated.get(_ALSO_CALLED.get(name, name), known))
+        if value is None:
+            return None
+        if measured is None or measured.low is None or measured.high is None:
+            return Baseline(value, 0.0)
+        return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
+
+
+def error_of(prediction: object, label: object) -> float:
+    """Give the error of a row: of a class 0 or 1, of a number the absolute error.
+
+    Examples
+    --------
+    >>> error_of("a", "b"), error_of(2.5, 4.0)
+    (1.0, 1.5)
+    """
+    if isinstance(prediction, (int, float)) and isinstance(label, (int, float)):
+        return min(abs(float(prediction) - float(label)), sys.float_info.max)
+    return float(prediction != label)
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value != value  # noqa: PLR0124  NaN is missing
+
+
+def _chosen(values: Column, rows: list[int]) -> Column:
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]

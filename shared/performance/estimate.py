@@ -1,0 +1,254 @@
+"""Performance without labels: what the published probabilities lead to expect.
+
+Confidence-based estimation (NannyML's CBPE; Garg et al. 2022, arXiv 2201.04234, compare such estimates): a row predicted
+`yes` with a calibrated probability p of `yes` is right with probability p. Summed over rows that gives the expected
+confusion matrix, and so accuracy, F1 and ROC AUC.
+
+Counting only counts: for each class the rows in each bin of its probability, those predicted as it apart. Judging multiplies
+these counts by the share of labels that the bin had in the reference. So the estimate adds over panes and costs no row.
+
+It rests on one assumption, that labels still depend on the scores as in the reference (no concept drift): it follows a
+change in who is scored, and is blind to a change in how they behave.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+import numpy as np
+
+from shared.performance.layout import SCORE_BINS, Layout, score_bins
+from shared.performance.metric import Confidence, Metric
+from shared.reference import Column, Floats, Ints
+
+MAX_ESTIMATED = 20
+"""Classes beyond which nothing is estimated: each costs two histograms in every pane."""
+BINS_OF_MANY = 64
+"""Bins of each class's probability, of more than two classes; two have SCORE_BINS."""
+LEAST_ROWS = 200
+"""Labelled reference rows without which there is no map."""
+ASSUMPTION = (
+    "Estimated from the probabilities, not from labels: it assumes that labels depend on the scores as they did in the "
+    "reference (no concept drift). Only labels can show that this no longer holds."
+)
+
+
+class ScoreMap(msgspec.Struct, frozen=True, dict=True):
+    """How often a class came true in each bin of its probability, among the labelled reference rows.
+
+    Parameters
+    ----------
+    classes
+        That are mapped: of two the second, else all.
+    frequency
+        One list per mapped class: isotonic in the bins, between 0 and 1.
+    rows
+        Reference rows behind each frequency: those of all bins that isotonic regression gave the same one.
+    """
+
+    classes: tuple[str, ...]
+    frequency: list[list[float]]
+    rows: list[list[int]]
+
+    @cached_property
+    def frequencies(self) -> Floats:
+        """Shape (classes, bins)."""
+        return np.array(self.frequency)
+
+    @classmethod
+    def fit(cls, layout: Layout, labels: Column, probabilities: Floats) -> "ScoreMap | None":
+        """Fit the map on labelled reference rows, held out from training at best; None with too few rows or classes.
+
+        Parameters
+        ----------
+        probabilities
+            Shape (rows, classes).
+        """
+        if not can_estimate(layout) or len(labels) < LEAST_ROWS:
+            return None
+        truth, places = layout.codes(labels), _mapped(layout)
+        found = [_isotonic(_bins_of(layout, probabilities[:, place]), truth == place, _bins(layout)) for place in places]
+        classes = tuple(layout.classes[place] for place in places)
+        return cls(classes, [frequency for frequency, _ in found], [rows for _, rows in found])
+
+
+def can_estimate(layout: Layout | None) -> bool:
+    """Whether the counts are kept for a layout."""
+    return layout is not None and layout.scored and 2 <= len(layout.classes) <= MAX_ESTIMATED
+
+
+def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> Ints:
+    """Count rows, shape (mapped classes, 2, bins): by class, predicted as it or not (0, 1), and bin of its probability.
+
+    Examples
+    --------
+    >>> layout = Layout("categorical", ("no", "yes"), scored=True)
+    >>> counts = score_counts(layout, ["yes", "no"], np.array([[0.2, 0.8], [1.0, 0.0]]))
+    >>> counts.shape, int(counts[0, 1].argmax()), int(counts[0, 0, 0])
+    ((1, 2, 256), 180, 1)
+    """
+    places, size = _mapped(layout), _bins(layout)
+    said = layout.codes(predictions)
+    parts = [
+        np.bincount((said == place) * size + _bins_of(layout, probabilities[:, place]), minlength=2 * size)
+        for place in places
+    ]
+    return np.array(parts, dtype=np.int64).reshape(len(places), 2, size)
+
+
+def empty_counts(layout: Layout) -> Ints:
+    """Give the counts of no rows."""
+    return np.zeros((len(_mapped(layout)), 2, _bins(layout)), dtype=np.int64)
+
+
+def estimate(counts: Ints, scores: ScoreMap, layout: Layout, confidence: float = 0.95) -> dict[str, Metric]:
+    """Estimate accuracy, F1 and, of two classes, ROC AUC of the counted rows.
+
+    The interval is for the value that their labels would give: it holds the chance of each label given its score, and that
+    of the finite reference, by the delta method. Of more than two classes each is taken as independent of the others, and
+    its label as a matter of its own probability alone: under a shift that interval is somewhat narrow.
+
+    Parameters
+    ----------
+    counts
+        Of `score_counts`, summed over panes.
+    """
+    if not counts.sum():
+        return {}
+    expected = _Expected(counts, scores, Confidence(confidence), binary=layout.binary)
+    return expected.of_two() if layout.binary else expected.of_many()
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Expected hits and misses. A metric's `slope` is its derivative by one more true label in a cell of the counts."""
+
+    counts: Ints
+    scores: ScoreMap
+    sure: Confidence
+    binary: bool
+
+    @cached_property
+    def n(self) -> int:
+        return int(self.counts[0].sum())
+
+    @cached_property
+    def true(self) -> Floats:
+        """Expected rows of each class that are not, and are, predicted as it: shape (classes, 2)."""
+        hits: Floats = (self.counts * self.scores.frequencies[:, None, :]).sum(axis=2)
+        return hits
+
+    @cached_property
+    def said(self) -> Ints:
+        """Rows not predicted, and predicted, as each class."""
+        rows: Ints = self.counts.sum(axis=2)
+        return rows
+
+    def of_two(self) -> dict[str, Metric]:
+        """Estimate for two classes, of which the second is mapped."""
+        missed, hit = self.true[0].tolist()
+        others, own = self.said[0].tolist()
+        positive, negative = own + hit + missed, others + (self.n - hit - missed)
+        f1 = 2 * hit / positive if positive else 0.0
+        f0 = 2 * (others - missed) / negative if negative else 0.0
+        slope1 = np.array([-f1, 2 - f1]) / positive if positive else np.zeros(2)
+        slope0 = np.array([f0 - 2, f0]) / negative if negative else np.zeros(2)
+        weight = (hit + missed) / self.n
+        found = {
+            "accuracy": self._metric((hit + others - missed) / self.n, np.array([-1.0, 1.0]) / self.n),
+            "f1_macro": self._metric((f1 + f0) / 2, (slope1 + slope0) / 2),
+            "f1_weighted": self._metric(
+                weight * f1 + (1 - weight) * f0, weight * slope1 + (1 - weight) * slope0 + (f1 - f0) / self.n
+            ),
+            f"f1:{self.scores.classes[0]}": self._metric(f1, slope1),
+        }
+        return found | self._auc()
+
+    def of_many(self) -> dict[str, Metric]:
+        """Estimate for more classes, each mapped against the rest."""
+        missed, hit = self.true[:, 0], self.true[:, 1]
+        size = self.said[:, 1] + hit + missed
+        present = size > 0
+        f1 = np.divide(2 * hit, size, out=np.zeros(len(hit)), where=present)
+        slope = np.zeros((len(hit), 2))
+        slope[present] = np.stack([-f1, 2 - f1], axis=1)[present] / size[present, None]
+        weights = (hit + missed) / max(float((hit + missed).sum()), 1e-300)
+        weighted = float(weights @ f1)
+        found = {
+            "accuracy": self._metric(min(float(hit.sum()) / self.n, 1.0), np.array([[0.0, 1.0]] * len(hit)) / self.n),
+            "f1_macro": self._metric(float(f1[present].mean()), slope / present.sum()),
+            "f1_weighted": self._metric(weighted, slope * weights[:, None] + (f1 - weighted)[:, None] / self.n),
+        }
+        for place, name in enumerate(self.scores.classes):
+            own = np.zeros_like(slope)
+            own[place] = slope[place]
+            found[f"f1:{name}"] = self._metric(float(f1[place]), own)
+        return found
+
+    def _auc(self) -> dict[str, Metric]:
+        rows, frequency = self.counts[0].sum(axis=0), self.scores.frequencies[0]
+        positives, negatives = rows * frequency, rows * (1 - frequency)
+        up, down = float(positives.sum()), float(negatives.sum())
+        if up < 1 or down < 1:
+            return {}
+        beaten = (np.cumsum(negatives) - negatives / 2) / down
+        losing = (up - np.cumsum(positives) + positives / 2) / up
+        value = float(positives @ beaten) / up
+        slope = (beaten - value) / up - (losing - value) / down
+        bound = float(positives @ negatives) / (2 * up * down)
+        return {"roc_auc": self._metric(value, np.stack([slope, slope]), bound)}
+
+    def _metric(self, value: float, slope: Floats, bound: float = 0.0) -> Metric:
+        """Give an estimate with its interval.
+
+        Parameters
+        ----------
+        slope
+            Shape (2,) or (classes, 2), the same in all bins; or (2, bins).
+        """
+        by_bin = slope[None] if slope.shape == self.counts.shape[1:] else np.broadcast_to(
+            slope.reshape(-1, 2, 1), self.counts.shape
+        )  # fmt: skip
+        chance = self.scores.frequencies * (1 - self.scores.frequencies)
+        labels = float((by_bin**2 * self.counts * chance[:, None, :]).sum())
+        variance = labels + self._of_the_reference((by_bin * self.counts).sum(axis=1), chance)
+        half = self.sure.z * variance**0.5 + bound
+        return Metric(value, max(value - half, 0.0), min(value + half, 1.0), self.n, bound)
+
+    def _of_the_reference(self, weights: Floats, chance: Floats) -> float:
+        """Give the variance that comes from the frequencies, which all bins of one level share."""
+        total = 0.0
+        for weight, spread, rows, level in zip(weights, chance, self.scores.rows, self.scores.frequencies, strict=True):
+            begins = np.flatnonzero(np.diff(level, prepend=-1))
+            sums = np.add.reduceat(weight, begins)
+            total += float((sums**2 * spread[begins] / np.maximum(np.array(rows)[begins], 1)).sum())
+        return total
+
+
+def _mapped(layout: Layout) -> range:
+    return range(1, 2) if layout.binary else range(len(layout.classes))
+
+
+def _bins(layout: Layout) -> int:
+    return SCORE_BINS if layout.binary else BINS_OF_MANY
+
+
+def _bins_of(layout: Layout, scores: Floats) -> Ints:
+    return score_bins(scores) // (SCORE_BINS // _bins(layout))
+
+
+def _isotonic(places: Ints, came: Ints, size: int) -> tuple[list[float], list[int]]:
+    """Give the frequency of each bin, rising from bin to bin, and the rows behind it; one without rows has its neighbours'.
+
+    Zadrozny and Elkan 2002: isotonic regression of the label on the score, here on the bins.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    rows = np.bincount(places, minlength=size)
+    hits = np.bincount(places[came.astype(bool)], minlength=size)
+    seen = np.flatnonzero(rows)
+    level = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(seen, hits[seen] / rows[seen], rows[seen])
+    frequency = np.clip(level.predict(np.arange(size)), 0, 1)
+    begins = np.flatnonzero(np.diff(frequency, prepend=-1))
+    behind = np.repeat(np.add.reduceat(rows, begins), np.diff(np.append(begins, size)))
+    return frequency.tolist(), behind.tolist()

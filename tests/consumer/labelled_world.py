@@ -1,0 +1,159 @@
+"""A real file as labelled traffic: a model is fitted on some rows, others are its reference, and the rest come as a stream
+whose labels are late, shuffled, partly missing and partly doubled. Counted and judged by the pure core alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin
+
+from consumer.counting import columns
+from consumer.counting.advance import advance as count
+from consumer.counting.cells import CellMap
+from consumer.counting.columns import Entry
+from consumer.counting.policy import CountingPolicy
+from consumer.counting.state import CountingState
+from consumer.judging.advance import advance as judge
+from consumer.judging.evaluation import JudgedVersion
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.state import JudgingState
+from shared.events import Label, Prediction, encode
+from shared.manifest import PublishedVersion, new_manifest
+from shared.performance import Layout, PerformanceReference
+from shared.reference import Floats, ReferenceProfile
+from shared.schema import Feature, Schema
+from shared.snapshot import Alert, Performance, Snapshot
+from tests.consumer.builders import NOON
+
+MISSING, DOUBLED = 0.1, 0.05
+STEP_MS = 100
+TICK = [b"t", b"k"]
+
+
+@dataclass
+class Scored:
+    """Rows with what the model says of them, and their labels."""
+
+    features: Floats
+    predictions: list[str]
+    labels: list[str]
+    probabilities: Floats
+
+
+Seen = tuple[int, Performance, int, int]
+
+
+@dataclass
+class World:
+    """A fitted model, its published version, and the rows that have not come yet."""
+
+    version: PublishedVersion
+    estimator: Any
+    features: Floats
+    labels: list[str]
+
+    @classmethod
+    def of(
+        cls, features: pd.DataFrame, labels: list[str], estimator: ClassifierMixin, fitted: int, reference: int
+    ) -> "World":
+        """Split shuffled rows into those to fit on, the reference, and the stream."""
+        order = np.random.default_rng(0).permutation(len(labels))
+        values, truth = features.to_numpy(dtype=np.float64)[order], [labels[row] for row in order]
+        estimator.fit(values[:fitted], truth[:fitted])  # type: ignore[attr-defined]  # every classifier has it
+        schema = Schema(
+            tuple(Feature(str(name), "numeric", nullable=True) for name in features), "categorical",
+            classes=tuple(estimator.classes_.tolist()),  # type: ignore[attr-defined]  # a fitted classifier has them
+        )  # fmt: skip
+        held = slice(fitted, fitted + reference)
+        known = _scored(estimator, values[held], truth[held])
+        profile = ReferenceProfile.build(schema, list(values[held].T), known.predictions)
+        layout = Layout.of(schema, profile)
+        assert layout is not None
+        performance = PerformanceReference.of(layout, known.predictions, known.labels, known.probabilities)
+        manifest = new_manifest("real", "1.0.0", "binary" if layout.binary else "multiclass", labels=True)
+        version = PublishedVersion(manifest, schema, profile, performance=performance)
+        return cls(version, estimator, values[fitted + reference :], truth[fitted + reference :])
+
+    def stream(self, change: Callable[[Floats, list[str]], tuple[Floats, list[str]]] | None = None) -> Scored:
+        """Score the rows of the stream, changed before (what the model sees) or after (what comes true)."""
+        features, labels = change(self.features.copy(), list(self.labels)) if change else (self.features, self.labels)
+        return _scored(self.estimator, features, labels)
+
+
+def _scored(estimator: Any, features: Floats, labels: list[str]) -> Scored:
+    return Scored(features, estimator.predict(features).tolist(), labels, estimator.predict_proba(features))
+
+
+@dataclass
+class Traffic:
+    """The log of a stream: each prediction, then its label some time later, unless it is one of the missing.
+
+    `row_of` is the row that a label at each place of the log belongs to, None for a prediction.
+    """
+
+    log: list[Entry] = field(default_factory=list)
+    row_of: list[int | None] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Scored, seed: int = 1, mean_delay_ms: float = 20_000) -> "Traffic":
+        random = np.random.default_rng(seed)
+        moments: list[tuple[float, int, bytes, bytes]] = []
+        for row, (values, said) in enumerate(zip(rows.features.tolist(), rows.predictions, strict=True)):
+            at = NOON + row * STEP_MS
+            given = rows.probabilities[row].tolist()
+            features = [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
+            event = Prediction(f"id{row}", "1.0.0", at, features, said, probabilities=given)  # type: ignore[arg-type]  # floats
+            moments.append((at, row, b"p", encode(event)))
+            if random.random() < MISSING:
+                continue
+            copies = 2 if random.random() < DOUBLED else 1
+            for late in random.exponential(mean_delay_ms, copies):
+                label = Label(f"id{row}", rows.labels[row], int(at + late))
+                moments.append((at + late, row, b"l", encode(label)))
+        found = cls()
+        for number, (at, row, kind, payload) in enumerate(sorted(moments), start=1):
+            fields = [b"t", kind, b"p", b"api", b"s", str(number).encode(), b"e", payload]
+            found.log.append((f"{int(at)}-{number}".encode(), fields))
+            found.row_of.append(row if kind == b"l" else None)
+        return found
+
+
+@dataclass
+class Run:
+    """Counting and judging of a log, step by step."""
+
+    world: World
+    pane_events: int = 250
+    policy: JudgingPolicy = field(default_factory=JudgingPolicy)
+    alerts: list[Alert] = field(default_factory=list)
+    current: Snapshot | None = None
+
+    def take(self, traffic: Traffic, chunks: int = 12) -> list[Seen]:
+        """Judge the log in chunks, each ended by a tick, so that all labels of closed panes are told.
+
+        Returns
+        -------
+        list of (entries taken, performance, first pane and last pane of the labelled window)
+        """
+        version = self.world.version
+        maps = {"1.0.0": CellMap(version.schema, version.reference, labels=True, performance=version.performance)}
+        judged, panes = JudgingState(), CountingState()
+        seen = []
+        for part in np.array_split(np.arange(len(traffic.log)), chunks):
+            last = traffic.log[part[-1]][0].split(b"-")
+            entries = [traffic.log[place] for place in part] + [(last[0] + b"-" + last[1] + b"0", TICK)]
+            outputs = count(panes, columns.read(entries), maps, CountingPolicy(pane_events=self.pane_events))
+            told = [(f"{number}-{place}", entry) for number, place, entry in outputs.panes]
+            found = judge(judged, told, "real", {"1.0.0": JudgedVersion.of(version)}, self.policy)
+            self.alerts += found.alerts
+            self.current = found.current.get("1.0.0", self.current)
+            if self.current is None:
+                continue
+            assert self.current.performance is not None
+            window = judged.labelled["1.0.0"]
+            spans = window.spans[0]
+            seen.append((int(part[-1]) + 1, self.current.performance, spans[0].first, spans[-1].last))
+        return seen

@@ -1,0 +1,175 @@
+"""Labels of real files: what is measured equals scikit-learn on the joined rows; a flip is found, and drift that touches
+nothing stays a hint.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from shared.performance import Layout, Sums, metrics
+from shared.snapshot import MetricReport
+from tests.consumer.labelled_world import Run, Scored, Traffic, World
+
+FILES = Path(__file__).parents[2].parent / "shared" / "data"
+PANE = {"credit": 250, "obesity": 50}
+"""Events of a pane."""
+
+
+def numeric(path: Path, target: str, leave_out: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    frame = pd.read_csv(path)
+    features = frame.drop(columns=[target, *leave_out]).select_dtypes("number")
+    return features.astype(np.float64), frame[target].astype(str).tolist()
+
+
+@pytest.fixture(scope="module")
+def credit() -> World:
+    path = FILES / "credit_default.csv"
+    if not path.exists():
+        pytest.skip(f"the UCI credit-default file is not at {path}")
+    features, labels = numeric(path, "default.payment.next.month", ["ID", "SEX", "EDUCATION", "MARRIAGE"])
+    model = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=15, random_state=0)
+    return World.of(features, labels, model, fitted=10_000, reference=8_000)
+
+
+@pytest.fixture(scope="module")
+def obesity() -> World:
+    path = FILES / "obesity.csv"
+    if not path.exists():
+        pytest.skip(f"the UCI obesity file is not at {path}")
+    features, labels = numeric(path, "NObeyesdad", [])
+    model = HistGradientBoostingClassifier(max_iter=15, max_leaf_nodes=7, random_state=0)
+    return World.of(features, labels, model, fitted=500, reference=500)
+
+
+def joined(traffic: Traffic, taken: int, panes: range, size: int) -> list[int]:
+    """Give the rows whose label came, and whose prediction is in the window's panes."""
+    labelled = {row for row in traffic.row_of[:taken] if row is not None}
+    return sorted(row for row in labelled if row // size + 1 in panes)
+
+
+def scikit(rows: Scored, chosen: list[int], classes: tuple[str, ...]) -> dict[str, float]:
+    truth = [rows.labels[row] for row in chosen]
+    said = [rows.predictions[row] for row in chosen]
+    given = rows.probabilities[chosen]
+    codes = [classes.index(label) for label in truth]
+    found = {
+        "accuracy": sk.accuracy_score(truth, said),
+        "log_loss": sk.log_loss(codes, given, labels=range(len(classes))),
+        **{f"{kind}_{average}": compute(truth, said, average=average, zero_division=0)
+           for kind, compute in (("f1", sk.f1_score), ("precision", sk.precision_score), ("recall", sk.recall_score))
+           for average in ("macro", "weighted")},
+    }  # fmt: skip
+    if len(classes) == 2:
+        found |= {"brier": sk.brier_score_loss(codes, given[:, 1]), "roc_auc": sk.roc_auc_score(codes, given[:, 1])}
+    return found
+
+
+@pytest.mark.parametrize("name", ["credit", "obesity"])
+def test_every_window_has_scikit_learns_metrics(name: str, request: pytest.FixtureRequest) -> None:
+    """With labels late, shuffled, 10 % missing and 5 % doubled, every window's metrics equal scikit-learn's on exactly the
+    rows that were joined.
+    """
+    world: World = request.getfixturevalue(name)
+    rows = world.stream()
+    traffic = Traffic.of(rows)
+    seen = Run(world, PANE[name]).take(traffic)
+    compared = 0
+    for taken, performance, first, last in seen:
+        chosen = joined(traffic, taken, range(first, last + 1), PANE[name])
+        assert performance.labelled == len(chosen)
+        found = {one.name: one for one in performance.metrics}
+        for metric, value in scikit(rows, chosen, world.version.schema.classes).items() if len(chosen) > 50 else ():
+            assert found[metric].value == pytest.approx(value, abs=found[metric].bound + 1e-9), (metric, taken)
+            compared += 1
+        if performance.confusion is not None:
+            truth, said = ([of[row] for row in chosen] for of in (rows.labels, rows.predictions))
+            expected = sk.confusion_matrix(truth, said, labels=world.version.schema.classes)
+            assert performance.confusion.matrix == expected.tolist()
+    assert compared > 40
+    assert seen[-1][1].coverage is not None
+    assert 0.8 < seen[-1][1].coverage <= 0.9 + 0.02
+
+
+def test_a_flip_of_labels_is_alerted_as_performance(credit: World) -> None:
+    """When one label in five flips and no feature moves, a critical performance alert fires, and no drift alert does."""
+    random = np.random.default_rng(5)
+
+    def flip(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
+        flips = (random.random(len(labels)) < 0.2) & (np.arange(len(labels)) >= 5000)
+        return features, [("1" if label == "0" else "0") if flips[row] else label for row, label in enumerate(labels)]
+
+    run = Run(credit)
+    run.take(Traffic.of(credit.stream(flip)))
+    fired = {(alert.rule, alert.severity) for alert in run.alerts if alert.state == "firing"}
+    assert ("performance.accuracy", "critical") in fired
+    assert all(rule.startswith("performance.") for rule, _ in fired)
+    first = next(alert for alert in run.alerts if alert.state == "firing")
+    assert first.evidence.window_end > first.evidence.window_start
+    assert first.evidence.events < 5000 + 4000
+
+
+def test_drift_that_does_not_touch_the_target_stays_a_warning(credit: World) -> None:
+    """When a feature moves far that the model hardly uses, the labels say that all is well: a warning, nothing critical."""
+
+    def shift(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
+        age = credit.version.schema.names.index("AGE")
+        late = np.arange(len(features)) >= 5000
+        features[late, age] = np.where(features[late, age] < 45, features[late, age] + 12, features[late, age])
+        return features, labels
+
+    run = Run(credit)
+    run.take(Traffic.of(credit.stream(shift)))
+    fired = {(alert.feature, alert.rule, alert.severity) for alert in run.alerts if alert.state == "firing"}
+    assert ("AGE", "psi", "warning") in fired
+    assert {severity for _, _, severity in fired} == {"warning"}
+
+
+def test_without_change_nothing_is_said(credit: World) -> None:
+    """The rest of the file, as it is, raises no alert: neither of performance nor of drift."""
+    run = Run(credit)
+    run.take(Traffic.of(credit.stream()))
+    assert [alert for alert in run.alerts if alert.state == "firing"] == []
+
+
+def value(report: MetricReport) -> float:
+    assert report.value is not None
+    return report.value
+
+
+def test_the_estimate_is_near_the_fact_and_follows_who_is_scored(credit: World) -> None:
+    """On held-out rows the estimate holds the truth within its interval; it follows when other people are scored, without a
+    label.
+    """
+    everybody = credit.stream()
+    late = everybody.features[:, credit.version.schema.names.index("PAY_0")] >= 1
+    chosen = np.flatnonzero(late | (np.arange(len(late)) % 6 == 0))
+    risky = Scored(
+        everybody.features[chosen], [everybody.predictions[row] for row in chosen],
+        [everybody.labels[row] for row in chosen], everybody.probabilities[chosen],
+    )  # fmt: skip
+    falls = {}
+    for name, rows in (("everybody", everybody), ("risky", risky)):
+        run = Run(credit)
+        run.take(Traffic.of(rows), chunks=4)
+        assert run.current is not None
+        assert run.current.performance is not None
+        window = run.current.window.rows
+        last = len(rows.labels) // PANE["credit"] * PANE["credit"]
+        part = slice(last - window, last)
+        layout = Layout.of(credit.version.schema, credit.version.reference)
+        assert layout is not None
+        truth = metrics(Sums.of(layout, rows.predictions[part], rows.labels[part], rows.probabilities[part]))
+        for one in run.current.performance.estimated:
+            if one.name in {"accuracy", "f1_macro", "roc_auc"}:
+                fact = truth[one.name].value
+                assert one.low is not None
+                assert one.high is not None
+                assert fact is not None
+                assert one.low <= fact <= one.high, (name, one, fact)
+        falls[name] = value(next(one for one in run.current.performance.estimated if one.name == "accuracy"))
+    assert falls["risky"] < falls["everybody"] - 0.05
