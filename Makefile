@@ -1,15 +1,27 @@
 # make demo   sets everything up and shows drift being found in live traffic
+# make drift-test     injects one drift into a deployment of its own; drift-test-all injects every kind
+# make demo-retrain   shows an alert that trains, validates and stages a new version
 # make test   sets everything up and runs all tests
 PYTHON ?= python3
 DEMO_ARGS ?=
+DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
 TEST_ARGS ?=
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
+
+drift-test: $(READY)
+	$(VENV)/bin/driftgauge drift-test $(DRIFT_ARGS)
+
+drift-test-all: $(READY)
+	$(VENV)/bin/driftgauge drift-test
+
+demo-retrain: $(READY)
+	$(VENV)/bin/driftgauge demo-retrain
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest $(TEST_ARGS)

@@ -8,6 +8,7 @@ import click
 
 import consumer.cli
 import models.cli
+import models.drift.commands
 import producer.cli
 from shared.errors import DriftgaugeError
 
@@ -64,7 +65,7 @@ def cli() -> None:
     """Driftgauge watches machine-learning models in production."""
 
 
-for command in (*models.cli.COMMANDS, *producer.cli.COMMANDS, *consumer.cli.COMMANDS):
+for command in (*models.cli.COMMANDS, *models.drift.commands.COMMANDS, *producer.cli.COMMANDS, *consumer.cli.COMMANDS):
     cli.add_command(command)
 
 

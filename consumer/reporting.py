@@ -18,7 +18,8 @@ from consumer.sharing import Sharing
 from consumer.stage import CommitClock, Stage
 from shared import counters
 from shared.counters import Counters
-from shared.keys import Keys
+from shared.errors import BadData
+from shared.keys import MODEL_NAME, Keys
 from shared.reporting.files import remove_old, write_report
 from shared.reporting.health import PipelineHealth
 from shared.settings import Settings
@@ -74,10 +75,13 @@ class ReportingStage(Stage):
         self._snapshots = keys.snapshots(model)
         self._pipeline = [(reader, keys.log(model, place), keys.count(model, place)) for place, reader in enumerate(logs)]
         self._folder: Path = settings.reports_dir / model
+        self._model = model
         self._kept, self._days = settings.reports_kept, settings.reports_days
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
+        if not MODEL_NAME.fullmatch(self._model):  # it was put into Redis by hand, and would be a path here
+            raise BadData(f"{self.name}: this is no name of a model, so there is no folder for its reports.")
         self.check_types("stream", self._snapshots)
         self._offset = self.checkpoint.load().get(OFFSET, b"0-0")
         self._clock.reset()

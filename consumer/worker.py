@@ -25,6 +25,7 @@ from consumer.judging.policy_file import PolicyFile, read_policy
 from consumer.judging_stage import JudgingStage
 from consumer.nodes import MOVED, Nodes
 from consumer.reporting import ReportingStage, Unshared
+from consumer.retraining_stage import Hook, RetrainingStage, hook_of
 from consumer.sharing import Sharing
 from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
@@ -144,6 +145,9 @@ class Worker:
             name = f"counting {model}.{partition}"
             self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
         self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
+        hook = hook_of(self.settings, f"retraining {model}")
+        if hook is not None:
+            self._add(f"retraining {model}", partial(self._retraining, keys, model, hook))
         if self.settings.reports_kept:
             self._write_reports(model, partial(self._reporting, keys, model, manifest.partitions))
 
@@ -162,6 +166,10 @@ class Worker:
         policy = self._policies.apply(judging_policy(self.settings, partitions), model)
         client = self._stage_client(keys.judge(model))
         return JudgingStage(client, self.settings, model, partitions, policy, keys=keys, readers=readers)
+
+    def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
+        client = self._stage_client(keys.retraining(model))
+        return RetrainingStage(client, self.settings, model, hook, self.stop, keys=keys)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
         logs = [self._nodes.client(keys.count(model, place)) for place in range(partitions)]

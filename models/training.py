@@ -51,6 +51,8 @@ class DemoModel:
         Makes the source of rows of a seed.
     train
         Trains on a file, or on simulated rows, by a seed.
+    fit
+        Trains on given rows, by a seed; the text names where they are from.
     keeps_stream
         Whether a part of a file is kept for later traffic.
     """
@@ -64,6 +66,7 @@ class DemoModel:
     drifting_feature: str
     simulator: Callable[[int], Simulator]
     train: Callable[[Path | None, int], "Trained"]
+    fit: Callable[[Labelled, int, str], "Trained"]
     keeps_stream: bool = False
 
 
@@ -125,10 +128,15 @@ def evaluate(estimator: Any, schema: Schema, holdout: Labelled, metrics: Sequenc
     return np.asarray(predicted, dtype=kind), {metric: scores.score(metric, outcomes) for metric in metrics}
 
 
-def register(
-    model: DemoModel, trained: Trained, registry: ModelRegistry, name: str | None = None, version: str | None = None
+def store(
+    model: DemoModel,
+    trained: Trained,
+    registry: ModelRegistry,
+    name: str | None = None,
+    version: str | None = None,
+    checks: Checks | None = None,
 ) -> Path:
-    """Store a trained model with its schema and reference, and put it into production if it passes its gates.
+    """Store a trained model with its schema and reference, in stage none.
 
     Parameters
     ----------
@@ -136,6 +144,8 @@ def register(
         None for the demo model's own.
     version
         None for the one after the newest.
+    checks
+        None for the demo model's own.
 
     Returns
     -------
@@ -146,8 +156,6 @@ def register(
     ------
     BadData
         If the name or version is malformed, or the version exists.
-    GateFailed
-        If a check fails: the version is stored then, but not in production.
     """
     schema, name = model.schema, name or model.name
     manifest = new_manifest(
@@ -155,7 +163,7 @@ def register(
         version or registry.next_version(name),
         model.task,
         metrics=trained.metrics,
-        checks=model.checks,
+        checks=checks or model.checks,
         labels=True,
         feature_engineering=f"models.{model.name}.features",
         trained=trained.finished,
@@ -172,11 +180,31 @@ def register(
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "model.joblib"
         joblib.dump(trained.estimator, artifact)
-        stored = registry.register(PublishedVersion(manifest, schema, reference, performance=performance), artifact)
-    rows = gates.ValidationData(trained.holdout.assign(**{schema.target: trained.truth}))
+        return registry.register(PublishedVersion(manifest, schema, reference, performance=performance), artifact)
+
+
+def register(
+    model: DemoModel, trained: Trained, registry: ModelRegistry, name: str | None = None, version: str | None = None
+) -> Path:
+    """Store a trained model, and put it into production if it passes its gates.
+
+    Raises
+    ------
+    BadData
+        As `store` does.
+    GateFailed
+        If a check fails: the version is stored then, but not in production.
+    """
+    stored = store(model, trained, registry, name, version)
     actor = f"models.{model.name}.train"
-    gates.promote(registry, name, manifest.version, actor=actor, reason="newly trained", data=rows)
+    rows = gates.ValidationData(held_out(model, trained))
+    gates.promote(registry, name or model.name, stored.name, actor=actor, reason="newly trained", data=rows)
     return stored
+
+
+def held_out(model: DemoModel, trained: Trained) -> pd.DataFrame:
+    """Give the rows that a version is measured on: features, and the true values under the target's name."""
+    return trained.holdout.assign(**{model.schema.target: trained.truth})
 
 
 def _column(values: Labels) -> Column:

@@ -73,10 +73,10 @@ class CsvText:
         self._blank: list[float | None] = [None] * len(classes)
 
     def head(self, model: str, version: str) -> bytes:  # noqa: ARG002  the answer's headers name them
-        return _csv([[*COLUMNS, *(f"probability {name}" for name in self._classes)]])
+        return table([[*COLUMNS, *(f"probability {name}" for name in self._classes)]])
 
     def block(self, answers: Sequence[RowAnswer]) -> bytes:
-        return _csv([self._cells(answer) for answer in answers])
+        return table([self._cells(answer) for answer in answers])
 
     def tail(self) -> bytes:
         return b""
@@ -107,7 +107,8 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.startswith(RUN) and not NUMBER.fullmatch(text) else text
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
+def table(rows: Sequence[Sequence[object]]) -> bytes:
+    """Give rows as CSV (RFC 4180); text of strangers must be `harmless` already."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -31,7 +31,9 @@ from producer.routes import (
     login,
     metrics,
     models,
+    pages,
     predict,
+    predictions,
     reports,
 )
 from producer.scoring import Scorer
@@ -48,8 +50,10 @@ MAX_SUBSCRIBERS = 1000
 """Connections for subscribers; a further one is answered 503."""
 
 ROUTERS = (
+    pages.router,
     predict.router,
     batch.router,
+    predictions.router,
     events.router,
     labels.router,
     models.router,
@@ -110,7 +114,7 @@ def build(settings: Settings) -> Parts:
         reader=reader,
         subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
         pipeline=pipeline,
-        feed=Feed(reader, keys, pipeline, meter),
+        feed=Feed(reader, keys, pipeline, meter, serving),
         meter=meter,
         watchdog=Watchdog(settings, publisher.dropped, serving.production),
         access=Access(KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names),

@@ -30,7 +30,7 @@ class CsvRows:
 
     def count(self, most: int) -> int:
         """Count the rows below the header."""
-        return max(0, sum(1 for _ in islice(_records(self._text), most + 2)) - 1)
+        return max(0, sum(1 for _ in islice(records(self._text), most + 2)) - 1)
 
     def model(self) -> tuple[str | None, str | None]:
         """Give nothing: a CSV file names no model."""
@@ -38,12 +38,12 @@ class CsvRows:
 
     def read(self, schema: Schema) -> Iterator[Row]:
         """Check the header, all of it, and then read the rows."""
-        records = _records(self._text)
-        _, header = next(records, (0, []))
+        found = records(self._text)
+        _, header = next(found, (0, []))
         faults = header_faults(header, schema)
         if faults:
             raise invalid(faults)
-        return _csv_rows(records, header, schema)
+        return _csv_rows(found, header, schema)
 
 
 def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
@@ -88,7 +88,7 @@ class _Lines:
         return line
 
 
-def _records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
+def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
     """Read a CSV file from its beginning: records that are not empty, each with the line where it begins."""
     text.seek(0)
     lines = _Lines(text)
@@ -104,10 +104,10 @@ def _records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
         raise Problem(400, f"The CSV cannot be read from line {begins} on: {error}.") from error
 
 
-def _csv_rows(records: Iterator[tuple[int, list[str]]], header: Sequence[str], schema: Schema) -> Iterator[Row]:
+def _csv_rows(found: Iterator[tuple[int, list[str]]], header: Sequence[str], schema: Schema) -> Iterator[Row]:
     kinds = {feature.name: feature.kind for feature in schema.features}
     numeric = [kinds[name] == "numeric" for name in header]
-    for number, (line, record) in enumerate(records, start=1):
+    for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
             wrong = FieldError("", f"has {len(record)} cells, the header {len(header)}")
             yield Row(number, line, [], [wrong])

@@ -23,10 +23,11 @@ Found = tuple[tuple[int, int], str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which transitions: those that enter a state, and not before a logical time (ms); None for any."""
+    """Which transitions: those that enter a state, not before a logical time (ms), of a severity; None for any."""
 
     state: str | None = None
     since_ms: int | None = None
+    severity: str | None = None
 
     def takes(self, event: Any) -> bool:
         """Tell whether an event is wanted.
@@ -36,10 +37,12 @@ class Wanted:
         >>> Wanted("firing").takes({"data": {"state": "firing"}}), Wanted("firing").takes({"data": {}})
         (True, False)
         """
-        if self.state is None and self.since_ms is None:
+        if self.state is None and self.since_ms is None and self.severity is None:
             return True
         alert = event.get("data") if isinstance(event, dict) else None
         if not isinstance(alert, dict) or (self.state is not None and alert.get("state") != self.state):
+            return False
+        if self.severity is not None and alert.get("severity") != self.severity:
             return False
         updated = alert.get("updated")
         return self.since_ms is None or (isinstance(updated, int) and updated >= self.since_ms)

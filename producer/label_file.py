@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from producer.replay import refusal
+from shared.api_client import refusal
 from shared.errors import BadData, ServiceUnavailable
 
 PART_ROWS: Final = 2000

@@ -18,7 +18,7 @@ from shared import counters
 from shared.counters import Counters
 from shared.errors import BadData
 from shared.events import MONITOR_GROUP
-from shared.keys import Keys
+from shared.keys import MODEL_NAME, Keys
 from shared.snapshot import ActiveAlert
 
 MOST_ENTRIES: Final = 1000
@@ -134,9 +134,9 @@ class Pipeline:
         self._partitions: dict[str, int] = {}
 
     async def models(self) -> list[str]:
-        """Give the models that exist in Redis."""
+        """Give the models that exist in Redis; what cannot be a model's name was written by hand."""
         names: Any = await self._client.smembers(self._keys.models)
-        return sorted(name.decode() for name in names)
+        return sorted(name for packed in names if MODEL_NAME.fullmatch(name := packed.decode(errors="replace")))
 
     async def read(self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False) -> list[ModelState]:
         """Give the state of some models; a model without a published version has no partitions yet.
@@ -169,6 +169,12 @@ class Pipeline:
         ]
         backlogs = iter(await self._backlogs(waiting, most))
         return [answer.state(model, now_ms, backlogs) for model, answer in zip(models, answers, strict=True)]
+
+    async def logs(self, model: str) -> list[str]:
+        """Name the log of each of a model's partitions; none before a version of it was published."""
+        await self._learn([model])
+        keys = self._keys_of(model)
+        return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
 
     async def _learn(self, models: Sequence[str]) -> None:
         """Read the number of partitions of models that were not met before, from any published version."""

@@ -14,7 +14,7 @@ import redis.asyncio
 
 from producer.positions import BEGINNING, Positions, is_entry_id, malformed, read_vector, write_vector
 from producer.streams import following, newest
-from shared.keys import Keys
+from shared.keys import MODEL_NAME, Keys
 
 HEARTBEAT_S = 15.0
 GROUP = 100
@@ -41,9 +41,9 @@ class Subscriptions:
         self._closing.set()
 
     async def models(self) -> set[str]:
-        """Give the models that exist in Redis."""
+        """Give the models that exist in Redis; what cannot be a model's name was written by hand."""
         members: Any = await self.client.smembers(self._keys.models)
-        return {name.decode() for name in members}
+        return {name for packed in members if MODEL_NAME.fullmatch(name := packed.decode(errors="replace"))}
 
     async def open(self, model: str | None, last_event_id: str | None) -> "Subscription":
         """Resolve where a subscriber starts.

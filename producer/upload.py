@@ -12,7 +12,7 @@ from typing import IO, Final
 
 import httpx
 
-from producer.replay import refusal
+from shared.api_client import refusal
 from shared.errors import BadData, ServiceUnavailable
 
 CHUNK_ROWS: Final = 500

@@ -1,5 +1,6 @@
 """All of Driftgauge on one machine: Redis (a private one if none is configured), API and worker, each a process."""
 
+import json
 import os
 import subprocess
 import sys
@@ -102,5 +103,5 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def _clear(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return json.dumps(value)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

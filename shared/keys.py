@@ -71,6 +71,15 @@ class Keys:
     def judge_epoch(self, model: str) -> str:
         return self._model(model, "epoch")
 
+    def retraining(self, model: str) -> str:
+        return self._model(model, "retraining")
+
+    def retraining_owner(self, model: str) -> str:
+        return self._model(model, "retraining:owner")
+
+    def retraining_epoch(self, model: str) -> str:
+        return self._model(model, "retraining:epoch")
+
     def commands(self, model: str) -> str:
         return self._model(model, "commands")
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+import msgspec
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
@@ -107,6 +109,14 @@ class Settings(BaseSettings):
     snapshot_events: int = Field(50_000, ge=1)
     """Events between snapshot reports."""
 
+    retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
+    """Program and arguments, a JSON list, that run on a critical performance alert; no shell. See docs/simulation.md."""
+    retrain_webhook: SecretStr | None = None
+    """http or https address that gets a critical performance alert instead; it is never logged."""
+    retrain_cooldown_hours: float = Field(24, ge=0)
+    """Least time between two starts of a model's retraining, in hours by Redis's clock."""
+    retrain_timeout_seconds: float = Field(3600, gt=0)
+    """Longest time that a retraining may run before it is ended."""
     reports_dir: Path = Path("reports")
     """Folder that the worker writes the reports to, in a folder of each model."""
     reports_kept: int = Field(500, ge=0)
@@ -159,8 +169,29 @@ class Settings(BaseSettings):
     @field_validator("detectors", mode="before")
     @classmethod
     def _names(cls, given: object) -> object:
-        """Split what the environment gives."""
-        return tuple(name.strip() for name in given.split(",") if name.strip()) if isinstance(given, str) else given
+        """Split what the environment gives: names between commas, or a JSON list."""
+        if not isinstance(given, str):
+            return given
+        if given.lstrip().startswith("["):
+            return _json_list(given)
+        return tuple(name.strip() for name in given.split(",") if name.strip())
+
+    @field_validator("retrain_command", mode="before")
+    @classmethod
+    def _arguments(cls, given: object) -> object:
+        return _json_list(given) if isinstance(given, str) and given.strip() else given or ()
+
+    @field_validator("retrain_webhook")
+    @classmethod
+    def _address(cls, given: SecretStr | None, known: ValidationInfo) -> SecretStr | None:
+        if given is None:
+            return None
+        parts = urlsplit(given.get_secret_value())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http or https address")
+        if known.data.get("retrain_command"):
+            raise ValueError("cannot go with DRIFTGAUGE_RETRAIN_COMMAND; unset one of the two")
+        return given
 
     @property
     def pii_secret(self) -> str | None:
@@ -176,6 +207,14 @@ class Settings(BaseSettings):
     def host_names(self) -> frozenset[str]:
         """The allowed hosts, in lower case."""
         return frozenset(self.allowed_hosts.lower().split(",")) - {""}
+
+
+def _json_list(text: str) -> tuple[str, ...]:
+    """Read a list of texts."""
+    try:
+        return msgspec.json.decode(text, type=tuple[str, ...])
+    except msgspec.MsgspecError as error:
+        raise ValueError('must be a JSON list of texts, such as ["python", "train.py"]') from error
 
 
 def read_settings(**overrides: object) -> Settings:

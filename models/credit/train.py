@@ -4,6 +4,7 @@ Nothing is shuffled: rows are in the order of time, the first 80 % choose and fi
 months that nobody had seen would.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,11 +47,30 @@ def train(data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuni
         If the file does not fit, has too few rows, or a class is not in both parts.
     """
     raw = in_time_order(CardHolders((seed, 1)).rows(rows) if data is None else read_raw(data))
-    source = data or "the simulator"
-    if len(raw) < MIN_ROWS:
-        raise BadData(f"{source} gives {len(raw)} rows, too few to train on; give at least {MIN_ROWS}.")
-    features, labels, end = engineer(raw), labels_of(raw), int(len(raw) * TRAINED_SHARE)
-    for first, last in ((0, end // 6), (end, len(raw))):  # the first fold is fitted on a sixth
+    labelled = Labelled(engineer(raw), labels_of(raw))
+    return replace(fit(labelled, seed, str(data or "the simulator"), trials), source=data)
+
+
+def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
+    """Choose and fit a model on the first 80 % of given rows, which are in the order of time.
+
+    Parameters
+    ----------
+    source
+        Where they are from, for errors.
+    trials
+        Of tuning.
+
+    Raises
+    ------
+    BadData
+        If they are too few, or a class is not in both parts.
+    """
+    features, labels = rows
+    if len(features) < MIN_ROWS:
+        raise BadData(f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}.")
+    end = int(len(features) * TRAINED_SHARE)
+    for first, last in ((0, end // 6), (end, len(features))):  # the first fold is fitted on a sixth
         if set(labels[first:last]) != set(CLASSES):
             raise BadData(f"{source} has no default, or nothing else, from row {first} to {last} in the order of time.")
     past, known = features[:end], labels[:end]
@@ -58,7 +78,7 @@ def train(data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuni
     estimator = chosen.build(seed, settings).fit(past, known)
     holdout = Labelled(features[end:], labels[end:])
     predictions, metrics = evaluate(estimator, SCHEMA, holdout, METRICS)
-    return Trained(estimator, past, *holdout, predictions, metrics, source=data, remarks=remarks)
+    return Trained(estimator, past, *holdout, predictions, metrics, remarks=remarks)
 
 
 def _chosen(
@@ -94,6 +114,7 @@ MODEL = DemoModel(
     drifting_feature=DRIFTING_FEATURE,
     simulator=CardHolders,
     train=train,
+    fit=fit,
 )
 
 main = command(MODEL)

@@ -3,6 +3,7 @@
 Rows that are alike in every answer stand on one side of the split: else the model would be measured on rows that it knows.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,10 +46,26 @@ def train(data: Path | None, seed: int = 0, rows: int = 8000) -> Trained:
         If the file does not fit, has too few rows, or a class is not in both halves.
     """
     raw = People((seed, 1)).rows(rows) if data is None else read_raw(data)
-    source = data or "the simulator"
-    if len(raw) < MIN_ROWS:
-        raise BadData(f"{source} gives {len(raw)} rows, too few to train on; give at least {MIN_ROWS}.")
-    features, labels = engineer(raw), raw[TARGET].to_numpy(dtype=object)
+    labelled = Labelled(engineer(raw), raw[TARGET].to_numpy(dtype=object))
+    return replace(fit(labelled, seed, str(data or "the simulator")), source=data)
+
+
+def fit(rows: Labelled, seed: int, source: str) -> Trained:
+    """Train on a half of given rows.
+
+    Parameters
+    ----------
+    source
+        Where they are from, for errors.
+
+    Raises
+    ------
+    BadData
+        If they are too few, or a class is not in both halves.
+    """
+    features, labels = rows
+    if len(features) < MIN_ROWS:
+        raise BadData(f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}.")
     fitted, held = halves(features, seed)
     absent = [name for name in CLASSES for part in (fitted, held) if name not in labels[part]]
     if absent:
@@ -56,7 +73,7 @@ def train(data: Path | None, seed: int = 0, rows: int = 8000) -> Trained:
     estimator = _pipeline(seed).fit(features.iloc[fitted], labels[fitted])
     holdout = Labelled(features.iloc[held], labels[held])
     predictions, metrics = evaluate(estimator, SCHEMA, holdout, METRICS)
-    return Trained(estimator, features.iloc[fitted], *holdout, predictions, metrics, source=data)
+    return Trained(estimator, features.iloc[fitted], *holdout, predictions, metrics)
 
 
 def halves(features: pd.DataFrame, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -100,6 +117,7 @@ MODEL = DemoModel(
     drifting_feature=DRIFTING_FEATURE,
     simulator=People,
     train=train,
+    fit=fit,
 )
 
 main = command(MODEL)

@@ -1,5 +1,6 @@
 """Training of the steel model, from the UCI file or the simulator: see models/training.py."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -72,18 +73,48 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     """
     raw = Plant((seed, 1)).rows(rows) if data is None else read_raw(data)
     source = data or "the simulator"
-    if len(raw) < MIN_ROWS:
-        raise BadData(f"{source} gives {len(raw)} rows, too few to train on; give at least {MIN_ROWS}.")
+    _require_enough(len(raw), source)
     if raw[TARGET].isna().any():
         raise BadData(f"{source}: {TARGET} is missing in {int(raw[TARGET].isna().sum())} rows; remove them to train.")
     order = np.random.default_rng(seed).permutation(len(raw))
-    half, end = len(raw) // 2, len(raw) if data is None else len(raw) * 3 // 4
     features, usage = engineer(raw).iloc[order], raw[TARGET].to_numpy()[order]
+    if data is None:
+        return _fit(Labelled(features, usage), seed, len(raw))
+    end = len(raw) * 3 // 4
+    return replace(_fit(Labelled(features, usage), seed, end), stream=features[end:], source=data)
+
+
+def fit(rows: Labelled, seed: int, source: str) -> Trained:
+    """Train on a random half of given rows; the other half is measured, and is the reference.
+
+    Parameters
+    ----------
+    source
+        Where they are from, for errors.
+
+    Raises
+    ------
+    BadData
+        If they are too few.
+    """
+    _require_enough(len(rows.labels), source)
+    order = np.random.default_rng(seed).permutation(len(rows.labels))
+    return _fit(Labelled(rows.features.iloc[order], rows.labels[order]), seed, len(order))
+
+
+def _fit(rows: Labelled, seed: int, end: int) -> Trained:
+    """Train on the first half of rows in random order; those from there to `end` are held out."""
+    features, usage = rows
+    half = len(features) // 2
     estimator = _stack(seed).fit(features[:half].to_numpy(), usage[:half])
     holdout = features[half:end]
     predictions, metrics = evaluate(estimator, SCHEMA, Labelled(holdout, usage[half:end]), METRICS)
-    stream = None if data is None else features[end:]
-    return Trained(estimator, features[:half], holdout, usage[half:end], predictions, metrics, stream, data)
+    return Trained(estimator, features[:half], holdout, usage[half:end], predictions, metrics)
+
+
+def _require_enough(rows: int, source: object) -> None:
+    if rows < MIN_ROWS:
+        raise BadData(f"{source} gives {rows} rows, too few to train on; give at least {MIN_ROWS}.")
 
 
 def _stack(seed: int) -> StackingRegressor:
@@ -107,6 +138,7 @@ MODEL = DemoModel(
     drifting_feature=DRIFTING_FEATURE,
     simulator=Plant,
     train=train,
+    fit=fit,
     keeps_stream=True,
 )
 

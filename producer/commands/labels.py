@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from producer.label_file import Columns, Imported, import_file
-from producer.replay import authorization
+from shared.api_client import authorization
 from shared.settings import read_settings
 
 

@@ -11,8 +11,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from producer.replay import authorization, fetch_schema
 from producer.upload import Sending, predict_file
+from shared.api_client import authorization, fetch_schema
 from shared.schema import Schema
 from shared.settings import read_settings
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from producer import replay as replaying
+from shared.api_client import authorization, fetch_schema
 from shared.settings import read_settings
 from shared.tables import read_table
 
@@ -52,9 +53,9 @@ def replay(
     columns = replaying.Columns(prediction_column, time_column)
 
     async def run() -> None:
-        headers = replaying.authorization(read_settings())
+        headers = authorization(read_settings())
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
-            schema = await replaying.fetch_schema(client, model)
+            schema = await fetch_schema(client, model)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:
                 click.echo(f"These columns are no features and stay out: {', '.join(plan.ignored)}.", err=True)

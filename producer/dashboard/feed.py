@@ -1,9 +1,10 @@
 """What live pages are told: one look at Redis a second for all pages of this process, and only while one is open.
 
 Events: `state` (how a model's traffic and backlog stand), `current` (a window was judged), `snapshot` (a report was
-written), `alert` (a transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page that
-hears none is stale. The first three are the latest of their kind, so a page that reads slowly skips some; an alert is never
-skipped: its position is the event's id (of all models, as positions.py writes it), from which a page resumes.
+written), `serving` (another version of a model serves here), `alert` (a transition, as in GET /alerts/stream), and `beat`
+every few seconds while Redis answers: a page that hears none is stale. The first four are the latest of their kind, so a
+page that reads slowly skips some; an alert is never skipped: its position is the event's id (of all models, as positions.py
+writes it), from which a page resumes.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from producer.dashboard.traffic import Traffic, state_of
 from producer.meter import Meter
 from producer.pipeline import ModelState, Pipeline
 from producer.positions import BEGINNING, Positions, entry_number, read_vector, write_vector
+from producer.serving import Serving
 from producer.streams import newest
 from shared.errors import BadData
 from shared.keys import Keys
@@ -119,12 +121,13 @@ class Feed:
         Client of the reading routes: no look waits.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, keys: Keys, pipeline: Pipeline, meter: Meter) -> None:
+    def __init__(self, client: redis.asyncio.Redis, keys: Keys, pipeline: Pipeline, meter: Meter, serving: Serving) -> None:
         self.traffic = Traffic()
         self._client = client
         self._keys = keys
         self._pipeline = pipeline
         self._meter = meter
+        self._serving = serving
         self._listeners: set[Listener] = set()
         self._looking: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str, str], object] = {}
@@ -189,11 +192,18 @@ class Feed:
 
     async def _look(self) -> None:
         """Tell what changed since the last look."""
+        self._tell_serving()
         models = await self._pipeline.models()
         states = await self._pipeline.read(models)
         for state in states:
             self._tell_new("state", state.model, state_of(state, self.traffic.rate(state), self._meter))
         await self._look_at_streams(states)
+
+    def _tell_serving(self) -> None:
+        for model, served in self._serving.production.items():
+            fault = self._serving.faults.get(model)
+            told = {"model": model, "serving": served.version, "fault": None if fault is None else fault.reason}
+            self._tell_new("serving", model, told)
 
     async def _look_at_streams(self, states: Sequence[ModelState]) -> None:
         pipe = self._client.pipeline(transaction=False)

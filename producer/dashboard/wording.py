@@ -1,10 +1,12 @@
 """How pages say numbers, times and names; the report says them the same way. Pure."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from markupsafe import Markup
 
+from producer.documents import milliseconds
 from shared.reporting import text
 from shared.reporting.html import TITLES
 
@@ -19,6 +21,7 @@ SEVERITIES: Final = {
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 DAY_S: Final = 86_400
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 
 def count(value: float) -> str:
@@ -93,10 +96,61 @@ def title(name: str) -> str:
     return TITLES.get(name) or text.clip(name.replace("_", " "), 40)
 
 
+def iso_moment(written: str) -> Markup:
+    """Give a time that a manifest or history has as `time_tag`, or as it is if it is none.
+
+    Examples
+    --------
+    >>> iso_moment("2024-05-01T10:00:00.5+00:00"), iso_moment("<yesterday>")
+    (Markup('<time data-ms="1714557600500">2024-05-01 10:00:00 UTC</time>'), Markup('<bdi>&lt;yesterday&gt;</bdi>'))
+    """
+    found = milliseconds(written)
+    return text.shown(written, 40) if found is None else time_tag(found)
+
+
+def exact_moment(milliseconds: int) -> str:
+    """Give a time to the millisecond, in UTC.
+
+    Examples
+    --------
+    >>> exact_moment(1714557600123)
+    '2024-05-01 10:00:00.123'
+    """
+    return text.moment(milliseconds).replace(" UTC", f".{milliseconds % 1000:03d}")
+
+
+def value(given: float | str | None) -> Markup:
+    """Give a feature's value, a prediction or a label.
+
+    Examples
+    --------
+    >>> value("<b>"), value(None), value(41.7)
+    (Markup('<bdi>&lt;b&gt;</bdi>'), Markup('&ndash;'), Markup('<data value="41.7">41.7</data>'))
+    """
+    if isinstance(given, str):
+        return text.shown(given, 60)
+    return or_dash(lambda number: text.figure(number, 6))(given)
+
+
+def is_name(given: str) -> bool:
+    """Tell whether text can be part of a path or the name of a file: nothing in it has a meaning there.
+
+    Examples
+    --------
+    >>> is_name("steel-1.0.0-1763650000123"), is_name("../.."), is_name("a/b")
+    (True, False, False)
+    """
+    return NAME.fullmatch(given) is not None
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "clip": text.clip,
     "shown": text.shown,
     "moment": time_tag,
+    "iso_moment": iso_moment,
+    "exact_moment": exact_moment,
+    "value": value,
+    "is_name": is_name,
     "with_code": with_code,
     "plain_moment": text.moment,
     "plain_decimal": text.decimal,

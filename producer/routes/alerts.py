@@ -51,13 +51,14 @@ def router(parts: Parts) -> APIRouter:
     async def alerts(
         model: str | None = None,
         state: Literal["pending", "firing", "resolved", "inactive"] | None = None,
+        severity: Literal["warning", "critical"] | None = None,
         since: AwareDatetime | None = None,
         count: Annotated[int, Query(ge=1, le=1000)] = 100,
         before: str | None = None,
     ) -> Response:
         """Give transitions, newest first, of one model or of all; `next` is `before` of the following page."""
         models = await parts.subscriptions.models() if model is None else {await known_model(parts, model)}
-        wanted = Wanted(state, None if since is None else round(since.timestamp() * 1000))
+        wanted = Wanted(state, None if since is None else round(since.timestamp() * 1000), severity)
         found, following = await page(parts.reader, parts.keys, models, wanted, count, before)
         return Response(msgspec.json.encode({"alerts": found, "next": following}), media_type=JSON)
 

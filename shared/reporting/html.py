@@ -32,8 +32,6 @@ TITLES = {
     "r2": "R²",
     "mape": "MAPE",
     "f1": "F1",
-    "f1_macro": "F1, macro",
-    "f1_weighted": "F1, weighted",
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error",
@@ -112,6 +110,9 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
 def _title(name: str) -> str:
     """Name a statistic or metric; what follows a colon is a class."""
     kind, _, label = name.partition(":")
+    plain, _, average = kind.rpartition("_")
+    if average in {"macro", "weighted"}:
+        return f"{_title(plain)}, {average}"
     title = TITLES.get(kind) or text.clip(kind.replace("_", " "), 40)
     return f"{title} of {text.clip(label, 40)}" if label else title
 

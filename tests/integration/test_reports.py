@@ -12,14 +12,27 @@ import msgspec
 import pytest
 import redis
 
+from consumer import reporting
+from consumer import worker as worker_module
 from consumer.reporting import ReportingStage, Unshared
 from consumer.stage import Connection, raw_reads
 from shared.alerts import cloud_event
+from shared.errors import BadData
 from shared.keys import Keys
 from shared.redis_client import connect
 from shared.settings import Settings
 from shared.snapshot import Snapshot, Window
-from tests.integration.plant import MODEL, append, events, judged_all, publish, settings_of, wait_for, worker_thread
+from tests.integration.plant import (
+    MODEL,
+    append,
+    counters,
+    events,
+    judged_all,
+    publish,
+    settings_of,
+    wait_for,
+    worker_thread,
+)
 
 MAY_1 = 1_714_557_600_000
 
@@ -129,6 +142,39 @@ def test_a_disk_that_fails_delays_reports_alone(
         blocked.unlink()
         wait_for(lambda: len(reports(blocked)) == client.xlen(keys.snapshots(MODEL)), "the reports")
     assert caplog.text.count("cannot be written") == 1
+
+
+def test_a_disk_that_hangs_delays_nothing(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a report is being written for ever, everything is judged, and the worker ends when it is told to."""
+    hangs, mended = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> None:
+        hangs.set()
+        mended.wait(60)
+
+    monkeypatch.setattr(reporting, "write_report", hang)
+    monkeypatch.setattr(worker_module, "WRITER_PATIENCE_S", 0.2)
+    publish(client, keys)
+    with worker_thread(settings_of(redis_url, keys, reports_dir=tmp_path)):
+        append(client, keys.log(MODEL, 0), events(1, 3000, int(time.time() * 1000) - 200_000))
+        assert hangs.wait(40)
+        append(client, keys.log(MODEL, 0), events(2, 3000, int(time.time() * 1000) - 100_000, first=3001))
+        wait_for(lambda: counters(client, keys).events == 6000 and judged_all(client, keys), "6,000 events")
+    mended.set()
+
+
+def test_a_name_that_is_a_path(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
+    """A model that was put into Redis by hand under the name of a path gets no folder, and no file anywhere."""
+    name = "../../outside"
+    client.xadd(keys.snapshots(name), {"e": cloud_event(taken(1))})
+    settings = Settings(**settings_of(redis_url, keys, reports_dir=tmp_path / "a" / "b"))
+    one = ReportingStage(raw_reads(connect(redis_url)), settings, name, keys=keys, logs=[connect(redis_url)])
+    with pytest.raises(BadData, match="no name of a model"):
+        one.load()
+    one.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_writers_share_without_doubles(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:

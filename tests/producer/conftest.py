@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from sklearn.linear_model import LinearRegression
 
 from producer.app import create_app
-from producer.replay import authorization
 from shared import deployment, processes
+from shared.api_client import authorization
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
 from shared.schema import Feature, Schema, columns_of

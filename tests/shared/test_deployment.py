@@ -20,7 +20,7 @@ OTHER: Mapping[str, object] = {
 }
 
 
-@pytest.mark.parametrize("given", [{}, OTHER, {"detectors": ()}])
+@pytest.mark.parametrize("given", [{}, OTHER, {"detectors": (), "retrain_command": ("sh", "-c", "a, b")}])
 def test_a_child_has_the_settings_of_its_parent(given: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings read from the environment that a child process gets are those of its parent, lists and secrets too."""
     settings = Settings(**given)  # type: ignore[arg-type]  # pydantic validates them

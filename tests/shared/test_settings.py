@@ -12,7 +12,8 @@ from shared.settings import Settings, read_settings
     [
         ("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("KEY_PREFIX", "a{b}"), ("KEY_PREFIX", ""), ("PANE_EVENTS", "0"),
         ("LEASE_MS", "10"), ("FALSE_ALARMS_PER_MONTH", "0"), ("FALSE_ALARMS_PER_MONTH", "nan"),
-        ("LOG_RETENTION_HOURS", "-1"),
+        ("LOG_RETENTION_HOURS", "-1"), ("RETRAIN_COMMAND", "python train.py"), ("RETRAIN_COMMAND", "[1]"),
+        ("RETRAIN_WEBHOOK", "file:///etc/passwd"), ("RETRAIN_WEBHOOK", "https://"), ("RETRAIN_COOLDOWN_HOURS", "-1"),
     ],
 )  # fmt: skip
 def test_a_bad_value_names_its_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +46,12 @@ def test_settings_do_not_change() -> None:
     settings = Settings()
     with pytest.raises(ValidationError):
         settings.port = 1
+
+
+def test_there_is_one_hook_for_retraining(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command and a webhook at once are refused: which of them would be the one run of a cooldown?"""
+    monkeypatch.setenv("DRIFTGAUGE_RETRAIN_COMMAND", '["train"]')
+    monkeypatch.setenv("DRIFTGAUGE_RETRAIN_WEBHOOK", "https://hooks.example/token")
+    with pytest.raises(ConfigurationError, match=r"DRIFTGAUGE_RETRAIN_WEBHOOK: .*unset one") as caught:
+        read_settings()
+    assert "token" not in str(caught.value)

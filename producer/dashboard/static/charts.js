@@ -2,6 +2,7 @@
 // again when its block has changed, at most once a second. Text is drawn on a canvas: nothing of it is ever markup.
 const REDRAW_MS = 1_000;
 const MOST_POINTS = 300;
+const LEAST_SPAN_MS = 60_000;
 const drawn = new Map(); // element → { chart, text, at, timer }
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -67,9 +68,12 @@ const KINDS = {
   },
   // Predictions a second: { name, points: [[time, value], …] }.
   traffic(data, colour) {
+    const { xAxis, yAxis } = axes(colour, { min: 0, minInterval: 1 });
+    const latest = data.points.at(-1)?.[0] ?? Date.now();
     return {
       ...base(colour),
-      ...axes(colour, { min: 0, minInterval: 1 }),
+      xAxis: { ...xAxis, min: Math.min(data.points[0]?.[0] ?? latest, latest - LEAST_SPAN_MS), max: latest },
+      yAxis,
       series: [{
         type: "line", name: data.name, showSymbol: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },
         lineStyle: { color: colour("win"), width: 1.5 }, itemStyle: { color: colour("win") },

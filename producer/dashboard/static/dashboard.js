@@ -3,3 +3,4 @@ import "./live.js";
 import "./charts.js";
 import "./controls.js";
 import "./times.js";
+import "./actions.js";

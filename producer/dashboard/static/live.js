@@ -3,7 +3,7 @@
 const STALE_MS = 15_000; // three heartbeats
 const RETRY_MS = [500, 1_000, 2_000, 5_000];
 const REFRESH_MS = 1_000;
-const EVENTS = ["state", "current", "snapshot", "alert"];
+const EVENTS = ["state", "current", "snapshot", "serving", "alert"];
 const banner = document.getElementById("banner");
 
 let source;

@@ -1,5 +1,5 @@
 // Swagger UI on our own description; its validator is a service of another host, so there is none.
-const place = document.getElementById("swagger");
+const place = document.getElementById("main");
 window.SwaggerUIBundle({
   domNode: place,
   url: place.dataset.spec,

@@ -1,0 +1,90 @@
+"""Carry a retraining out by a command: the alert on its standard input, its output in our log, its time bounded."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Final
+
+from consumer.retraining import leash
+from consumer.retraining.state import Outcome, Run
+
+log = logging.getLogger("driftgauge.retraining")
+
+LINE_BYTES: Final = 2000
+"""Longest piece of a line that is logged as one."""
+LINES: Final = 1000
+"""Lines of a run that are logged; what comes after them is read and left out."""
+POLL_S: Final = 0.1
+PATIENCE_S: Final = 10.0
+
+
+def run_command(command: Sequence[str], name: str, run: Run, timeout_s: float, cancelled: threading.Event) -> Outcome:
+    """Run a command to its end, to its time limit, or until cancelled.
+
+    Parameters
+    ----------
+    command
+        Program and arguments; no shell is involved.
+    name
+        Of the stage, for the log.
+    run
+        Its event is the standard input; its id and attempt are in DRIFTGAUGE_RETRAIN_ID and _ATTEMPT.
+    """
+    known = {"DRIFTGAUGE_RETRAIN_ID": run.id, "DRIFTGAUGE_RETRAIN_ATTEMPT": str(run.attempt)}
+    with tempfile.TemporaryFile() as event:
+        event.write(run.event.encode())
+        event.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(Path(leash.__file__)), str(os.getpid()), *command],
+            stdin=event, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, **known},
+        )  # fmt: skip
+    assert process.stdout is not None  # noqa: S101  it is a pipe
+    reader = threading.Thread(target=_log_lines, args=(process.stdout, name), daemon=True)
+    reader.start()
+    outcome = _await(process, timeout_s, cancelled)
+    reader.join(PATIENCE_S)  # a process that the command left behind may hold its output open
+    return outcome
+
+
+def _await(process: "subprocess.Popen[bytes]", timeout_s: float, cancelled: threading.Event) -> Outcome:
+    deadline = time.monotonic() + timeout_s
+    while process.poll() is None:
+        if cancelled.wait(POLL_S):
+            _end(process)
+            return Outcome(ok=False, detail="cancelled")
+        if time.monotonic() > deadline:
+            _end(process)
+            return Outcome(ok=False, detail=f"ended after {timeout_s:g} s, its time limit")
+    if process.returncode == leash.NOT_FOUND:
+        return Outcome(ok=False, detail="exit code 127: not found, or not to be run; see the log")
+    return Outcome(ok=process.returncode == 0, detail=f"exit code {process.returncode}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the command and what it started: politely, then not."""
+    with suppress(ProcessLookupError):  # it ended by itself meanwhile
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _log_lines(output: IO[bytes], name: str) -> None:
+    with output:
+        for number, line in enumerate(iter(lambda: output.readline(LINE_BYTES), b"")):
+            if number < LINES:
+                log.info("%s: %s", name, line.decode(errors="replace").rstrip())
+            elif number == LINES:
+                log.warning("%s: further output is left out of the log", name)

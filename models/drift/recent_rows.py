@@ -1,0 +1,90 @@
+"""Recent rows with their true values as a CSV file that grows: what a team's feature store would have for a retraining."""
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from models.drift.posting import Posted
+from models.simulation import Labelled
+from shared.errors import BadData
+from shared.schema import Schema
+
+TIME: Final = "driftgauge_time"
+"""Column of the predictions' times, Unix ms."""
+LABEL: Final = "driftgauge_label"
+POLL_S: Final = 0.5
+
+
+class RecentRows:
+    """Writes the file.
+
+    Parameters
+    ----------
+    path
+        Begun anew.
+    schema
+        Of the rows.
+    """
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self._path = path
+        self._names = schema.names
+        path.write_text(_lines([[TIME, LABEL, *self._names]]))
+
+    def add(self, posted: Sequence[Posted]) -> None:
+        """Append rows."""
+        with self._path.open("a") as file:
+            file.write(_lines([[one.time, one.row.label, *map(one.row.features.get, self._names)] for one in posted]))
+
+
+def read_recent(path: Path, schema: Schema, since_ms: int) -> Labelled:
+    """Read the rows from a time on; a line that is still being written is left out.
+
+    Raises
+    ------
+    BadData
+        If there is no such file.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise BadData(f"{path} cannot be read: {error.strerror}. Name a file of recent rows.") from error
+    texts: dict[str, type] = {feature.name: str for feature in schema.features if feature.kind == "categorical"}
+    if schema.prediction == "categorical":
+        texts[LABEL] = str
+    frame = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=texts, keep_default_na=False, na_values=[""])
+    frame = frame[frame[TIME] >= since_ms]
+    labels = frame[LABEL].to_numpy(dtype=object if schema.prediction == "categorical" else np.float64)
+    return Labelled(frame[list(schema.names)].reset_index(drop=True), labels)
+
+
+def wait_for_rows(path: Path, schema: Schema, since_ms: int, rows: int, patience_s: float) -> Labelled:
+    """Wait until there are enough rows of the new world; one model of few rows is worse than the old one.
+
+    Raises
+    ------
+    BadData
+        If they do not come in time.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        found = read_recent(path, schema, since_ms)
+        if len(found.labels) >= rows:
+            return found
+        if time.monotonic() > deadline:
+            raise BadData(
+                f"{path} has {len(found.labels)} rows since the alert, {rows} are needed; waited {patience_s:g} s."
+            )
+        time.sleep(POLL_S)
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

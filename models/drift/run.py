@@ -1,0 +1,221 @@
+"""Runs a simulation against a running API: knows it only by HTTP, as any client does."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import msgspec
+import numpy as np
+
+from models.drift.findings import Finding, fired, verdict
+from models.drift.kinds import Injection, Kind, World, injection
+from models.drift.posting import Posted, Poster
+from models.drift.report import Record, metrics, now
+from models.drift.shapes import Shape
+from models.drift.source import Source, source_of
+from models.drift.traffic import Course, batches
+from shared.api_client import ask, authorization
+from shared.errors import BadData, ServiceUnavailable
+from shared.keys import MODEL_NAME
+from shared.model_registry import ModelRegistry
+from shared.schema import Schema
+from shared.settings import Settings
+from shared.snapshot import Alert
+
+SAMPLE: Final = 4000
+"""Rows without drift that it is measured by."""
+SETTLE_S: Final = 120.0
+POLL_S: Final = 0.25
+LOOK_S: Final = 1.0
+IDLE_S: Final = 2.0
+"""An unused connection is closed by us, well before the API would."""
+QUIET_POLLS: Final = 3
+"""Looks in a row at which everything was judged: labels are judged after their panes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line asks for."""
+
+    model: str
+    kind: Kind
+    intensity: float
+    shape: Shape
+    events: int
+    seed: int
+    rate: float
+    label_delay_s: float
+    feature: str | None = None
+    clean_events: int | None = None
+
+    @property
+    def clean(self) -> int:
+        """Events before the drift: half of them if nothing else is said."""
+        return self.events // 2 if self.clean_events is None else self.clean_events
+
+
+@dataclass(frozen=True)
+class Watching:
+    """Who is told while it runs: what is injected, each answered number of events, each alert once, and what was posted."""
+
+    injected: Callable[[str], None]
+    advanced: Callable[[int], None]
+    alerted: Callable[[Finding], None]
+    posted: Callable[[Sequence[Posted]], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What came of it."""
+
+    record: Record
+    posted: list[Posted]
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What stood in the monitor before the first event: events, and fingerprints of open alerts."""
+
+    events: int
+    open: frozenset[str]
+    since: str
+
+
+async def simulate(plan: Plan, settings: Settings, url: str, watching: Watching) -> Simulated:
+    """Post the traffic, wait until all of it was judged, and compare.
+
+    Raises
+    ------
+    BadData
+        If the model cannot drift so, or the API refuses the rows.
+    ServiceUnavailable
+        If the API or the worker does not answer.
+    """
+    limits = httpx.Limits(max_connections=40, keepalive_expiry=IDLE_S)
+    headers = authorization(settings)
+    async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, trust_env=False) as client:
+        info = await ask(client, "GET", "/model-info", params={"model": plan.model})
+        return await _Simulation(plan, client, watching, info, settings).run()
+
+
+class _Simulation:
+    """One simulation."""
+
+    def __init__(
+        self, plan: Plan, client: httpx.AsyncClient, watching: Watching, info: dict[str, Any], settings: Settings
+    ) -> None:
+        if not MODEL_NAME.fullmatch(info["model"]):
+            raise BadData(f"{client.base_url} is no Driftgauge: its model has an impossible name.")
+        self.plan = plan
+        self.client = client
+        self.watching = watching
+        self.info = info
+        self.schema = msgspec.convert(info["schema"], Schema)
+        registry = ModelRegistry(settings.registry_dir)
+
+        def source(seed: int) -> Source:
+            return source_of(info["model"], info["version"], info["feature_engineering"], self.schema, registry, seed)
+
+        self.source = source(plan.seed)
+        world = World(self.schema, source(plan.seed + 1).simulator.labelled(SAMPLE), self.source.preferred, plan.feature)
+        self.injection: Injection = injection(plan.kind, world, plan.intensity)
+        self.poster = Poster(client, info["model"], plan.rate, plan.label_delay_s, np.random.default_rng((plan.seed, 3)))
+        self._shown: set[Finding] = set()
+
+    async def run(self) -> Simulated:
+        started, created = time.monotonic(), now()
+        before = await self._before()
+        await self._post(before)
+        await self._settle(before)
+        found = await self._found(before)
+        posted, at = self.poster.done, self.plan.clean
+        judged = verdict(found, at, self.injection.expected)
+        record = Record(
+            created=created, model=self.info["model"], version=self.info["version"], drift=self.plan.kind,
+            shape=self.plan.shape, intensity=self.plan.intensity, seed=self.plan.seed, injected=self.injection.description,
+            events=len(posted), injected_at=at, changed=sum(one.row.changed for one in posted), labels=self.poster.labelled,
+            rejected_labels=dict(self.poster.rejected), found=judged.found, passed=judged.passed, verdict=judged,
+            before=metrics(posted[:at]), after=metrics(posted[at:]), seconds=round(time.monotonic() - started, 2),
+        )  # fmt: skip
+        return Simulated(record, posted, self.injection.features)
+
+    async def _post(self, before: _Before) -> None:
+        course = Course(self.plan.events, self.plan.clean, self.plan.shape)
+        looked = time.monotonic()
+        for rows in batches(self.source, self.schema, self.injection, course, self.plan.seed):
+            if len(self.poster.done) == self.plan.clean:
+                self.watching.injected(self.injection.description)
+            await self.poster.post(rows, scored=self.source.scored, advance=self.watching.advanced)
+            self.watching.posted(self.poster.done[-len(rows) :])
+            if time.monotonic() - looked >= LOOK_S:
+                self._show(await self._found(before))
+                looked = time.monotonic()
+        await self.poster.post_labels()
+        if any(not one.feature for one in self.injection.expected):
+            self.poster.require_labels()
+
+    async def _before(self) -> _Before:
+        """See what is there already; the worker has to have done all of it."""
+        state = await self._pipeline()
+        alerts = await self._alerts(None)
+        latest: dict[str, Alert] = {}
+        for alert in alerts:
+            latest.setdefault(alert.fingerprint, alert)
+        still = frozenset(name for name, alert in latest.items() if alert.state in {"pending", "firing"})
+        return _Before(int(state.get("events", 0)), still, now())
+
+    async def _settle(self, before: _Before) -> None:
+        """Wait until everything was counted and judged.
+
+        Raises
+        ------
+        ServiceUnavailable
+            If that takes too long.
+        """
+        deadline, wanted, quiet = time.monotonic() + SETTLE_S, before.events + len(self.poster.done), 0
+        while quiet < QUIET_POLLS:
+            if time.monotonic() > deadline:
+                raise ServiceUnavailable(f"Not everything was judged within {SETTLE_S:.0f} s. Does `driftgauge worker` run?")
+            quiet = quiet + 1 if _is_done(await self._pipeline(), wanted) else 0
+            self._show(await self._found(before))
+            await asyncio.sleep(POLL_S)
+
+    async def _pipeline(self) -> dict[str, Any]:
+        health = await ask(self.client, "GET", "/health", params={"verbose": "true"})
+        if health.get("pipeline") is None:
+            raise ServiceUnavailable(
+                health.get("reason") or "The API does not tell how far the worker is: the key needs read."
+            )
+        found: dict[str, Any] = health["pipeline"].get(self.info["model"], {})
+        return found
+
+    async def _found(self, before: _Before) -> list[Finding]:
+        return fired(await self._alerts(before.since), before.events, before.open)
+
+    async def _alerts(self, since: str | None) -> list[Alert]:
+        """Give the transitions, newest first."""
+        found: list[Alert] = []
+        position: dict[str, str] = {}
+        while True:
+            given = {"model": self.info["model"], "count": "1000", **({"since": since} if since else {}), **position}
+            page = await ask(self.client, "GET", "/alerts", params=given)
+            found += [msgspec.convert(event["data"], Alert) for event in page["alerts"]]
+            if page["next"] is None:
+                return found
+            position = {"before": page["next"]}
+
+    def _show(self, found: list[Finding]) -> None:
+        for one in found:
+            if one not in self._shown:
+                self._shown.add(one)
+                self.watching.alerted(one)
+
+
+def _is_done(state: dict[str, Any], wanted: int) -> bool:
+    if int(state.get("events", 0)) < wanted or any(state["judging"]["panes_behind"]):
+        return False
+    return all(not partition["lag"]["entries"] for partition in state["partitions"])

@@ -1,0 +1,75 @@
+"""The rows of a simulation, in the order in which they are posted, each with what is known of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from models.drift.kinds import Injection, apply
+from models.drift.shapes import Shape, amount
+from models.drift.source import Source
+from models.simulation import Labelled
+from shared.events import Value
+from shared.reference import PREDICTION
+from shared.schema import Schema, json_values, rows_of
+
+BATCH: Final = 100
+"""Rows that are changed by the same strength; no batch spans the beginning of the drift."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row.
+
+    Parameters
+    ----------
+    features
+        By name, as a request has them.
+    label
+        The true value, None where the source does not know it.
+    prediction
+        Of a row that is not to be scored, else None.
+    changed
+        Whether it is of the new world.
+    """
+
+    features: dict[str, Value]
+    label: Value
+    prediction: Value
+    changed: bool
+
+
+@dataclass(frozen=True)
+class Course:
+    """How many events, from which on they drift, and how."""
+
+    events: int
+    start: int
+    shape: Shape
+
+
+def batches(source: Source, schema: Schema, injection: Injection, course: Course, seed: int) -> Iterator[list[Row]]:
+    """Give the rows of a simulation."""
+    random = np.random.default_rng((seed, 2))
+    place = 0
+    while place < course.events:
+        end = min(place + BATCH, course.events if place >= course.start else course.start)
+        share, strength = amount(course.shape, np.arange(place, end), course.start, course.events - course.start)
+        rows = source.simulator.labelled(end - place)
+        plain = _rows(rows, schema, scored=source.scored, changed=False)
+        if place >= course.start:
+            changed = apply(injection.changes(float(strength.mean())), rows, random)
+            drawn = random.random(len(share)) < share
+            other = _rows(changed, schema, scored=source.scored, changed=True)
+            plain = [new if hit else old for hit, new, old in zip(drawn.tolist(), other, plain, strict=True)]
+        yield plain
+        place = end
+
+
+def _rows(rows: Labelled, schema: Schema, *, scored: bool, changed: bool) -> list[Row]:
+    features = rows_of(rows.features, schema, scored=scored)
+    has_prediction = not scored and PREDICTION in rows.features.columns
+    made: list[Value] = json_values(rows.features[PREDICTION].tolist()) if has_prediction else [None] * len(features)
+    labels = json_values(rows.labels)
+    return [Row(given, label, prediction, changed) for given, label, prediction in zip(features, labels, made, strict=True)]

@@ -1,0 +1,99 @@
+"""What the Alerts pages show: what is open now, and each transition that is kept."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import redis.asyncio
+
+from producer import history
+from producer.dashboard.overview import current_windows
+from producer.history import Wanted
+from producer.parts import Parts
+from producer.watchdog import firing_rules
+from shared.alerts import BLIND, fingerprint
+from shared.keys import Keys
+from shared.snapshot import ActiveAlert, Alert
+
+PAGE: Final = 50
+SEARCHED: Final = 200
+"""Firing transitions among which the watchdog's are looked for."""
+FINGERPRINT: Final = re.compile("[0-9a-f]{16}")
+URGENCY: Final = {"critical": 0, "warning": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """An alert that is pending or firing; the watchdog's (`blind`) takes no commands."""
+
+    model: str
+    version: str
+    alert: ActiveAlert
+
+    @property
+    def blind(self) -> bool:
+        return self.alert.rule.startswith(BLIND)
+
+
+async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> list[OpenAlert]:
+    """Give the open alerts of some models that are of a state and severity, the most urgent first."""
+    windows = await current_windows(parts, models)
+    found = [
+        OpenAlert(model, window.version, alert)
+        for model in models
+        for window in windows[model]
+        if window is not None
+        for alert in window.alerts
+        if FINGERPRINT.fullmatch(alert.fingerprint)  # else another hand wrote it, and no page has its name
+    ]
+    found += await _blind(parts.reader, parts.keys, models)
+    fitting = [one for one in found if _fits(one.alert, wanted)]
+    return sorted(fitting, key=lambda one: (one.alert.state != "firing", URGENCY[one.alert.severity], -one.alert.started))
+
+
+async def transitions(
+    parts: Parts, models: Sequence[str], wanted: Wanted, before: str | None
+) -> tuple[list[Alert], str | None]:
+    """Give a page of the transitions, newest first, and `before` of the next one."""
+    events, following = await history.page(parts.reader, parts.keys, models, wanted, PAGE, before or None)
+    return readable(events), following
+
+
+def readable(events: Sequence[Any]) -> list[Alert]:
+    """Give the alerts of events; one that another release or somebody's hand wrote is left out."""
+    found = []
+    for event in events:
+        try:
+            found.append(msgspec.convert(event["data"], Alert))
+        except (msgspec.ValidationError, TypeError, KeyError):  # GET /alerts gives it as it is
+            continue
+    return [alert for alert in found if FINGERPRINT.fullmatch(alert.fingerprint)]
+
+
+def _fits(alert: ActiveAlert, wanted: Wanted) -> bool:
+    return wanted.state in {None, alert.state} and wanted.severity in {None, alert.severity}
+
+
+async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]) -> list[OpenAlert]:
+    """Give the watchdog's firing alerts: their state is its own, their words stand in the alert stream."""
+    firing = {(model, BLIND + rule) for model, rule, fires in await firing_rules(client, keys, models) if fires}
+    found: list[OpenAlert] = []
+    for model in sorted({model for model, _ in firing}):
+        events, _ = await history.page(client, keys, [model], Wanted("firing"), SEARCHED, None)
+        latest = {alert.rule: alert for alert in reversed(readable(events)) if (model, alert.rule) in firing}
+        found += [OpenAlert(model, "", _active(alert)) for alert in latest.values()]
+    return found
+
+
+def _active(alert: Alert) -> ActiveAlert:
+    return ActiveAlert(
+        fingerprint(alert.model, alert.version, alert.feature, alert.rule),
+        alert.feature,
+        alert.rule,
+        alert.severity,
+        "firing",
+        alert.started,
+        alert.summary,
+    )

@@ -1,0 +1,96 @@
+"""What the Models page shows of the registry folder: versions, what their checks found, and who changed what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from producer.catalogue import MOST_HISTORY
+from shared.checks import Checks, Validation
+from shared.errors import DriftgaugeError
+from shared.manifest import Manifest
+from shared.model_registry import ModelRegistry
+from shared.stages import Change, Stage, Stages
+
+MOST_VERSIONS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version; without its manifest `fault` says why.
+
+    Parameters
+    ----------
+    validation
+        What the checks found last: when it was validated, promoted, or refused on data.
+    """
+
+    version: str
+    stage: Stage
+    manifest: Manifest | None
+    fault: str
+    validation: Validation | None
+
+    @property
+    def checks(self) -> Checks:
+        return Checks() if self.manifest is None else self.manifest.checks
+
+    @property
+    def bounds(self) -> list[str]:
+        """What its metrics must fulfil, as text."""
+        least = [f"{name} ≥ {bound:g}" for name, bound in self.checks.minimum.items()]
+        return least + [f"{name} ≤ {bound:g}" for name, bound in self.checks.maximum.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A model, its versions newest first.
+
+    Parameters
+    ----------
+    back_to
+        The version that a rollback brings back; empty if there is none.
+    hidden
+        Older versions that are not among them.
+    """
+
+    model: str
+    production: str
+    back_to: str
+    versions: list[VersionRow]
+    hidden: int
+    history: list[Change]
+    fault: str = ""
+
+
+def registered(registry: ModelRegistry, only: str | None) -> list[RegisteredModel]:
+    """Read all models, or one; a model that cannot be read says why."""
+    names = registry.registered()
+    return [_model(registry, name) for name in names if only in {None, name}]
+
+
+def _model(registry: ModelRegistry, name: str) -> RegisteredModel:
+    try:
+        stages, versions = registry.stages(name), registry.versions(name)[::-1]
+    except (DriftgaugeError, ValueError) as error:  # the others are still shown
+        return RegisteredModel(name, "", "", [], 0, [], str(error))
+    return RegisteredModel(
+        model=name,
+        production=stages.production,
+        back_to=stages.line[-1] if stages.line else "",
+        versions=[_version(registry, stages, name, version) for version in versions[:MOST_VERSIONS]],
+        hidden=max(0, len(versions) - MOST_VERSIONS),
+        history=list(stages.history[: -MOST_HISTORY - 1 : -1]),
+    )
+
+
+def _version(registry: ModelRegistry, stages: Stages, name: str, version: str) -> VersionRow:
+    stage, validation = stages.stage(version), _latest(stages.history, version)
+    try:
+        return VersionRow(version, stage, registry.manifest(name, version), "", validation)
+    except (DriftgaugeError, ValueError) as error:  # the others are still shown
+        return VersionRow(version, stage, None, str(error), validation)
+
+
+def _latest(history: Sequence[Change], version: str) -> Validation | None:
+    found = (change.validation for change in reversed(history) if change.version == version)
+    return next((validation for validation in found if validation is not None), None)

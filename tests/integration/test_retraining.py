@@ -1,0 +1,104 @@
+"""The retraining hook: real workers, real commands, one run per cooldown."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import redis
+
+from consumer.retraining.state import RetrainingState
+from shared.keys import Keys
+from tests.consumer.retraining.builders import alert_event
+from tests.integration.plant import MODEL, end, publish, settings_of, wait_for, worker_process, worker_thread
+
+CODE = """
+import json, os, pathlib, sys, time
+event, attempt = json.load(sys.stdin), os.environ["DRIFTGAUGE_RETRAIN_ATTEMPT"]
+line = json.dumps({"id": event["id"], "attempt": attempt, "pid": os.getpid()})
+with open(sys.argv[1], "a") as log: log.write(line + "\\n")
+while attempt == "1" and len(sys.argv) > 2: time.sleep(0.02)
+"""
+
+
+def hooked(url: str, keys: Keys, log: Path, *more: str, **settings: Any) -> dict[str, Any]:
+    return settings_of(url, keys, retrain_command=(sys.executable, "-c", CODE, str(log), *more), **settings)
+
+
+def runs(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def state(client: redis.Redis, keys: Keys) -> RetrainingState | None:
+    packed = client.hget(keys.retraining(MODEL), "state")
+    return msgspec.json.decode(packed, type=RetrainingState) if packed else None  # type: ignore[arg-type]
+
+
+def test_several_workers_run_one_command_for_several_alerts(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """One run per cooldown, whoever is there; alerts from before the hook are not its business, later ones passed over."""
+    publish(client, keys)
+    client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
+    settings = hooked(redis_url, keys, tmp_path / "log")
+    with worker_thread(settings), worker_thread(settings):
+        wait_for(lambda: state(client, keys), "the hook's first look")
+        for number in range(2, 6):
+            client.xadd(keys.alerts(MODEL), {"e": alert_event(number)})
+        last = client.xrevrange(keys.alerts(MODEL), count=1)[0][0].decode()
+        wait_for(lambda: (found := state(client, keys)) and found.offset == last and found.running is None, "all read")
+    found = state(client, keys)
+    assert found is not None
+    assert found.latest is not None
+    assert (found.runs, found.failures, found.passed_over) == (1, 0, 3)
+    assert [one["id"] for one in runs(tmp_path / "log")] == [found.latest.id]
+    assert found.latest.id.endswith("-2")
+
+
+def test_a_run_that_was_cut_off_is_run_again_and_never_beside_itself(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """kill -9 of the worker ends its command too; the next owner runs it once more, under the same id."""
+    log = tmp_path / "log"
+    publish(client, keys)
+    settings = hooked(redis_url, keys, log, "first attempt never ends")
+    doomed = worker_process(settings, tmp_path / "worker.log")
+    try:
+        wait_for(lambda: state(client, keys), "the hook's first look")
+        client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
+        wait_for(lambda: runs(log), "the first attempt")
+    finally:
+        end(doomed, signal.SIGKILL)
+    wait_for(lambda: not _alive(runs(log)[0]["pid"]), "the end of the command")
+    with worker_thread(settings):
+        wait_for(lambda: (found := state(client, keys)) and found.latest, "the second attempt")
+    first, second = runs(log)
+    assert (first["id"], first["attempt"], second["attempt"]) == (second["id"], "1", "2")
+
+
+def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_command(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """SIGTERM ends the command with the worker, and the run stays to be run again."""
+    log = tmp_path / "log"
+    publish(client, keys)
+    with worker_thread(hooked(redis_url, keys, log, "never ends")):
+        wait_for(lambda: state(client, keys), "the hook's first look")
+        client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
+        wait_for(lambda: runs(log), "the command")
+    assert not _alive(runs(log)[0]["pid"])
+    found = state(client, keys)
+    assert found is not None
+    assert found.running is not None
+    assert found.runs == 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return " Z " not in Path(f"/proc/{pid}/stat").read_text()

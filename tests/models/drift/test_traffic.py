@@ -1,0 +1,34 @@
+"""The rows of a simulation in their order."""
+
+import pytest
+
+from models.drift.kinds import World, injection
+from models.drift.shapes import SHAPES, Shape
+from models.drift.source import Source
+from models.drift.traffic import Course, Row, batches
+from tests.models.drift.builders import SCHEMA, Coins
+
+
+def rows(shape: Shape, events: int = 1050, start: int = 420, seed: int = 1) -> list[Row]:
+    drift = injection("missing_values", World(SCHEMA, Coins().labelled(500), "x"), 1.0)
+    source = Source(Coins(seed), "x", scored=True)
+    return [row for batch in batches(source, SCHEMA, drift, Course(events, start, shape), seed) for row in batch]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_truth_of_each_row_is_known(shape: Shape) -> None:
+    """There are as many rows as asked for, none is changed before the start, and the mark says which are."""
+    found = rows(shape)
+    assert len(found) == 1050
+    assert not any(row.changed for row in found[:420])
+    assert any(row.changed for row in found[420:])
+    if shape != "incremental":  # there a part of the changed rows is changed by little
+        assert [row.changed for row in found] == [row.features["x"] is None for row in found]
+    else:
+        assert not any(row.features["x"] is None and not row.changed for row in found)
+
+
+def test_the_same_seed_gives_the_same_traffic() -> None:
+    """A simulation can be repeated."""
+    assert rows("gradual") == rows("gradual")
+    assert rows("gradual", seed=2) != rows("gradual")
