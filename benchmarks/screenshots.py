@@ -25,6 +25,8 @@ MOST_BYTES: Final = 150_000
 EVENTS: Final = 9000
 PATIENCE_S: Final = 600
 SETTLE_MS: Final = 3000
+TRAFFIC_MS: Final = 30_000
+"""How long a page was open before its picture: the line of its traffic then has that length."""
 SHOTS: Final[dict[str, tuple[str, Literal["light", "dark"], int, int]]] = {
     "overview": ("/", "light", 1180, 640),
     "drift": ("/dashboard/drift", "light", 1180, 640),
@@ -73,7 +75,7 @@ def shot(browser: Browser, url: str, name: str) -> Path:
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB")
     page = context.new_page()
     page.goto(url + path)
-    page.wait_for_timeout(SETTLE_MS)  # the charts have their first points
+    page.wait_for_timeout(TRAFFIC_MS if path == "/" else SETTLE_MS)
     target = FOLDER / f"{name}.png"
     page.screenshot(path=target)
     context.close()

@@ -84,7 +84,7 @@ class PartitionState:
     judged
         Id of the last panes entry that was judged; None if judging's checkpoint cannot be read.
     panes_behind
-        Closed panes that were not judged; None as well.
+        Closed panes that were not judged, 1 if only an alarm or late labels behind them were not; None as well.
     rolled_back
         How often the partition's panes went back to an older state.
     """
@@ -288,7 +288,8 @@ class _PartitionAnswer:
         )
 
     def _panes_behind(self, judged: str) -> int:
-        return max(0, entry_number(self.last_pane)[0] - entry_number(judged)[0])
+        last, done = entry_number(self.last_pane), entry_number(judged)
+        return max(last[0] - done[0], int(last > done))
 
 
 @dataclass(frozen=True, slots=True)

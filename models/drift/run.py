@@ -33,7 +33,7 @@ LOOK_S: Final = 1.0
 IDLE_S: Final = 2.0
 """An unused connection is closed by us, well before the API would."""
 QUIET_POLLS: Final = 3
-"""Looks in a row at which everything was judged: labels are judged after their panes."""
+"""Looks in a row at which everything was judged: the worker counts labels a commit after their predictions."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,7 @@ class _Simulation:
 
 
 def _is_done(state: dict[str, Any], wanted: int) -> bool:
-    if int(state.get("events", 0)) < wanted or any(state["judging"]["panes_behind"]):
+    behind = state.get("judging", {}).get("panes_behind", [None])
+    if int(state.get("events", 0)) < wanted or behind != [0] * len(behind):  # None is not known yet
         return False
     return all(not partition["lag"]["entries"] for partition in state["partitions"])

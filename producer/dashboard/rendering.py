@@ -118,7 +118,6 @@ def _environment() -> Environment:
         "json_block": json_block,
         "histogram": svg.histogram,
         "box_plot": svg.box_plot,
-        "gauge": svg.gauge,
         "qq_plot": lines.qq_plot,
         "sparkline": lines.sparkline,
     }

@@ -74,7 +74,7 @@ def test_an_injected_drift_appears_without_reload(page: Page, context: BrowserCo
 
 def test_the_stream_resumes_when_the_api_restarts(page: Page, plant: Plant, watched: Watched) -> None:
     """The banner says so, and what happened while the API was away arrives once."""
-    watched.expected = lambda error: "ERR_" in error or "Failed to load resource" in error
+    watched.expected = lambda error: "ERR_" in error or "Failed to load resource" in error or "htmx:" in error
     page.goto(DRIFT)
     banner = page.locator("#banner")
     expect(banner).to_have_attribute("data-state", "live")

@@ -75,6 +75,7 @@ def test_promote_and_roll_back(page: Page, plant: Plant, watched: Watched) -> No
     page.goto(f"/dashboard/models?model={SERVED}")
     article = page.locator(f"article[data-model={SERVED}]")
     expect(article).to_contain_text("serves 2.0.0")
+    article.locator("summary", has_text="History").click()
     article.get_by_role("button", name="Promote").click()
     dialog = page.locator("dialog[open]")
     expect(dialog).to_contain_text(f"{SERVED} 1.0.0")
@@ -83,6 +84,8 @@ def test_promote_and_roll_back(page: Page, plant: Plant, watched: Watched) -> No
     dialog.get_by_role("button", name="Confirm").click()
     expect(page.locator("#outcome")).to_contain_text("Promoted")
     expect(article.locator("tr", has_text="1.0.0").first).to_contain_text("staging")
+    expect(article.locator(".life")).to_be_hidden()  # as the reader left it
+    article.locator("summary", has_text="History").click()
     article.get_by_role("button", name="Promote").click()
     dialog.locator("select[name=to]").select_option("staging")
     dialog.get_by_role("button", name="Confirm").click()

@@ -27,7 +27,7 @@ from shared.settings import Settings
 from tests.integration.test_demo import driftgauge
 from tests.models.drift.builders import SCHEMA, Coins
 
-EVENTS = 1000
+EVENTS = 1200
 QUICK = {
     "pane_events": 100, "window_events": 400, "min_window_rows": 200, "labelled_rows": 400, "access_log": False,
 }  # fmt: skip

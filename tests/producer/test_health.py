@@ -59,6 +59,19 @@ async def test_each_partition_as_it_stands(
 
 
 @pytest.mark.usefixtures("linear")
+@pytest.mark.parametrize(("judged", "behind"), [("9-3", 0), ("9-1", 1), ("7-0", 2), ("10-0", 0)])
+async def test_late_labels_behind_the_last_pane_are_behind_too(
+    judged: str, behind: int, settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Whoever waits until everything was judged does not go away while a pane's labels or alarms wait."""
+    settings = settings.model_copy(update={"watchdog_seconds": 1000})
+    client.xadd(keys.panes("linear", 0), {"e": "x"}, id="9-3")
+    client.hset(keys.judge("linear"), "state", msgspec.json.encode({"offsets": {"0": judged}}))
+    async with serving(settings) as http:
+        assert (await verbose(http))["pipeline"]["linear"]["judging"]["panes_behind"] == [behind]
+
+
+@pytest.mark.usefixtures("linear")
 async def test_a_long_lag_is_counted_within_bounds(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     """Where Redis does not know the lag, it is counted up to a bound, and said to be at least that."""
     settings = settings.model_copy(update={"watchdog_seconds": 1000})

@@ -96,3 +96,14 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   const busy = part.querySelector("details[open]") || part.contains(document.activeElement) || window.getSelection()?.toString();
   if (busy) event.preventDefault();
 });
+
+// What the reader has unfolded stays so when its part is replaced. (htmx keeps the focus, by the ids of elements.)
+const unfolded = new Map();
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  for (const element of event.detail.target.querySelectorAll("details[id]")) unfolded.set(element.id, element.open);
+});
+document.body.addEventListener("htmx:afterSwap", (event) => {
+  for (const element of event.detail.target.querySelectorAll("details[id]")) {
+    if (unfolded.has(element.id)) element.open = unfolded.get(element.id);
+  }
+});

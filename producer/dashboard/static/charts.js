@@ -72,7 +72,7 @@ const KINDS = {
     const latest = data.points.at(-1)?.[0] ?? Date.now();
     return {
       ...base(colour),
-      xAxis: { ...xAxis, min: Math.min(data.points[0]?.[0] ?? latest, latest - LEAST_SPAN_MS), max: latest },
+      xAxis: { ...xAxis, splitNumber: 2, min: Math.min(data.points[0]?.[0] ?? latest, latest - LEAST_SPAN_MS), max: latest },
       yAxis,
       series: [{
         type: "line", name: data.name, showSymbol: false, data: data.points, areaStyle: { color: colour("win"), opacity: 0.15 },

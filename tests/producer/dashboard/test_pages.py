@@ -9,6 +9,7 @@ import redis
 
 from producer.app import create_app
 from producer.dashboard.rendering import POLICY
+from producer.key_file import create_key
 from shared.keys import Keys
 from shared.settings import Settings
 from tests.producer.conftest import running
@@ -194,3 +195,20 @@ async def test_everything_lies_below_the_root_path(settings: Settings, client: r
         assert 'aria-current="page"' in await read(http, "/monitor/drift/")
         assert (await http.get("/monitor/drift/openapi.json")).json()["servers"] == [{"url": "/monitor/drift"}]
         assert (await http.post("/monitor/drift/logout")).headers["location"] == "/monitor/drift/login"
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_browser_without_a_session_is_sent_to_the_login(settings: Settings) -> None:
+    """And from there to where it wanted to go, below a proxy's prefix too; its page and its files are open, nothing else."""
+    key = create_key(settings.keys_path, "reader", ("read",), None)
+    async with running(create_app(settings.model_copy(update={"root_path": "/monitor"}))) as http:
+        sent = await http.get("/dashboard/drift?model=linear", headers=BROWSER)
+        assert sent.status_code == 303
+        assert sent.headers["location"] == "/monitor/login?next=%2Fdashboard%2Fdrift%3Fmodel%3Dlinear"
+        form = Elements(await read(http, sent.headers["location"])).of("input", name="next")
+        entered = await http.post("/monitor/login", data={"key": key, "next": form[0]["value"]})
+        assert entered.headers["location"] == "/monitor/dashboard/drift?model=linear"
+        assert "Path=/monitor" in entered.headers["set-cookie"]
+        problem(await http.get("/dashboard/events"), 401)
+        cookie = {"Cookie": entered.headers["set-cookie"].split(";")[0]}
+        assert "Log out" in await read(http, entered.headers["location"], **cookie)
