@@ -14,7 +14,8 @@ from consumer.counting.cells import CellMap
 from consumer.counting.clock import HOUR_MS
 from consumer.counting.columns import DeadLetter
 from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState, id_hours_of, versions_of
+from consumer.counting.rollups import SPAN_MS, first_kept
+from consumer.counting.state import CountingState, id_hours_of, references_of, versions_of
 from consumer.pending_store import PendingStore
 from consumer.reader import LogReader
 from consumer.stage import CommitClock, Stage
@@ -23,7 +24,8 @@ from shared import pane
 from shared.events import MONITOR_GROUP, TICK
 from shared.keys import Keys
 from shared.manifest import PublishedVersion
-from shared.pane import PaneEntry
+from shared.pane import PaneEntry, RollUp, Span
+from shared.references import reference_key
 from shared.settings import Settings
 
 IDLE_TICK_S = 5.0
@@ -65,6 +67,7 @@ class CountingStage(Stage):
         self._log = keys.log(model, partition)
         self._reader = LogReader(client, self._log)
         self._panes = keys.panes(model, partition)
+        self._rollups: dict[Span, str] = {span: keys.rollups(model, partition, span) for span in SPAN_MS}
         self._dead = keys.dead(model, partition)
         self._ids = partial(keys.ids, model, partition)
         self._pending = PendingStore(client, keys, model, partition, policy.label_wait_days)
@@ -74,18 +77,22 @@ class CountingStage(Stage):
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)
         self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
         self._pane_hours = settings.pane_retention_hours
+        self._rollup_days: dict[Span, int] = {"hour": settings.hour_retention_days, "day": settings.day_retention_days}
 
     def load(self) -> None:
-        self.check_types("stream", self._log, self._panes, self._dead)
+        self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", b"0-0")
         self._learn(versions_of(fields))
         self._published.require(versions_of(fields), fields, self.checkpoint.key)
+        self._learn_references(references_of(fields))
+        self._published.require_references(references_of(fields))
         self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
         self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
+        self._rollups_out: list[tuple[Span, RollUp]] = []
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
         self._last_entry = self._last_room = time.monotonic()
@@ -135,9 +142,13 @@ class CountingStage(Stage):
         batch = columns.read(entries, usual.decoder if usual is not None else None)
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
-        self._learn(batch.versions | self._pending.fetch(self._state.pending, batch.labels.labels))
+        changes = {(change.version, change.number) for change in batch.changes.values()}
+        waiting = self._pending.fetch(self._state.pending, batch.labels.labels)
+        self._learn(batch.versions | waiting | {version for version, _ in changes})
+        self._learn_references(changes)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
+        self._rollups_out += outputs.rollups
         self._dead_out += outputs.dead
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
@@ -150,6 +161,12 @@ class CountingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         """Fetch versions that were not met before."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+            self._cell_maps[name] = _cell_map(version)
+
+    def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
+        """Fetch accepted references that were not met before."""
+        new = {pair for pair in wanted if reference_key(*pair) not in self._cell_maps}
+        for name, version in self._published.references(new).items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_changes(self) -> None:
@@ -175,17 +192,19 @@ class CountingStage(Stage):
     # -- commit ---------------------------------------------------------------------------------------------------
 
     def _commit(self) -> None:
-        """State, offset, panes, dead letters, the group's offset and the trimming, in one transaction."""
-        self._trimmed_hours()
+        """State, offset, panes, roll-ups, dead letters, the group's offset and the trimming, in one transaction."""
+        self._find_kept()
         self._look_at_readers()
         fields = {**self._state.pack_changed(), b"offset": self._offset}
         self.checkpoint.commit(fields, self._queue_outputs)
-        self._panes_out, self._dead_out = [], []
+        self._panes_out, self._rollups_out, self._dead_out = [], [], []
         self._clock.reset()
 
     def _queue_outputs(self, pipe: Pipeline) -> None:
         for number, suffix, entry in self._panes_out:
             pipe.xadd(self._panes, {pane.FIELD: pane.encode(entry)}, id=f"{number}-{suffix or 0}")
+        for span, rolled in self._rollups_out:
+            pipe.xadd(self._rollups[span], {pane.FIELD: pane.encode(rolled)}, id=f"{rolled.pane.number}-0")
         for letter in self._dead_out:
             content = [part for pair in zip(letter.entry[1][::2], letter.entry[1][1::2], strict=True) for part in pair]
             pipe.execute_command(
@@ -199,8 +218,9 @@ class CountingStage(Stage):
         keep_from = min(_number(self._offset)[0], young, *self._readers_ms)
         if keep_from > 0:
             pipe.xtrim(self._log, minid=f"{keep_from}-0", approximate=True)
-        if self._first_kept_pane:
-            pipe.xtrim(self._panes, minid=f"{self._first_kept_pane}-0", approximate=True)
+        for stream, first in self._first_kept.items():
+            if first:
+                pipe.xtrim(stream, minid=f"{first}-0", approximate=True)
 
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
@@ -220,13 +240,13 @@ class CountingStage(Stage):
         self._readers_ms = [_number(offset)[0] for offset in others]
         self._readers_known = now
 
-    def _trimmed_hours(self) -> None:
-        """Find the first pane that is young enough to be kept, and forget the hours before it."""
-        position = self._state.position
-        oldest = position.clock.entry // HOUR_MS - self._pane_hours
-        kept = [hour for hour in position.hours if hour[0] >= oldest]
-        self._first_kept_pane = kept[0][1] if kept and len(kept) < len(position.hours) else 0
-        position.hours = kept
+    def _find_kept(self) -> None:
+        """Find the first pane and roll-ups that are young enough to be kept, and forget the ages before them."""
+        state = self._state
+        entry_ms = state.position.clock.entry
+        self._first_kept = {self._panes: first_kept(state.position.hours, entry_ms // HOUR_MS - self._pane_hours)}
+        for span, stream in self._rollups.items():
+            self._first_kept[stream] = state.rollups.first_kept(span, self._rollup_days[span], entry_ms)
 
 
 def _number(entry_id: bytes) -> tuple[int, int]:

@@ -15,13 +15,14 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import Outputs
-from consumer.judging.state import JudgingState, versions_named, versions_of
+from consumer.judging.state import JudgingState, references_of, versions_named, versions_of
 from consumer.stage import CommitClock, Pace, Stage, read_streams
 from consumer.versions import PublishedVersions
 from shared import commands, pane
 from shared.alerts import ALERTS_KEPT, cloud_event
 from shared.keys import Keys
-from shared.pane import PaneEntry
+from shared.pane import NewReference, PaneEntry
+from shared.references import reference_key
 from shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
@@ -75,6 +76,7 @@ class JudgingStage(Stage):
         fields = self.checkpoint.load()
         self._learn(versions_of(fields))
         self._published.require(versions_of(fields), fields, self.checkpoint.key)
+        self._learn_references(references_of(fields))
         sizes = {name: int(version.reference.offsets[-1]) for name, version in self._versions.items()}
         self._state = JudgingState.unpack(fields, sizes)
         self._clock.reset()
@@ -153,6 +155,7 @@ class JudgingStage(Stage):
         begun = time.monotonic()
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
         self._learn({version for _, entry in entries for version in versions_named(entry)} | alerted)
+        self._learn_references({(entry.version, entry.number) for _, entry in entries if isinstance(entry, NewReference)})
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
@@ -172,6 +175,14 @@ class JudgingStage(Stage):
     def _learn(self, names: set[str]) -> None:
         for name, version in self._published.fetch(names - self._versions.keys()).items():
             self._versions[name] = JudgedVersion.of(version)
+
+    def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
+        """Fetch accepted references that were not met before; without one of them the stage cannot go on."""
+        new = {pair for pair in wanted if reference_key(*pair) not in self._versions}
+        self._published.require_references(new)
+        for version, number in new:
+            for name, found in self._published.references({(version, number)}).items():
+                self._versions[name] = JudgedVersion.of(found, number)
 
     def _learn_changes(self) -> None:
         """Take up calibrations that were made meanwhile."""

@@ -17,6 +17,7 @@ from shared.errors import BadData
 from shared.keys import Keys
 from shared.model_registry import PublishedVersion
 from shared.reference import NumericReference, ReferenceProfile
+from shared.references import AcceptedReference, check_fits, reference_key
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -33,7 +34,9 @@ class PublishedVersions:
         self._client = client
         self._model = model
         self._key = keys.versions(model)
+        self._references_key = keys.references(model)
         self._known: dict[str, PublishedVersion] = {}
+        self._accepted: dict[str, PublishedVersion] = {}
         self._packed: dict[str, bytes] = {}
         self._told: set[str] = set()
         self._looked = time.monotonic()
@@ -59,6 +62,39 @@ class PublishedVersions:
                 self._packed[name] = packed
                 self._read(name, packed)
         return {name: version for name, version in self._known.items() if version is not before[name]}
+
+    def references(self, wanted: set[tuple[str, int]]) -> dict[str, PublishedVersion]:
+        """Give versions with accepted references, by `reference_key`, as far as both were published and can be used.
+
+        Parameters
+        ----------
+        wanted
+            Versions and numbers; number 0, the registered reference, is the version itself.
+        """
+        names = {reference_key(*pair): pair for pair in wanted if pair[1]}
+        base = self.fetch({version for version, _ in names.values()})
+        for name, (version, _) in names.items():
+            if name not in self._accepted and version in base:
+                packed: bytes | None = self._client.hget(self._references_key, name)  # type: ignore[assignment]  # bytes
+                if packed is not None:
+                    self._read_reference(name, base[version], packed)
+        return {name: self._accepted[name] for name in names if name in self._accepted}
+
+    def require_references(self, wanted: set[tuple[str, int]]) -> None:
+        """Check that accepted references which a checkpoint needs are known.
+
+        Raises
+        ------
+        BadData
+            Naming one that is not.
+        """
+        found = self.references(wanted)
+        for version, number in sorted(wanted):
+            if number and reference_key(version, number) not in found:
+                raise BadData(
+                    f"Reference {number} of {self._model} {version} is in use, but not in {self._references_key} "
+                    f"(any more), or cannot be read there. Publish it again: `driftgauge reference publish {self._model}`."
+                )
 
     def all(self) -> dict[str, PublishedVersion]:
         """Give every published version that can be used."""
@@ -97,6 +133,21 @@ class PublishedVersions:
         else:
             self._known[name] = version
             self._packed[name] = packed
+
+    def _read_reference(self, name: str, version: PublishedVersion, packed: bytes) -> None:
+        try:
+            accepted = AcceptedReference.unpack(packed)
+            check_fits(accepted, version.reference)
+            found = msgspec.structs.replace(version, reference=accepted.profile, calibration=accepted.calibration)
+            _check(found)
+        except UNREADABLE as error:
+            if name not in self._told:
+                log.error(  # noqa: TRY400  the message says all
+                    "%s %s in %s cannot be used (%s).", self._model, name, self._references_key, error
+                )
+            self._told.add(name)
+        else:
+            self._accepted[name] = found
 
 
 def _check(version: PublishedVersion) -> None:

@@ -1,7 +1,7 @@
 """What predictions and labels look like in the log: the contract between producer and consumer (DESIGN.md, section 3).
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact JSON), in this order. A tick
-has only `t`.
+has only `t`; a new reference has `t` and `e` (shared/references.py).
 """
 
 import os
@@ -15,6 +15,7 @@ import msgspec
 PREDICTION: Final = b"p"
 LABEL: Final = b"l"
 TICK: Final = b"k"
+NEW_REFERENCE: Final = b"r"
 MONITOR_GROUP: Final = "monitor"
 """The consumer group whose offset shows the counting stage's progress to redis-cli and dashboards."""
 

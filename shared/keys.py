@@ -59,6 +59,9 @@ class Keys:
     def versions(self, model: str) -> str:
         return self._model(model, "versions")
 
+    def references(self, model: str) -> str:
+        return self._model(model, "references")
+
     def judge(self, model: str) -> str:
         return self._model(model, "judge")
 
@@ -109,6 +112,9 @@ class Keys:
 
     def panes(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "panes")
+
+    def rollups(self, model: str, partition: int, span: str) -> str:
+        return self._partition(model, partition, f"panes:{span}")
 
     def owner(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "owner")

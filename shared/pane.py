@@ -170,10 +170,59 @@ class Delta(msgspec.Struct, frozen=True, tag="delta"):
     revised: list[Revised]
 
 
-PaneEntry = Pane | Alarm | Watermark | Delta
+class NewReference(msgspec.Struct, frozen=True, tag="reference"):
+    """From here on, a version is held against another of its references (shared/references.py).
+
+    Parameters
+    ----------
+    time
+        Logical time (ms).
+    total
+        Predictions of the partition until here.
+    change
+        Number of the change; one that is not larger than another one seen changes nothing.
+    number
+        Of the reference.
+    """
+
+    partition: int
+    time: int
+    total: int
+    version: str
+    change: int
+    number: int
+    who: str
+    reason: str
+    undo: bool
+
+
+class RollUp(msgspec.Struct, frozen=True):
+    """The panes of a logical hour or day, summed up: an entry of its own stream, which outlives the panes.
+
+    Parameters
+    ----------
+    pane
+        The sum, as if it were one pane; its number is the last pane's, and the entry's id.
+    first
+        Number of the first pane in it.
+    kept
+        The first and the latest alarm of each version, detector and column.
+    alarms
+        How many there were.
+    """
+
+    pane: Pane
+    first: int
+    kept: list[Alarm]
+    alarms: int
+
+
+Span = Literal["hour", "day"]
+PaneEntry = Pane | Alarm | NewReference | Watermark | Delta
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(PaneEntry).decode
+decode_rollup = msgspec.msgpack.Decoder(RollUp).decode
 
 
 def pack_counts(counts: Ints) -> bytes:

@@ -148,6 +148,10 @@ class Settings(BaseSettings):
     """Longest age of a spooled event, in hours: a publisher that was silent for longer is retired, in entry time."""
     pane_retention_hours: float = Field(24, gt=0)
     """How long panes stay as they are, in hours of entry time."""
+    hour_retention_days: int = Field(14, ge=1)
+    """How long the panes' sums of a logical hour are kept, in days of entry time."""
+    day_retention_days: int = Field(400, ge=1)
+    """How long the panes' sums of a logical day are kept, in days of entry time."""
 
     watchdog_seconds: float = Field(5, gt=0)
     """Time between the watchdog's looks at a model."""

@@ -267,6 +267,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         What the open alerts recommend, the most urgent first.
     levels
         What each rule is judged by.
+    reference
+        Number of the reference that the window is held against: 0 is the registered one.
     performance
         None for a version without labels and without probabilities.
     """
@@ -288,6 +290,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     history_times: list[int] = []
     actions: list[RecommendedAction] = []
     levels: list[RuleLevel] = []
+    reference: int = 0
     performance: Performance | None = None
     format: int = SNAPSHOT_FORMAT
 

@@ -21,6 +21,7 @@ PURE = (
     "shared/pane.py",
     "shared/pii.py",
     "shared/commands.py",
+    "shared/references.py",
     "shared/semver.py",
     "shared/checks.py",
     "shared/stages.py",

@@ -20,10 +20,12 @@ from consumer.counting.detection import detect
 from consumer.counting.labels import Joiner
 from consumer.counting.pane import OpenPane
 from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState
+from consumer.counting.rollups import mark
+from consumer.counting.state import CountingState, InUse
 from shared.events import Prediction, Source
-from shared.pane import Alarm, PaneEntry, Watermark
+from shared.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
 from shared.reference import Ints
+from shared.references import ReferenceChange, reference_key
 
 Flags = NDArray[np.bool_]
 
@@ -32,9 +34,10 @@ MIN_PANE_MS = 1000
 
 @dataclass(slots=True)
 class Outputs:
-    """What a step wrote: entries for the panes with their numbers, and dead letters."""
+    """What a step wrote: entries for the panes with their numbers, roll-ups, and dead letters."""
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
+    rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
 
     @property
@@ -53,7 +56,8 @@ def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap],
     batch
         What `columns.read` gave.
     versions
-        Cell maps of all versions of `batch.versions` that were ever published.
+        Cell maps of all versions of `batch.versions` that were ever published, and of all references that the state or
+        the batch's changes name, by `reference_key`.
     policy
         Of the partition.
     """
@@ -61,7 +65,7 @@ def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap],
 
 
 class _Step:
-    """One step. The batch is cut into runs of predictions between ticks and logical midnights."""
+    """One step. The batch is cut into runs of predictions between ticks, new references and logical midnights."""
 
     def __init__(self, state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy) -> None:
         self.state = state
@@ -77,15 +81,19 @@ class _Step:
         batch = self.batch
         fresh, labels = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
         fresh = self._without_known_ids(self._usable(fresh))
+        self._drop_unknown_changes()
         self.joiner = Joiner(self.state, batch.labels, labels, self.versions, self.policy, self._write)
         dead = sorted(batch.dead.items())
         self.outputs.dead += [letter for _, letter in dead]
         self.state.counters.dead += len(dead)
         start = 0
-        for position in batch.ticks:
+        for position in sorted((*batch.ticks, *batch.changes)):
             stop = int(np.searchsorted(batch.positions[fresh], position))
             self._count(fresh[start:stop])
-            self._tick(position)
+            if position in batch.changes:
+                self._change_reference(position, batch.changes[position])
+            else:
+                self._tick(position)
             start = stop
         self._count(fresh[start:])
         self.joiner.join(len(batch.entries))
@@ -121,6 +129,14 @@ class _Step:
             return f"version {prediction.version!r} was never published, or cannot be read, so its schema is unknown"
         return self.versions[prediction.version].fault(prediction)
 
+    def _drop_unknown_changes(self) -> None:
+        """Leave out changes to references that nobody published: they are dead letters."""
+        for position, change in list(self.batch.changes.items()):
+            if reference_key(change.version, change.number) not in self.versions:
+                reason = f"reference {change.number} of version {change.version!r} was never published, or cannot be read"
+                self.batch.dead[position] = DeadLetter(self.batch.entries[position], reason)
+                del self.batch.changes[position]
+
     def _without_known_ids(self, usable: Ints) -> Ints:
         """Leave out what a client sent again under its own id. Ids that the API made cannot be sent again: no look-up."""
         predictions, ids = self.batch.predictions, self.state.ids
@@ -143,6 +159,16 @@ class _Step:
 
     def _tick(self, position: int) -> None:
         """Let time pass without an event: a full or old pane closes, and judging learns how far time has come."""
+        state, now = self.state, self._pass_time(position)
+        pane = state.pane
+        if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
+            self._close(now)
+        self._roll_up(state.pane.start if state.pane is not None else now)
+        self.joiner.revise(position, self.entry_ms, all_of_them=True)
+        self._write(Watermark(self.policy.partition, now, state.counters.events))
+
+    def _pass_time(self, position: int) -> int:
+        """Let logical time pass as entry time did, to an entry that is no event; give it."""
         state, all_ms = self.state, self.batch.all_ms
         self._reach(position, all_ms[position])
         if position:
@@ -151,11 +177,30 @@ class _Step:
         self.joiner.pass_time(now)
         if state.position.traffic.day is not None:  # the first day begins with the first event, and is no whole day
             self._begin_day(now)
-        pane = state.pane
-        if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
-            self._close(now)
-        self.joiner.revise(position, self.entry_ms, all_of_them=True)
-        self._write(Watermark(self.policy.partition, now, state.counters.events))
+        return now
+
+    def _change_reference(self, position: int, change: ReferenceChange) -> None:
+        """Count a version by another reference from here on; its detectors begin anew, and judging is told.
+
+        A change that is known already, or is older than the latest one, is left out: it may be sent twice.
+        """
+        state, now = self.state, self._pass_time(position)
+        references = state.position.references
+        if change.change <= references.get(change.version, InUse()).change:
+            return
+        self._close(now)
+        references[change.version] = InUse(change.change, change.number)
+        for name, version in [key for key in state.detectors if key[1] == change.version]:
+            del state.detectors[name, version]
+            self.changed.add(f"detector:{name}:{version}".encode())
+        self._write(NewReference(
+            self.policy.partition, now, state.counters.events, change.version, change.change, change.number,
+            change.who, change.reason, change.undo,
+        ))  # fmt: skip
+
+    def _cell_map(self, version: str) -> CellMap:
+        """Give the cell map of a version with the reference that it is counted by."""
+        return self.versions[self.state.position.reference_key(version)]
 
     def _count(self, places: Ints) -> None:
         """Count a run of predictions, by days of logical time and of entry time."""
@@ -202,7 +247,7 @@ class _Step:
             while alarms and alarms[0].total <= self.state.counters.events:
                 row = alarms[0].total - before - 1
                 self._reach(int(positions[row]), entry_ms[row])
-                self._write(alarms.pop(0))
+                self._alarm(alarms.pop(0))
             if closes:
                 self._reach(int(positions[last - 1]), entry_ms[last - 1])
                 self._close(int(times[last - 1]))
@@ -212,11 +257,11 @@ class _Step:
         """Part predictions by version, each mapped to its cells."""
         names = [prediction.version for prediction in predictions]
         if len(set(names)) == 1:
-            return [_Group.of(names[0], self.versions[names[0]], predictions, np.arange(len(predictions)))]
+            return [_Group.of(names[0], self._cell_map(names[0]), predictions, np.arange(len(predictions)))]
         groups = []
         for name in dict.fromkeys(names):
             rows = np.array([row for row, other in enumerate(names) if other == name])
-            groups.append(_Group.of(name, self.versions[name], [predictions[row] for row in rows], rows))
+            groups.append(_Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows))
         return groups
 
     def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:
@@ -283,14 +328,26 @@ class _Step:
         self.changed.add(b"pane")
         position.closed += 1
         position.written = 0
-        hour = self.entry_ms // HOUR_MS
-        if not position.hours or position.hours[-1][0] < hour:
-            position.hours.append((hour, position.closed))
+        mark(position.hours, self.entry_ms // HOUR_MS, position.closed)
         closed = pane.closed(
             self.policy.partition, position.closed, end, self.state.counters.events, position.traffic.per_day
         )
         self.outputs.panes.append((position.closed, 0, closed))
         self.joiner.revise(self.place, self.entry_ms)
+        self._roll_up(pane.start)
+        self.state.rollups.take(closed, pane.blocks)
+
+    def _roll_up(self, now: int) -> None:
+        """Write the hours and days that are over at a logical time, before which no coming pane starts."""
+        self.outputs.rollups += self.state.rollups.complete(now, self.entry_ms)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        """Write an alarm, raised while the pane that is open was counted."""
+        self._write(alarm)
+        pane = self.state.pane
+        assert pane is not None  # noqa: S101  its event was added to it
+        self._roll_up(pane.start)
+        self.state.rollups.note(alarm, pane.start, self.state.position.closed + 1)
 
     def _write(self, entry: PaneEntry) -> None:
         """Write something that is no pane behind the last closed pane."""

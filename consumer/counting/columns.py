@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from shared.events import LABEL, PREDICTION, TICK, Label, Prediction
+from shared.events import LABEL, NEW_REFERENCE, PREDICTION, TICK, Label, Prediction
 from shared.reference import Ints
+from shared.references import ReferenceChange, decode_change
 from shared.schema import Kinds, Schema
 
 Entry = tuple[bytes, list[bytes]]
@@ -98,6 +99,8 @@ class Batch:
         The same of each label.
     ticks
         Place in the batch of each tick.
+    changes
+        New references, by place in the batch.
     dead
         Place in the batch to dead letter.
     dead_numbers
@@ -115,6 +118,7 @@ class Batch:
     predictions: list[Prediction]
     labels: Labels = field(default_factory=lambda: NO_LABELS)
     ticks: list[int] = field(default_factory=list)
+    changes: dict[int, ReferenceChange] = field(default_factory=dict)
     dead: dict[int, DeadLetter] = field(default_factory=dict)
     dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
     checked: Kinds | None = None
@@ -260,6 +264,9 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
             continue
         number = _number(values)
         try:
+            if values.get(b"t") == NEW_REFERENCE:
+                batch.changes[position] = decode_change(values.get(b"e", b""))
+                continue
             event = _event(values, number)
         except ValueError as error:
             batch.dead[position] = DeadLetter(entry, str(error))

@@ -23,6 +23,20 @@ class OpenBlock:
         """Add counts of the probabilities."""
         self.scores = counts if self.scores is None else self.scores + counts
 
+    def add(self, other: "OpenBlock") -> None:
+        """Add the counts of another block of the same version."""
+        self.cells += other.cells
+        self.latency += other.latency
+        self.rows += other.rows
+        for source, count in other.sources.items():
+            self.sources[source] = self.sources.get(source, 0) + count
+        if other.scores is not None:
+            self.add_scores(other.scores)
+
+    def copy(self) -> "OpenBlock":
+        """Give a block of its own with the same counts."""
+        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources), self.scores)
+
     def pack(self) -> Block:
         scores = pack_counts(self.scores) if self.scores is not None else b""
         sources = dict(sorted(self.sources.items()))

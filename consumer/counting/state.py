@@ -4,6 +4,7 @@ only what changed.
     state               clocks, traffic, numbers of panes
     counters            what was counted, readable JSON
     pane                the open pane
+hour, day, ages     the running sums of panes, and how old the written ones are (rollups.py)
     publisher:ID        the sequence numbers seen
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     labels              what waits for labels by day, and joined rows that judging does not know yet
@@ -27,8 +28,17 @@ from consumer.counting.pane import OpenPane
 from consumer.counting.pending import Day, Pending
 from consumer.counting.publishers import Publisher
 from consumer.counting.revisions import Revisions
+from consumer.counting.rollups import FIELDS, Marks, RollUps
 from shared import counters
 from shared.counters import Counters
+from shared.references import reference_key
+
+
+class InUse(msgspec.Struct, frozen=True):
+    """The reference that a version is counted by: the change that brought it, and its number."""
+
+    change: int = 0
+    number: int = 0
 
 
 class _Labels(msgspec.Struct):
@@ -47,13 +57,20 @@ class Position(msgspec.Struct):
         What was written to the panes after it.
     hours
         (entry-time hour, first pane closed in it): what trimming by age needs.
+    references
+        Of the versions that have another one than the registered one, or had.
     """
 
     clock: Clock
     traffic: Traffic
     closed: int = 0
     written: int = 0
-    hours: list[tuple[int, int]] = []
+    hours: Marks = []
+    references: dict[str, InUse] = {}
+
+    def reference_key(self, version: str) -> str:
+        """Name a version with the reference that it is counted by."""
+        return reference_key(version, self.references.get(version, InUse()).number)
 
 
 @dataclass(slots=True)
@@ -73,12 +90,14 @@ class CountingState:
     pending: Pending = field(default_factory=Pending)
     """Predictions that wait for labels, and the reverse; they have keys of their own, which expire."""
     revisions: Revisions = field(default_factory=Revisions)
+    rollups: RollUps = field(default_factory=RollUps)
     changed: set[bytes] = field(default_factory=set)
 
     def pack_changed(self) -> dict[bytes, bytes]:
         """Give the fields that changed since the last call, packed; an empty value is a field to delete."""
-        packed = {name: self._pack(name) for name in sorted(self.changed)}
+        packed = {name: self._pack(name) for name in sorted(self.changed | self.rollups.changed)}
         self.changed.clear()
+        self.rollups.changed.clear()
         return packed
 
     def _pack(self, name: bytes) -> bytes:
@@ -86,7 +105,8 @@ class CountingState:
         if kind == b"publisher":
             return self.publishers[rest].pack() if rest in self.publishers else b""
         if kind in {b"detector", b"errors"}:
-            return self._detector(name).pack()
+            detector = self._detector(name)
+            return detector.pack() if detector is not None else b""
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
@@ -95,28 +115,28 @@ class CountingState:
             return msgspec.json.encode(self.counters)
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
-        return msgspec.msgpack.encode(self.position)
+        return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
 
-    def _detector(self, name: bytes) -> Detector:
-        """Give the detector of a field."""
+    def _detector(self, name: bytes) -> Detector | None:
+        """Give the detector of a field; None if it has ended."""
         kind, _, rest = name.decode().partition(":")
         if kind == "errors":
-            return self.errors[rest]
+            return self.errors.get(rest)
         detector, _, version = rest.partition(":")
-        return self.detectors[detector, version]
+        return self.detectors.get((detector, version))
 
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
-        """Read a checkpoint's fields; `cell_maps` has every version that `versions_of` names."""
-        state = cls()
+        """Read a checkpoint's fields; `cell_maps` has all that `versions_of` and `references_of` name."""
+        state = cls(position=_position(fields))
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
-            if kind == b"state":
-                state.position = msgspec.msgpack.decode(packed, type=Position)
-            elif kind == counters.FIELD.encode():
+            if kind == counters.FIELD.encode():
                 state.counters = msgspec.json.decode(packed, type=Counters)
             elif kind == b"pane":
                 state.pane = OpenPane.unpack(packed)
+            elif kind in FIELDS:
+                state.rollups.unpack(kind, packed)
             elif kind == b"labels":
                 known = msgspec.msgpack.decode(packed, type=_Labels)
                 state.pending.days, state.revisions = known.days, known.revisions
@@ -128,7 +148,7 @@ class CountingState:
                     state.errors[rest.decode()] = EDetector.unpack(packed, profile, np.empty(0))
             elif kind == b"detector":
                 detector, _, version = rest.decode().partition(":")
-                cells = cell_maps[version]
+                cells = cell_maps[state.position.reference_key(version)]
                 state.detectors[detector, version] = DETECTORS[detector].unpack(packed, cells.reference, cells.ranks)
         return state
 
@@ -141,6 +161,16 @@ def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
         return detected
     revisions = msgspec.msgpack.decode(fields[b"labels"], type=_Labels).revisions
     return detected | {row.version for rows in revisions.rows.values() for row in rows.values()}
+
+
+def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
+    """Give the versions that are counted by another reference than the registered one, and its number."""
+    return {(version, found.number) for version, found in _position(fields).references.items() if found.number}
+
+
+def _position(fields: Mapping[bytes, bytes]) -> Position:
+    packed = fields.get(b"state")
+    return Position(Clock(), Traffic()) if packed is None else msgspec.msgpack.decode(packed, type=Position)
 
 
 def id_hours_of(state: CountingState) -> tuple[int, ...]:

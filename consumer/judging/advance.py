@@ -14,10 +14,11 @@ from consumer.judging.labelled import LabelledWindow
 from consumer.judging.metrics import Judged
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.reporting import Outputs, Reporting
+from consumer.judging.reporting import NoReporting, Outputs, Reporting
 from consumer.judging.state import JudgingState
 from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
-from shared.pane import Alarm, Delta, Pane, PaneEntry
+from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
+from shared.snapshot import Alert
 
 HOUR_MS = 3_600_000
 
@@ -40,7 +41,8 @@ def advance(
         Entry id and content, in the order in which they were read. One at or before its partition's offset was judged
         before, and is left out.
     versions
-        All versions that the entries name, and those of the open alerts.
+        All versions that the entries name, and those of the open alerts, with the references that they are judged by, by
+        `reference_key`.
     commands
         Entry id and content of people's commands, applied before the entries; the same holds for those that were applied
         before.
@@ -54,6 +56,28 @@ def advance(
             state.progress.offsets[entry.partition] = entry_id
             take(entry_id, entry)
     return step_.reporting.finish()
+
+
+class Rejudging:
+    """Judges entries whose order is known, from an empty state, without snapshots: what a backtest does.
+
+    Parameters
+    ----------
+    versions
+        As for `advance`.
+    """
+
+    def __init__(self, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy) -> None:
+        self._step = _Step(JudgingState(), model, versions, policy)
+        self._step.reporting = NoReporting(self._step.state, model, policy, self._step.alerting, self._step.outputs)
+
+    def take(self, entry: PaneEntry) -> list[Alert]:
+        """Judge an entry; give the transitions that it brought."""
+        self._step.take_known(entry)
+        self._step.state.changed.clear()
+        alerts = self._step.outputs.alerts[:]
+        self._step.outputs.alerts.clear()
+        return alerts
 
 
 class _Step:
@@ -73,10 +97,20 @@ class _Step:
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
         """Judge an entry of the only partition as it comes."""
         self.state.progress.totals[entry.partition] = entry.total
-        if isinstance(entry, Alarm):
-            self.judge_alarm(entry)
-        elif isinstance(entry, (Pane, Delta)):
+        self.take_known(entry)
+
+    def take_known(self, entry: PaneEntry) -> None:
+        """Judge an entry whose turn it is known to be."""
+        if isinstance(entry, Watermark):
+            return
+        totals = self.state.progress.totals
+        totals[entry.partition] = max(entry.total, totals.get(entry.partition, 0))
+        if isinstance(entry, Pane | Delta):
             self.judge(entry)
+        elif isinstance(entry, Alarm):
+            self.judge_alarm(entry)
+        elif isinstance(entry, NewReference):
+            self.judge_reference(entry)
 
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
         """Judge an alarm at once, and the panes and labels whose turn has come.
@@ -85,16 +119,14 @@ class _Step:
         """
         progress, merge = self.state.progress, self.state.merge
         merge.add(entry)
-        if isinstance(entry, (Pane, Delta)):
+        if isinstance(entry, Pane | Delta):
             self.state.hold(entry, entry_id)
-        elif isinstance(entry, Alarm):
+        elif isinstance(entry, Alarm | NewReference):
             progress.record(entry, entry_id)
-            progress.totals[entry.partition] = max(entry.total, progress.totals.get(entry.partition, 0))
-            self.judge_alarm(entry)
+            self.take_known(entry)
         for ready in merge.ready(self.policy.partitions):
             self.state.let_go(ready)
-            progress.totals[ready.partition] = max(ready.total, progress.totals.get(ready.partition, 0))
-            self.judge(ready)
+            self.take_known(ready)
 
     def judge(self, entry: Pane | Delta) -> None:
         """Judge a pane, or the labels that revise panes."""
@@ -124,7 +156,7 @@ class _Step:
             self.state.keep_pane(version, part)
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
-            self.state.count_day(version, self.versions[version].week, part)
+            self.state.count_day(version, self._judged(version).week, part)
             scene = self._scene(version, pane.end)
             progress.unjudged.pop(version, None)
             self.alerting.settle(scene)
@@ -187,12 +219,32 @@ class _Step:
 
     def judge_alarm(self, alarm: Alarm) -> None:
         """An online detector's alarm fires at once; one that fires already is kept alive."""
+        if self.state.progress.is_outdated(alarm):
+            return
         self.state.progress.see(alarm.version, alarm.time)
         scene = self._scene(alarm.version, alarm.time)
         self.alerting.alarm(alarm, scene)
         if self.alerting.notices:
             self.reporting.report(scene)
         self._end_moment(alarm.time)
+
+    def judge_reference(self, entry: NewReference) -> None:
+        """Judge a version by another reference from here on: the alerts that hung on the one before end, saying why.
+
+        The window stays: its cells are those of the new reference too, so it is judged again at its next pane, and no drift
+        that comes now is missed for want of rows.
+        """
+        state, version = self.state, entry.version
+        if not state.progress.note_change(entry) or (version not in state.windows and not state.alerts_of(version)):
+            return
+        scene = self._scene(version, entry.time)
+        verb = f"back to reference {entry.number}" if entry.undo else f"reference {entry.number} accepted"
+        self.alerting.end_referring(scene, f"{verb} by {entry.who}: {entry.reason}")
+        if version in state.days:
+            state.days[version].progress.alarms = []  # they were of the reference before
+            state.keep_week(version)
+        self.reporting.report(scene)
+        self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
         """Apply a command to an alert; one that cannot be applied is counted and said, and stops nothing."""
@@ -243,8 +295,12 @@ class _Step:
 
     # -- evaluation -----------------------------------------------------------------------------------------------
 
+    def _judged(self, version: str) -> JudgedVersion:
+        """Give a version with the reference that it is judged by."""
+        return self.versions[self.state.progress.reference_key(version)]
+
     def _window(self, version: str) -> VersionWindow:
-        size = int(self.versions[version].reference.offsets[-1])
+        size = int(self._judged(version).reference.offsets[-1])
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
     def _note_week(self, scene: Scene) -> None:
@@ -256,7 +312,7 @@ class _Step:
 
     def _scene(self, version: str, now: int) -> Scene:
         """Evaluate a version's window as it stands."""
-        judged, window = self.versions[version], self._window(version)
+        judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         level = levels(self.policy, rate, len(judged.watched))
         labelled = self._labelled(version, judged, level)

@@ -16,7 +16,7 @@ from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_lif
 from consumer.judging.metrics import Judged
 from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.rules import PERFORMANCE_RULE, Finding, findings, is_judged, performance_findings
+from consumer.judging.rules import PERFORMANCE_RULE, Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
 from shared.alerts import DATA_QUALITY, MARKS, fingerprint
 from shared.pane import Alarm
@@ -99,6 +99,14 @@ class Alerting:
         for alert in self._state.alerts_of(scene.version):
             evidence = self._evidence(Evidence("rows", 0, 0, None), scene)
             self.keep(end(alert, scene.now, self._policy, summary), evidence, scene.now)
+
+    def end_referring(self, scene: Scene, summary: str) -> None:
+        """End the alerts of a version that hung on the reference before; no cooldown holds back their next life."""
+        for alert in self._state.alerts_of(scene.version):
+            if is_of_reference(alert.rule):
+                evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
+                ended, transition = end(alert, scene.now, self._policy, summary)
+                self.keep((msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now)
 
     def keep(self, moved: Moved, evidence: AlertEvidence, now: int) -> None:
         """Keep an alert that was moved, and collect its transition."""

@@ -52,14 +52,16 @@ class JudgedVersion:
     calibration: Calibration | None = None
     standard: Standard | None = None
     labels: bool = False
+    number: int = 0
+    """Of the reference: 0 is the registered one."""
 
     @classmethod
-    def of(cls, version: PublishedVersion) -> "JudgedVersion":
+    def of(cls, version: PublishedVersion, number: int = 0) -> "JudgedVersion":
         """Take what judging needs of a published version."""
         layout = Layout.of(version.schema, version.reference)
         standard = None if layout is None else Standard(layout, version.manifest.metrics, version.performance)
         labels = version.manifest.labels and standard is not None
-        return cls(version.schema, version.reference, version.calibration, standard, labels)
+        return cls(version.schema, version.reference, version.calibration, standard, labels, number)
 
     def excluded(self, column: int) -> str:
         """Why a column is left out of drift; empty if it is not."""
@@ -428,7 +430,9 @@ def _checks(
     yield _IntegrityCheck(place, "missing", np.array([last]), law, share)
     if isinstance(column, CategoricalReference):
         law = integrity.jeffreys(column.singletons, profile.rows)
-        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, 0.0)
+        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, column.counts[-2] / max(profile.rows, 1))
     elif column.cuts:
-        law = integrity.beyond_range((profile.rows - missing) / dispersion)
-        yield _IntegrityCheck(place, "out_of_range", np.array([first, last - 1]), law, 0.0)
+        outside = column.counts[0] + column.counts[-2]
+        law = integrity.beyond_range((profile.rows - missing) / dispersion, outside / dispersion)
+        cells = np.array([first, last - 1])
+        yield _IntegrityCheck(place, "out_of_range", cells, law, outside / max(profile.rows, 1))

@@ -5,7 +5,8 @@ into account that the reference is a sample too:
 
 - missing: Jeffreys' prior, Beta(x + 1/2, n - x + 1/2) for x missing in n reference rows;
 - unseen: the same with the number of categories seen once, the Good-Turing estimate of new ones;
-- out of range: the share of exchangeable rows outside the smallest and largest of n is Beta(2, n - 1), exactly.
+- out of range: the share of exchangeable rows outside the smallest and largest of n is Beta(2, n - 1), exactly. In a
+  reference that was accepted later, o of n rows may lie outside the range of the registered one: Beta(2 + o, n - 1 - o).
 """
 
 from functools import lru_cache
@@ -27,9 +28,9 @@ def jeffreys(count: float, rows: float) -> Law:
     return count + 0.5, rows - count + 0.5
 
 
-def beyond_range(rows: float) -> Law:
-    """Give the law of the share outside the smallest and largest of `rows` exchangeable values."""
-    return 2.0, max(rows - 1.0, 1.0)
+def beyond_range(rows: float, outside: float = 0.0) -> Law:
+    """Give the law of the share outside a range that `outside` of `rows` exchangeable values left."""
+    return 2.0 + outside, max(rows - 1.0 - outside, 1.0)
 
 
 @lru_cache(maxsize=4096)

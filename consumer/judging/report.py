@@ -88,10 +88,10 @@ def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
 
 def notes(evaluation: Evaluation) -> list[str]:
     """Say what a verdict rests on, and whether to accept a new reference."""
-    calibration = evaluation.version.calibration
+    calibration, number = evaluation.version.calibration, evaluation.version.number
+    said = [f"Held against reference {number}, which was accepted in production."] if number else []
     if calibration is None:
-        return [EXCHANGEABLE]
-    said = []
+        return [*said, EXCHANGEABLE]
     if evaluation.version.ordered and calibration.realised is not None and calibration.alarm_share is not None:
         said.append(
             f"{len(evaluation.version.ordered)} columns are ordered in time and judged once a day on {WEEK} days. Replayed "

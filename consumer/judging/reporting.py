@@ -109,7 +109,18 @@ class Reporting:
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
             notes=notes(judged.evaluation), history_times=list(history.times), performance=performance,
+            reference=judged.evaluation.version.number,
         )  # fmt: skip
+
+
+class NoReporting(Reporting):
+    """Takes no snapshot: for a backtest, which wants the alerts alone."""
+
+    def note(self, scene: Scene) -> None:
+        pass
+
+    def report(self, scene: Scene) -> None:
+        pass
 
 
 def verdict(

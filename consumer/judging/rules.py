@@ -71,6 +71,11 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
+def is_of_reference(rule: str) -> bool:
+    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
+    return not rule.startswith(PERFORMANCE_RULE) and rule.removeprefix(THRESHOLD) not in MODEL_METRICS
+
+
 def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
     if policy.kind != "classic" or judged.evaluation.lacking:
         return

@@ -24,11 +24,13 @@ from consumer.judging.ordered import WEEK
 from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReference, pack_day, unpack_days
 from consumer.judging.window import VersionWindow, WindowPane
 from shared import pane as panes_of_log
-from shared.pane import Alarm, Delta, Pane, PaneEntry, unpack_counts
+from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, unpack_counts
 from shared.reference import Floats
+from shared.references import reference_key
 
 ALARMS_RECORDED = 1000
 VERSIONS_REMEMBERED = 100
+CHANGES_REMEMBERED = 20
 
 
 class Reported(msgspec.Struct):
@@ -36,6 +38,25 @@ class Reported(msgspec.Struct):
 
     time: int
     events: int
+
+
+class JudgedBy(msgspec.Struct):
+    """The reference that a version is judged by.
+
+    Parameters
+    ----------
+    change, number
+        The change that brought it, and its number.
+    seen
+        The latest change of each partition: until it has come there too, what a partition alarms is about the one before.
+    past
+        The latest changes as they came, for a backtest of times whose panes are gone.
+    """
+
+    change: int = 0
+    number: int = 0
+    seen: dict[int, int] = {}
+    past: list[NewReference] = []
 
 
 class Progress(msgspec.Struct):
@@ -56,8 +77,8 @@ class Progress(msgspec.Struct):
     judged
         Panes judged.
     alarms
-        (partition, entry id, panes judged before it) of the latest alarms of a model with several partitions: they bypass
-        the merge, so this alone tells the order in which things were judged.
+        (partition, entry id, panes judged before it) of the latest alarms and new references of a model with several
+        partitions: they bypass the merge, so this alone tells the order in which things were judged.
     now
         Logical time (ms) of what was judged last.
     first_seen
@@ -74,6 +95,8 @@ class Progress(msgspec.Struct):
         Labels of panes that had left the labelled window.
     rolled_back
         Times that a partition's panes went back to a number that was judged before; and the offsets at which they did.
+    references
+        By which reference a version is judged, if ever another one than the registered one was.
     """
 
     offsets: dict[int, str] = {}
@@ -92,6 +115,7 @@ class Progress(msgspec.Struct):
     labels_too_late: int = 0
     rolled_back: dict[int, int] = {}
     rolled_back_at: dict[int, str] = {}
+    references: dict[str, JudgedBy] = {}
 
     @property
     def events(self) -> int:
@@ -127,9 +151,29 @@ class Progress(msgspec.Struct):
             kept = list(self.first_seen.items())[1 - VERSIONS_REMEMBERED :]
             self.first_seen = {**dict(kept), version: now}
 
-    def record(self, alarm: Alarm, entry_id: str) -> None:
-        """Record after which pane an alarm was taken."""
-        self.alarms = [*self.alarms[1 - ALARMS_RECORDED :], (alarm.partition, entry_id, self.judged)]
+    def record(self, entry: Alarm | NewReference, entry_id: str) -> None:
+        """Record after which pane an entry was taken."""
+        self.alarms = [*self.alarms[1 - ALARMS_RECORDED :], (entry.partition, entry_id, self.judged)]
+
+    def reference_key(self, version: str) -> str:
+        """Name a version with the reference that it is judged by."""
+        known = self.references.get(version)
+        return reference_key(version, known.number) if known is not None else version
+
+    def note_change(self, entry: NewReference) -> bool:
+        """Note a new reference; tell whether it is one. Every partition brings it, and only the first one changes it."""
+        known = self.references.setdefault(entry.version, JudgedBy())
+        known.seen[entry.partition] = max(entry.change, known.seen.get(entry.partition, 0))
+        if entry.change <= known.change:
+            return False
+        known.change, known.number = entry.change, entry.number
+        known.past = [*known.past[1 - CHANGES_REMEMBERED :], entry]
+        return True
+
+    def is_outdated(self, alarm: Alarm) -> bool:
+        """Whether an alarm is about another reference than the one that its version is judged by now."""
+        known = self.references.get(alarm.version)
+        return known is not None and known.seen.get(alarm.partition, 0) < known.change
 
 
 def entry_number(entry_id: str) -> tuple[int, int]:
@@ -301,4 +345,11 @@ def versions_named(entry: PaneEntry) -> set[str]:
         return set(entry.blocks)
     if isinstance(entry, Delta):
         return {revised.version for revised in entry.revised}
-    return {entry.version} if isinstance(entry, Alarm) else set()
+    return {entry.version} if isinstance(entry, Alarm | NewReference) else set()
+
+
+def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
+    """Give the versions that are judged by another reference than the registered one, and its number."""
+    packed = fields.get(b"state")
+    progress = Progress() if packed is None else msgspec.json.decode(packed, type=Progress)
+    return {(version, known.number) for version, known in progress.references.items() if known.number}

@@ -15,7 +15,7 @@ from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from shared.events import Prediction, encode
 from shared.model_registry import PublishedVersion, new_manifest
-from shared.pane import Pane, PaneEntry, unpack_counts
+from shared.pane import Pane, PaneEntry, RollUp, Span, unpack_counts
 from shared.reference import NumericReference, ReferenceProfile
 from shared.schema import Feature, Schema
 
@@ -96,6 +96,7 @@ class Counted:
     """All that counting wrote: numbered entries of the panes, dead letters, and the checkpoint as it stands."""
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
+    rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     fields: dict[bytes, bytes] = field(default_factory=dict)
 
@@ -132,6 +133,7 @@ def count(
         state = counted.state(versions)
         outputs = advance(state, columns.read(entries[first:last], expected), versions, policy)
         counted.panes += outputs.panes
+        counted.rollups += outputs.rollups
         counted.dead += outputs.dead
         for name, packed in state.pack_changed().items():
             counted.fields[name] = packed

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
 from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
-from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
+from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, NumericReference, ReferenceProfile
 
 BLOCK = 64
 """Events between looks."""
@@ -208,7 +208,7 @@ def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
     for column in columns:
         categorical = isinstance(column, CategoricalReference)
         rules.append("unseen" if categorical else "out_of_range")
-        gaps.append(column.singletons + 1 if isinstance(column, CategoricalReference) else 2)
+        gaps.append(column.singletons + 1 if isinstance(column, CategoricalReference) else _outside(column) + 2)
         rows.append(sum(column.counts[:-1]))
     return rules, np.array(gaps, dtype=np.int64), np.array(rows, dtype=np.int64)
 
@@ -216,9 +216,14 @@ def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
 def _shares(columns: list[ColumnReference]) -> Floats:
     """Give what each share is expected to be, for people to read."""
     missing = [column.counts[-1] / max(sum(column.counts), 1) for column in columns]
-    beyond = [column.singletons if isinstance(column, CategoricalReference) else 0 for column in columns]
+    beyond = [column.singletons if isinstance(column, CategoricalReference) else _outside(column) for column in columns]
     rows = [max(sum(column.counts[:-1]), 1) for column in columns]
     return np.array([*missing, *(count / row for count, row in zip(beyond, rows, strict=True))])
+
+
+def _outside(column: NumericReference) -> int:
+    """Count the values outside the range of the registered reference: there are some in one that was accepted later."""
+    return column.counts[0] + column.counts[-2] if column.cuts else 0
 
 
 def _kinds(reference: ReferenceProfile, columns: list[int]) -> NDArray[np.int8]:

@@ -91,7 +91,7 @@ def test_cuts_change_nothing(seed: int, cuts: list[int]) -> None:
     assert [(number, place, encode(entry)) for number, place, entry in parts.panes] == [
         (number, place, encode(entry)) for number, place, entry in whole.panes
     ]
-    assert parts.dead == whole.dead
+    assert (parts.rollups, parts.dead) == (whole.rollups, whole.dead)
     assert parts.fields == whole.fields
 
 

@@ -1,0 +1,188 @@
+"""`driftgauge backtest`: what another policy would have told of the past, beside what today's tells of it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from consumer.commands.alerts import minutes_of
+from consumer.commands.connection import connected
+from consumer.commands.tables import show_table
+from shared.errors import BadData, ConfigurationError, ModelNotFound
+from shared.keys import Keys
+from shared.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from consumer.backtesting import FileRows
+    from consumer.judging.backtest import Backtest, Told, Verdict
+    from consumer.judging.evaluation import JudgedVersion
+    from consumer.judging.policy import JudgingPolicy
+    from shared.manifest import PublishedVersion
+    from shared.pane import PaneEntry
+
+TODAY, OTHER = "today", "policy"
+
+
+@click.command()
+@click.argument("model")
+@click.option("--since", default="30d", show_default=True, metavar="TIME", help="How far back, such as 12h or 30d.")
+@click.option("--policy", "policy_path", type=click.Path(path_type=Path), help="Policy file to try beside today's.")
+@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Judge this file's rows, not the stored panes.")
+@click.option("--time-column", help="Of the file: when each row was predicted.")
+@click.option("--prediction-column", help="Of the file; without it the model predicts.")
+@click.option("--version", help="Of the model, for a file; default: the one in production.")
+@click.option("--json", "as_json", is_flag=True, help="Print both verdicts as JSON.")
+def backtest(
+    model: str, since: str, policy_path: Path | None, csv_path: Path | None, time_column: str | None,
+    prediction_column: str | None, version: str | None, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Judge the stored panes again, under today's policy and another one."""
+    from consumer.backtesting import FileRows
+    from consumer.worker import judging_policy, policies
+
+    if csv_path is None and (time_column or prediction_column or version):
+        raise click.UsageError("--time-column, --prediction-column and --version belong to --csv.")
+    settings = read_settings()
+    judged = judging_policy(settings, 1)
+    tried = [policies(settings.policy_file).apply(judged, model)]
+    if policy_path is not None:
+        try:
+            tried.append(policies(policy_path).apply(judged, model))
+        except ConfigurationError as error:
+            raise BadData(str(error).replace("DRIFTGAUGE_POLICY_FILE", "--policy")) from error
+    if csv_path is None:
+        found = _of_panes(model, round(minutes_of(since) * 60_000), tried)
+    else:
+        key = settings.pii_key.get_secret_value() if settings.pii_key is not None else None
+        rows = FileRows(csv_path, time_column, prediction_column, key)
+        found = _of_file(settings, model, version, rows, tried)
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        _show(found)
+
+
+def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backtest":
+    """Judge what is stored in Redis."""
+    from consumer.history import History
+    from consumer.judging.evaluation import JudgedVersion
+    from consumer.versions import PublishedVersions
+    from shared.references import reference_key
+
+    settings, client = connected()
+    keys = Keys(settings.key_prefix)
+    published = PublishedVersions(client, keys, model)
+    found = published.all()
+    if not found:
+        raise ModelNotFound(f"No model {model!r} was published to this Redis.")
+    history = History(settings.redis_url, keys, next(iter(found.values())).manifest)
+    judge = history.judge()
+    versions = {name: JudgedVersion.of(one) for name, one in found.items()}
+    changes = {
+        (change.version, change.number) for known in judge.progress.references.values() for change in known.past
+    }  # fmt: skip
+    for version, number in changes:
+        for name, one in published.references({(version, number)}).items():
+            versions[name] = JudgedVersion.of(one, number)
+    lost = sorted(reference_key(*pair) for pair in changes if pair[1] and reference_key(*pair) not in versions)
+    if lost:
+        raise BadData(f"The references {', '.join(lost)} are not in Redis; `driftgauge reference publish {model}`.")
+    entries = history.entries(judge.progress.now - since_ms, judge)
+    result = _judge(_shown(entries, history.expected(), lambda _: 1), model, versions, tried)
+    result.resolution = {str(name): count for name, count in history.used.items()}
+    return result
+
+
+def _of_file(
+    settings: Settings, model: str, version: str | None, rows: "FileRows", tried: "list[JudgingPolicy]"
+) -> "Backtest":
+    """Count a file's rows, and judge them."""
+    from consumer.backtesting import counted, log_of
+    from consumer.judging.evaluation import JudgedVersion
+    from consumer.worker import counting_policy
+    from shared.model_registry import ModelRegistry
+
+    registry = ModelRegistry(settings.registry_dir)
+    published = registry.load(model, version or registry.production(model))
+    log = log_of(published, rows, settings.expected_events_per_day, _estimator(registry, published, rows))
+    for remark in log.remarks:
+        click.echo(remark, err=True)
+    name = published.manifest.version
+    versions = {name: JudgedVersion.of(published)}
+    entries = counted(published, log, counting_policy(settings, 0, 1))
+    return _judge(_shown(entries, len(log.entries), lambda entry: getattr(entry, "events", 0)), model, versions, tried)
+
+
+def _estimator(registry: Any, published: "PublishedVersion", rows: "FileRows") -> Any:
+    """Load the fitted model if the rows need it."""
+    manifest = published.manifest
+    if rows.prediction is not None or not manifest.artifact or published.schema.prediction is None:
+        return None
+    return registry.load_artifact(manifest.model, manifest.version)
+
+
+def _judge(
+    entries: "Iterable[PaneEntry]", model: str, versions: "dict[str, JudgedVersion]", tried: "list[JudgingPolicy]"
+) -> "Backtest":
+    """Judge entries by every policy."""
+    from consumer.judging.backtest import Backtest, Watch, rejudge
+    from shared.pane import Pane
+
+    watches = [Watch() for _ in tried]
+    start, end, panes = 0, 0, 0
+    for entry, moved in rejudge(entries, model, versions, [replace(one, partitions=1) for one in tried]):
+        if isinstance(entry, Pane):
+            start, end, panes = start or entry.start, max(end, entry.end), panes + 1
+        for watch, alerts in zip(watches, moved, strict=True):
+            for alert in alerts:
+                watch.take(alert)
+    if not panes:
+        raise BadData(f"There is no pane of {model} in that time.")
+    verdicts = [watch.verdict(end) for watch in watches]
+    return Backtest(model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None)
+
+
+def _shown(entries: "Iterable[PaneEntry]", total: int, weigh: "Callable[[PaneEntry], int]") -> "Iterator[PaneEntry]":
+    """Pass entries through a progress bar; each counts for its weight."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("judging", total=total)
+        for entry in entries:
+            yield entry
+            bar.advance(task, weigh(entry))
+
+
+def _show(found: "Backtest") -> None:
+    """Print the verdicts side by side."""
+    used = ", ".join(f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.resolution.items())
+    click.echo(f"{found.model}: {_moment(found.start)} to {_moment(found.end)} UTC, judged by {used}.")
+    verdicts = {TODAY: found.today, **({OTHER: found.policy} if found.policy is not None else {})}
+    heads = [f"{name}: {what}" for name in verdicts for what in ("alerts", "notices", "severity", "in alarm")]
+    names = sorted({(told.version, told.feature) for verdict in verdicts.values() for told in verdict.features})
+    rows = [[version, feature or "(model)", *_cells(verdicts, (version, feature))] for version, feature in names]
+    totals = [cell for verdict in verdicts.values() for cell in _told(verdict.total)]
+    show_table(("version", "feature", *heads), [*rows, ["", "all", *totals]])
+
+
+def _cells(verdicts: "dict[str, Verdict]", name: tuple[str, str]) -> list[object]:
+    cells: list[object] = []
+    for verdict in verdicts.values():
+        told = next((one for one in verdict.features if (one.version, one.feature) == name), None)
+        cells += _told(told)
+    return cells
+
+
+def _told(told: "Told | None") -> list[object]:
+    if told is None or not told.alerts:
+        return [0, 0, "", ""]
+    return [told.alerts, told.notified, told.severity or "", str(timedelta(seconds=round(told.alarm_ms / 1000)))]
+
+
+def _moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,172 @@
+"""`driftgauge reference`: accept what production sends now as the reference, go back, show the history."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from consumer.commands.actor import actor_option
+from consumer.commands.alerts import minutes_of
+from consumer.commands.connection import connected
+from consumer.commands.tables import show_table
+from shared.errors import BadData
+from shared.keys import Keys
+from shared.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from shared.manifest import PublishedVersion
+    from shared.model_registry import ModelRegistry
+    from shared.reference_store import ReferenceStore
+    from shared.references import AcceptedReference
+
+MOST_WORDS = 500
+
+version_option = click.option("--version", help="Of the model; default: the one in production.")
+reason_option = click.option("--reason", required=True, help="Why; stands in the history and in the alerts that end.")
+
+
+@click.group()
+def reference() -> None:
+    """Change what a model version is held against, from a place in its log on."""
+
+
+@reference.command()
+@click.argument("model")
+@click.option("--window", default="14d", show_default=True, metavar="TIME", help="Latest rows to take, such as 36h or 14d.")
+@version_option
+@reason_option
+@actor_option
+def accept(model: str, window: str, version: str | None, reason: str, actor: str) -> None:
+    """Make a new reference of what was counted in production."""
+    from consumer.referencing import publish
+
+    settings, client = connected()
+    client.close()
+    registry, published = _version(settings, model, version)
+    made = _proposed(settings, published, round(minutes_of(window) * 60_000))
+    store = _store(registry, published)
+    history = store.accept(made, who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
+    publish(settings.redis_url, _keys(settings), published.manifest, store)
+    parts = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in made.resolution.items())
+    click.echo(
+        f"{model} {made.version} is held against reference {history.number} from here on: {made.profile.rows:,} rows of "
+        f"{_day(made.start)} to {_day(made.end)} UTC ({parts}). Alerts of the one before resolve; "
+        f"`driftgauge reference undo {model}` goes back to it."
+    )
+    if made.calibration is not None and made.calibration.realised is None and _ordered(made):
+        click.echo("The thresholds of its ordered features are those of before: 8 weeks of days would set new ones.")
+
+
+@reference.command()
+@click.argument("model")
+@version_option
+@reason_option
+@actor_option
+def undo(model: str, version: str | None, reason: str, actor: str) -> None:
+    """Go back to the reference before the one in use."""
+    from consumer.referencing import publish
+
+    settings, client = connected()
+    client.close()
+    registry, published = _version(settings, model, version)
+    store = _store(registry, published)
+    history = store.undo(who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
+    publish(settings.redis_url, _keys(settings), published.manifest, store)
+    what = f"reference {history.number}" if history.number else "the reference that it was registered with"
+    click.echo(f"{model} {published.manifest.version} is held against {what} again.")
+
+
+@reference.command(name="list")
+@click.argument("model")
+@version_option
+@click.option("--json", "as_json", is_flag=True, help="The changes as JSON.")
+def list_(model: str, version: str | None, *, as_json: bool) -> None:
+    """Show every change of a version's reference, oldest first."""
+    registry, published = _version(read_settings(), model, version)
+    store = _store(registry, published)
+    history = store.history()
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.encode(history))
+        return
+    if not history.changes:
+        click.echo(f"{model} {published.manifest.version} is held against the reference that it was registered with.")
+        return
+    rows: list[tuple[object, ...]] = []
+    for change in history.changes:
+        made = store.load(change.number) if change.number else None
+        profile = made.profile if made else published.reference
+        counted = f"{_day(made.start)} to {_day(made.end)}" if made else "training"
+        verb = "undo" if change.undo else "accept"
+        rows.append((change.created[:19], verb, change.number, f"{profile.rows:,}", counted, change.who, change.reason))
+    show_table(
+        ("when", "change", "reference", "rows", "counted", "who", "why"), rows, f"{model} {published.manifest.version}"
+    )
+
+
+@reference.command(name="publish")
+@click.argument("model")
+@version_option
+def publish_(model: str, version: str | None) -> None:
+    """Publish the last change again, after Redis lost it or `accept` was interrupted; else it changes nothing."""
+    from consumer.referencing import publish
+
+    settings, client = connected()
+    client.close()
+    registry, published = _version(settings, model, version)
+    change = publish(settings.redis_url, _keys(settings), published.manifest, _store(registry, published))
+    number = change.number if change is not None else 0
+    click.echo(f"{model} {published.manifest.version}: reference {number} is published.")
+
+
+def _proposed(settings: Settings, published: "PublishedVersion", window_ms: int) -> "AcceptedReference":
+    """Sum up the window, with a progress bar for the calibration."""
+    import msgspec
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from consumer.history import History
+    from consumer.judging.accepting import proposed
+    from consumer.judging.order import STEPS
+    from consumer.referencing import panes_from, window_start
+
+    history = History(settings.redis_url, _keys(settings), published.manifest)
+    judge = history.judge()
+    start = window_start(judge.progress.now, window_ms)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("making the reference", total=STEPS + 1)
+        panes = panes_from(history.entries(start, judge), start)
+        made = proposed(published, panes, settings.min_reference_rows, lambda: bar.advance(task))
+    return msgspec.structs.replace(made, resolution={str(name): count for name, count in history.used.items()})
+
+
+def _version(settings: Settings, model: str, version: str | None) -> "tuple[ModelRegistry, PublishedVersion]":
+    from shared.model_registry import ModelRegistry
+
+    registry = ModelRegistry(settings.registry_dir)
+    return registry, registry.load(model, version or registry.production(model))
+
+
+def _store(registry: "ModelRegistry", published: "PublishedVersion") -> "ReferenceStore":
+    from shared.reference_store import ReferenceStore
+
+    return ReferenceStore(registry, published.manifest.model, published.manifest.version)
+
+
+def _keys(settings: Settings) -> Keys:
+    return Keys(settings.key_prefix)
+
+
+def _words(text: str, option: str) -> str:
+    if not text.strip() or len(text) > MOST_WORDS:
+        raise BadData(f"{option} needs between 1 and {MOST_WORDS} characters.")
+    return text
+
+
+def _ordered(made: "AcceptedReference") -> bool:
+    return made.calibration is not None and any(feature.order == "ordered" for feature in made.calibration.features)
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,189 @@
+"""Backtest: panes that were judged before are judged again, by one policy or by several side by side.
+
+Judging is a function of panes, references and policy. So the same policy takes the same decisions again, and another one
+shows what it would have told. What is counted is not counted again: the online detectors' alarms are those that were
+written, whatever the policy says of the budget.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from consumer.judging.advance import Rejudging
+from consumer.judging.evaluation import JudgedVersion
+from consumer.judging.lifecycle import AlertSeverity
+from consumer.judging.policy import JudgingPolicy
+from shared.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
+from shared.snapshot import Alert
+
+
+class Told(msgspec.Struct):
+    """What a policy tells of one column and rule; with an empty name of all of them.
+
+    Parameters
+    ----------
+    alerts
+        How often an alert fired.
+    notified
+        How often people were told, reminders included.
+    severity
+        The worst.
+    alarm_ms
+        Logical time in alarm.
+    first
+        Logical time (ms) of the first alert.
+    """
+
+    version: str = ""
+    feature: str = ""
+    rule: str = ""
+    alerts: int = 0
+    notified: int = 0
+    severity: AlertSeverity | None = None
+    alarm_ms: int = 0
+    first: int | None = None
+
+
+class Verdict(msgspec.Struct):
+    """What a policy tells of a stretch of time: of the model, by feature, and by feature and rule.
+
+    `total.alarm_ms` is the time in which anything was in alarm.
+    """
+
+    total: Told
+    features: list[Told]
+    rules: list[Told]
+
+
+class Backtest(msgspec.Struct, omit_defaults=True):
+    """What `--json` prints.
+
+    Parameters
+    ----------
+    start, end
+        Logical times (ms) of what was judged.
+    resolution
+        How many panes, hours and days that were.
+    today, policy
+        By the policy of the settings, and by the file's; None without a file.
+    """
+
+    model: str
+    start: int
+    end: int
+    resolution: dict[str, int]
+    today: Verdict
+    policy: Verdict | None = None
+
+
+@dataclass(slots=True)
+class _Life:
+    """An alert from its firing to its end."""
+
+    alert: Alert
+    begin: int
+    end: int | None = None
+    notified: int = 0
+    severity: AlertSeverity = "warning"
+
+
+@dataclass(slots=True)
+class Watch:
+    """Follows the transitions of one policy."""
+
+    lives: list[_Life] = field(default_factory=list)
+    _open: dict[str, _Life] = field(default_factory=dict)
+
+    def take(self, alert: Alert) -> None:
+        """Take note of a transition."""
+        life = self._open.get(alert.fingerprint)
+        if alert.state == "firing" and life is None:
+            life = self._open[alert.fingerprint] = _Life(alert, alert.updated)
+            self.lives.append(life)
+        if life is None:
+            return
+        life.notified += alert.notify
+        if alert.severity == "critical":
+            life.severity = "critical"
+        if alert.state == "resolved":
+            life.end = alert.ended
+            del self._open[alert.fingerprint]
+
+    def verdict(self, end: int) -> Verdict:
+        """Sum up; what is open lasts until `end`."""
+        return Verdict(
+            _told(self.lives, end),
+            [_named(found, end, keys) for keys, found in _grouped(self.lives, ("version", "feature"))],
+            [_named(found, end, keys) for keys, found in _grouped(self.lives, ("version", "feature", "rule"))],
+        )
+
+
+def rejudge(
+    entries: Iterable[PaneEntry], model: str, versions: Mapping[str, JudgedVersion], policies: Sequence[JudgingPolicy]
+) -> Iterator[tuple[PaneEntry, list[list[Alert]]]]:
+    """Judge entries again, in one pass for all policies.
+
+    Parameters
+    ----------
+    entries
+        In the order in which they were judged.
+    versions
+        By `reference_key`, as judging has them. An entry whose version is not there is passed over.
+
+    Yields
+    ------
+    entry, alerts
+        Each entry, and for each policy the transitions that it brought.
+    """
+    judges = [Rejudging(model, versions, policy) for policy in policies]
+    for entry in entries:
+        known = _known(entry, versions)
+        yield entry, [judge.take(known) if known is not None else [] for judge in judges]
+
+
+def _known(entry: PaneEntry, versions: Mapping[str, JudgedVersion]) -> PaneEntry | None:
+    """Leave out what is of versions that are not published any more."""
+    if isinstance(entry, Alarm | NewReference):
+        return entry if entry.version in versions else None
+    if isinstance(entry, Pane) and not entry.blocks.keys() <= versions.keys():
+        return msgspec.structs.replace(entry, blocks={name: part for name, part in entry.blocks.items() if name in versions})
+    return None if isinstance(entry, Watermark) else entry
+
+
+def _grouped(lives: list[_Life], by: tuple[str, ...]) -> list[tuple[dict[str, str], list[_Life]]]:
+    groups: dict[tuple[str, ...], list[_Life]] = {}
+    for life in lives:
+        groups.setdefault(tuple(getattr(life.alert, name) for name in by), []).append(life)
+    return [(dict(zip(by, names, strict=True)), groups[names]) for names in sorted(groups)]
+
+
+def _named(lives: list[_Life], end: int, names: dict[str, str]) -> Told:
+    return msgspec.structs.replace(_told(lives, end), **names)
+
+
+def _told(lives: list[_Life], end: int) -> Told:
+    severities = {life.severity for life in lives}
+    return Told(
+        alerts=len(lives),
+        notified=sum(life.notified for life in lives),
+        severity="critical" if "critical" in severities else "warning" if severities else None,
+        alarm_ms=covered([(life.begin, end if life.end is None else life.end) for life in lives]),
+        first=min((life.begin for life in lives), default=None),
+    )
+
+
+def covered(intervals: list[tuple[int, int]]) -> int:
+    """Give the length of the union of intervals.
+
+    Examples
+    --------
+    >>> covered([(0, 10), (5, 12), (20, 21)])
+    13
+    """
+    total, reached = 0, -math.inf
+    for begin, end in sorted(intervals):
+        total += int(max(0, end - max(begin, reached)))
+        reached = max(reached, end)
+    return total
