@@ -57,7 +57,8 @@ def demo(
 ) -> None:
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
     from models.catalogue import MODELS
-    from models.demo import Plan, run
+    from models.demo import run
+    from models.demo_show import Plan
 
     _stop_on_signals()
     if in_order and data is None:

@@ -11,74 +11,25 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import redis
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from models.demo_traffic import SHIFT_SD, Row, paired_rows
-from models.simulation import BATCH_ROWS
-from models.training import DemoModel, Trained, register
-from shared import counters
-from shared.counters import Counters
+from models.demo_show import Outcome, Plan, Show, read_counters
+from models.training import register
 from shared.deployment import Deployment
-from shared.errors import DriftgaugeError
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.redis_client import connect
 from shared.reporting.files import written
 from shared.settings import Settings
-from shared.snapshot import Alert, CloudEvent, Snapshot
+from shared.snapshot import Snapshot
 
-ENDLESS_CLEAN_EVENTS = 3000
-"""Events before the drift when the demo has no end."""
-CONCURRENCY = 32
-IDLE_S = 2.0
-"""An unused connection is closed by us, well before the API would: else a request could meet a closing connection."""
-SETTLE_S = 60.0
 INTERRUPTED_S = 5.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the command line asks for."""
-
-    model: DemoModel
-    events: int | None
-    seed: int
-    data: Path | None
-    rate: int
-    output: Path
-    in_order: bool
-    as_json: bool
-
-    @property
-    def clean_events(self) -> int:
-        return self.events // 2 if self.events is not None else ENDLESS_CLEAN_EVENTS
-
-
-@dataclass
-class Outcome:
-    """What happened."""
-
-    published: int = 0
-    counted: int = 0
-    injected_at: int | None = None
-    alerts: list[Alert] = field(default_factory=list)
-    reports: list[str] = field(default_factory=list)
-
-    @property
-    def first_alert_event(self) -> int | None:
-        """Events that had been counted when the first alert fired."""
-        return min((alert.evidence.events for alert in self.alerts if alert.state == "firing"), default=None)
 
 
 def run(plan: Plan, settings: Settings) -> None:
@@ -108,7 +59,7 @@ def run(plan: Plan, settings: Settings) -> None:
             client = connect(running.settings.redis_url)
             try:
                 with suppress(KeyboardInterrupt):
-                    asyncio.run(_Show(plan, console, running, outcome, trained).run())
+                    asyncio.run(Show(plan, console, running, outcome, trained).run())
                 _count(outcome, plan, client, own)
                 _find_reports(outcome, plan, running)
             finally:
@@ -116,119 +67,6 @@ def run(plan: Plan, settings: Settings) -> None:
                     _forget(client, own.key_prefix)
                 client.close()
             _conclude(console, plan, outcome, running, time.monotonic() - started)
-
-
-class _Show:
-    """Traffic and what comes of it, at the same time."""
-
-    def __init__(self, plan: Plan, console: Console, running: Deployment, outcome: Outcome, trained: Trained) -> None:
-        self.plan = plan
-        self.console = console
-        self.running = running
-        self.outcome = outcome
-        self.traffic = paired_rows(plan.model, trained, plan.seed, in_order=plan.in_order)
-        self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("predictions"),
-            TimeElapsedColumn(), console=console,
-        )  # fmt: skip
-
-    async def run(self) -> None:
-        """Post everything, then wait until all of it was counted and judged."""
-        limits = httpx.Limits(max_connections=CONCURRENCY + 1, keepalive_expiry=IDLE_S)
-        async with httpx.AsyncClient(base_url=self.running.url, timeout=30, limits=limits) as client:
-            watch = asyncio.create_task(self._watch(client))
-            try:
-                with self.progress:
-                    await self._post_all(client)
-                await self._settle()
-            finally:
-                watch.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watch
-
-    async def _post_all(self, client: httpx.AsyncClient) -> None:
-        bar = self.progress.add_task("clean traffic ", total=self.plan.events)
-        begun, done = time.monotonic(), 0
-        while self.plan.events is None or done < self.plan.events:
-            if done == self.plan.clean_events:
-                self.outcome.injected_at = done
-                feature = self.plan.model.drifting_feature
-                self.console.print(f"[bold]Injected after {done:,}:[/] {feature} is now off by {SHIFT_SD} sd.")
-                self.progress.update(bar, description="drifted traffic")
-            self.running.require_running()
-            rows = self._next_rows(done)
-            await self._post(client, rows, lambda: self.progress.advance(bar))
-            done += len(rows)
-            await asyncio.sleep(max(0.0, begun + done / self.plan.rate - time.monotonic()))
-
-    def _next_rows(self, done: int) -> list[Row]:
-        """Give the next rows; a batch never spans the moment of the injection."""
-        ends = [done + min(BATCH_ROWS, max(self.plan.rate // 5, 1)), self.plan.events or sys.maxsize]
-        if done < self.plan.clean_events:
-            ends.append(self.plan.clean_events)
-        drifted = done >= self.plan.clean_events
-        return [next(self.traffic)[drifted] for _ in range(min(ends) - done)]
-
-    async def _post(self, client: httpx.AsyncClient, rows: list[Row], advance: Callable[[], None]) -> None:
-        """Post rows by a few concurrent clients; all are answered when it returns, so that the injection is a clean cut."""
-        waiting = iter(rows)
-
-        async def post_some() -> None:
-            for row in waiting:
-                answer = await client.post("/predict", json={"features": row})
-                if answer.status_code != httpx.codes.OK or answer.json()["event"] == "dropped":
-                    raise DriftgaugeError(f"A prediction was not taken: {answer.status_code} {answer.text[:500]}")
-                self.outcome.published += 1
-                advance()
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(CONCURRENCY, len(rows))):
-                group.create_task(post_some())
-
-    async def _watch(self, client: httpx.AsyncClient) -> None:
-        """Follow the alert stream, from its beginning, and print what fires and resolves."""
-        position = "0-0"
-        while True:
-            with suppress(httpx.HTTPError):
-                headers = {"Last-Event-ID": position}
-                path = f"/alerts/stream?model={self.plan.model.name}"
-                async with client.stream("GET", path, headers=headers, timeout=None) as lines:
-                    async for line in lines.aiter_lines():
-                        name, _, value = line.partition(": ")
-                        if name == "id":
-                            position = value
-                        elif name == "data":
-                            self._alert(value)
-            await asyncio.sleep(0.2)
-
-    def _alert(self, text: str) -> None:
-        event = msgspec.json.decode(text, type=CloudEvent)
-        alert = msgspec.json.decode(event.data, type=Alert)
-        if alert.state not in {"firing", "resolved"}:
-            return
-        self.outcome.alerts.append(alert)
-        colour = {"critical": "red", "warning": "yellow"}[alert.severity]
-        self.console.print(
-            f"[{colour}]{alert.state.upper()} {alert.severity.upper()}[/] at event {alert.evidence.events:,}: "
-            f"{escape(alert.feature or 'the monitor')}: {escape(alert.summary)}"
-        )
-
-    async def _settle(self) -> None:
-        """Wait until everything was counted, judged, and shown."""
-        settings = self.running.settings
-        keys, client = Keys(settings.key_prefix), connect(settings.redis_url)
-        try:
-            deadline = time.monotonic() + SETTLE_S
-            model = self.plan.model.name
-            while not (_counters(client, keys, model).events >= self.outcome.published and _judged(client, keys, model)):
-                self.running.require_running()
-                if time.monotonic() > deadline:
-                    raise DriftgaugeError(f"Not everything was counted within {SETTLE_S:.0f} s; see the worker's log.")
-                await asyncio.sleep(0.05)
-            shown = client.xlen(keys.alerts(model))
-            await asyncio.sleep(0.3 if shown else 0.0)  # the last alerts are on their way through the API
-        finally:
-            client.close()
 
 
 def _announce(console: Console, plan: Plan, running: Deployment) -> None:
@@ -247,25 +85,18 @@ def _announce(console: Console, plan: Plan, running: Deployment) -> None:
     elif plan.data is not None:
         console.print("The file's rows are shuffled, since the stated false-alarm rates hold for exchangeable traffic.")
     until = "until Ctrl-C" if plan.events is None else f"{plan.events:,} of them"
-    console.print(f"Posting predictions, {until}; {plan.model.drifting_feature} drifts after {plan.clean_events:,}.")
-
-
-def _counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
-    packed: bytes | None = client.hget(keys.count(model, 0), counters.FIELD)  # type: ignore[assignment]  # bytes, not str
-    return msgspec.json.decode(packed, type=Counters) if packed else Counters()
-
-
-def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
-    """Whether judging has read every pane."""
-    latest: Any = client.xrevrange(keys.panes(model, 0), count=1)
-    state: Any = client.hget(keys.judge(model), "state")
-    return bool(latest and state) and json.loads(state)["offsets"].get("0") == latest[0][0].decode()
+    console.print(
+        f"Posting predictions, {until}; {plan.model.drifting_feature} drifts after {plan.clean_events:,}. "
+        "Their true values follow, most of them."
+    )
 
 
 def _count(outcome: Outcome, plan: Plan, client: redis.Redis, settings: Settings) -> None:
     """Read what was counted from the committed checkpoint; after Ctrl-C the last commit may be a moment away."""
     keys, deadline = Keys(settings.key_prefix), time.monotonic() + INTERRUPTED_S
-    while (counted := _counters(client, keys, plan.model.name).events) < outcome.published and time.monotonic() < deadline:
+    while (
+        counted := read_counters(client, keys, plan.model.name).events
+    ) < outcome.published and time.monotonic() < deadline:
         time.sleep(0.05)
     outcome.counted = counted
 

@@ -1,24 +1,31 @@
-"""The demo's traffic: rows without end, each as it is and as the drifting sensor would show it."""
+"""The demo's traffic: rows without end, each as it is and as the drifting sensor would show it, and its true value."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
-from models.simulation import BATCH_ROWS, shift
+from models.simulation import BATCH_ROWS, Labelled, shift
 from models.training import DemoModel, Trained
 from shared.events import Value
-from shared.schema import rows_of
+from shared.schema import json_values, rows_of
 
 SHIFT_SD: Final = 0.5
 """How far the sensor is off, in standard deviations of the reference."""
 
-Row = dict[str, Value]
+
+@dataclass(frozen=True)
+class Row:
+    """A row by feature name, without drift and with it; the sensor that is off changes nothing of its true value."""
+
+    clean: dict[str, Value]
+    drifted: dict[str, Value]
+    label: Value
 
 
-def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[tuple[Row, Row]]:
-    """Give the features of one request after the other, without drift and with it.
+def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[Row]:
+    """Give one row after the other.
 
     Parameters
     ----------
@@ -26,17 +33,18 @@ def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool
         Keep the order of a file's rows; else they are shuffled, again and again. A simulator's have none.
     """
     scale = float(np.nanstd(trained.holdout[model.drifting_feature]))
-    for frame in _frames(model, trained, seed, in_order=in_order):
-        drifted = shift(frame, model.drifting_feature, SHIFT_SD, scale)
-        yield from zip(rows_of(frame, model.schema), rows_of(drifted, model.schema), strict=True)
+    for rows in _batches(model, trained, seed, in_order=in_order):
+        drifted = shift(rows.features, model.drifting_feature, SHIFT_SD, scale)
+        both = (rows_of(frame, model.schema) for frame in (rows.features, drifted))
+        yield from map(Row, *both, json_values(rows.labels))
 
 
-def _frames(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[pd.DataFrame]:
+def _batches(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[Labelled]:
     simulator, random = model.simulator(seed), np.random.default_rng(seed)
     while True:
         if trained.stream is None:
-            yield simulator.labelled(BATCH_ROWS).features
-        elif in_order:
-            yield trained.stream.sort_index()
+            yield simulator.labelled(BATCH_ROWS)
         else:
-            yield trained.stream.iloc[random.permutation(len(trained.stream))]
+            features, labels = trained.stream
+            order = np.argsort(features.index) if in_order else random.permutation(len(features))
+            yield Labelled(features.iloc[order], labels[order])

@@ -87,7 +87,7 @@ class Trained:
     metrics
         Metric to its value on the holdout.
     stream
-        Engineered rows for later traffic, in random order; None for a simulator, which has no end of rows.
+        Labelled rows for later traffic, in random order; None for a simulator, which has no end of rows.
     source
         The file; None for a simulator.
     remarks
@@ -102,7 +102,7 @@ class Trained:
     truth: Labels
     predictions: Labels
     metrics: dict[str, float]
-    stream: pd.DataFrame | None = None
+    stream: Labelled | None = None
     source: Path | None = None
     remarks: tuple[str, ...] = ()
     finished: str = field(default_factory=utc_now)

@@ -17,6 +17,7 @@ from models.drift.report import Record, metrics, now
 from models.drift.shapes import Shape
 from models.drift.source import Source, source_of
 from models.drift.traffic import Course, batches
+from models.late_labels import LateLabels
 from shared.api_client import ask, authorization
 from shared.errors import BadData, ServiceUnavailable
 from shared.keys import MODEL_NAME
@@ -123,7 +124,8 @@ class _Simulation:
         self.source = source(plan.seed)
         world = World(self.schema, source(plan.seed + 1).simulator.labelled(SAMPLE), self.source.preferred, plan.feature)
         self.injection: Injection = injection(plan.kind, world, plan.intensity)
-        self.poster = Poster(client, info["model"], plan.rate, plan.label_delay_s, np.random.default_rng((plan.seed, 3)))
+        labels = LateLabels(client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3)))
+        self.poster = Poster(client, info["model"], plan.rate, labels)
         self._shown: set[Finding] = set()
 
     async def run(self) -> Simulated:
@@ -132,13 +134,13 @@ class _Simulation:
         await self._post(before)
         await self._settle(before)
         found = await self._found(before)
-        posted, at = self.poster.done, self.plan.clean
+        posted, at, labels = self.poster.done, self.plan.clean, self.poster.labels
         judged = verdict(found, at, self.injection.expected)
         record = Record(
             created=created, model=self.info["model"], version=self.info["version"], drift=self.plan.kind,
             shape=self.plan.shape, intensity=self.plan.intensity, seed=self.plan.seed, injected=self.injection.description,
-            events=len(posted), injected_at=at, changed=sum(one.row.changed for one in posted), labels=self.poster.labelled,
-            rejected_labels=dict(self.poster.rejected), found=judged.found, passed=judged.passed, verdict=judged,
+            events=len(posted), injected_at=at, changed=sum(one.row.changed for one in posted), labels=labels.accepted,
+            rejected_labels=dict(labels.rejected), found=judged.found, passed=judged.passed, verdict=judged,
             before=metrics(posted[:at]), after=metrics(posted[at:]), seconds=round(time.monotonic() - started, 2),
         )  # fmt: skip
         return Simulated(record, posted, self.injection.features)
@@ -154,7 +156,7 @@ class _Simulation:
             if time.monotonic() - looked >= LOOK_S:
                 self._show(await self._found(before))
                 looked = time.monotonic()
-        await self.poster.post_labels()
+        await self.poster.labels.post()
         if any(not one.feature for one in self.injection.expected):
             self.poster.require_labels()
 

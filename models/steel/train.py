@@ -81,7 +81,7 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     if data is None:
         return _fit(Labelled(features, usage), seed, len(raw))
     end = len(raw) * 3 // 4
-    return replace(_fit(Labelled(features, usage), seed, end), stream=features[end:], source=data)
+    return replace(_fit(Labelled(features, usage), seed, end), stream=Labelled(features[end:], usage[end:]), source=data)
 
 
 def fit(rows: Labelled, seed: int, source: str) -> Trained:

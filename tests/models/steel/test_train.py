@@ -125,10 +125,12 @@ def test_rows_without_target_or_too_few_are_refused(tmp_path: Path) -> None:
 def test_real_parts_are_disjoint_and_fit_the_schema(from_file: Trained) -> None:
     """Half of the file is trained on, a quarter held out, a quarter kept for the stream; every row is a valid request."""
     assert from_file.stream is not None
-    parts = [from_file.features, from_file.holdout, from_file.stream]
+    parts = [from_file.features, from_file.holdout, from_file.stream.features]
     assert [len(part) for part in parts] == [17520, 8760, 8760]
     assert pd.concat(parts).index.is_unique
-    shifted = shift(from_file.stream, DRIFTING_FEATURE, sd=0.5, scale=float(from_file.holdout[DRIFTING_FEATURE].std()))
+    shifted = shift(
+        from_file.stream.features, DRIFTING_FEATURE, sd=0.5, scale=float(from_file.holdout[DRIFTING_FEATURE].std())
+    )
     assert not any(SCHEMA.positional(row)[1] for row in rows_of(shifted, SCHEMA))
     assert from_file.metrics["r2"] > 0.99
 
@@ -136,6 +138,7 @@ def test_real_parts_are_disjoint_and_fit_the_schema(from_file: Trained) -> None:
 def test_real_stream_is_exchangeable_with_the_reference(from_file: Trained) -> None:
     """Rows of the file that were kept for the stream show no drift, and half a standard deviation of bias does."""
     assert from_file.stream is not None
-    chunks = [from_file.stream[start : start + STREAM_ROWS] for start in range(0, 4 * STREAM_ROWS, STREAM_ROWS)]
+    rows = from_file.stream.features
+    chunks = [rows[start : start + STREAM_ROWS] for start in range(0, 4 * STREAM_ROWS, STREAM_ROWS)]
     assert 0.6 < np.mean([null_ratios(from_file, chunk) for chunk in chunks]) < 1.6
     check_shift(from_file, chunks[0])
