@@ -73,26 +73,15 @@ def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]
     return shown
 
 
-def with_code(sentence: str) -> Markup:
-    """Give a sentence whose commands stand between backticks.
-
-    Examples
-    --------
-    >>> with_code("`driftgauge up` <b>")
-    Markup('<code>driftgauge up</code> &lt;b&gt;')
-    """
-    forms = (Markup("{}"), Markup("<code>{}</code>"))
-    return Markup("").join(forms[place % 2].format(text.clip(piece, 400)) for place, piece in enumerate(sentence.split("`")))
-
-
 def title(name: str) -> str:
     """Give the title of a statistic or rule.
 
     Examples
     --------
-    >>> title("psi"), title("out_of_range")
-    ('PSI', 'out of range')
+    >>> title("psi"), title("out_of_range"), title("performance.mae")
+    ('PSI', 'out of range', 'MAE')
     """
+    name = name.removeprefix("performance.")
     return TITLES.get(name) or text.clip(name.replace("_", " "), 40)
 
 
@@ -151,7 +140,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "exact_moment": exact_moment,
     "value": value,
     "is_name": is_name,
-    "with_code": with_code,
+    "with_code": text.with_code,
     "plain_moment": text.moment,
     "plain_decimal": text.decimal,
     "severity_words": lambda name: SEVERITIES.get(name, name.replace("_", " ")),
@@ -160,6 +149,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "duration": or_dash(duration),
     "figure": or_dash(text.figure),
     "decimal": or_dash(text.decimal),
+    "score": or_dash(text.score),
     "percent": or_dash(text.percent),
     "p_value": or_dash(text.p_value),
 }

@@ -31,6 +31,7 @@ TITLES = {
     "rmse": "RMSE",
     "r2": "R²",
     "mape": "MAPE",
+    "wape": "WAPE",
     "f1": "F1",
     "log_loss": "log loss",
     "brier": "Brier score",
@@ -110,6 +111,7 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
 def _title(name: str) -> str:
     """Name a statistic or metric; what follows a colon is a class."""
     kind, _, label = name.partition(":")
+    kind = kind.removeprefix("performance.")
     plain, _, average = kind.rpartition("_")
     if average in {"macro", "weighted"}:
         return f"{_title(plain)}, {average}"
@@ -143,6 +145,7 @@ def _page_environment() -> Environment:
     environment.filters |= {
         "clip": text.clip,
         "shown": text.shown,
+        "with_code": text.with_code,
         "moment": text.moment,
         "minute": text.minute,
         "signed_percent": _exact(text.signed_percent),

@@ -67,6 +67,18 @@ def shown(text: str, cells: int = 80) -> Markup:
     return Markup('<bdi title="{}">{}</bdi>').format(full, short)
 
 
+def with_code(sentence: str) -> Markup:
+    """Give a sentence whose commands stand between backticks.
+
+    Examples
+    --------
+    >>> with_code("`driftgauge up` <b>")
+    Markup('<code>driftgauge up</code> &lt;b&gt;')
+    """
+    forms = (Markup("{}"), Markup("<code>{}</code>"))
+    return Markup("").join(forms[place % 2].format(clip(piece, 400)) for place, piece in enumerate(sentence.split("`")))
+
+
 def figure(value: float, digits: int = 4) -> str:
     """A quantity in its own unit, to significant digits.
 
