@@ -27,6 +27,8 @@ TITLES = {
     "alert": "by an alert",
     "current": "on request",
     "roc_auc": "ROC AUC",
+    "adwin": "ADWIN",
+    "e_detector": "E-detector",
     "mae": "MAE",
     "rmse": "RMSE",
     "r2": "R²",
