@@ -5,7 +5,8 @@
 PYTHON ?= python3
 DEMO_ARGS ?=
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
-TEST_ARGS ?=
+# two processes, since many tests wait for others' processes; a file's tests stay together and share what they set up
+TEST_ARGS ?= -n 2 --dist loadfile
 VENV := .venv
 READY := $(VENV)/.ready
 

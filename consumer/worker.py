@@ -251,6 +251,7 @@ def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
         snapshot_events=settings.snapshot_events,
         cooldown_ms=settings.cooldown_seconds * 1000,
         renotify_ms=settings.renotify_seconds * 1000,
+        renotify_max_ms=settings.renotify_max_seconds * 1000,
     )
 
 

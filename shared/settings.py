@@ -129,7 +129,9 @@ class Settings(BaseSettings):
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""
     renotify_seconds: int = Field(14_400, ge=60)
-    """Logical seconds between two notifications of an alert that goes on."""
+    """Logical seconds until people are reminded of an alert that goes on; each time after twice as long."""
+    renotify_max_seconds: int = Field(604_800, ge=60)
+    """Longest time between two reminders, in logical seconds."""
 
     label_wait_hours: float = Field(168, gt=0)
     """How long a prediction waits for its label, and can be corrected: in hours of entry time, rounded up to whole days."""

@@ -142,7 +142,8 @@ class Alerting:
         return known if known.is_open else next_life(known, now)
 
     def _step(self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene) -> None:
-        cause = cause_of(alert, self._state.alerts_of(scene.version), scene.judged.evaluation)
+        worse = msgspec.structs.replace(alert, severity="critical") if reading.severity == "critical" else alert
+        cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
         moved, transition = step(marked, reading, scene.now, self._policy)
         column = scene.judged.evaluation.version.place.get(alert.feature)

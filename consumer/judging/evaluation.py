@@ -388,15 +388,21 @@ class Evaluation:
         window = count / max(self.rows, 1)
         summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
         if window <= check.mean:
-            return Reading(None, quiet=True, summary=summary), Evidence(f"{check.rule}_share", window, None, check.reference)
+            quiet = Reading(None, quiet=True, summary=summary, quiet_days=self._quiet_days(check.column))
+            return quiet, Evidence(f"{check.rule}_share", window, None, check.reference)
         limit = integrity.limit(check.law, self.rows, self.level.integrity)
         usual = check.mean * self.rows
         reading = Reading(
             "critical" if count >= limit else None,
             quiet=count - usual < self.policy.resolve_below * (limit - usual),
             summary=summary,
+            quiet_days=self._quiet_days(check.column),
         )
         return reading, Evidence(f"{check.rule}_share", window, limit / self.rows, check.reference)
+
+    def _quiet_days(self, column: int) -> int:
+        """Give the days that an ordered column must be quiet: until a window holds no row of the last that was not."""
+        return 0 if self.version.is_exchangeable(column) else WEEK - 1
 
     def _psi(self, column: int) -> tuple[Reading, Evidence]:
         """Alarm when PSI is above its floor by more than chance explains."""

@@ -1,6 +1,8 @@
 """Which alert explains another: broken values explain the drift that they cause, and an online alarm of them explains the
 window's finding of the same. A fall of the performance takes the drift that goes with it along: people are told of the fall,
-and the drift is recorded as its explanation.
+and the drift is recorded as its explanation. Ordered columns drift in episodes, and it is episodes of the model that their
+thresholds are calibrated to: a column that follows another one within 7 days speaks of the same rows, and only what is
+critical is told beside it.
 
 An alert with an explanation is recorded with `inhibited_by` and not notified. If the cause ends and the alert does not, it
 is told then. What broken values explain is measured: the PSI of the column without the bad cells must be quiet. Where rows
@@ -12,9 +14,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from consumer.judging.actions import PERFORMANCE
-from consumer.judging.evaluation import Evaluation
+from consumer.judging.evaluation import PSI_WEEK, Evaluation
 from consumer.judging.lifecycle import AlertState
+from consumer.judging.ordered import WEEK
 from consumer.judging.statistics.psi import population_stability
+from consumer.judging.week import DAY_MS
 from shared.alerts import DATA_QUALITY
 
 ONLINE_INTEGRITY = "integrity"
@@ -33,13 +37,26 @@ def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evalua
     column = evaluation.version.place.get(alert.feature)
     if causes and column is not None and (alert.rule in DATA_QUALITY or is_explained(evaluation, column)):
         return causes[0]
-    return "" if alert.rule in DATA_QUALITY else _fall(others)
+    return "" if alert.rule in DATA_QUALITY else _fall(others) or _episode(alert, others)
 
 
 def _fall(others: Iterable[AlertState]) -> str:
     """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
     falls = (other for other in others if other.rule.startswith(PERFORMANCE) and other.severity == "critical")
     return next((other.fingerprint for other in falls if other.state == "firing"), "")
+
+
+def _episode(alert: AlertState, others: Iterable[AlertState]) -> str:
+    """Give the fingerprint of the ordered column that began the episode which a warning follows; empty if none did.
+
+    What begins at the same moment is told as one group already.
+    """
+    if alert.rule != PSI_WEEK or alert.severity == "critical":
+        return ""
+    told = (other for other in others if other.state == "firing" and other.notified is not None and not other.inhibited_by)
+    weekly = (other for other in told if other.rule == PSI_WEEK)
+    before = [other for other in weekly if 0 < alert.started - other.started < WEEK * DAY_MS]
+    return min(before, key=lambda other: (other.started, other.fingerprint)).fingerprint if before else ""
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:
@@ -62,5 +79,14 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
     place = bins.bin_of_cell[offset : offset + len(window)] - int(bins.starts[column])
     size = int(bins.sizes[column])
     p, q = (np.bincount(place, weights=cells, minlength=size).astype(np.int64) for cells in (reference, window))
-    rest = population_stability(p, q)
-    return rest < evaluation.policy.resolve_below * evaluation.psi_threshold(column, evaluation.policy.psi_warning)
+    return population_stability(p, q) < evaluation.policy.resolve_below * _drifts_from(evaluation, column)
+
+
+def _drifts_from(evaluation: Evaluation, column: int) -> float:
+    """Give the PSI from which a column drifts: an ordered one's comes from replay, chance says nothing of it.
+
+    That is of 7 days; a shorter window varies more, so that at worst less is explained and both are told.
+    """
+    if column in evaluation.version.ordered and not evaluation.lacking_days:
+        return evaluation.week_threshold(column)
+    return evaluation.psi_threshold(column, evaluation.policy.psi_warning)

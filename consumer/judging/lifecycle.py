@@ -9,16 +9,18 @@ Theory of operation
   Two bad ones running make an alert fire: a debounce, no statistical claim. An online detector's alarm needs no second one.
 - While an alert fires its severity may rise, never fall: it falls only by resolving, so that it does not flap. A reading
   that is neither bad nor quiet keeps things as they are. Three quiet ones running resolve it; a reading that says *over*
-  does so at once, and so does the end of its version.
+  does so at once, and so does the end of its version. Where rows follow each other the windows of neighbouring readings
+  hold the same rows: such a reading asks for whole days of quiet besides (`quiet_days`).
 - *Cooldown*: a resolved alert is remembered (`closed`). If its rule turns bad again before the cooldown is over, a new life
   begins and stays pending, however many bad readings come, and fires at the first bad one after the cooldown. So nothing
   that stays is hidden, and nothing that comes and goes is told more than once in a cooldown. A higher severity than that
   of the life before is not held back.
 - *Notification* is apart from state. Every transition is recorded; `notify` says whether people are to be told. An alert
   that is inhibited or silenced when it fires is owed its notification: it is told (`released`) at the first reading at which
-  nothing holds it back and it still fires. One that goes on is told again (`reminder`) after `renotify_ms`, unless it is
-  acknowledged; neither at a quiet reading, after which it may resolve. That it resolved is told only if that it fired was,
-  and not while it is silenced.
+  nothing holds it back and it still fires. One that goes on is told again (`reminder`) after `renotify_ms`, then after
+  twice as long each time, up to `renotify_max_ms`, unless it is acknowledged; neither at a quiet reading, after which it
+  may resolve. News of it (a rise of severity) begins that anew. That it resolved is told only if that it fired was, and
+  not while it is silenced.
 - *Marks* (acknowledged, silenced, inhibited) change no state. An acknowledgement ends with the life; a silence outlasts it,
   until its time. A rise of severity is told although the alert is acknowledged.
 - Every time is logical, so a replay gives the same lives. Each transition of a life has a number.
@@ -34,6 +36,8 @@ from shared.snapshot import Acknowledgement, AlertEvidence, Change, Severity, Si
 
 AlertSeverity = Literal["warning", "critical"]
 State = Literal["pending", "firing", "resolved", "inactive"]
+DAY_MS = 86_400_000
+MOST_DOUBLINGS = 32
 
 
 class AlertState(msgspec.Struct, frozen=True):
@@ -47,6 +51,8 @@ class AlertState(msgspec.Struct, frozen=True):
         What is wrong, in words.
     bad, quiet
         Such readings running.
+    quiet_since
+        Logical time (ms) of the first of the quiet ones.
     online
         Whether an online detector's alarms move it.
     last_alarm, delay
@@ -55,6 +61,8 @@ class AlertState(msgspec.Struct, frozen=True):
         Transitions of this life so far.
     notified
         When people were last told of this life; None if they never were.
+    reminders
+        How often they were reminded since there was news.
     held_until, held_severity
         Until when the life before holds this one back, and how severe that one was.
     evidence, snapshot
@@ -72,11 +80,13 @@ class AlertState(msgspec.Struct, frozen=True):
     summary: str
     bad: int = 0
     quiet: int = 0
+    quiet_since: int = 0
     online: bool = False
     last_alarm: int = 0
     delay: int = 0
     number: int = 0
     notified: int | None = None
+    reminders: int = 0
     held_until: int = 0
     held_severity: AlertSeverity = "warning"
     inhibited_by: str = ""
@@ -100,7 +110,8 @@ class AlertState(msgspec.Struct, frozen=True):
 class Reading(msgspec.Struct, frozen=True):
     """What one evaluation says of one rule: how bad, or quiet, or neither.
 
-    `at_once` fires without a second one, `over` resolves without two more.
+    `at_once` fires without a second one, `over` resolves without two more. A quiet one resolves only if the first of the
+    quiet ones was `quiet_days` logical days before.
     """
 
     severity: AlertSeverity | None
@@ -108,6 +119,7 @@ class Reading(msgspec.Struct, frozen=True):
     summary: str = ""
     at_once: bool = False
     over: bool = False
+    quiet_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +200,10 @@ def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
 def _not_bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -> Moved:
     if alert.state == "pending":
         return _ended(alert, now, policy)
-    moved = msgspec.structs.replace(alert, quiet=alert.quiet + 1 if reading.quiet else 0)
-    if reading.over or moved.quiet >= policy.quiet_to_resolve:
+    since = alert.quiet_since if alert.quiet else now
+    moved = msgspec.structs.replace(alert, quiet=alert.quiet + 1 if reading.quiet else 0, quiet_since=since)
+    long_enough = now // DAY_MS - since // DAY_MS >= reading.quiet_days
+    if reading.over or (moved.quiet >= policy.quiet_to_resolve and long_enough):
         return _ended(msgspec.structs.replace(moved, summary=reading.summary), now, policy)
     return (moved, None) if reading.quiet else _still_firing(moved, now, policy)
 
@@ -204,12 +218,27 @@ def _still_firing(alert: AlertState, now: int, policy: JudgingPolicy) -> Moved:
         return alert, None
     if alert.notified is None:
         return _told(alert, "released", now)
-    return _told(alert, "reminder", now) if now - alert.notified >= policy.renotify_ms else (alert, None)
+    due = now - alert.notified >= renotify_after(alert.reminders, policy)
+    return _told(alert, "reminder", now) if due else (alert, None)
+
+
+def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
+    """Give the logical time (ms) until the next reminder, after so many.
+
+    Examples
+    --------
+    >>> [renotify_after(reminders, JudgingPolicy()) // 3_600_000 for reminders in (0, 1, 2, 5, 6, 1000)]
+    [4, 8, 16, 128, 168, 168]
+    """
+    longest = max(policy.renotify_max_ms, policy.renotify_ms)
+    return min(policy.renotify_ms << min(reminders, MOST_DOUBLINGS), longest)
 
 
 def _told(alert: AlertState, change: Change, now: int) -> Moved:
     notify = not alert.inhibited_by and not alert.is_silenced(now)
-    return msgspec.structs.replace(alert, notified=now if notify else alert.notified), Transition("firing", change, notify)
+    if notify:
+        alert = msgspec.structs.replace(alert, notified=now, reminders=alert.reminders + 1 if change == "reminder" else 0)
+    return alert, Transition("firing", change, notify)
 
 
 def _ended(alert: AlertState, now: int, policy: JudgingPolicy) -> Moved:

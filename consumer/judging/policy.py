@@ -52,7 +52,7 @@ class JudgingPolicy:
         Share of a threshold below which an evaluation is quiet.
     bad_to_fire, quiet_to_resolve
         Evaluations running.
-    cooldown_ms, renotify_ms
+    cooldown_ms, renotify_ms, renotify_max_ms
         Logical times: see lifecycle.py.
     kind
         `classic` alerts on plain PSI and KS instead of the calibrated PSI and the online detectors.
@@ -89,6 +89,7 @@ class JudgingPolicy:
     quiet_to_resolve: int = 3
     cooldown_ms: int = 3_600_000
     renotify_ms: int = 14_400_000
+    renotify_max_ms: int = 604_800_000
     kind: Literal["standard", "classic"] = "standard"
     thresholds: tuple[Threshold, ...] = (Threshold(LATENCY, warning=100.0, critical=200.0),)
     version_silent_hours: float = 24

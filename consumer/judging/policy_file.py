@@ -33,6 +33,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     psi_critical: Positive | None = None
     cooldown_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
     renotify_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
     thresholds: list[Threshold] = []
 
 
@@ -103,6 +104,7 @@ def _apply(policy: JudgingPolicy, said: ModelPolicy) -> JudgingPolicy:
         "psi_critical": said.psi_critical,
         "cooldown_ms": None if said.cooldown_minutes is None else round(said.cooldown_minutes * MINUTE_MS),
         "renotify_ms": None if said.renotify_minutes is None else round(said.renotify_minutes * MINUTE_MS),
+        "renotify_max_ms": None if said.renotify_max_minutes is None else round(said.renotify_max_minutes * MINUTE_MS),
     }
     own = {(one.metric, one.feature) for one in said.thresholds}
     kept = [one for one in policy.thresholds if (one.metric, one.feature) not in own]

@@ -9,11 +9,18 @@ import pytest
 from click.testing import CliRunner
 
 from consumer.backtesting import FileRows, counted, log_of
+from consumer.calibrating import TimedRows, make_calibration
 from consumer.cli import COMMANDS
 from consumer.counting.policy import CountingPolicy
+from consumer.judging.backtest import rejudge
+from consumer.judging.evaluation import PSI_WEEK, JudgedVersion
+from consumer.judging.policy import JudgingPolicy
 from shared.errors import BadData
+from shared.manifest import PublishedVersion, new_manifest
 from shared.model_registry import ModelRegistry
 from shared.pane import Pane
+from shared.reference import ReferenceProfile
+from shared.schema import columns_of, infer
 from tests.consumer.builders import NOON, SCHEMA, cell_map, count, event, published, tick, traffic
 
 BACKTEST = next(command for command in COMMANDS if command.name == "backtest")
@@ -93,12 +100,46 @@ def test_verdicts_side_by_side(file: Path, tmp_path: Path, monkeypatch: pytest.M
     assert "judged by" in shown
 
 
+def test_a_drifting_year_is_few_alerts(data: Path, tmp_path: Path) -> None:
+    """Steel's last 36 weeks against its first 16, in the order of time: its usage halves, which must alarm and go on; but
+    the alarms are few, and there is no flood of reminders.
+
+    Bounds: the thresholds promise an episode in 30 days, 9 in 8.6 months. An episode may move each of the 7 ordered columns
+    or see it come back, but what follows the first within a week is told with it: 2 told of each. An alert that goes on all
+    the time is told 5 times and then in each of 36 weeks: 7 columns, less than 300 entries in all.
+    """
+    frame = pd.read_csv(data / "steel.csv")
+    known = 16 * 7 * 96
+    frame[:known].to_csv(tmp_path / "reference.csv", index=False)
+    frame[known:].to_csv(tmp_path / "later.csv", index=False)
+    names = frame.columns.drop(["date", "Usage_kWh"])
+    schema = infer(frame.loc[: known - 1, names], {}, frame["Usage_kWh"][:known], "Usage_kWh", nullable=True)
+    usage = frame["Usage_kWh"][:known].to_numpy(float)
+    profile = ReferenceProfile.build(schema, columns_of(frame[:known], schema), usage)
+    version = PublishedVersion(new_manifest("steel", "1.0.0", "monitor"), schema, profile)
+    timed = TimedRows(tmp_path / "reference.csv", "date", "Usage_kWh")
+    version = msgspec.structs.replace(version, calibration=make_calibration(version, timed)[0])
+    log = log_of(version, FileRows(tmp_path / "later.csv", "date", "Usage_kWh"), 1000.0)
+    panes, judged = counted(version, log, CountingPolicy()), {"1.0.0": JudgedVersion.of(version)}
+    alerts = [alert for _, (found,) in rejudge(panes, "steel", judged, [JudgingPolicy()]) for alert in found]
+    began = [alert for alert in alerts if (alert.state, alert.change) == ("firing", "state")]
+
+    assert len(alerts) < 300
+    assert {alert.rule for alert in alerts} == {PSI_WEEK, "out_of_range"}
+    fired = [alert for alert in began if alert.rule == PSI_WEEK]
+    resolved = [alert for alert in alerts if alert.rule == PSI_WEEK and alert.state == "resolved"]
+    turns = [(alert.updated, 1) for alert in fired] + [(alert.updated, -1) for alert in resolved]
+    firing = np.cumsum([turn for _, turn in sorted(turns, key=lambda one: (one[0], -one[1]))])
+    episodes = int((np.diff(firing > 0, prepend=False) & (firing > 0)).sum())
+    assert 1 <= episodes <= 9
+    assert len(fired) <= 7 * episodes
+    assert sum(alert.notify for alert in fired) <= 2 * 9
+    assert firing[-1] > 0, "what drifted for good alarms at the end"
+    assert len(began) - len(fired) <= 4, "values beyond the range flap"
+
+
 def test_a_year_of_real_rows(data: Path) -> None:
     """35,040 rows of 15 minutes become panes of whole hours that hold every row, each within its day."""
-    from shared.model_registry import PublishedVersion, new_manifest
-    from shared.reference import ReferenceProfile
-    from shared.schema import columns_of, infer
-
     frame = pd.read_csv(data / "steel.csv")
     features = frame.drop(columns=["date"])
     schema = infer(features.head(12_000), {}, None, "", nullable=True)

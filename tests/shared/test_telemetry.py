@@ -48,6 +48,7 @@ def restored() -> Iterator[None]:
 def configured(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> io.StringIO:
     """Log to a stream as if it were standard error; not in a fixture, since pytest sets its own when the test begins."""
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's report cannot hold what hostile text has
     logging.captureWarnings(capture=False)  # a command of an earlier test may have begun it under that test's warnings
     configure_logging()
     return stream

@@ -3,7 +3,7 @@
 import msgspec
 
 from consumer.judging.inhibition import cause_of, is_explained
-from consumer.judging.lifecycle import AlertState
+from consumer.judging.lifecycle import AlertSeverity, AlertState
 from shared.alerts import fingerprint
 from tests.consumer.judging.builders import Stream, judge
 from tests.consumer.judging.test_advance import stream
@@ -33,6 +33,26 @@ def test_only_the_same_feature_and_only_drift() -> None:
     assert cause_of(missing, [missing, psi, alert("unseen")], evaluation) == ""
     assert cause_of(missing, [online, missing], evaluation) == online.fingerprint
     assert cause_of(online, [online, missing], evaluation) == ""
+
+
+def test_the_columns_of_an_episode_are_told_once() -> None:
+    """Of ordered columns that drift within 7 days the first is told; what is critical, what began at the same moment, and
+    what comes later are told too, and nothing hides behind an alert that nobody heard of."""
+    evaluation = judged().evaluation
+
+    def weekly(feature: str, day: float, severity: AlertSeverity = "warning", notified: int | None = 0) -> AlertState:
+        found = msgspec.structs.replace(alert("psi_week", feature), fingerprint=feature, severity=severity)
+        return msgspec.structs.replace(found, started=int(day * 86_400_000), notified=notified)
+
+    first = weekly("smooth", 0)
+    assert cause_of(weekly("heavy", 6), [weekly("city", 3), first], evaluation) == first.fingerprint
+    assert cause_of(weekly("heavy", 6, "critical"), [first], evaluation) == ""
+    assert cause_of(weekly("heavy", 0), [first], evaluation) == ""
+    assert cause_of(weekly("heavy", 7), [first], evaluation) == ""
+    assert cause_of(first, [weekly("heavy", 6)], evaluation) == ""
+    assert cause_of(weekly("heavy", 6), [weekly("smooth", 0, notified=None)], evaluation) == ""
+    assert cause_of(weekly("heavy", 6), [msgspec.structs.replace(first, inhibited_by="fall")], evaluation) == ""
+    assert cause_of(weekly("heavy", 6), [msgspec.structs.replace(first, rule="psi")], evaluation) == ""
 
 
 def told(made: Stream) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -16,6 +16,7 @@ from consumer.judging.lifecycle import (
     acknowledge,
     end,
     next_life,
+    renotify_after,
     silence,
     step,
 )
@@ -114,7 +115,10 @@ def check(life: Life) -> None:
     for (before, first, _), (moment, alert, one) in itertools.pairwise(told):
         if one.change == "reminder":
             assert alert.started == first.started
-            assert moment - before >= life.policy.renotify_ms
+            assert alert.reminders == first.reminders + 1
+            assert moment - before >= renotify_after(first.reminders, life.policy) >= life.policy.renotify_ms
+        elif one.state == "firing":
+            assert alert.reminders == 0
     for moment, alert, one in told:
         assert not alert.inhibited_by or one.state == "resolved"
         assert not alert.is_silenced(moment)
@@ -214,8 +218,8 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The same again gives the same history."""
         again = Life(QUICK)
-        for name, given in self.done:
-            getattr(again, name)(*given)
+        for name, arguments in self.done:
+            getattr(again, name)(*arguments)
         assert again.told == self.life.told
 
 
@@ -283,12 +287,51 @@ def test_the_cooldown_of_an_online_alert() -> None:
     assert life.changes == ["firing", "resolved", "pending", "firing"]
 
 
-def test_reminders_come_every_four_hours_until_acknowledged() -> None:
-    """While an alert goes on people are told again, four hours apart; who acknowledged it is left alone."""
-    life = Life().reads([BAD, BAD, *[MIDDLE] * 49])
+def test_reminders_back_off_until_acknowledged() -> None:
+    """While an alert goes on people are told again after 4 hours and after 8 more; who acknowledged it is left alone."""
+    life = Life().reads([BAD, BAD, *[MIDDLE] * 73])
+    assert [moment // MINUTE - 20 for moment, _, one in life.told if one.change == "reminder"] == [240, 720]
     assert life.notified == ["firing", "firing reminder", "firing reminder"]
-    assert life.acknowledge().reads([MIDDLE] * 50).notified == ["firing", "firing reminder", "firing reminder"]
+    assert life.acknowledge().reads([MIDDLE] * 500).notified == ["firing", "firing reminder", "firing reminder"]
     assert life.reads([QUIET] * 3).notified[-1] == "resolved"
+
+
+@given(
+    minutes=st.sampled_from([1, 15, 60, 240, 1440]), first=st.integers(1, 600), longest=st.integers(1, 20_000),
+    readings=st.integers(2, 600),
+)  # fmt: skip
+@settings(deadline=None, max_examples=60)
+def test_the_spacing_of_reminders(minutes: int, first: int, longest: int, readings: int) -> None:
+    """At any pace of readings each distance is twice the one before, up to the longest, and no reading late."""
+    policy = replace(POLICY, renotify_ms=first * MINUTE, renotify_max_ms=longest * MINUTE)
+    life = Life(policy).reads([BAD] * readings, minutes)
+    moments = [moment for moment, _, one in life.told if one.notify]
+    for place, (before, after) in enumerate(itertools.pairwise(moments)):
+        wanted = min(first * 2**place, max(longest, first)) * MINUTE
+        assert wanted <= after - before < wanted + minutes * MINUTE
+    due = renotify_after(len(moments) - 1, policy)
+    assert life.now - moments[-1] < due
+
+
+def test_a_year_of_one_alert_is_some_sixty_notifications() -> None:
+    """What goes on for a year at hourly readings is told about weekly, and does not fill a stream of 10,000 alerts."""
+    assert len(Life().reads([BAD] * (365 * 24), minutes=60).notified) < 65
+
+
+def test_a_rise_of_severity_reminds_sooner_again() -> None:
+    """A rise of severity is news: the next reminder comes 4 hours after it, not days."""
+    life = Life().reads([BAD] * 100, minutes=60).read(CRITICAL).reads([CRITICAL] * 4, minutes=60)
+    assert life.notified[-2:] == ["firing severity", "firing reminder"]
+
+
+def test_quiet_days() -> None:
+    """A reading that asks for days of quiet resolves on the day that is so many after the first quiet one, and one that is
+    not quiet begins that anew."""
+    quiet = Reading(None, quiet=True, quiet_days=6)
+    life = Life().reads([BAD, BAD], minutes=60).reads([quiet] * 5, minutes=24 * 60).read(MIDDLE, minutes=24 * 60)
+    life.reads([quiet] * 6, minutes=24 * 60)
+    assert life.changes[-1] != "resolved"
+    assert life.read(quiet, minutes=24 * 60).changes[-1] == "resolved"
 
 
 def test_no_reminder_of_what_is_about_to_resolve() -> None:

@@ -34,6 +34,12 @@ def test_a_models_table_changes_the_default() -> None:
     assert (other.kind, other.thresholds) == ("standard", steel.thresholds[:1])
 
 
+def test_the_reminders_of_a_model() -> None:
+    """Both ends of the reminders' back-off are the file's to say."""
+    policy = read_policy(b"[default]\nrenotify_minutes = 60\nrenotify_max_minutes = 1440", "p").apply(JudgingPolicy(), "any")
+    assert (policy.renotify_ms, policy.renotify_max_ms) == (3_600_000, 86_400_000)
+
+
 TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"
 
 

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from consumer.judging.advance import advance
-from consumer.judging.evaluation import PSI_WEEK, JudgedVersion
+from consumer.judging.calibration import levels
+from consumer.judging.evaluation import PSI_WEEK, Evaluation, JudgedVersion
+from consumer.judging.lifecycle import Reading
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
 from consumer.judging.week import DAY_MS, REMEMBERED, VersionDays, WeekProgress
 from consumer.judging.window import WindowPane
 from shared.alerts import cloud_event
-from shared.pane import PaneEntry, pack_counts
+from shared.calibration import Order
+from shared.pane import Pane, PaneEntry, pack_counts
 from shared.snapshot import Alert, FeatureReport, Snapshot, Statistic
 from tests.consumer.judging.weeks import FIRST_DAY, panes, rows, version_of
 
@@ -59,6 +62,40 @@ def test_a_shift_of_an_ordered_feature_is_found_within_a_week() -> None:
     assert fired.evidence.threshold is not None
     assert fired.evidence.value > fired.evidence.threshold >= 0.1
     assert fired.evidence.expected is not None
+
+
+def test_a_daily_rule_reminds_at_its_evaluations() -> None:
+    """An alert of whole days is moved at midnights alone, however many panes a day has: so are its reminders, a day apart at
+    the least, and further and further."""
+    random = np.random.default_rng(2)
+    alerts, _, _ = judged(panes(VERSION, rows(random, 60, shift=2.5), START))
+    own = [alert for alert in alerts if (alert.rule, alert.feature) == (PSI_WEEK, "slow")]
+    moments = [alert.updated for alert in own if alert.change == "reminder"]
+    apart = np.diff(moments)
+    assert 6 <= len(moments) <= 12
+    assert (apart >= DAY_MS).all()
+    assert (np.diff(apart) >= 0).all()
+    assert apart[-1] == 7 * DAY_MS
+    first_panes = {pane.end for _, pane in panes(VERSION, rows(random, 60), START)[::4] if isinstance(pane, Pane)}
+    assert {alert.updated for alert in own} <= first_panes
+
+
+def test_values_beyond_the_range_of_an_ordered_column() -> None:
+    """Neighbouring panes hold the same week of rows: the alert is over a week after it became quiet, and does not flap."""
+    evaluations = [one.quiet_days for order in ("ordered", "exchangeable") for one in out_of_range_readings(order)]
+    assert evaluations == [6, 0]
+
+
+def out_of_range_readings(order: Order) -> list[Reading]:
+    """Give the reading of `slow` with all values beyond its range, taken as ordered or not."""
+    made = VERSION.calibration
+    assert made is not None
+    features = (msgspec.structs.replace(made.features[0], order=order), *made.features[1:])
+    version = JudgedVersion(VERSION.schema, VERSION.reference, msgspec.structs.replace(made, features=features))
+    cells = np.zeros(version.reference.offsets[-1], dtype=np.int64)
+    cells[0] = 1000
+    found = Evaluation(version, cells, 1000, levels(POLICY, 96, 4), POLICY).readings({(0, "out_of_range")})
+    return [reading for column, rule, reading, _ in found if (column, rule) == (0, "out_of_range")]
 
 
 def test_the_closed_form_is_silent_about_ordered_features() -> None:
