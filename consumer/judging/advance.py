@@ -213,8 +213,10 @@ class _Step:
         if unjudged[version] < self.policy.pane_events:
             self.reporting.note(scene)
             return
+        worth = unjudged[version] // self.policy.pane_events
         unjudged[version] = 0
-        self.alerting.settle_performance(scene)
+        for _ in range(min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve))):
+            self.alerting.settle_performance(scene)  # labels of two panes are two evaluations, also when they come at once
         self.reporting.report(scene)
 
     def judge_alarm(self, alarm: Alarm) -> None:

@@ -78,6 +78,13 @@ def test_flipped_labels_are_a_critical_performance_alert() -> None:
     assert "accuracy" in outputs.current["1.0.0"].verdict
 
 
+def test_labels_that_come_at_once_are_as_good_as_one_pane_after_the_other() -> None:
+    """A day's labels in one upload, with nothing after them, fire the alert: it need not wait for what never comes."""
+    made = stream(1).panes(8).label(range(1, 9)).panes(8, wrong=0.36).label(range(9, 17))
+    outputs, _ = judge_labels(made.entries)
+    assert ("performance.accuracy", "firing") in {(alert.rule, alert.state) for alert in outputs.alerts}
+
+
 def test_a_fall_resolves_when_the_labels_are_right_again() -> None:
     """Once newer labels are as the baseline, the alert resolves."""
     made = stream(2).panes(8, wrong=0.4).label(range(1, 9))
