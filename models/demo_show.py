@@ -24,6 +24,7 @@ from models.late_labels import LateLabels
 from models.simulation import BATCH_ROWS
 from models.training import DemoModel, Trained
 from shared import counters
+from shared.alerts import subject_of
 from shared.counters import Counters
 from shared.deployment import Deployment
 from shared.errors import DriftgaugeError
@@ -205,7 +206,7 @@ class Show:
         colour = {"critical": "red", "warning": "yellow"}[alert.severity]
         self.console.print(
             f"[{colour}]{alert.state.upper()} {alert.severity.upper()}[/] at event {alert.evidence.events:,}: "
-            f"{escape(alert.feature or 'the monitor')}: {escape(alert.summary)}"
+            f"{escape(subject_of(alert))}: {escape(alert.summary)}"
         )
 
     async def _settle(self, labels: int) -> None:

@@ -53,3 +53,8 @@ def cloud_event(data: Alert | Snapshot) -> bytes:
             data=msgspec.Raw(msgspec.json.encode(data)),
         )
     )  # fmt: skip
+
+
+def subject_of(alert: Alert) -> str:
+    """Name what an alert is about: a column, or the whole model, or the monitor itself."""
+    return alert.feature or ("the monitor" if alert.rule.startswith(BLIND) else "the model")
