@@ -35,6 +35,8 @@ IDLE_S: Final = 2.0
 """An unused connection is closed by us, well before the API would."""
 QUIET_POLLS: Final = 3
 """Looks in a row at which everything was judged: the worker counts labels a commit after their predictions."""
+LABELS_QUIET_POLLS: Final = 32
+"""The same after labels: counting hands the last ones on at the tick that comes after 5 s without an entry."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ class _Simulation:
             If that takes too long.
         """
         deadline, wanted, quiet = time.monotonic() + SETTLE_S, before.events + len(self.poster.done), 0
-        while quiet < QUIET_POLLS:
+        polls = LABELS_QUIET_POLLS if self.poster.labels.accepted else QUIET_POLLS
+        while quiet < polls:
             if time.monotonic() > deadline:
                 raise ServiceUnavailable(f"Not everything was judged within {SETTLE_S:.0f} s. Does `driftgauge worker` run?")
             quiet = quiet + 1 if _is_done(await self._pipeline(), wanted) else 0
