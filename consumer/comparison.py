@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from consumer.judging.calibration import Levels
+from consumer.judging.calibration import INTEGRITY_TESTS, Levels
 from consumer.judging.evaluation import Evaluation, JudgedVersion
 from consumer.judging.lifecycle import worst
 from consumer.judging.policy import JudgingPolicy
@@ -26,9 +26,6 @@ from shared.errors import BadData
 from shared.reference import CategoricalReference, Column, Floats, Ints, NumericReference, ReferenceProfile
 from shared.schema import Schema, as_column, columns_of, infer, kind_of
 from shared.snapshot import Snapshot, Statistic, Window
-
-INTEGRITY_TESTS = 3
-"""Missing, unseen, out of range."""
 
 Sample = Sequence[Any] | Floats | pd.Series
 
