@@ -5,7 +5,7 @@ never be written twice; what is written after pane n has the ids `<n>-1`, `<n>-2
 """
 
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -38,6 +38,9 @@ class Block(msgspec.Struct, frozen=True):
     scores
         Packed counts of the probabilities (shared/performance/estimate.py), of the rows that count for drift; empty for a
         version whose performance cannot be estimated from them.
+    segments
+        Packed counts by segment and bin (`SegmentLayout.counts`), of the rows that count for drift; empty for a version
+        without segments.
     """
 
     rows: int
@@ -45,6 +48,7 @@ class Block(msgspec.Struct, frozen=True):
     latency: bytes
     sources: dict[str, int]
     scores: bytes = b""
+    segments: bytes = b""
 
 
 class Pane(msgspec.Struct, frozen=True, tag="pane"):
@@ -140,6 +144,11 @@ class Revised(msgspec.Struct, frozen=True):
         Packed counts of the delay cells: time of the first label minus time of the prediction; empty if there was none.
     sums
         Packed `shared.performance.Sums` of the rows with their labels now, less those of the labels that these replace.
+    labels
+        Packed counts of the labels' cells (`PerformanceReference.labels`), in the same way; empty for a version whose
+        reference has no labels.
+    segments
+        Packed sums by segment (`shared.performance.Measures`), in the same way; empty for a version without segments.
     """
 
     pane: int
@@ -148,6 +157,8 @@ class Revised(msgspec.Struct, frozen=True):
     corrected: int
     delays: bytes
     sums: bytes
+    labels: bytes = b""
+    segments: bytes = b""
 
 
 class Delta(msgspec.Struct, frozen=True, tag="delta"):
@@ -233,10 +244,25 @@ def pack_counts(counts: Ints) -> bytes:
     >>> unpack_counts(pack_counts(np.array([0, 300, 2]))).tolist()
     [0, 300, 2]
     """
-    kind = np.min_scalar_type(int(counts.max(initial=0)))
+    return _packed(counts, np.min_scalar_type(int(counts.max(initial=0))))
+
+
+def _packed(counts: Ints, kind: np.dtype[Any]) -> bytes:
     plain = counts.astype(kind.newbyteorder("<")).tobytes()
     head = kind.char.encode()
     return head + b"z" + zlib.compress(plain, 1) if len(counts) > FEW_COUNTS else head + b"-" + plain
+
+
+def pack_changes(counts: Ints) -> bytes:
+    """Pack counts of which some may be negative, as those of corrections are; `unpack_counts` reads them.
+
+    Examples
+    --------
+    >>> unpack_counts(pack_changes(np.array([0, -300, 2]))).tolist()
+    [0, -300, 2]
+    """
+    kind = next(np.dtype(kind) for kind in "bhiq" if (np.abs(counts) <= np.iinfo(kind).max).all())
+    return _packed(counts, kind)
 
 
 def unpack_counts(packed: bytes) -> Ints:

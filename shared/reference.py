@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.schema import RESERVED, Schema
+from shared.segments import SegmentLayout, SegmentReference
 
 CUTS = 256
 """K: the number of tail-dense quantiles of a numeric feature."""
@@ -197,10 +198,18 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         Number of reference rows.
     columns
         One reference per feature of the schema, in its order, then the prediction's.
+    segments
+        One per segment feature of the schema.
     """
 
     rows: int
     columns: tuple[ColumnReference, ...]
+    segments: tuple[SegmentReference, ...] = ()
+
+    @cached_property
+    def segment_layout(self) -> SegmentLayout | None:
+        """Of the segments; None if there are none."""
+        return SegmentLayout.of(self)
 
     @cached_property
     def offsets(self) -> Ints:
@@ -218,7 +227,17 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
             NumericReference.build(name, values) if kind == "numeric" else CategoricalReference.build(name, values)
             for name, kind, values in pairs
         )
-        return cls(rows=len(columns[0]), columns=built)
+        profile = cls(rows=len(columns[0]), columns=built)
+        if not schema.segments:
+            return profile
+        layout = SegmentLayout.planned(profile, schema.segments)
+        counts = layout.counts(profile.cells([values for _, _, values in pairs]))
+        return msgspec.structs.replace(profile, segments=layout.reference(counts))
+
+    def cells(self, columns: list[Column]) -> Ints:
+        """Give the cell of every value, shape (columns, rows), as places in the vector of all cells."""
+        parts = [reference.cells(values) for reference, values in zip(self.columns, columns, strict=True)]
+        return np.array(parts, dtype=np.int64).reshape(len(parts), -1) + self.offsets[:-1, None]
 
 
 def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats]:

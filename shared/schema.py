@@ -17,6 +17,7 @@ import pandas as pd
 from shared.errors import BadData
 from shared.events import Value
 from shared.pii import Rule, decide, hashed, is_personal, needs_key, text_of
+from shared.segments import MOST_FEATURES
 
 Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
@@ -128,12 +129,15 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         Name of what is predicted, for display.
     classes
         Class labels in the order of the published probabilities; empty if there are none.
+    segments
+        Names of up to three categorical features by whose values drift and performance are told apart (shared/segments.py).
     """
 
     features: tuple[Feature, ...]
     prediction: Kind | None = "numeric"
     target: str = ""
     classes: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
@@ -156,6 +160,23 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 'Say "pii": "keep" or "hash" for one in the schema.'
             )
         msgspec.structs.force_setattr(self, "features", decided)
+        self._check_segments()
+
+    def _check_segments(self) -> None:
+        """Refuse segments that no event could be parted by."""
+        if len(self.segments) > MOST_FEATURES or len(set(self.segments)) < len(self.segments):
+            raise BadData(f"Name up to {MOST_FEATURES} different features as segments, not {', '.join(self.segments)}.")
+        published = [feature.as_published() for feature in self.features if feature.pii != "drop"]
+        kinds = {feature.name: feature.kind for feature in published}
+        for name in self.segments:
+            if name not in kinds:
+                dropped = any(feature.name == name for feature in self.features)
+                reason = "is dropped as personal, so no event holds it" if dropped else "is not among the features"
+                raise BadData(f"{name!r} cannot be a segment: it {reason}.")
+            if kinds[name] != "categorical":
+                raise BadData(
+                    f"{name!r} cannot be a segment: it is numeric. Make it a category (bands of it, say) in the features."
+                )
 
     @cached_property
     def stream(self) -> "Schema":

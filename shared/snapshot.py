@@ -194,6 +194,89 @@ class Confusion(msgspec.Struct, frozen=True):
     matrix: list[list[int]]
 
 
+class SegmentDrift(msgspec.Struct, frozen=True):
+    """The PSI of a column within a segment, reference rows of the segment against its window rows.
+
+    `threshold` is the PSI that is an alarm; None if the column is only shown, since it is not judged by this rule.
+    """
+
+    name: str
+    psi: float
+    threshold: float | None
+
+
+class SegmentReport(msgspec.Struct, frozen=True):
+    """One segment: the rows with one value of a feature.
+
+    Parameters
+    ----------
+    feature, value
+        The value is `OTHER` for the rows of all other values.
+    severity, reason
+        The worst of its drift and its performance, and why; `insufficient_data` if neither can be judged.
+    rows
+        Of the drift window.
+    share, reference_share
+        Of the rows, in the drift window and in the reference.
+    drift
+        The columns with the largest PSI, the largest first; empty below the least rows.
+    labelled
+        Labelled predictions of the labelled window.
+    metrics
+        By labels, the judged ones first; empty without labels.
+    contribution
+        How much of the change of the model's metric (`Segments.metric`) is of this segment: its share of the labelled rows
+        times the change of its own metric, in units of that metric. None without a baseline.
+    """
+
+    feature: str
+    value: str
+    severity: Severity
+    reason: str
+    rows: int
+    share: float
+    reference_share: float
+    drift: list[SegmentDrift]
+    labelled: int
+    metrics: list[MetricReport]
+    contribution: float | None = None
+
+
+class SegmentFeature(msgspec.Struct, frozen=True):
+    """The segments of one feature, by their rows in the reference, OTHER last.
+
+    Parameters
+    ----------
+    mix
+        How much of the change of the model's metric comes of other shares of the segments, each as good as before; None
+        without a baseline. With the segments' contributions it adds up to the change.
+    explanation
+        One sentence on what changed where; empty if nothing did.
+    """
+
+    feature: str
+    segments: list[SegmentReport]
+    mix: float | None = None
+    explanation: str = ""
+
+
+class Segments(msgspec.Struct, frozen=True):
+    """Drift and performance by segment.
+
+    Parameters
+    ----------
+    metric
+        Whose change is parted among the segments: `accuracy` or `mae`; empty without labels.
+    value, baseline
+        Of the model, on the labelled window and on the labelled reference rows; None without labels.
+    """
+
+    metric: str
+    value: float | None
+    baseline: float | None
+    features: list[SegmentFeature]
+
+
 class Performance(msgspec.Struct, frozen=True):
     """How right a version is: by labels, and, marked as such, by estimate.
 
@@ -224,6 +307,9 @@ class Performance(msgspec.Struct, frozen=True):
         each with that of the same name in `metrics`. Empty without probabilities.
     assumption
         What the estimates rest on, to be shown beside them; empty without.
+    target
+        The labels of the window held against those of the reference, as a column of the name `label`; None without labels
+        on either side.
     """
 
     severity: Severity
@@ -240,6 +326,7 @@ class Performance(msgspec.Struct, frozen=True):
     confusion: Confusion | None
     estimated: list[MetricReport]
     assumption: str
+    target: FeatureReport | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -271,6 +358,8 @@ class Snapshot(msgspec.Struct, frozen=True):
         Number of the reference that the window is held against: 0 is the registered one.
     performance
         None for a version without labels and without probabilities.
+    segments
+        None for a version whose schema names none.
     """
 
     id: str
@@ -292,6 +381,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     levels: list[RuleLevel] = []
     reference: int = 0
     performance: Performance | None = None
+    segments: Segments | None = None
     format: int = SNAPSHOT_FORMAT
 
 

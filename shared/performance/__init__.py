@@ -1,19 +1,21 @@
 """How right a model is: sums over joined rows that add over panes, and the metrics that follow from them. Pure.
 
 `exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows; `regression`,
-`classification` and `probabilities` compute the `metrics` of a sum. `estimate` expects them without labels, and `baseline`
-is what they are held against.
+`classification` and `probabilities` compute the `metrics` of a sum. `estimate` expects them without labels, `baseline`
+is what they are held against, and `measures` are the little that is summed by segment.
 """
 
-from shared.performance.baseline import Baseline, PerformanceReference, Standard, error_of
+from shared.performance.baseline import LABEL, Baseline, PerformanceReference, Standard, error_of
 from shared.performance.classification import confusion
 from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
 from shared.performance.layout import Layout
+from shared.performance.measures import Measures
 from shared.performance.metric import LOSSES, Confidence, Metric
 from shared.performance.metrics import metrics
 from shared.performance.sums import Sums
 
 __all__ = [
-    "ASSUMPTION", "LOSSES", "Baseline", "Confidence", "Layout", "Metric", "PerformanceReference", "ScoreMap", "Standard",
-    "Sums", "can_estimate", "confusion", "empty_counts", "error_of", "estimate", "metrics", "score_counts",
+    "ASSUMPTION", "LABEL", "LOSSES", "Baseline", "Confidence", "Layout", "Measures", "Metric",
+    "PerformanceReference", "ScoreMap", "Standard", "Sums", "can_estimate", "confusion", "empty_counts", "error_of",
+    "estimate", "metrics", "score_counts",
 ]  # fmt: skip

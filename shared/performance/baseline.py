@@ -11,8 +11,10 @@ from shared.performance.layout import Layout
 from shared.performance.metric import Confidence, Metric
 from shared.performance.metrics import metrics
 from shared.performance.sums import Sums
-from shared.reference import Column, Floats, NumericReference
+from shared.reference import CategoricalReference, Column, ColumnReference, Floats, NumericReference
 
+LABEL = "label"
+"""Name of the labels' column in profiles, snapshots and alerts."""
 REFERENCE_CONFIDENCE = 0.95
 """Of the intervals in a `PerformanceReference`."""
 _ALSO_CALLED = {"f1_macro": "f1", "precision_macro": "precision", "recall_macro": "recall"}
@@ -32,12 +34,18 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         How often each class came true at each probability; None for a model without probabilities.
     errors
         Profile of the errors: of a class 0 or 1, of a number the absolute error.
+    labels
+        Profile of the labels, what a drift of the target is held against.
+    segments
+        Sums by segment, flat, as `Measures.of` gives them; empty for a version without segments.
     """
 
     rows: int
     metrics: dict[str, Metric]
     scores: ScoreMap | None = None
     errors: NumericReference | None = None
+    labels: ColumnReference | None = None
+    segments: list[int] = []
 
     @classmethod
     def of(
@@ -61,7 +69,8 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         scores = ScoreMap.fit(layout, truth, given) if given is not None else None
         errors = np.array([error_of(one, other) for one, other in zip(said, truth, strict=True)])
         defined = {name: metric for name, metric in found.items() if metric.value is not None}
-        return cls(len(known), defined, scores, NumericReference.build("error", errors))
+        kind = NumericReference if layout.kind == "numeric" else CategoricalReference
+        return cls(len(known), defined, scores, NumericReference.build("error", errors), kind.build(LABEL, truth))
 
 
 class Baseline(msgspec.Struct, frozen=True):
