@@ -21,10 +21,11 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
+from shared.frames import columns_of, infer
 from shared.pane import Block, Pane, pack_counts
 from shared.reference import ReferenceProfile
 from shared.reporting import render_html
-from shared.schema import Schema, columns_of, infer
+from shared.schema import Schema
 from shared.snapshot import Snapshot
 
 REFERENCE_ROWS, ROWS, PANE_ROWS = 5000, 12_000, 250

@@ -11,11 +11,11 @@ from models.obesity.simulate import People
 from models.training import DemoModel, Trained, command, register
 from shared.checks import Checks
 from shared.errors import GateFailed, ModelNotFound
+from shared.frames import columns_of
 from shared.gates import ValidationData, validate
 from shared.model_registry import ModelRegistry
 from shared.prediction import class_labels, predict
 from shared.reference import ReferenceProfile
-from shared.schema import columns_of
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 
