@@ -5,6 +5,7 @@ that is, hangs on the log alone, and a delta never names a pane that was not wri
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
@@ -14,8 +15,9 @@ import numpy as np
 from consumer.counting.cells import CellMap
 from consumer.counting.pending import Truth, Waiting
 from shared.pane import DELAY_EDGES_S, Revised, pack_changes, pack_counts
-from shared.performance import Layout, Sums
+from shared.performance import Layout, Measures, Sums
 from shared.reference import Column, Floats, Ints
+from shared.segments import SegmentLayout
 
 DELTA_ROWS = 5000
 """Joined rows that are told at once."""
@@ -120,9 +122,11 @@ class Revisions(msgspec.Struct):
         if panes:
             self.number += 1
             self.since = now
-        taken = [(pane, self.rows.pop(pane)) for pane in panes]
-        self.size -= sum(len(rows) for _, rows in taken)
-        return [revised for pane, rows in taken for revised in _revised(pane, rows, versions)]
+        rows = [(pane, row) for pane in panes for row in self.rows.pop(pane).values()]
+        self.size -= len(rows)
+        by_version = groupby(sorted(rows, key=_version), key=_version)
+        revised = [one for version, found in by_version for one in _revised(version, list(found), versions[version])]
+        return sorted(revised, key=attrgetter("pane", "version"))
 
     def _rows(self, pane: int, now: int) -> dict[bytes, Joined]:
         if not self.rows:
@@ -130,46 +134,85 @@ class Revisions(msgspec.Struct):
         return self.rows.setdefault(pane, {})
 
 
-def _revised(pane: int, rows: Mapping[bytes, Joined], versions: Mapping[str, CellMap]) -> list[Revised]:
-    by_version = groupby(sorted(rows.values(), key=attrgetter("version")), key=attrgetter("version"))
-    return [_sum_up(pane, version, list(found), versions[version]) for version, found in by_version]
+def _version(found: tuple[int, Joined]) -> str:
+    return found[1].version
 
 
-def _sum_up(pane: int, version: str, rows: Sequence[Joined], cell_map: CellMap) -> Revised:
-    """Sum up the rows of one version."""
-    layout = cell_map.layout
-    assert layout is not None  # noqa: S101  only predictions of versions with labels wait
-    sums = _sums(layout, rows, [row.label for row in rows])
-    replaced = [row for row in rows if row.told is not None]
-    if replaced:
-        sums = sums - _sums(layout, replaced, [row.told for row in replaced])
-    seconds = np.array([row.delay_ms for row in rows if row.delay_ms is not None]) / 1000
-    delays = np.bincount(np.searchsorted(DELAY_EDGES_S, seconds), minlength=len(DELAY_EDGES_S) + 1)
-    corrected = sum(row.corrected for row in rows)
-    packed = pack_counts(delays) if len(seconds) else b""
-    segments = _by_segment(cell_map, rows, replaced)
-    return Revised(pane, version, len(rows) - len(replaced), corrected, packed, sums.pack(), segments=segments)
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one version that are summed up together, each for its pane.
+
+    Parameters
+    ----------
+    places
+        The place of each row's pane among `panes` panes.
+    labels
+        Those that are summed up: known now, or told before.
+    """
+
+    cell_map: CellMap
+    rows: Sequence[Joined]
+    labels: Sequence[Truth | None]
+    places: Ints
+    panes: int
+
+    def sums(self) -> list[Sums]:
+        """Sum up each pane's rows."""
+        layout = self.cell_map.layout
+        assert layout is not None  # noqa: S101  only predictions of versions with labels wait
+        predictions, labels = _column(layout, [row.prediction for row in self.rows]), _column(layout, self.labels)
+        return Sums.by_group(layout, predictions, labels, _scores(layout, self.rows), self.places, self.panes)
+
+    def by_segment(self, segments: SegmentLayout, measures: Measures) -> Ints:
+        """Sum up each pane's rows by segment, shape (panes, numbers): the segments of a pane follow those of another."""
+        predictions = _column(measures.layout, [row.prediction for row in self.rows])
+        codes = segments.unpacked([row.segments for row in self.rows]) + self.places * segments.size
+        labels = _column(measures.layout, self.labels)
+        return measures.of(predictions, labels, codes, segments.size * self.panes).reshape(self.panes, -1)
 
 
-def _by_segment(cell_map: CellMap, rows: Sequence[Joined], replaced: Sequence[Joined]) -> bytes:
-    """Sum up the rows by segment, packed; empty for a version without segments."""
-    parted, measures = cell_map.segments, cell_map.measures
-    if parted is None or measures is None:
-        return b""
+def _revised(version: str, found: Sequence[tuple[int, Joined]], cell_map: CellMap) -> list[Revised]:
+    """Sum up rows of one version, pane by pane: all panes at once, since each has few rows."""
+    names, places = np.unique([pane for pane, _ in found], return_inverse=True)
+    panes, rows = names.tolist(), [row for _, row in found]
+    known = _Rows(cell_map, rows, [row.label for row in rows], places, len(panes))
+    chosen = [place for place, row in enumerate(rows) if row.told is not None]
+    replaced = [rows[place] for place in chosen]
+    told = _Rows(cell_map, replaced, [row.told for row in replaced], places[chosen], len(panes)) if replaced else None
+    sums = known.sums()
+    if told is not None:
+        sums = [one - other for one, other in zip(sums, told.sums(), strict=True)]
+    labelled = np.bincount(places, minlength=len(panes)) - np.bincount(places[chosen], minlength=len(panes))
+    corrected = np.bincount(places, [row.corrected for row in rows], len(panes)).astype(np.int64)
+    columns = zip(
+        panes, labelled.tolist(), corrected.tolist(), _delays(rows, places, len(panes)), sums, _by_segment(known, told),
+        strict=True,
+    )  # fmt: skip
+    return [
+        Revised(pane, version, first, again, delays, one.pack(), segments=segments)
+        for pane, first, again, delays, one, segments in columns
+    ]
 
-    def summed(rows: Sequence[Joined], labels: Sequence[Truth | None]) -> Ints:
-        predictions = _column(measures.layout, [row.prediction for row in rows])
-        codes = parted.unpacked([row.segments for row in rows])
-        return measures.of(predictions, _column(measures.layout, labels), codes, parted.size)
 
-    total = summed(rows, [row.label for row in rows])
-    if replaced:
-        total -= summed(replaced, [row.told for row in replaced])
-    return pack_changes(total)
+def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
+    """Count the delays of each pane's first labels, packed; empty where there is none."""
+    chosen = [place for place, row in enumerate(rows) if row.delay_ms is not None]
+    seconds = np.array([rows[place].delay_ms for place in chosen]) / 1000
+    kinds = len(DELAY_EDGES_S) + 1
+    cells = places[chosen] * kinds + np.searchsorted(DELAY_EDGES_S, seconds)
+    counts = np.bincount(cells, minlength=panes * kinds).reshape(panes, kinds)
+    return [pack_counts(pane) if pane.any() else b"" for pane in counts]
 
 
-def _sums(layout: Layout, rows: Sequence[Joined], labels: Sequence[Truth | None]) -> Sums:
-    return Sums.of(layout, _column(layout, [row.prediction for row in rows]), _column(layout, labels), _scores(layout, rows))
+def _by_segment(known: _Rows, told: _Rows | None) -> list[bytes]:
+    """Sum up the rows of each pane by segment, packed; empty for a version without segments."""
+    segments, measures = known.cell_map.segments, known.cell_map.measures
+    if segments is None or measures is None:
+        return [b""] * known.panes
+    total = known.by_segment(segments, measures)
+    if told is not None:
+        total -= told.by_segment(segments, measures)
+    return [pack_changes(pane) for pane in total]
 
 
 def _column(layout: Layout, values: Sequence[Truth | None]) -> Column:

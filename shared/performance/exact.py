@@ -5,6 +5,7 @@ away again. A float is a whole number times a power of two, so its sum, and that
 2^-1200 (2^-2400 for squares): adding is associative, subtracting is exact, and a variance from sums does not cancel.
 """
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -15,7 +16,10 @@ UNIT = 1200
 """Sums are in units of 2^-UNIT, sums of squares of 2^-(2 UNIT): finer than the smallest float."""
 _MANTISSA = 53
 _HALF = 27
-_LOW = (1 << _HALF) - 1
+_DIGIT = 24
+"""Bits of a digit: three bytes, and sums of up to 2^26 of them are exact as floats."""
+_SPARE = 3
+"""Digits that sums have beyond those of their values: for what is carried, and the sign."""
 
 
 def exact_sum(values: Floats) -> int:
@@ -32,26 +36,37 @@ def exact_sum(values: Floats) -> int:
     >>> float(value_of(total)) == 0.1
     True
     """
-    mantissas, exponents = _parts(values)
-    return _gather(mantissas, exponents, UNIT)
+    return exact_sums(values, np.zeros(len(values), np.int64), 1)[0]
 
 
-def exact_squares(values: Floats) -> int:
-    """Sum the squares of finite floats, in units of 2^-(2 UNIT); a square that is no float is summed all the same.
+def exact_sums(values: Floats, groups: Ints, count: int) -> list[int]:
+    """Sum the floats of each group, see `exact_sum`; `groups` says for each float to which of `count` it belongs.
 
     Examples
     --------
-    >>> total = exact_squares(np.array([3e200, 4e200]))
+    >>> [float(value_of(total)) for total in exact_sums(np.array([0.5, 3.0, 0.25]), np.array([1, 0, 1]), 2)]
+    [3.0, 0.75]
+    """
+    wholes, exponents = _parts(values)
+    return _gather(wholes, exponents + UNIT, groups, count)
+
+
+def exact_squares(values: Floats, groups: Ints, count: int) -> list[int]:
+    """Sum the squares of each group's finite floats, in units of 2^-(2 UNIT); one that is no float is summed all the same.
+
+    Examples
+    --------
+    >>> total = exact_squares(np.array([3e200, 4e200]), np.array([0, 0]), 1)[0]
     >>> root_of(square_of(total)) / 1e200
     5.0
     """
-    mantissas, exponents = _parts(values)
-    high, low = np.abs(mantissas) >> _HALF, np.abs(mantissas) & _LOW
-    return (
-        _gather(high * high, 2 * exponents + 2 * _HALF, 2 * UNIT)
-        + _gather(2 * high * low, 2 * exponents + _HALF, 2 * UNIT)
-        + _gather(low * low, 2 * exponents, 2 * UNIT)
-    )
+    wholes, exponents = _parts(np.abs(values))
+    high, low = wholes >> _HALF, wholes & ((1 << _HALF) - 1)
+    places = 2 * exponents + 2 * UNIT
+    return _gather(
+        np.concatenate((low * low, 2 * high * low, high * high)),
+        np.concatenate((places, places + _HALF, places + 2 * _HALF)), np.tile(groups, 3), count,
+    )  # fmt: skip
 
 
 def value_of(total: int) -> Fraction:
@@ -87,10 +102,38 @@ def _parts(values: Floats) -> tuple[Ints, Ints]:
     return (mantissas * 2.0**_MANTISSA).astype(np.int64), exponents.astype(np.int64) - _MANTISSA
 
 
-def _gather(wholes: Ints, exponents: Ints, unit: int) -> int:
-    """Sum whole x 2^exponent. Values of one exponent are summed in two halves, each small enough to be exact as float."""
-    kinds, place = np.unique(exponents, return_inverse=True)
-    high = np.bincount(place, (wholes >> _HALF).astype(np.float64), len(kinds))
-    low = np.bincount(place, (wholes & _LOW).astype(np.float64), len(kinds))
-    parts = zip(kinds.tolist(), high.tolist(), low.tolist(), strict=True)
-    return sum(((int(above) << _HALF) + int(below)) << (exponent + unit) for exponent, above, below in parts)
+def _gather(wholes: Ints, exponents: Ints, groups: Ints, count: int) -> list[int]:
+    """Sum whole x 2^exponent in each group.
+
+    Every number is cut into digits, which are summed place by place; then each sum is brought into proper digits, and
+    these are the bytes of the whole number.
+    """
+    if not len(wholes):
+        return [0] * count
+    places, shifts = np.divmod(exponents, _DIGIT)
+    first = int(places.min())
+    width = int(places.max()) - first + 4 + _SPARE
+    cells = groups * width + places - first
+    sums = np.zeros(count * width, np.int64)
+    for number, digit in enumerate(_digits(wholes, shifts)):
+        sums += np.bincount(cells + number, digit, count * width).astype(np.int64)
+    return [int.from_bytes(row, "little", signed=True) << first * _DIGIT for row in _bytes(sums.reshape(count, width))]
+
+
+def _digits(wholes: Ints, shifts: Ints) -> Iterator[Ints]:
+    """Cut whole x 2^shift into four digits, the lowest first; the sign is that of the highest."""
+    mask = (1 << _DIGIT) - 1
+    parts = [part << shifts for part in (wholes & mask, wholes >> _DIGIT & mask, wholes >> 2 * _DIGIT)]
+    yield parts[0] & mask
+    yield (parts[0] >> _DIGIT) + (parts[1] & mask)
+    yield (parts[1] >> _DIGIT) + (parts[2] & mask)
+    yield parts[2] >> _DIGIT
+
+
+def _bytes(sums: Ints) -> list[bytes]:
+    """Carry what is beyond a digit to the next place, and give each row of digits as bytes."""
+    for place in range(sums.shape[1] - 1):
+        sums[:, place + 1] += sums[:, place] >> _DIGIT
+        sums[:, place] &= (1 << _DIGIT) - 1
+    plain = np.ascontiguousarray(sums.astype("<i4").view(np.uint8).reshape(*sums.shape, 4)[:, :, : _DIGIT // 8])
+    return [row.tobytes() for row in plain]
