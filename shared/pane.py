@@ -261,7 +261,8 @@ def pack_changes(counts: Ints) -> bytes:
     >>> unpack_counts(pack_changes(np.array([0, -300, 2]))).tolist()
     [0, -300, 2]
     """
-    kind = next(np.dtype(kind) for kind in "bhiq" if (np.abs(counts) <= np.iinfo(kind).max).all())
+    largest = int(np.abs(counts).max(initial=0))
+    kind = next(np.dtype(kind) for kind in "bhiq" if largest <= np.iinfo(kind).max)
     return _packed(counts, kind)
 
 

@@ -3,7 +3,6 @@
 Counting makes them when a label meets its prediction; judging adds those of a window and computes the metrics.
 """
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.pane import pack_changes, unpack_counts
 from shared.performance.exact import exact_squares, exact_sums
 from shared.performance.layout import CALIBRATION_BINS, SCORE_BINS, Layout, score_bins
 from shared.reference import Column, Floats, Ints
@@ -128,7 +128,7 @@ class Sums:
         """Give it as bytes: the same sums give the same bytes."""
         layout = self.layout
         packed = _Packed(
-            layout.kind, layout.classes, layout.scored, _pack_ints(self.counts), list(map(_pack_int, self.totals))
+            layout.kind, layout.classes, layout.scored, pack_changes(self.counts), list(map(_pack_int, self.totals))
         )
         return msgspec.msgpack.encode(packed)
 
@@ -137,7 +137,7 @@ class Sums:
         """Read what `pack` gave."""
         packed = msgspec.msgpack.decode(data, type=_Packed)
         layout = Layout(packed.kind, packed.classes, packed.scored)
-        return cls(layout, _unpack_ints(packed.counts), [_unpack_int(*total) for total in packed.totals])
+        return cls(layout, unpack_counts(packed.counts), [_unpack_int(*total) for total in packed.totals])
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -161,17 +161,6 @@ def _pack_int(total: int) -> tuple[int, bytes]:
 
 def _unpack_int(zeros: int, rest: bytes) -> int:
     return int.from_bytes(rest, "little", signed=True) << zeros
-
-
-def _pack_ints(counts: Ints) -> bytes:
-    """Pack counts, of which some may be negative, in the smallest type that holds them."""
-    kind = next(kind for kind in "bhiq" if (np.abs(counts) <= np.iinfo(kind).max).all())
-    return kind.encode() + zlib.compress(counts.astype(np.dtype(kind).newbyteorder("<")).tobytes(), 6)
-
-
-def _unpack_ints(packed: bytes) -> Ints:
-    kind = np.dtype(packed[:1].decode()).newbyteorder("<")
-    return np.frombuffer(zlib.decompress(packed[1:]), dtype=kind).astype(np.int64)
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
