@@ -143,7 +143,7 @@ class CountingStage(Stage):
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
         changes = {(change.version, change.number) for change in batch.changes.values()}
-        waiting = self._pending.fetch(self._state.pending, batch.labels.labels)
+        waiting = self._pending.fetch(self._state.pending, batch.labels.digests)
         self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)

@@ -1,18 +1,16 @@
 """What waits for labels, in Redis: read for the labels of a batch in one round trip, written in the commit of the counts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import redis
 from redis.client import Pipeline
 
-from consumer.counting.client_ids import digest_of
 from consumer.counting.clock import DAY_MS
 from consumer.counting.pending import Early, Pending, Waiting
 from shared.errors import BadData
-from shared.events import Label
 from shared.keys import Keys
 
 EXPIRE_BEHIND_S = 7 * 86_400
@@ -23,6 +21,7 @@ since a worker that was away for days still needs what waited when it stopped.
 _encode = msgspec.msgpack.Encoder().encode
 _waiting = msgspec.msgpack.Decoder(Waiting).decode
 _early = msgspec.msgpack.Decoder(Early).decode
+_Kept = TypeVar("_Kept", Waiting, Early)
 
 
 class PendingStore:
@@ -50,25 +49,20 @@ class PendingStore:
         today = entry_ms // DAY_MS
         for day in range(max(0, today - self._wait_days), today + 1) if entry_ms else ():
             found: Any = self._client.hgetall(self._early(day))
-            for digest, packed in found.items():
-                pending.early[digest] = self._read(_early, packed, self._early(day))
+            pending.early |= self._read(_early, found.items(), self._early(day))
 
-    def fetch(self, pending: Pending, labels: Sequence[Label]) -> set[str]:
+    def fetch(self, pending: Pending, digests: Sequence[bytes]) -> set[str]:
         """Bring the predictions that labels name into memory, as they stand committed; give their versions."""
         pending.found = {}
-        if not labels or not pending.days:
+        if not digests or not pending.days:
             return set()
-        digests = list({digest_of(label.id): None for label in labels})
+        wanted = list(dict.fromkeys(digests))
         pipe = self._client.pipeline(transaction=False)
         for day in pending.days:
-            pipe.hmget(self._pending(day), digests)
+            pipe.hmget(self._pending(day), wanted)
         replies = pipe.execute()
         pending.found = {
-            day: {
-                digest: self._read(_waiting, packed, self._pending(day))
-                for digest, packed in zip(digests, reply, strict=True)
-                if packed is not None
-            }
+            day: self._read(_waiting, zip(wanted, reply, strict=True), self._pending(day))
             for day, reply in zip(pending.days, replies, strict=True)
         }
         return {waiting.version for found in pending.found.values() for waiting in found.values()}
@@ -91,9 +85,12 @@ class PendingStore:
             pipe.unlink(self._pending(day), self._early(day))
         pending.written()
 
-    def _read(self, decode: Callable[[bytes], Any], packed: bytes, key: str) -> Any:
+    def _read(
+        self, decode: Callable[[bytes], _Kept], found: Iterable[tuple[bytes, bytes | None]], key: str
+    ) -> dict[bytes, _Kept]:
+        """Read what a hash holds, by digest; what it does not hold is left out."""
         try:
-            return decode(packed)
+            return {digest: decode(packed) for digest, packed in found if packed is not None}
         except msgspec.MsgspecError as error:
             raise BadData(
                 f"{key} holds what Driftgauge did not write ({error}). Move it away, or use another prefix."

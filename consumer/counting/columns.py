@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from consumer.counting.client_ids import digest_of
 from shared.events import LABEL, NEW_REFERENCE, PREDICTION, TICK, Label, Prediction
 from shared.reference import Ints
 from shared.references import ReferenceChange, decode_change
@@ -80,6 +81,11 @@ class Labels:
     publishers: list[bytes]
     sequences: Ints
     labels: list[Label]
+    digests: list[bytes] = field(init=False)
+    """Of the ids that the labels name: what waits is asked for by them, and joined by them."""
+
+    def __post_init__(self) -> None:
+        self.digests = [digest_of(label.id) for label in self.labels]
 
 
 NO_LABELS = Labels(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int64), [])

@@ -82,7 +82,7 @@ class Joiner:
         self._positions = labels.positions[fresh].tolist()
         self._entry_ms = labels.entry_ms[fresh].tolist()
         self._labels = [labels.labels[place] for place in fresh.tolist()]
-        self._digests = [digest_of(label.id) for label in self._labels]
+        self._digests = [labels.digests[place] for place in fresh.tolist()]
         self._touched = set(self._digests)
         self._next = 0
         self._arrivals: list[Arrival] = []
@@ -109,7 +109,7 @@ class Joiner:
             Of each prediction; None if no version has any.
         """
         day, pane = int(entry_ms[0]) // DAY_MS, self._state.position.closed + 1
-        rows = [row for row, prediction in enumerate(predictions) if self._waits(prediction)]
+        rows = self._that_wait(predictions)
         if not rows:
             return
         self._pending.forget(day, self._counts)
@@ -132,10 +132,15 @@ class Joiner:
             else:
                 self._pending.put(day, digest, one)
 
-    def _waits(self, prediction: Prediction) -> bool:
-        cell_map = self._versions[prediction.version]
-        counts = cell_map.layout is not None and prediction.source in cell_map.sources
-        return counts and prediction.prediction is not None
+    def _that_wait(self, predictions: Sequence[Prediction]) -> list[int]:
+        """Give the rows that predict something, and count for drift, of versions with labels."""
+        names = {prediction.version for prediction in predictions}
+        sources = {name: self._versions[name].sources for name in names if self._versions[name].layout is not None}
+        return [
+            row
+            for row, one in enumerate(predictions)
+            if one.prediction is not None and one.source in sources.get(one.version, ())
+        ]
 
     def pass_time(self, now: int) -> None:
         """Note that a tick brought logical time to now."""

@@ -109,7 +109,10 @@ class Pending:
 
     def day(self, day: int) -> Day:
         """Give the counts of a day, made if absent."""
-        return self.days.setdefault(day, Day())
+        found = self.days.get(day)
+        if found is None:
+            found = self.days[day] = Day()
+        return found
 
     def put(self, day: int, digest: bytes, waiting: Waiting) -> None:
         """Let a prediction wait, or write what has become of it."""
