@@ -15,6 +15,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,27 @@ from shared.settings import read_settings
 MODEL = "bench"
 EVENT_SPACING_MS = 10
 """Logical time between events: a pane of 250 is older than a second, so it closes when it is full."""
-MIXES = {
-    "18 numeric": (18, 0, False),
-    "12 numeric + 6 categorical": (12, 6, False),
-    "18 numeric, and labels": (18, 0, True),
-}
-"""Numeric and categorical features, and whether the second half of the entries are labels of the first, in another order."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What is counted: numeric and categorical features; with labels, the second half of the entries are those of the first
+    half, in another order.
+    """
+
+    name: str
+    numeric: int
+    categorical: int
+    labels: bool = False
+    detectors: bool = True
+
+
+MIXES = (
+    Mix("18 numeric", 18, 0),
+    Mix("18 numeric, no online detectors", 18, 0, detectors=False),
+    Mix("12 numeric + 6 categorical", 12, 6),
+    Mix("18 numeric, and labels", 18, 0, labels=True),
+)
 
 
 @click.command()
@@ -54,22 +71,22 @@ def main(events: int, repeats: int) -> None:
     """Measure, print a table, write benchmarks/results/counting.json."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
-        for mix, (numeric, categorical, labels) in MIXES.items():
-            prefix = f"bench-{numeric}-{labels}"
-            predictions = events // 2 if labels else events
-            ids = publish(server.url, prefix, predictions, numeric, categorical, labels=labels)
-            if labels:
+        for place, mix in enumerate(MIXES):
+            prefix = f"bench-{place}"
+            predictions = events // 2 if mix.labels else events
+            ids = publish(server.url, prefix, predictions, mix.numeric, mix.categorical, labels=mix.labels)
+            if mix.labels:
                 tell(server.url, prefix, ids)
             bare, worker = [], []
             for repeat in range(repeats):
                 bare.append(_measured(bare_loop, server.url, prefix, events, repeat))
-                worker.append(_measured(whole_worker, server.url, prefix, events, repeat))
+                worker.append(_measured(partial(whole_worker, detectors=mix.detectors), server.url, prefix, events, repeat))
             yardstick, ours = statistics.median(bare), statistics.median(worker)
             rows += [
-                Row({"features": mix, "loop": "bare: XREAD 1000 and msgspec", "events/s": round(yardstick), "ratio": 1.0}),
-                Row({"features": mix, "loop": "one worker, everything on", "events/s": round(ours),
-                     "ratio": round(ours / yardstick, 3)}),
-            ]  # fmt: skip
+                _row(mix, "bare: XREAD 1000 and msgspec", yardstick, yardstick),
+                _row(mix, f"one worker, {'everything' if mix.detectors else 'all else'} on", ours, yardstick),
+            ]
+            _clear(server.url, prefix)
     write("counting", f"{events:,} events, median of {repeats}", rows)
 
 
@@ -136,14 +153,14 @@ def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
     return events / (time.perf_counter() - started)
 
 
-def whole_worker(url: str, prefix: str, events: int, repeat: int) -> float:
+def whole_worker(url: str, prefix: str, events: int, repeat: int, *, detectors: bool = True) -> float:
     """Run a worker until the committed checkpoint has everything; give events/s."""
     client, keys = connect(url), Keys(prefix)
     kept = {keys.log(MODEL, 0), keys.versions(MODEL), keys.models}
     for key in [name.decode() for name in client.scan_iter(f"{prefix}:*")]:
         if key not in kept:
             client.delete(key)
-    worker = Worker(read_settings(redis_url=url, key_prefix=prefix))
+    worker = Worker(read_settings(redis_url=url, key_prefix=prefix, detectors=None if detectors else ()))
     thread = threading.Thread(target=worker.run, name=f"worker-{repeat}")
     started = time.perf_counter()
     thread.start()
@@ -158,6 +175,17 @@ def whole_worker(url: str, prefix: str, events: int, repeat: int) -> float:
     thread.join()
     client.close()
     return rate
+
+
+def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> Row:
+    return Row({"features": mix.name, "loop": loop, "events/s": round(rate), "ratio": round(rate / yardstick, 3)})
+
+
+def _clear(url: str, prefix: str) -> None:
+    """Delete what a mix left: the server's memory is that of one."""
+    client = connect(url)
+    client.delete(*client.scan_iter(f"{prefix}:*"))
+    client.close()
 
 
 def _measured(measure: Callable[[str, str, int, int], float], *arguments: Any) -> float:
