@@ -41,6 +41,6 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int) -> Levels
     budget = policy.false_alarms_per_month
     return Levels(
         psi=min(policy.psi_share * budget / tests, 0.5),
-        integrity=min(policy.integrity_share * budget / (tests * INTEGRITY_TESTS), 0.5),
+        integrity=min(policy.integrity_share / 2 * budget / (tests * INTEGRITY_TESTS), 0.5),  # as much is the online test's
         performance=min(policy.performance_share * budget / (evaluations * PERFORMANCE_TESTS), 0.5),
     )

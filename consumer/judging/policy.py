@@ -48,6 +48,8 @@ class JudgingPolicy:
         Labelled predictions below which performance is INSUFFICIENT_DATA.
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
+    e_detector_errors_share, adwin_errors_share, ddm_errors_share
+        Those of the detectors of errors.
     resolve_below
         Share of a threshold below which an evaluation is quiet.
     bad_to_fire, quiet_to_resolve
@@ -80,6 +82,9 @@ class JudgingPolicy:
     e_detector_share: float = 0.3
     adwin_share: float = 0.1
     performance_share: float = 0.05
+    e_detector_errors_share: float = 0.03
+    adwin_errors_share: float = 0.01
+    ddm_errors_share: float = 0.01
     performance_drop: float = 0.05
     labelled_rows: int = 2000
     labelled_days: int = 28

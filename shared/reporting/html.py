@@ -28,6 +28,7 @@ TITLES = {
     "current": "on request",
     "roc_auc": "ROC AUC",
     "adwin": "ADWIN",
+    "ddm": "DDM",
     "e_detector": "E-detector",
     "mae": "MAE",
     "rmse": "RMSE",
