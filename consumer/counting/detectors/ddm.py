@@ -139,7 +139,7 @@ class ErrorDdm:
     >>> wrong = Observed(column.cells(np.ones(200))[None], np.empty(0), [])
     >>> found = ErrorDdm.start(profile, [0], np.empty(0), 1e-8).update(wrong)[0]
     >>> found.delay, found.effect
-    (33, '100.0 % errors instead of 10.1 % over 33 labels')
+    (33, '100.0 % errors instead of 10.0 % over 33 labels')
     """
 
     name: ClassVar[str]
