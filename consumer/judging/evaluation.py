@@ -4,7 +4,7 @@ It runs at each pane, so it computes only what the rules need: PSI and the integ
 The full statistics and pictures of a column are computed when a snapshot is wanted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +17,7 @@ from consumer.judging.checks import IntegrityCheck, checks_of
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.ordered import WEEK
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.segment_standard import SegmentStandard
 from consumer.judging.statistics.psi import threshold
 from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
@@ -24,7 +25,7 @@ from shared.manifest import PublishedVersion
 from shared.performance import Layout, Standard
 from shared.reference import Floats, Ints, ReferenceProfile
 from shared.schema import Schema
-from shared.snapshot import Share
+from shared.snapshot import Contribution, Share
 
 PSI = "psi"
 PSI_WEEK = "psi_week"
@@ -33,12 +34,15 @@ PSI_WEEK = "psi_week"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers behind a reading."""
+    """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`, and the bins that tell."""
 
     statistic: str
     value: float
     threshold: float | None
     expected: float | None
+    n: int | None = None
+    m: int | None = None
+    cells: Sequence[Contribution] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,12 @@ class JudgedVersion:
     def watched(self) -> list[int]:
         """Places of the columns that count for drift."""
         return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
+
+    @cached_property
+    def segments(self) -> SegmentStandard | None:
+        """What the segments are held against; None if there are none."""
+        exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
+        return SegmentStandard.of(self.reference, self.standard, self.watched, exchangeable)
 
     @cached_property
     def place(self) -> dict[str, int]:

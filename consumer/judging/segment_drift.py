@@ -2,8 +2,8 @@
 
 Bins are pooled as for the model (statistics/base.py), by the rows of the segment. A segment has few rows, so an empty bin is
 taken to have half a row instead of a share of 1e-4: that would be evidence which no number of rows so small can give. With
-100 to 200 rows and 40 bins the threshold would be passed by 6 % to .1 % of windows without any drift, instead of by the asked
-.01 %; with half a row by less than that.
+100 to 200 rows and 40 bins the threshold would be passed by 6 % to .1 % of windows without any drift, instead of by the
+asked .01 %; with half a row by less than that.
 """
 
 import numpy as np

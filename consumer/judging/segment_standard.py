@@ -25,6 +25,8 @@ class SegmentStandard:
     ----------
     layout
         Where they stand.
+    profile
+        The reference.
     counts
         Reference rows by segment and bin, shape (segments, bins).
     shown, judged
@@ -36,6 +38,7 @@ class SegmentStandard:
     """
 
     layout: SegmentLayout
+    profile: ReferenceProfile
     counts: Ints
     shown: Marks
     judged: Marks
@@ -63,11 +66,11 @@ class SegmentStandard:
         for place, start, end in zip(layout.places, layout.starts, layout.starts[1:], strict=False):
             shown[start:end, place] = judged[start:end, place] = False
         if standard is None:
-            return cls(layout, counts, shown, judged)
+            return cls(layout, profile, counts, shown, judged)
         reference = standard.reference
         measures = Measures.of_version(standard.layout, profile, reference)
         sums = np.array(reference.segments, dtype=np.int64) if reference is not None and reference.segments else None
-        return cls(layout, counts, shown, judged, measures, sums)
+        return cls(layout, profile, counts, shown, judged, measures, sums)
 
     @cached_property
     def rows(self) -> Ints:
