@@ -28,6 +28,7 @@ PURE = (
     "shared/checks.py",
     "shared/stages.py",
     "shared/scores.py",
+    "shared/titles.py",
     "shared/agreement.py",
     "shared/prediction.py",
     "shared/lightgbm_text.py",

@@ -30,7 +30,7 @@ from consumer.counting.publishers import Publisher
 from consumer.counting.revisions import Revisions
 from consumer.counting.rollups import FIELDS, Marks, RollUps
 from shared import counters
-from shared.counters import Counters
+from shared.counters import Counters, LabelCounts
 from shared.references import reference_key
 
 
@@ -111,11 +111,17 @@ class CountingState:
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
             self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
-            self.counters.labels.waiting, self.counters.labels.early = self.pending.size, len(self.pending.early)
+            self._note_waiting(self.counters.labels)
             return msgspec.json.encode(self.counters)
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+
+    def _note_waiting(self, counts: LabelCounts) -> None:
+        """Count what waits: predictions and labels for each other, joined rows for being told."""
+        counts.waiting, counts.early = self.pending.size, len(self.pending.early)
+        counts.untold = self.revisions.ready(self.position.closed)
+        counts.untold_open = self.revisions.size - counts.untold
 
     def _detector(self, name: bytes) -> Detector | None:
         """Give the detector of a field; None if it has ended."""

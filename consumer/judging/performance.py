@@ -31,6 +31,7 @@ from shared.performance import (
 )
 from shared.reference import Ints
 from shared.snapshot import Confusion, MetricReport, Performance, Severity
+from shared.titles import title
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)
@@ -93,7 +94,7 @@ def judge(name: str, metric: Metric, base: Baseline, sure: Confidence, policy: J
     sign = 1 if name in LOSSES else -1
     limit = base.value + sign * max(floor, margin)
     change = f" ({(metric.value - base.value) / abs(base.value):+.1%})" if base.value else ""
-    summary = f"{name} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} labelled predictions"
+    summary = f"{title(name)} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} labelled predictions"
     quiet = worse < policy.resolve_below * max(floor, margin)
     shown = float(limit) if np.isfinite(limit) else None
     return Reading(severity, quiet=quiet, summary=summary), Evidence(name, metric.value, shown, base.value)

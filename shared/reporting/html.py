@@ -15,30 +15,7 @@ from shared.reporting import arranged, lines, svg, text
 from shared.reporting.arranged import WORST_FIRST
 from shared.reporting.health import PipelineHealth
 from shared.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
-
-TITLES = {
-    "psi": "PSI",
-    "ks": "KS",
-    "jensen_shannon": "Jensen-Shannon",
-    "wasserstein": "Wasserstein (approx.)",
-    "chi_squared": "Chi-squared",
-    "unseen": "unseen category",
-    "schedule": "on schedule",
-    "alert": "by an alert",
-    "current": "on request",
-    "roc_auc": "ROC AUC",
-    "adwin": "ADWIN",
-    "e_detector": "E-detector",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "r2": "R²",
-    "mape": "MAPE",
-    "wape": "WAPE",
-    "f1": "F1",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "ece": "calibration error",
-}
+from shared.titles import title
 
 
 def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:
@@ -111,14 +88,8 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
 
 
 def _title(name: str) -> str:
-    """Name a statistic or metric; what follows a colon is a class."""
-    kind, _, label = name.partition(":")
-    kind = kind.removeprefix("performance.")
-    plain, _, average = kind.rpartition("_")
-    if average in {"macro", "weighted"}:
-        return f"{_title(plain)}, {average}"
-    title = TITLES.get(kind) or text.clip(kind.replace("_", " "), 40)
-    return f"{title} of {text.clip(label, 40)}" if label else title
+    """Name a statistic, metric or rule; a class in it is strangers' text."""
+    return text.clip(title(name), 60)
 
 
 def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
