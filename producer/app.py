@@ -34,6 +34,7 @@ from producer.routes import (
     pages,
     predict,
     predictions,
+    references,
     reports,
 )
 from producer.scoring import Scorer
@@ -57,6 +58,7 @@ ROUTERS = (
     events.router,
     labels.router,
     models.router,
+    references.router,
     drift.router,
     reports.router,
     alerts.router,
