@@ -94,8 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
-    if settings.root_path:
-        app.add_middleware(Prefixed, root=settings.root_path)
+    app.add_middleware(Prefixed, root=settings.root_path)
     return app
 
 
