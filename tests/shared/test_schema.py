@@ -1,5 +1,7 @@
 """A schema, and the check of values against it."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,3 +107,26 @@ def test_rows_and_columns_agree() -> None:
         columns_of(frame.drop(columns="note"), SCHEMA)
     with pytest.raises(BadData, match="'age' is numeric in the schema"):
         as_column(pd.Series(["x"], name="age"), "numeric")
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        (("age",), "'age' cannot be a segment: it is numeric"),
+        (("city",), "'city' cannot be a segment: it is not among the features"),
+        (("email",), "'email' cannot be a segment: it is dropped as personal"),
+        (("note", "note"), "Name up to 3 different features as segments, not note, note"),
+        (("note", "job/kind~1", "customer", "plan"), "Name up to 3 different features"),
+    ],
+)
+def test_segments_that_no_event_can_be_parted_by_are_refused(segments: tuple[str, ...], message: str) -> None:
+    """A schema with such segments is refused when it is made, with the feature and what is wrong with it."""
+    more = (Feature("email", "categorical"), Feature("customer", "numeric", pii="hash"), Feature("plan", "categorical"))
+    with pytest.raises(BadData, match=re.escape(message)):
+        Schema((*SCHEMA.features, *more), segments=segments)
+
+
+def test_a_hashed_number_can_be_a_segment() -> None:
+    """What is published of a hashed feature is a category, so it can part rows; the stream has the same segments."""
+    schema = Schema((Feature("customer", "numeric", pii="hash"), *SCHEMA.features), segments=("customer",))
+    assert schema.stream.segments == ("customer",)
