@@ -11,7 +11,8 @@ from datetime import timedelta
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.reporting import arranged, lines, svg, text
+from shared.performance import LOSSES
+from shared.reporting import arranged, lines, segmented, svg, text
 from shared.reporting.arranged import WORST_FIRST
 from shared.reporting.health import PipelineHealth
 from shared.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
@@ -121,6 +122,7 @@ def _page_environment() -> Environment:
         "with_code": text.with_code,
         "moment": text.moment,
         "minute": text.minute,
+        "signed": _exact(text.signed),
         "signed_percent": _exact(text.signed_percent),
         "marks": _marks,
         "title_of": _title,
@@ -130,6 +132,7 @@ def _page_environment() -> Environment:
         "evidence": arranged.evidence,
         "vanished": arranged.vanished,
         "metric_rows": arranged.metric_rows,
+        "segment_tables": segmented.segment_tables,
         "duration": _exact(text.duration),
         "count": _exact(_count),
         "figure": _exact(text.figure),
@@ -149,6 +152,8 @@ def _page_environment() -> Environment:
         "over_time": lines.over_time,
         "interval": lines.interval,
         "marks_of": arranged.marks,
+        "is_rest": segmented.is_rest,
+        "losses": LOSSES,
         "zip": zip,
     }
     return environment
