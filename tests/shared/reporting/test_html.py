@@ -335,7 +335,9 @@ def test_name_of_the_report(snapshot: Snapshot) -> None:
     assert report_name(replace(snapshot, created=snapshot.created + 999)) == "drift_report_20240501_100000"
 
 
-@pytest.mark.parametrize("module", ["__init__", "html", "svg", "lines", "canvas", "arranged", "segmented", "text"])
+@pytest.mark.parametrize(
+    "module", ["__init__", "html", "svg", "lines", "canvas", "arranged", "segmented", "terminal", "text"]
+)
 def test_reporting_is_pure(module: str) -> None:
     """Rendering reaches no file, network, clock or environment; only the template is loaded, at import."""
     assert importlib.import_module("shared.reporting.html")
