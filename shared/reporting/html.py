@@ -148,6 +148,7 @@ GLOBALS: Final[Mapping[str, Any]] = {
     "interval": lines.interval,
     "marks_of": arranged.marks,
     "is_rest": segmented.is_rest,
+    "told": segmented.told,
     "losses": LOSSES,
     "zip": zip,
 }

@@ -91,6 +91,17 @@ def sentence_of(feature: SegmentFeature) -> str:
     return f"No segment of {feature.feature} stands out."
 
 
+def told(segments: Segments | None) -> list[str]:
+    """Give the sentences of the features that have something to say, the worst first.
+
+    Examples
+    --------
+    >>> told(None), told(Segments("", None, None, [SegmentFeature("region", [])]))
+    ([], [])
+    """
+    return [] if segments is None else [one.sentence for one in segment_tables(segments) if _stands_out(one.feature)]
+
+
 def tally(segments: list[SegmentReport]) -> str:
     """Count segments by severity, the worst first.
 
