@@ -13,12 +13,8 @@ from shared.frames import columns_of
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
-<<<<<<< HEAD
 from shared.schema import Feature, Schema
-=======
-from shared.schema import Feature, Schema, columns_of
 from shared.segments import OTHER
->>>>>>> segreport
 from shared.snapshot import (
     Acknowledgement,
     ActiveAlert,
