@@ -324,7 +324,9 @@ class Evaluation:
         """PSI of every column over the last 7 whole days."""
         reference = self.version.week
         columns = len(self.version.reference.columns)
-        return np.zeros(columns) if reference is None or self.lacking_days else reference.psi(self._week)
+        if self.days is None or reference is None or self.lacking_days:
+            return np.zeros(columns)
+        return self.days.week_psi(reference)
 
     @cached_property
     def judged_psi(self) -> Floats:
