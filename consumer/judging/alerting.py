@@ -113,7 +113,8 @@ class Alerting:
         alert, transition = moved
         if transition is not None:
             told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            alert = with_evidence(alert, evidence, self.snapshot_id(alert.version, self._state.progress.events) if told else "")
+            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
+            alert = with_evidence(alert, evidence, snapshot)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)

@@ -15,7 +15,7 @@ from consumer.judging.calibration import DAYS_PER_MONTH, Levels
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.ordered import WEEK
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.statistics.base import pooled_bins
+from consumer.judging.statistics.base import ColumnCounts, ReferenceSide, pooled_bins
 from consumer.judging.statistics.psi import ABSENT_SHARE, threshold
 from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
@@ -94,6 +94,15 @@ class JudgedVersion:
     def watched(self) -> list[int]:
         """Places of the columns that count for drift."""
         return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
+
+    @cached_property
+    def sides(self) -> list[ReferenceSide]:
+        """What the windows of each column are held against."""
+        return [ReferenceSide(column) for column in self.reference.columns]
+
+    def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
+        """Give one column's counts as the statistics see them."""
+        return ColumnCounts(self.reference.columns[column], self.part(cells, column), self.sides[column])
 
     @cached_property
     def place(self) -> dict[str, int]:
