@@ -114,7 +114,8 @@ class Alerting:
         alert, transition = moved
         if transition is not None:
             told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            alert = with_evidence(alert, evidence, self.snapshot_id(alert.version) if told else "")
+            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
+            alert = with_evidence(alert, evidence, snapshot)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)
@@ -123,9 +124,9 @@ class Alerting:
         elif alert.fingerprint in self._state.alerts:
             self._state.drop_alert(alert.fingerprint)
 
-    def snapshot_id(self, version: str) -> str:
-        """Name the snapshot of a version at this moment."""
-        return f"{self._model}-{version}-{self._state.progress.events:012d}"
+    def snapshot_id(self, version: str, events: int) -> str:
+        """Name the snapshot of a version after so many events of the model."""
+        return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
         """Give what an action is chosen by."""
