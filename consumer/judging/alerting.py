@@ -116,7 +116,8 @@ class Alerting:
         alert, transition = moved
         if transition is not None:
             told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            alert = with_evidence(alert, evidence, self.snapshot_id(alert.version) if told else "")
+            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
+            alert = with_evidence(alert, evidence, snapshot)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)
@@ -125,9 +126,9 @@ class Alerting:
         elif alert.fingerprint in self._state.alerts:
             self._state.drop_alert(alert.fingerprint)
 
-    def snapshot_id(self, version: str) -> str:
-        """Name the snapshot of a version at this moment."""
-        return f"{self._model}-{version}-{self._state.progress.events:012d}"
+    def snapshot_id(self, version: str, events: int) -> str:
+        """Name the snapshot of a version after so many events of the model."""
+        return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
         """Give what an action is chosen by."""
@@ -204,7 +205,7 @@ def _cells(scene: Scene, feature: str) -> list[Contribution]:
     """Give the cells of a column, or of the labels, that contribute most; none for what is about the model."""
     evaluation, target = scene.judged.evaluation, scene.judged.target
     if feature == LABEL and target is not None:
-        return contributions(target.reference, target.counts.window)
+        return contributions(target.reference.column, target.counts.window)
     column = evaluation.version.place.get(feature)
     if column is None:
         return []

@@ -16,14 +16,14 @@ import numpy as np
 
 from consumer.judging.calibration import Levels
 from consumer.judging.evaluation import PSI, Evidence, JudgedVersion
-from consumer.judging.histogram import display_histogram, quantiles
+from consumer.judging.histogram import display_histogram, quantiles, reference_quantiles
 from consumer.judging.labelled import LabelledWindow
 from consumer.judging.lifecycle import Reading
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.statistics import ColumnCounts, statistics_of
+from consumer.judging.statistics import ColumnCounts, ReferenceSide, statistics_of
 from consumer.judging.statistics.psi import population_stability, threshold
 from shared.performance import LABEL
-from shared.reference import CategoricalReference, ColumnReference
+from shared.reference import CategoricalReference
 from shared.snapshot import FeatureReport, Severity, Share
 
 
@@ -40,7 +40,7 @@ class Target:
     """
 
     window: LabelledWindow
-    reference: ColumnReference
+    reference: ReferenceSide
     level: Levels
     policy: JudgingPolicy
     excluded: str = ""
@@ -54,8 +54,8 @@ class Target:
 
     @cached_property
     def counts(self) -> ColumnCounts:
-        cells = self.window.labels
-        return ColumnCounts(self.reference, np.zeros(len(self.reference.counts), np.int64) if cells is None else cells)
+        cells = self.window.labels if self.window.labels is not None else np.zeros_like(self.reference.cells)
+        return ColumnCounts(self.reference.column, cells, self.reference)
 
     @property
     def lacking(self) -> str:
@@ -114,7 +114,7 @@ class Target:
         return FeatureReport(
             name=LABEL, kind="numeric" if self.counts.is_numeric else "categorical", severity=severity, reason=reason,
             statistics=statistics, shares=[self._unknown()], histogram=display_histogram(self.counts),
-            reference_quantiles=quantiles(self.reference, self.counts.reference_cells),
+            reference_quantiles=reference_quantiles(self.reference),
             window_quantiles=quantiles(self.reference, self.counts.window),
         )  # fmt: skip
 
@@ -129,7 +129,7 @@ class Target:
     def _unknown(self) -> Share:
         """Give the share of labels that the reference does not have, or that are out of its range; it is not tested."""
         reference, window = self.counts.reference_cells, self.counts.window
-        categorical = isinstance(self.reference, CategoricalReference)
+        categorical = isinstance(self.reference.column, CategoricalReference)
         cells = [len(window) - 2] if categorical else [0, len(window) - 2]
         before, now = (float(counts[cells].sum() / max(counts.sum(), 1)) for counts in (reference, window))
         return Share("unseen" if categorical else "out_of_range", before, now)
