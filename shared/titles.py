@@ -24,6 +24,8 @@ TITLES: Final = {
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error",
+    "segment.psi": "drift in a segment",
+    "segment.performance": "performance in a segment",
 }
 AVERAGES: Final = frozenset({"macro", "weighted"})
 
