@@ -22,10 +22,11 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
+from shared.frames import columns_of, infer
 from shared.pane import Block, Pane, pack_counts
 from shared.reference import ReferenceProfile
 from shared.reporting import render_html
-from shared.schema import Schema, columns_of, infer
+from shared.schema import Schema
 from shared.segments import MOST_FEATURES, OTHER, TOP_VALUES
 from shared.snapshot import MetricReport, SegmentDrift, SegmentFeature, SegmentReport, Segments, Snapshot
 

@@ -9,10 +9,11 @@ import redis
 
 from shared.alerts import cloud_event, fingerprint
 from shared.events import Prediction, encode
+from shared.frames import columns_of
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 from shared.segments import OTHER
 from shared.snapshot import (
     Acknowledgement,

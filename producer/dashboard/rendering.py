@@ -65,7 +65,7 @@ def page(
 
 
 def root_of(request: Request) -> str:
-    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH)."""
+    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said by the proxy."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
