@@ -45,13 +45,14 @@ EVENT_SPACING_MS = 10
 
 @dataclass(frozen=True)
 class Mix:
-    """What is counted: numeric and categorical features; with labels, the second half of the entries are those of the first
-    half, in another order.
+    """What is counted: numeric and categorical features, how many of the latter part the rows into 20 values and OTHER. With
+    labels, the second half of the entries are those of the first half, in another order.
     """
 
     name: str
     numeric: int
     categorical: int
+    segments: int = 0
     labels: bool = False
     detectors: bool = True
 
@@ -60,21 +61,27 @@ MIXES = (
     Mix("18 numeric", 18, 0),
     Mix("18 numeric, no online detectors", 18, 0, detectors=False),
     Mix("12 numeric + 6 categorical", 12, 6),
+    Mix("12 numeric + 6 categorical, 3 segments of 21", 12, 6, segments=3),
     Mix("18 numeric, and labels", 18, 0, labels=True),
+    Mix("12 numeric + 6 categorical, and labels", 12, 6, labels=True),
+    Mix("12 numeric + 6 categorical, 3 segments of 21, and labels", 12, 6, segments=3, labels=True),
 )
 
 
 @click.command()
 @click.option("--events", default=400_000, show_default=True, help="A multiple of 2,000.")
 @click.option("--repeats", default=3, show_default=True)
-def main(events: int, repeats: int) -> None:
+@click.option(
+    "--mix", "chosen", multiple=True, type=click.Choice([mix.name for mix in MIXES]), help="Only this one; repeatable."
+)
+def main(events: int, repeats: int, chosen: tuple[str, ...]) -> None:
     """Measure, print a table, write benchmarks/results/counting.json."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
-        for place, mix in enumerate(MIXES):
+        for place, mix in enumerate(mix for mix in MIXES if not chosen or mix.name in chosen):
             prefix = f"bench-{place}"
             predictions = events // 2 if mix.labels else events
-            ids = publish(server.url, prefix, predictions, mix.numeric, mix.categorical, labels=mix.labels)
+            ids = publish(server.url, prefix, predictions, mix.numeric, mix.categorical, mix.segments, labels=mix.labels)
             if mix.labels:
                 tell(server.url, prefix, ids)
             bare, worker = [], []
@@ -90,12 +97,13 @@ def main(events: int, repeats: int) -> None:
     write("counting", f"{events:,} events, median of {repeats}", rows)
 
 
-def publish(url: str, prefix: str, events: int, numeric: int, categorical: int, *, labels: bool) -> list[str]:
+def publish(url: str, prefix: str, events: int, numeric: int, categorical: int, segments: int, *, labels: bool) -> list[str]:
     """Fill a log, and publish its version; give the ids of the predictions."""
     random = np.random.default_rng(0)
     schema = Schema(
         (*(Feature(f"n{i}", "numeric", nullable=True) for i in range(numeric)),
-         *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical)))
+         *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical))),
+        segments=tuple(f"c{i}" for i in range(segments)),
     )  # fmt: skip
     reference: list[Column] = _columns(random, 20_000, numeric, categorical)
     profile = ReferenceProfile.build(schema, reference, random.normal(size=20_000))

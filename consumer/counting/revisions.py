@@ -4,7 +4,7 @@ Rows are kept until enough of them, or the oldest for long enough, are there: th
 that is, hangs on the log alone, and a delta never names a pane that was not written before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -15,9 +15,8 @@ import numpy as np
 from consumer.counting.cells import CellMap
 from consumer.counting.pending import Truth, Waiting
 from shared.pane import DELAY_EDGES_S, Revised, pack_changes, pack_counts
-from shared.performance import Layout, Measures, Sums
+from shared.performance import Layout, Sums
 from shared.reference import Column, Floats, Ints
-from shared.segments import SegmentLayout
 
 DELTA_ROWS = 5000
 """Joined rows that are told at once."""
@@ -163,9 +162,22 @@ class _Rows:
         predictions, labels = _column(layout, [row.prediction for row in self.rows]), _column(layout, self.labels)
         return Sums.by_group(layout, predictions, labels, _scores(layout, self.rows), self.places, self.panes)
 
-    def by_segment(self, segments: SegmentLayout, measures: Measures) -> Ints:
-        """Sum up each pane's rows by segment, shape (panes, numbers): the segments of a pane follow those of another."""
-        predictions = _column(measures.layout, [row.prediction for row in self.rows])
+    def by_label(self) -> Ints | None:
+        """Count each pane's labels by cell, shape (panes, cells); None for a version whose reference has none."""
+        reference, layout = self.cell_map.labels, self.cell_map.layout
+        if reference is None or layout is None:
+            return None
+        cells = self.places * len(reference.counts) + reference.cells(_column(layout, self.labels))
+        return np.bincount(cells, minlength=self.panes * len(reference.counts)).reshape(self.panes, -1)
+
+    def by_segment(self) -> Ints | None:
+        """Sum up each pane's rows by segment, shape (panes, numbers); None for a version without segments."""
+        segments, measures = self.cell_map.segments, self.cell_map.measures
+        if segments is None or measures is None:
+            return None
+        predictions, labels = (
+            _column(measures.layout, found) for found in ([row.prediction for row in self.rows], self.labels)
+        )
         codes = segments.unpacked([row.segments for row in self.rows]) + self.places * segments.size
         labels = _column(measures.layout, self.labels)
         return measures.of(predictions, labels, codes, segments.size * self.panes).reshape(self.panes, -1)
@@ -185,13 +197,10 @@ def _revised(version: str, found: Sequence[tuple[int, Joined]], cell_map: CellMa
     labelled = np.bincount(places, minlength=len(panes)) - np.bincount(places[chosen], minlength=len(panes))
     corrected = np.bincount(places, [row.corrected for row in rows], len(panes)).astype(np.int64)
     columns = zip(
-        panes, labelled.tolist(), corrected.tolist(), _delays(rows, places, len(panes)), sums, _by_segment(known, told),
-        strict=True,
+        panes, labelled.tolist(), corrected.tolist(), _delays(rows, places, len(panes)), (one.pack() for one in sums),
+        _changes(known, told, _Rows.by_label), _changes(known, told, _Rows.by_segment), strict=True,
     )  # fmt: skip
-    return [
-        Revised(pane, version, first, again, delays, one.pack(), segments=segments)
-        for pane, first, again, delays, one, segments in columns
-    ]
+    return [Revised(pane, version, *found) for pane, *found in columns]
 
 
 def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
@@ -204,15 +213,12 @@ def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
     return [pack_counts(pane) if pane.any() else b"" for pane in counts]
 
 
-def _by_segment(known: _Rows, told: _Rows | None) -> list[bytes]:
-    """Sum up the rows of each pane by segment, packed; empty for a version without segments."""
-    segments, measures = known.cell_map.segments, known.cell_map.measures
-    if segments is None or measures is None:
+def _changes(known: _Rows, told: _Rows | None, count: Callable[[_Rows], Ints | None]) -> list[bytes]:
+    """Give what labels changed in counts of each pane, packed; empty for a version that has no such counts."""
+    total, before = count(known), count(told) if told is not None else None
+    if total is None:
         return [b""] * known.panes
-    total = known.by_segment(segments, measures)
-    if told is not None:
-        total -= told.by_segment(segments, measures)
-    return [pack_changes(pane) for pane in total]
+    return [pack_changes(pane) for pane in (total if before is None else total - before)]
 
 
 def _column(layout: Layout, values: Sequence[Truth | None]) -> Column:

@@ -16,11 +16,13 @@ from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_lif
 from consumer.judging.metrics import Judged
 from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.rules import PERFORMANCE_RULE, Finding, findings, is_judged, is_of_reference, performance_findings
+from consumer.judging.rules import Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
-from shared.alerts import DATA_QUALITY, MARKS, fingerprint
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, fingerprint
+from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.pane import Alarm
-from shared.snapshot import AlertEvidence
+from shared.performance import LABEL
+from shared.snapshot import AlertEvidence, Contribution
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
@@ -72,6 +74,7 @@ class Alerting:
             reading, evidence = one.reading, self._evidence(one.evidence, scene)
             if one.rule.startswith(PERFORMANCE_RULE):
                 reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
+            if one.rule.startswith(PERFORMANCE_RULE) or one.feature == LABEL:
                 evidence = _labelled_evidence(evidence, scene)
             self._step(self._alert(scene.version, one.feature, one.rule, scene.now), reading, evidence, scene)
 
@@ -87,7 +90,7 @@ class Alerting:
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        name = alarm.detector.removeprefix(PERFORMANCE_RULE).upper().replace("_", "-")
+        name = alarm.detector.removeprefix(PERFORMANCE_RULE).removeprefix(IMPROVEMENT).upper().replace("_", "-")
         summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
@@ -103,7 +106,7 @@ class Alerting:
     def end_referring(self, scene: Scene, summary: str) -> None:
         """End the alerts of a version that hung on the reference before; no cooldown holds back their next life."""
         for alert in self._state.alerts_of(scene.version):
-            if is_of_reference(alert.rule):
+            if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
                 ended, transition = end(alert, scene.now, self._policy, summary)
                 self.keep((msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now)
@@ -113,7 +116,8 @@ class Alerting:
         alert, transition = moved
         if transition is not None:
             told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            alert = with_evidence(alert, evidence, self.snapshot_id(alert.version) if told else "")
+            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
+            alert = with_evidence(alert, evidence, snapshot)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)
@@ -122,9 +126,9 @@ class Alerting:
         elif alert.fingerprint in self._state.alerts:
             self._state.drop_alert(alert.fingerprint)
 
-    def snapshot_id(self, version: str) -> str:
-        """Name the snapshot of a version at this moment."""
-        return f"{self._model}-{version}-{self._state.progress.events:012d}"
+    def snapshot_id(self, version: str, events: int) -> str:
+        """Name the snapshot of a version after so many events of the model."""
+        return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
         """Give what an action is chosen by."""
@@ -146,9 +150,8 @@ class Alerting:
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
         moved, transition = step(marked, reading, scene.now, self._policy)
-        column = scene.judged.evaluation.version.place.get(alert.feature)
-        if transition is not None and column is not None and not evidence.cells:
-            evidence = msgspec.structs.replace(evidence, cells=contributions(scene.judged.evaluation, column))
+        if transition is not None and not evidence.cells:
+            evidence = msgspec.structs.replace(evidence, cells=_cells(scene, alert.feature))
         self.keep((moved, transition), evidence, scene.now)
 
     def _settle_online(self, alert: AlertState, scene: Scene) -> None:
@@ -171,7 +174,7 @@ class Alerting:
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
         """Whether the window agrees that an online alert is over."""
         evaluation = scene.judged.evaluation
-        if alert.rule.startswith(PERFORMANCE_RULE):
+        if alert.rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
             readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
             return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)
@@ -196,6 +199,17 @@ class Alerting:
             n=scene.judged.evaluation.version.reference.rows, m=window.rows, events=self._state.progress.events,
             window_start=window.start, window_end=window.end, effect=effect,
         )  # fmt: skip
+
+
+def _cells(scene: Scene, feature: str) -> list[Contribution]:
+    """Give the cells of a column, or of the labels, that contribute most; none for what is about the model."""
+    evaluation, target = scene.judged.evaluation, scene.judged.target
+    if feature == LABEL and target is not None:
+        return contributions(target.reference.column, target.counts.window)
+    column = evaluation.version.place.get(feature)
+    if column is None:
+        return []
+    return contributions(evaluation.version.reference.columns[column], evaluation.version.part(evaluation.cells, column))
 
 
 def _labelled_evidence(evidence: AlertEvidence, scene: Scene) -> AlertEvidence:

@@ -4,7 +4,7 @@ It runs at each pane, so it computes only what the rules need: PSI and the integ
 The full statistics and pictures of a column are computed when a snapshot is wanted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,14 +17,16 @@ from consumer.judging.checks import IntegrityCheck, checks_of
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.ordered import WEEK
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.segment_standard import SegmentStandard
+from consumer.judging.statistics.base import ColumnCounts, ReferenceSide
 from consumer.judging.statistics.psi import threshold
 from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
 from shared.manifest import PublishedVersion
 from shared.performance import Layout, Standard
-from shared.reference import Floats, Ints, ReferenceProfile
+from shared.reference import PREDICTION, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
-from shared.snapshot import Share
+from shared.snapshot import Contribution, Share
 
 PSI = "psi"
 PSI_WEEK = "psi_week"
@@ -33,12 +35,15 @@ PSI_WEEK = "psi_week"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers behind a reading."""
+    """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`, and the bins that tell."""
 
     statistic: str
     value: float
     threshold: float | None
     expected: float | None
+    n: int | None = None
+    m: int | None = None
+    cells: Sequence[Contribution] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,40 @@ class JudgedVersion:
     def watched(self) -> list[int]:
         """Places of the columns that count for drift."""
         return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
+
+    @cached_property
+    def target(self) -> ReferenceSide | None:
+        """What the labels are held against; None if none come, or the reference has none."""
+        known = self.standard.reference if self.standard is not None and self.labels else None
+        return ReferenceSide(known.labels) if known is not None and known.labels is not None else None
+
+    @cached_property
+    def target_excluded(self) -> str:
+        """Why the labels are shown and not judged; empty if they are judged."""
+        column = self.place.get(PREDICTION)
+        if column is None or self.is_exchangeable(column):
+            return ""
+        return "the prediction is ordered in time, and so are the labels that it follows: they are shown, and not judged"
+
+    @property
+    def judged_columns(self) -> int:
+        """Columns that PSI is judged of: those that count for drift, and the labels."""
+        return len(self.watched) + (self.target is not None and not self.target_excluded)
+
+    @cached_property
+    def segments(self) -> SegmentStandard | None:
+        """What the segments are held against; None if there are none."""
+        exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
+        return SegmentStandard.of(self.reference, self.standard, self.watched, exchangeable)
+
+    @cached_property
+    def sides(self) -> list[ReferenceSide]:
+        """What the windows of each column are held against."""
+        return [ReferenceSide(column) for column in self.reference.columns]
+
+    def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
+        """Give one column's counts as the statistics see them."""
+        return ColumnCounts(self.reference.columns[column], self.part(cells, column), self.sides[column])
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -281,7 +320,9 @@ class Evaluation:
         """PSI of every column over the last 7 whole days."""
         reference = self.version.week
         columns = len(self.version.reference.columns)
-        return np.zeros(columns) if reference is None or self.lacking_days else reference.psi(self._week)
+        if self.days is None or reference is None or self.lacking_days:
+            return np.zeros(columns)
+        return self.days.week_psi(reference)
 
     @cached_property
     def judged_psi(self) -> Floats:

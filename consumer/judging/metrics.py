@@ -13,7 +13,8 @@ import numpy as np
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import LATENCY
-from consumer.judging.statistics import STATISTICS, ColumnCounts
+from consumer.judging.statistics import STATISTICS
+from consumer.judging.target import Target
 from consumer.judging.window import VersionWindow
 from shared.alerts import DATA_QUALITY
 from shared.pane import LATENCY_EDGES_MS
@@ -26,12 +27,15 @@ LEAST_LATENCIES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come."""
+    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come, and
+    `target` its labels if the reference has some too.
+    """
 
     evaluation: Evaluation
     window: VersionWindow
     events_per_day: float
     labelled: Labelled | None = None
+    target: Target | None = None
 
 
 ColumnMetric = Callable[[Judged, int], Statistic | None]
@@ -55,8 +59,7 @@ def statistic_of(judged: Judged, column: int, name: str) -> Statistic | None:
     evaluation = judged.evaluation
     if evaluation.lacking:
         return None
-    profile = evaluation.version.reference.columns[column]
-    found = STATISTICS[name](ColumnCounts(profile, evaluation.version.part(evaluation.cells, column)))
+    found = STATISTICS[name](evaluation.version.counts_of(evaluation.cells, column))
     return None if found.value is None else found
 
 

@@ -5,6 +5,7 @@ few numbers, and wider ones where they do not. Pure.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shared.performance.measures import STEPS, Measures
 from shared.performance.metric import Confidence, Metric
@@ -75,14 +76,16 @@ def mean_errors(measures: Measures, sums: Ints) -> tuple[Ints, Floats, Floats]:
     """Give rows, sum of the errors and sum of their squares of every segment; of classes an error is 0 or 1."""
     rows = sums.reshape(-1, measures.size)
     if measures.layout.kind == "numeric":
-        return rows[:, 0], rows[:, 1] * (measures.unit / STEPS), rows[:, 2] * (measures.unit**2 / STEPS)
+        steps = rows[:, 1:].astype(np.float64) / STEPS
+        return rows[:, 0], steps[:, 0] * measures.unit, steps[:, 1] * measures.unit**2
     wrong = rows[:, 1].astype(np.float64)
     return rows[:, 0], wrong, wrong
 
 
 def _ratio(one: Floats | Ints, other: Floats | Ints) -> Floats:
     """Divide; NaN where there is nothing to divide by."""
-    return np.divide(one, other, out=np.full(np.broadcast(one, other).shape, np.nan), where=np.asarray(other) > 0)
+    nothing = np.full(np.broadcast(one, other).shape, np.nan)
+    return np.asarray(np.divide(one, other, out=nothing, where=np.asarray(other) > 0))
 
 
 def _accuracy(rows: Ints, sure: Confidence) -> SegmentMetric:
@@ -118,7 +121,7 @@ def _f1(measures: Measures, rows: Ints, sure: Confidence) -> SegmentMetric:
     return SegmentMetric(value, np.maximum(value - half, 0), np.minimum(value + half, 1), n)
 
 
-def _product(values: Floats, present: Floats) -> Floats:
+def _product(values: Floats, present: NDArray[np.bool_]) -> Floats:
     """Multiply the values of the classes that are present, of up to two."""
     return np.asarray(np.where(present, values, 1.0).prod(axis=1))
 

@@ -84,8 +84,8 @@ class Sums:
         [2, 0, 1]
         """
         if layout.kind == "numeric":
-            numbers = (np.asarray(column, np.float64) for column in (predictions, labels))
-            counts, totals = _of_numbers(*numbers, groups, count)
+            said, truth = np.asarray(predictions, np.float64), np.asarray(labels, np.float64)
+            counts, totals = _of_numbers(said, truth, groups, count)
         else:
             counts, totals = _of_classes(layout, predictions, labels, probabilities, groups, count)
         return [cls(layout, counts[group], [total[group] for total in totals]) for group in range(count)]

@@ -15,8 +15,15 @@ drawn = st.lists(
 
 def panes_of(found: list[tuple[int, int, list[int]]]) -> list[WindowPane]:
     return [
-        WindowPane(partition, number, end - 1, end, sum(cells), pack_counts(np.array(cells)),
-            segments=pack_counts(np.array(cells[:3])))  # fmt: skip
+        WindowPane(
+            partition,
+            number,
+            end - 1,
+            end,
+            sum(cells),
+            pack_counts(np.array(cells)),
+            segments=pack_counts(np.array(cells[:3])),
+        )
         for number, (partition, end, cells) in enumerate(found)
     ]
 
