@@ -15,13 +15,14 @@ from consumer.calibrating import parse_times
 from shared import scores
 from shared.checks import Checks
 from shared.errors import BadData
+from shared.frames import as_column, columns_of, infer
 from shared.manifest import PublishedVersion, Task, new_manifest
 from shared.model_registry import ModelRegistry
 from shared.performance import Layout, PerformanceReference
 from shared.prediction import class_labels, model_columns, predict, probabilities
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
-from shared.schema import Kind, Schema, as_column, columns_of, infer
+from shared.schema import Kind, Schema
 from shared.tables import read_table
 from shared.version_folder import artifact_name, check_name, load_estimator
 

@@ -22,12 +22,13 @@ from models.simulation import Labelled, Labels, Simulator
 from shared import gates, prediction, scores
 from shared.checks import Checks
 from shared.errors import DriftgaugeError, GateFailed
+from shared.frames import columns_of
 from shared.manifest import PublishedVersion, Task, new_manifest, utc_now
 from shared.model_registry import ModelRegistry
 from shared.performance import PerformanceReference
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
-from shared.schema import Schema, columns_of
+from shared.schema import Schema
 from shared.settings import read_settings
 
 

@@ -100,9 +100,13 @@ class Revisions(msgspec.Struct):
         rows[digest].label = label
         rows[digest].corrected += 1
 
+    def ready(self, closed: int) -> int:
+        """Count the rows of closed panes."""
+        return self.size - len(self.rows.get(closed + 1, ()))
+
     def due(self, closed: int, now: int) -> bool:
         """Whether rows of closed panes, the last of which is `closed`, are to be told."""
-        ready = self.size - len(self.rows.get(closed + 1, ()))
+        ready = self.ready(closed)
         return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
 
     def first_labels(self, closed: int) -> list[tuple[bytes, Joined]]:

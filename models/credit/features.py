@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.columns import numbers, require
 from shared.errors import BadData
-from shared.schema import Feature, Schema, category_text
+from shared.frames import category_text
+from shared.schema import Feature, Schema
 from shared.tables import read_table
 
 Floats = NDArray[np.float64]

@@ -19,12 +19,13 @@ from sklearn.svm import LinearSVC
 from consumer.registration import Submission, register_version
 from shared.checks import Checks
 from shared.errors import BadData
+from shared.frames import columns_of
 from shared.manifest import Manifest
 from shared.model_registry import ModelRegistry
 from shared.prediction import predict
 from shared.provenance import file_digest
 from shared.reference import NumericReference, ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 
 RANDOM = np.random.default_rng(2)
 FRAME = pd.DataFrame(RANDOM.normal(size=(300, 2)), columns=["b", "a"])

@@ -328,6 +328,29 @@ def test_each_label_is_in_one_of_the_counts() -> None:
     assert sum(counts[name] for name in ends) == len(numbers)
 
 
+def test_the_counters_say_how_many_joined_rows_judging_has_not_been_told() -> None:
+    """At each place of the log, joined is told plus untold, apart for the open pane; a tick leaves none of closed panes."""
+    random, log, kinds = np.random.default_rng(4), list[Entry](), Counter[str]()
+    for number in range(1, 120):
+        now = NOON + number * 40
+        log.append(said(now, 2 * number, f"id{number}") if random.random() < 0.8 else tick(now, 2 * number))
+        log.append(label(now, 2 * number + 1, f"id{int(random.integers(max(1, number - 30), number + 1))}", 1.0))
+    store = Store()
+    for entry in log:
+        store.take([entry], POLICY)
+        counts, told = store.counts, sum(one.labelled for delta in store.deltas for one in delta.revised)
+        assert counts.joined == told + counts.untold + counts.untold_open
+        closed = sum(isinstance(one, Pane) for _, _, one in store.panes)
+        kept = store.load().revisions.rows
+        assert counts.untold_open == len(kept.get(closed + 1, ()))
+        if entry[1][1] == b"k":
+            assert counts.untold == 0
+        kinds += Counter({"closed": counts.untold, "open": counts.untold_open, "told": told})
+    assert min(kinds[kind] for kind in ("closed", "open", "told")) > 0
+    store.take([tick(now + 1, 1000), tick(now + 700_000, 1001)], POLICY)
+    assert (store.counts.untold, store.counts.untold_open) == (0, 0)
+
+
 def test_what_happens_to_one_prediction() -> None:
     """An early label is joined when its prediction comes; an equal one changes nothing; a different one replaces it."""
     start = [label(NOON, 1, "a", 2.0), said(NOON + 1, 2, "a", 0.5), label(NOON + 2, 3, "a", 2.0)]
