@@ -18,7 +18,6 @@ PURE = (
     "shared/calibration.py",
     "shared/reference.py",
     "shared/schema.py",
-    "shared/segments.py",
     "shared/frames.py",
     "shared/pane.py",
     "shared/segments.py",
