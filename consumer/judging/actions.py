@@ -5,7 +5,7 @@ Each action has one condition; the first whose condition holds is recommended, i
     fix_feed     the values are broken (data quality), or broken values explain the alert
     roll_back    critical and firing, on a version that is new, while the model had another one before
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
-    recalibrate  the prediction or the performance moved, and no feature drifts
+    recalibrate  the prediction, the labels or the performance moved, and no feature drifts
     wait         everything else: evidence without a large effect, or too young to act upon
 """
 
@@ -15,6 +15,7 @@ from typing import Final
 
 from consumer.judging.lifecycle import AlertState
 from shared.alerts import DATA_QUALITY
+from shared.performance import LABEL
 from shared.reference import PREDICTION
 from shared.snapshot import Action, RecommendedAction
 
@@ -83,9 +84,8 @@ def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
 
 
 def _is_feature_drift(alert: AlertState) -> bool:
-    return (
-        alert.feature not in {"", PREDICTION} and alert.rule not in DATA_QUALITY and not alert.rule.startswith(PERFORMANCE)
-    )
+    of_feature = alert.feature not in {"", PREDICTION, LABEL}
+    return of_feature and alert.rule not in DATA_QUALITY and not alert.rule.startswith(PERFORMANCE)
 
 
 def _fix_feed(alert: AlertState, circumstances: Circumstances) -> bool:
@@ -104,7 +104,7 @@ def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
 
 
 def _recalibrate(alert: AlertState, circumstances: Circumstances) -> bool:
-    moved = alert.feature == PREDICTION or alert.rule.startswith(PERFORMANCE)
+    moved = alert.feature in {PREDICTION, LABEL} or alert.rule.startswith(PERFORMANCE)
     return alert.state == "firing" and moved and not circumstances.feature_drifts
 
 

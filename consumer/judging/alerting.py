@@ -21,7 +21,8 @@ from consumer.judging.state import JudgingState
 from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, fingerprint
 from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.pane import Alarm
-from shared.snapshot import AlertEvidence
+from shared.performance import LABEL
+from shared.snapshot import AlertEvidence, Contribution
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
@@ -73,6 +74,7 @@ class Alerting:
             reading, evidence = one.reading, self._evidence(one.evidence, scene)
             if one.rule.startswith(PERFORMANCE_RULE):
                 reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
+            if one.rule.startswith(PERFORMANCE_RULE) or one.feature == LABEL:
                 evidence = _labelled_evidence(evidence, scene)
             self._step(self._alert(scene.version, one.feature, one.rule, scene.now), reading, evidence, scene)
 
@@ -104,7 +106,7 @@ class Alerting:
     def end_referring(self, scene: Scene, summary: str) -> None:
         """End the alerts of a version that hung on the reference before; no cooldown holds back their next life."""
         for alert in self._state.alerts_of(scene.version):
-            if is_of_reference(alert.rule):
+            if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
                 ended, transition = end(alert, scene.now, self._policy, summary)
                 self.keep((msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now)
@@ -148,9 +150,8 @@ class Alerting:
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
         moved, transition = step(marked, reading, scene.now, self._policy)
-        column = scene.judged.evaluation.version.place.get(alert.feature)
-        if transition is not None and column is not None and not evidence.cells:
-            evidence = msgspec.structs.replace(evidence, cells=contributions(scene.judged.evaluation, column))
+        if transition is not None and not evidence.cells:
+            evidence = msgspec.structs.replace(evidence, cells=_cells(scene, alert.feature))
         self.keep((moved, transition), evidence, scene.now)
 
     def _settle_online(self, alert: AlertState, scene: Scene) -> None:
@@ -198,6 +199,17 @@ class Alerting:
             n=scene.judged.evaluation.version.reference.rows, m=window.rows, events=self._state.progress.events,
             window_start=window.start, window_end=window.end, effect=effect,
         )  # fmt: skip
+
+
+def _cells(scene: Scene, feature: str) -> list[Contribution]:
+    """Give the cells of a column, or of the labels, that contribute most; none for what is about the model."""
+    evaluation, target = scene.judged.evaluation, scene.judged.target
+    if feature == LABEL and target is not None:
+        return contributions(target.reference.column, target.counts.window)
+    column = evaluation.version.place.get(feature)
+    if column is None:
+        return []
+    return contributions(evaluation.version.reference.columns[column], evaluation.version.part(evaluation.cells, column))
 
 
 def _labelled_evidence(evidence: AlertEvidence, scene: Scene) -> AlertEvidence:

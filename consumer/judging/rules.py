@@ -17,6 +17,7 @@ from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, stat
 from consumer.judging.policy import JudgingPolicy, Threshold
 from shared.alerts import DATA_QUALITY, IMPROVEMENT
 from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
+from shared.performance import LABEL
 from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
@@ -40,10 +41,13 @@ Watching = set[tuple[str, str]]
 
 
 def performance_findings(judged: Judged, watching: Watching) -> Iterator[Finding]:
-    """Give the metrics of the labels that are bad, and those of open alerts."""
+    """Give the metrics of the labels, and the labels themselves, that are bad, and those of open alerts."""
     for name, reading, evidence in judged.labelled.readings() if judged.labelled is not None else ():
         if reading.severity or ("", PERFORMANCE_RULE + name) in watching:
             yield Finding("", PERFORMANCE_RULE + name, reading, evidence)
+    for rule, reading, evidence in judged.target.readings() if judged.target is not None else ():
+        if reading.severity or (LABEL, rule) in watching:
+            yield Finding(LABEL, rule, reading, evidence)
 
 
 def findings(judged: Judged, watching: Watching, policy: JudgingPolicy) -> Iterator[Finding]:
@@ -72,9 +76,13 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
-def is_of_reference(rule: str) -> bool:
-    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
-    return not rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)) and rule.removeprefix(THRESHOLD) not in MODEL_METRICS
+def is_of_reference(rule: str, feature: str) -> bool:
+    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not, and labels
+    are held against those of the registered one always.
+    """
+    if feature == LABEL or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+        return False
+    return rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 
 
 def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
