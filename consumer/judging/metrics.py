@@ -13,6 +13,7 @@ import numpy as np
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import LATENCY
+from consumer.judging.segments import SegmentWindow
 from consumer.judging.statistics import STATISTICS, ColumnCounts
 from consumer.judging.window import VersionWindow
 from shared.alerts import DATA_QUALITY
@@ -26,12 +27,15 @@ LEAST_LATENCIES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come."""
+    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come,
+    and `segments` those of the version if its schema names any.
+    """
 
     evaluation: Evaluation
     window: VersionWindow
     events_per_day: float
     labelled: Labelled | None = None
+    segments: SegmentWindow | None = None
 
 
 ColumnMetric = Callable[[Judged, int], Statistic | None]
