@@ -14,6 +14,7 @@ TITLES: Final = {
     "current": "on request",
     "roc_auc": "ROC AUC",
     "adwin": "ADWIN",
+    "ddm": "DDM",
     "e_detector": "E-detector",
     "mae": "MAE",
     "rmse": "RMSE",

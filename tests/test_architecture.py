@@ -24,6 +24,8 @@ PURE = (
     "shared/pii.py",
     "shared/commands.py",
     "shared/references.py",
+    "shared/proposals.py",
+    "shared/durations.py",
     "shared/semver.py",
     "shared/checks.py",
     "shared/stages.py",

@@ -91,6 +91,12 @@ class CellMap:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for MISSING."""
         return np.concatenate([_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns])
 
+    @cached_property
+    def error_ranks(self) -> Floats:
+        """The same of each cell of the errors."""
+        assert self.errors is not None  # noqa: S101  only errors that have a profile are ranked
+        return _ranks(np.array(self.errors.columns[0].counts, dtype=float))
+
     def fault(self, prediction: Prediction) -> str | None:
         """Say why a prediction does not fit the schema, None if it fits."""
         expected = len(self.schema.features)

@@ -282,6 +282,7 @@ class _Step:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
             self.state.drop_psi(version)
+            self.reporting.settle(version)
 
     def _retirement(self, version: str, now: int) -> str:
         """Say why a version is no longer used; empty if it may be."""

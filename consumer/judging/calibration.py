@@ -51,7 +51,7 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
     performance = policy.performance_share * budget / (evaluations * PERFORMANCE_TESTS)
     return Levels(
         psi=min(psi * (1 - of_segments), 0.5),
-        integrity=min(policy.integrity_share * budget / (tests * INTEGRITY_TESTS), 0.5),
+        integrity=min(policy.integrity_share / 2 * budget / (tests * INTEGRITY_TESTS), 0.5),  # as much is the online test's
         performance=min(performance * (1 - of_segments), 0.5),
         segment_psi=min(psi * of_segments / max(segments, 1), 0.5),
         segment_performance=min(performance * of_segments / max(segments, 1), 0.5),

@@ -18,6 +18,7 @@ from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.ordered import WEEK
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.segment_standard import SegmentStandard
+from consumer.judging.statistics.base import ColumnCounts, ReferenceSide
 from consumer.judging.statistics.psi import threshold
 from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
@@ -105,6 +106,15 @@ class JudgedVersion:
         """What the segments are held against; None if there are none."""
         exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
         return SegmentStandard.of(self.reference, self.standard, self.watched, exchangeable)
+
+    @cached_property
+    def sides(self) -> list[ReferenceSide]:
+        """What the windows of each column are held against."""
+        return [ReferenceSide(column) for column in self.reference.columns]
+
+    def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
+        """Give one column's counts as the statistics see them."""
+        return ColumnCounts(self.reference.columns[column], self.part(cells, column), self.sides[column])
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -291,7 +301,9 @@ class Evaluation:
         """PSI of every column over the last 7 whole days."""
         reference = self.version.week
         columns = len(self.version.reference.columns)
-        return np.zeros(columns) if reference is None or self.lacking_days else reference.psi(self._week)
+        if self.days is None or reference is None or self.lacking_days:
+            return np.zeros(columns)
+        return self.days.week_psi(reference)
 
     @cached_property
     def judged_psi(self) -> Floats:

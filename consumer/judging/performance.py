@@ -5,8 +5,9 @@ by 5 %) and its confidence interval, at the level that the false-alarm budget le
 baseline itself is in it: the interval of the difference is MOVER's (Zou and Donner 2008, Stat. in Medicine 27, 1693-1702).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -58,8 +59,15 @@ class Labelled:
     def sums(self) -> Sums:
         return self.window.sums or Sums.zero(self.standard.layout)
 
-    def readings(self) -> Iterator[tuple[str, Reading, Evidence]]:
-        """Give what the rule says of each metric that is judged and has a baseline."""
+    def readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
+        """Give what the rule says of each metric that is judged and has a baseline; rules, alerts and reports ask for it."""
+        return self._readings
+
+    @cached_property
+    def _readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
+        return tuple(self._judged())
+
+    def _judged(self) -> Iterator[tuple[str, Reading, Evidence]]:
         if self.lacking:
             return
         found = metrics(self.sums, 1 - 2 * self.level.performance)

@@ -53,6 +53,8 @@ class JudgingPolicy:
     min_segment_rows, min_segment_reference_rows
         Window and reference rows below which a segment is not judged for drift; its performance is from
         `min_segment_rows` labelled ones on either side.
+    e_detector_errors_share, adwin_errors_share, ddm_errors_share
+        Those of the detectors of errors.
     resolve_below
         Share of a threshold below which an evaluation is quiet.
     bad_to_fire, quiet_to_resolve
@@ -85,6 +87,9 @@ class JudgingPolicy:
     e_detector_share: float = 0.3
     adwin_share: float = 0.1
     performance_share: float = 0.05
+    e_detector_errors_share: float = 0.03
+    adwin_errors_share: float = 0.01
+    ddm_errors_share: float = 0.01
     performance_drop: float = 0.05
     labelled_rows: int = 2000
     labelled_days: int = 28

@@ -19,13 +19,14 @@ from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, statistic_of
 from consumer.judging.policy import JudgingPolicy, Threshold
 from consumer.judging.segments import SegmentReading
-from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, SEGMENT_PERFORMANCE, SEGMENT_PSI
+from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
 THRESHOLD = "threshold."
-PERFORMANCE_RULE = f"{PERFORMANCE}."
 KS_LIMIT, KS_P = 0.2, 0.05
+INTEGRITY_NOTE = "one-sided, per test and window; half of the share is the online test's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +102,14 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     if rule.startswith(THRESHOLD):
         metric = rule.removeprefix(THRESHOLD)
         return any(one.metric == metric and one.feature in (None, feature) for one in policy.thresholds)
-    if rule in DATA_QUALITY or rule.startswith(PERFORMANCE_RULE) or rule == SEGMENT_PERFORMANCE:
+    if rule in DATA_QUALITY or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
         return True
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
 def is_of_reference(rule: str) -> bool:
     """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
-    if rule.startswith(PERFORMANCE_RULE) or rule == SEGMENT_PERFORMANCE:
+    if rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
         return False
     return rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 
@@ -202,13 +203,25 @@ def _segment_levels(judged: Judged, policy: JudgingPolicy, events: float) -> Ite
         yield RuleLevel(SEGMENT_PERFORMANCE, share, level.segment_performance, None, events, drop, note)
 
 
+def _error_levels(policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
+    """Show the budget of the online detectors of errors."""
+    budget = policy.false_alarms_per_month
+    e_limit, delta = events / (policy.e_detector_errors_share * budget), policy.adwin_errors_share * budget / events
+    note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
+    yield RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.e_detector_errors_share, None, e_limit, events, None, note)
+    note = "delta, per label, on the errors of labelled predictions"
+    yield RuleLevel(f"{PERFORMANCE_RULE}adwin", policy.adwin_errors_share, delta, None, events, None, note)
+    note = "chance of a false alarm in 30 days, on the errors of labelled predictions; its threshold follows from theirs"
+    yield RuleLevel(f"{PERFORMANCE_RULE}ddm", policy.ddm_errors_share, None, None, events, None, note)
+
+
 def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     """Show what the false-alarm budget became by the traffic, rule by rule."""
     events = judged.events_per_day * DAYS_PER_MONTH
     level, columns = judged.evaluation.level, max(len(judged.evaluation.version.watched), 1)
     budget, of_all = policy.false_alarms_per_month, 1 - policy.segment_share if judged.segments is not None else 1.0
     found = [
-        RuleLevel("integrity", policy.integrity_share, level.integrity, None, events, note="one-sided, per test and window")
+        RuleLevel("integrity", policy.integrity_share, level.integrity, None, events, note=INTEGRITY_NOTE)
     ]
     if policy.kind == "classic":
         note = "plain, as people know it: no statement on false alarms"
@@ -229,9 +242,7 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
         note = "a metric this much worse than its baseline, and beyond chance"
         drop = policy.performance_drop
         found.append(RuleLevel(PERFORMANCE, policy.performance_share * of_all, level.performance, None, events, drop, note))
-        e_limit = events / (policy.performance_share * budget)
-        note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
-        found.append(RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.performance_share, None, e_limit, events, None, note))
+        found += _error_levels(policy, events)
     found += _segment_levels(judged, policy, events)
     for one in policy.thresholds:
         named = THRESHOLD + one.metric + (f" ({one.feature})" if one.feature else "")

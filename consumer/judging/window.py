@@ -44,6 +44,8 @@ class VersionWindow:
     cells: Ints
     panes: deque[WindowPane] = field(default_factory=deque)
     rows: int = 0
+    _start: int | None = None
+    """Of the earliest pane; None if that is to be looked up again."""
     latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     scores: Ints | None = None
     segments: Ints | None = None
@@ -54,6 +56,7 @@ class VersionWindow:
         while place and self.panes[place - 1].order > pane.order:
             place -= 1
         self.panes.insert(place, pane)
+        self._start = pane.start if len(self.panes) == 1 else min(self.start, pane.start)
         self.cells += unpack_counts(pane.cells)
         self.rows += pane.rows
         if pane.latency:
@@ -71,6 +74,7 @@ class VersionWindow:
         dropped = []
         while self.panes and (self.rows - self.panes[0].rows >= least_rows or self.panes[0].end < oldest_end):
             pane = self.panes.popleft()
+            self._start = None
             self.cells -= unpack_counts(pane.cells)
             self.rows -= pane.rows
             if pane.latency:
@@ -92,8 +96,10 @@ class VersionWindow:
 
     @property
     def start(self) -> int:
-        return min((pane.start for pane in self.panes), default=0)
+        if self._start is None:
+            self._start = min((pane.start for pane in self.panes), default=0)
+        return self._start
 
     @property
     def end(self) -> int:
-        return max((pane.end for pane in self.panes), default=0)
+        return self.panes[-1].end if self.panes else 0  # they stand in the order of their ends

@@ -44,6 +44,23 @@ def test_a_registered_model_is_the_trained_one(
     assert class_labels(estimator) == model.schema.classes
 
 
+def test_the_credit_model_is_measured_by_sex_and_education(credit: Trained, registry: ModelRegistry) -> None:
+    """Its reference has the accuracy of each segment, as pandas groups the held-out rows."""
+    version = registry.load("credit", "1.0.0")
+    layout, performance = version.reference.segment_layout, version.performance
+    assert layout is not None
+    assert performance is not None
+    assert layout.features == ("SEX", "EDUCATION")
+    sums = np.array(performance.segments).reshape(layout.size, -1)
+    seen = 0
+    for segment in range(layout.size):
+        feature, value = layout.name(segment)
+        own = (credit.holdout[feature] == value).to_numpy()
+        assert sums[segment, :2].tolist() == [own.sum(), (credit.truth != credit.predictions)[own].sum()]
+        seen += int(own.sum() > 0)
+    assert seen >= 5
+
+
 @every_model
 def test_the_manifest_says_how_it_was_made(model: DemoModel, registry: ModelRegistry) -> None:
     """Time, commit, libraries, task, checks and the module of the features stand in the manifest; labels are awaited."""

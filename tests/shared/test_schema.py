@@ -1,5 +1,7 @@
 """A schema, and the check of values against it."""
 
+import re
+
 import pytest
 
 from shared.errors import BadData
@@ -75,3 +77,26 @@ def test_predictions_are_checked_by_their_kind() -> None:
     without = Schema(SCHEMA.features, prediction=None)
     assert without.prediction_fault(None) is None
     assert "no prediction" in str(without.prediction_fault(1.0))
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        (("age",), "'age' cannot be a segment: it is numeric"),
+        (("city",), "'city' cannot be a segment: it is not among the features"),
+        (("email",), "'email' cannot be a segment: it is dropped as personal"),
+        (("note", "note"), "Name up to 3 different features as segments, not note, note"),
+        (("note", "job/kind~1", "customer", "plan"), "Name up to 3 different features"),
+    ],
+)
+def test_segments_that_no_event_can_be_parted_by_are_refused(segments: tuple[str, ...], message: str) -> None:
+    """A schema with such segments is refused when it is made, with the feature and what is wrong with it."""
+    more = (Feature("email", "categorical"), Feature("customer", "numeric", pii="hash"), Feature("plan", "categorical"))
+    with pytest.raises(BadData, match=re.escape(message)):
+        Schema((*SCHEMA.features, *more), segments=segments)
+
+
+def test_a_hashed_number_can_be_a_segment() -> None:
+    """What is published of a hashed feature is a category, so it can part rows; the stream has the same segments."""
+    schema = Schema((Feature("customer", "numeric", pii="hash"), *SCHEMA.features), segments=("customer",))
+    assert schema.stream.segments == ("customer",)
