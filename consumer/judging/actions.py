@@ -5,7 +5,7 @@ Each action has one condition; the first whose condition holds is recommended, i
     fix_feed     the values are broken (data quality), or broken values explain the alert
     roll_back    critical and firing, on a version that is new, while the model had another one before
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
-    recalibrate  the prediction or the performance moved, and no feature drifts
+    recalibrate  the prediction, the labels or the performance moved, and no feature drifts
     wait         everything else: evidence without a large effect, or too young to act upon
 """
 
@@ -15,6 +15,7 @@ from typing import Final
 
 from consumer.judging.lifecycle import AlertState
 from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
+from shared.performance import LABEL
 from shared.reference import PREDICTION
 from shared.snapshot import Action, RecommendedAction
 
@@ -85,7 +86,8 @@ def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
 def _is_feature_drift(alert: AlertState) -> bool:
     if alert.rule == SEGMENT_PSI:
         return set(alert.columns) != {PREDICTION}
-    return alert.feature not in {"", PREDICTION} and alert.rule not in DATA_QUALITY and not is_performance(alert.rule)
+    of_feature = alert.feature not in {"", PREDICTION, LABEL}
+    return of_feature and alert.rule not in DATA_QUALITY and not is_performance(alert.rule)
 
 
 def is_performance(rule: str) -> bool:
@@ -109,7 +111,7 @@ def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
 
 
 def _recalibrate(alert: AlertState, circumstances: Circumstances) -> bool:
-    moved = alert.feature == PREDICTION or is_performance(alert.rule)
+    moved = alert.feature in {PREDICTION, LABEL} or is_performance(alert.rule)
     return alert.state == "firing" and moved and not circumstances.feature_drifts
 
 

@@ -21,7 +21,8 @@ from consumer.judging.state import JudgingState
 from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, SEGMENT_PERFORMANCE, fingerprint
 from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.pane import Alarm
-from shared.snapshot import AlertEvidence
+from shared.performance import LABEL
+from shared.snapshot import AlertEvidence, Contribution
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
@@ -72,10 +73,9 @@ class Alerting:
     def _follow(self, found: Iterable[Finding], scene: Scene) -> None:
         for one in found:
             reading, evidence = one.reading, self._evidence(one.evidence, scene)
-            if one.rule == SEGMENT_PERFORMANCE:
-                evidence = _labelled_evidence(evidence, one.evidence, scene)
             if one.rule.startswith(PERFORMANCE_RULE):
                 reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
+            if one.rule.startswith((PERFORMANCE_RULE, SEGMENT_PERFORMANCE)) or one.feature == LABEL:
                 evidence = _labelled_evidence(evidence, one.evidence, scene)
             alert = self._alert(scene.version, one.feature, one.rule, scene.now, one.segment)
             if one.columns:
@@ -110,7 +110,7 @@ class Alerting:
     def end_referring(self, scene: Scene, summary: str) -> None:
         """End the alerts of a version that hung on the reference before; no cooldown holds back their next life."""
         for alert in self._state.alerts_of(scene.version):
-            if is_of_reference(alert.rule):
+            if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
                 ended, transition = end(alert, scene.now, self._policy, summary)
                 self.keep((msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now)
@@ -154,9 +154,8 @@ class Alerting:
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
         moved, transition = step(marked, reading, scene.now, self._policy)
-        column = scene.judged.evaluation.version.place.get(alert.feature)
-        if transition is not None and column is not None and not evidence.cells:
-            evidence = msgspec.structs.replace(evidence, cells=contributions(scene.judged.evaluation, column))
+        if transition is not None and not evidence.cells:
+            evidence = msgspec.structs.replace(evidence, cells=_cells(scene, alert.feature))
         self.keep((moved, transition), evidence, scene.now)
 
     def _settle_online(self, alert: AlertState, scene: Scene) -> None:
@@ -205,6 +204,17 @@ class Alerting:
             m=window.rows if found.m is None else found.m, events=self._state.progress.events,
             window_start=window.start, window_end=window.end, effect=effect, cells=list(found.cells),
         )  # fmt: skip
+
+
+def _cells(scene: Scene, feature: str) -> list[Contribution]:
+    """Give the cells of a column, or of the labels, that contribute most; none for what is about the model."""
+    evaluation, target = scene.judged.evaluation, scene.judged.target
+    if feature == LABEL and target is not None:
+        return contributions(target.reference.column, target.counts.window)
+    column = evaluation.version.place.get(feature)
+    if column is None:
+        return []
+    return contributions(evaluation.version.reference.columns[column], evaluation.version.part(evaluation.cells, column))
 
 
 def _labelled_evidence(evidence: AlertEvidence, found: Evidence, scene: Scene) -> AlertEvidence:

@@ -125,12 +125,17 @@ class Reporting:
         features = len(judged.evaluation.version.schema.features)
         prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > features else None
         of_model = [alert.severity for alert in alerts if not alert.feature and alert.state == "firing"]
-        severity = worst([*(report.severity for report in (*reports, *((prediction,) if prediction else ()))), *of_model])
+        target = _with_alerts(judged.target.report(), alerts) if judged.target is not None else None
+        moved = [target] if target is not None and target.severity == "warning" else []
+        every = [*reports, *((prediction,) if prediction else ()), *moved]
+        severity = worst([*(report.severity for report in every), *of_model])
         window = judged.window
         performance = report_performance(judged.labelled, judged.evaluation.version.standard, window.scores)
+        if performance is not None:
+            performance = msgspec.structs.replace(performance, target=target)
         return Snapshot(
             id=self._alerting.snapshot_id(version, noted.events), model=self._model, version=version, trigger="current",
-            created=scene.now, severity=severity, verdict=verdict(severity, reports, prediction, window.rows, alerts),
+            created=scene.now, severity=severity, verdict=verdict(severity, every, window.rows, alerts),
             window=Window(window.start, window.end, window.rows, len(window.panes), noted.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
@@ -151,11 +156,9 @@ class NoReporting(Reporting):
 
 
 def verdict(
-    severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int,
-    alerts: list[ActiveAlert] | None = None,
-) -> str:  # fmt: skip
-    """Say in one sentence how things stand."""
-    everything = [*features, *([prediction] if prediction else [])]
+    severity: Severity, everything: list[FeatureReport], rows: int, alerts: list[ActiveAlert] | None = None
+) -> str:
+    """Say in one sentence how things stand, of all columns that are reported."""
     if severity == "insufficient_data":
         reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
         return f"Insufficient data: {reason}."

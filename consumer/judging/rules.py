@@ -21,6 +21,7 @@ from consumer.judging.policy import JudgingPolicy, Threshold
 from consumer.judging.segments import SegmentReading
 from shared.alerts import DATA_QUALITY, IMPROVEMENT, SEGMENT_PERFORMANCE, SEGMENT_PSI
 from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
+from shared.performance import LABEL
 from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
@@ -46,7 +47,8 @@ Watching = set[tuple[str, str]]
 
 
 def performance_findings(judged: Judged, watching: Watching) -> Iterator[Finding]:
-    """Give the metrics of the labels that are bad, and those of open alerts: of the model, then of its segments.
+    """Give the metrics of the labels that are bad, and those of open alerts: of the model, its segments, and the labels
+    themselves.
 
     A fall of the model says which segment explains it.
     """
@@ -57,6 +59,9 @@ def performance_findings(judged: Judged, watching: Watching) -> Iterator[Finding
             yield Finding("", PERFORMANCE_RULE + name, _explained(judged, name, reading, found), evidence)
     for one in found:
         yield _of_segment(judged, SEGMENT_PERFORMANCE, one)
+    for rule, reading, evidence in judged.target.readings() if judged.target is not None else ():
+        if reading.severity or (LABEL, rule) in watching:
+            yield Finding(LABEL, rule, reading, evidence)
 
 
 def _explained(judged: Judged, metric: str, reading: Reading, found: Iterable[SegmentReading]) -> Reading:
@@ -107,9 +112,11 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
-def is_of_reference(rule: str) -> bool:
-    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
-    if rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+def is_of_reference(rule: str, feature: str) -> bool:
+    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not, and labels
+    are held against those of the registered one always.
+    """
+    if feature == LABEL or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
         return False
     return rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 

@@ -54,6 +54,7 @@ class World:
     estimator: Any
     features: Floats
     labels: list[str]
+    reference_labels: list[str]
 
     @classmethod
     def of(
@@ -75,7 +76,7 @@ class World:
         performance = PerformanceReference.of(layout, known.predictions, known.labels, known.probabilities)
         manifest = new_manifest("real", "1.0.0", "binary" if layout.binary else "multiclass", labels=True)
         version = PublishedVersion(manifest, schema, profile, performance=performance)
-        return cls(version, estimator, values[fitted + reference :], truth[fitted + reference :])
+        return cls(version, estimator, values[fitted + reference :], truth[fitted + reference :], truth[held])
 
     def stream(self, change: Callable[[Floats, list[str]], tuple[Floats, list[str]]] | None = None) -> Scored:
         """Score the rows of the stream, changed before (what the model sees) or after (what comes true)."""
@@ -91,33 +92,39 @@ def _scored(estimator: Any, features: Floats, labels: list[str]) -> Scored:
 class Traffic:
     """The log of a stream: each prediction, then its label some time later, unless it is one of the missing.
 
-    `row_of` is the row that a label at each place of the log belongs to, None for a prediction.
+    `row_of` is the row that a label at each place of the log belongs to, None for a prediction; `labels` what it says. A
+    share of `corrected` rows get another label first.
     """
 
     log: list[Entry] = field(default_factory=list)
     row_of: list[int | None] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, rows: Scored, seed: int = 1, mean_delay_ms: float = 20_000) -> "Traffic":
+    def of(cls, rows: Scored, seed: int = 1, mean_delay_ms: float = 20_000, corrected: float = 0.0) -> "Traffic":
         random = np.random.default_rng(seed)
-        moments: list[tuple[float, int, bytes, bytes]] = []
+        moments: list[tuple[float, int, bytes, bytes, str]] = []
         for row, (values, said) in enumerate(zip(rows.features.tolist(), rows.predictions, strict=True)):
             at = NOON + row * STEP_MS
             given = rows.probabilities[row].tolist()
             features = [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
             event = Prediction(f"id{row}", "1.0.0", at, features, said, probabilities=given)  # type: ignore[arg-type]  # floats
-            moments.append((at, row, b"p", encode(event)))
+            moments.append((at, row, b"p", encode(event), ""))
             if random.random() < MISSING:
                 continue
             copies = 2 if random.random() < DOUBLED else 1
             for late in random.exponential(mean_delay_ms, copies):
-                label = Label(f"id{row}", rows.labels[row], int(at + late))
-                moments.append((at + late, row, b"l", encode(label)))
+                true = rows.labels[row]
+                if corrected and random.random() < corrected:
+                    wrong = rows.labels[row - 1]
+                    moments.append((at + late / 2, row, b"l", encode(Label(f"id{row}", wrong, int(at + late / 2))), wrong))
+                moments.append((at + late, row, b"l", encode(Label(f"id{row}", true, int(at + late))), true))
         found = cls()
-        for number, (at, row, kind, payload) in enumerate(sorted(moments), start=1):
+        for number, (at, row, kind, payload, label) in enumerate(sorted(moments), start=1):
             fields = [b"t", kind, b"p", b"api", b"s", str(number).encode(), b"e", payload]
             found.log.append((f"{int(at)}-{number}".encode(), fields))
             found.row_of.append(row if kind == b"l" else None)
+            found.labels.append(label)
         return found
 
 
