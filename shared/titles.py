@@ -25,6 +25,8 @@ TITLES: Final = {
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error",
+    "segment.psi": "drift in a segment",
+    "segment.performance": "performance in a segment",
 }
 IMPROVED: Final = "improvement."
 AVERAGES: Final = frozenset({"macro", "weighted"})
