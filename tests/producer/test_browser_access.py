@@ -84,12 +84,12 @@ def test_an_error_is_a_page_that_leads_on(settings: Settings, browser: Browser, 
         assert page.inner_text("h1") == "Not Found"
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert page.evaluate("getComputedStyle(document.querySelector('.error-code')).fontWeight") == "600"
-        page.click("main >> text=Overview")
+        page.locator("main").get_by_role("link", name="Overview").click()
         assert page.url == f"{url}/login?next=%2F"
         page.fill("input[name=key]", text)
         page.click("button")
         assert page.inner_text("h1") == "Forbidden"
-        page.click("text=Log in")
+        page.locator("main").get_by_role("link", name="Log in").click()
         assert page.url.startswith(f"{url}/login?next=")
         assert faults == []
         context.close()
