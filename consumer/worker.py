@@ -17,7 +17,7 @@ from queue import SimpleQueue
 
 import redis
 
-from consumer.counting.detectors import DETECTORS
+from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from consumer.counting.policy import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
@@ -218,9 +218,10 @@ class Worker:
 
 def _check_detectors(names: tuple[str, ...]) -> None:
     """Refuse names that no detector has, before anything starts."""
-    unknown = [name for name in names if name not in DETECTORS]
+    known = sorted({*DETECTORS, *ERROR_DETECTORS})
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(DETECTORS)}.")
+        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(known)}.")
 
 
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:

@@ -149,7 +149,8 @@ class _Step:
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
             part = WindowPane(
-                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency, block.scores
+                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency, block.scores,
+                block.segments,
             )  # fmt: skip
             window = self._window(version)
             window.add(part)
@@ -280,6 +281,7 @@ class _Step:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
             self.state.drop_psi(version)
+            self.reporting.settle(version)
 
     def _retirement(self, version: str, now: int) -> str:
         """Say why a version is no longer used; empty if it may be."""

@@ -16,9 +16,10 @@ from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_lif
 from consumer.judging.metrics import Judged
 from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.rules import PERFORMANCE_RULE, Finding, findings, is_judged, is_of_reference, performance_findings
+from consumer.judging.rules import Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
-from shared.alerts import DATA_QUALITY, MARKS, fingerprint
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, fingerprint
+from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.pane import Alarm
 from shared.snapshot import AlertEvidence
 
@@ -87,7 +88,7 @@ class Alerting:
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        name = alarm.detector.removeprefix(PERFORMANCE_RULE).upper().replace("_", "-")
+        name = alarm.detector.removeprefix(PERFORMANCE_RULE).removeprefix(IMPROVEMENT).upper().replace("_", "-")
         summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
@@ -113,7 +114,8 @@ class Alerting:
         alert, transition = moved
         if transition is not None:
             told = transition.state in {"firing", "resolved"} and transition.change not in MARKS
-            alert = with_evidence(alert, evidence, self.snapshot_id(alert.version) if told else "")
+            snapshot = self.snapshot_id(alert.version, self._state.progress.events) if told else ""
+            alert = with_evidence(alert, evidence, snapshot)
             self.notices.append(Notice(alert, transition, evidence))
         if alert.is_open:
             self._state.keep_alert(alert)
@@ -122,9 +124,9 @@ class Alerting:
         elif alert.fingerprint in self._state.alerts:
             self._state.drop_alert(alert.fingerprint)
 
-    def snapshot_id(self, version: str) -> str:
-        """Name the snapshot of a version at this moment."""
-        return f"{self._model}-{version}-{self._state.progress.events:012d}"
+    def snapshot_id(self, version: str, events: int) -> str:
+        """Name the snapshot of a version after so many events of the model."""
+        return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
         """Give what an action is chosen by."""
@@ -171,7 +173,7 @@ class Alerting:
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
         """Whether the window agrees that an online alert is over."""
         evaluation = scene.judged.evaluation
-        if alert.rule.startswith(PERFORMANCE_RULE):
+        if alert.rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
             readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
             return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)

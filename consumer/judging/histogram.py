@@ -1,9 +1,15 @@
-"""Cells become what a person looks at: a histogram with few bars, and quantiles."""
+"""Cells become what a person looks at: a histogram with few bars, and quantiles.
+
+What hangs on the reference alone (edges of bars, its own bars and quantiles) is computed once for each side.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from consumer.judging.statistics import ColumnCounts
-from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, NumericReference
+from consumer.judging.statistics import ColumnCounts, ReferenceSide
+from shared.reference import CategoricalReference, Floats, Ints, NumericReference
 from shared.snapshot import Histogram
 
 BARS = 24
@@ -13,6 +19,9 @@ MAX_CATEGORIES = 20
 EDGE_SHARE = 0.005
 """The outermost bars begin at this quantile of the reference, so that one far value does not squeeze all others."""
 QUANTILES = 33
+STEPS = np.linspace(0, 1, QUANTILES)
+SIDES_KEPT = 4096
+"""Columns whose layout is remembered."""
 DIGITS = 6
 """Significant digits of a quantile: it is interpolated, so more would be noise."""
 
@@ -22,13 +31,18 @@ def display_histogram(counts: ColumnCounts) -> Histogram:
     column = counts.reference
     if isinstance(column, CategoricalReference):
         return _categories(column, counts)
-    values = np.flatnonzero(counts.reference_cells[1:-1:2])
     if len(column.cuts) <= MAX_VALUES and not counts.reference_cells[:-1:2].any():
         return _values(column, counts)
-    return _intervals(column, counts) if len(values) else Histogram([], None, [], [])
+    return _intervals(counts) if counts.reference_cells[1:-1:2].any() else Histogram([], None, [], [])
 
 
-def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
+@lru_cache(maxsize=SIDES_KEPT)
+def reference_quantiles(side: ReferenceSide) -> list[float]:
+    """Give the quantiles of the reference itself."""
+    return quantiles(side, side.cells)
+
+
+def quantiles(side: ReferenceSide, cells: Ints) -> list[float]:
     """Give 33 quantiles at equal steps from the counts of cells; empty for categories, without values or without cuts.
 
     A quantile that falls between two cuts is interpolated; what lies outside the reference's range is taken to lie at its
@@ -37,20 +51,27 @@ def quantiles(column: ColumnReference, cells: Ints) -> list[float]:
     Examples
     --------
     >>> column = NumericReference.build("x", np.arange(101.0))
-    >>> quantiles(column, np.array(column.counts))[::8]
+    >>> quantiles(ReferenceSide(column), np.array(column.counts))[::8]
     [0.0, 25.0, 50.0, 75.0, 100.0]
     """
-    if not isinstance(column, NumericReference) or not column.cuts or not cells[:-1].sum():
-        return []
-    cuts = np.array(column.cuts)
-    lower = np.repeat(cuts, 2)[np.maximum(np.arange(2 * len(cuts) + 1) - 1, 0)]
-    upper = np.append(np.repeat(cuts, 2), cuts[-1])
     cumulative = np.cumsum(cells[:-1])
-    ranks = np.linspace(0, 1, QUANTILES) * cumulative[-1]
+    if not len(side.cuts) or not cumulative[-1]:
+        return []
+    lower, upper = _ends(side)
+    ranks = STEPS * cumulative[-1]
     found = np.searchsorted(cumulative, np.maximum(ranks, 0.5))
-    inside = (ranks - (cumulative[found] - cells[found])) / np.maximum(cells[found], 1)
-    inside = np.clip(inside, 0, 1)
-    return [float(f"{value:.{DIGITS}g}") for value in lower[found] + inside * (upper[found] - lower[found])]
+    rows = cells[found]
+    inside = np.minimum(np.maximum((ranks - (cumulative[found] - rows)) / np.maximum(rows, 1), 0), 1)
+    low = lower[found]
+    return [float(f"{value:.{DIGITS}g}") for value in (low + inside * (upper[found] - low)).tolist()]
+
+
+@lru_cache(maxsize=SIDES_KEPT)
+def _ends(side: ReferenceSide) -> tuple[Floats, Floats]:
+    """Give the lower and the upper end of each cell without MISSING."""
+    cuts = side.cuts
+    lower = np.repeat(cuts, 2)[np.maximum(np.arange(2 * len(cuts) + 1) - 1, 0)]
+    return lower, np.append(np.repeat(cuts, 2), cuts[-1])
 
 
 def _categories(column: CategoricalReference, counts: ColumnCounts) -> Histogram:
@@ -80,10 +101,26 @@ def _values(column: NumericReference, counts: ColumnCounts) -> Histogram:
     return Histogram(None, labels, _per_row(reference, counts.n), _per_row(window, counts.m))
 
 
-def _intervals(column: NumericReference, counts: ColumnCounts) -> Histogram:
+def _intervals(counts: ColumnCounts) -> Histogram:
     """Show bars of about equal width, with edges among the cuts."""
-    cuts = np.array(column.cuts)
-    cumulative = np.cumsum(counts.reference_cells[:-1])
+    layout = _layout(counts.side)
+    low, *window, high = _per_row(np.add.reduceat(counts.window[:-1], layout.starts), counts.m)
+    below, *reference, above = layout.reference
+    return Histogram(layout.edges, None, reference, window, (below, low), (above, high))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The bars of a column: the cell at which each starts, those outside too; edges, and the reference's shares."""
+
+    starts: Ints
+    edges: list[float]
+    reference: list[float]
+
+
+@lru_cache(maxsize=SIDES_KEPT)
+def _layout(side: ReferenceSide) -> _Layout:
+    cuts, cumulative = side.cuts, side.cumulative
     first, last = (
         min(int(np.searchsorted(cumulative, share * cumulative[-1])) // 2, len(cuts) - 1)
         for share in (EDGE_SHARE, 1 - EDGE_SHARE)
@@ -93,11 +130,7 @@ def _intervals(column: NumericReference, counts: ColumnCounts) -> Histogram:
     inner = inner[(inner > first) & (inner < last)]
     starts = np.concatenate(([0, 2 * first + 1], 2 * inner + 2, [2 * last + 2]))
     edges = cuts[np.concatenate(([first], inner, [last]))]
-    (low, *reference, high), (low_now, *window, high_now) = (
-        _per_row(np.add.reduceat(cells[:-1], starts), rows)
-        for cells, rows in ((counts.reference_cells, counts.n), (counts.window, counts.m))
-    )
-    return Histogram(edges.tolist(), None, reference, window, (low, low_now), (high, high_now))
+    return _Layout(starts, edges.tolist(), _per_row(np.add.reduceat(side.cells[:-1], starts), side.n))
 
 
 def _nearest(cuts: Floats, value: float) -> int:
@@ -106,4 +139,4 @@ def _nearest(cuts: Floats, value: float) -> int:
 
 
 def _per_row(bars: Ints, rows: int) -> list[float]:
-    return [round(float(share), 6) for share in bars / max(rows, 1)]
+    return [round(share, 6) for share in (bars / max(rows, 1)).tolist()]

@@ -4,6 +4,8 @@ Every evaluation is a point. When there are too many, the one that is missed lea
 closest in time. So the points spread evenly over what is kept, the first and the latest among them.
 """
 
+from functools import lru_cache
+
 import msgspec
 import numpy as np
 
@@ -47,5 +49,10 @@ class PsiHistory(msgspec.Struct):
 
     def of(self, column: int) -> list[float | None]:
         """Give a column's PSI at each time; None where it was not judged."""
-        found = [float(np.frombuffer(packed, dtype="<f4")[column]) for packed in self.values]
-        return [None if np.isnan(value) else float(f"{value:.4g}") for value in found]
+        return [_shown(packed)[column] for packed in self.values]
+
+
+@lru_cache(maxsize=8 * MOST_POINTS)
+def _shown(packed: bytes) -> list[float | None]:
+    """Give the PSI of all columns at a point, as it is shown: every report shows most of the points of the one before."""
+    return [None if np.isnan(value) else float(f"{value:.4g}") for value in np.frombuffer(packed, dtype="<f4").tolist()]

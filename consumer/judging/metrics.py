@@ -13,7 +13,7 @@ import numpy as np
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import LATENCY
-from consumer.judging.statistics import STATISTICS, ColumnCounts
+from consumer.judging.statistics import STATISTICS
 from consumer.judging.window import VersionWindow
 from shared.alerts import DATA_QUALITY
 from shared.pane import LATENCY_EDGES_MS
@@ -55,8 +55,7 @@ def statistic_of(judged: Judged, column: int, name: str) -> Statistic | None:
     evaluation = judged.evaluation
     if evaluation.lacking:
         return None
-    profile = evaluation.version.reference.columns[column]
-    found = STATISTICS[name](ColumnCounts(profile, evaluation.version.part(evaluation.cells, column)))
+    found = STATISTICS[name](evaluation.version.counts_of(evaluation.cells, column))
     return None if found.value is None else found
 
 

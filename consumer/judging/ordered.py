@@ -7,6 +7,7 @@ days must never meet a shorter window.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -64,13 +65,14 @@ class DayBins:
 
     def pool(self, counts: Ints) -> Ints:
         """Sum bins, shape (…, bins), up to pooled bins."""
-        if (np.diff(self.pooled) >= 0).all():
-            begins = np.flatnonzero(np.diff(self.pooled, prepend=-1))
-            return np.add.reduceat(counts, begins, axis=-1)
-        total = np.zeros((*counts.shape[:-1], int(self.sizes.sum())), dtype=np.int64)
-        for place, pooled in enumerate(self.pooled):
-            total[..., pooled] += counts[..., place]
-        return total
+        order, begins = self._runs
+        return np.add.reduceat(counts[..., order], begins, axis=-1)
+
+    @cached_property
+    def _runs(self) -> tuple[Ints, Ints]:
+        """The bins in the order of their pooled bins, and where each of those begins; none is empty."""
+        order = np.argsort(self.pooled, kind="stable")
+        return order, np.flatnonzero(np.diff(self.pooled[order], prepend=-1))
 
     def psi(self, reference: Ints, window: Ints) -> Floats:
         """Give the PSI of every column, shape (…, columns), of pooled counts (…, pooled bins); 0 where a side has no row.

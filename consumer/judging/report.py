@@ -3,10 +3,10 @@
 import msgspec
 
 from consumer.judging.evaluation import PSI, Evaluation
-from consumer.judging.histogram import display_histogram, quantiles
+from consumer.judging.histogram import display_histogram, quantiles, reference_quantiles
 from consumer.judging.lifecycle import Reading, worst
 from consumer.judging.ordered import WEEK
-from consumer.judging.statistics import ColumnCounts, statistics_of
+from consumer.judging.statistics import statistics_of
 from shared.snapshot import FeatureReport, Severity, Statistic
 
 EXCHANGEABLE = (
@@ -30,7 +30,7 @@ def column_reports(evaluation: Evaluation) -> list[FeatureReport]:
 
 def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureReport:
     version = evaluation.version
-    counts = ColumnCounts(version.reference.columns[column], version.part(evaluation.cells, column))
+    counts = version.counts_of(evaluation.cells, column)
     severity, reason = _conclusion(evaluation, column, bad)
     return FeatureReport(
         name=counts.reference.name,
@@ -40,8 +40,8 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
         statistics=[_with_thresholds(statistic, evaluation, column) for statistic in statistics_of(counts)],
         shares=evaluation.shares(column),
         histogram=display_histogram(counts),
-        reference_quantiles=quantiles(counts.reference, counts.reference_cells),
-        window_quantiles=quantiles(counts.reference, counts.window),
+        reference_quantiles=reference_quantiles(counts.side),
+        window_quantiles=quantiles(counts.side, counts.window),
     )
 
 

@@ -36,6 +36,14 @@ class Outputs:
     refused: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What a snapshot is taken of: a version's scene, and the events of the model by then."""
+
+    scene: Scene
+    events: int
+
+
 class Reporting:
     """The snapshots of one model."""
 
@@ -45,11 +53,12 @@ class Reporting:
         self._policy = policy
         self._alerting = alerting
         self._outputs = outputs
-        self._latest: dict[str, Scene] = {}
+        self._latest: dict[str, _Noted] = {}
+        self._written: dict[str, tuple[_Noted, Snapshot]] = {}
 
     def note(self, scene: Scene) -> None:
         """Note that a version has changed: its current snapshot is taken when the step is over."""
-        self._latest[scene.version] = scene
+        self._latest[scene.version] = _Noted(scene, self._state.progress.events)
 
     def remember(self, scene: Scene) -> None:
         """Remember the PSI of an evaluation, for the lines over time."""
@@ -68,7 +77,9 @@ class Reporting:
         due = self._is_due(progress.reported.get(scene.version), scene.judged.window.rows, scene.now)
         self.note(scene)
         if alerted or due:
-            snapshot = self._snapshot(scene)
+            noted = self._latest[scene.version]
+            snapshot = self._snapshot(noted)
+            self._written[scene.version] = noted, snapshot
             self._outputs.snapshots.append(msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule"))
             progress.reported[scene.version] = Reported(scene.now, progress.events)
 
@@ -82,12 +93,23 @@ class Reporting:
         )
 
     def finish(self) -> Outputs:
-        """Take the current snapshot of every version that changed: only the last one of a step is wanted."""
-        for version, scene in self._latest.items():
-            self._outputs.current[version] = self._snapshot(scene)
+        """Take the current snapshot of every version that changed: only the last one of a step is wanted.
+
+        Nothing of a version changes without a note, so the report that was written last may be that one.
+        """
+        for version in list(self._latest):
+            self.settle(version)
         return self._outputs
 
-    def _snapshot(self, scene: Scene) -> Snapshot:
+    def settle(self, version: str) -> None:
+        """Take the current snapshot of a version, which nothing changes any more."""
+        noted = self._latest.pop(version, None)
+        if noted is not None:
+            written, snapshot = self._written.get(version, (None, None))
+            self._outputs.current[version] = snapshot if snapshot and written is noted else self._snapshot(noted)
+
+    def _snapshot(self, noted: "_Noted") -> Snapshot:
+        scene = noted.scene
         version, judged = scene.version, scene.judged
         around = self._alerting.circumstances(version, scene.now)
         alerts = [_active(alert, recommend(alert, around), scene.now) for alert in around.alerts]
@@ -103,9 +125,9 @@ class Reporting:
         window = judged.window
         performance = report_performance(judged.labelled, judged.evaluation.version.standard, window.scores)
         return Snapshot(
-            id=self._alerting.snapshot_id(version), model=self._model, version=version, trigger="current",
+            id=self._alerting.snapshot_id(version, noted.events), model=self._model, version=version, trigger="current",
             created=scene.now, severity=severity, verdict=verdict(severity, reports, prediction, window.rows, alerts),
-            window=Window(window.start, window.end, window.rows, len(window.panes), self._state.progress.events),
+            window=Window(window.start, window.end, window.rows, len(window.panes), noted.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
             notes=notes(judged.evaluation), history_times=list(history.times), performance=performance,

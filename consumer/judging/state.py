@@ -11,7 +11,7 @@ day:VERSION:DAY     the sum of such a day's panes
 """
 
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -204,8 +204,9 @@ class JudgingState:
     """The fields of what waits in the merge, per partition, in order."""
     days: dict[str, VersionDays] = field(default_factory=dict)
     histories: dict[str, PsiHistory] = field(default_factory=dict)
-    changed: dict[bytes, bytes] = field(default_factory=dict)
-    """Fields to write; an empty value is a field to delete."""
+    changed: dict[bytes, bytes | Callable[[], bytes]] = field(default_factory=dict)
+    """Fields to write, or how to pack them: of what changes at each pane only the last state of a step is written. An empty
+    value is a field to delete."""
 
     def alerts_of(self, version: str) -> list[AlertState]:
         """Give the open alerts of a version in one order, however they came out of the checkpoint."""
@@ -213,7 +214,7 @@ class JudgingState:
         return sorted(found, key=lambda alert: (alert.started, alert.fingerprint))
 
     def keep_pane(self, version: str, pane: WindowPane) -> None:
-        self.changed[f"pane:{version}:{pane.key}".encode()] = msgspec.msgpack.encode(pane)
+        self.changed[f"pane:{version}:{pane.key}".encode()] = lambda: msgspec.msgpack.encode(pane)
 
     def drop_pane(self, version: str, pane: WindowPane) -> None:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
@@ -222,14 +223,14 @@ class JudgingState:
         """Remember an evaluation's PSI of all columns."""
         history = self.histories.setdefault(version, PsiHistory())
         history.add(now, psi, oldest)
-        self.changed[f"history:{version}".encode()] = msgspec.msgpack.encode(history)
+        self.changed[f"history:{version}".encode()] = lambda: msgspec.msgpack.encode(history)
 
     def drop_psi(self, version: str) -> None:
         if self.histories.pop(version, None) is not None:
             self.changed[f"history:{version}".encode()] = b""
 
     def keep_span(self, version: str, span: Span) -> None:
-        self.changed[f"span:{version}:{span.key}".encode()] = msgspec.msgpack.encode(span)
+        self.changed[f"span:{version}:{span.key}".encode()] = lambda: msgspec.msgpack.encode(span)
 
     def drop_span(self, version: str, span: Span) -> None:
         self.changed[f"span:{version}:{span.key}".encode()] = b""
@@ -259,14 +260,16 @@ class JudgingState:
         dropped = known.add(day, reference.bins.count(unpack_counts(pane.cells)))
         self.changed |= {f"day:{version}:{old}".encode(): b"" for old in dropped}
         if day in known.days:
-            self.changed[f"day:{version}:{day}".encode()] = pack_day(known.days[day])
+            counts = known.days[day]
+            self.changed[f"day:{version}:{day}".encode()] = lambda: pack_day(counts)
         self.keep_week(version)
         if known.due:
             for other in [name for name, days in self.days.items() if days.progress.today < day - WEEK]:
                 self._drop_days(other)
 
     def keep_week(self, version: str) -> None:
-        self.changed[f"week:{version}".encode()] = msgspec.json.encode(self.days[version].progress)
+        progress = self.days[version].progress
+        self.changed[f"week:{version}".encode()] = lambda: msgspec.json.encode(progress)
 
     def _drop_days(self, version: str) -> None:
         """Forget the days of a version that had no event for a week."""
@@ -276,7 +279,7 @@ class JudgingState:
 
     def keep_alert(self, alert: AlertState) -> None:
         self.alerts[alert.fingerprint] = alert
-        self.changed[f"alert:{alert.fingerprint}".encode()] = msgspec.json.encode(alert)
+        self.changed[f"alert:{alert.fingerprint}".encode()] = lambda: msgspec.json.encode(alert)
 
     def forget_alerts(self, now: int) -> None:
         """Forget the closed alerts whose cooldown and silence are over."""
@@ -292,7 +295,8 @@ class JudgingState:
         """Give the fields that changed since the last call; an empty value is a field to delete."""
         self.progress.watermarks = self.merge.watermarks
         self.progress.waiting = {partition: len(held) for partition, held in self.merge.held.items() if held}
-        packed = {**self.changed, b"state": msgspec.json.encode(self.progress)}
+        packed = {name: found if isinstance(found, bytes) else found() for name, found in self.changed.items()}
+        packed[b"state"] = msgspec.json.encode(self.progress)
         self.changed = {}
         return packed
 

@@ -57,6 +57,9 @@ class VersionDays:
     progress: WeekProgress
     days: dict[int, Ints] = field(default_factory=dict)
     due: bool = False
+    _week: Ints | None = None
+    _psi: tuple["WeekReference", Floats] | None = None
+    """The last 7 whole days and their PSI, until one of them changes: once a day, and not at each pane."""
 
     def add(self, day: int, counts: Ints) -> list[int]:
         """Add a pane's counts to its day; give the days that are not needed any more.
@@ -65,6 +68,8 @@ class VersionDays:
         """
         progress = self.progress
         self.due = day > progress.today
+        if day != progress.today:
+            self._week = self._psi = None
         progress.today = max(progress.today, day)
         kept = self.days.get(day)
         self.days[day] = counts if kept is None else kept + counts
@@ -85,9 +90,17 @@ class VersionDays:
 
     def last_week(self, size: int) -> Ints:
         """Sum the last 7 days before today; `size` is the number of bins."""
-        found = [counts for day, counts in self.days.items() if self.progress.today - WEEK <= day < self.progress.today]
-        total: Ints = np.sum(found, axis=0, dtype=np.int64) if found else np.zeros(size, dtype=np.int64)
-        return total
+        if self._week is None:
+            days = range(self.progress.today - WEEK, self.progress.today)
+            found = [counts for day, counts in self.days.items() if day in days]
+            self._week = np.sum(found, axis=0, dtype=np.int64) if found else np.zeros(size, dtype=np.int64)
+        return self._week
+
+    def week_psi(self, reference: "WeekReference") -> Floats:
+        """Give the PSI of every column over the last 7 whole days."""
+        if self._psi is None or self._psi[0] is not reference:
+            self._psi = reference, reference.psi(self.last_week(reference.size))
+        return self._psi[1]
 
     def note(self, *, in_alarm: bool) -> None:
         """Remember an evaluation."""

@@ -23,6 +23,7 @@ class WindowPane(msgspec.Struct, frozen=True):
     cells: bytes
     latency: bytes = b""
     scores: bytes = b""
+    segments: bytes = b""
 
     @property
     def key(self) -> str:
@@ -35,13 +36,19 @@ class WindowPane(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class VersionWindow:
-    """The latest panes of a version with at least a number of rows, none older than some days; the sum is kept."""
+    """The latest panes of a version with at least a number of rows, none older than some days; the sum is kept.
+
+    `segments` are counts by segment and bin (shared/segments.py), None as long as no pane had any.
+    """
 
     cells: Ints
     panes: deque[WindowPane] = field(default_factory=deque)
     rows: int = 0
+    _start: int | None = None
+    """Of the earliest pane; None if that is to be looked up again."""
     latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     scores: Ints | None = None
+    segments: Ints | None = None
 
     def add(self, pane: WindowPane) -> None:
         """Add a pane at its place in time, so that the window is the same whichever partition was read first."""
@@ -49,6 +56,7 @@ class VersionWindow:
         while place and self.panes[place - 1].order > pane.order:
             place -= 1
         self.panes.insert(place, pane)
+        self._start = pane.start if len(self.panes) == 1 else min(self.start, pane.start)
         self.cells += unpack_counts(pane.cells)
         self.rows += pane.rows
         if pane.latency:
@@ -56,6 +64,9 @@ class VersionWindow:
         if pane.scores:
             counts = unpack_counts(pane.scores)
             self.scores = counts if self.scores is None else self.scores + counts
+        if pane.segments:
+            counts = unpack_counts(pane.segments)
+            self.segments = counts if self.segments is None else self.segments + counts
 
     def trim(self, least_rows: int, days: int) -> list[WindowPane]:
         """Drop panes that the window does not need, oldest first; give them."""
@@ -63,12 +74,15 @@ class VersionWindow:
         dropped = []
         while self.panes and (self.rows - self.panes[0].rows >= least_rows or self.panes[0].end < oldest_end):
             pane = self.panes.popleft()
+            self._start = None
             self.cells -= unpack_counts(pane.cells)
             self.rows -= pane.rows
             if pane.latency:
                 self.latency -= unpack_counts(pane.latency)
             if pane.scores and self.scores is not None:
                 self.scores = self.scores - unpack_counts(pane.scores)
+            if pane.segments and self.segments is not None:
+                self.segments = self.segments - unpack_counts(pane.segments)
             dropped.append(pane)
         return dropped
 
@@ -82,8 +96,10 @@ class VersionWindow:
 
     @property
     def start(self) -> int:
-        return min((pane.start for pane in self.panes), default=0)
+        if self._start is None:
+            self._start = min((pane.start for pane in self.panes), default=0)
+        return self._start
 
     @property
     def end(self) -> int:
-        return max((pane.end for pane in self.panes), default=0)
+        return self.panes[-1].end if self.panes else 0  # they stand in the order of their ends

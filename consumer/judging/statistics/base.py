@@ -1,7 +1,7 @@
 """What every statistic sees: the counts of one column, in the reference and in the window."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,54 @@ MIN_EXPECTED = 5.0
 
 
 @dataclass(frozen=True, eq=False)
+class ReferenceSide:
+    """What every window of a column is held against: computed once, and not for each report."""
+
+    column: ColumnReference
+    _pooled: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> Ints:
+        return np.array(self.column.counts, dtype=np.int64)
+
+    @cached_property
+    def cuts(self) -> Floats:
+        return np.array(self.column.cuts if isinstance(self.column, NumericReference) else [])
+
+    @cached_property
+    def n(self) -> int:
+        """Rows, missing ones included."""
+        return int(self.cells.sum())
+
+    @cached_property
+    def values(self) -> int:
+        """Rows that are not missing."""
+        return int(self.cells[:-1].sum())
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Shares of the cells without MISSING; all 0 where there is no value."""
+        return self.cells[:-1] / max(self.values, 1)
+
+    @cached_property
+    def cumulative(self) -> Ints:
+        """Rows up to each cell, without MISSING."""
+        return np.cumsum(self.cells[:-1])
+
+    def pooled(self, m: int) -> tuple[Ints, Ints]:
+        """Give the pooled bins for a window of m rows; those of few numbers of rows are kept."""
+        found = self._pooled.get(m)
+        if found is None:
+            if len(self._pooled) >= MAX_POOLED:
+                self._pooled.clear()
+            found = self._pooled[m] = pooled_bins(self.column, self.n, m)
+        return found
+
+
+MAX_POOLED = 16
+
+
+@dataclass(frozen=True, eq=False)
 class ColumnCounts:
     """One column's counts.
 
@@ -23,6 +71,8 @@ class ColumnCounts:
         The column's reference profile.
     window
         Rows of the window in each of its cells.
+    known
+        The reference's side, if it was computed before.
 
     Examples
     --------
@@ -34,20 +84,30 @@ class ColumnCounts:
 
     reference: ColumnReference
     window: Ints
+    known: ReferenceSide | None = None
 
     @cached_property
+    def side(self) -> ReferenceSide:
+        return self.known or ReferenceSide(self.reference)
+
+    @property
     def reference_cells(self) -> Ints:
-        return np.array(self.reference.counts, dtype=np.int64)
+        return self.side.cells
 
-    @cached_property
+    @property
     def n(self) -> int:
         """Reference rows, missing ones included."""
-        return int(self.reference_cells.sum())
+        return self.side.n
 
     @cached_property
     def m(self) -> int:
         """Window rows, missing ones included."""
         return int(self.window.sum())
+
+    @cached_property
+    def values(self) -> int:
+        """Window rows that are not missing."""
+        return self.m - int(self.window[-1])
 
     @property
     def is_numeric(self) -> bool:
@@ -56,14 +116,19 @@ class ColumnCounts:
     @cached_property
     def bins(self) -> tuple[Ints, Ints]:
         """Rows of each bin after pooling, reference and window."""
-        place, reference = pooled_bins(self.reference, self.n, self.m)
+        place, reference = self.side.pooled(self.m)
         return reference, np.bincount(place, weights=self.window, minlength=len(reference)).astype(np.int64)
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:
         """Shares of the cells without MISSING, reference and window; all 0 where there is no value."""
-        reference, window = self.reference_cells[:-1], self.window[:-1]
-        return reference / max(reference.sum(), 1), window / max(window.sum(), 1)
+        return self.side.shares, self.window[:-1] / max(self.values, 1)
+
+    @cached_property
+    def distributions(self) -> tuple[Floats, Floats]:
+        """Distribution functions at the ends of the cells, reference and window."""
+        reference, window = self.shares
+        return np.cumsum(reference), np.cumsum(window)
 
 
 def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
@@ -118,7 +183,5 @@ def undefined(name: str, note: str) -> Statistic:
 
 def without_values(counts: ColumnCounts) -> str:
     """Say which side has no value at all; empty if both have some."""
-    sides = [
-        side for side, cells in (("reference", counts.reference_cells), ("window", counts.window)) if not cells[:-1].sum()
-    ]
+    sides = [side for side, values in (("reference", counts.side.values), ("window", counts.values)) if not values]
     return f"no value in the {' and the '.join(sides)}" if sides else ""

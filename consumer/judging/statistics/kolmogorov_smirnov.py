@@ -24,6 +24,6 @@ def kolmogorov_smirnov(counts: ColumnCounts) -> Statistic:
         return undefined("ks", note)
     reference, window = counts.shares
     value = float(np.abs(np.cumsum(reference - window)).max())
-    n, m = int(counts.reference_cells[:-1].sum()), int(counts.window[:-1].sum())
+    n, m = counts.side.values, counts.values
     scale = math.sqrt(n * m / (n + m))
     return Statistic("ks", value, expected=KOLMOGOROV_MEAN / scale, p_value=float(special.kolmogorov(scale * value)))

@@ -21,10 +21,10 @@ def wasserstein(counts: ColumnCounts) -> Statistic:
         return undefined("wasserstein", NOT_FOR_THIS_KIND)
     if note := without_values(counts):
         return undefined("wasserstein", note)
-    widths = np.diff(np.array(column.cuts))
-    reference, window = (np.cumsum(shares) for shares in counts.shares)
+    widths = np.diff(counts.side.cuts)
+    reference, window = counts.distributions
     value = _area(reference - window, widths)
-    n, m = int(counts.reference_cells[:-1].sum()), int(counts.window[:-1].sum())
+    n, m = counts.side.values, counts.values
     spread = np.sqrt(reference * (1 - np.minimum(reference, 1)) * (1 / n + 1 / m) * 2 / math.pi)
     return Statistic("wasserstein", value, expected=_area(spread, widths))
 

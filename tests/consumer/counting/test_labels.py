@@ -30,14 +30,15 @@ from shared.pane import DELAY_EDGES_S, Delta, Pane, PaneEntry, Watermark, unpack
 from shared.performance import Sums
 from shared.reference import ReferenceProfile
 from shared.schema import Feature, Schema
-from tests.consumer.builders import NOON, SCHEMA, event, published, tick, traffic
+from tests.consumer.builders import CITIES, NOON, SCHEMA, event, published, tick, traffic
 
 POLICY = CountingPolicy(pane_events=20, pane_seconds=600, expected_events_per_day=50, label_wait_days=1)
 VERSIONS: dict[str, CellMap] = {
-    name: CellMap(SCHEMA, published(name, seed=seed, rows=300).reference, labels=True)
-    for seed, name in enumerate(("1.0.0", "2.0.0"))
+    name: CellMap(SCHEMA, published(name, seed=seed, rows=300, segments=segments).reference, labels=True)
+    for seed, (name, segments) in enumerate({"1.0.0": ("city",), "2.0.0": ()}.items())
 }
 ROW = traffic(np.random.default_rng(0), 1)[0]
+PLACES = (*CITIES[:30], "nowhere", None)
 
 
 def label(ms: int, number: int, of: str, value: float | str, known: int | None = None, publisher: bytes = b"api") -> Entry:
@@ -151,7 +152,8 @@ def random_log(seed: int, length: int = 240) -> list[Entry]:
             version = "2.0.0" if random.random() < 0.3 else "1.0.0"
             source = str(random.choice(["online", "batch"], p=[0.9, 0.1]))
             made = None if random.random() < 0.05 else float(random.normal())
-            log.append(event(now, number, ROW, version, id=near, prediction=made, source=source))
+            row = [*ROW[:-1], PLACES[number % len(PLACES)]]
+            log.append(event(now, number, row, version, id=near, prediction=made, source=source))
         else:
             value = "text" if random.random() < 0.05 else float(random.integers(0, 3))
             log.append(label(now, number, near, value, now - int(random.integers(0, 90_000))))

@@ -45,7 +45,8 @@ def eventful(seed: int) -> Stream:
 @settings(max_examples=12)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 44), max_size=5))
 def test_replay_is_identical(seed: int, cuts: list[int]) -> None:
-    """A checkpoint at any point changes nothing: alerts, snapshot reports and packed state are the same bytes."""
+    """A checkpoint at any point changes nothing: alerts, snapshot reports and packed state are the same bytes, and so
+    is what is current of each version in the end."""
     entries = eventful(seed).entries
     policy = JudgingPolicy(window_events=1500)
     whole = judge(entries, policy)
@@ -53,6 +54,17 @@ def test_replay_is_identical(seed: int, cuts: list[int]) -> None:
     assert [cloud_event(alert) for alert in parts.alerts] == [cloud_event(alert) for alert in whole.alerts]
     assert [cloud_event(found) for found in parts.snapshots] == [cloud_event(found) for found in whole.snapshots]
     assert parts.fields == whole.fields
+    assert parts.current == whole.current
+
+
+def test_entry_by_entry_is_one_batch() -> None:
+    """What is left out of a step because nobody would see it is missed by nobody: judged one entry at a time, the same is
+    written, in one checkpoint or in many."""
+    entries = eventful(5).panes(3, seconds=20 * 3600).entries
+    policy = JudgingPolicy(window_events=1500)
+    whole, single = judge(entries, policy), judge(entries, policy, range(len(entries)))
+    assert any(alert.summary.startswith("superseded") for alert in whole.alerts)
+    assert single == whole
 
 
 def test_the_eventful_stream_is_eventful() -> None:

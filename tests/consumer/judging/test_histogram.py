@@ -38,7 +38,7 @@ def test_quantiles_against_numpy() -> None:
     """The 33 quantiles are NumPy's within the width of a cell, in order, the ends those of the reference's range."""
     column = NumericReference.build("x", REFERENCE)
     counts = counted(column, REFERENCE[:5000])
-    found = quantiles(column, counts.window)
+    found = quantiles(counts.side, counts.window)
     assert len(found) == 33
     assert found == sorted(found)
     assert found[1:-1] == pytest.approx(np.quantile(REFERENCE[:5000], np.linspace(0, 1, 33)[1:-1]), abs=0.03)
