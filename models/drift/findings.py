@@ -85,8 +85,8 @@ def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list
         if seen is None or alert.evidence.events < seen.evidence.events:
             first[alert.fingerprint] = alert
     found = [
-        Finding(alert.feature, alert.rule, alert.severity, max(alert.evidence.events - base, 0), alert.summary)
-        for alert in first.values()
+        Finding(one.feature or one.segment, one.rule, one.severity, max(one.evidence.events - base, 0), one.summary)
+        for one in first.values()
     ]
     return sorted(found, key=lambda one: (one.event, one.feature, one.rule))
 
