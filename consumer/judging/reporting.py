@@ -16,11 +16,15 @@ from consumer.judging.performance import report as report_performance
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports, notes
 from consumer.judging.rules import findings, rule_levels
+from consumer.judging.segment_report import report as report_segments
 from consumer.judging.state import JudgingState, Reported
 from consumer.judging.window import DAY_MS
 from shared.alerts import MARKS
 from shared.reference import PREDICTION
 from shared.snapshot import Action, ActiveAlert, Alert, FeatureReport, Severity, Snapshot, Window
+
+MOST_SEGMENTS = 3
+"""That a verdict names."""
 
 
 @dataclass(slots=True)
@@ -137,6 +141,7 @@ class Reporting:
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
             notes=notes(judged.evaluation), history_times=list(history.times), performance=performance,
             reference=judged.evaluation.version.number,
+            segments=report_segments(judged.segments) if judged.segments is not None else None,
         )  # fmt: skip
 
 
@@ -161,12 +166,20 @@ def verdict(
         return "Uncalibrated: the columns are ordered in time, and the reference is too short: integrity only."
     drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
     watched = sum(report.severity != "excluded" for report in everything)
-    of_model = [alert.summary for alert in alerts or () if not alert.feature and alert.state == "firing"]
+    of_model = _of_model([alert for alert in alerts or () if not alert.feature and alert.state == "firing"])
     if not drifted and not of_model:
         return f"Normal: none of {watched} columns drifted in {rows:,} rows."
     names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
     columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*columns, *of_model])}."
+
+
+def _of_model(firing: list[ActiveAlert]) -> list[str]:
+    """Say what fires of the model, then of segments: of those that nothing else explains, and of few."""
+    whole = [alert.summary for alert in firing if not alert.segment]
+    parts = [f"{alert.segment}: {alert.summary}" for alert in firing if alert.segment and not alert.inhibited_by]
+    more = [f"{len(parts) - MOST_SEGMENTS} more segments"] if len(parts) > MOST_SEGMENTS else []
+    return [*whole, *parts[:MOST_SEGMENTS], *more]
 
 
 def _column_reports(judged: Judged, policy: JudgingPolicy) -> list[FeatureReport]:
@@ -201,7 +214,7 @@ def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
         alert.started, alert.summary, action=action,
         acknowledged=alert.acknowledged.who if alert.acknowledged else "",
         silenced_until=alert.silenced.until if alert.silenced and alert.is_silenced(now) else None,
-        inhibited_by=alert.inhibited_by,
+        inhibited_by=alert.inhibited_by, segment=alert.segment,
     )  # fmt: skip
 
 
