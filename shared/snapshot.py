@@ -105,7 +105,7 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     inhibited_by: str = ""
 
 
-Action = Literal["fix_feed", "roll_back", "retrain", "recalibrate", "wait"]
+Action = Literal["fix_feed", "roll_back", "accept_reference", "retrain", "recalibrate", "wait"]
 
 
 class RecommendedAction(msgspec.Struct, frozen=True):
