@@ -40,24 +40,31 @@ MODEL = "bench"
 EVENT_SPACING_MS = 10
 """Logical time between events: a pane of 250 is older than a second, so it closes when it is full."""
 MIXES = {
-    "18 numeric": (18, 0, False),
-    "12 numeric + 6 categorical": (12, 6, False),
-    "18 numeric, and labels": (18, 0, True),
+    "18 numeric": (18, 0, False, 0),
+    "12 numeric + 6 categorical": (12, 6, False, 0),
+    "12 numeric + 6 categorical, 3 segments of 21": (12, 6, False, 3),
+    "18 numeric, and labels": (18, 0, True, 0),
+    "12 numeric + 6 categorical, and labels": (12, 6, True, 0),
+    "12 numeric + 6 categorical, 3 segments of 21, and labels": (12, 6, True, 3),
 }
-"""Numeric and categorical features, and whether the second half of the entries are labels of the first, in another order."""
+"""Numeric and categorical features, whether the second half of the entries are labels of the first, in another order, and
+how many of the categorical features part the rows into 20 values and OTHER.
+"""
 
 
 @click.command()
 @click.option("--events", default=400_000, show_default=True, help="A multiple of 2,000.")
 @click.option("--repeats", default=3, show_default=True)
-def main(events: int, repeats: int) -> None:
+@click.option("--mix", "chosen", multiple=True, type=click.Choice(list(MIXES)), help="Only this one; repeatable.")
+def main(events: int, repeats: int, chosen: tuple[str, ...]) -> None:
     """Measure, print a table, write benchmarks/results/counting.json."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
-        for mix, (numeric, categorical, labels) in MIXES.items():
-            prefix = f"bench-{numeric}-{labels}"
+        for mix in chosen or MIXES:
+            numeric, categorical, labels, segments = MIXES[mix]
+            prefix = f"bench-{numeric}-{labels}-{segments}"
             predictions = events // 2 if labels else events
-            ids = publish(server.url, prefix, predictions, numeric, categorical, labels=labels)
+            ids = publish(server.url, prefix, predictions, numeric, categorical, segments, labels=labels)
             if labels:
                 tell(server.url, prefix, ids)
             bare, worker = [], []
@@ -73,12 +80,15 @@ def main(events: int, repeats: int) -> None:
     write("counting", f"{events:,} events, median of {repeats}", rows)
 
 
-def publish(url: str, prefix: str, events: int, numeric: int, categorical: int, *, labels: bool) -> list[str]:
+def publish(
+    url: str, prefix: str, events: int, numeric: int, categorical: int, segments: int, *, labels: bool
+) -> list[str]:
     """Fill a log, and publish its version; give the ids of the predictions."""
     random = np.random.default_rng(0)
     schema = Schema(
         (*(Feature(f"n{i}", "numeric", nullable=True) for i in range(numeric)),
-         *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical)))
+         *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical))),
+        segments=tuple(f"c{i}" for i in range(segments)),
     )  # fmt: skip
     reference: list[Column] = _columns(random, 20_000, numeric, categorical)
     profile = ReferenceProfile.build(schema, reference, random.normal(size=20_000))

@@ -35,11 +35,11 @@ from consumer.judging.state import JudgingState
 from shared import pane
 from shared.alerts import cloud_event
 from shared.events import LABEL, PREDICTION, Label, Prediction, encode
+from shared.frames import columns_of, infer, json_values
 from shared.manifest import PublishedVersion, new_manifest
 from shared.pane import Pane
 from shared.performance import Layout, PerformanceReference
 from shared.reference import Column, Floats, Ints, ReferenceProfile
-from shared.schema import columns_of, infer, json_values
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODEL, TARGET, VERSION = "steel", "Usage_kWh", "1.0.0"

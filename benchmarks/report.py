@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 
 import click
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -21,17 +22,21 @@ from consumer.judging.advance import advance
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.state import JudgingState
+from shared.frames import columns_of, infer
 from shared.pane import Block, Pane, pack_counts
 from shared.reference import ReferenceProfile
 from shared.reporting import render_html
-from shared.schema import Schema, columns_of, infer
-from shared.snapshot import Snapshot
+from shared.schema import Schema
+from shared.segments import MOST_FEATURES, OTHER, TOP_VALUES
+from shared.snapshot import MetricReport, SegmentDrift, SegmentFeature, SegmentReport, Segments, Snapshot
 
 REFERENCE_ROWS, ROWS, PANE_ROWS = 5000, 12_000, 250
 PANE_MS = 60_000
 START = 1_714_557_600_000
 BOUNDS = {18: (50, 500), 100: (300, 2000)}
 """Features to ms and kB that a page may take."""
+SEGMENTED = (18, 100, 800)
+"""Features, ms and kB that a page with all segments that there can be may take."""
 
 
 @click.command()
@@ -44,6 +49,9 @@ def main(repeats: int) -> None:
         snapshot = judged(before, after)
         render_html(snapshot)  # the first one compiles the template
         rows.append(_row(features, "driftgauge", repeats, partial(render_html, snapshot), most_ms, most_kb))
+        if features == SEGMENTED[0]:
+            whole = segmented(snapshot)
+            rows.append(_row(features, "driftgauge, 3 x 21 segments", repeats, partial(render_html, whole), *SEGMENTED[1:]))
         theirs = evidently_page(before, after.tail(2000))
         if theirs is not None:
             rows.append(_row(features, "evidently, DataDriftPreset", 1, theirs))
@@ -111,6 +119,25 @@ def _pane(profile: ReferenceProfile, values: list, number: int) -> Pane:  # type
     block = Block(rows, pack_counts(cells), pack_counts(np.zeros(64, dtype=np.int64)), {"online": rows})
     start = START + number * PANE_MS
     return Pane(0, number + 1, start, start + PANE_MS, rows, (number + 1) * rows, None, {"1.0.0": block})
+
+
+def segmented(snapshot: Snapshot) -> Snapshot:
+    """Give the snapshot with as many segments as there can be, each with labels and columns that drift."""
+    metric = MetricReport("accuracy", 0.812345, 0.787654, 0.834567, 0.0, 1234, 0.856789, -0.0512)
+    f1 = msgspec.structs.replace(metric, name="f1_macro")
+    drift = [SegmentDrift(one.name, 0.312345 / at, 0.212345) for at, one in enumerate(snapshot.features[:5], 1)]
+    features = []
+    for feature in snapshot.features[-MOST_FEATURES:]:
+        names = [*(f"type {at}" for at in range(TOP_VALUES)), OTHER]
+        parts = [
+            SegmentReport(
+                feature.name, name, "warning" if at % 4 == 0 else "ok", "PSI of sensor_00 0.312 exceeds 0.212", 1234 - at,
+                0.0512345, 0.0412345, drift, 1234 - at, [metric, f1], -0.0021234 * (at % 5 - 2),
+            )
+            for at, name in enumerate(names)
+        ]  # fmt: skip
+        features.append(SegmentFeature(feature.name, parts, -0.001, f"Accuracy fell in {feature.name}=type 1."))
+    return msgspec.structs.replace(snapshot, segments=Segments("accuracy", 0.812345, 0.856789, features))
 
 
 def evidently_page(before: pd.DataFrame, after: pd.DataFrame) -> Callable[[], str] | None:

@@ -20,11 +20,11 @@ from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from shared.errors import BadData
 from shared.events import PREDICTION, TICK, Prediction, encode
+from shared.frames import as_column, columns_of, json_values
 from shared.manifest import PublishedVersion
 from shared.pane import PaneEntry
 from shared.prediction import model_columns, predict
 from shared.reference import Ints
-from shared.schema import as_column, columns_of, json_values
 from shared.tables import read_table
 
 BATCH = 1000

@@ -13,10 +13,10 @@ from consumer.judging.days import DAY_MS, timeline_of
 from consumer.judging.order import calibrated
 from shared.calibration import Calibration, Timeline
 from shared.errors import BadData
+from shared.frames import as_column, columns_of
 from shared.manifest import PublishedVersion, utc_now
 from shared.prediction import model_columns, predict
 from shared.reference import PREDICTION, Ints
-from shared.schema import as_column, columns_of
 from shared.tables import read_table
 
 READINGS: tuple[dict[str, Any], ...] = ({"format": "ISO8601"}, {"dayfirst": False}, {"dayfirst": True})

@@ -23,8 +23,9 @@ from consumer.judging.statistics import STATISTICS, ColumnCounts
 from consumer.judging.statistics.base import NOT_FOR_THIS_KIND
 from consumer.judging.statistics.psi import ABSENT_SHARE, population_stability
 from shared.errors import BadData
+from shared.frames import as_column, columns_of, infer, kind_of
 from shared.reference import CategoricalReference, Column, Floats, Ints, NumericReference, ReferenceProfile
-from shared.schema import Schema, as_column, columns_of, infer, kind_of
+from shared.schema import Schema
 from shared.snapshot import Snapshot, Statistic, Window
 
 Sample = Sequence[Any] | Floats | pd.Series

@@ -12,10 +12,10 @@ import msgspec
 import redis
 
 from consumer.judging.state import Progress, entry_number, held_of
-from consumer.nodes import Nodes
 from shared import pane
 from shared.keys import Keys
 from shared.manifest import Manifest
+from shared.nodes import Nodes
 from shared.pane import Pane, PaneEntry, RollUp
 
 PAGE = 500

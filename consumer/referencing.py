@@ -1,36 +1,45 @@
-"""Bringing a change of reference from the registry to the workers: the reference first, then the change to each log."""
+"""A new reference of the stored panes: for the command line, and for the worker that the API asks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from consumer.nodes import Nodes
-from shared.events import NEW_REFERENCE
+import msgspec
+
+from consumer.history import History
+from consumer.judging.accepting import proposed
 from shared.keys import Keys
-from shared.manifest import Manifest
+from shared.manifest import PublishedVersion
 from shared.pane import Pane, PaneEntry
-from shared.reference_store import ReferenceStore
-from shared.references import FIELD, ReferenceChange, encode_change, reference_key
+from shared.references import AcceptedReference
+from shared.settings import Settings
 
 DAY_MS = 86_400_000
 
 
-def publish(redis_url: str | None, keys: Keys, manifest: Manifest, store: ReferenceStore) -> ReferenceChange | None:
-    """Publish the change that the registry has last; None if there is none.
+def propose(
+    settings: Settings, published: PublishedVersion, window_ms: int, progress: Callable[[], None] = lambda: None
+) -> AcceptedReference:
+    """Make a reference of a version's latest panes; its number is given when it is stored.
 
-    It may be done again at any time: workers that know the change leave it out. Where it was interrupted, some partitions
-    follow later.
+    Parameters
+    ----------
+    published
+        The version with its registered reference and its calibration.
+    window_ms
+        How far back from the model's logical time.
+    progress
+        Is called after each step.
+
+    Raises
+    ------
+    BadData
+        If the panes have too few rows, or too few whole days for ordered columns.
     """
-    changes = store.history().changes
-    if not changes:
-        return None
-    nodes, change = Nodes(redis_url), changes[-1]
-    if change.number:
-        key = keys.references(manifest.model)
-        nodes.client(key).hset(key, reference_key(change.version, change.number), store.load(change.number).pack())
-    salted = keys.salted(manifest.salts)
-    for partition in range(manifest.partitions):
-        log = salted.log(manifest.model, partition)
-        nodes.client(log).xadd(log, {b"t": NEW_REFERENCE, FIELD: encode_change(change)})
-    return change
+    history = History(settings.redis_url, Keys(settings.key_prefix), published.manifest)
+    judge = history.judge()
+    start = window_start(judge.progress.now, window_ms)
+    panes = panes_from(history.entries(start, judge), start)
+    made = proposed(published, panes, settings.min_reference_rows, progress)
+    return msgspec.structs.replace(made, resolution={str(name): count for name, count in history.used.items()})
 
 
 def window_start(now: int, window_ms: int) -> int:

@@ -15,13 +15,14 @@ from consumer.calibrating import parse_times
 from shared import scores
 from shared.checks import Checks
 from shared.errors import BadData
+from shared.frames import as_column, columns_of, infer
 from shared.manifest import PublishedVersion, Task, new_manifest
 from shared.model_registry import ModelRegistry
 from shared.performance import Layout, PerformanceReference
 from shared.prediction import class_labels, model_columns, predict, probabilities
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
-from shared.schema import Kind, Schema, as_column, columns_of, infer
+from shared.schema import Kind, Schema
 from shared.tables import read_table
 from shared.version_folder import artifact_name, check_name, load_estimator
 
@@ -46,6 +47,8 @@ class Submission:
         Columns that are no features; all must exist. Without a column of predictions the artifact makes them.
     exclude
         Features that are left out of drift.
+    segments
+        Categorical features by whose values drift and performance are told apart (shared/segments.py).
     classes
         Labels in the order of the model's probabilities, where the model does not know them: LightGBM's text.
     schema_file
@@ -76,6 +79,7 @@ class Submission:
     batch_counts: bool = False
     feature_engineering: str = ""
     pii_key: str | None = None
+    segments: tuple[str, ...] = ()
 
 
 def register_version(registry: ModelRegistry, submission: Submission) -> tuple[Path, PublishedVersion]:
@@ -100,7 +104,8 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
     schema = _schema(features, predicted, submission, _output(task, estimator))
     columns = model_columns(features, schema)
     predictions = _predictions(predicted, schema, estimator, columns)
-    reference = ReferenceProfile.build(schema, columns_of(features, schema, submission.pii_key), predictions)
+    stream = columns_of(features, schema, submission.pii_key)
+    reference = ReferenceProfile.build(schema, stream, predictions)
     published = PublishedVersion(
         manifest=new_manifest(
             submission.name,
@@ -119,7 +124,7 @@ def register_version(registry: ModelRegistry, submission: Submission) -> tuple[P
         ),
         schema=schema,
         reference=reference,
-        performance=_performance(frame, submission, schema, reference, predictions, estimator, columns),
+        performance=_performance(frame, submission, schema, reference, [*stream, predictions], estimator, columns),
     )
     folder = registry.register(published, submission.artifact)
     return folder, registry.load(submission.name, version)
@@ -216,6 +221,8 @@ def _schema(
     if file is not None and file.exists():
         if submission.exclude:
             raise BadData(f"What is excluded stands in {file}: write it there as `excluded`, and leave --exclude out.")
+        if submission.segments:
+            raise BadData(f"The segments stand in {file}: write them there as `segments`, and leave --segment out.")
         return _as_predicted(_schema_from(file), kind, classes, file)
     reasons = dict.fromkeys(submission.exclude, "excluded at registration")
     schema = infer(features, reasons, predicted, submission.target or "", nullable=kind is None)
@@ -223,6 +230,7 @@ def _schema(
         schema = msgspec.structs.replace(schema, prediction=kind, classes=classes)
     elif submission.classes:
         schema = msgspec.structs.replace(schema, classes=submission.classes)
+    schema = msgspec.structs.replace(schema, segments=submission.segments)
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
     return schema
@@ -250,16 +258,16 @@ def _as_predicted(schema: Schema, kind: Kind | None, classes: tuple[str, ...], f
 
 
 def _performance(
-    frame: pd.DataFrame, submission: Submission, schema: Schema, reference: ReferenceProfile, predictions: Column | None,
+    frame: pd.DataFrame, submission: Submission, schema: Schema, reference: ReferenceProfile, stream: list[Column | None],
     estimator: Any, columns: list[Column],
 ) -> PerformanceReference | None:  # fmt: skip
-    """Measure the reference rows that have a label; None without labels or predictions."""
-    layout = Layout.of(schema, reference)
-    if submission.target is None or predictions is None or layout is None or schema.prediction is None:
+    """Measure the reference rows that have a label; None without labels or predictions, the last of the stream's columns."""
+    layout, known = Layout.of(schema, reference), [column for column in stream if column is not None]
+    if submission.target is None or len(known) < len(stream) or layout is None or schema.prediction is None:
         return None
     labels = as_column(frame[submission.target], schema.prediction)
     given = probabilities(schema, estimator, columns) if layout.scored and estimator is not None else None
-    return PerformanceReference.of(layout, predictions, labels, given)
+    return PerformanceReference.of_version(schema, reference, known, labels, given)
 
 
 def _predictions(predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]) -> Column | None:

@@ -13,10 +13,10 @@ import redis
 
 from consumer.checkpoint import Checkpoint
 from consumer.counting.columns import Entry
-from consumer.nodes import MOVED
 from consumer.reader import READ_COUNT, block_bounds
 from consumer.sharing import Sharing
 from shared.errors import BadData, DriftgaugeError, OwnershipLost
+from shared.nodes import MOVED
 from shared.redis_client import UNAVAILABLE
 
 log = logging.getLogger("driftgauge.worker")

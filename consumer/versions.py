@@ -16,13 +16,15 @@ from shared.calibration import Calibration
 from shared.errors import BadData
 from shared.keys import Keys
 from shared.model_registry import PublishedVersion
+from shared.performance import Layout, Measures
 from shared.reference import NumericReference, ReferenceProfile
 from shared.references import AcceptedReference, check_fits, reference_key
+from shared.segments import SegmentLayout
 
 log = logging.getLogger("driftgauge.worker")
 
-UNREADABLE = (OSError, EOFError, zlib.error, msgspec.MsgspecError, ValueError, RecursionError)
-"""What unpacking raises; the first one for bytes that were never compressed."""
+UNREADABLE = (OSError, EOFError, zlib.error, msgspec.MsgspecError, ValueError, RecursionError, BadData)
+"""What unpacking raises; the first one for bytes that were never compressed, the last one for a schema that cannot be."""
 LOOK_AGAIN_S = 10.0
 """A version's calibration can be made again: how often it is looked at."""
 
@@ -159,6 +161,25 @@ def _check(version: PublishedVersion) -> None:
         _check_calibration(version.calibration, version.reference)
     if found not in (wanted, wanted[:features]):
         raise ValueError(f"its reference has the columns {', '.join(found)}, its schema {', '.join(wanted)}")
+    if version.schema.segments or version.reference.segments:
+        _check_segments(version)
+
+
+def _check_segments(version: PublishedVersion) -> None:
+    """Check that the reference has the segments that its columns and the schema make, each with all its counts."""
+    reference, names = version.reference, version.schema.segments
+    found = [held.feature for held in reference.segments]
+    if found != list(names) or not set(names) <= {column.name for column in reference.columns}:
+        raise ValueError(f"its reference has the segments {', '.join(found)}, its schema {', '.join(names)}")
+    layout = SegmentLayout.planned(reference, names)
+    shapes = [(held.values, {len(bins) for bins in held.counts}, len(held.counts)) for held in reference.segments]
+    if shapes != [(values, {layout.bins}, len(values) + 1) for values in layout.values]:
+        raise ValueError("its segments have other values or bins than its reference")
+    measured, form = version.performance, Layout.of(version.schema, reference)
+    if measured is None or form is None:
+        return
+    if len(measured.segments) not in {0, layout.size * Measures.of_version(form, reference, measured).size}:
+        raise ValueError("its performance is of other segments than its reference")
 
 
 def _check_calibration(calibration: Calibration, reference: ReferenceProfile) -> None:

@@ -1,7 +1,7 @@
 """The worker: finds the models, and runs a counting stage for each partition and a judging stage for each model.
 
-A further thread for each model writes the reports. Each stage has a thread and a connection of its own. Any number of
-workers may run: leases decide who owns what.
+A further thread for each model writes the reports, and one for all makes the references that the API asks for. Each stage
+has a thread and a connection of its own. Any number of workers may run: leases decide who owns what.
 """
 
 import gc
@@ -17,13 +17,13 @@ from queue import SimpleQueue
 
 import redis
 
-from consumer.counting.detectors import DETECTORS
+from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from consumer.counting.policy import CountingPolicy
 from consumer.counting_stage import CountingStage
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.policy_file import PolicyFile, read_policy
 from consumer.judging_stage import JudgingStage
-from consumer.nodes import MOVED, Nodes
+from consumer.proposing import Proposer
 from consumer.reporting import ReportingStage, Unshared
 from consumer.retraining_stage import Hook, RetrainingStage, hook_of
 from consumer.sharing import Sharing
@@ -31,6 +31,7 @@ from consumer.stage import Connection, Stage, raw_reads
 from consumer.versions import PublishedVersions
 from shared.errors import ConfigurationError
 from shared.keys import Keys
+from shared.nodes import MOVED, Nodes
 from shared.redis_client import UNAVAILABLE
 from shared.settings import Settings
 
@@ -65,12 +66,14 @@ class Worker:
         self._connection = Connection()
         self._threads: dict[str, threading.Thread] = {}
         self._writers: list[threading.Thread] = []
+        self._proposer = Proposer(settings)
 
     def run(self) -> None:
         """Work until told to stop; then commit, give the leases back, and return."""
         gc.set_threshold(100_000, 20, 100)  # events are acyclic: at the default, collecting costs a third of the decoding
         keys = Keys(self.settings.key_prefix)
         discovered = -DISCOVERY_S
+        self._start_writer("proposing", partial(self._proposer.run, self.stop))
         try:
             while not self.stop.is_set():
                 if time.monotonic() - discovered >= DISCOVERY_S:
@@ -145,6 +148,7 @@ class Worker:
             name = f"counting {model}.{partition}"
             self._add(name, partial(self._counting, keys, model, partition, manifest.partitions))
         self._add(f"judging {model}", partial(self._judging, keys, model, manifest.partitions))
+        self._proposer.add(model)
         hook = hook_of(self.settings, f"retraining {model}")
         if hook is not None:
             self._add(f"retraining {model}", partial(self._retraining, keys, model, hook))
@@ -182,9 +186,13 @@ class Worker:
         self._threads[name] = threading.Thread(target=self._run_stage, args=(make, self.sharing), name=name)
 
     def _write_reports(self, model: str, make: Callable[[], Stage]) -> None:
-        """Begin to write a model's reports. A disk that hangs must not keep the worker from ending."""
+        """Begin to write a model's reports."""
         unshared = Unshared("", self.settings.lease_ms)
-        thread = threading.Thread(target=self._run_stage, args=(make, unshared), name=f"reporting {model}", daemon=True)
+        self._start_writer(f"reporting {model}", partial(self._run_stage, make, unshared))
+
+    def _start_writer(self, name: str, work: Callable[[], None]) -> None:
+        """Begin what must not keep the worker from ending: a disk may hang, a calibration take a minute."""
+        thread = threading.Thread(target=work, name=name, daemon=True)
         self._writers.append(thread)
         thread.start()
 
@@ -210,9 +218,10 @@ class Worker:
 
 def _check_detectors(names: tuple[str, ...]) -> None:
     """Refuse names that no detector has, before anything starts."""
-    unknown = [name for name in names if name not in DETECTORS]
+    known = sorted({*DETECTORS, *ERROR_DETECTORS})
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(DETECTORS)}.")
+        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(known)}.")
 
 
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:

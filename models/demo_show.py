@@ -210,7 +210,10 @@ class Show:
         )
 
     async def _settle(self, labels: int) -> None:
-        """Wait until everything was counted, judged, and shown; its labels too, if that does not take long."""
+        """Wait until everything was counted, judged, and shown; its labels too, if that does not take long.
+
+        Labels are handed on to judging in bulk, the last ones after 5 s without an entry: counting says how many it holds.
+        """
         settings = self.running.settings
         keys, client = Keys(settings.key_prefix), connect(settings.redis_url)
         try:
@@ -228,8 +231,8 @@ class Show:
 
     def _counted(self, client: redis.Redis, keys: Keys, model: str, labels: int, patience: float) -> bool:
         counted = read_counters(client, keys, model)
-        joined = counted.labels.joined >= labels or time.monotonic() > patience
-        return joined and counted.events >= self.outcome.published
+        told = counted.labels.joined >= labels and not counted.labels.untold
+        return (told or time.monotonic() > patience) and counted.events >= self.outcome.published
 
 
 def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:

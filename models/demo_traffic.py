@@ -9,7 +9,7 @@ import numpy as np
 from models.simulation import BATCH_ROWS, Labelled, shift
 from models.training import DemoModel, Trained
 from shared.events import Value
-from shared.schema import json_values, rows_of
+from shared.frames import json_values, rows_of
 
 SHIFT_SD: Final = 0.5
 """How far the sensor is off, in standard deviations of the reference."""

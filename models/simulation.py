@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from shared.errors import BadData
 from shared.events import Value
-from shared.schema import Schema, json_values, rows_of
+from shared.frames import json_values, rows_of
+from shared.schema import Schema
 
 BATCH_ROWS = 500
 

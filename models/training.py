@@ -22,12 +22,13 @@ from models.simulation import Labelled, Labels, Simulator
 from shared import gates, prediction, scores
 from shared.checks import Checks
 from shared.errors import DriftgaugeError, GateFailed
+from shared.frames import columns_of
 from shared.manifest import PublishedVersion, Task, new_manifest, utc_now
 from shared.model_registry import ModelRegistry
-from shared.performance import Layout, PerformanceReference
+from shared.performance import PerformanceReference
 from shared.provenance import file_digest, git_revision, library_versions
 from shared.reference import Column, ReferenceProfile
-from shared.schema import Schema, columns_of
+from shared.schema import Schema
 from shared.settings import read_settings
 
 
@@ -172,11 +173,10 @@ def store(
         data_digest="" if trained.source is None else file_digest(trained.source),
     )
     columns = columns_of(trained.holdout, schema)
-    reference = ReferenceProfile.build(schema, columns, trained.predictions.tolist())
+    predictions, truth = _column(trained.predictions), _column(trained.truth)
+    reference = ReferenceProfile.build(schema, columns, predictions)
     given = prediction.probabilities(schema, trained.estimator, columns)
-    layout = Layout.of(schema, reference)
-    assert layout is not None  # noqa: S101  every demo model predicts
-    performance = PerformanceReference.of(layout, _column(trained.predictions), _column(trained.truth), given)
+    performance = PerformanceReference.of_version(schema, reference, [*columns, predictions], truth, given)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "model.joblib"
         joblib.dump(trained.estimator, artifact)

@@ -34,6 +34,7 @@ from producer.routes import (
     pages,
     predict,
     predictions,
+    references,
     reports,
 )
 from producer.scoring import Scorer
@@ -57,6 +58,7 @@ ROUTERS = (
     events.router,
     labels.router,
     models.router,
+    references.router,
     drift.router,
     reports.router,
     alerts.router,
@@ -92,8 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
-    if settings.root_path:
-        app.add_middleware(Prefixed, root=settings.root_path)
+    app.add_middleware(Prefixed, root=settings.root_path)
     return app
 
 

@@ -13,9 +13,10 @@ import pandas as pd
 
 from shared.errors import BadData
 from shared.events import Value
+from shared.frames import category_text
 from shared.model_registry import PublishedVersion
 from shared.reference import CategoricalReference, ColumnReference
-from shared.schema import Schema, category_text
+from shared.schema import Schema
 
 WARM_UP_ROWS: Final = 32
 

@@ -90,6 +90,10 @@ def _labels(models: Sequence[ModelState]) -> list[Family]:
     kept = Family(
         "driftgauge_labels_waiting", "gauge", "Predictions that are kept for labels, and labels without prediction."
     )
+    untold = Family(
+        "driftgauge_labels_untold", "gauge",
+        "Joined rows that judging has not been told of, of closed panes (told at the next tick), and of the open one.",
+    )  # fmt: skip
     for _, partition, names in _partitions(models):
         counts = partition.counters.labels
         if counts == LabelCounts():
@@ -100,7 +104,9 @@ def _labels(models: Sequence[ModelState]) -> list[Family]:
         lost.add(counts.full, reason="full", **names)
         kept.add(counts.waiting, kind="prediction", **names)
         kept.add(counts.early, kind="label", **names)
-    return [labels, lost, kept]
+        untold.add(counts.untold, pane="closed", **names)
+        untold.add(counts.untold_open, pane="open", **names)
+    return [labels, lost, kept, untold]
 
 
 def _waiting(models: Sequence[ModelState]) -> list[Family]:
@@ -121,7 +127,10 @@ def _waiting(models: Sequence[ModelState]) -> list[Family]:
 
 def _judging(models: Sequence[ModelState]) -> list[Family]:
     owned = Family("driftgauge_judging_owner_present", "gauge", "Whether a worker judges the model.")
-    panes = Family("driftgauge_judging_lag_panes", "gauge", "Closed panes that were not judged yet.")
+    panes = Family("driftgauge_judging_lag_panes", "gauge", "Closed panes that judging has not read yet.")
+    waiting = Family(
+        "driftgauge_judging_waiting_panes", "gauge", "Panes that judging has read and that wait for other partitions."
+    )
     firing = Family("driftgauge_alerts_firing", "gauge", "Drift alerts that fire, as of the current window.")
     refused = Family("driftgauge_commands_refused_total", "counter", "Commands to alerts that could not be applied.")
     for model in models:
@@ -132,7 +141,8 @@ def _judging(models: Sequence[ModelState]) -> list[Family]:
     for _, partition, labels in _partitions(models):
         if partition.panes_behind is not None:
             panes.add(partition.panes_behind, **labels)
-    return [owned, panes, firing, refused]
+        waiting.add(partition.waiting, **labels)
+    return [owned, panes, waiting, firing, refused]
 
 
 def of_watchdog(firing: Sequence[tuple[str, str, bool]]) -> Family:

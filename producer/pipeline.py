@@ -38,6 +38,7 @@ class _Judged(msgspec.Struct):
     """What judging's checkpoint says of its place in the panes, and of the commands that it could not apply."""
 
     offsets: dict[int, str] = {}
+    waiting: dict[int, int] = {}
     rolled_back: dict[int, int] = {}
     commands_refused: int = 0
 
@@ -84,7 +85,9 @@ class PartitionState:
     judged
         Id of the last panes entry that was judged; None if judging's checkpoint cannot be read.
     panes_behind
-        Closed panes that were not judged, 1 if only an alarm or late labels behind them were not; None as well.
+        Closed panes that judging has not read, 1 if only an alarm or late labels behind them were not; None as well.
+    waiting
+        Panes, and late labels, that judging has read and that wait for what the other partitions bring before them.
     rolled_back
         How often the partition's panes went back to an older state.
     """
@@ -98,6 +101,7 @@ class PartitionState:
     dead_letters: int
     judged: str | None
     panes_behind: int | None
+    waiting: int = 0
     rolled_back: int = 0
 
 
@@ -284,6 +288,7 @@ class _PartitionAnswer:
             dead_letters=self.dead,
             judged=judged,
             panes_behind=None if judged is None else self._panes_behind(judged),
+            waiting=0 if progress is None else progress.waiting.get(partition, 0),
             rolled_back=0 if progress is None else progress.rolled_back.get(partition, 0),
         )
 

@@ -15,7 +15,8 @@ import pandas as pd
 
 from shared.api_client import ask
 from shared.errors import BadData
-from shared.schema import FieldError, Schema, as_column, json_values, rows_of
+from shared.frames import as_column, json_values, rows_of
+from shared.schema import FieldError, Schema
 
 BATCH = 500
 CONCURRENT = 32

@@ -3,11 +3,13 @@
 import gc
 import ipaddress
 import logging
+import os
 import socket
 
 import uvicorn
 
 from producer.app import create_app
+from producer.forwarded import Forwarded
 from producer.key_file import read_keys
 from producer.parts import Parts
 from shared.errors import ConfigurationError
@@ -16,6 +18,9 @@ from shared.settings import Settings
 GRACEFUL_S = 5
 KEEP_ALIVE_S = 75
 """Longer than load balancers keep idle connections, so that it is they who close them."""
+
+LOOPBACK = "127.0.0.1"
+"""The proxies that are trusted if nothing else is said."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -42,7 +47,8 @@ def make_server(settings: Settings) -> Server:
     """Build the server of an app of its own."""
     app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        Forwarded(app, os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK)),
+        proxy_headers=False,  # ours does it too
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACEFUL_S,

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from shared.errors import BadData
-from shared.schema import MAX_CATEGORY, Feature, Schema, as_column
+from shared.frames import as_column
+from shared.schema import MAX_CATEGORY, Feature, Schema
 
 
 def faults_of(frame: pd.DataFrame, schema: Schema) -> list[str]:

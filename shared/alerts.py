@@ -16,6 +16,10 @@ ALERTS_KEPT: Final = 10_000
 """Entries of a model's alert stream."""
 BLIND: Final = "blind."
 """Prefix of the rules that are not replayable."""
+PERFORMANCE: Final = "performance."
+"""Prefix of the rules that speak of the model's errors: of a metric, or of the errors as they come."""
+IMPROVEMENT: Final = "improvement."
+"""Prefix of the rules of errors that became smaller: a change, but no degradation."""
 DATA_QUALITY: Final = frozenset({"integrity", "missing", "unseen", "out_of_range"})
 """Rules that speak of broken values; `integrity` is the online one."""
 MARKS: Final = frozenset({"acknowledged", "silenced"})

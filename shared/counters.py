@@ -34,6 +34,15 @@ class LabelCounts(msgspec.Struct):
         Predictions that are kept now, with a label or without.
     early
         Labels that wait for their prediction now.
+    untold
+        Predictions of closed panes whose label, or a correction of it, judging has not been told; the next tick tells it.
+    untold_open
+        The same of the pane that is still open; told only after it has closed.
+
+    Examples
+    --------
+    >>> LabelCounts(joined=5, repeated=2, early=1, waiting=9, untold=5).came
+    8
     """
 
     joined: int = 0
@@ -47,6 +56,14 @@ class LabelCounts(msgspec.Struct):
     unlabelled: int = 0
     waiting: int = 0
     early: int = 0
+    untold: int = 0
+    untold_open: int = 0
+
+    @property
+    def came(self) -> int:
+        """Labels that came, whatever became of them."""
+        joined = self.joined + self.repeated + self.corrected
+        return joined + self.unknown + self.expired + self.unfit + self.refused + self.early
 
 
 class Counters(msgspec.Struct):

@@ -62,6 +62,12 @@ class Keys:
     def references(self, model: str) -> str:
         return self._model(model, "references")
 
+    def proposals(self, model: str) -> str:
+        return self._model(model, "proposals")
+
+    def proposed(self, model: str, asked: str) -> str:
+        return self._model(model, f"proposed:{asked}")
+
     def judge(self, model: str) -> str:
         return self._model(model, "judge")
 

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shared.errors import BadData
-from shared.schema import category_text
+from shared.frames import category_text
 
 _THREADS: Final = 1
 """More cost more than they give for a few rows."""

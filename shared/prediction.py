@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from shared.errors import BadData
+from shared.frames import as_column, category_text
 from shared.reference import Column
-from shared.schema import Schema, as_column, category_text
+from shared.schema import Schema
 
 
 def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:

@@ -16,6 +16,7 @@ import numpy as np
 from shared.calibration import Calibration
 from shared.errors import BadData
 from shared.reference import ColumnReference, Ints, NumericReference, ReferenceProfile
+from shared.segments import SegmentReference
 
 Words = Annotated[str, msgspec.Meta(max_length=500)]
 FIELD: Final = b"e"
@@ -158,13 +159,15 @@ def decode_change(packed: bytes) -> ReferenceChange:
         raise ValueError(f"content cannot be read: {error}") from error
 
 
-def recounted(profile: ReferenceProfile, cells: Ints) -> ReferenceProfile:
-    """Give a profile with the same cells and bins, and other counts.
+def recounted(profile: ReferenceProfile, cells: Ints, segments: Ints | None = None) -> ReferenceProfile:
+    """Give a profile with the same cells, bins and segments, and other counts.
 
     Parameters
     ----------
     cells
         Counts over all cells; every column has the same number of rows.
+    segments
+        Counts by segment and bin, as `SegmentLayout.counts` gives them; needed if the profile has segments.
 
     Examples
     --------
@@ -176,7 +179,8 @@ def recounted(profile: ReferenceProfile, cells: Ints) -> ReferenceProfile:
     """
     parts = np.split(cells, profile.offsets[1:-1])
     columns = tuple(_recounted(column, part.tolist()) for column, part in zip(profile.columns, parts, strict=True))
-    return ReferenceProfile(rows=max((sum(column.counts) for column in columns), default=0), columns=columns)
+    rows, layout = max((sum(column.counts) for column in columns), default=0), profile.segment_layout
+    return ReferenceProfile(rows, columns, layout.reference(segments) if layout and segments is not None else ())
 
 
 def _recounted(column: ColumnReference, counts: list[int]) -> ColumnReference:
@@ -190,14 +194,21 @@ def _recounted(column: ColumnReference, counts: list[int]) -> ColumnReference:
 
 
 def check_fits(accepted: AcceptedReference, registered: ReferenceProfile) -> None:
-    """Check that a reference has the cells of the registered one; ValueError if not."""
-    found = [_cells_of(column) for column in accepted.profile.columns]
-    if found != [_cells_of(column) for column in registered.columns]:
+    """Check that a reference has the cells and segments of the registered one; ValueError if not."""
+    if [_cells_of(column) for column in accepted.profile.columns] != [_cells_of(column) for column in registered.columns]:
         raise ValueError(
             f"reference {accepted.number} has other cells than the one that {accepted.version} was registered with"
+        )
+    if [_values_of(held) for held in accepted.profile.segments] != [_values_of(held) for held in registered.segments]:
+        raise ValueError(
+            f"reference {accepted.number} has other segments than the one that {accepted.version} was registered with"
         )
 
 
 def _cells_of(column: ColumnReference) -> tuple[object, ...]:
     named = column.cuts if isinstance(column, NumericReference) else (column.categories, column.other)
     return column.name, column.kind, named, column.bin_of_cell, len(column.counts)
+
+
+def _values_of(held: SegmentReference) -> tuple[object, ...]:
+    return held.feature, held.values, [len(bins) for bins in held.counts]

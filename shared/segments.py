@@ -1,15 +1,17 @@
 """Segments: the predictions of a version, parted by the value of a categorical feature. Pure.
 
 A schema names up to three such features. Each parts the rows into its most frequent values of the reference and OTHER, which
-takes all other rows: rarer values, new ones, missing ones. All segments of a version are numbered through, feature by
-feature; every row is in one segment of each feature.
+takes all other rows: rarer values, new ones, missing ones, and a value that is itself called OTHER. All segments of a
+version are numbered through, feature by feature; every row is in one segment of each feature.
 
 What is counted of a segment is coarse: its rows in the PSI bins of each column. That is about a tenth of the cells, and
 there are up to 63 segments.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:  # the profile holds segments, and a layout is that of a profile
-    from shared.reference import ReferenceProfile
+    from shared.reference import ColumnReference, ReferenceProfile
 
 Ints = NDArray[np.int64]
 
@@ -54,6 +56,8 @@ class SegmentLayout:
         Names of the features, and the values of each, without OTHER.
     places
         Place of each of the features among the columns.
+    segment_of_cell
+        For each of the features, the segment of each cell of its column.
     cell_starts, bin_of_cell, bin_starts
         Of the profile: where each column's cells start, the bin of each cell, where each column's bins start. The last of
         the starts are the numbers of cells and of bins.
@@ -62,6 +66,7 @@ class SegmentLayout:
     features: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
     places: tuple[int, ...]
+    segment_of_cell: tuple[Ints, ...]
     cell_starts: Ints
     bin_of_cell: Ints
     bin_starts: Ints
@@ -93,7 +98,8 @@ class SegmentLayout:
         """Give the layout that a profile will have whose segments have not been counted yet."""
         place = {column.name: at for at, column in enumerate(profile.columns)}
         columns = [profile.columns[place[name]] for name in features]
-        values = tuple(tuple(getattr(column, "categories", ())[:TOP_VALUES]) for column in columns)
+        known = [[name for name in getattr(column, "categories", ()) if name != OTHER] for column in columns]
+        values = tuple(tuple(names[:TOP_VALUES]) for names in known)
         return cls._of(profile, features, values, tuple(place[name] for name in features))
 
     @classmethod
@@ -104,7 +110,11 @@ class SegmentLayout:
         own = [np.array(column.bin_of_cell, dtype=np.int64) for column in profile.columns]
         starts = np.cumsum([0, *(int(bins.max()) + 1 for bins in own)])
         shifted = np.concatenate([bins + start for bins, start in zip(own, starts, strict=False)])
-        return cls(features, values, places, profile.offsets, shifted, starts)
+        first, segment_of_cell = 0, []
+        for place, names in zip(places, values, strict=True):
+            segment_of_cell.append(_segment_of_cell(profile.columns[place], names, first))
+            first += len(names) + 1
+        return cls(features, values, places, tuple(segment_of_cell), profile.offsets, shifted, starts)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -142,26 +152,43 @@ class SegmentLayout:
             Shape (features, rows).
         """
         codes = np.empty((len(self.features), cells.shape[1]), dtype=np.int64)
-        for at, (place, values, start) in enumerate(zip(self.places, self.values, self.starts, strict=False)):
-            np.minimum(cells[place] - self.cell_starts[place], len(values), out=codes[at])
-            codes[at] += start
+        for at, (place, segments) in enumerate(zip(self.places, self.segment_of_cell, strict=True)):
+            codes[at] = segments[cells[place] - self.cell_starts[place]]
         return codes
 
-    def counts(self, cells: Ints, codes: Ints | None = None) -> Ints:
+    def packed(self, cells: Ints) -> list[bytes]:
+        r"""Give the segments of each row, one byte each.
+
+        Examples
+        --------
+        >>> from shared.reference import CategoricalReference, ReferenceProfile
+        >>> profile = ReferenceProfile(3, tuple(CategoricalReference.build(name, ["a", "b", "a"]) for name in "xy"))
+        >>> layout = SegmentLayout.planned(profile, ("x", "y"))
+        >>> packed = layout.packed(np.array([[0, 1], [5, 9]]))
+        >>> packed, layout.unpacked(packed).tolist()
+        ([b'\x00\x03', b'\x01\x05'], [[0, 1], [3, 5]])
+        """
+        codes = self.codes(cells).astype(np.uint8)
+        return np.ascontiguousarray(codes.T).view(f"V{len(codes)}").ravel().tolist()
+
+    def unpacked(self, packed: Sequence[bytes]) -> Ints:
+        """Read what `packed` gave, as `codes` gives it."""
+        return np.frombuffer(b"".join(packed), dtype=np.uint8).reshape(-1, len(self.features)).T.astype(np.int64)
+
+    def counts(self, cells: Ints) -> Ints:
         """Count rows by segment and bin, flat: the bins of the first segment, those of the second, ….
 
         Parameters
         ----------
         cells
             Shape (columns, rows), as places in the vector of all cells.
-        codes
-            What `codes` gave for them, if it was asked before.
         """
         bins = self.bin_of_cell[cells]
-        total = np.zeros(self.size * self.bins, dtype=np.int64)
-        for code in self.codes(cells) if codes is None else codes:
-            total += np.bincount((code * self.bins + bins).ravel(), minlength=len(total))
-        return total
+        parts = [
+            np.bincount(((code - first) * self.bins + bins).ravel(), minlength=(last - first) * self.bins)
+            for code, (first, last) in zip(self.codes(cells), pairwise(self.starts), strict=True)
+        ]
+        return np.concatenate(parts)
 
     def reference(self, counts: Ints) -> tuple[SegmentReference, ...]:
         """Give what a profile holds, from counts as `counts` gives them."""
@@ -170,3 +197,12 @@ class SegmentLayout:
             SegmentReference(name, values, tuple(map(tuple, rows[start : start + len(values) + 1])))
             for name, values, start in zip(self.features, self.values, self.starts, strict=False)
         )
+
+
+def _segment_of_cell(column: "ColumnReference", values: tuple[str, ...], first: int) -> Ints:
+    """Give the segment of each cell of a feature whose segments begin with the first one."""
+    other = first + len(values)
+    segments = np.full(len(column.counts), other, dtype=np.int64)
+    code = {name: place for place, name in enumerate(getattr(column, "categories", ()))}
+    segments[[code[name] for name in values]] = range(first, other)
+    return segments

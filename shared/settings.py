@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     """Traffic of a model until a whole logical day of it was measured."""
     false_alarms_per_month: float = Field(1.0, gt=0)
     """Budget of false alarms of a model in 30 days, shared by the rules."""
-    detectors: Annotated[tuple[str, ...], NoDecode] = ("e_detector", "integrity", "adwin")
+    detectors: Annotated[tuple[str, ...], NoDecode] = ("e_detector", "integrity", "adwin", "ddm")
     """Online detectors that run, separated by commas; an empty value runs none."""
     snapshot_seconds: int = Field(3600, ge=1)
     """Logical seconds between snapshot reports."""

@@ -89,7 +89,8 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     """An alert that is pending or firing when the snapshot is taken.
 
     `acknowledged` is the name of who did it, `silenced_until` a logical time, `inhibited_by` the fingerprint of the alert
-    that explains this one; each is empty or None without the mark.
+    that explains this one; each is empty or None without the mark. `segment` names the rows that it is about, as
+    `region=north`; empty for all rows.
     """
 
     fingerprint: str
@@ -103,6 +104,7 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     acknowledged: str = ""
     silenced_until: int | None = None
     inhibited_by: str = ""
+    segment: str = ""
 
 
 Action = Literal["fix_feed", "roll_back", "accept_reference", "retrain", "recalibrate", "wait"]
@@ -481,6 +483,8 @@ class Alert(msgspec.Struct, frozen=True):
         The transitions of the same moment.
     inhibited_by
         Fingerprint of the alert that explains this one; it is not notified meanwhile.
+    segment
+        Which rows it is about, as `region=north`; empty for all rows.
     """
 
     fingerprint: str
@@ -506,6 +510,7 @@ class Alert(msgspec.Struct, frozen=True):
     inhibited_by: str = ""
     acknowledged: Acknowledgement | None = None
     silenced: Silence | None = None
+    segment: str = ""
 
 
 class CloudEvent(msgspec.Struct, frozen=True):

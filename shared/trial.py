@@ -14,11 +14,11 @@ from shared import scores
 from shared.agreement import faults_of
 from shared.checks import CheckResult
 from shared.errors import BadData, DriftgaugeError, ModelNotFound
+from shared.frames import as_column
 from shared.manifest import PublishedVersion
 from shared.model_registry import ModelRegistry
 from shared.prediction import class_labels, model_columns, model_inputs, predict, probabilities
 from shared.reference import PREDICTION, Column
-from shared.schema import as_column
 
 LATENCY_ROWS: Final = 200
 LATENCY_S: Final = 10.0

@@ -9,19 +9,28 @@ import redis
 
 from shared.alerts import cloud_event, fingerprint
 from shared.events import Prediction, encode
+from shared.frames import columns_of
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
+from shared.segments import OTHER
 from shared.snapshot import (
     Acknowledgement,
     ActiveAlert,
     Alert,
     AlertEvidence,
+    Confusion,
     Contribution,
     FeatureReport,
     Histogram,
+    MetricReport,
+    Performance,
     RecommendedAction,
+    SegmentDrift,
+    SegmentFeature,
+    SegmentReport,
+    Segments,
     Silence,
     Snapshot,
     Statistic,
@@ -94,7 +103,7 @@ def _alert(text: str, number: int) -> Alert:
     return Alert(
         name_of(text), MODEL, "2.0.0", text, text, "critical", "firing", text, evidence, 1, 2, None, text, text, 1,
         "acknowledged", advice=ALL, acknowledged=Acknowledgement(text, ALL, 3), silenced=Silence(text, ALL, 4, 5),
-        inhibited_by=text,
+        inhibited_by=text, segment=text,
     )  # fmt: skip
 
 
@@ -103,10 +112,33 @@ def _snapshot(name: str, text: str) -> Snapshot:
     psi = Statistic("psi", 0.5, 0.01, 0.001, 0.1, 0.25, text)
     features = [FeatureReport(one, "categorical", "critical", one, [psi], [], histogram, [], []) for one in TEXTS]
     alerts = [
-        ActiveAlert(name_of(one), one, one, "critical", "firing", 1, one, "retrain", one, 5, one) for one in (*TEXTS, text)
+        ActiveAlert(name_of(one), one, one, "critical", "firing", 1, one, "retrain", one, 5, one, one)
+        for one in (*TEXTS, text)
     ]
+    found = [MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text), *(_metric(one) for one in TEXTS)]
+    performance = Performance(
+        severity="critical", reason=text, start=0, end=1, predictions=2000, labelled=900, coverage=0.45, corrected=0,
+        delays_ms=[1, 2, 3], confidence=0.95, metrics=found, estimated=found, assumption=text, target=features[0],
+        confusion=Confusion(list(TEXTS), [[1] * len(TEXTS)] * len(TEXTS)),
+    )  # fmt: skip
     return Snapshot(
         id=name, model=MODEL, version="2.0.0", trigger="alert", created=1, severity="critical", verdict=text,
         window=Window(0, 1, 2000, 8, 2000), reference_rows=1500, features=features, prediction=None, alerts=alerts,
-        events_per_day=1.0, actions=[RecommendedAction("retrain", text, [text])],
+        events_per_day=1.0, actions=[RecommendedAction("retrain", text, [text])], performance=performance,
+        segments=_segments(text),
     )  # fmt: skip
+
+
+def _metric(text: str) -> MetricReport:
+    return MetricReport(f"{text}:{text}", None, None, None, 0.0, 900, note=text)
+
+
+def _segments(text: str) -> Segments:
+    """Give as many segments as there can be, of such names."""
+    names = [*(f"{one[:1000]}{at}" for at in range(2) for one in TEXTS), "", " ", OTHER]
+    accuracy = MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text)
+    parts = [
+        SegmentReport(text, name, "critical", text, 9, 0.1, 0.2, [SegmentDrift(text, 0.5, 0.1)], 9, [accuracy], -0.1)
+        for name in names
+    ]
+    return Segments("accuracy", 0.5, 0.8, [SegmentFeature(one, parts, 0.0, one) for one in (text, SCRIPT, IMAGE)])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.detection import fixed, ordered, real, synthetic
+from benchmarks.detection import errors, fixed, ordered, real, synthetic
 from benchmarks.results import FOLDER, Row, write
 
 SEEDS = 20
@@ -24,6 +24,10 @@ def main(*, quick: bool, data: Path) -> None:
         ),
         "fixed": ("evaluations without drift that alarm", lambda: fixed.rows(400 if quick else 5000)),
         "real": ("rows of real files in random order", lambda: real.rows(data, 300_000)),
+        "errors": (
+            "errors of a classifier, median delay in labels",
+            lambda: errors.rows(SEEDS, 1_000_000 if quick else 5_000_000),
+        ),
         "ordered": (
             "rows of real files in their order in time",
             lambda: ordered.tables(5 if quick else 40, data) if data.is_dir() else [],

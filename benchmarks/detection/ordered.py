@@ -32,8 +32,9 @@ from consumer.judging.policy import JudgingPolicy
 from consumer.judging.replay_threshold import episodes, rate, relative, weekly
 from models.steel.features import CALENDAR, engineer, read_raw
 from shared.calibration import Calibration, Timeline
+from shared.frames import columns_of, infer
 from shared.reference import Column, Floats, Ints, NumericReference, ReferenceProfile
-from shared.schema import Schema, columns_of, infer
+from shared.schema import Schema
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 REFERENCE_WEEKS = 16

@@ -1,7 +1,6 @@
 """`driftgauge alerts`: follow the alert streams; acknowledge and silence alerts."""
 
 import getpass
-import re
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import redis
 from consumer.commands.connection import connected, published_models
 from shared import commands
 from shared.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
+from shared.durations import minutes_of
 from shared.errors import BadData
 from shared.keys import Keys
 from shared.redis_client import BLOCK_MS, UNAVAILABLE, require
@@ -69,25 +69,6 @@ def acknowledge(fingerprint: str, *, note: str) -> None:
 def silence(fingerprint: str, *, time_: str, note: str) -> None:
     """Let nobody be notified of an open alert for a time; its transitions are recorded all the same."""
     _ask(SilenceAlert(fingerprint, getpass.getuser(), note, minutes=minutes_of(time_)))
-
-
-def minutes_of(text: str) -> float:
-    """Read a time such as 30m, 2h or 3d.
-
-    Raises
-    ------
-    BadData
-        If it is none.
-
-    Examples
-    --------
-    >>> minutes_of("2h"), minutes_of("1.5d")
-    (120.0, 2160.0)
-    """
-    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([mhd])", text)
-    if found is None:
-        raise BadData(f"{text!r} is not a time: write a number and m, h or d, such as 30m, 2h or 3d.")
-    return float(found[1]) * {"m": 1, "h": 60, "d": 1440}[found[2]]
 
 
 def _ask(command: Command) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from consumer.commands.alerts import minutes_of
 from consumer.commands.connection import connected
 from consumer.commands.tables import show_table
+from shared.durations import minutes_of
 from shared.errors import BadData, ConfigurationError, ModelNotFound
 from shared.keys import Keys
 from shared.settings import Settings, read_settings

@@ -8,6 +8,7 @@ import msgspec
 from consumer.commands.promoting import archive, promote, rollback, validate
 from consumer.commands.registering import register
 from consumer.commands.tables import printable, show_table
+from shared.segments import OTHER
 from shared.settings import read_settings
 
 
@@ -65,6 +66,8 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
     fields = {key: value for key, value in described.items() if key not in {"model", "version"} and value not in ("", {})}
     show_table(("", ""), [(key.replace("_", " "), _shown(value)) for key, value in fields.items()])
     click.echo(f"{rows:,} reference rows")
+    for held in published.reference.segments:
+        click.echo(f"segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}")
     validation = stages.latest_validation(version)
     if validation is not None:
         outcome = (

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import click
 
 from consumer.commands.actor import actor_option
-from consumer.commands.alerts import minutes_of
 from consumer.commands.connection import connected
 from consumer.commands.tables import show_table
+from shared.durations import minutes_of
 from shared.errors import BadData
 from shared.keys import Keys
 from shared.settings import Settings, read_settings
@@ -38,7 +38,7 @@ def reference() -> None:
 @actor_option
 def accept(model: str, window: str, version: str | None, reason: str, actor: str) -> None:
     """Make a new reference of what was counted in production."""
-    from consumer.referencing import publish
+    from shared.reference_publishing import publish
 
     settings, client = connected()
     client.close()
@@ -64,7 +64,7 @@ def accept(model: str, window: str, version: str | None, reason: str, actor: str
 @actor_option
 def undo(model: str, version: str | None, reason: str, actor: str) -> None:
     """Go back to the reference before the one in use."""
-    from consumer.referencing import publish
+    from shared.reference_publishing import publish
 
     settings, client = connected()
     client.close()
@@ -110,7 +110,7 @@ def list_(model: str, version: str | None, *, as_json: bool) -> None:
 @version_option
 def publish_(model: str, version: str | None) -> None:
     """Publish the last change again, after Redis lost it or `accept` was interrupted; else it changes nothing."""
-    from consumer.referencing import publish
+    from shared.reference_publishing import publish
 
     settings, client = connected()
     client.close()
@@ -122,23 +122,15 @@ def publish_(model: str, version: str | None) -> None:
 
 def _proposed(settings: Settings, published: "PublishedVersion", window_ms: int) -> "AcceptedReference":
     """Sum up the window, with a progress bar for the calibration."""
-    import msgspec
     from rich.console import Console
     from rich.progress import Progress
 
-    from consumer.history import History
-    from consumer.judging.accepting import proposed
     from consumer.judging.order import STEPS
-    from consumer.referencing import panes_from, window_start
+    from consumer.referencing import propose
 
-    history = History(settings.redis_url, _keys(settings), published.manifest)
-    judge = history.judge()
-    start = window_start(judge.progress.now, window_ms)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("making the reference", total=STEPS + 1)
-        panes = panes_from(history.entries(start, judge), start)
-        made = proposed(published, panes, settings.min_reference_rows, lambda: bar.advance(task))
-    return msgspec.structs.replace(made, resolution={str(name): count for name, count in history.used.items()})
+        return propose(settings, published, window_ms, lambda: bar.advance(task))
 
 
 def _version(settings: Settings, model: str, version: str | None) -> "tuple[ModelRegistry, PublishedVersion]":

@@ -7,7 +7,9 @@ import click
 import msgspec
 
 from consumer.commands.actor import actor_option
+from consumer.commands.tables import printable
 from shared.errors import BadData
+from shared.segments import OTHER
 from shared.settings import read_settings
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
 @click.option("--exclude", default="", help="Columns left out of drift, with commas.")
+@click.option("--segment", "segments", multiple=True,
+              help="Categorical feature by whose values drift and performance are told apart; up to 3.")  # fmt: skip
 @click.option("--classes", default="", help="Labels in the order of the probabilities, with commas; for LightGBM's text.")
 @click.option("--schema", "schema_file", type=click.Path(path_type=Path),
               help="Schema to use; if the file is absent, the inferred schema is written there.")  # fmt: skip
@@ -55,8 +59,8 @@ def register(
     name: str, reference: Path, version: str | None, artifact: Path | None, task: "Task | None",
     prediction_column: str | None, target_column: str | None, time_column: str | None, exclude: str, classes: str,
     schema_file: Path | None, partitions: int, metrics: tuple[str, ...], bounds: tuple[str, ...], max_latency_ms: float,
-    min_reference_rows: int, tolerance: float, methods: tuple[str, ...], features_module: str, actor: str,
-    *, labels: bool, batch_counts: bool, promote: bool,
+    min_reference_rows: int, tolerance: float, methods: tuple[str, ...], features_module: str, segments: tuple[str, ...],
+    actor: str, *, labels: bool, batch_counts: bool, promote: bool,
 ) -> None:  # fmt: skip
     """Register a version: to be served if it has an artifact, else only monitored."""
     from consumer.registration import Submission, register_version
@@ -69,7 +73,7 @@ def register(
     submission = Submission(
         name, reference, version, artifact, task, prediction_column, target_column, time_column, _listed(exclude),
         _listed(classes), schema_file, partitions, _read_metrics(metrics), checks, labels, batch_counts, features_module,
-        read_settings().pii_secret,
+        read_settings().pii_secret, segments,
     )  # fmt: skip
     registry = ModelRegistry(read_settings().registry_dir)
     folder, published = register_version(registry, submission)
@@ -124,6 +128,8 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
         f"{manifest.model} {manifest.version} ({what}): {kinds.count('numeric')} numeric features, "
         f"{kinds.count('categorical')} categorical, {rows:,} reference rows, stored in {folder}."
     )
+    for held in published.reference.segments:
+        click.echo(f"Segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}.")
     least = read_settings().min_reference_rows
     if rows < least:
         click.echo(f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity excepted.")

@@ -25,6 +25,7 @@ READ = 20
 def report(model: str | None, report_id: str | None, *, as_json: bool, output: Path | None, png: Path | None) -> None:
     """Show the latest snapshot report, or write it to files."""
     from shared.reporting.files import write_picture, write_report
+    from shared.reporting.terminal import render_text
 
     settings, client = connected()
     keys = Keys(settings.key_prefix)
@@ -40,7 +41,7 @@ def report(model: str | None, report_id: str | None, *, as_json: bool, output: P
     if as_json:
         click.echo(msgspec.json.encode(snapshot))
     else:
-        _show_snapshot(snapshot)
+        click.echo(render_text(snapshot))
 
 
 def _latest_snapshot(client: redis.Redis, keys: Keys, model: str) -> Snapshot:
@@ -68,17 +69,3 @@ def _named(client: redis.Redis, keys: Keys, model: str, report_id: str) -> Snaps
 
 def _read(packed: bytes) -> Snapshot:
     return msgspec.json.decode(msgspec.json.decode(packed, type=CloudEvent).data, type=Snapshot)
-
-
-def _show_snapshot(snapshot: Snapshot) -> None:
-    window = snapshot.window
-    click.echo(f"{snapshot.model} {snapshot.version}: {snapshot.verdict}")
-    click.echo(
-        f"{window.rows:,} rows in {window.panes} panes, {window.events:,} events; reference {snapshot.reference_rows:,}"
-    )
-    for feature in [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]:
-        psi = next((found.value for found in feature.statistics if found.name == "psi"), None)
-        shown = "-" if psi is None else f"{psi:.3f}"
-        click.echo(f"  {feature.name[:40]:40}  {feature.severity:18}  PSI {shown:>7}  {feature.reason[:80]}")
-    for action in snapshot.actions:
-        click.echo(f"  {action.action.replace('_', ' ')}: {action.reason} ({len(action.alerts)} alerts)")

@@ -234,6 +234,7 @@ class _Step:
         groups = self._groups(predictions)
         before = self.state.counters.events
         with_labels = any(group.cell_map.layout is not None for group in groups)
+        segments = self._segments(groups, len(predictions)) if with_labels else None
         self.state.position.traffic.count += sum(int(group.counted.sum()) for group in groups)
         alarms = [alarm for group in groups for alarm in self._detect(group, times)]
         alarms.sort(key=lambda alarm: alarm.total)
@@ -242,7 +243,8 @@ class _Step:
             last, closes = self._pane_end(times, first)
             self.joiner.enter(positions[first:last], times[first:last])
             if with_labels:
-                self.joiner.wait(predictions[first:last], positions[first:last], entry_ms[first:last])
+                own = segments[first:last] if segments is not None else None
+                self.joiner.wait(predictions[first:last], positions[first:last], entry_ms[first:last], own)
             self._add(groups, first, last)
             while alarms and alarms[0].total <= self.state.counters.events:
                 row = alarms[0].total - before - 1
@@ -263,6 +265,18 @@ class _Step:
             rows = np.array([row for row, other in enumerate(names) if other == name])
             groups.append(_Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows))
         return groups
+
+    @staticmethod
+    def _segments(groups: list["_Group"], rows: int) -> list[bytes] | None:
+        """Give the segments of each prediction, for its label; None if no version has any."""
+        if all(group.cell_map.measures is None for group in groups):
+            return None
+        found = [b""] * rows
+        for group in groups:
+            if group.cell_map.segments is not None and group.cell_map.measures is not None:
+                for row, packed in zip(group.rows.tolist(), group.cell_map.segments.packed(group.cells), strict=True):
+                    found[row] = packed
+        return found
 
     def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:
         """Show the rows that count for drift to the version's detectors."""
@@ -312,6 +326,8 @@ class _Step:
             if group.cell_map.scored is not None:
                 chosen = list(compress(group.predictions[part], counted.tolist()))
                 block.add_scores(group.cell_map.score_counts(chosen))
+            if group.cell_map.segments is not None:
+                block.add_segments(group.cell_map.segments.counts(cells))
             for source, count in group.sources(part).items():
                 block.sources[source] = block.sources.get(source, 0) + count
             counters.versions[group.version] = counters.versions.get(group.version, 0) + len(rows)

@@ -11,7 +11,7 @@ from consumer.counting.columns import CheckedDecoder
 from shared.calibration import Calibration
 from shared.events import Prediction, Source, Value
 from shared.pane import LATENCY_EDGES_MS
-from shared.performance import Layout, PerformanceReference, can_estimate, empty_counts, score_counts
+from shared.performance import Layout, Measures, PerformanceReference, can_estimate, empty_counts, score_counts
 from shared.reference import Column, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 
@@ -47,6 +47,10 @@ class CellMap:
         Layout of the probabilities that are counted, so that the performance can be estimated; None if they are not.
     errors
         Profile of the reference's errors; None if labels do not come, or the reference has none.
+    segments
+        Layout of the segments that rows are parted into; None if there are none.
+    measures
+        What is summed of each segment's joined rows; None without segments, or if labels do not come.
     """
 
     def __init__(
@@ -73,6 +77,9 @@ class CellMap:
         self.scored = layout if estimates and can_estimate(layout) else None
         known = performance.errors if performance is not None and labels else None
         self.errors = ReferenceProfile(sum(known.counts), (known,)) if known is not None else None
+        self.segments = reference.segment_layout
+        parted = self.segments is not None and self.layout is not None
+        self.measures = Measures.of_version(self.layout, reference, performance) if parted and self.layout else None
 
     @cached_property
     def decoder(self) -> CheckedDecoder:
@@ -83,6 +90,12 @@ class CellMap:
     def ranks(self) -> Floats:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for MISSING."""
         return np.concatenate([_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns])
+
+    @cached_property
+    def error_ranks(self) -> Floats:
+        """The same of each cell of the errors."""
+        assert self.errors is not None  # noqa: S101  only errors that have a profile are ranked
+        return _ranks(np.array(self.errors.columns[0].counts, dtype=float))
 
     def fault(self, prediction: Prediction) -> str | None:
         """Say why a prediction does not fit the schema, None if it fits."""

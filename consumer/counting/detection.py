@@ -36,7 +36,7 @@ def detect(
         Of the events: ids, logical times, and the partition's predictions until each, it included.
     """
     observed = Observed(cells, cell_map.ranks, ids)
-    for name in policy.detectors:
+    for name in (name for name in policy.detectors if name in DETECTORS):
         detector = _detector(state, policy, name, version, cell_map)
         if detector is None:
             continue

@@ -1,8 +1,8 @@
-"""The e-detector on a model's errors: it sees each labelled prediction's error when judging is told of it.
+"""Online detectors on a model's errors: they see each labelled prediction's error when judging is told of it.
 
 The error of a class is 0 or 1, of a number its absolute value; it is held against those of the labelled reference rows.
-Judging's window needs hundreds of labels, this sees a collapse after some dozens. It finds a change for better or worse, and
-is evidence alone: a WARNING.
+Judging's window needs hundreds of labels, these see a collapse after some dozens. Each is evidence alone: a WARNING. One
+that says that the errors fell is of another rule: an improvement is a change, but explains no drift and calls for nothing.
 
 The order is that of the panes and of the joins in each: it follows from the log, and not from how the log was cut.
 """
@@ -15,18 +15,14 @@ import numpy as np
 
 from consumer.counting.cells import CellMap
 from consumer.counting.detection import RATE_TOLERANCE, rate
-from consumer.counting.detectors.base import Observed
-from consumer.counting.detectors.e_detector import EDetector
+from consumer.counting.detectors import ERROR_DETECTORS, Detection, Detector, Observed
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.revisions import Joined
 from consumer.counting.state import CountingState
+from shared.alerts import IMPROVEMENT, PERFORMANCE
 from shared.pane import Alarm
 from shared.performance import error_of
-from shared.reference import Ints
-
-RULE = "performance.e_detector"
-SHARE = 0.05
-"""Of the false-alarm budget: one half of what performance has, the other is that of judging's window."""
+from shared.reference import ReferenceProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +44,67 @@ def detect_errors(
     rows
         Digest of the id, and row: first labels alone.
     """
-    if "e_detector" not in policy.detectors:
-        return
     for version, found in groupby(sorted(rows, key=lambda row: row[1].version), key=lambda row: row[1].version):
-        if version in versions and versions[version].errors is not None:
-            yield from _detect(state, policy, version, versions[version], list(found), moment)
+        cell_map = versions.get(version)
+        if cell_map is None or cell_map.errors is None:
+            continue
+        observed = _observed(cell_map, cell_map.errors, list(found))
+        for name in (name for name in policy.detectors if name in ERROR_DETECTORS):
+            detector = _detector(state, policy, name, version, cell_map)
+            state.changed.add(f"errors:{name}:{version}".encode())
+            for one in detector.update(observed):
+                yield _alarm(one, name, version, cell_map.errors, policy.partition, moment)
 
 
-def _detect(
-    state: CountingState, policy: CountingPolicy, version: str, cell_map: CellMap, rows: Sequence[tuple[bytes, Joined]],
-    moment: Moment,
-) -> Iterator[Alarm]:  # fmt: skip
+def _observed(cell_map: CellMap, profile: ReferenceProfile, rows: Sequence[tuple[bytes, Joined]]) -> Observed:
     errors = np.array([error_of(row.prediction, row.label) for _, row in rows])
-    detector = _detector(state, policy, version, cell_map)
-    state.changed.add(f"errors:{version}".encode())
-    observed = Observed(_cells(cell_map, errors), np.empty(0), [digest.hex() for digest, _ in rows])
-    for found in detector.update(observed):
-        yield Alarm(
-            partition=policy.partition, time=moment.time, total=moment.total, version=version, column="", detector=RULE,
-            delay=found.delay, statistic=found.statistic, value=found.value, expected=found.expected, width=found.width,
-            effect=f"the errors changed: {found.effect}", threshold=found.threshold,
-        )  # fmt: skip
+    return Observed(profile.columns[0].cells(errors)[None], cell_map.error_ranks, [digest.hex() for digest, _ in rows])
 
 
-def _cells(cell_map: CellMap, errors: Ints) -> Ints:
-    assert cell_map.errors is not None  # noqa: S101  its caller has looked
-    return cell_map.errors.columns[0].cells(errors)[None]
-
-
-def _detector(state: CountingState, policy: CountingPolicy, version: str, cell_map: CellMap) -> EDetector:
+def _detector(state: CountingState, policy: CountingPolicy, name: str, version: str, cell_map: CellMap) -> Detector:
     """Give a version's detector; a new one when there is none, or the traffic has changed a lot."""
-    alpha = SHARE * rate(state, policy)
-    detector = state.errors.get(version)
+    kind = ERROR_DETECTORS[name]
+    alpha = kind.errors_share * rate(state, policy)
+    detector = state.errors.get((name, version))
     if detector is None or not alpha / RATE_TOLERANCE <= detector.alpha <= alpha * RATE_TOLERANCE:
         assert cell_map.errors is not None  # noqa: S101  its caller has looked
-        detector = state.errors[version] = EDetector(cell_map.errors, [0], alpha)
+        detector = state.errors[name, version] = kind.start(cell_map.errors, [0], cell_map.error_ranks, alpha)
     return detector
+
+
+def _alarm(
+    found: Detection, name: str, version: str, profile: ReferenceProfile, partition: int, moment: Moment
+) -> Alarm:
+    grew = found.mean_rank is None or found.mean_rank >= 1 / 2
+    words = found.effect if found.mean_rank is None else _size(found.mean_rank, found.width, profile)
+    effect = f"the errors {'grew' if grew else 'fell, which is an improvement'}: {words}"
+    return Alarm(
+        partition=partition, time=moment.time, total=moment.total, version=version, column="",
+        detector=(PERFORMANCE if grew else IMPROVEMENT) + name, delay=found.delay, statistic=found.statistic,
+        value=found.value, expected=found.expected, width=found.width, effect=effect, threshold=found.threshold,
+    )  # fmt: skip
+
+
+def _size(mean_rank: float, width: int, profile: ReferenceProfile) -> str:
+    """Say how much the errors changed: the share of errors of a class, and what the mean rank means of a number.
+
+    With a share p of errors in the reference a right prediction has the rank (1 - p) / 2, a wrong one 1 - p / 2. So the
+    mean rank tells the share exactly.
+
+    Examples
+    --------
+    >>> from shared.reference import NumericReference
+    >>> _size(0.6, 200, ReferenceProfile(10, (NumericReference.build("error", np.array([0.0] * 9 + [1.0])),)))
+    '30.0 % errors instead of 10.0 % over 200 labels'
+    >>> _size(0.6, 200, ReferenceProfile(10, (NumericReference.build("error", np.arange(10.0)),)))
+    'an error is larger than one of the reference with a chance of 60.0 % instead of 50.0 %, over 200 labels'
+    """
+    column = profile.columns[0]
+    if column.kind == "numeric" and set(getattr(column, "cuts", ())) <= {0.0, 1.0}:
+        before = 1 - column.counts[int(column.cells(np.zeros(1))[0])] / max(sum(column.counts), 1)
+        now = min(max(2 * mean_rank - 1 + before, 0.0), 1.0)
+        words = f"{now:.1%} errors instead of {before:.1%} over {width} labels"
+    else:
+        words = f"an error is larger than one of the reference with a chance of {mean_rank:.1%} instead of 50.0%"
+        words += f", over {width} labels"
+    return words.replace("%", " %")

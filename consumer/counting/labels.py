@@ -14,8 +14,8 @@ Theory of operation:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from consumer.counting.cells import CellMap
 from consumer.counting.client_ids import digest_of
@@ -98,8 +98,16 @@ class Joiner:
         time, total = self._stretch.moment(int(positions[0]))
         self._stretch = Stretch(total, time, positions, times)
 
-    def wait(self, predictions: Sequence[Prediction], positions: Ints, entry_ms: Ints) -> None:
-        """Let predictions of one pane and one day of entry time, which count for drift, wait for their labels."""
+    def wait(
+        self, predictions: Sequence[Prediction], positions: Ints, entry_ms: Ints, segments: Sequence[bytes] | None
+    ) -> None:
+        """Let predictions of one pane and one day of entry time, which count for drift, wait for their labels.
+
+        Parameters
+        ----------
+        segments
+            Of each prediction; None if no version has any.
+        """
         day, pane = int(entry_ms[0]) // DAY_MS, self._state.position.closed + 1
         rows = [row for row, prediction in enumerate(predictions) if self._waits(prediction)]
         if not rows:
@@ -112,6 +120,8 @@ class Joiner:
         self._state.changed.add(b"labels")
         digests = [digest_of(one.id) for one in chosen]
         waiting = [Waiting(pane, one.version, one.time, one.prediction, one.probabilities) for one in chosen]  # type: ignore[arg-type]  # none is None
+        if segments is not None:
+            waiting = [replace(one, segments=segments[row]) for row, one in zip(rows, waiting, strict=False)]
         pairs = zip(digests, waiting, strict=True)
         if not self._touched and not self._pending.early:
             self._pending.put_all(day, pairs)
@@ -194,7 +204,7 @@ class Joiner:
             return
         self._counts.joined += 1
         self._pending.day(day).labelled += 1
-        self._pending.put(day, digest, msgspec.structs.replace(waiting, label=label.label))
+        self._pending.put(day, digest, replace(waiting, label=label.label))
         self._state.revisions.join(digest, waiting, label.label, label.time, now)
 
     def _again(self, day: int, digest: bytes, waiting: Waiting, label: Truth, now: int) -> None:
@@ -206,7 +216,7 @@ class Joiner:
         else:
             self._counts.corrected += 1
             self._state.revisions.correct(digest, waiting, label, now)
-            self._pending.put(day, digest, msgspec.structs.replace(waiting, label=label))
+            self._pending.put(day, digest, replace(waiting, label=label))
 
     def _hold(self, digest: bytes, label: Label, day: int) -> None:
         """Keep a label whose prediction has not come."""

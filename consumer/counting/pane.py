@@ -18,10 +18,15 @@ class OpenBlock:
     rows: int = 0
     sources: dict[str, int] = field(default_factory=dict)
     scores: Ints | None = None
+    segments: Ints | None = None
 
     def add_scores(self, counts: Ints) -> None:
         """Add counts of the probabilities."""
         self.scores = counts if self.scores is None else self.scores + counts
+
+    def add_segments(self, counts: Ints) -> None:
+        """Add counts by segment and bin."""
+        self.segments = counts if self.segments is None else self.segments + counts
 
     def add(self, other: "OpenBlock") -> None:
         """Add the counts of another block of the same version."""
@@ -32,21 +37,23 @@ class OpenBlock:
             self.sources[source] = self.sources.get(source, 0) + count
         if other.scores is not None:
             self.add_scores(other.scores)
+        if other.segments is not None:
+            self.add_segments(other.segments)
 
     def copy(self) -> "OpenBlock":
         """Give a block of its own with the same counts."""
-        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources), self.scores)
+        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources), self.scores, self.segments)
 
     def pack(self) -> Block:
-        scores = pack_counts(self.scores) if self.scores is not None else b""
+        scores, segments = (b"" if found is None else pack_counts(found) for found in (self.scores, self.segments))
         sources = dict(sorted(self.sources.items()))
-        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores)
+        return Block(self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores, segments)
 
     @classmethod
     def unpack(cls, block: Block) -> "OpenBlock":
         """Read what `pack` gave."""
-        scores = unpack_counts(block.scores) if block.scores else None
-        return cls(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources, scores)
+        scores, segments = (unpack_counts(found) if found else None for found in (block.scores, block.segments))
+        return cls(unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources, scores, segments)
 
 
 @dataclass(slots=True)

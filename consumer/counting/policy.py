@@ -20,4 +20,4 @@ class CountingPolicy:
     retire_ms: int = 7 * DAY_MS
     label_wait_days: int = 7
     label_pending_max: int = 1_000_000
-    detectors: tuple[str, ...] = ("e_detector", "integrity", "adwin")
+    detectors: tuple[str, ...] = ("e_detector", "integrity", "adwin", "ddm")

@@ -13,9 +13,9 @@ import numpy as np
 
 from consumer.counting.cells import CellMap
 from consumer.counting.pending import Truth, Waiting
-from shared.pane import DELAY_EDGES_S, Revised, pack_counts
+from shared.pane import DELAY_EDGES_S, Revised, pack_changes, pack_counts
 from shared.performance import Layout, Sums
-from shared.reference import Column, Floats
+from shared.reference import Column, Floats, Ints
 
 DELTA_ROWS = 5000
 """Joined rows that are told at once."""
@@ -36,6 +36,8 @@ class Joined(msgspec.Struct, array_like=True, gc=False):
         Time of the first label minus time of the prediction, if judging does not know the label.
     corrected
         How often the label was replaced since judging was told.
+    segments
+        As in `Waiting`.
     """
 
     version: str
@@ -45,6 +47,7 @@ class Joined(msgspec.Struct, array_like=True, gc=False):
     label: Truth
     delay_ms: int | None
     corrected: int = 0
+    segments: bytes = b""
 
 
 class Revisions(msgspec.Struct):
@@ -79,21 +82,31 @@ class Revisions(msgspec.Struct):
         rows = self._rows(waiting.pane, now)
         if digest in rows:  # another prediction of the same id, which has its label
             rows[digest + len(rows).to_bytes(8)] = rows.pop(digest)
-        rows[digest] = Joined(waiting.version, waiting.prediction, waiting.probabilities, None, label, time - waiting.time)
+        delay_ms = time - waiting.time
+        rows[digest] = Joined(
+            waiting.version, waiting.prediction, waiting.probabilities, None, label, delay_ms, segments=waiting.segments
+        )
         self.size += 1
 
     def correct(self, digest: bytes, waiting: Waiting, label: Truth, now: int) -> None:
         """Replace the label of a prediction."""
         rows = self._rows(waiting.pane, now)
         if digest not in rows:
-            rows[digest] = Joined(waiting.version, waiting.prediction, waiting.probabilities, waiting.label, label, None)
+            rows[digest] = Joined(
+                waiting.version, waiting.prediction, waiting.probabilities, waiting.label, label, None,
+                segments=waiting.segments,
+            )  # fmt: skip
             self.size += 1
         rows[digest].label = label
         rows[digest].corrected += 1
 
+    def ready(self, closed: int) -> int:
+        """Count the rows of closed panes."""
+        return self.size - len(self.rows.get(closed + 1, ()))
+
     def due(self, closed: int, now: int) -> bool:
         """Whether rows of closed panes, the last of which is `closed`, are to be told."""
-        ready = self.size - len(self.rows.get(closed + 1, ()))
+        ready = self.ready(closed)
         return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
 
     def first_labels(self, closed: int) -> list[tuple[bytes, Joined]]:
@@ -119,11 +132,12 @@ class Revisions(msgspec.Struct):
 
 def _revised(pane: int, rows: Mapping[bytes, Joined], versions: Mapping[str, CellMap]) -> list[Revised]:
     by_version = groupby(sorted(rows.values(), key=attrgetter("version")), key=attrgetter("version"))
-    return [_sum_up(pane, version, list(found), versions[version].layout) for version, found in by_version]
+    return [_sum_up(pane, version, list(found), versions[version]) for version, found in by_version]
 
 
-def _sum_up(pane: int, version: str, rows: Sequence[Joined], layout: Layout | None) -> Revised:
+def _sum_up(pane: int, version: str, rows: Sequence[Joined], cell_map: CellMap) -> Revised:
     """Sum up the rows of one version."""
+    layout = cell_map.layout
     assert layout is not None  # noqa: S101  only predictions of versions with labels wait
     sums = _sums(layout, rows, [row.label for row in rows])
     replaced = [row for row in rows if row.told is not None]
@@ -133,7 +147,25 @@ def _sum_up(pane: int, version: str, rows: Sequence[Joined], layout: Layout | No
     delays = np.bincount(np.searchsorted(DELAY_EDGES_S, seconds), minlength=len(DELAY_EDGES_S) + 1)
     corrected = sum(row.corrected for row in rows)
     packed = pack_counts(delays) if len(seconds) else b""
-    return Revised(pane, version, len(rows) - len(replaced), corrected, packed, sums.pack())
+    segments = _by_segment(cell_map, rows, replaced)
+    return Revised(pane, version, len(rows) - len(replaced), corrected, packed, sums.pack(), segments=segments)
+
+
+def _by_segment(cell_map: CellMap, rows: Sequence[Joined], replaced: Sequence[Joined]) -> bytes:
+    """Sum up the rows by segment, packed; empty for a version without segments."""
+    parted, measures = cell_map.segments, cell_map.measures
+    if parted is None or measures is None:
+        return b""
+
+    def summed(rows: Sequence[Joined], labels: Sequence[Truth | None]) -> Ints:
+        predictions = _column(measures.layout, [row.prediction for row in rows])
+        codes = parted.unpacked([row.segments for row in rows])
+        return measures.of(predictions, _column(measures.layout, labels), codes, parted.size)
+
+    total = summed(rows, [row.label for row in rows])
+    if replaced:
+        total -= summed(replaced, [row.told for row in replaced])
+    return pack_changes(total)
 
 
 def _sums(layout: Layout, rows: Sequence[Joined], labels: Sequence[Truth | None]) -> Sums:

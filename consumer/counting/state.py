@@ -10,27 +10,25 @@ hour, day, ages     the running sums of panes, and how old the written ones are 
     labels              what waits for labels by day, and joined rows that judging does not know yet
     (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
     detector:NAME:V     framed detector state of version V
-    errors:V            framed state of the e-detector on its errors
+    errors:NAME:V       framed state of a detector of its errors
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-import numpy as np
 
 from consumer.counting.cells import CellMap
 from consumer.counting.client_ids import ClientIds, hours_kept
 from consumer.counting.clock import Clock, Traffic
-from consumer.counting.detectors import DETECTORS, Detector
-from consumer.counting.detectors.e_detector import EDetector
+from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS, Detector
 from consumer.counting.pane import OpenPane
 from consumer.counting.pending import Day, Pending
 from consumer.counting.publishers import Publisher
 from consumer.counting.revisions import Revisions
 from consumer.counting.rollups import FIELDS, Marks, RollUps
 from shared import counters
-from shared.counters import Counters
+from shared.counters import Counters, LabelCounts
 from shared.references import reference_key
 
 
@@ -83,8 +81,8 @@ class CountingState:
     publishers: dict[bytes, Publisher] = field(default_factory=dict)
     detectors: dict[tuple[str, str], Detector] = field(default_factory=dict)
     """By detector name and version."""
-    errors: dict[str, EDetector] = field(default_factory=dict)
-    """On the errors of each version with labels."""
+    errors: dict[tuple[str, str], Detector] = field(default_factory=dict)
+    """Those of the errors of versions with labels, in the same way."""
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
     pending: Pending = field(default_factory=Pending)
@@ -111,19 +109,22 @@ class CountingState:
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
             self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
-            self.counters.labels.waiting, self.counters.labels.early = self.pending.size, len(self.pending.early)
+            self._note_waiting(self.counters.labels)
             return msgspec.json.encode(self.counters)
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
 
+    def _note_waiting(self, counts: LabelCounts) -> None:
+        """Count what waits: predictions and labels for each other, joined rows for being told."""
+        counts.waiting, counts.early = self.pending.size, len(self.pending.early)
+        counts.untold = self.revisions.ready(self.position.closed)
+        counts.untold_open = self.revisions.size - counts.untold
+
     def _detector(self, name: bytes) -> Detector | None:
         """Give the detector of a field; None if it has ended."""
-        kind, _, rest = name.decode().partition(":")
-        if kind == "errors":
-            return self.errors.get(rest)
-        detector, _, version = rest.partition(":")
-        return self.detectors.get((detector, version))
+        kind, detector, version = name.decode().split(":", 2)
+        return (self.errors if kind == "errors" else self.detectors).get((detector, version))
 
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
@@ -143,9 +144,11 @@ class CountingState:
             elif kind == b"publisher":
                 state.publishers[rest] = Publisher.unpack(packed)
             elif kind == b"errors":
-                profile = cell_maps[rest.decode()].errors
-                if profile is not None:
-                    state.errors[rest.decode()] = EDetector.unpack(packed, profile, np.empty(0))
+                detector, _, version = rest.decode().partition(":")
+                cells = cell_maps[version]
+                if cells.errors is not None:
+                    found = ERROR_DETECTORS[detector].unpack(packed, cells.errors, cells.error_ranks)
+                    state.errors[detector, version] = found
             elif kind == b"detector":
                 detector, _, version = rest.decode().partition(":")
                 cells = cell_maps[state.position.reference_key(version)]
@@ -155,8 +158,7 @@ class CountingState:
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's detectors and joined rows belong to."""
-    detected = {name.decode().split(":", 2)[2] for name in fields if name.startswith(b"detector:")}
-    detected |= {name.decode().split(":", 1)[1] for name in fields if name.startswith(b"errors:")}
+    detected = {name.decode().split(":", 2)[2] for name in fields if name.startswith((b"detector:", b"errors:"))}
     if b"labels" not in fields:
         return detected
     revisions = msgspec.msgpack.decode(fields[b"labels"], type=_Labels).revisions

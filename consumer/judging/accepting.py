@@ -48,6 +48,8 @@ def proposed(
     """
     name = version.manifest.version
     days: dict[int, Ints] = {}
+    layout = version.reference.segment_layout
+    segments = np.zeros(layout.size * layout.bins, dtype=np.int64) if layout is not None else None
     rows, start, end = 0, 0, 0
     for pane in panes:
         block = pane.blocks.get(name)
@@ -58,12 +60,14 @@ def proposed(
         day = pane.start // DAY_MS
         cells = unpack_counts(block.cells)
         days[day] = days[day] + cells if day in days else cells
+        if segments is not None:
+            segments += unpack_counts(block.segments)
     if rows < least_rows:
         raise BadData(
             f"The window has {rows:,} rows of {version.manifest.model} {name} that count for drift, and a reference needs "
             f"{least_rows:,}. Choose a longer --window."
         )
-    profile = recounted(version.reference, np.sum(list(days.values()), axis=0, dtype=np.int64))
+    profile = recounted(version.reference, np.sum(list(days.values()), axis=0, dtype=np.int64), segments)
     calibration = _calibration(version.calibration, profile, days, progress) if version.calibration is not None else None
     return AcceptedReference(name, 1, profile, calibration, start, end)
 

@@ -149,7 +149,8 @@ class _Step:
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
             part = WindowPane(
-                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency, block.scores
+                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency, block.scores,
+                block.segments,
             )  # fmt: skip
             window = self._window(version)
             window.add(part)

@@ -16,9 +16,10 @@ from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_lif
 from consumer.judging.metrics import Judged
 from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.rules import PERFORMANCE_RULE, Finding, findings, is_judged, is_of_reference, performance_findings
+from consumer.judging.rules import Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
-from shared.alerts import DATA_QUALITY, MARKS, fingerprint
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, fingerprint
+from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.pane import Alarm
 from shared.snapshot import AlertEvidence
 
@@ -87,7 +88,7 @@ class Alerting:
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        name = alarm.detector.removeprefix(PERFORMANCE_RULE).upper().replace("_", "-")
+        name = alarm.detector.removeprefix(PERFORMANCE_RULE).removeprefix(IMPROVEMENT).upper().replace("_", "-")
         summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
@@ -175,7 +176,7 @@ class Alerting:
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
         """Whether the window agrees that an online alert is over."""
         evaluation = scene.judged.evaluation
-        if alert.rule.startswith(PERFORMANCE_RULE):
+        if alert.rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
             readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
             return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)

@@ -4,7 +4,7 @@ import numpy as np
 
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.statistics.psi import ABSENT_SHARE
-from shared.reference import CategoricalReference, ColumnReference, NumericReference
+from shared.reference import CategoricalReference, ColumnReference, Floats, NumericReference
 from shared.snapshot import Contribution
 
 TOP = 3
@@ -17,7 +17,11 @@ def contributions(evaluation: Evaluation, column: int) -> list[Contribution]:
     if not cells.sum() or not counts.sum():
         return []
     place = np.array(profile.bin_of_cell)
-    p, q = (np.bincount(place, weights=part) / part.sum() for part in (counts, cells))
+    return of_bins(profile, *(np.bincount(place, weights=part) / part.sum() for part in (counts, cells)))
+
+
+def of_bins(profile: ColumnReference, p: Floats, q: Floats) -> list[Contribution]:
+    """Give the bins that contribute most, from the shares of the bins in reference and window."""
     p_, q_ = (np.where(share > 0, share, ABSENT_SHARE) for share in (p, q))
     parts = np.where((p > 0) | (q > 0), (q_ - p_) * np.log(q_ / p_), 0.0)
     first = np.argsort(-parts, kind="stable")[:TOP]

@@ -4,26 +4,29 @@ It runs at each pane, so it computes only what the rules need: PSI and the integ
 The full statistics and pictures of a column are computed when a snapshot is wanted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from consumer.judging import integrity
+from consumer.judging.bins import PooledBins
 from consumer.judging.calibration import DAYS_PER_MONTH, Levels
+from consumer.judging.checks import IntegrityCheck, checks_of
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.ordered import WEEK
 from consumer.judging.policy import JudgingPolicy
-from consumer.judging.statistics.base import ColumnCounts, ReferenceSide, pooled_bins
-from consumer.judging.statistics.psi import ABSENT_SHARE, threshold
+from consumer.judging.segment_standard import SegmentStandard
+from consumer.judging.statistics.base import ColumnCounts, ReferenceSide
+from consumer.judging.statistics.psi import threshold
 from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
 from shared.manifest import PublishedVersion
 from shared.performance import Layout, Standard
-from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
+from shared.reference import Floats, Ints, ReferenceProfile
 from shared.schema import Schema
-from shared.snapshot import Share
+from shared.snapshot import Contribution, Share
 
 PSI = "psi"
 PSI_WEEK = "psi_week"
@@ -32,12 +35,15 @@ PSI_WEEK = "psi_week"
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers behind a reading."""
+    """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`, and the bins that tell."""
 
     statistic: str
     value: float
     threshold: float | None
     expected: float | None
+    n: int | None = None
+    m: int | None = None
+    cells: Sequence[Contribution] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,12 @@ class JudgedVersion:
         return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
 
     @cached_property
+    def segments(self) -> SegmentStandard | None:
+        """What the segments are held against; None if there are none."""
+        exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
+        return SegmentStandard.of(self.reference, self.standard, self.watched, exchangeable)
+
+    @cached_property
     def sides(self) -> list[ReferenceSide]:
         """What the windows of each column are held against."""
         return [ReferenceSide(column) for column in self.reference.columns]
@@ -115,17 +127,17 @@ class JudgedVersion:
         return cells[offsets[column] : offsets[column + 1]]
 
     @cached_property
-    def checks(self) -> "list[_IntegrityCheck]":
+    def checks(self) -> list[IntegrityCheck]:
         """The integrity checks of all watched columns."""
         return [check for place in self.watched for check in self._checks(place)]
 
-    def _checks(self, place: int) -> "Iterator[_IntegrityCheck]":
+    def _checks(self, place: int) -> Iterator[IntegrityCheck]:
         """Give a column's checks. Values and missing ones of an ordered column cluster: they count for fewer rows."""
         found = self.calibrated(place)
         if found is None or self.calibration is None or self.is_exchangeable(place):
-            return _checks(self.reference, place)
+            return checks_of(self.reference, place)
         clustering = self.calibration.timeline.clustering(place)
-        return _checks(self.reference, place, max(found.overdispersion or 1.0, 1.0), clustering)
+        return checks_of(self.reference, place, max(found.overdispersion or 1.0, 1.0), clustering)
 
     @cached_property
     def _check_cells(self) -> tuple[Ints, Ints, Floats]:
@@ -142,66 +154,22 @@ class JudgedVersion:
         return np.add.reduceat(cells[places], starts), means
 
     @cached_property
-    def bins(self) -> dict[int, "_Bins"]:
+    def bins(self) -> dict[int, PooledBins]:
         """The pooled bins of all columns, by the number of window rows; few are kept."""
         return {}
 
-    def bins_for(self, rows: int) -> "_Bins":
+    def bins_for(self, rows: int) -> PooledBins:
         """Give the pooled bins for a number of window rows."""
         found = self.bins.get(rows)
         if found is None:
             if len(self.bins) >= MAX_BINS_KEPT:
                 self.bins.clear()
-            found = self.bins[rows] = _Bins.of(self.reference, rows)
+            found = self.bins[rows] = PooledBins.of(self.reference, rows)
         return found
 
 
 MAX_BINS_KEPT = 64
 NOT_THIS_RULE = "a new calibration judges this column by another rule"
-
-
-@dataclass(frozen=True)
-class _Bins:
-    """The PSI bins of all columns in one vector: the bin of each cell, where columns start, the reference's shares."""
-
-    bin_of_cell: Ints
-    starts: Ints
-    sizes: Ints
-    reference: Floats
-
-    @classmethod
-    def of(cls, profile: ReferenceProfile, rows: int) -> "_Bins":
-        places, shares = [], []
-        sizes: list[int] = []
-        for column in profile.columns:
-            place, reference = pooled_bins(column, profile.rows, rows)
-            places.append(place + sum(sizes))
-            shares.append(reference / max(profile.rows, 1))
-            sizes.append(len(reference))
-        joined = np.concatenate(shares)
-        starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-        return cls(np.concatenate(places), starts, np.array(sizes), np.where(joined > 0, joined, ABSENT_SHARE))
-
-    def psi(self, cells: Ints, rows: int) -> Floats:
-        """Give the PSI of every column."""
-        window = np.bincount(self.bin_of_cell, weights=cells, minlength=len(self.reference)) / rows
-        window = np.where(window > 0, window, ABSENT_SHARE)
-        return np.add.reduceat((window - self.reference) * np.log(window / self.reference), self.starts)
-
-
-@dataclass(frozen=True, slots=True)
-class _IntegrityCheck:
-    """One integrity check of one column: which cells are bad, the law of their share, the reference's share."""
-
-    column: int
-    rule: integrity.Rule
-    cells: Ints
-    law: tuple[float, float]
-    reference: float
-
-    @property
-    def mean(self) -> float:
-        return self.law[0] / sum(self.law)
 
 
 @dataclass(frozen=True)
@@ -397,7 +365,7 @@ class Evaluation:
             if check.column == column and self.rows
         ]
 
-    def _integrity(self, check: _IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
+    def _integrity(self, check: IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
         """Test a share; at or below its mean no tail need be computed."""
         window = count / max(self.rows, 1)
         summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
@@ -433,26 +401,3 @@ class Evaluation:
         expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
         quiet = value < self._psi_quiet_below(column)
         return Reading(severity, quiet=quiet, summary=summary), Evidence(PSI, value, bound, expected)
-
-
-def _checks(
-    profile: ReferenceProfile, place: int, dispersion: float = 1.0, clustering: float = 1.0
-) -> Iterator[_IntegrityCheck]:
-    """Give the integrity checks that suit a column.
-
-    Rows that follow each other say less than as many independent ones: their extremes count for `dispersion` times fewer
-    rows, their missing values for `clustering` times fewer.
-    """
-    column: ColumnReference = profile.columns[place]
-    first, last = int(profile.offsets[place]), int(profile.offsets[place + 1]) - 1
-    missing, share = column.counts[-1], column.counts[-1] / max(profile.rows, 1)
-    law = integrity.jeffreys(missing / clustering, profile.rows / clustering)
-    yield _IntegrityCheck(place, "missing", np.array([last]), law, share)
-    if isinstance(column, CategoricalReference):
-        law = integrity.jeffreys(column.singletons, profile.rows)
-        yield _IntegrityCheck(place, "unseen", np.array([last - 1]), law, column.counts[-2] / max(profile.rows, 1))
-    elif column.cuts:
-        outside = column.counts[0] + column.counts[-2]
-        law = integrity.beyond_range((profile.rows - missing) / dispersion, outside / dispersion)
-        cells = np.array([first, last - 1])
-        yield _IntegrityCheck(place, "out_of_range", cells, law, outside / max(profile.rows, 1))

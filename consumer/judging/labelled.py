@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from consumer.judging.window import DAY_MS
-from shared.pane import DELAY_EDGES_S, Pane, Revised, pack_counts, unpack_counts
+from shared.pane import DELAY_EDGES_S, Pane, Revised, pack_changes, pack_counts, unpack_counts
 from shared.performance import Sums
 from shared.reference import Ints
 
@@ -35,6 +35,8 @@ class Span(msgspec.Struct, frozen=True):
         Labels that came, and those that replaced another.
     delays, sums
         Packed counts of the delay cells, and packed sums; empty without labels.
+    segments
+        Packed sums by segment (`shared.performance.Measures`); empty without labels or segments.
     """
 
     partition: int
@@ -47,6 +49,7 @@ class Span(msgspec.Struct, frozen=True):
     corrected: int = 0
     delays: bytes = b""
     sums: bytes = b""
+    segments: bytes = b""
 
     @property
     def key(self) -> str:
@@ -57,6 +60,7 @@ class Span(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self, labelled=self.labelled + revised.labelled, corrected=self.corrected + revised.corrected,
             delays=_joined(self.delays, revised.delays), sums=_summed(self.sums, revised.sums),
+            segments=_added(self.segments, revised.segments),
         )  # fmt: skip
 
     def joined(self, later: "Span") -> "Span":
@@ -65,6 +69,7 @@ class Span(msgspec.Struct, frozen=True):
             self.partition, self.first, later.last, self.start, later.end, self.predictions + later.predictions,
             self.labelled + later.labelled, self.corrected + later.corrected,
             _joined(self.delays, later.delays), _summed(self.sums, later.sums),
+            _added(self.segments, later.segments),
         )  # fmt: skip
 
 
@@ -80,6 +85,8 @@ class LabelledWindow:
         By partition, oldest first.
     delays
         Counts of the delay cells (shared/pane.py).
+    segments
+        Sums by segment; None if no label of a version with segments ever came.
     """
 
     sums: Sums | None = None
@@ -88,6 +95,7 @@ class LabelledWindow:
     predictions: int = 0
     labelled: int = 0
     corrected: int = 0
+    segments: Ints | None = None
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> "LabelledWindow":
@@ -95,6 +103,7 @@ class LabelledWindow:
         window = cls()
         for span in sorted(spans, key=lambda span: (span.partition, span.first)):
             window.spans.setdefault(span.partition, []).append(span)
+            window.predictions += span.predictions
             window._count(span, 1)
         return window
 
@@ -118,9 +127,8 @@ class LabelledWindow:
         place = bisect_right(spans, revised.pane, key=lambda span: span.first) - 1
         if place < 0 or spans[place].last < revised.pane:
             return None
-        self._count(spans[place], -1)
         spans[place] = spans[place].revised(revised)
-        self._count(spans[place], 1)
+        self._count(revised, 1)
         return spans[place]
 
     def trim(self, least_rows: int, days: int) -> list[Span]:
@@ -130,6 +138,7 @@ class LabelledWindow:
             self.labelled - oldest.labelled >= least_rows or oldest.end < self.end - days * DAY_MS
         ):
             self.spans[oldest.partition].pop(0)
+            self.predictions -= oldest.predictions
             self._count(oldest, -1)
             dropped.append(oldest)
         return dropped
@@ -159,16 +168,19 @@ class LabelledWindow:
         heads = [spans[0] for spans in self.spans.values() if spans]
         return min(heads, key=lambda span: (span.end, span.partition), default=None)
 
-    def _count(self, span: Span, sign: int) -> None:
-        self.predictions += sign * span.predictions
-        self.labelled += sign * span.labelled
-        self.corrected += sign * span.corrected
-        if span.delays:
-            self.delays += sign * unpack_counts(span.delays)
-        if span.sums:
-            sums = Sums.unpack(span.sums)
+    def _count(self, labels: Span | Revised, sign: int) -> None:
+        """Add or take away what labels brought: a whole span's, or those that revise one."""
+        self.labelled += sign * labels.labelled
+        self.corrected += sign * labels.corrected
+        if labels.delays:
+            self.delays += sign * unpack_counts(labels.delays)
+        if labels.sums:
+            sums = Sums.unpack(labels.sums)
             total = self.sums or Sums.zero(sums.layout)
             self.sums = total + sums if sign > 0 else total - sums
+        if labels.segments:
+            numbers = sign * unpack_counts(labels.segments)
+            self.segments = numbers if self.segments is None else self.segments + numbers
 
     def _join_old(self, partition: int) -> tuple[list[Span], list[Span]]:
         """Join the older half of too many spans in pairs; give the joined ones, and those that they took in."""
@@ -187,6 +199,13 @@ def _joined(one: bytes, other: bytes) -> bytes:
     if not one or not other:
         return one or other
     return pack_counts(unpack_counts(one) + unpack_counts(other))
+
+
+def _added(one: bytes, other: bytes) -> bytes:
+    """Add packed numbers of which some may be negative, where there are any."""
+    if not one or not other:
+        return one or other
+    return pack_changes(unpack_counts(one) + unpack_counts(other))
 
 
 def _summed(one: bytes, other: bytes) -> bytes:

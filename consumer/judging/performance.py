@@ -32,6 +32,7 @@ from shared.performance import (
 )
 from shared.reference import Ints
 from shared.snapshot import Confusion, MetricReport, Performance, Severity
+from shared.titles import title
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)
@@ -73,7 +74,7 @@ class Labelled:
         for name in JUDGED_METRICS[self.standard.layout.kind]:
             base, metric = self.standard.baseline(name), found[name]
             if base is not None and metric.value is not None:
-                yield name, *_judge(name, metric, base, Confidence(1 - 2 * self.level.performance), self.policy)
+                yield name, *judge(name, metric, base, Confidence(1 - 2 * self.level.performance), self.policy)
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
         """Whether labels tell about recent predictions: then it is they that page, and input drift explains.
@@ -88,7 +89,7 @@ class Labelled:
         return self.window.latest_label >= now - window_ms - 2 * self.window.delay_ms(DELAYS[-1])
 
 
-def _judge(name: str, metric: Metric, base: Baseline, sure: Confidence, policy: JudgingPolicy) -> tuple[Reading, Evidence]:
+def judge(name: str, metric: Metric, base: Baseline, sure: Confidence, policy: JudgingPolicy) -> tuple[Reading, Evidence]:
     """Judge a metric: worse by more than the limit, and not by chance."""
     assert metric.value is not None  # noqa: S101  its caller has looked
     towards = metric.low if name in LOSSES else metric.high
@@ -101,7 +102,7 @@ def _judge(name: str, metric: Metric, base: Baseline, sure: Confidence, policy: 
     sign = 1 if name in LOSSES else -1
     limit = base.value + sign * max(floor, margin)
     change = f" ({(metric.value - base.value) / abs(base.value):+.1%})" if base.value else ""
-    summary = f"{name} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} labelled predictions"
+    summary = f"{title(name)} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} labelled predictions"
     quiet = worse < policy.resolve_below * max(floor, margin)
     shown = float(limit) if np.isfinite(limit) else None
     return Reading(severity, quiet=quiet, summary=summary), Evidence(name, metric.value, shown, base.value)
@@ -146,11 +147,13 @@ def _reports(labelled: Labelled, bad: set[str]) -> list[MetricReport]:
     judged = JUDGED_METRICS[labelled.standard.layout.kind]
     ordered = [*(name for name in judged if name in found), *(name for name in found if name not in judged)]
     return [
-        _report(name, found[name], labelled.standard.baseline(name), "critical" if name in bad else "ok") for name in ordered
+        metric_report(name, found[name], labelled.standard.baseline(name), "critical" if name in bad else "ok")
+        for name in ordered
     ]
 
 
-def _report(name: str, metric: Metric, base: Baseline | None, severity: Severity) -> MetricReport:
+def metric_report(name: str, metric: Metric, base: Baseline | None, severity: Severity) -> MetricReport:
+    """Report a metric beside its baseline."""
     change = None
     if base is not None and base.value and metric.value is not None:
         change = (metric.value - base.value) / abs(base.value) * (-1 if name in LOSSES else 1)
@@ -166,7 +169,7 @@ def _estimated(standard: Standard | None, scores: Ints | None) -> list[MetricRep
         return []
     counts = scores.reshape(empty_counts(standard.layout).shape)
     found = estimate(counts, standard.reference.scores, standard.layout, SHOWN_CONFIDENCE)
-    return [_report(name, metric, standard.baseline(name), "ok") for name, metric in found.items()]
+    return [metric_report(name, metric, standard.baseline(name), "ok") for name, metric in found.items()]
 
 
 def _confusion(labelled: Labelled) -> Confusion | None:

@@ -48,6 +48,13 @@ class JudgingPolicy:
         Labelled predictions below which performance is INSUFFICIENT_DATA.
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
+    segment_share
+        Part of `psi_share` and of `performance_share` that the tests of the segments take, where a version has segments.
+    min_segment_rows, min_segment_reference_rows
+        Window and reference rows below which a segment is not judged for drift; its performance is from
+        `min_segment_rows` labelled ones on either side.
+    e_detector_errors_share, adwin_errors_share, ddm_errors_share
+        Those of the detectors of errors.
     resolve_below
         Share of a threshold below which an evaluation is quiet.
     bad_to_fire, quiet_to_resolve
@@ -80,10 +87,16 @@ class JudgingPolicy:
     e_detector_share: float = 0.3
     adwin_share: float = 0.1
     performance_share: float = 0.05
+    e_detector_errors_share: float = 0.03
+    adwin_errors_share: float = 0.01
+    ddm_errors_share: float = 0.01
     performance_drop: float = 0.05
     labelled_rows: int = 2000
     labelled_days: int = 28
     min_labelled_rows: int = 200
+    segment_share: float = 0.5
+    min_segment_rows: int = 200
+    min_segment_reference_rows: int = 400
     resolve_below: float = 0.7
     bad_to_fire: int = 2
     quiet_to_resolve: int = 3

@@ -15,13 +15,14 @@ from consumer.judging.evaluation import PSI, PSI_WEEK, Evidence
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, statistic_of
 from consumer.judging.policy import JudgingPolicy, Threshold
-from shared.alerts import DATA_QUALITY
+from shared.alerts import DATA_QUALITY, IMPROVEMENT
+from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
 THRESHOLD = "threshold."
-PERFORMANCE_RULE = f"{PERFORMANCE}."
 KS_LIMIT, KS_P = 0.2, 0.05
+INTEGRITY_NOTE = "one-sided, per test and window; half of the share is the online test's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,14 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     if rule.startswith(THRESHOLD):
         metric = rule.removeprefix(THRESHOLD)
         return any(one.metric == metric and one.feature in (None, feature) for one in policy.thresholds)
-    if rule in DATA_QUALITY or rule.startswith(PERFORMANCE_RULE):
+    if rule in DATA_QUALITY or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
         return True
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
 def is_of_reference(rule: str) -> bool:
     """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
-    return not rule.startswith(PERFORMANCE_RULE) and rule.removeprefix(THRESHOLD) not in MODEL_METRICS
+    return not rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)) and rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 
 
 def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
@@ -149,13 +150,25 @@ def _weekly_level(judged: Judged, events: float) -> RuleLevel:
     return RuleLevel(PSI_WEEK, calibration.target, None, None, events, None, note)
 
 
+def _error_levels(policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
+    """Show the budget of the online detectors of errors."""
+    budget = policy.false_alarms_per_month
+    e_limit, delta = events / (policy.e_detector_errors_share * budget), policy.adwin_errors_share * budget / events
+    note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
+    yield RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.e_detector_errors_share, None, e_limit, events, None, note)
+    note = "delta, per label, on the errors of labelled predictions"
+    yield RuleLevel(f"{PERFORMANCE_RULE}adwin", policy.adwin_errors_share, delta, None, events, None, note)
+    note = "chance of a false alarm in 30 days, on the errors of labelled predictions; its threshold follows from theirs"
+    yield RuleLevel(f"{PERFORMANCE_RULE}ddm", policy.ddm_errors_share, None, None, events, None, note)
+
+
 def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     """Show what the false-alarm budget became by the traffic, rule by rule."""
     events = judged.events_per_day * DAYS_PER_MONTH
     level, columns = judged.evaluation.level, max(len(judged.evaluation.version.watched), 1)
     budget = policy.false_alarms_per_month
     found = [
-        RuleLevel("integrity", policy.integrity_share, level.integrity, None, events, note="one-sided, per test and window")
+        RuleLevel("integrity", policy.integrity_share, level.integrity, None, events, note=INTEGRITY_NOTE)
     ]
     if policy.kind == "classic":
         note = "plain, as people know it: no statement on false alarms"
@@ -175,9 +188,7 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
         note = "a metric this much worse than its baseline, and beyond chance"
         drop = policy.performance_drop
         found.append(RuleLevel(PERFORMANCE, policy.performance_share, level.performance, None, events, drop, note))
-        e_limit = events / (policy.performance_share * budget)
-        note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
-        found.append(RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.performance_share, None, e_limit, events, None, note))
+        found += _error_levels(policy, events)
     for one in policy.thresholds:
         named = THRESHOLD + one.metric + (f" ({one.feature})" if one.feature else "")
         missing = one.feature is not None and one.feature not in judged.evaluation.version.place

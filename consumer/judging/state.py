@@ -74,6 +74,8 @@ class Progress(msgspec.Struct):
         By version.
     watermarks
         How far logical time has come, per partition (see merge.py).
+    waiting
+        Panes, and labels that revise some, that were read and wait for other partitions, per partition.
     judged
         Panes judged.
     alarms
@@ -104,6 +106,7 @@ class Progress(msgspec.Struct):
     events_per_day: dict[int, float | None] = {}
     reported: dict[str, Reported] = {}
     watermarks: dict[int, int | None] = {}
+    waiting: dict[int, int] = {}
     judged: int = 0
     alarms: list[tuple[int, str, int]] = []
     now: int = 0
@@ -291,6 +294,7 @@ class JudgingState:
     def pack_changed(self) -> dict[bytes, bytes]:
         """Give the fields that changed since the last call; an empty value is a field to delete."""
         self.progress.watermarks = self.merge.watermarks
+        self.progress.waiting = {partition: len(held) for partition, held in self.merge.held.items() if held}
         packed = {name: found if isinstance(found, bytes) else found() for name, found in self.changed.items()}
         packed[b"state"] = msgspec.json.encode(self.progress)
         self.changed = {}

@@ -23,6 +23,7 @@ class WindowPane(msgspec.Struct, frozen=True):
     cells: bytes
     latency: bytes = b""
     scores: bytes = b""
+    segments: bytes = b""
 
     @property
     def key(self) -> str:
@@ -35,7 +36,10 @@ class WindowPane(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class VersionWindow:
-    """The latest panes of a version with at least a number of rows, none older than some days; the sum is kept."""
+    """The latest panes of a version with at least a number of rows, none older than some days; the sum is kept.
+
+    `segments` are counts by segment and bin (shared/segments.py), None as long as no pane had any.
+    """
 
     cells: Ints
     panes: deque[WindowPane] = field(default_factory=deque)
@@ -44,6 +48,7 @@ class VersionWindow:
     """Of the earliest pane; None if that is to be looked up again."""
     latency: Ints = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     scores: Ints | None = None
+    segments: Ints | None = None
 
     def add(self, pane: WindowPane) -> None:
         """Add a pane at its place in time, so that the window is the same whichever partition was read first."""
@@ -59,6 +64,9 @@ class VersionWindow:
         if pane.scores:
             counts = unpack_counts(pane.scores)
             self.scores = counts if self.scores is None else self.scores + counts
+        if pane.segments:
+            counts = unpack_counts(pane.segments)
+            self.segments = counts if self.segments is None else self.segments + counts
 
     def trim(self, least_rows: int, days: int) -> list[WindowPane]:
         """Drop panes that the window does not need, oldest first; give them."""
@@ -73,6 +81,8 @@ class VersionWindow:
                 self.latency -= unpack_counts(pane.latency)
             if pane.scores and self.scores is not None:
                 self.scores = self.scores - unpack_counts(pane.scores)
+            if pane.segments and self.segments is not None:
+                self.segments = self.segments - unpack_counts(pane.segments)
             dropped.append(pane)
         return dropped
 

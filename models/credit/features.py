@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.columns import numbers, require
 from shared.errors import BadData
-from shared.schema import Feature, Schema, category_text
+from shared.frames import category_text
+from shared.schema import Feature, Schema
 from shared.tables import read_table
 
 Floats = NDArray[np.float64]
@@ -26,6 +27,8 @@ DATE: Final = "date"
 
 CODES: Final = ("SEX", "EDUCATION", "MARRIAGE")
 """Coded as whole numbers in the file, but categories. EDUCATION 0, 5, 6 and MARRIAGE 0 occur and are documented nowhere."""
+SEGMENTS: Final = ("SEX", "EDUCATION")
+"""By their values drift and performance are told apart, too."""
 DELAYS: Final = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")
 """Months of delay, the latest first; 0 and less: none. There is no PAY_1."""
 BILLS: Final = tuple(f"BILL_AMT{month}" for month in range(1, 7))
@@ -61,7 +64,9 @@ def _feature(name: str) -> Feature:
     return Feature(name, "numeric", nullable=name not in REQUIRED, minimum=low, maximum=high, excluded=excluded)
 
 
-SCHEMA: Final = Schema(tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET, classes=CLASSES)
+SCHEMA: Final = Schema(
+    tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET, classes=CLASSES, segments=SEGMENTS
+)
 
 
 def read_raw(path: Path) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from models.drift.source import Source, source_of
 from models.drift.traffic import Course, batches
 from models.late_labels import LateLabels
 from shared.api_client import ask, authorization
+from shared.counters import LabelCounts
 from shared.errors import BadData, ServiceUnavailable
 from shared.keys import MODEL_NAME
 from shared.model_registry import ModelRegistry
@@ -33,10 +34,6 @@ POLL_S: Final = 0.25
 LOOK_S: Final = 1.0
 IDLE_S: Final = 2.0
 """An unused connection is closed by us, well before the API would."""
-QUIET_POLLS: Final = 3
-"""Looks in a row at which everything was judged: the worker counts labels a commit after their predictions."""
-LABELS_QUIET_POLLS: Final = 32
-"""The same after labels: counting hands the last ones on at the tick that comes after 5 s without an entry."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,10 @@ class Simulated:
 
 @dataclass(frozen=True)
 class _Before:
-    """What stood in the monitor before the first event: events, and fingerprints of open alerts."""
+    """What stood in the monitor before the first event: events, labels, and fingerprints of open alerts."""
 
     events: int
+    labels: int
     open: frozenset[str]
     since: str
 
@@ -170,24 +168,24 @@ class _Simulation:
         for alert in alerts:
             latest.setdefault(alert.fingerprint, alert)
         still = frozenset(name for name, alert in latest.items() if alert.state in {"pending", "firing"})
-        return _Before(int(state.get("events", 0)), still, now())
+        return _Before(int(state.get("events", 0)), sum(one.came for one in _labels(state)), still, now())
 
     async def _settle(self, before: _Before) -> None:
-        """Wait until everything was counted and judged.
+        """Wait until everything was counted and judged; the last labels are handed on after 5 s without an entry.
 
         Raises
         ------
         ServiceUnavailable
             If that takes too long.
         """
-        deadline, wanted, quiet = time.monotonic() + SETTLE_S, before.events + len(self.poster.done), 0
-        polls = LABELS_QUIET_POLLS if self.poster.labels.accepted else QUIET_POLLS
-        while quiet < polls:
+        deadline = time.monotonic() + SETTLE_S
+        events, labels = before.events + len(self.poster.done), before.labels + self.poster.labels.accepted
+        while not is_done(await self._pipeline(), events, labels):
             if time.monotonic() > deadline:
                 raise ServiceUnavailable(f"Not everything was judged within {SETTLE_S:.0f} s. Does `driftgauge worker` run?")
-            quiet = quiet + 1 if _is_done(await self._pipeline(), wanted) else 0
             self._show(await self._found(before))
             await asyncio.sleep(POLL_S)
+        self._show(await self._found(before))
 
     async def _pipeline(self) -> dict[str, Any]:
         health = await ask(self.client, "GET", "/health", params={"verbose": "true"})
@@ -220,8 +218,30 @@ class _Simulation:
                 self.watching.alerted(one)
 
 
-def _is_done(state: dict[str, Any], wanted: int) -> bool:
-    behind = state.get("judging", {}).get("panes_behind", [None])
-    if int(state.get("events", 0)) < wanted or behind != [0] * len(behind):  # None is not known yet
+def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
+    """Tell whether so many events and labels of a model were counted, and all that counting hands on was judged.
+
+    Parameters
+    ----------
+    state
+        Of the model, as `GET /health?verbose=true` gives it; empty before its first version was published.
+
+    Examples
+    --------
+    >>> told = {"counted": {"labels": {"joined": 3}}, "lag": {"entries": 0}}
+    >>> held = {"counted": {"labels": {"joined": 3, "untold": 2}}, "lag": {"entries": 0}}
+    >>> state = {"events": 5, "judging": {"panes_behind": [0], "panes_waiting": [0]}}
+    >>> is_done({**state, "partitions": [told]}, 5, 3), is_done({**state, "partitions": [held]}, 5, 3)
+    (True, False)
+    """
+    if not state or state["events"] < events or any(partition["lag"]["entries"] for partition in state["partitions"]):
         return False
-    return all(not partition["lag"]["entries"] for partition in state["partitions"])
+    counts = _labels(state)
+    if sum(one.came for one in counts) < labels or any(one.untold for one in counts):
+        return False
+    left = [*state["judging"]["panes_behind"], *state["judging"]["panes_waiting"]]
+    return left == [0] * len(left)  # None is not known yet
+
+
+def _labels(state: dict[str, Any]) -> list[LabelCounts]:
+    return [msgspec.convert(one["counted"].get("labels", {}), LabelCounts) for one in state.get("partitions", [])]

@@ -11,8 +11,9 @@ from models.drift.shapes import Shape, amount
 from models.drift.source import Source
 from models.simulation import Labelled
 from shared.events import Value
+from shared.frames import json_values, rows_of
 from shared.reference import PREDICTION
-from shared.schema import Schema, json_values, rows_of
+from shared.schema import Schema
 
 BATCH: Final = 100
 """Rows that are changed by the same strength; no batch spans the beginning of the drift."""

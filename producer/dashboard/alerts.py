@@ -96,4 +96,5 @@ def _active(alert: Alert) -> ActiveAlert:
         "firing",
         alert.started,
         alert.summary,
+        segment=alert.segment,
     )

@@ -99,8 +99,9 @@ def statistics_of(columns: Sequence[FeatureReport]) -> list[str]:
 
 
 def marks_of(snapshot: Snapshot, feature: str) -> list[Mark]:
-    """Give the alerts of a feature that are open, for its line over time."""
-    return [Mark(one.started, one.severity, one.summary) for one in snapshot.alerts if one.feature == feature]
+    """Give the alerts of a feature that are open, for its line over time, which is of all rows: none of a segment."""
+    alerts = [one for one in snapshot.alerts if one.feature == feature and not one.segment]
+    return [Mark(one.started, one.severity, one.summary) for one in alerts]
 
 
 def heat_of(value: float | None, threshold: float | None) -> int | None:

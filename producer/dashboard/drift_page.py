@@ -38,7 +38,7 @@ async def drift_shown(parts: Parts, model: str, version: str | None, statistic: 
     readable = [window for window in windows if window is not None]
     now = next((one for one in readable if one.version == version), None) if version else next(iter(readable), None)
     if version and now is None and readable:
-        raise Problem(404, f"No window of {model} {version[:64]} is kept; versions with one: {_names(readable)}.")
+        raise Problem(404, f"No window of {model} {version[:64]} is kept; versions with one: {names_of(readable)}.")
     view = None if now is None else await _view(parts, now, statistic)
     asked = {"model": model, "version": version, "statistic": statistic if view and statistic != "psi" else None}
     return {
@@ -76,5 +76,6 @@ def _detail(view: DriftView, feature: str) -> Detail:
     return Detail(row, course, over_time(view.times, row.values, *limits, marks))
 
 
-def _names(windows: list[Snapshot]) -> str:
+def names_of(windows: list[Snapshot]) -> str:
+    """Name the versions of some windows, in a message."""
     return ", ".join(one.version[:40] for one in windows[:8])

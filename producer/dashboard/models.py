@@ -9,6 +9,8 @@ from shared.checks import Checks, Validation
 from shared.errors import DriftgaugeError
 from shared.manifest import Manifest
 from shared.model_registry import ModelRegistry
+from shared.reference_store import ReferenceStore
+from shared.references import ReferenceHistory
 from shared.stages import Change, Stage, Stages
 
 MOST_VERSIONS: Final = 50
@@ -22,6 +24,8 @@ class VersionRow:
     ----------
     validation
         What the checks found last: when it was validated, promoted, or refused on data.
+    references
+        Every change of what it is held against; None if that cannot be read.
     """
 
     version: str
@@ -29,6 +33,7 @@ class VersionRow:
     manifest: Manifest | None
     fault: str
     validation: Validation | None
+    references: ReferenceHistory | None = None
 
     @property
     def checks(self) -> Checks:
@@ -86,9 +91,17 @@ def _model(registry: ModelRegistry, name: str) -> RegisteredModel:
 def _version(registry: ModelRegistry, stages: Stages, name: str, version: str) -> VersionRow:
     stage, validation = stages.stage(version), _latest(stages.history, version)
     try:
-        return VersionRow(version, stage, registry.manifest(name, version), "", validation)
+        manifest = registry.manifest(name, version)
     except (DriftgaugeError, ValueError) as error:  # the others are still shown
         return VersionRow(version, stage, None, str(error), validation)
+    return VersionRow(version, stage, manifest, "", validation, _references(registry, name, version))
+
+
+def _references(registry: ModelRegistry, name: str, version: str) -> ReferenceHistory | None:
+    try:
+        return ReferenceStore(registry, name, version).history()
+    except DriftgaugeError:  # the rest of the version is still shown
+        return None
 
 
 def _latest(history: Sequence[Change], version: str) -> Validation | None:

@@ -143,6 +143,8 @@ async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
         "values": [metric.value for _, metric in found],
         "low": [metric.low for _, metric in found],
         "high": [metric.high for _, metric in found],
+        "start": now.performance.start,
+        "end": now.performance.end,
     }
 
 

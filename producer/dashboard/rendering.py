@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 
 import msgspec
 from fastapi import Request, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from producer.access import caller_of
 from producer.dashboard import wording
 from producer.dashboard.assets import asset_path
 from producer.parts import Parts
-from shared.reporting import lines, svg
+from shared.reporting import html
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -29,6 +29,7 @@ POLICY: Final = (
 NAVIGATION: Final = (
     ("/", "Overview"),
     ("/dashboard/drift", "Drift"),
+    ("/dashboard/performance", "Performance"),
     ("/dashboard/alerts", "Alerts"),
     ("/dashboard/models", "Models"),
     ("/dashboard/batch", "Batch"),
@@ -64,7 +65,7 @@ def page(
 
 
 def root_of(request: Request) -> str:
-    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH)."""
+    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said by the proxy."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
@@ -106,21 +107,16 @@ def _frame(request: Request, model: str | None) -> dict[str, Any]:
 
 
 def _environment() -> Environment:
+    """Make the pages' templates; the report's parts are among them, and what they show things with."""
     environment = Environment(
-        loader=PackageLoader("producer.dashboard"),
+        loader=ChoiceLoader([PackageLoader("producer.dashboard"), PackageLoader("shared.reporting")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= wording.FILTERS
-    environment.globals |= {
-        "json_block": json_block,
-        "histogram": svg.histogram,
-        "box_plot": svg.box_plot,
-        "qq_plot": lines.qq_plot,
-        "sparkline": lines.sparkline,
-    }
+    environment.filters |= {**html.FILTERS, **wording.FILTERS}
+    environment.globals |= {**html.GLOBALS, "json_block": json_block}
     macros = environment.get_template("parts.html.j2").module  # global, since a block alone runs no import
     environment.globals |= {name: getattr(macros, name) for name in MACROS}
     return environment

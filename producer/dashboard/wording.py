@@ -7,8 +7,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from producer.documents import milliseconds
+from shared import titles
 from shared.reporting import text
-from shared.reporting.html import TITLES
 
 SEVERITIES: Final = {
     "ok": "normal",
@@ -74,15 +74,14 @@ def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]
 
 
 def title(name: str) -> str:
-    """Give the title of a statistic or rule.
+    """Give the title of a statistic, metric or rule.
 
     Examples
     --------
     >>> title("psi"), title("out_of_range"), title("performance.mae")
     ('PSI', 'out of range', 'MAE')
     """
-    name = name.removeprefix("performance.")
-    return TITLES.get(name) or text.clip(name.replace("_", " "), 40)
+    return text.clip(titles.title(name), 60)
 
 
 def iso_moment(written: str) -> Markup:

@@ -1,4 +1,4 @@
-"""GET /, /dashboard/drift, /dashboard/events, /static: the dashboard's first pages, what keeps them live, what they load."""
+"""GET /, /dashboard/drift, performance, events, /static: the first pages, what keeps them live, what they load."""
 
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from producer.dashboard import assets
 from producer.dashboard.drift_page import drift_shown
 from producer.dashboard.overview import model_cards
 from producer.dashboard.past import PSI
+from producer.dashboard.performance_page import performance_shown
 from producer.dashboard.rendering import page, root_of
 from producer.parts import Parts
 from producer.problems import Problem
@@ -49,6 +50,15 @@ def router(parts: Parts) -> APIRouter:
         if name is None:
             return page(request, "nothing.html.j2", title="Drift")
         return page(request, "drift.html.j2", model=name, **await drift_shown(parts, name, version, statistic, feature))
+
+    @routes.get("/dashboard/performance")
+    @needs("read")
+    async def performance(request: Request, model: str | None = None, version: str | None = None) -> Response:
+        """Give how right a model's version is, of all rows and by segment."""
+        name = await _chosen(parts, model)
+        if name is None:
+            return page(request, "nothing.html.j2", title="Performance")
+        return page(request, "performance.html.j2", model=name, **await performance_shown(parts, name, version))
 
     @routes.get("/dashboard/events", response_class=StreamingResponse)
     @needs("read")

@@ -115,6 +115,7 @@ def _model(state: ModelState) -> dict[str, Any]:
         "judging": {
             "owned": state.judging_owned,
             "panes_behind": [partition.panes_behind for partition in state.partitions],
+            "panes_waiting": [partition.waiting for partition in state.partitions],
         },
     }
 

@@ -5,27 +5,24 @@ served within two seconds.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from producer import catalogue
 from producer.access import Guarded, caller_of, needs
-from producer.documents import Check, decode, field_faults, is_flag, read_body
+from producer.documents import Check, is_flag
 from producer.parts import Parts
-from producer.problems import Problem, invalid
+from producer.problems import invalid
 from producer.routes.raw import documented
+from producer.routes.registered import answer, asked, given, named
 from shared import gates
-from shared.errors import BadData, GateFailed, ModelNotFound
-from shared.model_registry import ModelRegistry, check_name
+from shared.model_registry import ModelRegistry
 from shared.schema import FieldError
 from shared.stages import Change, Target
 
-MAX_BODY: Final = 1 << 16
 MAX_REASON: Final = 1000
-Found = TypeVar("Found")
 TARGETS: Final = ("staging", "production")
 
 
@@ -73,22 +70,22 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
         known = await asyncio.to_thread(catalogue.models, registry)
         known |= {name: {"model": name} for name in parts.serving.production if name not in known}
         found = [{**known[name], "serving": serving_state(parts, name)} for name in sorted(known)]
-        return _answer({"models": found})
+        return answer({"models": found})
 
     @routes.get("/models/{model}")
     @needs("read")
     async def model(model: str) -> Response:
         """Give one model, with the latest changes of its stages, newest first."""
-        found = await _asked(lambda: catalogue.model(registry, model))
-        history = await _asked(lambda: catalogue.history(registry, model))
-        return _answer({**found, "serving": serving_state(parts, model), "history": history})
+        found = await asked(lambda: catalogue.model(registry, model))
+        history = await asked(lambda: catalogue.history(registry, model))
+        return answer({**found, "serving": serving_state(parts, model), "history": history})
 
     @routes.get("/models/{model}/versions/{version}")
     @needs("read")
     async def version(model: str, version: str, *, verify: bool = False) -> Response:
         """Give one version: manifest, schema, validation, history; `verify` compares every file with its checksum."""
         named(model, version)
-        return _answer(await _asked(lambda: catalogue.version(registry, model, version, verify=verify)))
+        return answer(await asked(lambda: catalogue.version(registry, model, version, verify=verify)))
 
     @routes.get("/model-info")
     @needs("read", "predict")
@@ -116,24 +113,24 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
     @needs("admin")
     async def promote(request: Request, model: str, version: str) -> Response:
         """Promote a version, to production only through its checks: if any fails, 409 lists all that do."""
-        given = await _given(request, PROMOTION_CHECKS)
-        force, reason = bool(given.get("force")), given.get("reason") or ""
+        told = await given(request, PROMOTION_CHECKS)
+        force, reason = bool(told.get("force")), told.get("reason") or ""
         if force and not reason.strip():
             raise invalid([FieldError("/reason", "is needed with force; it is recorded")])
         named(model, version)
-        to: Target = given.get("to") or "production"
+        to: Target = told.get("to") or "production"
         actor = caller_of(request).name
         return _changed(
-            await _asked(lambda: gates.promote(registry, model, version, to, actor=actor, reason=reason, force=force))
+            await asked(lambda: gates.promote(registry, model, version, to, actor=actor, reason=reason, force=force))
         )
 
     @routes.post("/models/{model}/rollback", openapi_extra=documented(ROLLBACK, 200, "Rolled back.", CHANGE))
     @needs("admin")
     async def rollback(request: Request, model: str) -> Response:
         """Bring the previous production version back; twice goes back twice."""
-        reason = (await _given(request, ROLLBACK_CHECKS)).get("reason") or ""
+        reason = (await given(request, ROLLBACK_CHECKS)).get("reason") or ""
         actor = caller_of(request).name
-        return _changed(await _asked(lambda: registry.rollback(model, actor=actor, reason=reason)))
+        return _changed(await asked(lambda: registry.rollback(model, actor=actor, reason=reason)))
 
 
 def serving_state(parts: Parts, model: str) -> dict[str, Any]:
@@ -142,55 +139,5 @@ def serving_state(parts: Parts, model: str) -> dict[str, Any]:
     return {"version": served.version if served else None, "fault": fault.reason if fault else None}
 
 
-def named(model: str, version: str) -> None:
-    """Refuse what cannot be the name of a version.
-
-    Raises
-    ------
-    Problem
-        404.
-    """
-    try:
-        check_name(model, version)
-    except BadData as error:
-        raise Problem(404, str(error)) from error
-
-
-async def _asked(ask: Callable[[], Found]) -> Found:
-    """Ask the registry in a thread; its errors become answers.
-
-    Raises
-    ------
-    Problem
-        404 for what is not there, 409 for what cannot be done with what is.
-    """
-    try:
-        return await asyncio.to_thread(ask)
-    except ModelNotFound as error:
-        raise Problem(404, str(error)) from error
-    except GateFailed as error:
-        checks = [msgspec.to_builtins(check) for check in error.failed]
-        raise Problem(409, str(error), members={"checks": checks}) from error
-    except (BadData, ValueError) as error:
-        raise Problem(409, str(error)) from error
-
-
-async def _given(request: Request, checks: dict[str, Check]) -> dict[str, Any]:
-    """Read the fields of a request; an empty body has none."""
-    body = await read_body(request, MAX_BODY)
-    document, flaw = decode(body) if body else ({}, None)
-    faults = field_faults(document, checks, None)
-    if faults:
-        raise invalid(faults)
-    if flaw is not None:
-        raise flaw
-    given: dict[str, Any] = document
-    return given
-
-
 def _changed(change: Change) -> Response:
-    return _answer(msgspec.to_builtins(change))
-
-
-def _answer(document: dict[str, Any]) -> Response:
-    return Response(msgspec.json.encode(document), media_type="application/json")
+    return answer(msgspec.to_builtins(change))

@@ -2,10 +2,11 @@
 
 `exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows; `regression`,
 `classification` and `probabilities` compute the `metrics` of a sum. `estimate` expects them without labels, `baseline`
-is what they are held against, and `measures` are the little that is summed by segment.
+is what they are held against; `measures` are the little that is summed by segment, `by_segment` the metrics of that.
 """
 
 from shared.performance.baseline import LABEL, Baseline, PerformanceReference, Standard, error_of
+from shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
 from shared.performance.classification import confusion
 from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
 from shared.performance.layout import Layout
@@ -16,6 +17,6 @@ from shared.performance.sums import Sums
 
 __all__ = [
     "ASSUMPTION", "LABEL", "LOSSES", "Baseline", "Confidence", "Layout", "Measures", "Metric",
-    "PerformanceReference", "ScoreMap", "Standard", "Sums", "can_estimate", "confusion", "empty_counts", "error_of",
-    "estimate", "metrics", "score_counts",
+    "PerformanceReference", "ScoreMap", "SegmentMetric", "Standard", "Sums", "by_segment", "can_estimate", "confusion",
+    "empty_counts", "error_of", "estimate", "mean_errors", "metrics", "score_counts",
 ]  # fmt: skip

@@ -8,10 +8,20 @@ import numpy as np
 
 from shared.performance.estimate import ScoreMap
 from shared.performance.layout import Layout
+from shared.performance.measures import Measures
 from shared.performance.metric import Confidence, Metric
 from shared.performance.metrics import metrics
 from shared.performance.sums import Sums
-from shared.reference import CategoricalReference, Column, ColumnReference, Floats, NumericReference
+from shared.reference import (
+    PREDICTION,
+    CategoricalReference,
+    Column,
+    ColumnReference,
+    Floats,
+    NumericReference,
+    ReferenceProfile,
+)  # fmt: skip
+from shared.schema import Schema
 
 LABEL = "label"
 """Name of the labels' column in profiles, snapshots and alerts."""
@@ -60,7 +70,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         probabilities
             Shape (rows, classes); None for a model without.
         """
-        known = [row for row, pair in enumerate(zip(predictions, labels, strict=True)) if not any(map(_is_missing, pair))]
+        known = _known(predictions, labels)
         if not known:
             return None
         said, truth = _chosen(predictions, known), _chosen(labels, known)
@@ -71,6 +81,32 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         defined = {name: metric for name, metric in found.items() if metric.value is not None}
         kind = NumericReference if layout.kind == "numeric" else CategoricalReference
         return cls(len(known), defined, scores, NumericReference.build("error", errors), kind.build(LABEL, truth))
+
+    @classmethod
+    def of_version(
+        cls, schema: Schema, profile: ReferenceProfile, columns: list[Column], labels: Column,
+        probabilities: Floats | None = None,
+    ) -> "PerformanceReference | None":  # fmt: skip
+        """Measure the reference rows of a version, by its segments too; None if it predicts nothing.
+
+        Parameters
+        ----------
+        columns
+            What the profile was built from: in stream order, the predictions last.
+        labels, probabilities
+            As `of` takes them.
+        """
+        layout, segments = Layout.of(schema, profile), profile.segment_layout
+        if layout is None or profile.columns[-1].name != PREDICTION:
+            return None
+        found = cls.of(layout, columns[-1], labels, probabilities)
+        if found is None or segments is None:
+            return found
+        known = _known(columns[-1], labels)
+        said, truth = _chosen(columns[-1], known), _chosen(labels, known)
+        codes = segments.codes(profile.cells(columns))[:, known]
+        sums = Measures.of_version(layout, profile, found).of(said, truth, codes, segments.size)
+        return msgspec.structs.replace(found, segments=sums.tolist())
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -128,6 +164,11 @@ def error_of(prediction: object, label: object) -> float:
     if isinstance(prediction, (int, float)) and isinstance(label, (int, float)):
         return min(abs(float(prediction) - float(label)), sys.float_info.max)
     return float(prediction != label)
+
+
+def _known(predictions: Column, labels: Column) -> list[int]:
+    """Give the rows that have both."""
+    return [row for row, pair in enumerate(zip(predictions, labels, strict=True)) if not any(map(_is_missing, pair))]
 
 
 def _is_missing(value: object) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STEPS: Final = 2**16
 """Of a unit."""
 LARGEST: Final = 2048.0
-"""Units: a larger error counts as this one, so that no sum of 2^25 rows overflows."""
+"""Units: a larger error counts as this one, so that no sum of fewer than 2^25 rows overflows."""
 MOST_CLASSES: Final = 20
 """With more classes only the accuracy of a segment is known."""
 
@@ -61,14 +61,19 @@ class Measures:
         return cls(layout, 2.0 ** np.floor(np.log2(size)) if size and np.isfinite(size) else 1.0)
 
     @property
+    def numeric(self) -> bool:
+        """Whether numbers are predicted, no classes."""
+        return self.layout.kind == "numeric"
+
+    @property
     def by_class(self) -> bool:
         """Whether classes are told apart."""
-        return self.layout.kind == "categorical" and len(self.layout.classes) <= MOST_CLASSES
+        return not self.numeric and len(self.layout.classes) <= MOST_CLASSES
 
     @property
     def size(self) -> int:
         """Numbers of one segment."""
-        if self.layout.kind == "numeric":
+        if self.numeric:
             return 3
         return 2 + (3 * self.layout.side if self.by_class else 0)
 
@@ -89,27 +94,25 @@ class Measures:
         sums
             Flat: `size` numbers of the first segment, then those of the second, ….
         """
-        rows = self._rows(predictions, labels)
-        total = np.zeros((segments, self.size), dtype=np.int64)
+        places, numbers = self._of_numbers(predictions, labels) if self.numeric else self._of_classes(predictions, labels)
+        total = np.zeros(segments * self.size, dtype=np.int64)
         for code in codes:
-            np.add.at(total, code, rows)
-        return total.ravel()
+            np.add.at(total, code * self.size + places, numbers)
+        return total
 
-    def _rows(self, predictions: Column, labels: Column) -> Ints:
-        """Give the numbers of each row, shape (rows, size)."""
-        rows = np.zeros((len(labels), self.size), dtype=np.int64)
-        rows[:, 0] = 1
-        if self.layout.kind == "numeric":
+    def _of_numbers(self, predictions: Column, labels: Column) -> tuple[Ints, Ints]:
+        """Give what each row adds, and at which place of its segment's numbers: shape (numbers, rows)."""
+        with np.errstate(over="ignore"):  # what is no float any more counts as the largest error
             errors = np.abs(np.asarray(predictions, np.float64) - np.asarray(labels, np.float64)) / self.unit
-            errors = np.minimum(errors, LARGEST)
-            rows[:, 1] = np.rint(errors * STEPS)
-            rows[:, 2] = np.rint(errors * errors * STEPS)
-            return rows
-        rows[:, 1] = [one != other for one, other in zip(predictions, labels, strict=True)]
-        if self.by_class:
-            side, every = self.layout.side, np.arange(len(labels))
-            truth, said = self.layout.codes(labels), self.layout.codes(predictions)
-            rows[every, 2 + truth] = 1
-            rows[every, 2 + side + said] = 1
-            rows[every, 2 + 2 * side + truth] = (truth == said) & (rows[:, 1] == 0)
-        return rows
+        errors = np.minimum(errors, LARGEST)
+        numbers = np.rint([np.full(len(errors), 1.0), errors * STEPS, errors * errors * STEPS]).astype(np.int64)
+        return np.arange(3)[:, None], numbers
+
+    def _of_classes(self, predictions: Column, labels: Column) -> tuple[Ints, Ints]:
+        wrong = np.array([one != other for one, other in zip(predictions, labels, strict=True)], dtype=np.int64)
+        every = np.ones(len(wrong), dtype=np.int64)
+        if not self.by_class:
+            return np.arange(2)[:, None], np.array([every, wrong])
+        side, truth, said = self.layout.side, self.layout.codes(labels), self.layout.codes(predictions)
+        places = np.array([0 * every, every, 2 + truth, 2 + side + said, 2 + 2 * side + truth])
+        return places, np.array([every, wrong, every, every, 1 - wrong])

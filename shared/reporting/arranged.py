@@ -50,17 +50,20 @@ def most_urgent_first(alert: ActiveAlert) -> tuple[bool, int, int]:
 
 
 def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
-    """When the oldest open alert of a feature began; None without one."""
-    return min((alert.started for alert in snapshot.alerts if alert.feature == feature.name), default=None)
+    """When the oldest open alert of a feature began; None without one. Those of a segment do not speak of all rows."""
+    return min((alert.started for alert in _alerts_of(feature, snapshot)), default=None)
 
 
 def marks(feature: FeatureReport, snapshot: Snapshot) -> list[Mark]:
     """Where the open alerts of a feature begin on its line."""
     return [
         Mark(alert.started, alert.severity, f"{alert.rule} {alert.state}")
-        for alert in snapshot.alerts
-        if alert.feature == feature.name
+        for alert in _alerts_of(feature, snapshot)
     ]
+
+
+def _alerts_of(feature: FeatureReport, snapshot: Snapshot) -> list[ActiveAlert]:
+    return [alert for alert in snapshot.alerts if alert.feature == feature.name and not alert.segment]
 
 
 def evidence(action: RecommendedAction, snapshot: Snapshot) -> list[ActiveAlert]:

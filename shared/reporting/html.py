@@ -5,40 +5,19 @@ the snapshot, `text` the numbers and strangers' text, `svg` and `lines` the char
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.reporting import arranged, lines, svg, text
+from shared.performance import LOSSES
+from shared.reporting import arranged, lines, segmented, svg, text
 from shared.reporting.arranged import WORST_FIRST
 from shared.reporting.health import PipelineHealth
 from shared.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
-
-TITLES = {
-    "psi": "PSI",
-    "ks": "KS",
-    "jensen_shannon": "Jensen-Shannon",
-    "wasserstein": "Wasserstein (approx.)",
-    "chi_squared": "Chi-squared",
-    "unseen": "unseen category",
-    "schedule": "on schedule",
-    "alert": "by an alert",
-    "current": "on request",
-    "roc_auc": "ROC AUC",
-    "adwin": "ADWIN",
-    "e_detector": "E-detector",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "r2": "R²",
-    "mape": "MAPE",
-    "wape": "WAPE",
-    "f1": "F1",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "ece": "calibration error",
-}
+from shared.titles import title
 
 
 def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:
@@ -111,14 +90,8 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
 
 
 def _title(name: str) -> str:
-    """Name a statistic or metric; what follows a colon is a class."""
-    kind, _, label = name.partition(":")
-    kind = kind.removeprefix("performance.")
-    plain, _, average = kind.rpartition("_")
-    if average in {"macro", "weighted"}:
-        return f"{_title(plain)}, {average}"
-    title = TITLES.get(kind) or text.clip(kind.replace("_", " "), 40)
-    return f"{title} of {text.clip(label, 40)}" if label else title
+    """Name a statistic, metric or rule; a class in it is strangers' text."""
+    return text.clip(title(name), 60)
 
 
 def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
@@ -136,6 +109,51 @@ def _count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "clip": text.clip,
+    "shown": text.shown,
+    "with_code": text.with_code,
+    "moment": text.moment,
+    "minute": text.minute,
+    "signed": _exact(text.signed),
+    "signed_percent": _exact(text.signed_percent),
+    "marks": _marks,
+    "title_of": _title,
+    "statistic": arranged.statistic,
+    "share": arranged.share,
+    "since": arranged.since,
+    "evidence": arranged.evidence,
+    "vanished": arranged.vanished,
+    "metric_rows": arranged.metric_rows,
+    "segment_tables": segmented.segment_tables,
+    "duration": _exact(text.duration),
+    "delay": _exact(text.duration),
+    "count": _exact(_count),
+    "figure": _exact(text.figure),
+    "short": _exact(lambda value: text.figure(value, 3)),
+    "decimal": _exact(text.decimal),
+    "score": _exact(text.score),
+    "percent": _exact(text.percent),
+    "p_value": _exact(text.p_value),
+}
+"""What the templates show things with; those of the parts that the dashboard has too are among them."""
+GLOBALS: Final[Mapping[str, Any]] = {
+    "histogram": svg.histogram,
+    "box_plot": svg.box_plot,
+    "five_numbers": svg.five_numbers,
+    "gauge": svg.gauge,
+    "sparkline": lines.sparkline,
+    "qq_plot": lines.qq_plot,
+    "over_time": lines.over_time,
+    "interval": lines.interval,
+    "marks_of": arranged.marks,
+    "is_rest": segmented.is_rest,
+    "told": segmented.told,
+    "losses": LOSSES,
+    "zip": zip,
+}
+
+
 def _page_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("shared.reporting"),
@@ -144,42 +162,8 @@ def _page_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "clip": text.clip,
-        "shown": text.shown,
-        "with_code": text.with_code,
-        "moment": text.moment,
-        "minute": text.minute,
-        "signed_percent": _exact(text.signed_percent),
-        "marks": _marks,
-        "title_of": _title,
-        "statistic": arranged.statistic,
-        "share": arranged.share,
-        "since": arranged.since,
-        "evidence": arranged.evidence,
-        "vanished": arranged.vanished,
-        "metric_rows": arranged.metric_rows,
-        "duration": _exact(text.duration),
-        "count": _exact(_count),
-        "figure": _exact(text.figure),
-        "short": _exact(lambda value: text.figure(value, 3)),
-        "decimal": _exact(text.decimal),
-        "score": _exact(text.score),
-        "percent": _exact(text.percent),
-        "p_value": _exact(text.p_value),
-    }
-    environment.globals |= {
-        "histogram": svg.histogram,
-        "box_plot": svg.box_plot,
-        "five_numbers": svg.five_numbers,
-        "gauge": svg.gauge,
-        "sparkline": lines.sparkline,
-        "qq_plot": lines.qq_plot,
-        "over_time": lines.over_time,
-        "interval": lines.interval,
-        "marks_of": arranged.marks,
-        "zip": zip,
-    }
+    environment.filters |= FILTERS
+    environment.globals |= GLOBALS
     return environment
 
 

@@ -96,8 +96,15 @@ def sparkline(values: Sequence[float | None], warning: float | None = None, crit
     )  # fmt: skip
 
 
-def interval(value: float, low: float | None, high: float | None, baseline: float | None) -> Markup:
+def interval(
+    value: float, low: float | None, high: float | None, baseline: float | None, ends: tuple[float, float] | None = None
+) -> Markup:
     """A metric's confidence interval with its value and its baseline; empty markup without an interval.
+
+    Parameters
+    ----------
+    ends
+        Of the scale, for intervals that are compared; what lies beyond is cut off. None: those of this interval.
 
     Examples
     --------
@@ -106,9 +113,16 @@ def interval(value: float, low: float | None, high: float | None, baseline: floa
     """
     numbers = [value, low, high, *([] if baseline is None else [baseline])]
     drawn = [number for number in numbers if _is_drawn(number)]
-    if low is None or high is None or len(drawn) < len(numbers) or not has_width(min(drawn), max(drawn)):
+    if low is None or high is None or len(drawn) < len(numbers):
         return Markup("")
-    x = scale(min(drawn), max(drawn), 4, _SPARK_WIDTH - 4)
+    first, last = ends or (min(drawn), max(drawn))
+    if not has_width(first, last) or not math.isfinite(last - first):
+        return Markup("")
+    inside = scale(first, last, 4, _SPARK_WIDTH - 4)
+
+    def x(number: float) -> float:
+        return inside(min(max(number, first), last))
+
     tick = Markup('<path class="tick" d="M{} 1V13"/>').format(at(x(baseline))) if baseline is not None else ""
     return Markup(
         '<svg class="interval" viewBox="0 0 {} 14" aria-hidden="true"><path class="range" d="M{} 7H{}"/>{}'

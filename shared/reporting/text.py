@@ -111,6 +111,17 @@ def decimal(value: float) -> str:
     return f"{value:.3f}" if 0.001 <= abs(value) < 10 else figure(value, 3)
 
 
+def signed(value: float) -> str:
+    """A difference in its own unit.
+
+    Examples
+    --------
+    >>> signed(0.25), signed(-0.0312) == MINUS + "0.031", signed(0.0)
+    ('+0.250', True, '0')
+    """
+    return f"{'+' if value > 0 else ''}{decimal(value)}".replace("-", MINUS)
+
+
 def score(value: float) -> str:
     """A statistic beside many others: what is next to nothing is not told apart.
 

@@ -15,11 +15,12 @@ from sklearn.linear_model import LinearRegression
 
 from shared import processes
 from shared.deployment import Deployment
+from shared.frames import columns_of
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.redis_client import connect
 from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 from shared.settings import Settings
 from shared.snapshot import Snapshot
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec.structs import replace
 
 from consumer.counting import columns
 from consumer.counting.advance import advance
@@ -58,11 +59,14 @@ def reference_of(rows: Sequence[Sequence[object]], schema: Schema, predictions: 
     return ReferenceProfile.build(schema, found, np.array(predictions))
 
 
-def published(version: str = "1.0.0", seed: int = 0, rows: int = 2000, model: str = "plant") -> PublishedVersion:
+def published(
+    version: str = "1.0.0", seed: int = 0, rows: int = 2000, model: str = "plant", segments: tuple[str, ...] = ()
+) -> PublishedVersion:
     """Make a version of the mixed model."""
     random = np.random.default_rng(seed)
-    reference = reference_of(traffic(random, rows), SCHEMA, random.normal(size=rows).tolist())
-    return PublishedVersion(new_manifest(model, version, task="regression"), SCHEMA, reference)
+    schema = replace(SCHEMA, segments=segments)
+    reference = reference_of(traffic(random, rows), schema, random.normal(size=rows).tolist())
+    return PublishedVersion(new_manifest(model, version, task="regression"), schema, reference)
 
 
 def numeric_reference(seed: int = 0, rows: int = 2000) -> ReferenceProfile:

@@ -16,11 +16,11 @@ from consumer.judging.backtest import rejudge
 from consumer.judging.evaluation import PSI_WEEK, JudgedVersion
 from consumer.judging.policy import JudgingPolicy
 from shared.errors import BadData
+from shared.frames import columns_of, infer
 from shared.manifest import PublishedVersion, new_manifest
 from shared.model_registry import ModelRegistry
 from shared.pane import Pane
 from shared.reference import ReferenceProfile
-from shared.schema import columns_of, infer
 from tests.consumer.builders import NOON, SCHEMA, cell_map, count, event, published, tick, traffic
 
 BACKTEST = next(command for command in COMMANDS if command.name == "backtest")

@@ -16,8 +16,8 @@ from models.steel.features import engineer
 from models.steel.simulate import DRIFTING_FEATURE, Plant
 from models.steel.train import SCHEMA, train
 from models.training import Trained
+from shared.frames import columns_of
 from shared.reference import ReferenceProfile
-from shared.schema import columns_of
 from shared.snapshot import Alert
 from tests.consumer.builders import NOON, event
 

@@ -19,12 +19,13 @@ from sklearn.svm import LinearSVC
 from consumer.registration import Submission, register_version
 from shared.checks import Checks
 from shared.errors import BadData
+from shared.frames import columns_of
 from shared.manifest import Manifest
 from shared.model_registry import ModelRegistry
 from shared.prediction import predict
 from shared.provenance import file_digest
 from shared.reference import NumericReference, ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 
 RANDOM = np.random.default_rng(2)
 FRAME = pd.DataFrame(RANDOM.normal(size=(300, 2)), columns=["b", "a"])
@@ -125,6 +126,38 @@ def test_a_monitored_model(registry: ModelRegistry, csv: Path) -> None:
     assert (schema.names, schema.prediction) == (("b", "a", "city"), "categorical")
     assert all(feature.nullable for feature in schema.features)
     assert registry.stage("houses", "1.0.0") == "none"
+
+
+def test_segments_are_counted_and_measured(registry: ModelRegistry, csv: Path, tmp_path: Path) -> None:
+    """Reference rows, and the errors of those with a label, by the values of a feature as pandas groups them; a schema file
+    holds its own segments.
+    """
+    file = tmp_path / "schema.json"
+    fitted = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough"), LogisticRegression()
+    ).fit(FRAME[["b", "a", "city"]], FRAME["grade"])
+    given = submission(
+        csv, artifact=dumped(fitted, tmp_path), target="grade", segments=("city",), schema_file=file, labels=True
+    )
+    _, published = register_version(registry, given)
+    (held,) = published.reference.segments
+    assert (held.feature, set(held.values), published.schema.segments) == ("city", {"oslo", "rome"}, ("city",))
+    layout, performance = published.reference.segment_layout, published.performance
+    assert layout is not None
+    assert performance is not None
+    sums = np.array(performance.segments).reshape(layout.size, -1)
+    right = pd.Series(fitted.predict(FRAME[["b", "a", "city"]]) == FRAME["grade"]).groupby(FRAME["city"])
+    for place, city in enumerate(held.values):
+        rows, wrong = sums[place, :2].tolist()
+        assert (rows, rows - wrong) == (right.size()[city], right.sum()[city])
+        assert sum(held.counts[place][-4:]) > 0
+    assert sums[-1].tolist() == [0] * sums.shape[1]
+    with pytest.raises(BadData, match="leave --segment out"):
+        register_version(registry, given)
+    assert register_version(registry, dataclasses.replace(given, segments=()))[1].reference == published.reference
+    for wrong_one, message in (("a", "'a' cannot be a segment: it is numeric"), ("price", "not among the features")):
+        with pytest.raises(BadData, match=message):
+            register_version(registry, submission(csv, artifact=given.artifact, target="grade", segments=(wrong_one,)))
 
 
 def test_a_schema_file_is_written_and_read(registry: ModelRegistry, csv: Path, tmp_path: Path) -> None:

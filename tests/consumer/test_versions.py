@@ -29,6 +29,18 @@ _CONTENT = msgspec.json.decode(gzip.decompress(GOOD))
 _FEWER = {**_CONTENT, "reference": {**_CONTENT["reference"], "columns": _CONTENT["reference"]["columns"][:3]}}
 _CALIBRATION = {"features": [], "timeline": {"first_day": 0, "days": 0, "bins": [], "packed": "", "autocorrelation": [],
                                             "clock": []}}  # fmt: skip
+_PARTED = msgspec.json.decode(gzip.decompress(published(rows=300, segments=("city",)).pack()))
+
+
+def _parted(**more: object) -> bytes:
+    """Give a version with segments, of which something in the reference or beside it is another."""
+    (held,) = _PARTED["reference"]["segments"]
+    changed = {name: value for name, value in more.items() if name in held}
+    rest = {name: value for name, value in more.items() if name not in held}
+    reference = {**_PARTED["reference"], "segments": [{**held, **changed}]}
+    return gzip.compress(msgspec.json.encode({**_PARTED, "reference": reference, **rest}))
+
+
 BROKEN = {
     "empty": b"",
     "no gzip": b"hello",
@@ -39,6 +51,14 @@ BROKEN = {
     "no UTF-8": gzip.compress(b'{"manifest": "\xff"}'),
     "calibration of other columns": gzip.compress(msgspec.json.encode({**_CONTENT, "calibration": _CALIBRATION})),
     "fewer columns than features": gzip.compress(msgspec.json.encode(_FEWER)),
+    "segments by another feature": _parted(feature="smooth"),
+    "segments that the schema does not name": _parted(schema=_CONTENT["schema"]),
+    "segments of the schema that are not counted": _parted(reference=_CONTENT["reference"]),
+    "segments with other values": _parted(values=["rome", "oslo"]),
+    "segments with fewer bins": _parted(counts=[row[:-1] for row in _PARTED["reference"]["segments"][0]["counts"]]),
+    "fewer segments": _parted(counts=_PARTED["reference"]["segments"][0]["counts"][:-1]),
+    "performance of other segments": _parted(performance={"rows": 3, "metrics": {}, "segments": [1, 2, 3]}),
+    "a schema with impossible segments": _parted(schema={**_PARTED["schema"], "segments": ["smooth"]}),
 }
 
 

@@ -23,7 +23,7 @@ from shared.settings import Settings
 from tests.consumer.builders import event, published, traffic
 
 MODEL = "plant"
-PUBLISHED = published(rows=5000)
+PUBLISHED = published(rows=5000, segments=("city",))
 FAST = {"lease_ms": 300, "commit_ms": 10, "expected_events_per_day": 5000}
 """Settings with many commits and quick take-overs."""
 

@@ -13,12 +13,12 @@ import msgspec
 import pytest
 import redis
 
-from consumer.nodes import Nodes
 from shared import processes
 from shared.counters import Counters
 from shared.events import partition_of
 from shared.keys import Keys, salts_for
 from shared.model_registry import PublishedVersion, new_manifest
+from shared.nodes import Nodes
 from shared.redis_client import connect
 from tests.consumer.builders import event
 from tests.integration.plant import MODEL, PUBLISHED, append, end, events, settings_of, wait_for, worker_process

@@ -19,10 +19,10 @@ from models.drift.show import conclude, keep, run_shown
 from models.training import store
 from shared.deployment import Deployment
 from shared.errors import BadData
+from shared.frames import columns_of
 from shared.manifest import PublishedVersion, new_manifest
 from shared.model_registry import ModelRegistry
 from shared.reference import ReferenceProfile
-from shared.schema import columns_of
 from shared.settings import Settings
 from tests.integration.test_demo import driftgauge
 from tests.models.drift.builders import SCHEMA, Coins

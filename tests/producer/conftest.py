@@ -21,9 +21,10 @@ from sklearn.linear_model import LinearRegression
 from producer.app import create_app
 from shared import deployment, processes
 from shared.api_client import authorization
+from shared.frames import columns_of
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 from shared.settings import Settings
 
 SCHEMA = Schema((Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")), target="z")

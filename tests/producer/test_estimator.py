@@ -10,9 +10,10 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from producer.estimator import WARM_UP_ROWS, Estimator, reference_rows
 from shared.errors import BadData
+from shared.frames import columns_of
 from shared.model_registry import PublishedVersion, new_manifest
 from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 
 FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(400, 2)), columns=["x", "y"])
 LABELS = np.where(FRAME["x"] > 0.3, "yes", np.where(FRAME["y"] > 0, "maybe", "no"))

@@ -34,20 +34,22 @@ async def test_each_partition_as_it_stands(
     keys = keys.salted(registry.load("wide", registry.production("wide")).manifest.salts)
     first, second = Written(client, keys, "wide"), Written(client, keys, "wide", 1)
     offset = first.publish(4)
-    first.count(offset, events=3, duplicates=1, dead=2, missing=5, rolled_back=7, labels={"joined": 3})
+    first.count(offset, events=3, duplicates=1, dead=2, missing=5, rolled_back=7, labels={"joined": 3, "untold": 2})
     first.own()
     client.xadd(keys.dead("wide", 0), {"reason": "x"})
     client.xadd(keys.panes("wide", 0), {"e": "x"}, id="9-2")
-    client.hset(keys.judge("wide"), "state", msgspec.json.encode({"offsets": {"0": "4-1"}, "more": 1}))
+    client.hset(keys.judge("wide"), "state", msgspec.json.encode({"offsets": {"0": "4-1"}, "waiting": {"1": 6}, "more": 1}))
     second.publish(2)
     async with serving(settings) as http:
         plain = (await http.get("/health")).json()
         found = await verbose(http)
         assert plain.keys() == found.keys() - {"pipeline"}
         wide = found["pipeline"]["wide"]
-        assert (wide["events"], wide["judging"]) == (3, {"owned": False, "panes_behind": [5, 0, 0]})
+        judging = {"owned": False, "panes_behind": [5, 0, 0], "panes_waiting": [0, 6, 0]}
+        assert (wide["events"], wide["judging"]) == (3, judging)
         one, two, three = wide["partitions"]
-        counted = {"events": 3, "duplicates": 1, "dead": 2, "missing": 5, "rolled_back": 7, "labels": {"joined": 3}}
+        labels = {"joined": 3, "untold": 2}
+        counted = {"events": 3, "duplicates": 1, "dead": 2, "missing": 5, "rolled_back": 7, "labels": labels}
         assert one["counted"] == counted
         assert (one["owned"], one["missing"], one["dead_letters"]) == (True, 5, 1)
         assert one["lag"] == {"entries": 0, "exact": True, "seconds": 0, "oldest_seconds": 0}

@@ -77,7 +77,7 @@ async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, 
         duplicates=1,
         dead=2,
         missing=5,
-        labels=LabelCounts(joined=7, early=2),
+        labels=LabelCounts(joined=7, early=2, untold=4, untold_open=1),
     )
     firing = b'"alerts":[{"fingerprint":"f","feature":"x","rule":"psi","severity":"critical","state":"firing","started":1,'
     current = snapshot(1).replace(b'"alerts":[', firing + b'"summary":""}')
@@ -94,6 +94,8 @@ async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, 
         assert [value(metrics, f"driftgauge_{name}", **where) for name in counted] == [1, 2, 5, 2, 0]
         assert value(metrics, "driftgauge_labels_total", outcome="joined", **where) == 7
         assert value(metrics, "driftgauge_labels_waiting", kind="label", **where) == 2
+        assert value(metrics, "driftgauge_labels_untold", pane="closed", **where) == 4
+        assert value(metrics, "driftgauge_labels_untold", pane="open", **where) == 1
         assert value(metrics, "driftgauge_oldest_uncounted_seconds", **where) >= 0
         assert value(metrics, "driftgauge_alerts_firing", model="linear", version="1.0.0", severity="critical") == 1
         assert value(metrics, "driftgauge_alerts_firing", model="linear", version="1.0.0", severity="warning") == 0

@@ -25,10 +25,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from shared import deployment, pii, processes
+from shared.frames import infer, rows_of
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.reporting.files import write_report
-from shared.schema import Feature, Schema, infer, rows_of
+from shared.schema import Feature, Schema
 from shared.settings import Settings
 from shared.snapshot import Snapshot
 from tests.producer.conftest import api_process, publish, rows, serving, until

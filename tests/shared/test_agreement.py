@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.agreement import faults_of
-from shared.schema import Feature, Schema, rows_of
+from shared.frames import rows_of
+from shared.schema import Feature, Schema
 
 SCHEMA = Schema(
     (

@@ -14,11 +14,12 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from shared.checks import CheckResult, Checks
 from shared.errors import BadData, GateFailed, ModelNotFound
+from shared.frames import columns_of
 from shared.gates import ValidationData, promote, record, validate
 from shared.manifest import PublishedVersion, new_manifest
 from shared.model_registry import ModelRegistry
 from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 
 RANDOM = np.random.default_rng(11)
 ROWS = pd.DataFrame(RANDOM.normal(size=(600, 2)), columns=["x", "y"])

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from consumer.counting.cells import CellMap
 from shared import pii
 from shared.errors import BadData, ConfigurationError
+from shared.frames import columns_of, infer, rows_of
 from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
 from shared.reference import CategoricalReference, ReferenceProfile
-from shared.schema import Feature, Schema, columns_of, infer, rows_of
+from shared.schema import Feature, Schema
 from shared.tables import read_table
 
 KEY = "a secret of more than 16 characters"

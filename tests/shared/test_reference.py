@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.frames import columns_of
 from shared.reference import MAX_OTHER, CategoricalReference, NumericReference, ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 from tests.consumer.builders import cells_by_comparison
 
 numbers = st.one_of(st.integers(-4, 4).map(float), st.floats(-1e300, 1e300), st.just(float("nan")))

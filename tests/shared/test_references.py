@@ -95,6 +95,23 @@ def test_other_cells_are_refused() -> None:
         check_fits(accepted(), published(seed=4, rows=600).reference)
 
 
+def test_other_segments_are_refused() -> None:
+    """Counts by segment add up only if the segments are those that the version was registered with."""
+    registered = published(rows=600, segments=("city",)).reference
+    layout = registered.segment_layout
+    assert layout is not None
+    counts = np.arange(layout.size * layout.bins)
+    kept = recounted(registered, np.full(int(registered.offsets[-1]), 3), counts)
+    check_fits(AcceptedReference("1.0.0", 1, kept, None, 0, 1), registered)
+    (held,) = kept.segments
+    assert (held.feature, held.values) == (registered.segments[0].feature, registered.segments[0].values)
+    assert [count for row in held.counts for count in row] == counts.tolist()
+    for other in ((), (msgspec.structs.replace(held, values=("rome", *held.values[1:])),)):
+        changed = AcceptedReference("1.0.0", 1, msgspec.structs.replace(kept, segments=other), None, 0, 1)
+        with pytest.raises(ValueError, match="reference 1 has other segments"):
+            check_fits(changed, registered)
+
+
 def test_unseen_values_are_no_news_in_an_accepted_reference() -> None:
     """A category that came with the new plant counts for the estimate of new ones; rows and kinds stay."""
     profile = accepted(1).profile

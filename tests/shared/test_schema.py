@@ -1,11 +1,11 @@
 """A schema, and the check of values against it."""
 
-import numpy as np
-import pandas as pd
+import re
+
 import pytest
 
 from shared.errors import BadData
-from shared.schema import MAX_CATEGORY, Feature, Schema, as_column, columns_of, infer, rows_of
+from shared.schema import MAX_CATEGORY, Feature, Schema
 
 SCHEMA = Schema(
     (
@@ -79,29 +79,24 @@ def test_predictions_are_checked_by_their_kind() -> None:
     assert "no prediction" in str(without.prediction_fault(1.0))
 
 
-def test_a_schema_is_inferred_from_rows() -> None:
-    """Numbers and booleans are numeric, all else categorical; missing values make a column nullable."""
-    frame = pd.DataFrame({"n": [1, 2], "b": [True, False], "f": [1.5, np.nan], "c": ["x", None]})
-    schema = infer(frame, exclude={"b": "a clock"}, prediction=pd.Series([0.1, 0.2]))
-    assert [(found.kind, found.nullable) for found in schema.features] == [
-        ("numeric", False), ("numeric", False), ("numeric", True), ("categorical", True),
-    ]  # fmt: skip
-    assert schema.features[1].excluded == "a clock"
-    assert schema.prediction == "numeric"
-    with pytest.raises(BadData, match="Cannot exclude zz"):
-        infer(frame, exclude={"zz": "x"})
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        (("age",), "'age' cannot be a segment: it is numeric"),
+        (("city",), "'city' cannot be a segment: it is not among the features"),
+        (("email",), "'email' cannot be a segment: it is dropped as personal"),
+        (("note", "note"), "Name up to 3 different features as segments, not note, note"),
+        (("note", "job/kind~1", "customer", "plan"), "Name up to 3 different features"),
+    ],
+)
+def test_segments_that_no_event_can_be_parted_by_are_refused(segments: tuple[str, ...], message: str) -> None:
+    """A schema with such segments is refused when it is made, with the feature and what is wrong with it."""
+    more = (Feature("email", "categorical"), Feature("customer", "numeric", pii="hash"), Feature("plan", "categorical"))
+    with pytest.raises(BadData, match=re.escape(message)):
+        Schema((*SCHEMA.features, *more), segments=segments)
 
 
-def test_rows_and_columns_agree() -> None:
-    """What a client would send for a row is what training counted of it: missing is None on both ways."""
-    frame = pd.DataFrame({"age": [1, 2], "income": [np.nan, 2.5], "job/kind~1": ["a", "b"], "note": [None, 3.0]})
-    rows = rows_of(frame, SCHEMA)
-    assert rows == [
-        {"age": 1.0, "income": None, "job/kind~1": "a", "note": None},
-        {"age": 2.0, "income": 2.5, "job/kind~1": "b", "note": "3"},
-    ]
-    assert all(not SCHEMA.positional(row)[1] for row in rows)
-    with pytest.raises(BadData, match="lack these columns of the schema: note"):
-        columns_of(frame.drop(columns="note"), SCHEMA)
-    with pytest.raises(BadData, match="'age' is numeric in the schema"):
-        as_column(pd.Series(["x"], name="age"), "numeric")
+def test_a_hashed_number_can_be_a_segment() -> None:
+    """What is published of a hashed feature is a category, so it can part rows; the stream has the same segments."""
+    schema = Schema((Feature("customer", "numeric", pii="hash"), *SCHEMA.features), segments=("customer",))
+    assert schema.stream.segments == ("customer",)

@@ -37,7 +37,7 @@ class _State(msgspec.Struct):
     recent: bytes
 
 
-@detector("adwin", share=0.1)
+@detector("adwin", share=0.1, errors_share=0.01)
 class RankAdwin:
     """ADWIN on the ranks of each column.
 
@@ -55,6 +55,7 @@ class RankAdwin:
 
     name: ClassVar[str]
     share: ClassVar[float]
+    errors_share: ClassVar[float]
     needs_exchangeable: ClassVar[bool]
 
     def __init__(self, columns: list[int], alpha: float, seeds: list[list[float]]) -> None:
@@ -141,7 +142,7 @@ def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection
     mean = 0.5 + float(sums[width - 1]) / width
     return Detection(
         row=row, column=column, delay=delay, statistic="mean_rank", value=mean, expected=0.5, width=width,
-        effect=describe_shift(mean, width),
+        effect=describe_shift(mean, width), mean_rank=mean,
     )  # fmt: skip
 
 

@@ -55,6 +55,8 @@ class Detection:
     effect: str
     threshold: float | None = None
     severity: AlarmSeverity = "warning"
+    mean_rank: float | None = None
+    """Of what came since the change, among the reference; None where the detector does not estimate it."""
 
 
 class Detector(Protocol):
@@ -62,7 +64,9 @@ class Detector(Protocol):
 
     name: ClassVar[str]
     share: ClassVar[float]
-    """Of the false-alarm budget."""
+    """Of the false-alarm budget, for the columns."""
+    errors_share: ClassVar[float]
+    """Of the same, for the errors of labelled predictions."""
     needs_exchangeable: ClassVar[bool]
     """Whether its false-alarm rate holds for exchangeable events alone, so that ordered columns are kept from it."""
 
@@ -102,16 +106,31 @@ class Detector(Protocol):
 
 
 DETECTORS: dict[str, type[Detector]] = {}
+"""Those of columns."""
+ERROR_DETECTORS: dict[str, type[Detector]] = {}
+"""Those of the errors of labelled predictions: a profile of one column."""
 
 _T = TypeVar("_T", bound=type[Detector])
 
 
-def detector(name: str, *, share: float, needs_exchangeable: bool = True) -> Callable[[_T], _T]:
-    """Register a detector under its name, with its share of the false-alarm budget."""
+def detector(
+    name: str, *, share: float | None = None, errors_share: float | None = None, needs_exchangeable: bool = True
+) -> Callable[[_T], _T]:
+    """Register a detector under its name, with its shares of the false-alarm budget.
+
+    Parameters
+    ----------
+    share, errors_share
+        For the columns, and for the errors of labelled predictions; None if it does not watch them.
+    needs_exchangeable
+        See `Detector`.
+    """
 
     def register(kind: _T) -> _T:
-        kind.name, kind.share, kind.needs_exchangeable = name, share, needs_exchangeable
-        DETECTORS[name] = kind
+        kind.name, kind.share, kind.errors_share = name, share or 0.0, errors_share or 0.0
+        kind.needs_exchangeable = needs_exchangeable
+        DETECTORS.update({name: kind} if share is not None else {})
+        ERROR_DETECTORS.update({name: kind} if errors_share is not None else {})
         return kind
 
     return register

@@ -48,7 +48,7 @@ ARRAYS = ("wakes", "ages", "counts", "base_ages", "base_counts", "histograms", "
 """Names of the arrays of the state."""
 
 
-@detector("e_detector", share=0.3)
+@detector("e_detector", share=0.3, errors_share=0.03)
 class EDetector:
     """A conformal Shiryaev-Roberts e-detector of all columns.
 
@@ -66,6 +66,7 @@ class EDetector:
 
     name: ClassVar[str]
     share: ClassVar[float]
+    errors_share: ClassVar[float]
     needs_exchangeable: ClassVar[bool]
 
     def __init__(self, reference: ReferenceProfile, columns: list[int], alpha: float) -> None:
@@ -195,7 +196,7 @@ class EDetector:
         self._wakes[place] = -(-(self._seen + REST) // RENEWAL) * RENEWAL
         return Detection(
             row=row, column=column, delay=effect.delay, statistic="shiryaev_roberts", value=score, expected=None,
-            width=effect.width, effect=effect.words, threshold=self.threshold,
+            width=effect.width, effect=effect.words, threshold=self.threshold, mean_rank=effect.mean_rank,
         )  # fmt: skip
 
     def _remember(self, cells: Bytes) -> None:

@@ -21,11 +21,14 @@ LEAST = 1e-9
 
 
 class Effect(NamedTuple):
-    """Events since the change, values among them that are not missing, and what changed."""
+    """Events since the change, values among them that are not missing, what changed, and the mean rank of those values
+    (None if there are none, or they have no order).
+    """
 
     delay: int
     width: int
     words: str
+    mean_rank: float | None = None
 
 
 def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) -> Effect:
@@ -45,7 +48,7 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
     >>> law = np.array([1 / 12] * 12 + [0.001])
     >>> usual = np.random.default_rng(0).integers(0, 12, 300)
     >>> estimate(np.append(usual, [12] * 40), law, ordered=True)
-    Effect(delay=40, width=0, words='100.0 % missing instead of 0.1 % over 40 events')
+    Effect(delay=40, width=0, words='100.0 % missing instead of 0.1 % over 40 events', mean_rank=None)
     """
     law = np.maximum(law, LEAST)
     delay = _since(cells, law)
@@ -55,8 +58,10 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
     if not width or (lost > law[MISSING] and gain[MISSING] > gain.sum() / 2):
         words = f"{lost:.1%} missing instead of {law[MISSING]:.1%} over {delay} events"
         return Effect(delay, width, words.replace("%", " %"))
-    describe = _movement if ordered else _exchange
-    return Effect(delay, width, describe(counts[:MISSING], law[:MISSING] / law[:MISSING].sum()))
+    present, law = counts[:MISSING], law[:MISSING] / law[:MISSING].sum()
+    if not ordered:
+        return Effect(delay, width, _exchange(present, law))
+    return Effect(delay, width, _movement(present, law), _mean_rank(present, law))
 
 
 def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
@@ -68,15 +73,18 @@ def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
 
 def _movement(counts: Floats, law: Floats) -> str:
     """Describe the cells of a numeric column by what would make a normal one of them: a shift, or another spread."""
-    ranks = np.cumsum(law) - law / 2
-    scores = ndtri(ranks)
+    scores = ndtri(np.cumsum(law) - law / 2)
     events = counts.sum()
-    mean = float(counts @ ranks / events)
+    mean = _mean_rank(counts, law)
     shift = normal_shift(mean)
     ratio = float((counts @ scores**2 + law @ scores**2) / (events + 1) / (law @ scores**2))
     if ratio - 1 - math.log(ratio) > shift**2:
         return f"values spread {math.sqrt(ratio):.2f} times as widely over {int(events)} events"
     return describe_shift(mean, int(events))
+
+
+def _mean_rank(counts: Floats, law: Floats) -> float:
+    return float(counts @ (np.cumsum(law) - law / 2) / counts.sum())
 
 
 def _exchange(counts: Floats, law: Floats) -> str:

@@ -60,6 +60,7 @@ class OnlineIntegrity:
 
     name: ClassVar[str]
     share: ClassVar[float]
+    errors_share: ClassVar[float]
     needs_exchangeable: ClassVar[bool]
 
     def __init__(self, reference: ReferenceProfile, columns: list[int], alpha: float) -> None:

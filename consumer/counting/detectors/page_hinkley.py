@@ -41,6 +41,7 @@ class RankPageHinkley:
 
     name: ClassVar[str]
     share: ClassVar[float]
+    errors_share: ClassVar[float]
     needs_exchangeable: ClassVar[bool]
 
     def __init__(self, columns: list[int], alpha: float, seeded: list[Sums]) -> None:

@@ -80,13 +80,18 @@ const KINDS = {
       }],
     };
   },
-  // A metric over time with its interval and baseline: { name, times, values, low, high, baseline }.
+  // A metric over time with its interval and baseline: { name, times, values, low, high, baseline, start, end }. A point alone
+  // has the axis of its window, since of itself it has none.
   metric(data, colour) {
+    const { xAxis, yAxis } = axes(colour, { scale: true });
+    const [only] = data.times;
+    const alone = data.times.length > 1 ? {} : { min: Math.min(data.start, only), max: Math.max(data.end, only) };
     const points = (values) => data.times.map((time, place) => [time, values[place]]);
     const bound = { type: "line", showSymbol: false, lineStyle: { color: colour("win"), opacity: 0.35, type: "dotted" }, silent: true };
     return {
       ...base(colour),
-      ...axes(colour, { scale: true }),
+      xAxis: { ...xAxis, ...alone },
+      yAxis,
       series: [
         {
           type: "line", name: data.name, symbolSize: 5, data: points(data.values),

@@ -77,6 +77,16 @@ def test_from_registration_to_rollback() -> None:
     assert "slow" in table
 
 
+def test_segments_are_told() -> None:
+    """What a model is parted by stands in what its registration prints, in `models show` and in its JSON."""
+    FRAME[:1200].assign(plant=np.where(FRAME[:1200]["y"] > 0.5, "north", "south")).to_csv("parted.csv", index=False)
+    files = ("--reference", "parted.csv", "--prediction-column", "kind", "--segment", "plant")
+    assert "Segments by plant: south, north, OTHER." in done("register", "watched", *files)
+    assert "segments by plant: south, north, OTHER" in done("show", "watched")
+    assert json.loads(done("show", "watched", "--json"))["schema"]["segments"] == ["plant"]
+    assert "'x' cannot be a segment: it is numeric" in str(refused("register", "watched", *files, "--segment", "x"))
+
+
 def test_a_failed_gate() -> None:
     """A bad version is refused with exit code 1 and every failed check; force with a reason overrules and is recorded."""
     register("good.joblib", "--promote")

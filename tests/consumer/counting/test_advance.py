@@ -30,7 +30,7 @@ from tests.consumer.builders import (
 
 POLICY = CountingPolicy(pane_events=20, pane_seconds=600, expected_events_per_day=50)
 VERSIONS: dict[str, CellMap] = {
-    "1.0.0": cell_map(published("1.0.0", seed=0, rows=600)),
+    "1.0.0": cell_map(published("1.0.0", seed=0, rows=600, segments=("city",))),
     "2.0.0": cell_map(published("2.0.0", seed=1, rows=300)),
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from consumer.counting.detection import detect, rate
-from consumer.counting.detectors import DETECTORS
+from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.state import CountingState
 from consumer.worker import Worker
@@ -83,6 +83,6 @@ def test_the_setting_names_detectors() -> None:
     """Names are separated by commas; one that does not exist is refused before the worker starts, with those that do."""
     assert read_settings(detectors="adwin, page_hinkley").detectors == ("adwin", "page_hinkley")
     assert read_settings(detectors="").detectors == ()
-    assert set(read_settings().detectors) < set(DETECTORS)
+    assert set(read_settings().detectors) < {*DETECTORS, *ERROR_DETECTORS}
     with pytest.raises(ConfigurationError, match="names kswim; there are adwin, "):
         Worker(read_settings(detectors="adwin,kswim", redis_url="redis://127.0.0.1:1"))

@@ -30,14 +30,15 @@ from shared.pane import DELAY_EDGES_S, Delta, Pane, PaneEntry, Watermark, unpack
 from shared.performance import Sums
 from shared.reference import ReferenceProfile
 from shared.schema import Feature, Schema
-from tests.consumer.builders import NOON, SCHEMA, event, published, tick, traffic
+from tests.consumer.builders import CITIES, NOON, SCHEMA, event, published, tick, traffic
 
 POLICY = CountingPolicy(pane_events=20, pane_seconds=600, expected_events_per_day=50, label_wait_days=1)
 VERSIONS: dict[str, CellMap] = {
-    name: CellMap(SCHEMA, published(name, seed=seed, rows=300).reference, labels=True)
-    for seed, name in enumerate(("1.0.0", "2.0.0"))
+    name: CellMap(SCHEMA, published(name, seed=seed, rows=300, segments=segments).reference, labels=True)
+    for seed, (name, segments) in enumerate({"1.0.0": ("city",), "2.0.0": ()}.items())
 }
 ROW = traffic(np.random.default_rng(0), 1)[0]
+PLACES = (*CITIES[:30], "nowhere", None)
 
 
 def label(ms: int, number: int, of: str, value: float | str, known: int | None = None, publisher: bytes = b"api") -> Entry:
@@ -151,7 +152,8 @@ def random_log(seed: int, length: int = 240) -> list[Entry]:
             version = "2.0.0" if random.random() < 0.3 else "1.0.0"
             source = str(random.choice(["online", "batch"], p=[0.9, 0.1]))
             made = None if random.random() < 0.05 else float(random.normal())
-            log.append(event(now, number, ROW, version, id=near, prediction=made, source=source))
+            row = [*ROW[:-1], PLACES[number % len(PLACES)]]
+            log.append(event(now, number, row, version, id=near, prediction=made, source=source))
         else:
             value = "text" if random.random() < 0.05 else float(random.integers(0, 3))
             log.append(label(now, number, near, value, now - int(random.integers(0, 90_000))))
@@ -324,6 +326,29 @@ def test_each_label_is_in_one_of_the_counts() -> None:
     counts = msgspec.to_builtins(store.counts)
     ends = ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused", "early")
     assert sum(counts[name] for name in ends) == len(numbers)
+
+
+def test_the_counters_say_how_many_joined_rows_judging_has_not_been_told() -> None:
+    """At each place of the log, joined is told plus untold, apart for the open pane; a tick leaves none of closed panes."""
+    random, log, kinds = np.random.default_rng(4), list[Entry](), Counter[str]()
+    for number in range(1, 120):
+        now = NOON + number * 40
+        log.append(said(now, 2 * number, f"id{number}") if random.random() < 0.8 else tick(now, 2 * number))
+        log.append(label(now, 2 * number + 1, f"id{int(random.integers(max(1, number - 30), number + 1))}", 1.0))
+    store = Store()
+    for entry in log:
+        store.take([entry], POLICY)
+        counts, told = store.counts, sum(one.labelled for delta in store.deltas for one in delta.revised)
+        assert counts.joined == told + counts.untold + counts.untold_open
+        closed = sum(isinstance(one, Pane) for _, _, one in store.panes)
+        kept = store.load().revisions.rows
+        assert counts.untold_open == len(kept.get(closed + 1, ()))
+        if entry[1][1] == b"k":
+            assert counts.untold == 0
+        kinds += Counter({"closed": counts.untold, "open": counts.untold_open, "told": told})
+    assert min(kinds[kind] for kind in ("closed", "open", "told")) > 0
+    store.take([tick(now + 1, 1000), tick(now + 700_000, 1001)], POLICY)
+    assert (store.counts.untold, store.counts.untold_open) == (0, 0)
 
 
 def test_what_happens_to_one_prediction() -> None:

@@ -18,7 +18,7 @@ def of_span(counted: Counted, span: str) -> list[RollUp]:
     return [rolled for name, rolled in counted.rollups if name == span]
 
 
-def summed(panes: list[Pane], version: str) -> tuple[list[int], list[int], int, dict[str, int]]:
+def summed(panes: list[Pane], version: str) -> tuple[list[int], list[int], list[int], int, dict[str, int]]:
     """Sum a version's blocks of some panes."""
     blocks = [pane.blocks[version] for pane in panes if version in pane.blocks]
     sources = {
@@ -27,6 +27,7 @@ def summed(panes: list[Pane], version: str) -> tuple[list[int], list[int], int, 
     return (
         np.sum([unpack_counts(block.cells) for block in blocks], axis=0).tolist(),
         np.sum([unpack_counts(block.latency) for block in blocks], axis=0).tolist(),
+        np.sum([unpack_counts(block.segments) for block in blocks if block.segments], axis=0).tolist(),
         sum(block.rows for block in blocks),
         sources,
     )
@@ -46,7 +47,7 @@ def check(rolled: RollUp, parts: list[Pane]) -> None:
 @given(seeds)
 def test_hours_are_sums_of_panes_and_days_of_hours(seed: int) -> None:
     """Every closed pane is in exactly one hour, written or running, by the hour in which it starts; every written hour is
-    in exactly one day; cells, latencies, rows and sources add.
+    in exactly one day; cells, latencies, segments, rows and sources add.
     """
     counted = count(random_log(seed).entries, VERSIONS, POLICY)
     hours, days = of_span(counted, "hour"), of_span(counted, "day")

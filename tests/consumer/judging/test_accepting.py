@@ -4,11 +4,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from consumer.counting.policy import CountingPolicy
 from consumer.judging.accepting import proposed
 from consumer.judging.evaluation import JudgedVersion
 from shared.errors import BadData
 from shared.model_registry import PublishedVersion, new_manifest
 from shared.pane import Pane
+from tests.consumer import builders
+from tests.consumer.builders import NOON, cell_map, count, event, tick, traffic
+from tests.consumer.builders import SCHEMA as MIXED
 from tests.consumer.judging.builders import PUBLISHED, Stream
 from tests.consumer.judging.weeks import FIRST_DAY, PER_DAY, SCHEMA, cells_of, panes, rows, version_of
 
@@ -92,3 +96,24 @@ def test_an_uncalibrated_version_needs_no_days() -> None:
     made = proposed(PUBLISHED["1.0.0"], [entry for _, entry in entries if isinstance(entry, Pane)], 1000)
     assert made.profile.rows == 2000
     assert made.calibration is None
+
+
+def test_segments_are_counted_from_panes_and_roll_ups_alike() -> None:
+    """The new reference has the registered one's segments, with the counts of the rows themselves: whether it is made of
+    panes, of hours or of days.
+    """
+    version = builders.published(rows=600, segments=("city",))
+    drawn = traffic(np.random.default_rng(3), 1200, shift=1.0)
+    log = [event(NOON + 6_000 * place, place + 1, row) for place, row in enumerate(drawn)]
+    counted = count([*log, tick(NOON + 200_000_000)], {"1.0.0": cell_map(version)}, CountingPolicy(pane_events=50))
+    columns = [
+        [row[place] for row in drawn] if feature.kind == "categorical" else np.array([row[place] for row in drawn], float)
+        for place, feature in enumerate(MIXED.features)
+    ]
+    layout, cells = version.reference.segment_layout, version.reference.cells([*columns, np.full(1200, 0.5)])
+    assert layout is not None
+    expected = layout.reference(layout.counts(cells))
+    hours, days = ([one.pane for name, one in counted.rollups if name == span] for span in ("hour", "day"))
+    for found in (counted.closed, hours, days):
+        made = proposed(version, found, 1000)
+        assert (made.profile.rows, made.profile.segments) == (1200, expected)

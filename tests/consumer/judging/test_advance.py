@@ -45,8 +45,8 @@ def eventful(seed: int) -> Stream:
 @settings(max_examples=12)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 44), max_size=5))
 def test_replay_is_identical(seed: int, cuts: list[int]) -> None:
-    """A checkpoint at any point changes nothing: alerts, snapshot reports and packed state are the same bytes, and so is
-    what is current of each version in the end."""
+    """A checkpoint at any point changes nothing: alerts, snapshot reports and packed state are the same bytes, and so
+    is what is current of each version in the end."""
     entries = eventful(seed).entries
     policy = JudgingPolicy(window_events=1500)
     whole = judge(entries, policy)

@@ -15,7 +15,7 @@ def test_all_tests_of_a_month_together_use_their_share(per_day: float, columns: 
     tests = 30 * max(full, hourly) * columns
     found = levels(policy, per_day, columns)
     assert found.psi == pytest.approx(min(policy.psi_share / tests, 0.5))
-    assert found.integrity == pytest.approx(min(policy.integrity_share / (tests * INTEGRITY_TESTS), 0.5))
+    assert found.integrity == pytest.approx(min(policy.integrity_share / 2 / (tests * INTEGRITY_TESTS), 0.5))
 
 
 @pytest.mark.parametrize("budget", [1e-3, 1.0, 1e9])

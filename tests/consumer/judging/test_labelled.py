@@ -7,7 +7,7 @@ import pytest
 from consumer.judging import labelled
 from consumer.judging.labelled import LabelledWindow, Span
 from consumer.judging.window import DAY_MS
-from shared.pane import DELAY_EDGES_S, Pane, Revised, pack_counts
+from shared.pane import DELAY_EDGES_S, Pane, Revised, pack_changes, pack_counts, unpack_counts
 from shared.performance import Layout, Sums
 
 LAYOUT = Layout("numeric")
@@ -63,6 +63,30 @@ def test_a_pane_leaves_when_newer_ones_have_enough_labels() -> None:
     assert window.labelled == 150
     assert window.revise(0, revised(2, 5, seed=9)[0]) is None
     assert window.sums == total(parts[2:])
+
+
+def test_sums_by_segment_follow_every_revision() -> None:
+    """Labels, corrections that take numbers away, panes that leave and spans that are joined: the window's sums by segment
+    are those of the panes it holds, through a checkpoint too.
+    """
+    random = np.random.default_rng(4)
+    window, truth = LabelledWindow(), np.zeros((700, 6), dtype=np.int64)
+    for number in range(1, 600):
+        window.add(pane(number, hours=0.01), 100)
+        for place in {number, max(number - 3, 1)}:
+            numbers = random.integers(-5, 40, 6)
+            change = msgspec.structs.replace(revised(place, 2, seed=place)[0], segments=pack_changes(numbers))
+            if window.revise(0, change) is not None:
+                truth[place] += numbers
+        window.trim(least_rows=2200, days=7)
+    held = window.spans[0]
+    assert held[0].last > held[0].first
+    assert window.segments is not None
+    assert window.segments.tolist() == truth[held[0].first : held[-1].last + 1].sum(axis=0).tolist()
+    assert unpack_counts(held[0].segments).tolist() == truth[held[0].first : held[0].last + 1].sum(axis=0).tolist()
+    again = LabelledWindow.of(held)
+    assert again.segments is not None
+    assert again.segments.tolist() == window.segments.tolist()
 
 
 def test_old_panes_leave_even_without_labels() -> None:

@@ -73,6 +73,7 @@ def test_flipped_labels_are_a_critical_performance_alert() -> None:
     assert accuracy.evidence.threshold is not None
     assert accuracy.evidence.value < accuracy.evidence.threshold < ACCURACY
     assert "baseline" in accuracy.summary
+    assert {alert.summary.split(" 0.")[0] for alert in fired} <= {"accuracy", "macro F1"}, "names that people read"
     assert accuracy.action == "recalibrate"
     assert outputs.current["1.0.0"].severity == "critical"
     assert "accuracy" in outputs.current["1.0.0"].verdict
@@ -325,3 +326,21 @@ def test_an_online_alarm_of_errors_is_a_warning_of_the_model() -> None:
         ("firing", "warning", ""), ("resolved", "warning", ""),
     ]  # fmt: skip
     assert found[0].summary == "E-DETECTOR: the errors changed"
+
+
+def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
+    """Errors that fell are a WARNING that says so: no retraining, no recalibration, and no drift is put down to it."""
+    made = stream(18).panes(8).label(range(1, 9))
+    effect = "the errors fell, which is an improvement: 2.0 % errors instead of 20.0 % over 90 labels"
+    made.entries.append((
+        "8-9", Alarm(0, made.now, 2000, "1.0.0", "", "improvement.adwin", 90, "mean_rank", 0.41, 0.5, 90, effect)
+    ))  # fmt: skip
+    for place in range(9, 16):
+        made.panes(1, shift=3.0).label([place])
+    outputs, _ = judge_labels(made.entries)
+    found = next(alert for alert in outputs.alerts if alert.rule == "improvement.adwin")
+    assert (found.state, found.severity, found.action) == ("firing", "warning", "wait")
+    assert found.summary == f"ADWIN: {effect}"
+    drift = [alert for alert in outputs.alerts if alert.feature == "y" and alert.state == "firing"]
+    assert drift
+    assert not any(alert.inhibited_by for alert in drift)

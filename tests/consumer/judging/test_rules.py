@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
 from consumer.judging.calibration import levels
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.lifecycle import Reading
@@ -188,6 +189,21 @@ def test_the_budget_is_shown() -> None:
     assert (found["threshold.latency_p99_ms"].threshold, found["threshold.latency_p99_ms"].critical) == (100, 200)
     unknown = rule_levels(judged(), limited(Threshold("ks", "no_such", warning=0.2)))[-1]
     assert unknown.note == "this version has no column no_such"
+
+
+def test_all_shares_together_are_the_budget() -> None:
+    """What every rule and every online detector may use, of columns and of errors, adds up to the budget; judging shows the
+    shares that counting uses.
+    """
+    used = {f"{name} on columns": kind.share for name, kind in DETECTORS.items()}
+    used |= {f"{name} on errors": kind.errors_share for name, kind in ERROR_DETECTORS.items()}
+    assert used["e_detector on columns"] == POLICY.e_detector_share
+    assert used["adwin on columns"] == POLICY.adwin_share
+    assert used["integrity on columns"] == POLICY.integrity_share / 2
+    shown = (POLICY.e_detector_errors_share, POLICY.adwin_errors_share, POLICY.ddm_errors_share)
+    assert shown == tuple(used[f"{name} on errors"] for name in ("e_detector", "adwin", "ddm"))
+    windows = POLICY.psi_share + POLICY.integrity_share / 2 + POLICY.performance_share
+    assert sum(used.values()) + windows == pytest.approx(1)
 
 
 def test_which_rules_a_policy_has() -> None:

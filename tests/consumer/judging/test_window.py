@@ -15,7 +15,15 @@ drawn = st.lists(
 
 def panes_of(found: list[tuple[int, int, list[int]]]) -> list[WindowPane]:
     return [
-        WindowPane(partition, number, end - 1, end, sum(cells), pack_counts(np.array(cells)))
+        WindowPane(
+            partition,
+            number,
+            end - 1,
+            end,
+            sum(cells),
+            pack_counts(np.array(cells)),
+            segments=pack_counts(np.array(cells[:3])),
+        )
         for number, (partition, end, cells) in enumerate(found)
     ]
 
@@ -30,6 +38,8 @@ def test_a_window_is_the_sum_of_its_panes(found: list[tuple[int, int, list[int]]
         left = sum((unpack_counts(kept.cells) for kept in window.panes), np.zeros(5, dtype=np.int64))
         assert window.cells.tolist() == left.tolist()
         assert window.rows == window.cells.sum() == sum(kept.rows for kept in window.panes)
+        assert window.segments is not None
+        assert window.segments.tolist() == left.tolist()[:3]
 
 
 @given(drawn, st.integers(1, 900), st.integers(1, 9))

@@ -25,7 +25,7 @@ from models.credit.features import (
 from models.credit.simulate import CardHolders
 from shared.agreement import faults_of
 from shared.errors import BadData
-from shared.schema import rows_of
+from shared.frames import rows_of
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from models.drift.kinds import CATEGORY, KINDS, Kind, World, apply, injection
 from models.simulation import Labelled
 from shared.errors import BadData
-from shared.schema import rows_of
+from shared.frames import rows_of
 from tests.models.drift.builders import SCHEMA, Coins
 
 RANDOM = np.random.default_rng(0)

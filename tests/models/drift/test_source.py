@@ -8,9 +8,10 @@ import pytest
 from models.drift.source import Bootstrap, source_of
 from models.simulation import Simulator
 from shared.errors import BadData
+from shared.frames import columns_of
 from shared.model_registry import ModelRegistry
 from shared.reference import PREDICTION, ReferenceProfile
-from shared.schema import Feature, Schema, columns_of
+from shared.schema import Feature, Schema
 from tests.models.drift.builders import SCHEMA, Coins
 
 

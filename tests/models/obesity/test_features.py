@@ -8,7 +8,7 @@ from models.obesity.features import ANSWERS, CLASSES, FEATURES, RANGES, REQUIRED
 from models.obesity.simulate import People
 from shared.agreement import faults_of
 from shared.errors import BadData
-from shared.schema import rows_of
+from shared.frames import rows_of
 
 
 def row() -> dict[str, object]:

@@ -9,8 +9,8 @@ from models.obesity.simulate import People
 from models.obesity.train import halves, train
 from models.training import Trained
 from shared.errors import BadData
+from shared.frames import columns_of
 from shared.prediction import predict
-from shared.schema import columns_of
 from tests.models.conftest import SMALL
 
 

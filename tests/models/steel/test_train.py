@@ -11,8 +11,8 @@ from models.steel.simulate import DRIFTING_FEATURE, Plant
 from models.steel.train import SCHEMA, train
 from models.training import Trained
 from shared.errors import BadData
+from shared.frames import columns_of, rows_of
 from shared.reference import NumericReference, ReferenceProfile
-from shared.schema import columns_of, rows_of
 
 STREAM_ROWS = 2000
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 HTML = {"Accept": "text/html"}
 PAGES = (
     "/",
-    *(f"/dashboard/{page}?model={hostile.MODEL}" for page in ("drift", "alerts", "models", "log", "reports")),
+    *(f"/dashboard/{page}?model={hostile.MODEL}" for page in ("drift", "performance", "alerts", "models", "log", "reports")),
     *(f"/dashboard/{page}" for page in ("alerts", "models", "batch", "reports")),
     *(f"/dashboard/alerts/{hostile.name_of(text)}" for text in hostile.TEXTS),
     *(f"/reports/{hostile.MODEL}-{number}?format=html" for number in range(len(hostile.TEXTS))),

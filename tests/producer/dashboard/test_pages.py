@@ -10,15 +10,19 @@ import redis
 from producer.app import create_app
 from producer.dashboard.rendering import POLICY
 from producer.key_file import create_key
+from shared.alerts import cloud_event
 from shared.keys import Keys
+from shared.reporting.segmented import segment_tables
 from shared.settings import Settings
 from tests.producer.conftest import running
-from tests.producer.dashboard.snapshots import MODEL, Judging, active, feature, performance, snapshot
+from tests.producer.dashboard.snapshots import MODEL, Judging, active, alert, feature, performance, snapshot
 from tests.producer.test_predict import problem
+from tests.shared.reporting.segmented import region, segments
 
 pytestmark = pytest.mark.anyio
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 DRIFT = f"/dashboard/drift?model={MODEL}"
+PERFORMANCE = f"/dashboard/performance?model={MODEL}"
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "../../etc/passwd", "\u202egnp", "n" * 10_000)
 
 
@@ -109,13 +113,14 @@ async def test_a_program_gets_what_the_api_is(settings: Settings) -> None:
 async def test_pages_without_anything(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     """Without a model, and with one that was not judged, the pages say what to do next."""
     async with running(create_app(settings)) as http:
-        for path in ("/", "/dashboard/drift"):
+        for path in ("/", "/dashboard/drift", PERFORMANCE.partition("?")[0]):
             assert "driftgauge models register" in await read(http, path)
         client.sadd(keys.models, MODEL)
         assert "driftgauge worker" in await read(http, DRIFT)
         assert "driftgauge worker" in await read(http, "/")
         client.hset(keys.current(MODEL), "9.0.0", b'{"of": "another release"}')
         assert "Another release" in await read(http, DRIFT)
+        assert "Another release" in await read(http, PERFORMANCE)
         problem(await http.get("/dashboard/drift?model=no"), 404)
 
 
@@ -149,6 +154,64 @@ async def test_the_drift_of_a_version(settings: Settings, client: redis.Redis, k
         problem(await http.get(f"{DRIFT}&version=7.0.0"), 404)
 
 
+async def test_the_performance_of_a_version(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """Metrics beside their baselines, the labels as a feature, and the report's section of segments; the overview says what
+    changed where and leads there."""
+    judging = Judging(client, keys)
+    target = feature("label", 0.4, "warning", reason="PSI 0.400 is above 0.300")
+    found = msgspec.structs.replace(performance(2.5), target=target)
+    judging.current(snapshot(3, performance=found, segments=segments()))
+    judging.current(snapshot(2, version="0.9.0"))
+    async with running(create_app(settings)) as http:
+        text = await read(http, PERFORMANCE)
+        assert '<data value="2.5">2.500</data>' in text
+        assert "RMSE" in text
+        assert "PSI 0.400 is above 0.300" in text[text.index("Target") :]
+        for table in segment_tables(segments()):
+            sentence = text.index(f'<p class="explanation"><bdi>{table.sentence}</bdi>')
+            assert text.index(f"<h3>By <bdi>{table.feature.feature}</bdi>") < sentence
+        assert text.count("<details") == 3
+        assert len(Elements(text).of("th", scope="row")) >= 63
+        again = await read(http, PERFORMANCE, **{"HX-Target": "performance"})
+        assert "<html" not in again
+        assert shape(again.strip()) in shape(text), "what is asked for again is the same block"
+        other = await read(http, f"{PERFORMANCE}&version=0.9.0")
+        assert "This version has no segments" in other
+        assert "POST /labels" in other
+        problem(await http.get(f"{PERFORMANCE}&version=7.0.0"), 404)
+        overview = await read(http, "/")
+        assert region().explanation in overview
+        assert "No segment of device" not in overview
+        assert f"/dashboard/performance?model={MODEL}&amp;version=1.0.0" in overview
+
+
+async def test_a_metric_of_one_report_has_its_windows_axis(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """The chart of a single point is given the window that it is of: of itself it has no extent."""
+    found = msgspec.structs.replace(performance(2.5), start=1000, end=9000)
+    Judging(client, keys).current(snapshot(9000, performance=found))
+    async with running(create_app(settings)) as http:
+        metric = block(await read(http, "/"), f"metric-{MODEL}")
+        assert (metric["times"], metric["start"], metric["end"]) == ([9000], 1000, 9000)
+
+
+async def test_an_alert_names_its_segment(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """Wherever the alert is shown: the overview, the open ones, the history, its own page, the dialogs' words."""
+    judging = Judging(client, keys)
+    one = msgspec.structs.replace(active("x"), fingerprint=f"{1:016x}", segment="region=north")
+    judging.current(snapshot(3, alerts=[one], severity="critical"))
+    event = msgspec.structs.replace(alert(1), segment="region=north")
+    client.xadd(keys.alerts(MODEL), {"e": cloud_event(event)})
+    async with running(create_app(settings)) as http:
+        name = "in <bdi>region=north</bdi>"
+        assert (await read(http, "/")).count(name) == 1
+        listed = await read(http, "/dashboard/alerts")
+        assert listed.count(name) == 2
+        assert "x in region=north, PSI" in listed
+        assert name in await read(http, f"/dashboard/alerts/{1:016x}")
+        course = block(await read(http, f"{DRIFT}&feature=x"), "course-points")
+        assert course["marks"] == [], "the feature's line is of all rows"
+
+
 async def test_another_statistic_comes_from_the_reports(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     """Its course is read from the snapshot stream: of this version, readable entries only, and the current window last."""
     judging = Judging(client, keys)
@@ -172,7 +235,7 @@ async def test_a_hostile_name_is_never_markup(settings: Settings, client: redis.
     columns = [feature(name, 0.4, "critical", reason=name), feature("b", None, "excluded", reason=name)]
     judging.current(snapshot(3, columns, severity="critical", verdict=name, notes=[name], alerts=[active(name)]))
     async with running(create_app(settings)) as http:
-        for path in ("/", DRIFT):
+        for path in ("/", DRIFT, PERFORMANCE):
             text = await read(http, path)
             assert Elements(text).of("img", src="x") == []
             assert "\u202e" not in re.sub(r'data-feature="[^"]*"', "", text)
@@ -185,7 +248,7 @@ async def test_everything_lies_below_the_root_path(settings: Settings, client: r
     """Behind a proxy's prefix every link, form, file and stream begins with it, whether the proxy strips it or not."""
     Judging(client, keys).current(snapshot(3))
     async with running(create_app(settings.model_copy(update={"root_path": "/monitor/drift"}))) as http:
-        for path in ("/", "/monitor/drift/", DRIFT, f"/monitor/drift{DRIFT}"):
+        for path in ("/", "/monitor/drift/", DRIFT, f"/monitor/drift{DRIFT}", PERFORMANCE):
             text = await read(http, path)
             for _, attributes in Elements(text).found:
                 for name in ("href", "src", "action", "hx-get", "data-events"):

@@ -16,6 +16,7 @@ from shared.snapshot import (
     Statistic,
     Window,
 )
+from tests.shared.reporting.segmented import segments
 
 replace = msgspec.structs.replace
 
@@ -182,6 +183,12 @@ def snapshot() -> Snapshot:
     )
 
 
+def target() -> FeatureReport:
+    """The labels, of which fewer are paid than in the reference."""
+    bars = Histogram(None, ["paid", "default"], [0.78, 0.22], [0.64, 0.36])
+    return replace(categorical(), name="label", severity="warning", reason="PSI 0.21 exceeds 0.131", histogram=bars)
+
+
 def performance() -> Performance:
     def metric(name: str, value: float | None, baseline: float | None = None, **more: object) -> MetricReport:
         return replace(MetricReport(name, value, None, None, 0.0, 1876, baseline), **more)
@@ -196,6 +203,7 @@ def performance() -> Performance:
         ],
         confusion=Confusion(["paid", "default", "OTHER"], [[1320, 130, 0], [262, 164, 0], [0, 0, 0]]),
         estimated=[metric("accuracy", 0.803), metric("brier", 0.141)], assumption="no concept drift",
+        target=target(),
     )  # fmt: skip
 
 
@@ -216,7 +224,8 @@ def full(snapshot: Snapshot) -> Snapshot:
         for feature in snapshot.features
     ]
     return replace(
-        snapshot, features=features, history_times=times, performance=performance(), notes=["The rows are exchangeable."],
+        snapshot, features=features, history_times=times, performance=performance(), segments=segments(),
+        notes=["The rows are exchangeable."],
         actions=[RecommendedAction("fix_feed", "Look at the feed.", ["07aa31"])],
         levels=[RuleLevel("psi", 0.3, 1e-6, 0.1, 3e6, critical=0.25, note="floors")],
     )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 import shared.reporting
 from shared.reporting import render_html, report_name
 from shared.reporting.health import PipelineHealth
-from shared.snapshot import FeatureReport, Histogram, Performance, Snapshot
+from shared.snapshot import FeatureReport, Histogram, Performance, SegmentReport, Segments, Snapshot
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e</style></title>{{ 7*7 }}'
 VOID = {"meta", "link", "wbr"}
@@ -69,13 +69,29 @@ def hostile(text: str, snapshot: Snapshot) -> Snapshot:
     def spoil_metrics(found: Performance) -> Performance:
         metrics = [replace(one, name=f"{text}:{text}", note=text) for one in found.metrics]
         confusion = replace(found.confusion, classes=[text] * 3) if found.confusion else None
-        return replace(found, reason=text, assumption=text, metrics=metrics, estimated=metrics, confusion=confusion)
+        target = spoil(found.target) if found.target else None
+        return replace(
+            found, reason=text, assumption=text, metrics=metrics, estimated=metrics, confusion=confusion, target=target
+        )  # fmt: skip
 
-    alerts = [replace(a, fingerprint=text, feature=text, rule=text, summary=text) for a in snapshot.alerts]
+    def spoil_segment(found: SegmentReport) -> SegmentReport:
+        drift = [replace(one, name=text) for one in found.drift]
+        metrics = [replace(one, note=text) for one in found.metrics]
+        return replace(found, feature=text, value=text, reason=text, drift=drift, metrics=metrics)
+
+    def spoil_segments(found: Segments) -> Segments:
+        features = [
+            replace(one, feature=text, explanation=text, segments=[spoil_segment(of) for of in one.segments])
+            for one in found.features
+        ]
+        return replace(found, features=features)
+
+    alerts = [replace(a, fingerprint=text, feature=text, rule=text, summary=text, segment=text) for a in snapshot.alerts]
     features = [spoil(feature) for feature in snapshot.features]
     return replace(
         snapshot, id=text, model=text, version=text, verdict=text, features=features, alerts=alerts, notes=[text],
         performance=spoil_metrics(snapshot.performance) if snapshot.performance else None,
+        segments=spoil_segments(snapshot.segments) if snapshot.segments else None,
         actions=[replace(one, reason=text, alerts=[text]) for one in snapshot.actions],
         levels=[replace(one, rule=text, note=text) for one in snapshot.levels],
     )  # fmt: skip
@@ -200,10 +216,10 @@ def test_no_alerts(snapshot: Snapshot) -> None:
 
 
 def test_sections_in_order(full: Snapshot, health: PipelineHealth) -> None:
-    """What matters first comes first: verdict, what to do, features, prediction, performance, pipeline, limits."""
+    """What matters first comes first: verdict, what to do, features, prediction, performance, segments, pipeline."""
     found = re.findall(r"<h2>(.*?)</h2>", render_html(full, health))
-    assert found == ["What to do", "Active alerts", "Features", "Distributions", "Prediction", "Performance", "Pipeline",
-                     "Excluded features", "Methods and limits"]  # fmt: skip
+    assert found == ["What to do", "Active alerts", "Features", "Distributions", "Prediction", "Performance", "Segments",
+                     "Pipeline", "Excluded features", "Methods and limits"]  # fmt: skip
     assert "Pipeline" not in re.findall(r"<h2>(.*?)</h2>", render_html(full))
 
 
@@ -222,12 +238,33 @@ def test_performance_beside_its_estimate(full: Snapshot) -> None:
     assert [float(value) for value in re.findall(r'value="(.*?)"', rows["accuracy"])] == [
         0.79, 0.768, 0.812, 0.82, -0.037, 0.803, 1876,
     ]  # fmt: skip
-    assert 'class="badge critical"' in rows["F1, macro"]
+    assert 'class="badge critical"' in rows["macro F1"]
     assert "one class alone has labels" in rows["ROC AUC"]
     text = " ".join(Page(html).text.split("Label delay")[1].split("Methods")[0].split())
     for words in ("42 s · 15 min · 2 h", "no concept drift", "Brier score", "91.0 %", "38.5 %"):
         assert words in text, words
     assert "1,876 (83.4 %)" in " ".join(Page(html).text.split())
+
+
+def test_the_target_is_shown_as_a_feature(full: Snapshot) -> None:
+    """The labels' distribution stands within the performance section, with severity and every number of a feature's card."""
+    assert full.performance
+    assert full.performance.target
+    part = render_html(full).split("<h2>Performance</h2>")[1].split("</section>")[0]
+    card = part.split("<article")[1].split("</article>")[0]
+    assert "<h3><bdi>label</bdi>" in card
+    assert 'class="badge warning"' in card
+    assert list(chain.from_iterable(Page("<article" + card + "</article>").rows)) == card_numbers(full.performance.target)
+    assert "PSI 0.21 exceeds 0.131" in card
+    assert "78.0 → 64.0\u00a0%" in card
+
+
+def test_an_alert_names_its_segment(full: Snapshot) -> None:
+    """Among the alerts and what to do; the feature's own line and its "since" are of all rows, so it is no mark there."""
+    alert = replace(full.alerts[0], feature="temperature", segment="region=north", started=7, fingerprint="07aa31")
+    html = render_html(replace(full, alerts=[alert]))
+    assert html.count("in <bdi>region=north</bdi>") == 2
+    assert "flag: an alert began" not in html
 
 
 def test_the_pipeline_as_it_stands(snapshot: Snapshot, health: PipelineHealth) -> None:
@@ -298,7 +335,9 @@ def test_name_of_the_report(snapshot: Snapshot) -> None:
     assert report_name(replace(snapshot, created=snapshot.created + 999)) == "drift_report_20240501_100000"
 
 
-@pytest.mark.parametrize("module", ["__init__", "html", "svg", "lines", "canvas", "arranged", "text"])
+@pytest.mark.parametrize(
+    "module", ["__init__", "html", "svg", "lines", "canvas", "arranged", "segmented", "terminal", "text"]
+)
 def test_reporting_is_pure(module: str) -> None:
     """Rendering reaches no file, network, clock or environment; only the template is loaded, at import."""
     assert importlib.import_module("shared.reporting.html")

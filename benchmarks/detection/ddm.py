@@ -1,0 +1,82 @@
+"""What thresholds of DDM mean: how often it alarms though nothing changed. The detector's fit comes from here.
+
+python -m benchmarks.detection.ddm [--quick]
+
+A path is a sample of the reference and then events of the same law. Where DDM alarms at all it does so early: its minimum is
+the lower the longer it looks, but it looks at an ever slower mean. So what can be stated is the chance of a false alarm
+within a horizon after a start, and a threshold for a chance of 1 % hardly depends on the horizon. One simulation serves all
+thresholds: until it alarms, what DDM does hangs on none, so the largest (p + s - p_min) / s_min of a path says it all.
+
+Looks are as dense as a 400th of the events so far; what happens between two of them moves the figure by less than .03.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import click
+import numpy as np
+
+from benchmarks.results import Row, write
+from consumer.counting.detectors.ddm import CHANCE, threshold
+from shared.reference import Floats
+
+GAMA: Final = 3.0
+"""The threshold of the paper, and of river."""
+HORIZONS: Final = (3_000, 30_000, 300_000, 3_000_000)
+RATES: Final = (0.005, 0.02, 0.1, 0.3, 0.5)
+REFERENCES: Final = (250, 1000)
+DENSITY: Final = 400
+
+
+def largest(
+    rate: float, reference: int, horizons: Sequence[int], paths: int, random: np.random.Generator
+) -> Iterator[tuple[int, Floats]]:
+    """Give each horizon with the largest figure of every path until then."""
+    rows, done = reference + 1.0, 0
+    errors = random.binomial(reference, rate, paths) + 0.5
+    p = errors / rows
+    lowest, sd = p, np.sqrt(p * (1 - p) / rows)
+    top = np.ones(paths)
+    for horizon in horizons:
+        while done < horizon:
+            step = int(min(max(rows // DENSITY, 1), horizon - done))
+            errors = errors + random.binomial(step, rate, paths)
+            rows, done = rows + step, done + step
+            p = errors / rows
+            s = np.sqrt(p * (1 - p) / rows)
+            lower = p + s <= lowest + sd
+            lowest, sd = np.where(lower, p, lowest), np.where(lower, s, sd)
+            np.maximum(top, (p + s - lowest) / sd, out=top)
+        yield horizon, top.copy()
+
+
+def rows(paths: int) -> list[Row]:
+    """For each error rate and reference: the threshold that holds the chance, ours, and the chance of Gama's."""
+    random = np.random.default_rng(2004)
+    found: list[Row] = []
+    for reference in REFERENCES:
+        for rate in RATES:
+            for horizon, top in largest(rate, reference, HORIZONS, paths, random):
+                usual = threshold(rate * reference, reference, horizon)
+                ours, gama = float((top > usual).mean()), float((top > GAMA).mean())
+                found.append({
+                    "error rate": rate, "reference rows": reference, "labels": f"{horizon:,}",
+                    f"threshold for {CHANCE:.0%}": round(float(np.quantile(top, 1 - CHANCE)), 2),
+                    "ours": round(usual, 2), "false alarm, ours": f"{ours:.2%}",
+                    "labels per false alarm, ours": f"{horizon / max(ours, 1 / paths):,.0f}",
+                    f"false alarm at {GAMA:g}": f"{gama:.1%}",
+                    f"labels per false alarm at {GAMA:g}": f"{horizon / max(gama, 1 / paths):,.0f}",
+                })  # fmt: skip
+    return found
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Fewer paths: about two minutes.")
+def main(*, quick: bool) -> None:
+    """Measure thresholds of DDM on the errors of a model that does not change."""
+    title = "DDM: chance of a false alarm within so many labels after a start"
+    write("detection_ddm", title, rows(20_000 if quick else 100_000))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""GET, POST /models/{model}/versions/{version}/references, and its undo: what a version is held against.
+
+As `driftgauge reference` does it. A worker makes the reference, since the panes and their statistics are its own; this
+process stores it in the registry, and writes the change to the logs.
+"""
+
+import asyncio
+from typing import Final
+
+import redis
+from fastapi import APIRouter, Request, Response
+
+from producer import proposals, references
+from producer.access import Guarded, caller_of, needs
+from producer.documents import Check
+from producer.parts import Parts
+from producer.problems import RETRY_AFTER, Problem
+from producer.routes.raw import documented
+from producer.routes.registered import answer, asked, given, named
+from shared.durations import minutes_of
+from shared.errors import BadData
+from shared.manifest import Manifest
+from shared.model_registry import ModelRegistry
+from shared.reference_publishing import publish
+from shared.reference_store import ReferenceStore
+
+WINDOW: Final = "14d"
+MAX_REASON: Final = 500
+PATH: Final = "/models/{model}/versions/{version}/references"
+
+
+def is_window(value: object) -> str | None:
+    try:
+        fits = isinstance(value, str) and minutes_of(value) > 0
+    except BadData:
+        fits = False
+    return None if fits else "must be a time such as 36h or 14d"
+
+
+def is_reason(value: object) -> str | None:
+    fits = isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_REASON and value.isprintable()
+    return None if fits else f"must be one line of 1 to {MAX_REASON} characters"
+
+
+REASON: Final = {"type": "string", "minLength": 1, "maxLength": MAX_REASON, "description": "Stands in the history."}
+ACCEPTANCE: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["reason"],
+    "properties": {
+        "window": {"type": "string", "default": WINDOW, "description": "Latest rows to take, such as 36h or 14d."},
+        "reason": REASON,
+    },
+    "example": {"window": "14d", "reason": "second furnace since March"},
+}
+UNDOING: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["reason"],
+    "properties": {"reason": REASON},
+    "example": {"reason": "was too early"},
+}
+CHANGE: Final = {"type": "object", "description": "The change, as the history has it."}
+ACCEPTANCE_CHECKS: Final[dict[str, Check]] = {"window": is_window, "reason": is_reason}
+UNDOING_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(route_class=Guarded, tags=["models"])
+    registry = ModelRegistry(parts.settings.registry_dir)
+
+    @routes.get(PATH)
+    @needs("read")
+    async def listed(model: str, version: str) -> Response:
+        """Give the number of the reference in use (0: the registered one), and every change of it, newest first."""
+        named(model, version)
+        return answer(await asked(lambda: references.references(registry, model, version)))
+
+    @routes.post(PATH, status_code=201, openapi_extra=documented(ACCEPTANCE, 201, "Accepted.", CHANGE))
+    @needs("admin")
+    async def accept(request: Request, model: str, version: str) -> Response:
+        """Make a new reference of what was counted in production lately, and hold the version against it from here on.
+
+        409 says why the panes do not suffice, 503 that no worker is there.
+        """
+        told = await given(request, ACCEPTANCE_CHECKS, "reason")
+        store, manifest = await _store(registry, model, version)
+        window_ms = round(minutes_of(told.get("window") or WINDOW) * 60_000)
+        made = await proposals.proposed(parts.reader, parts.keys, model, version, window_ms)
+        who = caller_of(request).name
+        history = await asked(lambda: store.accept(made, who=who, reason=told["reason"]))
+        await _published(parts, manifest, store)
+        return answer(references.told(history.changes[-1], made), 201)
+
+    @routes.post(f"{PATH}/undo", openapi_extra=documented(UNDOING, 200, "Undone.", CHANGE))
+    @needs("admin")
+    async def undo(request: Request, model: str, version: str) -> Response:
+        """Go back to the reference before the one in use; 409 if that is the registered one."""
+        told = await given(request, UNDOING_CHECKS, "reason")
+        store, manifest = await _store(registry, model, version)
+        who = caller_of(request).name
+        history = await asked(lambda: store.undo(who=who, reason=told["reason"]))
+        await _published(parts, manifest, store)
+        return answer(references.told(history.changes[-1], None))
+
+    return routes
+
+
+async def _store(registry: ModelRegistry, model: str, version: str) -> tuple[ReferenceStore, Manifest]:
+    named(model, version)
+
+    def find() -> tuple[ReferenceStore, Manifest]:
+        return ReferenceStore(registry, model, version), registry.manifest(model, version)
+
+    return await asked(find)
+
+
+async def _published(parts: Parts, manifest: Manifest, store: ReferenceStore) -> None:
+    """Write the change to the logs; it is in the registry, so that it can be published again."""
+    settings, found = parts.settings, f"{manifest.model} --version {manifest.version}"
+    try:
+        await asyncio.to_thread(publish, settings.redis_url, parts.keys, manifest, store)
+    except redis.RedisError as error:
+        raise Problem(
+            503, "The change is in the registry, and not in every log, since Redis does not answer. Run "
+            f"`driftgauge reference publish {found}` when it does.", (), RETRY_AFTER,
+        ) from error  # fmt: skip

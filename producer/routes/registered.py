@@ -1,0 +1,67 @@
+"""What the routes of the registry share: which version is meant, a request's fields, and its errors as answers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from fastapi import Request, Response
+
+from producer.documents import Check, decode, field_faults, read_body
+from producer.problems import Problem, invalid
+from shared.errors import BadData, GateFailed, ModelNotFound
+from shared.model_registry import check_name
+
+MAX_BODY: Final = 1 << 16
+Found = TypeVar("Found")
+
+
+def named(model: str, version: str) -> None:
+    """Refuse what cannot be the name of a version.
+
+    Raises
+    ------
+    Problem
+        404.
+    """
+    try:
+        check_name(model, version)
+    except BadData as error:
+        raise Problem(404, str(error)) from error
+
+
+async def asked(ask: Callable[[], Found]) -> Found:
+    """Ask the registry in a thread; its errors become answers.
+
+    Raises
+    ------
+    Problem
+        404 for what is not there, 409 for what cannot be done with what is.
+    """
+    try:
+        return await asyncio.to_thread(ask)
+    except ModelNotFound as error:
+        raise Problem(404, str(error)) from error
+    except GateFailed as error:
+        checks = [msgspec.to_builtins(check) for check in error.failed]
+        raise Problem(409, str(error), members={"checks": checks}) from error
+    except (BadData, ValueError) as error:
+        raise Problem(409, str(error)) from error
+
+
+async def given(request: Request, checks: dict[str, Check], required: str | None = None) -> dict[str, Any]:
+    """Read the fields of a request; an empty body has none."""
+    body = await read_body(request, MAX_BODY)
+    document, flaw = decode(body) if body else ({}, None)
+    faults = field_faults(document, checks, required)
+    if faults:
+        raise invalid(faults)
+    if flaw is not None:
+        raise flaw
+    found: dict[str, Any] = document
+    return found
+
+
+def answer(document: dict[str, Any], status: int = 200) -> Response:
+    """Give a document as JSON."""
+    return Response(msgspec.json.encode(document), status, media_type="application/json")

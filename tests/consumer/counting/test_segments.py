@@ -1,0 +1,132 @@
+"""Segments in panes and deltas: what pandas groups of the same rows."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+
+from consumer.counting.cells import CellMap
+from consumer.counting.policy import CountingPolicy
+from shared.pane import unpack_counts
+from shared.reference import Ints
+from shared.schema import Feature, Schema
+from shared.segments import OTHER, SegmentLayout
+from tests.consumer.builders import NOON, Counted, count, event, payload_of, reference_of, tick
+from tests.consumer.counting import test_advance, test_labels
+from tests.consumer.counting.test_advance import seeds
+
+COLORS = Schema(
+    (Feature("x", "numeric"), Feature("color", "categorical", nullable=True), Feature("shape", "categorical")),
+    segments=("shape", "color"),
+)
+
+
+def layout_of(versions: dict[str, CellMap], version: str = "1.0.0") -> SegmentLayout:
+    layout = versions[version].segments
+    assert layout is not None
+    return layout
+
+
+def values_of(layout: SegmentLayout) -> dict[str, tuple[str, ...]]:
+    return dict(zip(layout.features, layout.values, strict=True))
+
+
+def counts(counted: Counted, versions: dict[str, CellMap], version: str = "1.0.0") -> Ints:
+    """Sum the segments of closed panes and the open one: shape (segments, bins)."""
+    layout = layout_of(versions, version)
+    total = np.zeros(layout.size * layout.bins, dtype=np.int64)
+    for pane in counted.closed:
+        if version in pane.blocks:
+            total += unpack_counts(pane.blocks[version].segments)
+    pane = counted.state(versions).pane
+    if pane is not None and version in pane.blocks:
+        found = pane.blocks[version].segments
+        total += 0 if found is None else found
+    return total.reshape(layout.size, layout.bins)
+
+
+def crosstab(layout: SegmentLayout, cell_map: CellMap, rows: list[list[Any]]) -> list[list[int]]:
+    """Count rows by segment and bin with pandas; `rows` are features, then the prediction."""
+    frame = pd.DataFrame(rows, columns=[column.name for column in cell_map.reference.columns], dtype=object)
+    parts = []
+    for feature, values in values_of(layout).items():
+        segments = pd.Categorical(frame[feature].where(frame[feature].isin(values), OTHER), [*values, OTHER])
+        found = []
+        for column in cell_map.reference.columns:
+            bins = np.array(column.bin_of_cell)[column.cells(frame[column.name].tolist())]
+            every = pd.Categorical(bins, range(max(column.bin_of_cell) + 1))
+            found.append(pd.crosstab(segments, every, dropna=False).to_numpy())
+        parts.append(np.hstack(found))
+    return np.vstack(parts).tolist()  # type: ignore[no-any-return]  # of whole numbers
+
+
+@settings(max_examples=8, deadline=None)
+@given(seeds)
+def test_panes_hold_the_crosstab_of_segment_and_bin(seed: int) -> None:
+    """Closed panes and the open one add up to what pandas counts of the rows that count for drift; a version beside it
+    without segments has none.
+    """
+    versions = test_advance.VERSIONS
+    log = test_advance.random_log(seed)
+    counted = count(log.entries, versions, test_advance.POLICY, range(0, len(log.entries), 60))
+    payloads: list[Any] = [payload_of(entry) for entry in log.fresh]
+    mine = [one for one in payloads if one["version"] == "1.0.0" and one.get("source", "online") == "online"]
+    rows = [[*one["features"], one["prediction"]] for one in mine]
+    assert counts(counted, versions).tolist() == crosstab(layout_of(versions), versions["1.0.0"], rows)
+    assert {pane.blocks["2.0.0"].segments for pane in counted.closed if "2.0.0" in pane.blocks} <= {b""}
+
+
+def test_several_segment_features_and_batches() -> None:
+    """Every row is in one segment of each feature; a missing or a new value is in OTHER; what does not count for drift is in
+    none.
+    """
+    random = np.random.default_rng(1)
+
+    def drawn(rows: int) -> list[list[Any]]:
+        colors = np.array(["red", "blue", "OTHER", None], dtype=object)[random.integers(0, 4, rows)].tolist()
+        shapes = random.choice(["round", "flat", "long"], rows, p=[0.6, 0.3, 0.1]).tolist()
+        return [list(row) for row in zip(random.normal(size=rows).tolist(), colors, shapes, strict=True)]
+
+    cell_map = CellMap(COLORS, reference_of(drawn(400), COLORS, random.normal(size=400).tolist()))
+    rows = [*drawn(300), [0.5, "new", "round"]]
+    log = [event(NOON + 10 * place, place + 1, row) for place, row in enumerate(rows)]
+    log += [event(NOON + 9000, 900, [0.5, "red", "flat"], source="shadow"), tick(NOON + 700_000)]
+    found = counts(count(log, {"1.0.0": cell_map}, CountingPolicy(pane_events=40)), {"1.0.0": cell_map})
+    layout = layout_of({"1.0.0": cell_map})
+    assert values_of(layout)["shape"] == ("round", "flat", "long")
+    assert set(values_of(layout)["color"]) == {"red", "blue"}
+    assert found.tolist() == crosstab(layout, cell_map, [[*row, 0.5] for row in rows])
+    assert found.sum() == 2 * 4 * len(rows)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seeds)
+def test_deltas_add_up_to_the_joined_rows_of_each_segment(seed: int) -> None:
+    """First labels, corrections and early labels: rows and absolute errors of each segment are those of the rows with
+    the labels that they have last, as pandas groups them. A version without segments has none.
+    """
+    versions = test_labels.VERSIONS
+    log = test_labels.random_log(seed)
+    store = test_labels.counted(log, range(0, len(log), 50))
+    oracle = test_labels.Oracle(1, 1_000_000).run(log)
+    layout, measures = layout_of(versions), versions["1.0.0"].measures
+    assert measures is not None
+    revised = [one for delta in store.deltas for one in delta.revised]
+    assert {one.segments for one in revised if one.version == "2.0.0"} <= {b""}
+    total = sum((unpack_counts(one.segments) for one in revised if one.version == "1.0.0"), np.zeros(1, dtype=np.int64))
+    found = np.broadcast_to(total, layout.size * measures.size).reshape(layout.size, measures.size)
+    frame = pd.DataFrame(
+        [
+            (one.content["features"][-1], abs(one.content["prediction"] - one.label))
+            for one in oracle.known
+            if one.label is not None and one.content["version"] == "1.0.0"
+        ],
+        columns=["city", "error"],
+    )
+    cities = values_of(layout)["city"]
+    known = frame["city"].where(frame["city"].isin(cities), OTHER)
+    grouped = frame.groupby(pd.Categorical(known, [*cities, OTHER]), observed=False)["error"]
+    assert found[:, 0].tolist() == grouped.size().tolist()
+    step = measures.unit / 2**16
+    assert np.abs(found[:, 1] * step - grouped.sum().to_numpy()).max() <= step / 2 * max(1, found[:, 0].max())
