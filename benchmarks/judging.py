@@ -124,7 +124,8 @@ def panes_of(version: PublishedVersion, log: list[Entry], most: int) -> Packed:
     """Count the log; give the entries of its first panes as they are stored."""
     labels, performance = version.manifest.labels, version.performance
     cells = CellMap(version.schema, version.reference, version.calibration, labels=labels, performance=performance)
-    state, packed = CountingState(), []
+    state = CountingState()
+    packed: Packed = []
     for first in range(0, len(log), 1000):
         batch = columns.read(log[first : first + 1000], cells.decoder)
         for number, place, entry in count(state, batch, {VERSION: cells}, CountingPolicy()).panes:
