@@ -13,6 +13,7 @@ import numpy as np
 
 from models.simulation import Change, ConceptChange, Labelled, Missing, NewCategory, next_class, scaled, shift
 from shared.errors import BadData
+from shared.performance import LABEL
 from shared.schema import Feature, Schema
 
 Kind = Literal["feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"]
@@ -209,7 +210,9 @@ def _new_category(world: World, intensity: float) -> Injection:
 def _label_imbalance(world: World, intensity: float) -> Injection:
     _require_labels(world)
     labels = world.sample.labels
+    expected = Expectation("the labels drift", LABEL)
     if world.schema.prediction == "numeric":
+        expected = Expectation("any alert")  # numbers are often ordered in time, and then their labels are only shown
         bound = float(np.quantile(labels.astype(np.float64), TOP))
         members, which = labels.astype(np.float64) > bound, f"have a true value above {bound:.4g}"
     else:
@@ -220,7 +223,7 @@ def _label_imbalance(world: World, intensity: float) -> Injection:
     return Injection(
         f"{intensity:.0%} of the rows are replaced by rows that {which}",
         (),
-        (Expectation("any alert"),),
+        (expected,),
         lambda strength: [Replaced(intensity * strength, pool)],
     )
 

@@ -23,6 +23,7 @@ from shared.counters import LabelCounts
 from shared.errors import BadData, ServiceUnavailable
 from shared.keys import MODEL_NAME
 from shared.model_registry import ModelRegistry
+from shared.performance import LABEL
 from shared.schema import Schema
 from shared.settings import Settings
 from shared.snapshot import Alert
@@ -157,7 +158,7 @@ class _Simulation:
                 self._show(await self._found(before))
                 looked = time.monotonic()
         await self.poster.labels.post()
-        if any(not one.feature for one in self.injection.expected):
+        if any(one.feature in {None, LABEL} for one in self.injection.expected):
             self.poster.require_labels()
 
     async def _before(self) -> _Before:
