@@ -20,7 +20,7 @@ from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.performance import Labelled, judge
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.segment_drift import psi_by_segment, thresholds, usual
-from consumer.judging.segment_standard import SegmentStandard, rows_of, shortened
+from consumer.judging.segment_standard import Marks, SegmentStandard, rows_of, shortened
 from shared.performance import LOSSES, REFERENCE_CONFIDENCE, Baseline, Confidence, SegmentMetric, by_segment, mean_errors
 from shared.reference import Floats, Ints
 from shared.titles import title
@@ -88,14 +88,29 @@ class SegmentWindow:
             return f"{n} of {policy.min_segment_reference_rows} reference rows"
         return f"{m} of {policy.min_segment_rows} window rows" if m < policy.min_segment_rows else ""
 
-    def limits(self, segment: int) -> Floats:
-        """Give the PSI above which each column of a segment is in alarm; NaN where it is not judged."""
-        judged = np.flatnonzero(self.standard.judged[segment])
-        found = np.full(self.standard.judged.shape[1], np.nan)
-        if len(judged) and self.policy.kind == "standard" and not self.lacking(segment):
-            bins, n, m = self._drift[1][segment, judged], self.standard.rows[segment], self.rows[segment]
-            found[judged] = thresholds(self.policy.psi_warning, self.level.segment_psi, bins, n, m)
+    def limits(self, wanted: Marks) -> Floats:
+        """Give the PSI above which columns of segments are in alarm; NaN where none is wanted, or that is not judged.
+
+        Each costs far more than all PSI together.
+
+        Parameters
+        ----------
+        wanted
+            Shape (segments, columns).
+        """
+        found = np.full(wanted.shape, np.nan)
+        segments, columns = np.nonzero(wanted & self._judged)
+        if len(segments):
+            bins, n, m = self._drift[1][segments, columns], self.standard.rows[segments], self.rows[segments]
+            found[segments, columns] = thresholds(self.policy.psi_warning, self.level.segment_psi, bins, n, m)
         return found
+
+    @cached_property
+    def _judged(self) -> Marks:
+        """Which columns are judged within which segments: those that have enough rows on both sides."""
+        n, m = self.standard.rows, self.rows
+        enough = (n >= self.policy.min_segment_reference_rows) & (m >= self.policy.min_segment_rows)
+        return np.asarray(self.standard.judged & enough[:, None] & (self.policy.kind == "standard"))
 
     def drift_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
         """Give the segments in which a column drifts, and those of open alerts.
@@ -108,21 +123,21 @@ class SegmentWindow:
         if self.policy.kind != "standard":
             return
         watched = np.array([name in watching for name in self.standard.names])
+        limits = self.limits(self._suspect | watched[:, None])
         for segment in np.flatnonzero(self._suspect.any(axis=1) | watched).tolist():
-            found = self._drifted(segment)
+            found = self._drifted(segment, limits[segment])
             if found.reading.severity or watched[segment]:
                 yield found
 
     @cached_property
-    def _suspect(self) -> Floats:
+    def _suspect(self) -> Marks:
         """Which columns have a PSI above what is usual at the floor: of the others no threshold is needed."""
         n, m = np.maximum(self.standard.rows, 1), np.maximum(self.rows, 1)
-        enough = (n >= self.policy.min_segment_reference_rows) & (m >= self.policy.min_segment_rows)
         high = self.psi > usual(self.policy.psi_warning, self._drift[1], n[:, None], m[:, None])
-        return np.asarray(self.standard.judged & enough[:, None] & high)
+        return np.asarray(self._judged & high)
 
-    def _drifted(self, segment: int) -> SegmentReading:
-        limits, psi, m = self.limits(segment), self.psi[segment], int(self.rows[segment])
+    def _drifted(self, segment: int, limits: Floats) -> SegmentReading:
+        psi, m = self.psi[segment], int(self.rows[segment])
         bad = np.flatnonzero(self._suspect[segment] & (psi > limits))
         bad = bad[np.argsort(-psi[bad], kind="stable")]
         if not len(bad):
