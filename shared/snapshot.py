@@ -107,7 +107,7 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     segment: str = ""
 
 
-Action = Literal["fix_feed", "roll_back", "retrain", "recalibrate", "wait"]
+Action = Literal["fix_feed", "roll_back", "accept_reference", "retrain", "recalibrate", "wait"]
 
 
 class RecommendedAction(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ Each action has one condition; the first whose condition holds is recommended, i
 
     fix_feed     the values are broken (data quality), or broken values explain the alert
     roll_back    critical and firing, on a version that is new, while the model had another one before
+    accept_reference  an ordered column fires, more than 30 % of the last 30 days were in alarm, no performance fell
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
     recalibrate  the prediction, the labels or the performance moved, and no feature drifts
     wait         everything else: evidence without a large effect, or too young to act upon
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from consumer.judging.evaluation import PSI_WEEK
 from consumer.judging.lifecycle import AlertState
 from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
 from shared.performance import LABEL
@@ -30,6 +32,10 @@ PERFORMANCE: Final = "performance"
 ADVICE: Final[Mapping[Action, str]] = {
     "fix_feed": "Look at the upstream feed: values are missing, unseen or out of range, which no retraining mends.",
     "roll_back": "Roll back to the version before: this one is new, and it is critical.",
+    "accept_reference": (
+        "Accept a new reference if this is how the process is now (`driftgauge reference accept`), or retrain on recent "
+        "data: more than 30 % of the last 30 days were in alarm."
+    ),
     "retrain": "Retrain on recent data, or accept a new reference if the new world is the normal one.",
     "recalibrate": "Recalibrate the model's output: it moved although no feature did.",
     "wait": "Wait and watch: there is evidence of a change, but not yet of one that is large and lasts.",
@@ -50,12 +56,15 @@ class Circumstances:
         When the version was first seen.
     has_previous
         Whether another version was seen before it.
+    outdated
+        Whether so many of the last days were in alarm that the reference no longer describes the process.
     """
 
     now: int
     alerts: Sequence[AlertState]
     version_since: int
     has_previous: bool
+    outdated: bool = False
 
     @property
     def feature_drifts(self) -> bool:
@@ -104,6 +113,11 @@ def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:
     return _is_critical(alert) and new and circumstances.has_previous
 
 
+def _accept_reference(alert: AlertState, circumstances: Circumstances) -> bool:
+    fell = any(other.state == "firing" and is_performance(other.rule) for other in circumstances.alerts)
+    return alert.rule == PSI_WEEK and alert.state == "firing" and circumstances.outdated and not fell
+
+
 def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
     if is_performance(alert.rule):
         return alert.state == "firing" and circumstances.feature_drifts
@@ -122,6 +136,7 @@ def _is_critical(alert: AlertState) -> bool:
 CONDITIONS: Final[Mapping[Action, Callable[[AlertState, Circumstances], bool]]] = {
     "fix_feed": _fix_feed,
     "roll_back": _roll_back,
+    "accept_reference": _accept_reference,
     "retrain": _retrain,
     "recalibrate": _recalibrate,
     "wait": lambda _alert, _circumstances: True,

@@ -139,7 +139,9 @@ class Alerting:
         seen = self._state.progress.first_seen
         since = seen.get(version, now)
         previous = any(first < since for first in seen.values())
-        return Circumstances(now, self._state.alerts_of(version), since, previous)
+        days = self._state.days.get(version)
+        outdated = days is not None and days.offers_reference
+        return Circumstances(now, self._state.alerts_of(version), since, previous, outdated)
 
     def _alert(self, version: str, column: str, rule: str, now: int, segment: str = "") -> AlertState:
         """Give the open alert, or begin a new life."""
@@ -150,7 +152,8 @@ class Alerting:
         return known if known.is_open else next_life(known, now)
 
     def _step(self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene) -> None:
-        worse = msgspec.structs.replace(alert, severity="critical") if reading.severity == "critical" else alert
+        rises = reading.severity == "critical" != alert.severity
+        worse = msgspec.structs.replace(alert, severity="critical", notified=None) if rises else alert  # that is news
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
         moved, transition = step(marked, reading, scene.now, self._policy)

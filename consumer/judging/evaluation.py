@@ -371,7 +371,10 @@ class Evaluation:
         side = "above" if severity else "not above"
         summary = f"PSI of the last {WEEK} days {value:.3f} is {side} {bound:.3f}, usual is {expected or 0.0:.3f}"
         quiet = value < self.policy.resolve_below * bound
-        return Reading(severity, quiet=quiet, summary=summary, at_once=True), Evidence(PSI, value, bound, expected)
+        reading = Reading(
+            severity, quiet=quiet, summary=summary, at_once=True, quiet_days=WEEK - 1, rest_days=WEEK
+        )  # a window holds no row of another one after a week: earlier its quiet is no news, nor its alarm
+        return reading, Evidence(PSI, value, bound, expected)
 
     def shares(self, column: int) -> list[Share]:
         """Give the tested shares of a column, for its report."""

@@ -1,8 +1,9 @@
 """Which alert explains another: broken values explain the drift that they cause, and an online alarm of them explains the
 window's finding of the same. A fall of the performance takes the drift that goes with it along: people are told of the fall,
 and the drift is recorded as its explanation. Ordered columns drift in episodes, and it is episodes of the model that their
-thresholds are calibrated to: a column that follows another one within 7 days speaks of the same rows, and only what is
-critical is told beside it.
+thresholds are calibrated to. An episode stands as long as one of them fires, and the column that has fired longest speaks
+for it: it alone is told again. A column that follows another one within 7 days speaks of the same rows, and is told if it is
+critical; one that follows later is told once.
 
 A segment is part of all rows: a fall of the model's performance explains that of its segments, and says which; a drift
 within a segment is explained if each of its columns has an alert over all rows, or by a fall of the model or of the segment.
@@ -68,17 +69,31 @@ def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
     return next(firing, "") if alert.rule == SEGMENT_PSI else ""
 
 
-def _episode(alert: AlertState, others: Iterable[AlertState]) -> str:
-    """Give the fingerprint of the ordered column that began the episode which a warning follows; empty if none did.
+def _episode(alert: AlertState, others: Sequence[AlertState]) -> str:
+    """Give the fingerprint of the ordered column that speaks for the episode which an alert belongs to; empty if it does
+    itself, or has news of its own.
 
-    What begins at the same moment is told as one group already.
+    What begins at the same moment is told as one group already; from then on one of them is enough.
     """
-    if alert.rule != PSI_WEEK or alert.severity == "critical":
+    if alert.rule != PSI_WEEK:
         return ""
-    told = (other for other in others if other.state == "firing" and other.notified is not None and not other.inhibited_by)
-    weekly = (other for other in told if other.rule == PSI_WEEK)
-    before = [other for other in weekly if 0 < alert.started - other.started < WEEK * DAY_MS]
-    return min(before, key=lambda other: (other.started, other.fingerprint)).fingerprint if before else ""
+    causes = {other.fingerprint for other in others if other.rule != PSI_WEEK}
+    told = [
+        other for other in others
+        if other.rule == PSI_WEEK and other.state == "firing" and other.notified is not None
+        and other.inhibited_by not in causes
+    ]  # fmt: skip
+    first = min(told, key=_age, default=None)
+    if first is None or _age(first) >= _age(alert):
+        return ""
+    if alert.notified is not None:
+        return first.fingerprint
+    soon = any(0 < alert.started - other.started < WEEK * DAY_MS for other in told)
+    return first.fingerprint if soon and alert.severity != "critical" else ""
+
+
+def _age(alert: AlertState) -> tuple[int, str]:
+    return alert.started, alert.fingerprint
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:

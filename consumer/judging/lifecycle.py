@@ -19,8 +19,9 @@ Theory of operation
   that is inhibited or silenced when it fires is owed its notification: it is told (`released`) at the first reading at which
   nothing holds it back and it still fires. One that goes on is told again (`reminder`) after `renotify_ms`, then after
   twice as long each time, up to `renotify_max_ms`, unless it is acknowledged; neither at a quiet reading, after which it
-  may resolve. News of it (a rise of severity) begins that anew. That it resolved is told only if that it fired was, and
-  not while it is silenced.
+  may resolve. News of it (a rise of severity) begins that anew. Where a reading is of many days, it is told again after as
+  many at the earliest, and while it is bad (`rest_days`): before, the rows are the same. That it resolved is told only if
+  that it fired was, and not while it is silenced.
 - *Marks* (acknowledged, silenced, inhibited) change no state. An acknowledgement ends with the life; a silence outlasts it,
   until its time. A rise of severity is told although the alert is acknowledged.
 - Every time is logical, so a replay gives the same lives. Each transition of a life has a number.
@@ -115,7 +116,8 @@ class Reading(msgspec.Struct, frozen=True):
     """What one evaluation says of one rule: how bad, or quiet, or neither.
 
     `at_once` fires without a second one, `over` resolves without two more. A quiet one resolves only if the first of the
-    quiet ones was `quiet_days` logical days before.
+    quiet ones was `quiet_days` logical days before. With `rest_days` only a bad one tells again, and a reminder waits for as
+    many of them, if it is not due later.
     """
 
     severity: AlertSeverity | None
@@ -124,6 +126,7 @@ class Reading(msgspec.Struct, frozen=True):
     at_once: bool = False
     over: bool = False
     quiet_days: int = 0
+    rest_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,8 @@ def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
         alert, severity=severity or alert.severity, updated=now, summary=reading.summary, bad=alert.bad + 1, quiet=0
     )
     if alert.state == "firing":
-        return _told(moved, "severity", now) if moved.severity != alert.severity else _still_firing(moved, now, policy)
+        risen = moved.severity != alert.severity
+        return _told(moved, "severity", now) if risen else _still_firing(moved, reading, now, policy)
     enough = reading.at_once or moved.bad >= policy.bad_to_fire
     if enough and not _held_back(moved, now):
         return _told(msgspec.structs.replace(moved, state="firing"), "state", now)
@@ -209,20 +213,21 @@ def _not_bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolic
     long_enough = now // DAY_MS - since // DAY_MS >= reading.quiet_days
     if reading.over or (moved.quiet >= policy.quiet_to_resolve and long_enough):
         return _ended(msgspec.structs.replace(moved, summary=reading.summary), now, policy)
-    return (moved, None) if reading.quiet else _still_firing(moved, now, policy)
+    rests = reading.quiet or reading.rest_days
+    return (moved, None) if rests else _still_firing(moved, reading, now, policy)
 
 
 def _held_back(alert: AlertState, now: int) -> bool:
     return now < alert.held_until and _worse(alert.severity, alert.held_severity) == alert.held_severity
 
 
-def _still_firing(alert: AlertState, now: int, policy: JudgingPolicy) -> Moved:
+def _still_firing(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -> Moved:
     """Tell what is owed, or remind, if nothing holds it back."""
     if alert.acknowledged or alert.inhibited_by or alert.is_silenced(now):
         return alert, None
     if alert.notified is None:
         return _told(alert, "released", now)
-    due = now - alert.notified >= renotify_after(alert.reminders, policy)
+    due = now - alert.notified >= max(renotify_after(alert.reminders, policy), reading.rest_days * DAY_MS)
     return _told(alert, "reminder", now) if due else (alert, None)
 
 

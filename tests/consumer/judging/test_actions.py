@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from consumer.judging.actions import ADVICE, CONDITIONS, DAY_MS, Circumstances, recommend, recommended
+from consumer.judging.evaluation import PSI_WEEK
 from consumer.judging.lifecycle import AlertState
 from tests.consumer.judging.test_advance import judge, stream
 
@@ -17,14 +18,18 @@ def alert(**changes: Any) -> AlertState:
     return msgspec.structs.replace(made, **changes)
 
 
-def around(*alerts: AlertState, age: int = 50 * DAY_MS, has_previous: bool = True) -> Circumstances:
-    return Circumstances(NOW, alerts, NOW - age, has_previous)
+def around(
+    *alerts: AlertState, age: int = 50 * DAY_MS, has_previous: bool = True, outdated: bool = False
+) -> Circumstances:
+    return Circumstances(NOW, alerts, NOW - age, has_previous, outdated)
 
 
 OLD = {"started": NOW - DAY_MS}
 PREDICTION: dict[str, Any] = {"feature": "prediction"}
 PERFORMANCE: dict[str, Any] = {"feature": "", "rule": "performance.mae"}
+WEEKLY: dict[str, Any] = {"rule": PSI_WEEK, "severity": "warning"}
 EXPLAINED = alert(inhibited_by="c")
+FALL = alert(**PERFORMANCE)
 CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances]] = [
     ("fix_feed", alert(rule="missing"), around(), "wait", alert(), around()),
     ("fix_feed", alert(rule="integrity"), around(), "wait", alert(rule="adwin"), around()),
@@ -33,6 +38,9 @@ CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances
     ("roll_back", alert(), around(age=0), "wait", alert(), around(age=0, has_previous=False)),
     ("roll_back", alert(), around(age=0), "wait", alert(severity="warning"), around(age=0)),
     ("roll_back", alert(), around(age=0), "wait", alert(state="pending"), around(age=0)),
+    ("accept_reference", alert(**WEEKLY), around(outdated=True), "wait", alert(**WEEKLY), around()),
+    ("accept_reference", alert(**WEEKLY), around(outdated=True), "wait", alert(**WEEKLY), around(FALL, outdated=True)),
+    ("accept_reference", alert(**WEEKLY), around(outdated=True), "wait", alert(), around(outdated=True)),
     ("retrain", alert(**OLD), around(), "wait", alert(started=NOW - DAY_MS + 1), around()),
     ("retrain", alert(**OLD), around(), "wait", alert(**OLD, severity="warning"), around()),
     ("retrain", alert(**PERFORMANCE), around(alert()), "recalibrate", alert(**PERFORMANCE), around()),
@@ -48,6 +56,13 @@ def test_each_condition_both_ways(
     """The action is recommended when its condition holds, and another one as soon as one part of it does not."""
     assert recommend(of, with_) == action
     assert recommend(other, without) == otherwise
+
+
+def test_a_column_of_an_episode_is_not_broken() -> None:
+    """A column that another one of its episode speaks for has no broken values: its feed needs no repair."""
+    first, second = alert(**WEEKLY, fingerprint="a"), alert(**WEEKLY, fingerprint="b", inhibited_by="a")
+    assert recommend(second, around(first, second)) == "wait"
+    assert recommend(second, around(first, second, outdated=True)) == "accept_reference"
 
 
 def test_every_action_is_reached_and_has_words() -> None:

@@ -37,22 +37,44 @@ def test_only_the_same_feature_and_only_drift() -> None:
 
 def test_the_columns_of_an_episode_are_told_once() -> None:
     """Of ordered columns that drift within 7 days the first is told; what is critical, what began at the same moment, and
-    what comes later are told too, and nothing hides behind an alert that nobody heard of."""
+    what comes later are told too, and nothing hides behind an alert that nobody heard of, or that something else explains.
+    """
     evaluation = judged().evaluation
 
     def weekly(feature: str, day: float, severity: AlertSeverity = "warning", notified: int | None = 0) -> AlertState:
         found = msgspec.structs.replace(alert("psi_week", feature), fingerprint=feature, severity=severity)
         return msgspec.structs.replace(found, started=int(day * 86_400_000), notified=notified)
 
-    first = weekly("smooth", 0)
-    assert cause_of(weekly("heavy", 6), [weekly("city", 3), first], evaluation) == first.fingerprint
-    assert cause_of(weekly("heavy", 6, "critical"), [first], evaluation) == ""
-    assert cause_of(weekly("heavy", 0), [first], evaluation) == ""
-    assert cause_of(weekly("heavy", 7), [first], evaluation) == ""
+    def new(feature: str, day: float, severity: AlertSeverity = "warning") -> AlertState:
+        return weekly(feature, day, severity, notified=None)
+
+    first, fall = weekly("smooth", 0), alert("performance.mae", "")
+    assert cause_of(new("heavy", 6), [weekly("city", 3), first], evaluation) == first.fingerprint
+    assert cause_of(new("heavy", 9), [weekly("city", 3), first], evaluation) == first.fingerprint
+    assert cause_of(new("heavy", 6, "critical"), [first], evaluation) == ""
+    assert cause_of(new("heavy", 0), [first], evaluation) == ""
+    assert cause_of(new("heavy", 7), [first], evaluation) == ""
     assert cause_of(first, [weekly("heavy", 6)], evaluation) == ""
-    assert cause_of(weekly("heavy", 6), [weekly("smooth", 0, notified=None)], evaluation) == ""
-    assert cause_of(weekly("heavy", 6), [msgspec.structs.replace(first, inhibited_by="fall")], evaluation) == ""
-    assert cause_of(weekly("heavy", 6), [msgspec.structs.replace(first, rule="psi")], evaluation) == ""
+    assert cause_of(new("heavy", 6), [new("smooth", 0)], evaluation) == ""
+    explained = msgspec.structs.replace(first, inhibited_by=fall.fingerprint)
+    assert cause_of(new("heavy", 6), [explained, msgspec.structs.replace(fall, severity="warning")], evaluation) == ""
+    assert cause_of(new("heavy", 6), [msgspec.structs.replace(first, rule="psi")], evaluation) == ""
+
+
+def test_one_column_speaks_for_an_episode() -> None:
+    """What was told of an episode's columns is not told again beside its first column's reminders, critical ones included;
+    when the first is over the next one speaks."""
+    evaluation = judged().evaluation
+    names = ("smooth", "heavy", "city")
+    first, second, third = (
+        msgspec.structs.replace(alert("psi_week", name), fingerprint=name, started=day * 86_400_000, notified=1)
+        for day, name in zip((0, 20, 20), names, strict=True)
+    )
+    assert cause_of(first, [first, second, third], evaluation) == ""
+    assert cause_of(second, [first, second, third], evaluation) == first.fingerprint
+    assert cause_of(msgspec.structs.replace(second, notified=None), [first, second, third], evaluation) == ""
+    spoken_for = [msgspec.structs.replace(one, inhibited_by=first.fingerprint) for one in (second, third)]
+    assert [cause_of(one, spoken_for, evaluation) for one in spoken_for] == [third.fingerprint, ""]
 
 
 def told(made: Stream) -> dict[str, list[str]]:

@@ -26,6 +26,8 @@ from shared.snapshot import Acknowledgement, Silence
 MINUTE = 60_000
 BAD, CRITICAL = Reading("warning", quiet=False, summary="bad"), Reading("critical", quiet=False, summary="worse")
 MIDDLE, QUIET = Reading(None, quiet=False), Reading(None, quiet=True)
+DAY = 1440
+"""Minutes."""
 ALARM, OVER = Reading("warning", quiet=False, at_once=True), Reading(None, quiet=True, over=True)
 POLICY = JudgingPolicy()
 QUICK = replace(POLICY, quiet_to_resolve=1, cooldown_ms=30 * MINUTE, renotify_ms=30 * MINUTE)
@@ -380,3 +382,21 @@ def test_an_end_from_outside() -> None:
     """The end of a version resolves what fires and drops what is pending; nothing that never fired resolves."""
     assert Life().reads([BAD, BAD]).end().changes == ["pending", "firing", "resolved"]
     assert Life().reads([BAD]).end().changes == ["pending", "inactive"]
+
+
+def test_a_reading_of_many_days_rests_as_long() -> None:
+    """Where a reading is of 7 days, people are told again after 7 days at the earliest, and only while it is bad; it is over
+    when it has been quiet for as long as a window holds a row of before."""
+    bad = Reading("warning", quiet=False, at_once=True, rest_days=7, quiet_days=6)
+    middle = Reading(None, quiet=False, rest_days=7, quiet_days=6)
+    quiet = Reading(None, quiet=True, rest_days=7, quiet_days=6)
+    life = Life()
+    for reading in (bad, *[bad] * 6, *[middle] * 3, bad):
+        life.read(reading, minutes=DAY)
+    assert life.notified == ["firing", "firing reminder"]
+    assert [now // (DAY * MINUTE) for now, _, one in life.told if one.notify] == [1, 11]
+    for _ in range(6):
+        life.read(quiet, minutes=DAY)
+    assert life.notified[2:] == []
+    life.read(quiet, minutes=DAY)
+    assert life.notified[2:] == ["resolved"]
