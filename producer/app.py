@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from producer import problems
+from producer import failures
 from producer.access import Access, Guarded, require_declarations
 from producer.access_log import AccessLog
 from producer.batch import Batches
@@ -91,7 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
         made = router(parts)
         require_declarations(made.routes)
         app.include_router(made)
-    problems.install(app)
+    failures.install(app)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Metered, meter=parts.meter, log=AccessLog(settings))
     app.add_middleware(Prefixed, root=settings.root_path)

@@ -138,6 +138,11 @@ def reference_rows(published: PublishedVersion) -> list[Row]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
+def typical(column: ColumnReference) -> Value:
+    """Give a value from the middle of a column's reference; None if the reference has only missing ones."""
+    return _values(column)[WARM_UP_ROWS // 2]
+
+
 def failure(error: BaseException) -> str:
     """Say what a model raised and where, but not its message: that can quote feature values."""
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -29,5 +29,5 @@ class Prefixed:
         if root and scope["type"] == "http":
             path = scope["path"]
             whole = path if f"{path}/".startswith(f"{root}/") else root + path
-            scope = {**scope, "root_path": root, "path": whole}
+            scope["root_path"], scope["path"] = root, whole  # in place: the page of an error 500 is made outside of us
         await self._app(scope, receive, send)

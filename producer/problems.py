@@ -1,26 +1,19 @@
-"""Every error answer of the API is a problem document (RFC 9457), the framework's own included.
+"""Error answers: problem documents (RFC 9457), and those that several routes give.
 
 A detail says what was wrong and what to do; it never holds a stack trace or another request's values.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
-import redis
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from fastapi import Response
 
-from producer import headers
-from shared.schema import FieldError, pointer
+from shared.schema import FieldError
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 100
 RETRY_AFTER = {"Retry-After": "2"}
-
-logger = logging.getLogger("driftgauge.producer")
 
 
 class Problem(Exception):
@@ -114,51 +107,6 @@ def too_large(most_bytes: int) -> Problem:
     return Problem(
         413, f"The body is larger than {most_bytes} bytes, the limit here (DRIFTGAUGE_…_MAX_BYTES); send less at a time."
     )
-
-
-def install(app: FastAPI) -> None:
-    """Make the app answer every error as a problem."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _validation)
-    app.add_exception_handler(redis.ConnectionError, _redis_away)
-    app.add_exception_handler(redis.TimeoutError, _redis_away)
-    app.add_exception_handler(Exception, _unexpected)
-
-
-async def _problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101  what it is registered for
-    return error.response()
-
-
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
-    details = {
-        404: f"There is nothing at {request.url.path}; the paths are listed at /docs.",
-        405: f"{request.method} is not possible at {request.url.path}; the methods are listed at /docs.",
-    }
-    return Problem(error.status_code, details.get(error.status_code, str(error.detail)), (), error.headers).response()
-
-
-async def _validation(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  what it is registered for
-    faults = []
-    for fault in error.errors():
-        at = ""
-        for part in fault["loc"]:
-            at = pointer(at, str(part))
-        faults.append(FieldError(at, str(fault["msg"])))
-    return invalid(faults).response()
-
-
-async def _redis_away(_request: Request, _error: Exception) -> Response:
-    return Problem(503, "Redis does not answer, so this cannot be read now. Predictions go on.", (), RETRY_AFTER).response()
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("Request %s failed: %s.", request.scope.get("request_id", "?"), type(error).__name__)
-    own = {"X-Request-ID": request.scope["request_id"]} if "request_id" in request.scope else {}
-    return Problem(500, "The API failed at this request; its log says where.", (), {**headers.EVERY, **own}).response()
 
 
 def _safe(text: str) -> str:

@@ -40,13 +40,17 @@ class Expectation:
         Of the alert; any if None.
     rule
         Prefix of the alert's rule.
+    segment
+        Of the alert, as `region=north`; then neither feature nor rule matters, since one alert speaks for a segment's
+        columns, and one for its performance.
     """
 
     name: str
     feature: str | None = None
     rule: str = ""
+    segment: str = ""
 
-    def is_met_by(self, feature: str, rule: str) -> bool:
+    def is_met_by(self, feature: str, rule: str, segment: str = "") -> bool:
         """Tell whether an alert is the one.
 
         Examples
@@ -54,6 +58,8 @@ class Expectation:
         >>> Expectation("x drifts", "x").is_met_by("x", "psi"), Expectation("errors", None, "perf").is_met_by("x", "psi")
         (True, False)
         """
+        if self.segment:
+            return segment == self.segment
         return self.feature in {None, feature} and rule.startswith(self.rule)
 
 

@@ -17,6 +17,7 @@ from models.drift.report import Record, metrics, now
 from models.drift.shapes import Shape
 from models.drift.source import Source, source_of
 from models.drift.traffic import Course, batches
+from models.drift.within import injection_within
 from models.late_labels import LateLabels
 from shared.api_client import ask, authorization
 from shared.counters import LabelCounts
@@ -51,6 +52,7 @@ class Plan:
     label_delay_s: float
     feature: str | None = None
     clean_events: int | None = None
+    segment: str | None = None
 
     @property
     def clean(self) -> int:
@@ -124,7 +126,11 @@ class _Simulation:
 
         self.source = source(plan.seed)
         world = World(self.schema, source(plan.seed + 1).simulator.labelled(SAMPLE), self.source.preferred, plan.feature)
-        self.injection: Injection = injection(plan.kind, world, plan.intensity)
+        self.injection: Injection = (
+            injection(plan.kind, world, plan.intensity)
+            if plan.segment is None
+            else injection_within(plan.segment, plan.kind, world, plan.intensity)
+        )
         labels = LateLabels(client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3)))
         self.poster = Poster(client, info["model"], plan.rate, labels)
         self._shown: set[Finding] = set()

@@ -41,8 +41,9 @@ MACROS: Final = ("symbols", "badge", "tile", "empty")
 
 
 def page(
-    request: Request, template: str, *, model: str | None = None, status: int = 200, policy: str = POLICY, **shown: Any
-) -> Response:
+    request: Request, template: str, *, model: str | None = None, status: int = 200, policy: str = POLICY,
+    vary: str = "HX-Target", **shown: Any,
+) -> Response:  # fmt: skip
     """Answer with a page, or with the block of it that htmx asks for.
 
     Parameters
@@ -53,6 +54,8 @@ def page(
         The model that it is about; links to other pages keep it, and the live stream follows it alone. None for all.
     policy
         Content-Security-Policy.
+    vary
+        Headers of requests that the answer hangs on.
     shown
         What the template shows.
     """
@@ -60,7 +63,7 @@ def page(
     context = found.new_context({**_frame(request, model), **shown})
     block = found.blocks.get(request.headers.get("HX-Target", ""))
     text = "".join((block or found.root_render_func)(context))
-    headers = {"Content-Security-Policy": policy, "Vary": "HX-Target"}
+    headers = {"Content-Security-Policy": policy, "Vary": vary}
     return Response(text, status, headers, media_type="text/html; charset=utf-8")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from producer import examples
 from producer.access import Guarded, needs
 from producer.dashboard.rendering import POLICY, page, root_of
 from producer.parts import Parts
@@ -22,15 +23,18 @@ SEARCHING: Final = STYLED + "; worker-src blob:"
 """ReDoc searches in a worker that it makes of its own text."""
 
 
-def router(_: Parts) -> APIRouter:
+def router(parts: Parts) -> APIRouter:
     """Make the routes."""
     routes = APIRouter(route_class=Guarded, include_in_schema=False)
 
     @routes.get("/openapi.json")
     @needs("read", "predict")
     async def openapi(request: Request) -> Response:
-        """Give the API's description in OpenAPI."""
+        """Give the API's description in OpenAPI, with examples for a model that is served here."""
         document = described(request.app)
+        served = examples.chosen(parts.serving.production, parts.settings.default_model)
+        if served is not None:
+            document = examples.with_examples(document, examples.examples(served))
         servers = [{"url": root}] if (root := root_of(request)) else []
         return Response(msgspec.json.encode({**document, "servers": servers}), media_type="application/json")
 

@@ -79,7 +79,6 @@ EVENT: Final = {
 }
 BODY: Final = {
     "oneOf": [EVENT, {"type": "array", "items": EVENT}],
-    "example": [{"features": {"temp": 0.24, "weathersit": 1}, "prediction": 16, "time": "2025-11-20T20:15:00Z"}],
 }
 ANSWER: Final = {
     "type": "object",

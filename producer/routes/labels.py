@@ -47,7 +47,6 @@ LABEL: Final = {
 }
 BODY: Final = {
     "oneOf": [LABEL, {"type": "array", "items": LABEL}],
-    "example": [{"prediction_id": "0190f0a0-0000-7000-8000-000000000000", "label": 16, "time": "2025-11-21T08:00:00Z"}],
 }
 ANSWER: Final = {
     "type": "object",
@@ -211,8 +210,7 @@ async def _publish(parts: Parts, by_model: dict[str, list[Label]]) -> Outcome:
 def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
     found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
-    table = {"schema": {"type": "string"}, "example": "prediction_id,label\n0190f0a0-0000-7000-8000-000000000000,16\n"}
-    found["requestBody"]["content"]["text/csv"] = table
+    found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     found["parameters"] = [
         {
             "name": "model",

@@ -32,7 +32,6 @@ BODY: Final = {
         "model": {"type": "string", "description": "Needed only when there are several."},
         "version": {"type": "string", "description": "A version in staging; that in production if absent."},
     },
-    "example": {"features": {"NSM": 36000, "WeekStatus": 1}, "model": "steel"},
 }
 ANSWER: Final = {
     "type": "object",

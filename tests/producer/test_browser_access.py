@@ -67,3 +67,29 @@ def _follows(context: BrowserContext, base: str) -> None:
     page.locator("#banner[data-state=live]").wait_for()
     opened = "new Promise(done => { const s = new EventSource('/alerts/stream'); s.onopen = () => { s.close(); done(true) };"
     assert page.evaluate(opened + " s.onerror = () => done(false) })") is True
+
+
+@pytest.mark.usefixtures("linear")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_an_error_is_a_page_that_leads_on(settings: Settings, browser: Browser, tmp_path: Path, width: int) -> None:
+    """It has the dashboard's style, fits a telephone, loads without a fault, and its button leads to the login or home."""
+    text = create_key(settings.keys_path, "labels", ("label",), None)
+    reader = SecretStr(create_key(settings.keys_path, "reader", ("read",), None))
+    with api_process(settings.model_copy(update={"api_key": reader}), tmp_path) as (url, _):
+        context = browser.new_context(viewport={"width": width, "height": 800})
+        page, faults = context.new_page(), list[str]()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("requestfailed", lambda request: faults.append(request.url))
+        page.goto(f"{url}/dashboard/nothing?a={'long' * 60}")
+        assert page.inner_text("h1") == "Not Found"
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("getComputedStyle(document.querySelector('.error-code')).fontWeight") == "600"
+        page.locator("main").get_by_role("link", name="Overview").click()
+        assert page.url == f"{url}/login?next=%2F"
+        page.fill("input[name=key]", text)
+        page.click("button")
+        assert page.inner_text("h1") == "Forbidden"
+        page.locator("main").get_by_role("link", name="Log in").click()
+        assert page.url.startswith(f"{url}/login?next=")
+        assert faults == []
+        context.close()

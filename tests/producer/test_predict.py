@@ -239,7 +239,7 @@ async def test_model_info_and_documentation(settings: Settings) -> None:
         assert msgspec.convert(info["schema"], Schema) == SCHEMA
         assert info["reference_rows"] == 500
         paths = (await http.get("/openapi.json")).json()["paths"]
-        assert "example" in paths["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        assert "example" in paths["/predict"]["post"]["requestBody"]["content"]["application/json"]
         page = await http.get("/docs")
         assert page.status_code == 200
         assert 'data-spec="/openapi.json"' in page.text

@@ -27,17 +27,17 @@ PATH = "/models/linear/versions/1.0.0/references"
 
 
 @asynccontextmanager
-async def worker(settings: Settings, keys: Keys, answer: Answer) -> AsyncIterator[list[Any]]:
+async def worker(settings: Settings, keys: Keys, answer: Answer, model: str = "linear") -> AsyncIterator[list[Any]]:
     """Answer as a worker does, the same to everything; gives what was asked."""
     asked: list[Any] = []
     client = connect_async(settings.redis_url)
 
     async def work() -> None:
         while True:
-            packed: Any = await client.lpop(keys.proposals("linear"))  # type: ignore[misc]
+            packed: Any = await client.lpop(keys.proposals(model))  # type: ignore[misc]
             if packed is not None:
                 asked.append(decode_asked(packed))
-                await client.set(keys.proposed("linear", asked[-1].id), encode(answer))
+                await client.set(keys.proposed(model, asked[-1].id), encode(answer))
             await asyncio.sleep(0.01)
 
     task = asyncio.create_task(work())

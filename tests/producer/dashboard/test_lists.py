@@ -199,7 +199,8 @@ async def test_who_may_see_and_change(settings: Settings, client: redis.Redis, k
         for page in (*PAGES, f"alerts/{X}"):
             answer = await http.get(f"/dashboard/{page}", headers=HTML)
             assert (answer.status_code, answer.headers["location"][:12]) == (303, "/login?next=")
-            problem(await http.get(f"/dashboard/{page}", headers={**HTML, **keyed["label"]}), 403)
+            problem(await http.get(f"/dashboard/{page}", headers=keyed["label"]), 403)
+            assert (await http.get(f"/dashboard/{page}", headers={**HTML, **keyed["label"]})).status_code == 403
             for_readers = await shown(http, page, **keyed["read"])
             assert "data-dialog" not in for_readers
             assert 'type="file"' not in for_readers

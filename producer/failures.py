@@ -1,0 +1,63 @@
+"""What becomes of errors that routes raise, the framework's own included: one place turns each into its answer."""
+
+import logging
+
+import redis
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from producer import headers
+from producer.dashboard.error_page import error_answer
+from producer.problems import RETRY_AFTER, Problem, invalid
+from shared.schema import FieldError, pointer
+
+logger = logging.getLogger("driftgauge.producer")
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every error as a problem, or as a page that says the same."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(redis.ConnectionError, _redis_away)
+    app.add_exception_handler(redis.TimeoutError, _redis_away)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  what it is registered for
+    return error_answer(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
+    details = {
+        404: f"There is nothing at {request.url.path}; the paths are listed at /docs.",
+        405: f"{request.method} is not possible at {request.url.path}; the methods are listed at /docs.",
+    }
+    detail = details.get(error.status_code, str(error.detail))
+    return error_answer(request, Problem(error.status_code, detail, (), error.headers))
+
+
+async def _validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  what it is registered for
+    faults = []
+    for fault in error.errors():
+        at = ""
+        for part in fault["loc"]:
+            at = pointer(at, str(part))
+        faults.append(FieldError(at, str(fault["msg"])))
+    return error_answer(request, invalid(faults))
+
+
+async def _redis_away(request: Request, _: Exception) -> Response:
+    detail = "Redis does not answer, so this cannot be read now. Predictions go on."
+    return error_answer(request, Problem(503, detail, (), RETRY_AFTER))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("Request %s failed: %s.", request.scope.get("request_id", "?"), type(error).__name__)
+    own = {"X-Request-ID": request.scope["request_id"]} if "request_id" in request.scope else {}
+    detail = "The API failed at this request; its log says where."
+    return error_answer(request, Problem(500, detail, (), {**headers.EVERY, "Cache-Control": "no-store", **own}))
