@@ -1,12 +1,14 @@
 """Segments of a window: PSI as of single columns, one budget for all tests, one alert per segment, and who explains whom."""
 
 import dataclasses
+import itertools
 
 import msgspec
 import numpy as np
 import pytest
 
 from consumer.judging.actions import Circumstances, recommend
+from consumer.judging.advance import advance
 from consumer.judging.calibration import PERFORMANCE_TESTS, levels
 from consumer.judging.evaluation import JudgedVersion
 from consumer.judging.inhibition import cause_of
@@ -14,17 +16,21 @@ from consumer.judging.labelled import LabelledWindow
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.reporting import Outputs
 from consumer.judging.rules import is_judged, is_of_reference
 from consumer.judging.segment_drift import psi_by_segment
 from consumer.judging.segment_report import report
 from consumer.judging.segments import SegmentWindow
+from consumer.judging.state import JudgingState
 from consumer.judging.statistics.base import pooled_bins
 from consumer.judging.statistics.psi import population_stability
 from shared.alerts import SEGMENT_PERFORMANCE, SEGMENT_PSI, fingerprint
 from shared.manifest import PublishedVersion, new_manifest
-from shared.performance import PerformanceReference
+from shared.pane import DELAY_EDGES_S, Block, Delta, Pane, PaneEntry, Revised, pack_changes, pack_counts
+from shared.performance import PerformanceReference, Sums
 from shared.reference import Column, ReferenceProfile
 from shared.schema import Feature, Schema
+from tests.consumer.builders import NOON
 
 FEATURES = ("region", "plan", "shop")
 SCHEMA = Schema(
@@ -180,6 +186,76 @@ def test_a_segment_without_rows_ends_its_alert() -> None:
     place = window.standard.names.index("region=v03")
     for readings in (window.drift_readings({"region=v03"}), window.performance_readings({"region=v03"})):
         assert [(one.reading.severity, one.reading.quiet) for one in readings if one.segment == place] == [(None, True)]
+
+
+Entries = list[tuple[str, PaneEntry]]
+
+
+def log_of(random: np.random.Generator, version: JudgedVersion, partition: int = 0, panes: int = 20) -> Entries:
+    """Write the panes of a partition with segments, each followed by its labels; one segment goes bad halfway."""
+    found: Entries = []
+    standard, layout = version.segments, version.standard.layout if version.standard else None
+    assert standard is not None
+    assert standard.measures is not None
+    assert layout is not None
+    delays = pack_counts(np.bincount([20], minlength=len(DELAY_EDGES_S) + 1))
+    for number in range(1, panes + 1):
+        columns, said, labels = rows(random, 250, values=4)
+        own = (np.array(columns[0]) == "v03") & (number > panes // 2)
+        labels = [said[row] if not own[row] else {"no": "yes", "yes": "no"}[said[row]] for row in range(250)]
+        cells = version.reference.cells([*columns, said])
+        block = Block(
+            250, pack_counts(np.bincount(cells.ravel(), minlength=int(version.reference.offsets[-1]))), b"", {},
+            segments=pack_counts(standard.layout.counts(cells)),
+        )  # fmt: skip
+        end = NOON + number * 10_000 + partition * 3000
+        pane = Pane(partition, number, end - 9000, end, 250, 250 * number, None, {"1.0.0": block})
+        sums = standard.measures.of(said, labels, standard.layout.codes(cells), standard.layout.size)
+        revised = Revised(
+            number, "1.0.0", 250, 0, delays, Sums.of(layout, said, labels, np.full((250, 2), 0.5)).pack(),
+            segments=pack_changes(sums),
+        )  # fmt: skip
+        found.append((f"{number}-0", pane))
+        found.append((f"{number}-1", Delta(partition, end + 10, 250 * number, number, [revised])))
+    return found
+
+
+def judged(entries: Entries, version: JudgedVersion, cuts: list[int], partitions: int = 1) -> Outputs:
+    """Judge a log in steps, through a checkpoint between any two."""
+    fields: dict[bytes, bytes] = {}
+    outputs, policy = Outputs(), dataclasses.replace(JudgingPolicy(), partitions=partitions)
+    size = int(version.reference.offsets[-1])
+    for first, last in itertools.pairwise([0, *cuts, len(entries)]):
+        state = JudgingState.unpack(fields, {"1.0.0": size})
+        found = advance(state, entries[first:last], "plant", {"1.0.0": version}, policy)
+        outputs.alerts += found.alerts
+        outputs.current |= found.current
+        fields = {name: packed for name, packed in {**fields, **state.pack_changed()}.items() if packed}
+    return outputs
+
+
+def test_steps_and_partitions_change_nothing() -> None:
+    """The same log gives the same alerts and the same last snapshot, byte by byte, in whatever steps it is judged, through
+    checkpoints; with two partitions, in whatever order they are read.
+    """
+    random = np.random.default_rng(6)
+    version = version_of(rows(random, 8000, values=4))
+    log = log_of(random, version)
+    at_once, in_steps = judged(log, version, []), judged(log, version, [5, 6, 21, 30])
+    assert msgspec.json.encode(at_once.alerts) == msgspec.json.encode(in_steps.alerts)
+    assert msgspec.json.encode(at_once.current) == msgspec.json.encode(in_steps.current)
+    fired = {(one.rule, one.segment) for one in at_once.alerts if one.state == "firing"}
+    assert (SEGMENT_PERFORMANCE, "region=v03") in fired
+    assert {segment for _, segment in fired if segment.startswith("region=")} == {"region=v03"}
+
+    both = [*log, *log_of(np.random.default_rng(7), version, partition=1)]
+    by_time = sorted(both, key=lambda entry: getattr(entry[1], "end", 0) or getattr(entry[1], "time", 0))
+    one, other = judged(both, version, [30], partitions=2), judged(by_time, version, [7, 41], partitions=2)
+    assert {alert.segment for alert in one.alerts if alert.state == "firing"} >= {"region=v03"}
+    assert [(a.rule, a.segment, a.state, a.updated) for a in one.alerts] == [
+        (a.rule, a.segment, a.state, a.updated) for a in other.alerts
+    ]
+    assert one.current["1.0.0"].segments == other.current["1.0.0"].segments
 
 
 def alert(rule: str, segment: str = "", feature: str = "", severity: str = "warning", **more: object) -> AlertState:
