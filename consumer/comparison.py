@@ -98,7 +98,7 @@ def compare(
     severity = worst([report.severity for report in reports])
     return Snapshot(
         id=name, model=name, version="", trigger="current", created=created, severity=severity,
-        verdict=verdict(severity, reports, None, len(current)),
+        verdict=verdict(severity, reports, len(current)),
         window=Window(created, created, len(current), 1, len(current)), reference_rows=profile.rows,
         features=reports, prediction=None, alerts=[], events_per_day=float(len(current)),
     )  # fmt: skip

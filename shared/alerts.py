@@ -26,7 +26,12 @@ MARKS: Final = frozenset({"acknowledged", "silenced"})
 """Changes that are marks on an alert, not states: each is a type of event of its own."""
 
 
-def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
+SEGMENT_PSI: Final = "segment.psi"
+"""Drift within a segment: an alert of its own, whatever number of columns drift in it."""
+SEGMENT_PERFORMANCE: Final = "segment.performance"
+
+
+def fingerprint(model: str, version: str, feature: str, rule: str, segment: str = "") -> str:
     """Name an alert: the same for all its transitions, and after a restart.
 
     Examples
@@ -34,7 +39,8 @@ def fingerprint(model: str, version: str, feature: str, rule: str) -> str:
     >>> fingerprint("steel", "1.0.0", "x", "psi")
     '71256aeb82dfcc53'
     """
-    return hashlib.sha256(msgspec.json.encode([model, version, feature, rule])).hexdigest()[:16]
+    named = [model, version, feature, rule, *([segment] if segment else [])]
+    return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]
 
 
 def cloud_event(data: Alert | Snapshot) -> bytes:
@@ -47,7 +53,7 @@ def cloud_event(data: Alert | Snapshot) -> bytes:
         name = f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}-{data.severity}"
         name += f"-{data.number}" if data.number else ""
         kind = f"alert.{data.change if data.change in MARKS else data.state}"
-        subject, moment = f"{data.version}/{data.feature}", data.updated
+        subject, moment = f"{data.version}/{data.feature or data.segment}", data.updated
     else:
         name, kind, subject, moment = data.id, f"snapshot.{data.trigger}", data.version, data.created
     return msgspec.json.encode(
@@ -60,5 +66,5 @@ def cloud_event(data: Alert | Snapshot) -> bytes:
 
 
 def subject_of(alert: Alert) -> str:
-    """Name what an alert is about: a column, or the whole model, or the monitor itself."""
-    return alert.feature or ("the monitor" if alert.rule.startswith(BLIND) else "the model")
+    """Name what an alert is about: a column, a segment, or the whole model, or the monitor itself."""
+    return alert.feature or alert.segment or ("the monitor" if alert.rule.startswith(BLIND) else "the model")

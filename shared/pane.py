@@ -250,7 +250,10 @@ def pack_counts(counts: Ints) -> bytes:
 def _packed(counts: Ints, kind: np.dtype[Any]) -> bytes:
     plain = counts.astype(kind.newbyteorder("<")).tobytes()
     head = kind.char.encode()
-    return head + b"z" + zlib.compress(plain, 1) if len(counts) > FEW_COUNTS else head + b"-" + plain
+    if len(counts) <= FEW_COUNTS:
+        return head + b"-" + plain
+    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)  # counts have runs of zeros, and no words that come again
+    return head + b"z" + packer.compress(plain) + packer.flush()
 
 
 def pack_changes(counts: Ints) -> bytes:

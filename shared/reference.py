@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.schema import RESERVED, Schema
+from shared.schema import Schema
 from shared.segments import SegmentLayout, SegmentReference
 
 CUTS = 256
@@ -26,7 +26,7 @@ MAX_OTHER = 10_000
 BINS = 10
 FEW = 100
 """Values that are searched for as they come; more are sorted first."""
-PREDICTION = RESERVED
+PREDICTION = "prediction"
 """Name of the prediction's column in profiles and snapshots."""
 
 Ints = NDArray[np.int64]

@@ -24,8 +24,8 @@ MAX_CATEGORY = 1024
 SUM_TOLERANCE = 1e-3
 """How far from 1 the sum of probabilities may be: clients round them."""
 
-RESERVED = "prediction"
-"""The name under which the prediction is judged beside the features."""
+RESERVED = {"prediction": "the model's output", "label": "its true value"}
+"""Names under which something else is judged beside the features, and what it is."""
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -141,9 +141,9 @@ class Schema(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         names = [feature.name for feature in self.features]
         if not names:
             raise BadData("The schema has no features; give at least one.")
-        if RESERVED in names:
+        for name in RESERVED.keys() & set(names):
             raise BadData(
-                f"A feature cannot be named {RESERVED!r}: that is the model's output. Rename or exclude the column."
+                f"A feature cannot be named {name!r}: that is {RESERVED[name]}. Rename or exclude the column."
             )
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:

@@ -183,12 +183,19 @@ class SegmentLayout:
         cells
             Shape (columns, rows), as places in the vector of all cells.
         """
-        bins = self.bin_of_cell[cells]
-        parts = [
-            np.bincount(((code - first) * self.bins + bins).ravel(), minlength=(last - first) * self.bins)
-            for code, (first, last) in zip(self.codes(cells), pairwise(self.starts), strict=True)
-        ]
-        return np.concatenate(parts)
+        return self.count(cells, self.no_counts())
+
+    def no_counts(self) -> Ints:
+        """Give the counts of no row."""
+        return np.zeros(self.size * self.bins, dtype=np.int64)
+
+    def count(self, cells: Ints, total: Ints) -> Ints:
+        """Add rows to counts, in their place: new memory for a pane of each batch would take longer than counting."""
+        bins, width = self.bin_of_cell[cells], self.bins
+        for code, (first, last) in zip(self.codes(cells), pairwise(self.starts), strict=True):
+            found = np.bincount(((code - first) * width + bins).ravel(), minlength=(last - first) * width)
+            total[first * width : last * width] += found
+        return total
 
     def reference(self, counts: Ints) -> tuple[SegmentReference, ...]:
         """Give what a profile holds, from counts as `counts` gives them."""

@@ -25,7 +25,10 @@ TITLES: Final = {
     "log_loss": "log loss",
     "brier": "Brier score",
     "ece": "calibration error",
+    "segment.psi": "drift in a segment",
+    "segment.performance": "performance in a segment",
 }
+IMPROVED: Final = "improvement."
 AVERAGES: Final = frozenset({"macro", "weighted"})
 
 
@@ -36,7 +39,11 @@ def title(name: str) -> str:
     --------
     >>> title("mae"), title("f1_macro"), title("recall:late"), title("performance.accuracy"), title("out_of_range")
     ('MAE', 'macro F1', 'recall of late', 'accuracy', 'out of range')
+    >>> title("improvement.adwin")
+    'ADWIN, improved'
     """
+    if name.startswith(IMPROVED):
+        return f"{title(name.removeprefix(IMPROVED))}, improved"
     kind, colon, label = name.removeprefix("performance.").partition(":")
     plain, _, average = kind.rpartition("_")
     words = f"{average} {title(plain)}" if plain and average in AVERAGES else TITLES.get(kind) or kind.replace("_", " ")

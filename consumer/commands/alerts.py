@@ -114,6 +114,6 @@ def alert_line(alert: Alert) -> str:
     word = alert.state if alert.change in {"state", "severity", "released"} else alert.change
     text = (
         f"{when}  {word.upper():8}  {alert.severity.upper():8}  {alert.model} {alert.version}  "
-        f"{alert.feature or alert.rule}  {alert.summary}  [{alert.fingerprint}]"
+        f"{alert.feature or alert.segment or alert.rule}  {alert.summary}  [{alert.fingerprint}]"
     )
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

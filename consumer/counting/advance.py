@@ -316,7 +316,8 @@ class _Step:
             rows = group.rows[part]
             if not len(rows):
                 continue
-            block = pane.block(group.version, group.cell_map.size)
+            segments = group.cell_map.segments
+            block = pane.block(group.version, group.cell_map.size, segments)
             counted = group.counted[part]
             cells = group.cells[:, part] if counted.all() else group.cells[:, part][:, counted]
             block.cells += np.bincount(cells.ravel(), minlength=group.cell_map.size)
@@ -326,8 +327,8 @@ class _Step:
             if group.cell_map.scored is not None:
                 chosen = list(compress(group.predictions[part], counted.tolist()))
                 block.add_scores(group.cell_map.score_counts(chosen))
-            if group.cell_map.segments is not None:
-                block.add_segments(group.cell_map.segments.counts(cells))
+            if segments is not None and block.segments is not None:
+                segments.count(cells, block.segments)
             for source, count in group.sources(part).items():
                 block.sources[source] = block.sources.get(source, 0) + count
             counters.versions[group.version] = counters.versions.get(group.version, 0) + len(rows)

@@ -47,6 +47,8 @@ class CellMap:
         Layout of the probabilities that are counted, so that the performance can be estimated; None if they are not.
     errors
         Profile of the reference's errors; None if labels do not come, or the reference has none.
+    labels
+        Profile of the reference's labels; None in the same cases.
     segments
         Layout of the segments that rows are parted into; None if there are none.
     measures
@@ -77,6 +79,7 @@ class CellMap:
         self.scored = layout if estimates and can_estimate(layout) else None
         known = performance.errors if performance is not None and labels else None
         self.errors = ReferenceProfile(sum(known.counts), (known,)) if known is not None else None
+        self.labels = performance.labels if performance is not None and labels else None
         self.segments = reference.segment_layout
         parted = self.segments is not None and self.layout is not None
         self.measures = Measures.of_version(self.layout, reference, performance) if parted and self.layout else None

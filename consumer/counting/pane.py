@@ -7,6 +7,7 @@ import numpy as np
 
 from shared.pane import LATENCY_EDGES_MS, Block, Pane, pack_counts, unpack_counts
 from shared.reference import Ints
+from shared.segments import SegmentLayout
 
 
 @dataclass(slots=True)
@@ -24,10 +25,6 @@ class OpenBlock:
         """Add counts of the probabilities."""
         self.scores = counts if self.scores is None else self.scores + counts
 
-    def add_segments(self, counts: Ints) -> None:
-        """Add counts by segment and bin."""
-        self.segments = counts if self.segments is None else self.segments + counts
-
     def add(self, other: "OpenBlock") -> None:
         """Add the counts of another block of the same version."""
         self.cells += other.cells
@@ -37,12 +34,13 @@ class OpenBlock:
             self.sources[source] = self.sources.get(source, 0) + count
         if other.scores is not None:
             self.add_scores(other.scores)
-        if other.segments is not None:
-            self.add_segments(other.segments)
+        if other.segments is not None and self.segments is not None:
+            self.segments += other.segments
 
     def copy(self) -> "OpenBlock":
         """Give a block of its own with the same counts."""
-        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources), self.scores, self.segments)
+        segments = self.segments.copy() if self.segments is not None else None
+        return OpenBlock(self.cells.copy(), self.latency.copy(), self.rows, dict(self.sources), self.scores, segments)
 
     def pack(self) -> Block:
         scores, segments = (b"" if found is None else pack_counts(found) for found in (self.scores, self.segments))
@@ -70,10 +68,11 @@ class OpenPane:
     events: int = 0
     blocks: dict[str, OpenBlock] = field(default_factory=dict)
 
-    def block(self, version: str, size: int) -> OpenBlock:
+    def block(self, version: str, size: int, segments: SegmentLayout | None = None) -> OpenBlock:
         """Give a version's block, made if absent; `size` is the number of its cells."""
         if version not in self.blocks:
-            self.blocks[version] = OpenBlock(np.zeros(size, dtype=np.int64))
+            parted = segments.no_counts() if segments is not None else None
+            self.blocks[version] = OpenBlock(np.zeros(size, dtype=np.int64), segments=parted)
         return self.blocks[version]
 
     def pack(self) -> bytes:

@@ -147,8 +147,20 @@ def _sum_up(pane: int, version: str, rows: Sequence[Joined], cell_map: CellMap) 
     delays = np.bincount(np.searchsorted(DELAY_EDGES_S, seconds), minlength=len(DELAY_EDGES_S) + 1)
     corrected = sum(row.corrected for row in rows)
     packed = pack_counts(delays) if len(seconds) else b""
-    segments = _by_segment(cell_map, rows, replaced)
-    return Revised(pane, version, len(rows) - len(replaced), corrected, packed, sums.pack(), segments=segments)
+    labels, segments = _by_label(cell_map, rows, replaced), _by_segment(cell_map, rows, replaced)
+    return Revised(pane, version, len(rows) - len(replaced), corrected, packed, sums.pack(), labels, segments)
+
+
+def _by_label(cell_map: CellMap, rows: Sequence[Joined], replaced: Sequence[Joined]) -> bytes:
+    """Count the labels by cell, packed; empty for a version whose reference has none."""
+    reference, layout = cell_map.labels, cell_map.layout
+    if reference is None or layout is None:
+        return b""
+    size = len(reference.counts)
+    total = np.bincount(reference.cells(_column(layout, [row.label for row in rows])), minlength=size)
+    if replaced:
+        total -= np.bincount(reference.cells(_column(layout, [row.told for row in replaced])), minlength=size)
+    return pack_changes(total)
 
 
 def _by_segment(cell_map: CellMap, rows: Sequence[Joined], replaced: Sequence[Joined]) -> bytes:

@@ -49,7 +49,7 @@ def proposed(
     name = version.manifest.version
     days: dict[int, Ints] = {}
     layout = version.reference.segment_layout
-    segments = np.zeros(layout.size * layout.bins, dtype=np.int64) if layout is not None else None
+    segments = layout.no_counts() if layout is not None else None
     rows, start, end = 0, 0, 0
     for pane in panes:
         block = pane.blocks.get(name)

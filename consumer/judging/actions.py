@@ -5,7 +5,7 @@ Each action has one condition; the first whose condition holds is recommended, i
     fix_feed     the values are broken (data quality), or broken values explain the alert
     roll_back    critical and firing, on a version that is new, while the model had another one before
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
-    recalibrate  the prediction or the performance moved, and no feature drifts
+    recalibrate  the prediction, the labels or the performance moved, and no feature drifts
     wait         everything else: evidence without a large effect, or too young to act upon
 """
 
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from consumer.judging.lifecycle import AlertState
-from shared.alerts import DATA_QUALITY
+from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
+from shared.performance import LABEL
 from shared.reference import PREDICTION
 from shared.snapshot import Action, RecommendedAction
 
@@ -24,7 +25,7 @@ NEW_MS: Final = DAY_MS
 LASTING_MS: Final = DAY_MS
 """How long a drift lasts before a new model is worth its cost."""
 PERFORMANCE: Final = "performance"
-"""Prefix of the rules that speak of the model's errors."""
+"""Prefix of the rules that speak of the model's errors over all rows."""
 
 ADVICE: Final[Mapping[Action, str]] = {
     "fix_feed": "Look at the upstream feed: values are missing, unseen or out of range, which no retraining mends.",
@@ -65,8 +66,8 @@ class Circumstances:
 
     def is_broken(self, alert: AlertState) -> bool:
         """Whether an alert speaks of broken values, or is explained by them."""
-        falls = {other.fingerprint for other in self.alerts if other.rule.startswith(PERFORMANCE)}
-        return alert.rule in DATA_QUALITY or bool(alert.inhibited_by and alert.inhibited_by not in falls)
+        whole = {other.fingerprint for other in self.alerts if other.rule not in DATA_QUALITY}
+        return alert.rule in DATA_QUALITY or bool(alert.inhibited_by and alert.inhibited_by not in whole)
 
 
 def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
@@ -83,9 +84,15 @@ def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
 
 
 def _is_feature_drift(alert: AlertState) -> bool:
-    return (
-        alert.feature not in {"", PREDICTION} and alert.rule not in DATA_QUALITY and not alert.rule.startswith(PERFORMANCE)
-    )
+    if alert.rule == SEGMENT_PSI:
+        return set(alert.columns) != {PREDICTION}
+    of_feature = alert.feature not in {"", PREDICTION, LABEL}
+    return of_feature and alert.rule not in DATA_QUALITY and not is_performance(alert.rule)
+
+
+def is_performance(rule: str) -> bool:
+    """Whether a rule speaks of the model's errors, over all rows or within a segment."""
+    return rule.startswith(PERFORMANCE) or rule == SEGMENT_PERFORMANCE
 
 
 def _fix_feed(alert: AlertState, circumstances: Circumstances) -> bool:
@@ -98,13 +105,13 @@ def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:
 
 
 def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
-    if alert.rule.startswith(PERFORMANCE):
+    if is_performance(alert.rule):
         return alert.state == "firing" and circumstances.feature_drifts
     return _is_critical(alert) and _is_feature_drift(alert) and circumstances.now - alert.started >= LASTING_MS
 
 
 def _recalibrate(alert: AlertState, circumstances: Circumstances) -> bool:
-    moved = alert.feature == PREDICTION or alert.rule.startswith(PERFORMANCE)
+    moved = alert.feature in {PREDICTION, LABEL} or is_performance(alert.rule)
     return alert.state == "firing" and moved and not circumstances.feature_drifts
 
 

@@ -15,7 +15,9 @@ from consumer.judging.metrics import Judged
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.reporting import NoReporting, Outputs, Reporting
+from consumer.judging.segments import SegmentWindow
 from consumer.judging.state import JudgingState
+from consumer.judging.target import Target
 from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
 from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 from shared.snapshot import Alert
@@ -318,11 +320,14 @@ class _Step:
         """Evaluate a version's window as it stands."""
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
-        level = levels(self.policy, rate, len(judged.watched))
+        segments = judged.segments
+        level = levels(self.policy, rate, judged.judged_columns, len(segments.names) if segments is not None else 0)
         labelled = self._labelled(version, judged, level)
         tell = labelled is not None and labelled.is_fresh(now, window.end - window.start)
         evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version), tell)
-        return Scene(version, Judged(evaluation, window, rate, labelled), now)
+        parted = None if segments is None else SegmentWindow(segments, window.segments, level, self.policy, labelled)
+        target = Target.of(judged, labelled.window, level, self.policy) if labelled is not None else None
+        return Scene(version, Judged(evaluation, window, rate, labelled, target, parted), now)
 
     def _labelled(self, version: str, judged: JudgedVersion, level: Levels) -> Labelled | None:
         if judged.standard is None or not judged.labels:

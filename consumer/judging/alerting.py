@@ -18,10 +18,11 @@ from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.rules import Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
-from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, fingerprint
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, SEGMENT_PERFORMANCE, fingerprint
 from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
 from shared.pane import Alarm
-from shared.snapshot import AlertEvidence
+from shared.performance import LABEL
+from shared.snapshot import AlertEvidence, Contribution
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
@@ -66,15 +67,20 @@ class Alerting:
         self._follow(performance_findings(scene.judged, self._watching(scene)), scene)
 
     def _watching(self, scene: Scene) -> set[tuple[str, str]]:
-        return {(alert.feature, alert.rule) for alert in self._state.alerts_of(scene.version) if not alert.online}
+        known = self._state.alerts_of(scene.version)
+        return {(alert.segment or alert.feature, alert.rule) for alert in known if not alert.online}
 
     def _follow(self, found: Iterable[Finding], scene: Scene) -> None:
         for one in found:
             reading, evidence = one.reading, self._evidence(one.evidence, scene)
             if one.rule.startswith(PERFORMANCE_RULE):
                 reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
-                evidence = _labelled_evidence(evidence, scene)
-            self._step(self._alert(scene.version, one.feature, one.rule, scene.now), reading, evidence, scene)
+            if one.rule.startswith((PERFORMANCE_RULE, SEGMENT_PERFORMANCE)) or one.feature == LABEL:
+                evidence = _labelled_evidence(evidence, one.evidence, scene)
+            alert = self._alert(scene.version, one.feature, one.rule, scene.now, one.segment)
+            if one.columns:
+                alert = msgspec.structs.replace(alert, columns=one.columns)
+            self._step(alert, reading, evidence, scene)
 
     def _explanation(self, scene: Scene) -> str:
         """Name the columns whose drift goes with a fall of the performance."""
@@ -104,7 +110,7 @@ class Alerting:
     def end_referring(self, scene: Scene, summary: str) -> None:
         """End the alerts of a version that hung on the reference before; no cooldown holds back their next life."""
         for alert in self._state.alerts_of(scene.version):
-            if is_of_reference(alert.rule):
+            if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
                 ended, transition = end(alert, scene.now, self._policy, summary)
                 self.keep((msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now)
@@ -135,12 +141,12 @@ class Alerting:
         previous = any(first < since for first in seen.values())
         return Circumstances(now, self._state.alerts_of(version), since, previous)
 
-    def _alert(self, version: str, column: str, rule: str, now: int) -> AlertState:
+    def _alert(self, version: str, column: str, rule: str, now: int, segment: str = "") -> AlertState:
         """Give the open alert, or begin a new life."""
-        name = fingerprint(self._model, version, column, rule)
+        name = fingerprint(self._model, version, column, rule, segment)
         known = self._state.alerts.get(name)
         if known is None:
-            return AlertState(name, version, column, rule, "warning", "pending", now, now, "")
+            return AlertState(name, version, column, rule, "warning", "pending", now, now, "", segment=segment)
         return known if known.is_open else next_life(known, now)
 
     def _step(self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene) -> None:
@@ -148,9 +154,8 @@ class Alerting:
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
         moved, transition = step(marked, reading, scene.now, self._policy)
-        column = scene.judged.evaluation.version.place.get(alert.feature)
-        if transition is not None and column is not None and not evidence.cells:
-            evidence = msgspec.structs.replace(evidence, cells=contributions(scene.judged.evaluation, column))
+        if transition is not None and not evidence.cells:
+            evidence = msgspec.structs.replace(evidence, cells=_cells(scene, alert.feature))
         self.keep((moved, transition), evidence, scene.now)
 
     def _settle_online(self, alert: AlertState, scene: Scene) -> None:
@@ -195,19 +200,32 @@ class Alerting:
         window = scene.judged.window
         return AlertEvidence(
             statistic=found.statistic, value=found.value, threshold=found.threshold, expected=found.expected,
-            n=scene.judged.evaluation.version.reference.rows, m=window.rows, events=self._state.progress.events,
-            window_start=window.start, window_end=window.end, effect=effect,
+            n=scene.judged.evaluation.version.reference.rows if found.n is None else found.n,
+            m=window.rows if found.m is None else found.m, events=self._state.progress.events,
+            window_start=window.start, window_end=window.end, effect=effect, cells=list(found.cells),
         )  # fmt: skip
 
 
-def _labelled_evidence(evidence: AlertEvidence, scene: Scene) -> AlertEvidence:
+def _cells(scene: Scene, feature: str) -> list[Contribution]:
+    """Give the cells of a column, or of the labels, that contribute most; none for what is about the model."""
+    evaluation, target = scene.judged.evaluation, scene.judged.target
+    if feature == LABEL and target is not None:
+        return contributions(target.reference.column, target.counts.window)
+    column = evaluation.version.place.get(feature)
+    if column is None:
+        return []
+    return contributions(evaluation.version.reference.columns[column], evaluation.version.part(evaluation.cells, column))
+
+
+def _labelled_evidence(evidence: AlertEvidence, found: Evidence, scene: Scene) -> AlertEvidence:
     """Give the evidence of a metric its own window: the labelled one."""
     labelled = scene.judged.labelled
     if labelled is None:
         return evidence
     window = labelled.window
     reference = labelled.standard.reference
+    rows = reference.rows if reference is not None else 0
     return msgspec.structs.replace(
-        evidence, n=reference.rows if reference is not None else 0, m=window.labelled,
+        evidence, n=rows if found.n is None else found.n, m=window.labelled if found.m is None else found.m,
         window_start=window.start, window_end=window.end,
     )  # fmt: skip

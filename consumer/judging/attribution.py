@@ -13,9 +13,9 @@ In words, when the model's metric changed by more than chance (99 %: a sentence 
 - the mix is at least half of it: "by the mix";
 - else the changes of the segments differ by no more than chance (chi-squared test of homogeneity, 1 %): "alike". Without
   this step a segment with most of the rows would be named for a fall that is everywhere;
-- else the segment with the largest contribution among those that changed by more than all together, if it makes up half of
-  the change, or the three largest together;
-- "all of it" is at least three quarters, with a rest that chance explains (95 %): the share itself has an error.
+- else the segments with the largest contributions among those that changed by more than all together: the fewest, up to
+  three, that make up all of the change, or else half of it;
+- "all of it" is at least two thirds, with a rest that chance explains (95 %): the share itself has an error.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from shared.reference import Floats, Ints
 CHANGED_Z: Final = 2.576
 REST_Z: Final = 1.96
 ALIKE_P: Final = 0.01
-ALL_FROM: Final = 0.75
+ALL_FROM: Final = 2 / 3
 MOST_FROM: Final = 0.5
 NAMED: Final = 3
 PRIOR_ROWS: Final = 2.0
@@ -147,13 +147,13 @@ def _explained(found: Attribution, p: Floats, changes: Floats, spread: Floats, o
         return _with(found, "alike", (), within / change, 0.0, found.mix, of_mix)
     worse = seen & (changes * np.sign(change) > max(within / change, 0.0) * abs(change))
     order = [int(place) for place in np.argsort(-found.contributions * np.sign(change), kind="stable") if worse[place]]
-    for names in (order[:1], order[:2], order[:NAMED]):
+    told = []
+    for names in (order[:size] for size in range(1, min(NAMED, len(order)) + 1)):
         share = float(found.contributions[names].sum()) / change
-        if names and share >= MOST_FROM:
-            others = float(errors.sum() - errors[names].sum()) + of_mix
-            beyond = share - float(p[names].sum())
-            return _with(found, "named", tuple(names), share, beyond, change - share * change, others)
-    return _with(found, "spread", (), within / change, 0.0, found.mix, of_mix)
+        others, beyond = float(errors.sum() - errors[names].sum()) + of_mix, share - float(p[names].sum())
+        told.append(_with(found, "named", tuple(names), share, beyond, change - share * change, others))
+    named = [one for one in told if one.all_of_it] or [one for one in told if one.share >= MOST_FROM]
+    return named[0] if named else _with(found, "spread", (), within / change, 0.0, found.mix, of_mix)
 
 
 def _with(

@@ -2,17 +2,15 @@
 
 import numpy as np
 
-from consumer.judging.evaluation import Evaluation
 from consumer.judging.statistics.psi import ABSENT_SHARE
-from shared.reference import CategoricalReference, ColumnReference, Floats, NumericReference
+from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, NumericReference
 from shared.snapshot import Contribution
 
 TOP = 3
 
 
-def contributions(evaluation: Evaluation, column: int) -> list[Contribution]:
+def contributions(profile: ColumnReference, cells: Ints) -> list[Contribution]:
     """Give the bins that contribute most to the PSI of a column, the largest first; none without rows."""
-    profile, cells = evaluation.version.reference.columns[column], evaluation.version.part(evaluation.cells, column)
     counts = np.array(profile.counts)
     if not cells.sum() or not counts.sum():
         return []

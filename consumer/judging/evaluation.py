@@ -24,7 +24,7 @@ from consumer.judging.week import VersionDays, WeekReference
 from shared.calibration import Calibration, FeatureCalibration
 from shared.manifest import PublishedVersion
 from shared.performance import Layout, Standard
-from shared.reference import Floats, Ints, ReferenceProfile
+from shared.reference import PREDICTION, Floats, Ints, ReferenceProfile
 from shared.schema import Schema
 from shared.snapshot import Contribution, Share
 
@@ -100,6 +100,25 @@ class JudgedVersion:
     def watched(self) -> list[int]:
         """Places of the columns that count for drift."""
         return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
+
+    @cached_property
+    def target(self) -> ReferenceSide | None:
+        """What the labels are held against; None if none come, or the reference has none."""
+        known = self.standard.reference if self.standard is not None and self.labels else None
+        return ReferenceSide(known.labels) if known is not None and known.labels is not None else None
+
+    @cached_property
+    def target_excluded(self) -> str:
+        """Why the labels are shown and not judged; empty if they are judged."""
+        column = self.place.get(PREDICTION)
+        if column is None or self.is_exchangeable(column):
+            return ""
+        return "the prediction is ordered in time, and so are the labels that it follows: they are shown, and not judged"
+
+    @property
+    def judged_columns(self) -> int:
+        """Columns that PSI is judged of: those that count for drift, and the labels."""
+        return len(self.watched) + (self.target is not None and not self.target_excluded)
 
     @cached_property
     def segments(self) -> SegmentStandard | None:

@@ -4,6 +4,9 @@ and the drift is recorded as its explanation. Ordered columns drift in episodes,
 thresholds are calibrated to: a column that follows another one within 7 days speaks of the same rows, and only what is
 critical is told beside it.
 
+A segment is part of all rows: a fall of the model's performance explains that of its segments, and says which; a drift
+within a segment is explained if each of its columns has an alert over all rows, or by a fall of the model or of the segment.
+
 An alert with an explanation is recorded with `inhibited_by` and not notified. If the cause ends and the alert does not, it
 is told then. What broken values explain is measured: the PSI of the column without the bad cells must be quiet. Where rows
 are lacking to tell, data quality goes first.
@@ -19,13 +22,15 @@ from consumer.judging.lifecycle import AlertState
 from consumer.judging.ordered import WEEK
 from consumer.judging.statistics.psi import population_stability
 from consumer.judging.week import DAY_MS
-from shared.alerts import DATA_QUALITY
+from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
 
 ONLINE_INTEGRITY = "integrity"
 
 
 def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evaluation) -> str:
     """Give the fingerprint of the open alert that explains another one of the same version; empty if there is none."""
+    if alert.segment:
+        return _whole(alert, [other for other in others if not other.segment]) or _own_fall(alert, others)
     if not alert.feature or alert.rule == ONLINE_INTEGRITY:
         return ""
     causes = [
@@ -44,6 +49,23 @@ def _fall(others: Iterable[AlertState]) -> str:
     """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
     falls = (other for other in others if other.rule.startswith(PERFORMANCE) and other.severity == "critical")
     return next((other.fingerprint for other in falls if other.state == "firing"), "")
+
+
+def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
+    """Give the fingerprint of the alert over all rows that explains one of a segment: broken values first."""
+    if alert.rule == SEGMENT_PSI:
+        first = sorted(others, key=lambda other: other.rule not in DATA_QUALITY)
+        by_column = {other.feature: other.fingerprint for other in reversed(first) if other.feature in alert.columns}
+        if alert.columns and len(by_column) == len(set(alert.columns)):
+            return by_column[alert.columns[0]]
+    return _fall(others)
+
+
+def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
+    """Give the fingerprint of the fall of the performance in the segment whose drift goes with it; empty if it did not."""
+    falls = (other for other in others if other.rule == SEGMENT_PERFORMANCE and other.segment == alert.segment)
+    firing = (other.fingerprint for other in falls if other.state == "firing")
+    return next(firing, "") if alert.rule == SEGMENT_PSI else ""
 
 
 def _episode(alert: AlertState, others: Iterable[AlertState]) -> str:

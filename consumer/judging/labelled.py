@@ -37,6 +37,8 @@ class Span(msgspec.Struct, frozen=True):
         Packed counts of the delay cells, and packed sums; empty without labels.
     segments
         Packed sums by segment (`shared.performance.Measures`); empty without labels or segments.
+    labels
+        Packed counts of the labels' cells; empty without labels, or if the reference has none.
     """
 
     partition: int
@@ -50,6 +52,7 @@ class Span(msgspec.Struct, frozen=True):
     delays: bytes = b""
     sums: bytes = b""
     segments: bytes = b""
+    labels: bytes = b""
 
     @property
     def key(self) -> str:
@@ -60,7 +63,7 @@ class Span(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(
             self, labelled=self.labelled + revised.labelled, corrected=self.corrected + revised.corrected,
             delays=_joined(self.delays, revised.delays), sums=_summed(self.sums, revised.sums),
-            segments=_added(self.segments, revised.segments),
+            segments=_added(self.segments, revised.segments), labels=_added(self.labels, revised.labels),
         )  # fmt: skip
 
     def joined(self, later: "Span") -> "Span":
@@ -69,7 +72,7 @@ class Span(msgspec.Struct, frozen=True):
             self.partition, self.first, later.last, self.start, later.end, self.predictions + later.predictions,
             self.labelled + later.labelled, self.corrected + later.corrected,
             _joined(self.delays, later.delays), _summed(self.sums, later.sums),
-            _added(self.segments, later.segments),
+            _added(self.segments, later.segments), _added(self.labels, later.labels),
         )  # fmt: skip
 
 
@@ -87,6 +90,8 @@ class LabelledWindow:
         Counts of the delay cells (shared/pane.py).
     segments
         Sums by segment; None if no label of a version with segments ever came.
+    labels
+        Counts of the labels' cells; None if no label of a version whose reference has labels ever came.
     """
 
     sums: Sums | None = None
@@ -96,6 +101,7 @@ class LabelledWindow:
     labelled: int = 0
     corrected: int = 0
     segments: Ints | None = None
+    labels: Ints | None = None
 
     @classmethod
     def of(cls, spans: Iterable[Span]) -> "LabelledWindow":
@@ -181,6 +187,9 @@ class LabelledWindow:
         if labels.segments:
             numbers = sign * unpack_counts(labels.segments)
             self.segments = numbers if self.segments is None else self.segments + numbers
+        if labels.labels:
+            cells = sign * unpack_counts(labels.labels)
+            self.labels = cells if self.labels is None else self.labels + cells
 
     def _join_old(self, partition: int) -> tuple[list[Span], list[Span]]:
         """Join the older half of too many spans in pairs; give the joined ones, and those that they took in."""

@@ -67,6 +67,8 @@ class AlertState(msgspec.Struct, frozen=True):
         Until when the life before holds this one back, and how severe that one was.
     evidence, snapshot
         Of the latest transition.
+    segment, columns
+        The segment that it is about, `region=north`, and the columns that drift in it; empty if it is about all rows.
     """
 
     fingerprint: str
@@ -94,6 +96,8 @@ class AlertState(msgspec.Struct, frozen=True):
     silenced: Silence | None = None
     evidence: AlertEvidence | None = None
     snapshot: str = ""
+    segment: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -140,7 +144,7 @@ def next_life(closed: AlertState, now: int) -> AlertState:
     return AlertState(
         closed.fingerprint, closed.version, closed.feature, closed.rule, "warning", "pending", now, now, "",
         held_until=closed.held_until if now < closed.held_until else 0, held_severity=closed.held_severity,
-        silenced=closed.silenced if closed.is_silenced(now) else None,
+        silenced=closed.silenced if closed.is_silenced(now) else None, segment=closed.segment,
     )  # fmt: skip
 
 

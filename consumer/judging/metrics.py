@@ -13,7 +13,9 @@ import numpy as np
 from consumer.judging.evaluation import Evaluation
 from consumer.judging.performance import Labelled
 from consumer.judging.policy import LATENCY
+from consumer.judging.segments import SegmentWindow
 from consumer.judging.statistics import STATISTICS
+from consumer.judging.target import Target
 from consumer.judging.window import VersionWindow
 from shared.alerts import DATA_QUALITY
 from shared.pane import LATENCY_EDGES_MS
@@ -26,12 +28,16 @@ LEAST_LATENCIES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come."""
+    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled window if labels come,
+    `target` its labels if the reference has some too, and `segments` those of the version if its schema names any.
+    """
 
     evaluation: Evaluation
     window: VersionWindow
     events_per_day: float
     labelled: Labelled | None = None
+    target: Target | None = None
+    segments: SegmentWindow | None = None
 
 
 ColumnMetric = Callable[[Judged, int], Statistic | None]

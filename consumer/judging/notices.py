@@ -60,7 +60,7 @@ def _verb(notice: Notice) -> str:
 
 
 def _subject(alert: AlertState) -> str:
-    return alert.feature or alert.rule
+    return alert.feature or alert.segment or alert.rule
 
 
 def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: AlertGroup) -> Alert:
@@ -72,7 +72,7 @@ def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: A
         started=alert.started, updated=now, ended=now if transition.state in {"resolved", "inactive"} else None,
         snapshot=alert.snapshot, report=f"/reports/{alert.snapshot}" if alert.snapshot else "", number=alert.number,
         change=transition.change, notify=transition.notify, action=action, advice=ADVICE[action], group=group,
-        inhibited_by=alert.inhibited_by, acknowledged=alert.acknowledged, silenced=alert.silenced,
+        inhibited_by=alert.inhibited_by, acknowledged=alert.acknowledged, silenced=alert.silenced, segment=alert.segment,
     )  # fmt: skip
 
 

@@ -16,11 +16,15 @@ from consumer.judging.performance import report as report_performance
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports, notes
 from consumer.judging.rules import findings, rule_levels
+from consumer.judging.segment_report import report as report_segments
 from consumer.judging.state import JudgingState, Reported
 from consumer.judging.window import DAY_MS
 from shared.alerts import MARKS
 from shared.reference import PREDICTION
 from shared.snapshot import Action, ActiveAlert, Alert, FeatureReport, Severity, Snapshot, Window
+
+MOST_SEGMENTS = 3
+"""That a verdict names."""
 
 
 @dataclass(slots=True)
@@ -121,17 +125,23 @@ class Reporting:
         features = len(judged.evaluation.version.schema.features)
         prediction = reports.pop() if reports[-1].name == PREDICTION and len(reports) > features else None
         of_model = [alert.severity for alert in alerts if not alert.feature and alert.state == "firing"]
-        severity = worst([*(report.severity for report in (*reports, *((prediction,) if prediction else ()))), *of_model])
+        target = _with_alerts(judged.target.report(), alerts) if judged.target is not None else None
+        moved = [target] if target is not None and target.severity == "warning" else []
+        every = [*reports, *((prediction,) if prediction else ()), *moved]
+        severity = worst([*(report.severity for report in every), *of_model])
         window = judged.window
         performance = report_performance(judged.labelled, judged.evaluation.version.standard, window.scores)
+        if performance is not None:
+            performance = msgspec.structs.replace(performance, target=target)
         return Snapshot(
             id=self._alerting.snapshot_id(version, noted.events), model=self._model, version=version, trigger="current",
-            created=scene.now, severity=severity, verdict=verdict(severity, reports, prediction, window.rows, alerts),
+            created=scene.now, severity=severity, verdict=verdict(severity, every, window.rows, alerts),
             window=Window(window.start, window.end, window.rows, len(window.panes), noted.events),
             reference_rows=judged.evaluation.version.reference.rows, features=reports, prediction=prediction, alerts=alerts,
             events_per_day=judged.events_per_day, actions=recommended(around), levels=rule_levels(judged, self._policy),
             notes=notes(judged.evaluation), history_times=list(history.times), performance=performance,
             reference=judged.evaluation.version.number,
+            segments=report_segments(judged.segments) if judged.segments is not None else None,
         )  # fmt: skip
 
 
@@ -146,11 +156,9 @@ class NoReporting(Reporting):
 
 
 def verdict(
-    severity: Severity, features: list[FeatureReport], prediction: FeatureReport | None, rows: int,
-    alerts: list[ActiveAlert] | None = None,
-) -> str:  # fmt: skip
-    """Say in one sentence how things stand."""
-    everything = [*features, *([prediction] if prediction else [])]
+    severity: Severity, everything: list[FeatureReport], rows: int, alerts: list[ActiveAlert] | None = None
+) -> str:
+    """Say in one sentence how things stand, of all columns that are reported."""
     if severity == "insufficient_data":
         reason = next((report.reason for report in everything if report.severity == severity), "no column to judge")
         return f"Insufficient data: {reason}."
@@ -158,12 +166,20 @@ def verdict(
         return "Uncalibrated: the columns are ordered in time, and the reference is too short: integrity only."
     drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
     watched = sum(report.severity != "excluded" for report in everything)
-    of_model = [alert.summary for alert in alerts or () if not alert.feature and alert.state == "firing"]
+    of_model = _of_model([alert for alert in alerts or () if not alert.feature and alert.state == "firing"])
     if not drifted and not of_model:
         return f"Normal: none of {watched} columns drifted in {rows:,} rows."
     names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
     columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*columns, *of_model])}."
+
+
+def _of_model(firing: list[ActiveAlert]) -> list[str]:
+    """Say what fires of the model, then of segments: of those that nothing else explains, and of few."""
+    whole = [alert.summary for alert in firing if not alert.segment]
+    parts = [f"{alert.segment}: {alert.summary}" for alert in firing if alert.segment and not alert.inhibited_by]
+    more = [f"{len(parts) - MOST_SEGMENTS} more segments"] if len(parts) > MOST_SEGMENTS else []
+    return [*whole, *parts[:MOST_SEGMENTS], *more]
 
 
 def _column_reports(judged: Judged, policy: JudgingPolicy) -> list[FeatureReport]:
@@ -198,7 +214,7 @@ def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
         alert.started, alert.summary, action=action,
         acknowledged=alert.acknowledged.who if alert.acknowledged else "",
         silenced_until=alert.silenced.until if alert.silenced and alert.is_silenced(now) else None,
-        inhibited_by=alert.inhibited_by,
+        inhibited_by=alert.inhibited_by, segment=alert.segment,
     )  # fmt: skip
 
 

@@ -3,11 +3,14 @@
 performance the metrics of the labels against their baseline (performance.py), first, since it is what pages
 standard    integrity and PSI (evaluation.py), the online detectors' alarms
 classic     integrity; plain PSI .1 / .25; KS .2 with p < .05, as people know them, without a promise on false alarms
+segments    drift and performance within each segment (segments.py): drift with the standard rules only
 thresholds  with either: limits on any published metric, the serving latency among them
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+import msgspec
 
 from consumer.judging.actions import PERFORMANCE
 from consumer.judging.calibration import DAYS_PER_MONTH
@@ -15,8 +18,10 @@ from consumer.judging.evaluation import PSI, PSI_WEEK, Evidence
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, statistic_of
 from consumer.judging.policy import JudgingPolicy, Threshold
-from shared.alerts import DATA_QUALITY, IMPROVEMENT
+from consumer.judging.segments import SegmentReading
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, SEGMENT_PERFORMANCE, SEGMENT_PSI
 from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
+from shared.performance import LABEL
 from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
@@ -27,23 +32,55 @@ INTEGRITY_NOTE = "one-sided, per test and window; half of the share is the onlin
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule says of a column (or, with an empty name, of the model)."""
+    """What a rule says of a column, of a segment (and which columns drift in it), or, without either name, of the model."""
 
     feature: str
     rule: str
     reading: Reading
     evidence: Evidence
+    segment: str = ""
+    columns: tuple[str, ...] = ()
 
 
 Watching = set[tuple[str, str]]
-"""Feature and rule of open alerts: those are read even when nothing is bad."""
+"""Feature (or segment) and rule of open alerts: those are read even when nothing is bad."""
 
 
 def performance_findings(judged: Judged, watching: Watching) -> Iterator[Finding]:
-    """Give the metrics of the labels that are bad, and those of open alerts."""
+    """Give the metrics of the labels that are bad, and those of open alerts: of the model, its segments, and the labels
+    themselves.
+
+    A fall of the model says which segment explains it.
+    """
+    parted = judged.segments
+    found = [*parted.performance_readings(_segments(watching, SEGMENT_PERFORMANCE))] if parted is not None else []
     for name, reading, evidence in judged.labelled.readings() if judged.labelled is not None else ():
         if reading.severity or ("", PERFORMANCE_RULE + name) in watching:
-            yield Finding("", PERFORMANCE_RULE + name, reading, evidence)
+            yield Finding("", PERFORMANCE_RULE + name, _explained(judged, name, reading, found), evidence)
+    for one in found:
+        yield _of_segment(judged, SEGMENT_PERFORMANCE, one)
+    for rule, reading, evidence in judged.target.readings() if judged.target is not None else ():
+        if reading.severity or (LABEL, rule) in watching:
+            yield Finding(LABEL, rule, reading, evidence)
+
+
+def _explained(judged: Judged, metric: str, reading: Reading, found: Iterable[SegmentReading]) -> Reading:
+    """Add to a fall of the model's metric which segments it comes from."""
+    parted = judged.segments
+    if parted is None or not reading.severity:
+        return reading
+    bad = [parted.standard.names[one.segment] for one in found if one.reading.severity]
+    return msgspec.structs.replace(reading, summary=reading.summary + parted.explanation(metric, bad))
+
+
+def _segments(watching: Watching, rule: str) -> set[str]:
+    return {segment for segment, known in watching if known == rule}
+
+
+def _of_segment(judged: Judged, rule: str, found: SegmentReading) -> Finding:
+    assert judged.segments is not None  # noqa: S101  its caller has them
+    name, columns = judged.segments.standard.names[found.segment], found.names if rule == SEGMENT_PSI else ()
+    return Finding("", rule, found.reading, found.evidence, name, columns)
 
 
 def findings(judged: Judged, watching: Watching, policy: JudgingPolicy) -> Iterator[Finding]:
@@ -58,6 +95,9 @@ def findings(judged: Judged, watching: Watching, policy: JudgingPolicy) -> Itera
     for column, rule, reading, evidence in judged.evaluation.readings(columns):
         if policy.kind == "standard" or rule in DATA_QUALITY:
             yield Finding(names[column], rule, reading, evidence)
+    if judged.segments is not None:
+        for one in judged.segments.drift_readings(_segments(watching, SEGMENT_PSI)):
+            yield _of_segment(judged, SEGMENT_PSI, one)
     extra = [*_classic(judged, policy), *_thresholds(judged, policy)]
     yield from (found for found in extra if found.reading.severity or (found.feature, found.rule) in watching)
 
@@ -67,14 +107,18 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     if rule.startswith(THRESHOLD):
         metric = rule.removeprefix(THRESHOLD)
         return any(one.metric == metric and one.feature in (None, feature) for one in policy.thresholds)
-    if rule in DATA_QUALITY or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+    if rule in DATA_QUALITY or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
         return True
     return rule.startswith("classic.") == (policy.kind == "classic")
 
 
-def is_of_reference(rule: str) -> bool:
-    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not."""
-    return not rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)) and rule.removeprefix(THRESHOLD) not in MODEL_METRICS
+def is_of_reference(rule: str, feature: str) -> bool:
+    """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not, and labels
+    are held against those of the registered one always.
+    """
+    if feature == LABEL or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+        return False
+    return rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 
 
 def _classic(judged: Judged, policy: JudgingPolicy) -> Iterator[Finding]:
@@ -150,6 +194,22 @@ def _weekly_level(judged: Judged, events: float) -> RuleLevel:
     return RuleLevel(PSI_WEEK, calibration.target, None, None, events, None, note)
 
 
+def _segment_levels(judged: Judged, policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
+    """Show the part of the budget that the segments' tests take."""
+    if judged.segments is None:
+        return
+    level, of_segments = judged.evaluation.level, policy.segment_share
+    if policy.kind == "standard":
+        note = "of one column within one segment; the limit of each is higher than the floor by what chance explains"
+        share = policy.psi_share * of_segments
+        yield RuleLevel(SEGMENT_PSI, share, level.segment_psi, policy.psi_warning, events, None, note)
+    if judged.labelled is not None:
+        note = "of one metric within one segment, worse than its baseline by this much, and beyond chance"
+        share = policy.performance_share * of_segments
+        drop = policy.performance_drop
+        yield RuleLevel(SEGMENT_PERFORMANCE, share, level.segment_performance, None, events, drop, note)
+
+
 def _error_levels(policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
     """Show the budget of the online detectors of errors."""
     budget = policy.false_alarms_per_month
@@ -166,7 +226,7 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     """Show what the false-alarm budget became by the traffic, rule by rule."""
     events = judged.events_per_day * DAYS_PER_MONTH
     level, columns = judged.evaluation.level, max(len(judged.evaluation.version.watched), 1)
-    budget = policy.false_alarms_per_month
+    budget, of_all = policy.false_alarms_per_month, 1 - policy.segment_share if judged.segments is not None else 1.0
     found = [
         RuleLevel("integrity", policy.integrity_share, level.integrity, None, events, note=INTEGRITY_NOTE)
     ]
@@ -176,7 +236,8 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
         found.append(RuleLevel(CLASSIC_KS, None, KS_P, KS_LIMIT, events, None, note))
     else:
         note = "floors of the true PSI; the limit of each column is higher by what chance explains"
-        found.append(RuleLevel(PSI, policy.psi_share, level.psi, policy.psi_warning, events, policy.psi_critical, note))
+        share = policy.psi_share * of_all
+        found.append(RuleLevel(PSI, share, level.psi, policy.psi_warning, events, policy.psi_critical, note))
         if judged.evaluation.version.ordered:
             found.append(_weekly_level(judged, events))
         e_limit = events / (policy.e_detector_share * budget)
@@ -187,8 +248,9 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     if judged.labelled is not None:
         note = "a metric this much worse than its baseline, and beyond chance"
         drop = policy.performance_drop
-        found.append(RuleLevel(PERFORMANCE, policy.performance_share, level.performance, None, events, drop, note))
+        found.append(RuleLevel(PERFORMANCE, policy.performance_share * of_all, level.performance, None, events, drop, note))
         found += _error_levels(policy, events)
+    found += _segment_levels(judged, policy, events)
     for one in policy.thresholds:
         named = THRESHOLD + one.metric + (f" ({one.feature})" if one.feature else "")
         missing = one.feature is not None and one.feature not in judged.evaluation.version.place

@@ -1,5 +1,6 @@
 """What the segments of a version are held against: their reference rows, and how right the model was in each of them."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,7 +64,7 @@ class SegmentStandard:
         shown = np.zeros((layout.size, len(profile.columns)), dtype=bool)
         judged = shown.copy()
         shown[:, list(watched)], judged[:, list(exchangeable)] = True, True
-        for place, start, end in zip(layout.places, layout.starts, layout.starts[1:], strict=False):
+        for place, (start, end) in zip(layout.places, itertools.pairwise(layout.starts), strict=True):
             shown[start:end, place] = judged[start:end, place] = False
         if standard is None:
             return cls(layout, profile, counts, shown, judged)
@@ -92,8 +93,8 @@ class SegmentStandard:
 
     def features(self) -> list[tuple[str, slice]]:
         """Give each feature, and where its segments stand."""
-        starts = self.layout.starts
-        return [(name, slice(start, end)) for name, start, end in zip(self.layout.features, starts, starts[1:], strict=True)]
+        ends = itertools.pairwise(self.layout.starts)
+        return [(name, slice(start, end)) for name, (start, end) in zip(self.layout.features, ends, strict=True)]
 
 
 def rows_of(layout: SegmentLayout, counts: Ints) -> Ints:

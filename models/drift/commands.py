@@ -36,6 +36,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the record a
 @_intensity
 @_shape
 @click.option("--feature", help="The feature that changes.  [default: one that suits]")
+@click.option("--segment", metavar="FEATURE=VALUE", help="Only rows of this segment change.  [default: all]")
 @_events
 @_seed
 @_rate
@@ -44,8 +45,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the record a
 @_output
 @_json
 def simulate(
-    model: str, drift: "Kind", intensity: float, shape: "Shape", feature: str | None, events: int, seed: int, rate: float,
-    label_delay: float, url: str, output: Path, *, as_json: bool,
+    model: str, drift: "Kind", intensity: float, shape: "Shape", feature: str | None, segment: str | None, events: int,
+    seed: int, rate: float, label_delay: float, url: str, output: Path, *, as_json: bool,
 ) -> None:  # fmt: skip
     """Post traffic that drifts, with labels, to a running API; then say what it found. Exit code 1 if not all of it.
 
@@ -58,7 +59,7 @@ def simulate(
     from models.drift.show import conclude, keep, run_shown
 
     console = Console(stderr=True, highlight=False)
-    plan = Plan(model, drift, intensity, shape, events, seed, rate, label_delay, feature)
+    plan = Plan(model, drift, intensity, shape, events, seed, rate, label_delay, feature, segment=segment)
     simulated = run_shown(plan, read_settings(), url, console)
     conclude(simulated.record, console)
     for path in keep(simulated, output, console):

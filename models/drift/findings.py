@@ -20,6 +20,8 @@ class Finding(msgspec.Struct, frozen=True):
     ----------
     event
         Events of the simulation that had been counted then.
+    segment
+        That it is about, as `region=north`; empty if it is about all rows.
     """
 
     feature: str
@@ -27,6 +29,12 @@ class Finding(msgspec.Struct, frozen=True):
     severity: str
     event: int
     summary: str
+    segment: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in short."""
+        return self.feature or self.segment or self.rule
 
 
 class Met(msgspec.Struct, frozen=True):
@@ -85,8 +93,8 @@ def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list
         if seen is None or alert.evidence.events < seen.evidence.events:
             first[alert.fingerprint] = alert
     found = [
-        Finding(alert.feature, alert.rule, alert.severity, max(alert.evidence.events - base, 0), alert.summary)
-        for alert in first.values()
+        Finding(one.feature, one.rule, one.severity, max(one.evidence.events - base, 0), one.summary, one.segment)
+        for one in first.values()
     ]
     return sorted(found, key=lambda one: (one.event, one.feature, one.rule))
 
@@ -109,8 +117,11 @@ def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expec
     operational = [one for one in found if one.rule.startswith(OPERATIONAL)]
     told = [one for one in found if not one.rule.startswith(OPERATIONAL)]
     after = [one for one in told if one.event > injected_at]
-    met = [
-        Met(one.name, next((hit.event - injected_at for hit in after if one.is_met_by(hit.feature, hit.rule)), None))
-        for one in expected
-    ]
+    met = [Met(one.name, _first_after(one, after, injected_at)) for one in expected]
     return Verdict(met, after[0] if after else None, after, [one for one in told if one.event <= injected_at], operational)
+
+
+def _first_after(expected: Expectation, alerts: Sequence[Finding], injected_at: int) -> int | None:
+    """Give the events from the injection to the first alert that meets an expectation; None if none does."""
+    hits = (one for one in alerts if expected.is_met_by(one.feature, one.rule, one.segment))
+    return next((hit.event - injected_at for hit in hits), None)

@@ -13,6 +13,7 @@ import numpy as np
 
 from models.simulation import Change, ConceptChange, Labelled, Missing, NewCategory, next_class, scaled, shift
 from shared.errors import BadData
+from shared.performance import LABEL
 from shared.schema import Feature, Schema
 
 Kind = Literal["feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"]
@@ -39,13 +40,17 @@ class Expectation:
         Of the alert; any if None.
     rule
         Prefix of the alert's rule.
+    segment
+        Of the alert, as `region=north`; then neither feature nor rule matters, since one alert speaks for a segment's
+        columns, and one for its performance.
     """
 
     name: str
     feature: str | None = None
     rule: str = ""
+    segment: str = ""
 
-    def is_met_by(self, feature: str, rule: str) -> bool:
+    def is_met_by(self, feature: str, rule: str, segment: str = "") -> bool:
         """Tell whether an alert is the one.
 
         Examples
@@ -53,6 +58,8 @@ class Expectation:
         >>> Expectation("x drifts", "x").is_met_by("x", "psi"), Expectation("errors", None, "perf").is_met_by("x", "psi")
         (True, False)
         """
+        if self.segment:
+            return segment == self.segment
         return self.feature in {None, feature} and rule.startswith(self.rule)
 
 
@@ -209,7 +216,9 @@ def _new_category(world: World, intensity: float) -> Injection:
 def _label_imbalance(world: World, intensity: float) -> Injection:
     _require_labels(world)
     labels = world.sample.labels
+    expected = Expectation("the labels drift", LABEL)
     if world.schema.prediction == "numeric":
+        expected = Expectation("any alert")  # numbers are often ordered in time, and then their labels are only shown
         bound = float(np.quantile(labels.astype(np.float64), TOP))
         members, which = labels.astype(np.float64) > bound, f"have a true value above {bound:.4g}"
     else:
@@ -220,7 +229,7 @@ def _label_imbalance(world: World, intensity: float) -> Injection:
     return Injection(
         f"{intensity:.0%} of the rows are replaced by rows that {which}",
         (),
-        (Expectation("any alert"),),
+        (expected,),
         lambda strength: [Replaced(intensity * strength, pool)],
     )
 

@@ -17,12 +17,14 @@ from models.drift.report import Record, metrics, now
 from models.drift.shapes import Shape
 from models.drift.source import Source, source_of
 from models.drift.traffic import Course, batches
+from models.drift.within import injection_within
 from models.late_labels import LateLabels
 from shared.api_client import ask, authorization
 from shared.counters import LabelCounts
 from shared.errors import BadData, ServiceUnavailable
 from shared.keys import MODEL_NAME
 from shared.model_registry import ModelRegistry
+from shared.performance import LABEL
 from shared.schema import Schema
 from shared.settings import Settings
 from shared.snapshot import Alert
@@ -50,6 +52,7 @@ class Plan:
     label_delay_s: float
     feature: str | None = None
     clean_events: int | None = None
+    segment: str | None = None
 
     @property
     def clean(self) -> int:
@@ -123,7 +126,11 @@ class _Simulation:
 
         self.source = source(plan.seed)
         world = World(self.schema, source(plan.seed + 1).simulator.labelled(SAMPLE), self.source.preferred, plan.feature)
-        self.injection: Injection = injection(plan.kind, world, plan.intensity)
+        self.injection: Injection = (
+            injection(plan.kind, world, plan.intensity)
+            if plan.segment is None
+            else injection_within(plan.segment, plan.kind, world, plan.intensity)
+        )
         labels = LateLabels(client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3)))
         self.poster = Poster(client, info["model"], plan.rate, labels)
         self._shown: set[Finding] = set()
@@ -157,7 +164,7 @@ class _Simulation:
                 self._show(await self._found(before))
                 looked = time.monotonic()
         await self.poster.labels.post()
-        if any(not one.feature for one in self.injection.expected):
+        if any(one.feature in {None, LABEL} for one in self.injection.expected):
             self.poster.require_labels()
 
     async def _before(self) -> _Before:

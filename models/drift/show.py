@@ -60,7 +60,7 @@ def conclude(record: Record, console: Console) -> None:
         console.print(f"[{'red' if one.after is None else 'green'}]{escape(one.name)}: {told}[/]")
     if judged.first is not None:
         console.print(f"First alert: {_line(judged.first)}")
-    rules = sorted({f"{one.feature or one.rule} ({one.rule})" for one in judged.findings})
+    rules = sorted({f"{one.subject} ({one.rule})" for one in judged.findings})
     console.print(f"Alerts after it: {len(judged.findings)}" + (f": {escape(', '.join(rules))}" if rules else ""))
     console.print(f"False alarms before it: {len(judged.false_alarms)}")
     for name, value in record.before.items():
@@ -73,6 +73,6 @@ def conclude(record: Record, console: Console) -> None:
 
 
 def _line(found: Finding) -> str:
-    name = escape(found.feature or found.rule)
+    name = escape(found.subject)
     colour = COLOURS[found.severity]
     return f"[{colour}]{found.severity.upper()}[/] at event {found.event:,}: {name}: {escape(found.summary)}"

@@ -81,7 +81,7 @@ def table(records: Sequence[Record]) -> Table:
         first = record.verdict.first
         shown.add_row(
             record.drift, "yes" if record.found else "NO", ", ".join(delays),
-            "-" if first is None else f"{first.feature or first.rule} ({first.rule})",
+            "-" if first is None else f"{first.subject} ({first.rule})",
             str(len(record.verdict.false_alarms)), "[green]passed[/]" if record.passed else "[red]FAILED[/]",
         )  # fmt: skip
     return shown

@@ -89,7 +89,7 @@ async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str])
 
 def _active(alert: Alert) -> ActiveAlert:
     return ActiveAlert(
-        fingerprint(alert.model, alert.version, alert.feature, alert.rule),
+        fingerprint(alert.model, alert.version, alert.feature, alert.rule, alert.segment),
         alert.feature,
         alert.rule,
         alert.severity,

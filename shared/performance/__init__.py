@@ -5,7 +5,7 @@
 is what they are held against; `measures` are the little that is summed by segment, `by_segment` the metrics of that.
 """
 
-from shared.performance.baseline import LABEL, Baseline, PerformanceReference, Standard, error_of
+from shared.performance.baseline import LABEL, REFERENCE_CONFIDENCE, Baseline, PerformanceReference, Standard, error_of
 from shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
 from shared.performance.classification import confusion
 from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
@@ -16,7 +16,7 @@ from shared.performance.metrics import metrics
 from shared.performance.sums import Sums
 
 __all__ = [
-    "ASSUMPTION", "LABEL", "LOSSES", "Baseline", "Confidence", "Layout", "Measures", "Metric",
+    "ASSUMPTION", "LABEL", "LOSSES", "REFERENCE_CONFIDENCE", "Baseline", "Confidence", "Layout", "Measures", "Metric",
     "PerformanceReference", "ScoreMap", "SegmentMetric", "Standard", "Sums", "by_segment", "can_estimate", "confusion",
     "empty_counts", "error_of", "estimate", "mean_errors", "metrics", "score_counts",
 ]  # fmt: skip

@@ -4,8 +4,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, Plant
 
-PAGES = ("/", f"/dashboard/drift?model={MODEL}", f"/dashboard/drift?model={MODEL}&feature=line", "/login", "/docs", "/redoc")
-
+PAGES = (
+    "/", f"/dashboard/drift?model={MODEL}", f"/dashboard/drift?model={MODEL}&feature=line",
+    f"/dashboard/performance?model={MODEL}", "/login", "/docs", "/redoc",
+)  # fmt: skip
 
 DOCUMENTS = ("/docs", "/redoc")
 
@@ -22,7 +24,7 @@ def test_a_page_is_sound(page: Page, path: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES[:4])
+@pytest.mark.parametrize("path", PAGES[:5])
 def test_a_telephone_shows_a_page(chromium: Browser, plant: Plant, path: str, scheme: str) -> None:
     """At 390 px nothing is wider than the screen, in light and in dark; text and ground differ enough (4.5 : 1)."""
     context = chromium.new_context(

@@ -11,7 +11,7 @@ from tests.browser.plant import SERVED, Plant, wait_for
 
 PAGES = (
     "/",
-    *(f"/dashboard/{name}?model={hostile.MODEL}" for name in ("drift", "alerts", "models", "log", "reports")),
+    *(f"/dashboard/{name}?model={hostile.MODEL}" for name in ("drift", "performance", "alerts", "models", "log", "reports")),
     f"/dashboard/alerts/{hostile.name_of(hostile.SCRIPT)}",
     f"/dashboard/alerts/{hostile.name_of(hostile.LONG)}",
     f"/reports/{hostile.MODEL}-1.html",
@@ -41,12 +41,27 @@ def test_no_page_runs_strangers_text(wary: Page) -> None:
     for path in PAGES:
         wary.goto(path)
         expect(wary.locator("h1").first).to_be_visible()
-        for summary in wary.locator("details:not([open]) > summary").all()[:3]:
-            summary.click()
+        for details in wary.locator("details:has(> summary)").all()[:3]:
+            if details.get_attribute("open") is None:
+                details.locator("> summary").click()
         assert wary.evaluate("window.ran") == 0, path
         assert wary.locator("img:not([src^='/static/'])").count() == 0, path
-        if path.startswith("/dashboard/") and "drift" not in path:
+        if path.startswith(("/dashboard/", "/reports/")) and "drift" not in path:
             assert wary.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+
+
+@pytest.mark.usefixtures("conspired")
+def test_what_was_unfolded_stays_so(wary: Page) -> None:
+    """A page that is asked for again, as it is whenever something is judged, folds nothing that is being read."""
+    wary.goto(f"/dashboard/performance?model={hostile.MODEL}")
+    fold = wary.locator("details").nth(1)
+    fold.locator("> summary").click()
+    before = fold.element_handle()
+    with wary.expect_response(lambda answer: "/dashboard/performance" in answer.url):
+        wary.evaluate("document.body.dispatchEvent(new CustomEvent('dg:refresh'))")
+    wary.wait_for_function("one => !one.isConnected", arg=before)
+    expect(wary.locator("details").nth(1)).to_have_attribute("open", "")
+    expect(wary.locator("details").first).not_to_have_attribute("open", "")
 
 
 @pytest.mark.usefixtures("conspired")

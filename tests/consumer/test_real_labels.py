@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from sklearn import metrics as sk
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -134,6 +135,68 @@ def test_without_change_nothing_is_said(credit: World) -> None:
     run = Run(credit)
     run.take(Traffic.of(credit.stream()))
     assert [alert for alert in run.alerts if alert.state == "firing"] == []
+
+
+@pytest.mark.parametrize("name", ["credit", "obesity"])
+def test_every_window_has_the_labels_of_its_joined_rows(name: str, request: pytest.FixtureRequest) -> None:
+    """With labels late, shuffled, missing, doubled, and one in ten corrected, the PSI and the chi-squared of every window's
+    labels equal those that numpy and scipy give for exactly the joined rows, each with the label that it has by then.
+    """
+    world: World = request.getfixturevalue(name)
+    traffic = Traffic.of(world.stream(), corrected=0.1)
+    run = Run(world, PANE[name])
+    compared = 0
+    for taken, performance, first, last in run.take(traffic):
+        said = {row: traffic.labels[place] for place, row in enumerate(traffic.row_of[:taken]) if row is not None}
+        labels = [label for row, label in said.items() if row // PANE[name] + 1 in range(first, last + 1)]
+        assert performance.target is not None
+        assert performance.labelled == len(labels)
+        table = np.array([
+            [truth.count(label) for label in world.version.schema.classes] for truth in (world.reference_labels, labels)
+        ])  # fmt: skip
+        if len(labels) < 200:
+            continue
+        found = {one.name: one for one in performance.target.statistics}
+        p, q = table / table.sum(axis=1, keepdims=True)
+        assert found["psi"].value == pytest.approx(float(((q - p) * np.log(q / p)).sum()), rel=1e-9)
+        expected = stats.chi2_contingency(table, correction=False)
+        assert found["chi_squared"].value == pytest.approx(expected.statistic, rel=1e-9)
+        assert found["chi_squared"].p_value == pytest.approx(expected.pvalue, rel=1e-6)
+        assert dict(zip(performance.target.histogram.labels or [], performance.target.histogram.window, strict=True)) == {
+            label: pytest.approx(labels.count(label) / len(labels), abs=1e-6) for label in world.version.schema.classes
+        }  # fmt: skip
+        compared += 1
+    assert compared > 5
+    assert run.current is not None
+    assert run.current.performance is not None
+    assert run.current.performance.corrected > 50
+
+
+def test_other_shares_of_the_classes_are_target_drift(credit: World) -> None:
+    """When late payers are three times as frequent, each of them as before, the labels drift: a warning that names them."""
+    random = np.random.default_rng(6)
+
+    def more(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
+        late = [row for row, label in enumerate(labels) if label == "1"]
+        chosen = np.arange(len(labels))
+        drawn = (random.random(len(labels)) < 0.5) & (chosen >= 5000)
+        chosen[drawn] = random.choice(late, int(drawn.sum()))
+        return features[chosen], [labels[row] for row in chosen]
+
+    run = Run(credit)
+    run.take(Traffic.of(credit.stream(more)))
+    found = [alert for alert in run.alerts if alert.feature == "label" and alert.state == "firing"]
+    assert found
+    assert (found[0].rule, found[0].severity) == ("psi", "warning")
+    assert found[0].evidence.events > 5000
+    assert found[0].evidence.m >= 500
+    cell = next(cell for cell in found[0].evidence.cells if cell.label == "1")
+    assert cell.window > 1.5 * cell.reference
+    assert run.current is not None
+    assert run.current.performance is not None
+    assert run.current.performance.target is not None
+    assert run.current.performance.target.severity == "warning"
+    assert "label" in run.current.verdict
 
 
 def value(report: MetricReport) -> float:

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from models.catalogue import MODELS
 from models.obesity.simulate import People
-from models.training import DemoModel, Trained, command, register
+from models.training import DemoModel, Trained, command, register, store
 from shared.checks import Checks
 from shared.errors import GateFailed, ModelNotFound
 from shared.frames import columns_of
@@ -44,9 +44,10 @@ def test_a_registered_model_is_the_trained_one(
     assert class_labels(estimator) == model.schema.classes
 
 
-def test_the_credit_model_is_measured_by_sex_and_education(credit: Trained, registry: ModelRegistry) -> None:
+def test_the_credit_model_is_measured_by_sex_and_education(credit: Trained, tmp_path: Path) -> None:
     """Its reference has the accuracy of each segment, as pandas groups the held-out rows."""
-    version = registry.load("credit", "1.0.0")
+    registry = ModelRegistry(tmp_path)
+    version = registry.load("credit", store(MODELS["credit"], credit, registry).name)
     layout, performance = version.reference.segment_layout, version.performance
     assert layout is not None
     assert performance is not None

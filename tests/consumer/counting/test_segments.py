@@ -8,8 +8,10 @@ from hypothesis import given, settings
 
 from consumer.counting.cells import CellMap
 from consumer.counting.policy import CountingPolicy
+from shared.frames import columns_of
 from shared.pane import unpack_counts
-from shared.reference import Ints
+from shared.pii import hashed
+from shared.reference import Ints, ReferenceProfile
 from shared.schema import Feature, Schema
 from shared.segments import OTHER, SegmentLayout
 from tests.consumer.builders import NOON, Counted, count, event, payload_of, reference_of, tick
@@ -98,6 +100,31 @@ def test_several_segment_features_and_batches() -> None:
     assert set(values_of(layout)["color"]) == {"red", "blue"}
     assert found.tolist() == crosstab(layout, cell_map, [[*row, 0.5] for row in rows])
     assert found.sum() == 2 * 4 * len(rows)
+
+
+def test_a_hashed_feature_parts_rows_by_its_hashes() -> None:
+    """Reference and events hold hashes of a personal feature, and no trace of a dropped one before it: the same customers
+    are the same segments.
+    """
+    key, random = "0123456789abcdef", np.random.default_rng(2)
+    schema = Schema(
+        (Feature("email", "categorical"), Feature("customer", "categorical", pii="hash"), Feature("x", "numeric")),
+        segments=("customer",),
+    )
+    customers = random.choice([f"c{number}" for number in range(30)], 900)
+    frame = pd.DataFrame({"customer": customers, "x": random.normal(size=900)})
+    frame["email"] = frame["customer"] + "@example.org"
+    profile = ReferenceProfile.build(schema, columns_of(frame, schema, key), random.normal(size=900))
+    clean, later = schema.cleaner(key), frame[:200]
+    rows = [clean([row.email, row.customer, row.x]) for row in later.itertuples()]
+    versions = {"1.0.0": CellMap(schema, profile)}
+    log = [event(NOON + 10 * place, place + 1, row) for place, row in enumerate(rows)]
+    layout, found = layout_of(versions), counts(count(log, versions, CountingPolicy()), versions)
+    grouped = later.groupby(later["customer"].map(lambda name: hashed(name, key))).size()
+    hashes = values_of(layout)["customer"]
+    assert (len(hashes), "c1" in hashes) == (20, False)
+    expected = [*(int(grouped.get(name, 0)) for name in hashes), int(grouped[~grouped.index.isin(hashes)].sum())]
+    assert found.sum(axis=1).tolist() == [3 * rows for rows in expected]  # each row is in one bin of three columns
 
 
 @settings(max_examples=8, deadline=None)

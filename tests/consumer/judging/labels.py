@@ -14,7 +14,7 @@ from consumer.judging.reporting import Outputs
 from consumer.judging.state import JudgingState
 from shared.events import Prediction
 from shared.manifest import PublishedVersion, new_manifest
-from shared.pane import DELAY_EDGES_S, Block, Delta, Pane, PaneEntry, Revised, pack_counts
+from shared.pane import DELAY_EDGES_S, Block, Delta, Pane, PaneEntry, Revised, pack_changes, pack_counts
 from shared.performance import Layout, PerformanceReference, Sums
 from shared.reference import Floats, ReferenceProfile
 from shared.schema import Feature, Schema
@@ -65,6 +65,9 @@ def published() -> PublishedVersion:
 PUBLISHED = published()
 VERSION = JudgedVersion.of(PUBLISHED)
 MAP = CellMap(SCHEMA, PUBLISHED.reference, labels=True, performance=PUBLISHED.performance)
+assert PUBLISHED.performance is not None
+assert PUBLISHED.performance.labels is not None
+LABELS = PUBLISHED.performance.labels
 LAYOUT = Layout("categorical", CLASSES, scored=True)
 
 
@@ -106,7 +109,9 @@ class LabelledStream:
             sums = self.rows[place].sums(LAYOUT, chosen)
             delays = np.zeros(len(DELAY_EDGES_S) + 1, dtype=np.int64)
             delays[np.searchsorted(DELAY_EDGES_S, delay_s)] = sums.rows
-            revised.append(Revised(place, "1.0.0", sums.rows, 0, pack_counts(delays), sums.pack()))
+            cells = np.bincount(LABELS.cells(self.rows[place].labels[chosen]), minlength=len(LABELS.counts))
+            packed = pack_counts(delays), sums.pack(), pack_changes(cells)
+            revised.append(Revised(place, "1.0.0", sums.rows, 0, *packed))
         return self.revise(revised)
 
     def revise(self, revised: list[Revised]) -> "LabelledStream":

@@ -41,7 +41,8 @@ def test_the_largest_parts_of_psi_come_first() -> None:
     from consumer.judging.contributions import contributions
 
     evaluation = judged(shift=1.0).evaluation
-    found = contributions(evaluation, 0)
+    version = evaluation.version
+    found = contributions(version.reference.columns[0], version.part(evaluation.cells, 0))
     assert len(found) == TOP
     assert [one.psi for one in found] == sorted((one.psi for one in found), reverse=True)
     assert found[0].label.startswith("above ")
@@ -53,5 +54,6 @@ def test_the_largest_parts_of_psi_come_first() -> None:
     place = np.array(profile.bin_of_cell)
     sums = [np.bincount(place, weights=cells) for cells in (profile.counts, evaluation.version.part(evaluation.cells, 0))]
     assert sum(one.psi for one in found) < population_stability(*[one.astype(np.int64) for one in sums])
-    missing = contributions(judged(missing=0.4).evaluation, 0)
+    lost = judged(missing=0.4).evaluation
+    missing = contributions(version.reference.columns[0], lost.version.part(lost.cells, 0))
     assert missing[0].label == "(missing)"

@@ -73,6 +73,7 @@ def test_flipped_labels_are_a_critical_performance_alert() -> None:
     assert accuracy.evidence.threshold is not None
     assert accuracy.evidence.value < accuracy.evidence.threshold < ACCURACY
     assert "baseline" in accuracy.summary
+    assert {alert.summary.split(" 0.")[0] for alert in fired} <= {"accuracy", "macro F1"}, "names that people read"
     assert accuracy.action == "recalibrate"
     assert outputs.current["1.0.0"].severity == "critical"
     assert "accuracy" in outputs.current["1.0.0"].verdict

@@ -64,3 +64,6 @@ def test_a_window_does_not_hang_on_the_order_of_its_panes(found: list[tuple[int,
     first, second = VersionWindow.of(5, panes), VersionWindow.of(5, shuffled)
     assert list(first.panes) == list(second.panes)
     assert first.cells.tolist() == second.cells.tolist()
+    assert (first.segments is None) == (second.segments is None) == (not panes)
+    if first.segments is not None and second.segments is not None:
+        assert first.segments.tolist() == second.segments.tolist()

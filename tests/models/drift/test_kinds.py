@@ -57,6 +57,14 @@ def test_the_intensity_is_the_size() -> None:
     assert (after.labels == "yes").mean() == pytest.approx(0.5 + 0.5 * rare, abs=0.03)
 
 
+def test_other_classes_are_expected_as_target_drift() -> None:
+    """What has to come is an alert of the labels; one of a feature, or of the errors, does not stand for it."""
+    (expected,) = injection("label_imbalance", World(SCHEMA, Coins().labelled(2000), "x"), 0.5).expected
+    assert expected.is_met_by("label", "psi")
+    assert not expected.is_met_by("x", "psi")
+    assert not expected.is_met_by("", "performance.accuracy")
+
+
 def test_a_regression_drifts_too() -> None:
     """Its concept multiplies, its imbalance brings more of the large values."""
     sample = Coins().labelled(2000)

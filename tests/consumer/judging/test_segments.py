@@ -1,0 +1,245 @@
+"""Segments of a window: PSI as of single columns, one budget for all tests, one alert per segment, and who explains whom."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+from consumer.judging.actions import Circumstances, recommend
+from consumer.judging.calibration import PERFORMANCE_TESTS, levels
+from consumer.judging.evaluation import JudgedVersion
+from consumer.judging.inhibition import cause_of
+from consumer.judging.labelled import LabelledWindow
+from consumer.judging.lifecycle import AlertState
+from consumer.judging.performance import Labelled
+from consumer.judging.policy import JudgingPolicy
+from consumer.judging.rules import is_judged, is_of_reference
+from consumer.judging.segment_drift import psi_by_segment
+from consumer.judging.segment_report import report
+from consumer.judging.segments import SegmentWindow
+from consumer.judging.statistics.base import pooled_bins
+from consumer.judging.statistics.psi import population_stability
+from shared.alerts import SEGMENT_PERFORMANCE, SEGMENT_PSI, fingerprint
+from shared.manifest import PublishedVersion, new_manifest
+from shared.performance import PerformanceReference
+from shared.reference import Column, ReferenceProfile
+from shared.schema import Feature, Schema
+
+FEATURES = ("region", "plan", "shop")
+SCHEMA = Schema(
+    (*(Feature(name, "categorical") for name in FEATURES), *(Feature(name, "numeric") for name in "xyz")),
+    "categorical", classes=("no", "yes"), segments=FEATURES,
+)  # fmt: skip
+VALUES = [f"v{place:02d}" for place in range(24)]
+Rows = tuple[list[Column], list[str], list[str]]
+
+
+def rows(random: np.random.Generator, number: int, values: int = 24) -> Rows:
+    """Draw columns, predictions and labels: every value of a feature is as frequent, and the model is right for 85 %."""
+    groups: list[Column] = [np.array(VALUES)[random.integers(0, values, number)].tolist() for _ in FEATURES]
+    said = random.random(number) < 0.4
+    true = said ^ (random.random(number) < 0.15)
+    names = np.array(["no", "yes"])
+    numbers: list[Column] = list(random.normal(size=(3, number)))
+    return [*groups, *numbers], names[said.astype(int)].tolist(), names[true.astype(int)].tolist()
+
+
+def version_of(found: Rows) -> JudgedVersion:
+    columns, said, labels = found
+    profile = ReferenceProfile.build(SCHEMA, columns, said)
+    performance = PerformanceReference.of_version(SCHEMA, profile, [*columns, said], labels)
+    manifest = new_manifest("plant", "1.0.0", "binary", labels=True)
+    return JudgedVersion.of(PublishedVersion(manifest, SCHEMA, profile, performance=performance))
+
+
+def window_of(version: JudgedVersion, found: Rows, policy: JudgingPolicy) -> SegmentWindow:
+    """Count and sum up rows as counting does, and let them be judged."""
+    columns, said, labels = found
+    standard = version.segments
+    assert standard is not None
+    assert standard.measures is not None
+    assert version.standard is not None
+    cells = version.reference.cells([*columns, said])
+    codes = standard.layout.codes(cells)
+    sums = standard.measures.of(said, labels, codes, standard.layout.size)
+    level = levels(policy, 100_000, len(version.watched), standard.layout.size)
+    labelled = LabelledWindow(labelled=len(labels), segments=sums)
+    counts = standard.layout.counts(cells)
+    return SegmentWindow(standard, counts, level, policy, Labelled(labelled, version.standard, level, policy))
+
+
+def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
+    """With small bins pooled by the segment's rows, PSI and number of bins are those of each segment's column on its own."""
+    random = np.random.default_rng(1)
+    version = version_of(rows(random, 6000))
+    window = window_of(version, rows(random, 3000), JudgingPolicy())
+    layout, checked = window.standard.layout, 0
+    psi, bins = psi_by_segment(window.standard.counts, window.window, layout.bin_starts)
+    for segment in range(0, layout.size, 5):
+        n, m = int(window.standard.rows[segment]), int(window.rows[segment])
+        for place, column in enumerate(version.reference.columns):
+            part = slice(*layout.bin_starts[place : place + 2].tolist())
+            counts = window.standard.counts[segment, part]
+            own = msgspec.structs.replace(column, counts=_spread(column.bin_of_cell, counts))
+            pooled, reference = pooled_bins(own, n, m)
+            first = [pooled[np.flatnonzero(np.array(column.bin_of_cell) == bin_)[0]] for bin_ in range(len(counts))]
+            seen = np.bincount(first, weights=window.window[segment, part], minlength=len(reference)).astype(np.int64)
+            expected = population_stability(reference, seen, absent=max(1e-4, 0.5 / m))
+            assert psi[segment, place] == pytest.approx(expected, rel=1e-9)
+            assert bins[segment, place] == len(reference)
+            checked += 1
+    assert checked > 80
+
+
+def _spread(bin_of_cell: list[int], counts: np.ndarray) -> list[int]:
+    """Give counts of cells that add up to those of bins: all in a bin's first cell."""
+    cells = np.zeros(len(bin_of_cell), dtype=np.int64)
+    for bin_, count in enumerate(counts.tolist()):
+        cells[bin_of_cell.index(bin_)] = count
+    return cells.tolist()
+
+
+@pytest.mark.parametrize("segments", [0, 4, 63])
+def test_all_tests_together_keep_one_budget(segments: int) -> None:
+    """The model's tests and the segments' use what PSI and performance have, no more; without segments the model has all."""
+    policy, columns = JudgingPolicy(), 10
+    found = levels(policy, 100_000, columns, segments)
+    evaluations = 30 * 100_000 / policy.pane_events
+    psi = evaluations * columns * (found.psi + segments * found.segment_psi * bool(segments))
+    performance = evaluations * PERFORMANCE_TESTS * (found.performance + segments * found.segment_performance)
+    assert psi == pytest.approx(policy.psi_share)
+    assert performance == pytest.approx(policy.performance_share)
+
+
+def test_calm_segments_keep_the_budget() -> None:
+    """In 240 calm windows of 3 x 21 segments, with a budget that allows .01 alarms of either kind a window, there are no
+    more than 14 of both, where up to 4.8 are expected: more have a probability below 2e-4. Nearly all segments are judged.
+    """
+    random = np.random.default_rng(2)
+    policy = dataclasses.replace(
+        JudgingPolicy(), false_alarms_per_month=800.0, performance_share=0.3, psi_share=0.3, min_labelled_rows=1
+    )
+    alarms = judged = 0
+    for _ in range(12):
+        version = version_of(rows(random, 12_000))
+        for _ in range(20):
+            window = window_of(version, rows(random, 6000), policy)
+            alarms += sum(bool(one.reading.severity) for one in window.drift_readings(set()))
+            alarms += sum(bool(one.reading.severity) for one in window.performance_readings(set()))
+            judged += sum(not window.lacking(segment) for segment in range(63))
+    assert judged > 0.9 * 240 * 63
+    assert alarms <= 14
+
+
+def shifted(random: np.random.Generator) -> Rows:
+    columns, said, labels = rows(random, 4000, values=8)
+    own = np.array(columns[0]) == "v03"
+    columns[3] = columns[3] + 1.5 * own
+    wrong = own & (random.random(4000) < 0.4)
+    return columns, said, [("no" if label == "yes" else "yes") if wrong[row] else label for row, label in enumerate(labels)]
+
+
+def test_one_segment_is_one_reading_and_names_what_drifts() -> None:
+    """A feature and the labels that move in one segment are found there, once each, with its own numbers, nowhere else."""
+    random = np.random.default_rng(3)
+    version = version_of(rows(random, 8000, values=8))
+    window = window_of(version, shifted(random), JudgingPolicy())
+    drifted, fallen = [*window.drift_readings(set())], [*window.performance_readings(set())]
+    names = window.standard.names
+    assert [(names[one.segment], one.names) for one in drifted] == [("region=v03", ("x",))]
+    assert [names[one.segment] for one in fallen] == ["region=v03"]
+    place = drifted[0].segment
+    assert drifted[0].evidence.n == window.standard.rows[place]
+    assert drifted[0].evidence.m == window.rows[place]
+    assert drifted[0].reading.severity == "warning"
+    assert fallen[0].reading.severity == "critical"
+    assert "accuracy" in fallen[0].reading.summary
+    told = report(window)
+    region = told.features[0]
+    assert region.explanation.endswith("all of it in region=v03")
+    bad = [one for one in region.segments if one.severity not in {"ok", "insufficient_data"}]
+    assert [(one.value, one.severity) for one in bad] == [("v03", "critical")]
+    assert bad[0].drift[0].name == "x"
+    assert {one.name for one in bad[0].drift}.isdisjoint({"region"})
+
+
+def test_a_segment_without_rows_ends_its_alert() -> None:
+    """A segment that had an alert and gets too few rows reads as quiet; without an alert it reads as nothing."""
+    random = np.random.default_rng(4)
+    version = version_of(rows(random, 8000, values=8))
+    found = rows(random, 4000, values=8)
+    kept = [row for row, value in enumerate(found[0][0]) if value != "v03"]
+    part: Rows = (
+        [[column[row] for row in kept] if isinstance(column, list) else column[kept] for column in found[0]],
+        [found[1][row] for row in kept], [found[2][row] for row in kept],
+    )  # fmt: skip
+    window = window_of(version, part, JudgingPolicy())
+    said = [*window.drift_readings(set()), *window.performance_readings(set())]
+    assert "region=v03" not in {window.standard.names[one.segment] for one in said}
+    place = window.standard.names.index("region=v03")
+    for readings in (window.drift_readings({"region=v03"}), window.performance_readings({"region=v03"})):
+        assert [(one.reading.severity, one.reading.quiet) for one in readings if one.segment == place] == [(None, True)]
+
+
+def alert(rule: str, segment: str = "", feature: str = "", severity: str = "warning", **more: object) -> AlertState:
+    name = fingerprint("plant", "1.0.0", feature, rule, segment)
+    return AlertState(
+        name, "1.0.0", feature, rule, severity, "firing", 0, 0, "", segment=segment, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_all_rows_explain_a_segment() -> None:
+    """A column's alert explains a segment's drift of that column alone; a fall of the model explains the segments' falls; a
+    segment's fall explains its own drift, and no other segment's.
+    """
+    evaluation: object = None  # no rule of a segment asks for it
+    one = alert(SEGMENT_PSI, "region=north", columns=("x",))
+    two = alert(SEGMENT_PSI, "region=north", columns=("x", "y"))
+    column, fall = alert("psi", feature="x"), alert("performance.accuracy", severity="critical")
+    own, other = (alert(SEGMENT_PERFORMANCE, f"region={name}", severity="critical") for name in ("north", "south"))
+    broken = alert("missing", feature="x", severity="critical")
+
+    def cause(of: AlertState, *others: AlertState) -> str:
+        return cause_of(of, others, evaluation)  # type: ignore[arg-type]
+
+    assert cause(one, column) == column.fingerprint
+    assert cause(one, column, broken) == broken.fingerprint
+    assert cause(two, column) == ""
+    assert cause(own, fall) == fall.fingerprint
+    assert cause(own, column, other) == ""
+    assert cause(two, own) == own.fingerprint
+    assert cause(two, other) == ""
+
+
+def test_what_to_do_about_a_segment() -> None:
+    """A segment's fall asks for what the model's would: a new model if a feature drifts, else a new calibration; its drift
+    alone for patience, and broken values that explain it for the feed.
+    """
+    own = alert(SEGMENT_PERFORMANCE, "region=north", severity="critical")
+    drift = alert(SEGMENT_PSI, "region=north", columns=("x",))
+    broken = alert("missing", feature="x", severity="critical")
+
+    def action(of: AlertState, *others: AlertState) -> str:
+        return recommend(of, Circumstances(10**9, [of, *others], 0, has_previous=False))
+
+    assert action(own) == "recalibrate"
+    assert action(own, drift) == "retrain"
+    assert action(drift) == "wait"
+    assert action(msgspec.structs.replace(drift, inhibited_by=broken.fingerprint), broken) == "fix_feed"
+    whole = alert("psi", feature="x")
+    assert action(msgspec.structs.replace(drift, inhibited_by=whole.fingerprint), whole) == "wait"
+
+
+def test_rules_of_segments_in_other_circumstances() -> None:
+    """The classic policy has no drift of segments, and their performance; a new reference ends their drift alone; alerts
+    without a segment keep their fingerprints.
+    """
+    classic = dataclasses.replace(JudgingPolicy(), kind="classic")
+    assert not is_judged(SEGMENT_PSI, "", classic)
+    assert is_judged(SEGMENT_PSI, "", JudgingPolicy())
+    assert is_judged(SEGMENT_PERFORMANCE, "", classic)
+    assert is_of_reference(SEGMENT_PSI, "")
+    assert not is_of_reference(SEGMENT_PERFORMANCE, "")
+    assert fingerprint("steel", "1.0.0", "x", "psi", "") == "71256aeb82dfcc53"
+    assert len({fingerprint("m", "1", "", SEGMENT_PSI, name) for name in ("", "region=north", "region=south")}) == 3

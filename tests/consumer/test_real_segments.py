@@ -1,0 +1,182 @@
+"""Segments of a real file: what is measured in each equals scikit-learn and pandas on exactly its rows; what changes in one
+is found there and named, and without a change nothing is said.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from consumer.judging.statistics.psi import population_stability
+from shared.segments import OTHER
+from shared.snapshot import Alert, SegmentReport, Snapshot
+from tests.consumer.labelled_world import Run, Scored, Traffic, World
+
+FILE = Path(__file__).parents[2].parent / "shared" / "data" / "credit_default.csv"
+PANE = 250
+CHANGED_AT = 2500
+EDUCATION = "2"
+"""University: about half of the rows."""
+Change = Callable[[Any, list[str]], tuple[Any, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def credit() -> World:
+    if not FILE.exists():
+        pytest.skip(f"the UCI credit-default file is not at {FILE}")
+    frame, target = pd.read_csv(FILE).head(24_500), "default.payment.next.month"
+    groups = frame[["EDUCATION", "SEX"]].astype(str)
+    features = frame.drop(columns=[target, "ID", "SEX", "EDUCATION", "MARRIAGE"]).astype(np.float64)
+    model = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=15, random_state=0)
+    return World.of(features, frame[target].astype(str).tolist(), model, fitted=10_000, reference=8_000, groups=groups)
+
+
+def rows_of(rows: Scored, place: int, value: str, known: set[str]) -> np.ndarray:
+    """Say which rows are in a segment: those of a value, or of all values that are none."""
+    found = np.array([row[place] for row in rows.groups])
+    return ~np.isin(found, sorted(known)) if value == OTHER else found == value
+
+
+def segments_of(snapshot: Snapshot) -> list[tuple[int, SegmentReport, set[str]]]:
+    """Give each segment with the place of its feature, and the values of that."""
+    assert snapshot.segments is not None
+    return [
+        (place, segment, {one.value for one in feature.segments if one.value != OTHER})
+        for place, feature in enumerate(snapshot.segments.features)
+        for segment in feature.segments
+    ]
+
+
+def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
+    """With labels late, shuffled, 10 % missing and 5 % doubled, each segment's rows, shares, accuracy and macro F1 are those
+    of pandas and scikit-learn on exactly the rows that were joined, in every window; PSI is that of its rows' bins.
+    """
+    rows = credit.stream()
+    traffic = Traffic.of(rows)
+    run = Run(credit, PANE)
+    compared = 0
+    for (taken, _, first, last), snapshot in zip(run.take(traffic, chunks=5), run.snapshots, strict=True):
+        labelled = {row for row in traffic.row_of[:taken] if row is not None}
+        joined = np.array([row in labelled and first <= row // PANE + 1 <= last for row in range(len(rows.labels))])
+        closed = traffic.row_of[:taken].count(None) // PANE * PANE
+        drift = np.arange(len(rows.labels))
+        drift = (drift >= closed - snapshot.window.rows) & (drift < closed)
+        for place, segment, known in segments_of(snapshot):
+            own = rows_of(rows, place, segment.value, known)
+            assert segment.rows == (own & drift).sum()
+            assert segment.share == pytest.approx((own & drift).sum() / snapshot.window.rows)
+            held = rows_of(credit.reference, place, segment.value, known)
+            assert segment.reference_share == pytest.approx(held.mean())
+            chosen = np.flatnonzero(own & joined)
+            assert segment.labelled == len(chosen)
+            if not len(chosen):
+                continue
+            truth, said = [rows.labels[row] for row in chosen], [rows.predictions[row] for row in chosen]
+            found = {one.name: one.value for one in segment.metrics}
+            assert found["accuracy"] == pytest.approx(sk.accuracy_score(truth, said))
+            assert found["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro", zero_division=0))
+            compared += 1
+            for one in segment.drift:
+                if one.name in {"AGE", "PAY_0", "LIMIT_BAL"}:
+                    assert one.psi == pytest.approx(_psi(credit, one.name, held, rows, own & drift), rel=1e-9)
+    assert compared > 20
+
+
+def _psi(world: World, name: str, held: np.ndarray, rows: Scored, own: np.ndarray) -> float:
+    """Compute the PSI of a column within a segment from its values: bins by pandas, small ones pooled."""
+    place = world.version.schema.names.index(name)
+    column = world.version.reference.columns[place]
+    bins = np.array(column.bin_of_cell)
+    size = int(bins.max()) + 1
+    sides = []
+    for values in (world.reference.features[held, place], rows.features[own, place]):
+        counts = pd.Series(bins[column.cells(values)]).value_counts()
+        sides.append(np.array([counts.get(bin_, 0) for bin_ in range(size)]))
+    p, q = sides
+    expected = p * min(p.sum(), q.sum()) / p.sum()
+    small = expected < 5
+    if small.any() and expected[small].sum() < 5:
+        small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
+    pooled = [np.append(side[~small], side[small].sum()) if small.any() else side for side in sides]
+    return population_stability(pooled[0], pooled[1], absent=max(1e-4, 0.5 / q.sum()))
+
+
+def firing(alerts: list[Alert]) -> set[tuple[str, str]]:
+    return {(alert.rule, alert.segment or alert.feature) for alert in alerts if alert.state == "firing"}
+
+
+def run_of(credit: World, change: Change | None = None) -> Run:
+    run = Run(credit, PANE)
+    run.take(Traffic.of(credit.stream(change)), chunks=8)
+    return run
+
+
+def test_a_fall_in_one_segment_is_named(credit: World) -> None:
+    """When 40 % of the labels of one level of education flip, the alert of the model's accuracy says that all of its fall is
+    there, and the segment's own alert is recorded as explained by it: people are told once.
+    """
+    random = np.random.default_rng(5)
+
+    def flip(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
+        own = np.array([row[0] == EDUCATION for row in credit.groups])
+        flips = own & (random.random(len(labels)) < 0.4) & (np.arange(len(labels)) >= CHANGED_AT)
+        return features, [("1" if label == "0" else "0") if flips[row] else label for row, label in enumerate(labels)]
+
+    run = run_of(credit, flip)
+    fired = firing(run.alerts)
+    assert ("performance.accuracy", "") in fired
+    assert {where for rule, where in fired if rule == "segment.performance"} >= {f"EDUCATION={EDUCATION}"}
+    assert all("performance" in rule for rule, _ in fired)
+    model = [alert for alert in run.alerts if alert.rule == "performance.accuracy" and alert.state == "firing"]
+    assert f"of it in EDUCATION={EDUCATION}" in model[-1].summary
+    assert run.current is not None
+    assert f"all of it in EDUCATION={EDUCATION}" in run.current.verdict
+    own = [alert for alert in run.current.alerts if alert.segment == f"EDUCATION={EDUCATION}"]
+    assert [alert.inhibited_by for alert in own] == [model[-1].fingerprint]
+    assert run.current.segments is not None
+    first, second = run.current.segments.features
+    assert first.explanation.startswith("accuracy 0.8")
+    assert first.explanation.endswith(f"all of it in EDUCATION={EDUCATION}")
+    assert second.explanation.endswith("in all values of SEX alike")
+    for feature in (first, second):
+        parts = [one.contribution or 0.0 for one in feature.segments]
+        assert run.current.segments.value is not None
+        assert run.current.segments.baseline is not None
+        assert feature.mix is not None
+        change = run.current.segments.value - run.current.segments.baseline
+        assert sum(parts) + feature.mix == pytest.approx(change, abs=1e-12)
+
+
+def test_drift_of_one_segment_is_found_though_all_rows_are_calm(credit: World) -> None:
+    """When a feature moves among one in six of the rows alone, the PSI of all rows is below what matters: the segment is
+    named, with the feature, and no column is by that rule.
+    """
+
+    def shift(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
+        own = np.array([row[0] == "3" for row in credit.groups]) & (np.arange(len(labels)) >= CHANGED_AT)
+        place = credit.version.schema.names.index("AGE")
+        features[own, place] = np.minimum(features[own, place] + 12, 70)
+        return features, labels
+
+    run = run_of(credit, shift)
+    fired = firing(run.alerts)
+    assert {one for one in fired if one[0] in {"psi", "segment.psi"}} == {("segment.psi", "EDUCATION=3")}
+    alert = next(one for one in run.alerts if one.rule == "segment.psi" and one.state == "firing")
+    assert alert.summary.startswith("PSI of AGE ")
+    assert alert.severity == "warning"
+    assert alert.evidence.cells
+    assert alert.evidence.m < run.policy.window_events
+
+
+def test_without_change_no_segment_says_anything(credit: World) -> None:
+    """The rest of the file, as it is, raises no alert of any segment, and explains no change, since there is none."""
+    run = run_of(credit)
+    assert firing(run.alerts) == set()
+    assert run.current is not None
+    assert run.current.segments is not None
+    assert {segment.severity for _, segment, _ in segments_of(run.current)} <= {"ok", "insufficient_data"}
