@@ -30,10 +30,10 @@ PATH = "/models/linear/versions/1.0.0/references"
 async def worker(settings: Settings, keys: Keys, answer: Answer, model: str = "linear") -> AsyncIterator[list[Any]]:
     """Answer as a worker does, the same to everything; gives what was asked."""
     asked: list[Any] = []
-    client = connect_async(settings.redis_url)
+    client, ended = connect_async(settings.redis_url), asyncio.Event()
 
     async def work() -> None:
-        while True:
+        while not ended.is_set():  # not cancelled: a command that is under way may swallow that
             packed: Any = await client.lpop(keys.proposals(model))  # type: ignore[misc]
             if packed is not None:
                 asked.append(decode_asked(packed))
@@ -44,8 +44,8 @@ async def worker(settings: Settings, keys: Keys, answer: Answer, model: str = "l
     try:
         yield asked
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        ended.set()
+        await task
         await client.aclose()
 
 
