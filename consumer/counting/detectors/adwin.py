@@ -92,7 +92,7 @@ class RankAdwin:
 
         found: list[tuple[int, int]] = []
         done = 0
-        while True in map(self._windows[place].update, waiting):
+        while any(map(self._windows[place].update, waiting)):
             row = len(values) - length_hint(waiting) - 1
             row = row if rows is None else int(rows[row])
             found.append((row, self._since[place] + row + 1 - done))

@@ -63,7 +63,7 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     """
     found = np.empty((*law.shape, EXPERTS))
     present = law[..., :PRESENT, None]
-    found[..., :HISTOGRAMS] = (law[..., None] + histograms) / 2
+    found[..., :HISTOGRAMS] = (law.repeat(HISTOGRAMS, axis=-1).reshape(histograms.shape) + histograms) / 2
     tilted = present * TILTS
     tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
     found[..., :PRESENT, HISTOGRAMS:-1] = tilted
@@ -83,7 +83,8 @@ def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
     counts, events
         Shapes (columns, cells) and (columns,): the cells that came, and how many.
     """
-    kept = (1 - DECAYS) ** events[:, None, None]
+    kept = ((1 - DECAYS) ** events[:, None, None]).repeat(histograms.shape[1], axis=1)  # numpy is slow along 3 alone
     shares = counts / np.maximum(events, 1)[:, None]
-    result: Floats = histograms * kept + shares[:, :, None] * (1 - kept)
+    result: Floats = histograms * kept
+    result += shares.repeat(HISTOGRAMS, axis=1).reshape(result.shape) * (1 - kept)
     return result

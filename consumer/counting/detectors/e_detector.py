@@ -12,7 +12,7 @@ After an alarm it starts from the reference alone. The column that raised it res
 while it moves the others, that may move too, are not thrown back by it.
 """
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
@@ -34,7 +34,6 @@ STRETCH = 512
 """Most events taken at once, so that what belongs to them stays in the cache."""
 
 Bytes = NDArray[np.int8]
-Places = NDArray[np.signedinteger[Any]]
 
 
 class _State(msgspec.Struct):
@@ -76,8 +75,7 @@ class EDetector:
         self._reference = reference
         self._rank_cells = RankCells.build(reference, columns)
         self._gaps, self._rows = self._rank_cells.gaps, self._rank_cells.rows
-        kind = np.min_scalar_type(-len(columns) * CELLS)  # numpy sorts up to 16 bits by radix
-        self._places: Places = (np.arange(len(columns)) * CELLS).astype(kind)[:, None]
+        self._places: Ints = (np.arange(len(columns)) * CELLS)[:, None]
         law = unmoved(self._gaps, np.zeros_like(self._gaps))
         self._start = np.repeat(law[:, :, None], HISTOGRAMS, axis=2)
         self._seen = 0
@@ -145,23 +143,24 @@ class EDetector:
     def _history(self, cells: Bytes) -> Floats:
         """Give each expert's share of R at every look, shape (looks, columns x experts), and take the events in."""
         columns, events = cells.shape
-        places: Places = self._places + cells.astype(self._places.dtype)
+        places = self._places + cells
         blocks = (self._seen % RENEWAL + np.arange(events)) // RENEWAL
-        counts = np.stack([
-            np.bincount(places[:, blocks == block].ravel(), minlength=columns * CELLS) for block in range(blocks[-1] + 1)
-        ]).reshape(-1, columns, CELLS)  # fmt: skip
-        chances = self._chances(places, counts.sum(axis=0))
+        size = columns * CELLS
+        bought = (blocks * size)[:, None] + places.T
+        counts = np.bincount(bought.ravel(), minlength=(int(blocks[-1]) + 1) * size).reshape(-1, columns, CELLS)
+        chances = self._chances(cells, places, counts.sum(axis=0))
         taken = self._bets(counts, events)
-        factors = taken.take((blocks * (columns * CELLS))[:, None] + places.T, axis=0)
+        factors = taken.take(bought, axis=0)
         factors *= (1 / chances.T)[:, :, None]
         kept, added = _composed(factors.reshape(-1, LOOK, columns * EXPERTS))
         added *= np.repeat((self._wakes == 0) / (columns * EXPERTS), EXPERTS)
         return _recursion(self._scores, kept, added)
 
-    def _chances(self, places: Places, counts: Ints) -> Floats:
+    def _chances(self, cells: Bytes, places: Ints, counts: Ints) -> Floats:
         """Give the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1 + t)."""
         flat = places.ravel()
-        order = flat.argsort(kind="stable")
+        # column by column: numpy sorts 8 bits in one pass
+        order = (cells.argsort(axis=1, kind="stable") + np.arange(0, len(flat), cells.shape[1])[:, None]).ravel()
         sizes = counts.ravel()
         earlier = np.empty(len(flat), dtype=np.int64)
         earlier[order] = np.arange(len(flat)) - (np.cumsum(sizes) - sizes).repeat(sizes)
@@ -236,11 +235,10 @@ def _composed(factors: Floats) -> tuple[Floats, Floats]:
 
 
 def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
-    """Give R after every look. Past c it may grow out of all bounds, which is as good as past c."""
-    history = np.empty_like(kept)
+    """Give R after every look, in the memory of `added`. Past c it may grow out of all bounds: as good as past c."""
     with np.errstate(over="ignore"):
-        for a, b, result in zip(kept, added, history, strict=True):
-            np.multiply(scores, a, out=result)
-            np.add(result, b, out=result)
-            scores = result
-    return history
+        for a, b in zip(kept, added, strict=True):
+            np.multiply(scores, a, out=a)
+            np.add(a, b, out=b)
+            scores = b
+    return added
