@@ -175,11 +175,9 @@ class _Rows:
         segments, measures = self.cell_map.segments, self.cell_map.measures
         if segments is None or measures is None:
             return None
-        predictions, labels = (
-            _column(measures.layout, found) for found in ([row.prediction for row in self.rows], self.labels)
-        )
-        codes = segments.unpacked([row.segments for row in self.rows]) + self.places * segments.size
+        predictions = _column(measures.layout, [row.prediction for row in self.rows])
         labels = _column(measures.layout, self.labels)
+        codes = segments.unpacked([row.segments for row in self.rows]) + self.places * segments.size
         return measures.of(predictions, labels, codes, segments.size * self.panes).reshape(self.panes, -1)
 
 
