@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.numeric_cells import NumericCells
 from shared.schema import Schema
 from shared.segments import SegmentLayout, SegmentReference
 
@@ -24,8 +25,6 @@ TOP_CATEGORIES = 50
 MAX_OTHER = 10_000
 """Most categories beyond the top ones that are remembered; with more, an unseen category cannot be told from OTHER."""
 BINS = 10
-FEW = 100
-"""Values that are searched for as they come; more are sorted first."""
 PREDICTION = "prediction"
 """Name of the prediction's column in profiles and snapshots."""
 
@@ -71,7 +70,7 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         values: Floats = np.asarray(column, dtype=np.float64)
         present = np.sort(values[~np.isnan(values)])
         chosen, deciles = _choose_cuts(present, cuts)
-        cells = _numeric_cells(values, chosen)
+        cells = NumericCells(chosen).of(values)
         scale = float(np.abs(present).max(initial=0.0)) or 1.0  # the square of a large number is no number
         return cls(
             name=name,
@@ -92,12 +91,12 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         return len(self.counts) - 1
 
     @cached_property
-    def _cuts(self) -> Floats:
-        return np.array(self.cuts)
+    def _cells(self) -> NumericCells:
+        return NumericCells(np.array(self.cuts))
 
     def cells(self, values: Column) -> Ints:
-        """Map values to cells by one binary search each."""
-        return _numeric_cells(np.asarray(values, dtype=np.float64), self._cuts)
+        """Map values to cells by one look into a table each."""
+        return self._cells.of(np.asarray(values, dtype=np.float64))
 
 
 class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=True):
@@ -258,24 +257,3 @@ def _bins(cuts: Floats, deciles: Floats) -> Ints:
     ends = 2 * np.searchsorted(cuts, deciles) + 1
     intervals = np.searchsorted(ends, np.arange(2 * len(cuts) + 1))
     return np.append(intervals, len(deciles) + 1)
-
-
-def _numeric_cells(values: Floats, cuts: Floats) -> Ints:
-    """Map values to 2k + 1 intervals and MISSING: an even cell lies between cuts, an odd one at a cut.
-
-    `below` cuts are smaller than the value. The cut that follows is not larger exactly if the value equals it, or is NaN,
-    which lies behind all cuts: so NaN comes out as 2k + 1, the cell of MISSING.
-    """
-    below = _count_below(values, cuts)
-    next_cut = np.append(cuts, np.inf)[below]
-    return 2 * below + ~(next_cut > values)
-
-
-def _count_below(values: Floats, cuts: Floats) -> Ints:
-    """Count for each value the cuts that are smaller. Many values are sorted first: their searches then predict well."""
-    if len(values) < FEW:
-        return cuts.searchsorted(values)
-    order = values.argsort()
-    below = np.empty(len(values), dtype=np.int64)
-    below[order] = cuts.searchsorted(values[order])
-    return below

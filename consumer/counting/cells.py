@@ -1,4 +1,4 @@
-"""Values become cells of the reference, and cells become ranks. One binary search per value, no loop over events."""
+"""Values become cells of the reference, and cells become ranks. One look into a table per value, no loop over events."""
 
 from collections.abc import Sequence
 from functools import cached_property
