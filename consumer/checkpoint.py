@@ -19,7 +19,7 @@ from redis.client import Pipeline
 from shared.errors import BadData, DriftgaugeError, OwnershipLost
 from shared.redis_client import UNAVAILABLE
 
-FORMAT = b"1"
+FORMAT = b"2"
 """Of the checkpoint's fields; another one is refused, never guessed at."""
 
 Outputs = Callable[[Pipeline], None]

@@ -40,19 +40,26 @@ class Proposer:
         self._nodes = Nodes(settings.redis_url)
         self._clients: dict[str, redis.Redis] = {}
         self._models: list[str] = []
+        self._refused: dict[str, str] = {}
 
     def add(self, model: str) -> None:
         """Look for requests of a further model."""
         self._models.append(model)
 
     def run(self, stop: threading.Event) -> None:
-        """Answer until told to stop; while Redis is away there is nothing to answer."""
+        """Answer until told to stop; while Redis is away there is nothing to answer, and what else it refuses of one model
+        (a key that is no list, memory that is full) must not end the thread that answers all.
+        """
         while not stop.wait(POLL_S):
             for model in list(self._models):
                 try:
                     self._answer(model)
                 except (*UNAVAILABLE, *MOVED):
                     self._forget(model)
+                except redis.RedisError as error:
+                    if self._refused.get(model) != str(error):  # once, and not twice a second
+                        log.warning("Requests for references of %s cannot be answered: %s.", model, error)
+                    self._refused[model] = str(error)
         for model in list(self._clients):
             self._forget(model)
 

@@ -1,7 +1,8 @@
 """Counting's one step: state and a batch of log entries in, changed state and outputs out.
 
 `advance(a + b)` gives what `advance(a)` and then `advance(b)` give: every decision hangs on the place of an entry in the
-log, never on how the log was cut into batches.
+log, never on how the log was cut into batches. Each list of the outputs is the same bytes in the same order, and so is each
+field of the checkpoint. The lists have no order among them: they leave batch by batch, into streams of their own.
 """
 
 from collections.abc import Iterator, Mapping

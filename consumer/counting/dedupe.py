@@ -74,22 +74,35 @@ class Dedupe:
 
     def fresh(self) -> tuple[Ints, Ints]:
         """Give the places of the predictions, and of the labels, whose number was not seen before; remember the numbers."""
-        batch, counters, numbered = self._batch, self._state.counters, self._numbered
+        batch, numbered = self._batch, self._numbered
         fresh = np.ones(len(numbered.publishers), dtype=bool)
         publishers = np.array(numbered.publishers, dtype=object)
+        turns = self._turns()
         closed = start = 0
-        for position, (name, number) in batch.dead_numbers.items():
+        for position in sorted(turns | batch.dead_numbers.keys()):
             stop = int(np.searchsorted(numbered.positions, position))
             closed += self._claim(fresh, publishers, start, stop)
-            publisher = self._publisher(name, int(batch.all_ms[position]))
-            if number > publisher.closed and not publisher.seen.add(number):
-                del batch.dead[position]  # the dead letter of an entry that was sent twice is written once
-                counters.duplicates += 1
+            if position in turns:
+                self._retire_silent(int(batch.all_ms[position]))
+            if position in batch.dead_numbers:
+                self._claim_dead(position)
             start = stop
         closed += self._claim(fresh, publishers, start, len(fresh))
-        counters.duplicates += int((~fresh).sum()) - closed
-        self._retire_silent()
+        self._state.counters.duplicates += int((~fresh).sum()) - closed
         return numbered.parted(fresh)
+
+    def _turns(self) -> set[int]:
+        """Give the places of the first entries of an hour of entry time: publishers are retired there, in no other place."""
+        hours = np.append(self._state.position.clock.entry, self._batch.all_ms) // HOUR_MS
+        return set(np.flatnonzero(np.diff(hours)).tolist())
+
+    def _claim_dead(self, position: int) -> None:
+        """Remember the number of a dead letter: that of an entry that was sent twice is written once."""
+        name, number = self._batch.dead_numbers[position]
+        publisher = self._publisher(name, int(self._batch.all_ms[position]))
+        if number > publisher.closed and not publisher.seen.add(number):
+            del self._batch.dead[position]
+            self._state.counters.duplicates += 1
 
     def _claim(self, fresh: Flags, publishers: NDArray[np.object_], start: int, stop: int) -> int:
         """Remember some numbers; mark those that were seen before as not fresh.
@@ -104,21 +117,11 @@ class Dedupe:
         for name in names:
             alone = len(names) == 1
             places = np.arange(start, stop) if alone else start + np.flatnonzero(publishers[start:stop] == name)
-            for run in self._without_long_gaps(places):
-                closed += self._claim_run(name, fresh, run)
+            closed += self._claim_run(name, fresh, places)
         return closed
 
-    def _without_long_gaps(self, places: Ints) -> list[Ints]:
-        """Part places of one publisher where it was silent for as long as a retirement takes: nearly never."""
-        times = self._numbered.entry_ms[places]
-        if times[-1] - times[0] <= self._retire_ms:
-            return [places]
-        return np.split(places, np.flatnonzero(np.diff(times) > self._retire_ms) + 1)
-
     def _claim_run(self, name: bytes, fresh: Flags, places: Ints) -> int:
-        first_ms, last_ms = self._numbered.entry_ms[places[[0, -1]]].tolist()
-        publisher = self._publisher(name, first_ms)
-        publisher.last_ms = max(publisher.last_ms, last_ms)
+        publisher = self._publisher(name, int(self._numbered.entry_ms[places[-1]]))
         numbers = self._numbered.sequences[places]
         if not publisher.closed:
             fresh[places] = publisher.seen.claim(numbers)
@@ -142,24 +145,17 @@ class Dedupe:
     # -- publishers -----------------------------------------------------------------------------------------------
 
     def _publisher(self, name: bytes, entry_ms: int) -> Publisher:
-        """Give a publisher at an entry of its own; one that was silent for too long is retired first."""
+        """Give a publisher, made if absent, at an entry of its own."""
         publisher = self._state.publishers.setdefault(name, Publisher())
-        if publisher.is_silent(entry_ms, self._retire_ms) and not publisher.retired and publisher.seen.bounds:
-            self._retire(publisher)
         publisher.last_ms = max(publisher.last_ms, entry_ms)
         self._state.changed.add(b"publisher:" + name)
         return publisher
 
-    def _retire(self, publisher: Publisher) -> None:
-        self._state.counters.lost += publisher.retire()
-
-    def _retire_silent(self) -> None:
-        """Retire publishers once an hour of entry time."""
-        state, now = self._state, int(self._batch.all_ms[-1])
-        if now // HOUR_MS == state.position.clock.entry // HOUR_MS:
-            return
+    def _retire_silent(self, now: int) -> None:
+        """Retire and forget publishers at the beginning of an hour of entry time."""
+        state = self._state
         for name in to_retire(state.publishers, now, self._retire_ms):
-            self._retire(state.publishers[name])
+            state.counters.lost += state.publishers[name].retire()
             state.changed.add(b"publisher:" + name)
         for name in to_forget(state.publishers):
             del state.publishers[name]

@@ -6,8 +6,9 @@ later numbers are new and count. A number up to the last one may have been count
 the dead letters. So retirement never counts twice and refuses nothing that is certainly new. The last numbers of 10,000
 retired publishers are kept.
 
-Silence is measured in entry time, from the last entry to the beginning of the hour: then it does not matter in which batch
-the hour began.
+Silence is measured in entry time, from the last entry to the beginning of the hour. Publishers are retired and forgotten
+before the first entry of an hour, and nowhere else: a place in the log. At the end of a batch it would hang on the cut
+which of too many retired ones are forgotten, and so whether a number that comes again is counted again.
 """
 
 from dataclasses import dataclass, field

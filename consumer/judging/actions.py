@@ -75,8 +75,8 @@ class Circumstances:
 
     def is_broken(self, alert: AlertState) -> bool:
         """Whether an alert speaks of broken values, or is explained by them."""
-        whole = {other.fingerprint for other in self.alerts if other.rule not in DATA_QUALITY}
-        return alert.rule in DATA_QUALITY or bool(alert.inhibited_by and alert.inhibited_by not in whole)
+        broken = {other.fingerprint for other in self.alerts if other.rule in DATA_QUALITY}
+        return alert.rule in DATA_QUALITY or alert.inhibited_by in broken
 
 
 def recommend(alert: AlertState, circumstances: Circumstances) -> Action:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from consumer.judging.actions import recommend, recommended
+from consumer.judging.actions import is_performance, recommend, recommended
 from consumer.judging.alerting import Alerting, Scene
 from consumer.judging.evaluation import PSI
 from consumer.judging.history import PsiHistory
@@ -15,7 +15,7 @@ from consumer.judging.metrics import Judged
 from consumer.judging.performance import report as report_performance
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.report import column_reports, notes
-from consumer.judging.rules import findings, rule_levels
+from consumer.judging.rules import THRESHOLD, findings, rule_levels
 from consumer.judging.segment_report import report as report_segments
 from consumer.judging.state import JudgingState, Reported
 from consumer.judging.window import DAY_MS
@@ -166,20 +166,28 @@ def verdict(
         return "Uncalibrated: the columns are ordered in time, and the reference is too short: integrity only."
     drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
     watched = sum(report.severity != "excluded" for report in everything)
-    of_model = _of_model([alert for alert in alerts or () if not alert.feature and alert.state == "firing"])
-    if not drifted and not of_model:
+    falls, of_model = _of_model([alert for alert in alerts or () if not alert.feature and alert.state == "firing"])
+    if not drifted and not falls and not of_model:
         return f"Normal: none of {watched} columns drifted in {rows:,} rows."
     names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
     columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
-    return f"{severity.capitalize()}: {'; '.join([*columns, *of_model])}."
+    return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."
 
 
-def _of_model(firing: list[ActiveAlert]) -> list[str]:
-    """Say what fires of the model, then of segments: of those that nothing else explains, and of few."""
-    whole = [alert.summary for alert in firing if not alert.segment]
+def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
+    """Say what fires of the model: falls of its performance; and what is less than these.
+
+    Evidence that the errors grew says no more than a fall does. Of segments those are told that nothing else explains, and
+    few; limits on the model's operation come last.
+    """
+    whole = [alert for alert in firing if not alert.segment]
+    falls = [alert.summary for alert in whole if is_performance(alert.rule) and alert.severity == "critical"]
+    others = [alert for alert in whole if not is_performance(alert.rule) or (alert.severity != "critical" and not falls)]
+    limits = [alert.summary for alert in others if alert.rule.startswith(THRESHOLD)]
+    evidence = [alert.summary for alert in others if not alert.rule.startswith(THRESHOLD)]
     parts = [f"{alert.segment}: {alert.summary}" for alert in firing if alert.segment and not alert.inhibited_by]
     more = [f"{len(parts) - MOST_SEGMENTS} more segments"] if len(parts) > MOST_SEGMENTS else []
-    return [*whole, *parts[:MOST_SEGMENTS], *more]
+    return falls, [*evidence, *parts[:MOST_SEGMENTS], *more, *limits]
 
 
 def _column_reports(judged: Judged, policy: JudgingPolicy) -> list[FeatureReport]:

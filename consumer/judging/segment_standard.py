@@ -80,13 +80,13 @@ class SegmentStandard:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The name of each segment in alerts, `feature=value`, each once: a value may itself be called OTHER."""
+        """The name of each segment in alerts, `feature=value`, each once: features and values may hold a `=` themselves."""
         found: list[str] = []
         taken: set[str] = set()
         for segment in range(self.layout.size):
             name = "=".join(self.layout.name(segment))
             while name in taken:
-                name += " (rest)"
+                name += " (another)"
             taken.add(name)
             found.append(name)
         return tuple(found)

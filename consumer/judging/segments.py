@@ -278,19 +278,23 @@ class SegmentWindow:
         bad
             Names of the segments in which the performance fell, for a metric that cannot be parted among them.
         """
-        if metric != self.metric:
-            names = ", ".join(shortened(name) for name in bad[:NAMED])
-            return f", worse in {names}{f' and {len(bad) - NAMED} more' if len(bad) > NAMED else ''}" if bad else ""
-        telling = [(one.beyond, name) for name, one in self.attributions if one.kind in {"named", "mix"}]
-        said = self.clause(max(telling, key=lambda one: one[0])[1]) if telling else ""
-        return f", {said}" if said else ""
+        telling = [(one.beyond, name, one) for name, one in self.attributions if one.kind in {"named", "mix"}]
+        best = max(telling, key=lambda one: one[0], default=None)
+        if metric == self.metric:
+            said = self.clause(best[1]) if best is not None else ""
+            return f", {said}" if said else ""
+        place = dict(self.standard.features())
+        named = [] if best is None else [self.standard.names[place[best[1]]][at] for at in best[2].places]
+        worse = [name for name in bad if name in named] or bad
+        names = ", ".join(shortened(name) for name in worse[:NAMED])
+        return f", worse in {names}{f' and {len(worse) - NAMED} more' if len(worse) > NAMED else ''}" if worse else ""
 
     def sentence(self, feature: str) -> str:
         """Say what changed where; empty if nothing did."""
         said, labelled = self.clause(feature), self.labelled
         if not said or self.value is None or self.model_baseline is None or labelled is None:
             return ""
-        return f"{title(self.metric)} {self.model_baseline:.3g} -> {self.value:.3g}, {said}"
+        return f"{title(self.metric)} {self.model_baseline:.3g} → {self.value:.3g}, {said}"
 
     @property
     def value(self) -> float | None:

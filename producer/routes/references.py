@@ -14,7 +14,7 @@ from producer import proposals, references
 from producer.access import Guarded, caller_of, needs
 from producer.documents import Check
 from producer.parts import Parts
-from producer.problems import RETRY_AFTER, Problem
+from producer.problems import Problem
 from producer.routes.raw import documented
 from producer.routes.registered import answer, asked, given, named
 from shared.durations import minutes_of
@@ -29,9 +29,20 @@ MAX_REASON: Final = 500
 PATH: Final = "/models/{model}/versions/{version}/references"
 
 
+def window_ms(text: str) -> int:
+    """Read a window in whole ms; what is shorter than half of one is 0.
+
+    Examples
+    --------
+    >>> window_ms("36h"), window_ms("0.000001m")
+    (129600000, 0)
+    """
+    return round(minutes_of(text) * 60_000)
+
+
 def is_window(value: object) -> str | None:
     try:
-        fits = isinstance(value, str) and minutes_of(value) > 0
+        fits = isinstance(value, str) and window_ms(value) > 0
     except BadData:
         fits = False
     return None if fits else "must be a time such as 36h or 14d"
@@ -86,8 +97,8 @@ def router(parts: Parts) -> APIRouter:
         """
         told = await given(request, ACCEPTANCE_CHECKS, "reason")
         store, manifest = await _store(registry, model, version)
-        window_ms = round(minutes_of(told.get("window") or WINDOW) * 60_000)
-        made = await proposals.proposed(parts.reader, parts.keys, model, version, window_ms)
+        window = window_ms(told.get("window") or WINDOW)
+        made = await proposals.proposed(parts.reader, parts.keys, model, version, window)
         who = caller_of(request).name
         history = await asked(lambda: store.accept(made, who=who, reason=told["reason"]))
         await _published(parts, manifest, store)
@@ -117,12 +128,15 @@ async def _store(registry: ModelRegistry, model: str, version: str) -> tuple[Ref
 
 
 async def _published(parts: Parts, manifest: Manifest, store: ReferenceStore) -> None:
-    """Write the change to the logs; it is in the registry, so that it can be published again."""
+    """Write the change to the logs; it is in the registry, so that it can be published again.
+
+    If that fails, no time to try again is given: to repeat the request would accept, or undo, once more.
+    """
     settings, found = parts.settings, f"{manifest.model} --version {manifest.version}"
     try:
         await asyncio.to_thread(publish, settings.redis_url, parts.keys, manifest, store)
     except redis.RedisError as error:
         raise Problem(
-            503, "The change is in the registry, and not in every log, since Redis does not answer. Run "
-            f"`driftgauge reference publish {found}` when it does.", (), RETRY_AFTER,
+            503, "The change is in the registry, and not in every log, since Redis does not answer. Do not repeat the "
+            f"request; run `driftgauge reference publish {found}` when it does.",
         ) from error  # fmt: skip

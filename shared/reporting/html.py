@@ -105,6 +105,10 @@ def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
     return as_data
 
 
+def _part_of(value: float | None, whole: float) -> Markup:
+    return _exact(lambda one: text.part_of(one, whole))(value)
+
+
 def _count(value: float) -> str:
     return f"{value:,.0f}"
 
@@ -116,6 +120,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": text.moment,
     "minute": text.minute,
     "signed": _exact(text.signed),
+    "part_of": _part_of,
     "signed_percent": _exact(text.signed_percent),
     "marks": _marks,
     "title_of": _title,

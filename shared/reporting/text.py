@@ -122,6 +122,17 @@ def signed(value: float) -> str:
     return f"{'+' if value > 0 else ''}{decimal(value)}".replace("-", MINUS)
 
 
+def part_of(value: float, whole: float) -> str:
+    """A part of a difference, in its own unit: what is less than a thousandth of it is nothing.
+
+    Examples
+    --------
+    >>> part_of(0.25, 0.5), part_of(-0.0001, 0.5)
+    ('+0.250', '0')
+    """
+    return signed(value) if abs(value) * 1000 >= abs(whole) else "0"
+
+
 def score(value: float) -> str:
     """A statistic beside many others: what is next to nothing is not told apart.
 

@@ -12,6 +12,7 @@ import redis.asyncio
 from producer import proposals
 from producer.app import create_app
 from producer.key_file import create_key
+from producer.routes import references
 from shared.keys import Keys
 from shared.model_registry import ModelRegistry
 from shared.proposals import Answer, decode_asked, encode
@@ -113,6 +114,7 @@ async def test_a_worker_that_takes_too_long_is_said(
     [
         (PATH, {"window": "14 days", "reason": "x"}, 422, "36h or 14d"),
         (PATH, {"window": "0d", "reason": "x"}, 422, "36h or 14d"),
+        (PATH, {"window": "0.000001m", "reason": "x"}, 422, "36h or 14d"),
         (PATH, {"window": "2d"}, 422, "is missing"),
         (PATH, {"reason": "  "}, 422, "1 to 500 characters"),
         (PATH, {"reason": "x", "number": 3}, 422, "not a field"),
@@ -130,6 +132,25 @@ async def test_requests_that_cannot_be_used(
     async with running(create_app(settings)) as http:
         answer = await http.post(path, json=body)
         assert words in str(problem(answer, status))
+
+
+async def test_a_change_that_was_not_published_is_not_to_be_repeated(
+    linear: ModelRegistry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 names the command that publishes it, and has no Retry-After: a client that tries again would undo once more."""
+
+    def away(*_: object) -> None:
+        raise redis.ConnectionError
+
+    monkeypatch.setattr(references, "publish", away)
+    store = ReferenceStore(linear, "linear", "1.0.0")
+    for _ in range(2):
+        store.accept(made(linear), who="ann", reason="x")
+    async with running(create_app(settings)) as http:
+        answer = await http.post(f"{PATH}/undo", json={"reason": "too early"})
+    assert "driftgauge reference publish linear --version 1.0.0" in problem(answer, 503)["detail"]
+    assert "Retry-After" not in answer.headers
+    assert store.history().number == 1
 
 
 async def test_it_needs_the_scope_of_a_promotion(settings: Settings) -> None:

@@ -23,10 +23,10 @@ from consumer.counting.clock import DAY_MS
 from consumer.counting.columns import Entry
 from consumer.counting.pending import Early, Pending, Waiting
 from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState, versions_of
+from consumer.counting.state import CountingState, id_hours_of, versions_of
 from shared.counters import LabelCounts
 from shared.events import Label, encode
-from shared.pane import DELAY_EDGES_S, Delta, Pane, PaneEntry, Watermark, unpack_counts
+from shared.pane import DELAY_EDGES_S, Delta, Pane, PaneEntry, RollUp, Span, Watermark, unpack_counts
 from shared.performance import Sums
 from shared.reference import ReferenceProfile
 from shared.schema import Feature, Schema
@@ -60,7 +60,9 @@ class Store:
     fields: dict[bytes, bytes] = field(default_factory=dict)
     waiting: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
     early: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    ids: dict[int, set[bytes]] = field(default_factory=dict)
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
+    rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
     dead: list[str] = field(default_factory=list)
 
     def load(self) -> CountingState:
@@ -68,6 +70,7 @@ class Store:
         state = CountingState.unpack(self.fields, VERSIONS)
         for found in self.early.values():
             state.pending.early |= {digest: msgspec.msgpack.decode(one, type=Early) for digest, one in found.items()}
+        state.ids.hours = {hour: set(self.ids[hour]) for hour in id_hours_of(state) if hour in self.ids}
         return state
 
     def take(self, entries: Sequence[Entry], policy: CountingPolicy) -> None:
@@ -81,10 +84,15 @@ class Store:
         }
         outputs = advance(state, batch, VERSIONS, policy)
         self.panes += outputs.panes
+        self.rollups += outputs.rollups
         self.dead += [letter.reason for letter in outputs.dead]
         for name, packed in state.pack_changed().items():
             self.fields[name] = packed
         self.fields = {name: packed for name, packed in self.fields.items() if packed}
+        added, gone = state.ids.take_changes()
+        for hour, digests in added.items():
+            self.ids.setdefault(hour, set()).update(digests)
+        self.ids = {hour: kept for hour, kept in self.ids.items() if hour not in gone}
         self._write(state.pending)
 
     def _write(self, pending: Pending) -> None:

@@ -20,6 +20,7 @@ from consumer.judging.reporting import Outputs
 from consumer.judging.rules import is_judged, is_of_reference
 from consumer.judging.segment_drift import psi_by_segment
 from consumer.judging.segment_report import report
+from consumer.judging.segment_standard import SegmentStandard
 from consumer.judging.segments import SegmentWindow
 from consumer.judging.state import JudgingState
 from consumer.judging.statistics.base import pooled_bins
@@ -144,6 +145,18 @@ def shifted(random: np.random.Generator) -> Rows:
     columns[3] = columns[3] + 1.5 * own
     wrong = own & (random.random(4000) < 0.4)
     return columns, said, [("no" if label == "yes" else "yes") if wrong[row] else label for row, label in enumerate(labels)]
+
+
+def test_names_of_segments_are_told_apart() -> None:
+    """Features and values are strangers' text and may hold a `=`: two segments never share an alert."""
+    schema = Schema(
+        (Feature("a", "categorical"), Feature("a=b", "categorical"), Feature("x", "numeric")), segments=("a", "a=b")
+    )
+    columns: list[Column] = [["b=c", "d"] * 300, ["c", "d"] * 300, np.arange(600.0)]
+    profile = ReferenceProfile.build(schema, columns, np.arange(600.0))
+    standard = SegmentStandard.of(profile, None, [2], [2])
+    assert standard is not None
+    assert standard.names == ("a=b=c", "a=d", "a=OTHER", "a=b=c (another)", "a=b=d", "a=b=OTHER")
 
 
 def test_one_segment_is_one_reading_and_names_what_drifts() -> None:
