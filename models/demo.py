@@ -50,7 +50,7 @@ def run(plan: Plan, settings: Settings) -> None:
         )
         console.print(f"Training the {plan.model.name} model …")
         trained = plan.model.train(plan.data, plan.seed)
-        register(plan.model, trained, ModelRegistry(own.registry_dir))
+        register(plan.model.patient, trained, ModelRegistry(own.registry_dir))
         metric, value = next(iter(trained.metrics.items()))
         features = len(plan.model.schema.features)
         console.print(f"  {plan.model.summary}, from {features} features: {metric} {value:.3f} on rows it has not seen")

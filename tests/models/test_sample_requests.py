@@ -26,7 +26,7 @@ async def test_every_sample_request_is_answered(
     """The file beside each model, posted as it is, is answered by that model with a prediction of its kind."""
     registry = ModelRegistry(tmp_path / "registry")
     for name, trained in all_trained.items():
-        register(MODELS[name], trained, registry)
+        register(MODELS[name].patient, trained, registry)
     settings = Settings(redis_url=redis_url, key_prefix=prefix, registry_dir=registry.folder, data_dir=tmp_path / "data")
     async with serving(settings) as http:
         for name, model in MODELS.items():

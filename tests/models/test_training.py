@@ -24,7 +24,7 @@ every_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS)
 def registry(all_trained: dict[str, Trained], tmp_path_factory: pytest.TempPathFactory) -> ModelRegistry:
     registry = ModelRegistry(tmp_path_factory.mktemp("registry"))
     for name, trained in all_trained.items():
-        register(MODELS[name], trained, registry)
+        register(MODELS[name].patient, trained, registry)
     return registry
 
 
@@ -66,7 +66,7 @@ def test_the_credit_model_is_measured_by_sex_and_education(credit: Trained, tmp_
 def test_the_manifest_says_how_it_was_made(model: DemoModel, registry: ModelRegistry) -> None:
     """Time, commit, libraries, task, checks and the module of the features stand in the manifest; labels are awaited."""
     manifest = registry.manifest(model.name, "1.0.0")
-    assert (manifest.task, manifest.checks, manifest.labels) == (model.task, model.checks, True)
+    assert (manifest.task, manifest.checks, manifest.labels) == (model.task, model.patient.checks, True)
     assert manifest.feature_engineering == f"models.{model.name}.features"
     assert manifest.trained <= manifest.created
     assert {"python", "scikit-learn", "lightgbm"} <= manifest.libraries.keys()
@@ -75,7 +75,7 @@ def test_the_manifest_says_how_it_was_made(model: DemoModel, registry: ModelRegi
 
 @every_model
 def test_later_rows_pass_the_gates_too(model: DemoModel, registry: ModelRegistry) -> None:
-    """The bounds hold on rows that were not even held out, and one row takes less than the bound of p99."""
+    """The bounds hold on rows that were not even held out, and so does the time of one row."""
     rows = model.simulator(77).labelled(1500)
     found = validate(
         registry, model.name, "1.0.0", ValidationData(rows.features.assign(**{model.schema.target: rows.labels}))
@@ -102,7 +102,7 @@ def test_the_command_trains_a_file_and_tells_where_it_went(tmp_path: Path) -> No
     file = tmp_path / "people.csv"
     People(5).rows(2400).to_csv(file, index=False)
     arguments = ["--data", str(file), "--registry", str(tmp_path / "registry"), "--name", "mine", "--version", "2.0.0"]
-    done = CliRunner().invoke(command(MODELS["obesity"]), arguments)
+    done = CliRunner().invoke(command(MODELS["obesity"].patient), arguments)
     assert done.exit_code == 0, done.output
     assert "f1_weighted" in done.output
     assert str(tmp_path / "registry" / "mine" / "2.0.0") in done.output
