@@ -1,5 +1,6 @@
 """What the integration tests share: a published model, a log of its traffic, workers in this process and in others."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -114,11 +115,14 @@ def worker_thread(settings: dict[str, Any]) -> Iterator[Worker]:
 
 
 def worker_process(settings: dict[str, Any], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a worker; the test ends it, or the end of the run does if the test failed before."""
     with log.open("ab") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", _SCRIPT, msgspec.json.encode(settings).decode()],
             stderr=output, cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONWARNINGS": "error"},
         )  # fmt: skip
+    atexit.register(process.kill)
+    return process
 
 
 def end(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
