@@ -123,14 +123,14 @@ def signed(value: float) -> str:
 
 
 def part_of(value: float, whole: float) -> str:
-    """A part of a difference, in its own unit: what is less than a thousandth of it is nothing.
+    """A part of a difference, in its own unit: what is less than half a hundredth of it is nothing.
 
     Examples
     --------
     >>> part_of(0.25, 0.5), part_of(-0.0001, 0.5)
     ('+0.250', '0')
     """
-    return signed(value) if abs(value) * 1000 >= abs(whole) else "0"
+    return signed(value) if abs(value) * 200 >= abs(whole) else "0"
 
 
 def score(value: float) -> str:
