@@ -119,9 +119,11 @@ class Joiner:
         self._pending.day(day).predictions += len(chosen)
         self._state.changed.add(b"labels")
         digests = [digest_of(one.id) for one in chosen]
-        waiting = [Waiting(pane, one.version, one.time, one.prediction, one.probabilities) for one in chosen]  # type: ignore[arg-type]  # none is None
-        if segments is not None:
-            waiting = [replace(one, segments=segments[row]) for row, one in zip(rows, waiting, strict=False)]
+        parts = [b""] * len(chosen) if segments is None else [segments[row] for row in rows[:room]]
+        waiting = [
+            Waiting(pane, one.version, one.time, one.prediction, one.probabilities, None, part)  # type: ignore[arg-type]  # none is None
+            for one, part in zip(chosen, parts, strict=True)
+        ]
         pairs = zip(digests, waiting, strict=True)
         if not self._touched and not self._pending.early:
             self._pending.put_all(day, pairs)
