@@ -16,7 +16,7 @@ from typing import Final
 
 from consumer.judging.evaluation import PSI_WEEK
 from consumer.judging.lifecycle import AlertState
-from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
+from shared.alerts import DATA_QUALITY, PERFORMANCE, SEGMENT_PERFORMANCE, SEGMENT_PSI
 from shared.performance import LABEL
 from shared.reference import PREDICTION
 from shared.snapshot import Action, RecommendedAction
@@ -26,8 +26,6 @@ NEW_MS: Final = DAY_MS
 """How long a version is new."""
 LASTING_MS: Final = DAY_MS
 """How long a drift lasts before a new model is worth its cost."""
-PERFORMANCE: Final = "performance"
-"""Prefix of the rules that speak of the model's errors over all rows."""
 
 ADVICE: Final[Mapping[Action, str]] = {
     "fix_feed": "Look at the upstream feed: values are missing, unseen or out of range, which no retraining mends.",

@@ -18,8 +18,7 @@ from consumer.judging.notices import Notice, with_evidence
 from consumer.judging.policy import JudgingPolicy
 from consumer.judging.rules import Finding, findings, is_judged, is_of_reference, performance_findings
 from consumer.judging.state import JudgingState
-from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, SEGMENT_PERFORMANCE, fingerprint
-from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, PERFORMANCE, SEGMENT_PERFORMANCE, fingerprint
 from shared.pane import Alarm
 from shared.performance import LABEL
 from shared.snapshot import AlertEvidence, Contribution
@@ -73,9 +72,9 @@ class Alerting:
     def _follow(self, found: Iterable[Finding], scene: Scene) -> None:
         for one in found:
             reading, evidence = one.reading, self._evidence(one.evidence, scene)
-            if one.rule.startswith(PERFORMANCE_RULE):
+            if one.rule.startswith(PERFORMANCE):
                 reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
-            if one.rule.startswith((PERFORMANCE_RULE, SEGMENT_PERFORMANCE)) or one.feature == LABEL:
+            if one.rule.startswith((PERFORMANCE, SEGMENT_PERFORMANCE)) or one.feature == LABEL:
                 evidence = _labelled_evidence(evidence, one.evidence, scene)
             alert = self._alert(scene.version, one.feature, one.rule, scene.now, one.segment)
             if one.columns:
@@ -94,7 +93,7 @@ class Alerting:
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
         alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        name = alarm.detector.removeprefix(PERFORMANCE_RULE).removeprefix(IMPROVEMENT).upper().replace("_", "-")
+        name = alarm.detector.removeprefix(PERFORMANCE).removeprefix(IMPROVEMENT).upper().replace("_", "-")
         summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
@@ -181,7 +180,7 @@ class Alerting:
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
         """Whether the window agrees that an online alert is over."""
         evaluation = scene.judged.evaluation
-        if alert.rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+        if alert.rule.startswith((PERFORMANCE, IMPROVEMENT)):
             readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
             return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)

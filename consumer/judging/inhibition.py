@@ -17,13 +17,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from consumer.judging.actions import PERFORMANCE
 from consumer.judging.evaluation import PSI_WEEK, Evaluation
 from consumer.judging.lifecycle import AlertState
 from consumer.judging.ordered import WEEK
 from consumer.judging.statistics.psi import population_stability
 from consumer.judging.week import DAY_MS
-from shared.alerts import DATA_QUALITY, SEGMENT_PERFORMANCE, SEGMENT_PSI
+from shared.alerts import DATA_QUALITY, PERFORMANCE, SEGMENT_PERFORMANCE, SEGMENT_PSI
 
 ONLINE_INTEGRITY = "integrity"
 

@@ -12,21 +12,21 @@ from dataclasses import dataclass
 
 import msgspec
 
-from consumer.judging.actions import PERFORMANCE
 from consumer.judging.calibration import DAYS_PER_MONTH
 from consumer.judging.evaluation import PSI, PSI_WEEK, Evidence
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.metrics import COLUMN_METRICS, MODEL_METRICS, Judged, statistic_of
 from consumer.judging.policy import JudgingPolicy, Threshold
 from consumer.judging.segments import SegmentReading
-from shared.alerts import DATA_QUALITY, IMPROVEMENT, SEGMENT_PERFORMANCE, SEGMENT_PSI
-from shared.alerts import PERFORMANCE as PERFORMANCE_RULE
+from shared.alerts import DATA_QUALITY, IMPROVEMENT, PERFORMANCE, SEGMENT_PERFORMANCE, SEGMENT_PSI
 from shared.performance import LABEL
 from shared.snapshot import RuleLevel
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
 THRESHOLD = "threshold."
 KS_LIMIT, KS_P = 0.2, 0.05
+WINDOW_RULE = PERFORMANCE.removesuffix(".")
+"""All metrics of the labelled window, where the budget is shown."""
 INTEGRITY_NOTE = "one-sided, per test and window; half of the share is the online test's"
 
 
@@ -55,8 +55,8 @@ def performance_findings(judged: Judged, watching: Watching) -> Iterator[Finding
     parted = judged.segments
     found = [*parted.performance_readings(_segments(watching, SEGMENT_PERFORMANCE))] if parted is not None else []
     for name, reading, evidence in judged.labelled.readings() if judged.labelled is not None else ():
-        if reading.severity or ("", PERFORMANCE_RULE + name) in watching:
-            yield Finding("", PERFORMANCE_RULE + name, _explained(judged, name, reading, found), evidence)
+        if reading.severity or ("", PERFORMANCE + name) in watching:
+            yield Finding("", PERFORMANCE + name, _explained(judged, name, reading, found), evidence)
     for one in found:
         yield _of_segment(judged, SEGMENT_PERFORMANCE, one)
     for rule, reading, evidence in judged.target.readings() if judged.target is not None else ():
@@ -107,7 +107,7 @@ def is_judged(rule: str, feature: str, policy: JudgingPolicy) -> bool:
     if rule.startswith(THRESHOLD):
         metric = rule.removeprefix(THRESHOLD)
         return any(one.metric == metric and one.feature in (None, feature) for one in policy.thresholds)
-    if rule in DATA_QUALITY or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+    if rule in DATA_QUALITY or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE, IMPROVEMENT)):
         return True
     return rule.startswith("classic.") == (policy.kind == "classic")
 
@@ -116,7 +116,7 @@ def is_of_reference(rule: str, feature: str) -> bool:
     """Whether a rule holds a column against the reference; performance and limits on the model's metrics do not, and labels
     are held against those of the registered one always.
     """
-    if feature == LABEL or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE_RULE, IMPROVEMENT)):
+    if feature == LABEL or rule == SEGMENT_PERFORMANCE or rule.startswith((PERFORMANCE, IMPROVEMENT)):
         return False
     return rule.removeprefix(THRESHOLD) not in MODEL_METRICS
 
@@ -215,11 +215,11 @@ def _error_levels(policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
     budget = policy.false_alarms_per_month
     e_limit, delta = events / (policy.e_detector_errors_share * budget), policy.adwin_errors_share * budget / events
     note = "on the errors of labelled predictions: on average so many labels pass between false alarms"
-    yield RuleLevel(f"{PERFORMANCE_RULE}e_detector", policy.e_detector_errors_share, None, e_limit, events, None, note)
+    yield RuleLevel(f"{PERFORMANCE}e_detector", policy.e_detector_errors_share, None, e_limit, events, None, note)
     note = "delta, per label, on the errors of labelled predictions"
-    yield RuleLevel(f"{PERFORMANCE_RULE}adwin", policy.adwin_errors_share, delta, None, events, None, note)
+    yield RuleLevel(f"{PERFORMANCE}adwin", policy.adwin_errors_share, delta, None, events, None, note)
     note = "chance of a false alarm in 30 days, on the errors of labelled predictions; its threshold follows from theirs"
-    yield RuleLevel(f"{PERFORMANCE_RULE}ddm", policy.ddm_errors_share, None, None, events, None, note)
+    yield RuleLevel(f"{PERFORMANCE}ddm", policy.ddm_errors_share, None, None, events, None, note)
 
 
 def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
@@ -248,7 +248,7 @@ def rule_levels(judged: Judged, policy: JudgingPolicy) -> list[RuleLevel]:
     if judged.labelled is not None:
         note = "a metric this much worse than its baseline, and beyond chance"
         drop = policy.performance_drop
-        found.append(RuleLevel(PERFORMANCE, policy.performance_share * of_all, level.performance, None, events, drop, note))
+        found.append(RuleLevel(WINDOW_RULE, policy.performance_share * of_all, level.performance, None, events, drop, note))
         found += _error_levels(policy, events)
     found += _segment_levels(judged, policy, events)
     for one in policy.thresholds:

@@ -10,8 +10,7 @@ from typing import Final
 
 import msgspec
 
-from consumer.judging.actions import PERFORMANCE
-from shared.alerts import MARKS
+from shared.alerts import MARKS, PERFORMANCE
 from shared.snapshot import Alert, CloudEvent
 
 MAX_ATTEMPTS: Final = 3

@@ -12,14 +12,13 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from models.simulation import Change, ConceptChange, Labelled, Missing, NewCategory, next_class, scaled, shift
+from shared.alerts import PERFORMANCE
 from shared.errors import BadData
 from shared.performance import LABEL
 from shared.schema import Feature, Schema
 
 Kind = Literal["feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-PERFORMANCE: Final = "performance"
-"""Prefix of the rules that speak of the model's errors."""
 CATEGORY: Final = "driftgauge-simulated"
 FACTOR: Final = 1.5
 """What a regression's labels are multiplied by where the concept changes."""
