@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from shared.alerts import MARKS, PERFORMANCE
+from consumer.judging.actions import is_performance
+from shared.alerts import MARKS
 from shared.snapshot import Alert, CloudEvent
 
 MAX_ATTEMPTS: Final = 3
@@ -129,13 +130,14 @@ class RetrainingState(msgspec.Struct, frozen=True):
 def asks_for_it(event: bytes) -> str | None:
     """Give the id of a transition that asks for a retraining; None if it does not.
 
-    It is a performance alert that is critical and fires: new, risen, released or reminded of. One that broken values
-    explain or that is silenced asks for nothing: it has `notify` false.
+    It is a performance alert, of the model or of a segment, that is critical and fires: new, risen, released or reminded of.
+    One that another alert explains (a segment's, if the model fell) or that is silenced asks for nothing: it has `notify`
+    false.
     """
     try:
         envelope = msgspec.json.decode(event, type=CloudEvent)
         alert = msgspec.json.decode(envelope.data, type=Alert)
     except (msgspec.MsgspecError, UnicodeDecodeError):  # written by hand: no alert that judging raised
         return None
-    critical = alert.rule.startswith(PERFORMANCE) and alert.severity == "critical" and alert.state == "firing"
+    critical = is_performance(alert.rule) and alert.severity == "critical" and alert.state == "firing"
     return envelope.id if critical and alert.notify and alert.change not in MARKS else None

@@ -14,6 +14,7 @@ HOUR_MS = 3_600_000
     "changes",
     [
         {"severity": "warning"}, {"state": "pending"}, {"state": "resolved"}, {"rule": "psi"}, {"rule": "blind.worker"},
+        {"rule": "segment.psi", "segment": "region=north"}, {"rule": "improvement.ddm"},
         {"change": "acknowledged"}, {"notify": False, "silenced": Silence("me", "", 0, 1)}, {"notify": False},
     ],
 )  # fmt: skip
@@ -23,9 +24,13 @@ def test_only_a_critical_performance_alert_that_people_are_told_asks_for_it(chan
 
 
 def test_each_way_of_being_critical_asks_for_it() -> None:
-    """A new alert does, one that rose to critical, one that was released, and the reminder of one that goes on."""
-    for change in ("state", "severity", "released", "reminder"):
-        assert asks_for_it(alert_event(change=change)) == msgspec.json.decode(alert_event(change=change), type=CloudEvent).id
+    """A new alert does, one that rose to critical, one that was released, and the reminder of one that goes on; a fall
+    within a segment does too.
+    """
+    segment = {"rule": "segment.performance", "segment": "region=north"}
+    for changes in ({"change": "state"}, {"change": "severity"}, {"change": "released"}, {"change": "reminder"}, segment):
+        event = alert_event(**changes)
+        assert asks_for_it(event) == msgspec.json.decode(event, type=CloudEvent).id
 
 
 @pytest.mark.parametrize("event", [b"", b"{}", b"\xff", b'{"data": 3}', b"[1"])
