@@ -70,7 +70,7 @@ def _explained(judged: Judged, metric: str, reading: Reading, found: Iterable[Se
     if parted is None or not reading.severity:
         return reading
     bad = [parted.standard.names[one.segment] for one in found if one.reading.severity]
-    return msgspec.structs.replace(reading, summary=reading.summary + parted.explanation(metric, bad))
+    return msgspec.structs.replace(reading, summary=reading.summary + parted.change.explanation(metric, bad))
 
 
 def _segments(watching: Watching, rule: str) -> set[str]:

@@ -29,21 +29,23 @@ def report(window: SegmentWindow) -> Segments:
     """Report the segments of a window."""
     fallen = {one.segment: one for one in window.performance_readings(set())}
     drifted = {one.segment: one for one in window.drift_readings(set())}
-    found, parts = _Found(window.metrics(SHOWN_CONFIDENCE), fallen, drifted, _drifts(window)), dict(window.attributions)
-    features = [_feature(window, name, place, found, parts.get(name)) for name, place in window.standard.features()]
-    return Segments(window.metric, window.value, window.model_baseline, features)
+    found, change = _Found(window.metrics(SHOWN_CONFIDENCE), fallen, drifted, _drifts(window)), window.change
+    features = [
+        _feature(window, name, place, found, change.attributions.get(name)) for name, place in window.standard.features()
+    ]
+    return Segments(change.metric, change.value, change.baseline, features)
 
 
 def _feature(
     window: SegmentWindow, name: str, place: slice, found: _Found, part: Attribution | None
 ) -> SegmentFeature:  # fmt: skip
-    sign = 1 if window.metric in LOSSES else -1
+    sign = 1 if window.change.metric in LOSSES else -1
     sizes = [] if part is None else (sign * part.contributions).tolist()
     segments = [
         _segment(window, segment, place, found, sizes[segment - place.start] if sizes else None)
         for segment in range(place.start, place.stop)
     ]
-    return SegmentFeature(name, segments, None if part is None else sign * part.mix, window.sentence(name))
+    return SegmentFeature(name, segments, None if part is None else sign * part.mix, window.change.sentence(name))
 
 
 def _segment(
@@ -75,7 +77,7 @@ def _conclusion(window: SegmentWindow, segment: int, found: _Found, labelled: in
     if said:
         return "critical" if fallen is not None else "warning", said
     lacking = window.lacking(segment)
-    if lacking and not (window.metric and labelled >= window.policy.min_segment_rows and window.baselines):
+    if lacking and not (window.change.metric and labelled >= window.policy.min_segment_rows and window.baselines):
         return "insufficient_data", lacking
     return "ok", ""
 

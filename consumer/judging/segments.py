@@ -1,4 +1,4 @@
-"""The segments of an evaluated window: which of them drifted, in which the model got worse, and which explains its fall.
+"""The segments of an evaluated window: which of them drifted, and in which the model got worse.
 
 One reading per segment and kind, whatever number of columns or metrics is behind it: so one cause is one alert. A segment's
 drift is a WARNING, its performance is judged by the rule of the model's (performance.py). A segment that was in alarm and
@@ -12,21 +12,20 @@ from typing import Final
 
 import numpy as np
 
-from consumer.judging.attribution import Attribution, Means, attribute, clause
 from consumer.judging.calibration import JUDGED_METRICS, Levels
 from consumer.judging.contributions import of_bins
 from consumer.judging.evaluation import Evidence
 from consumer.judging.lifecycle import AlertSeverity, Reading
 from consumer.judging.performance import Labelled, judge
 from consumer.judging.policy import JudgingPolicy
+from consumer.judging.segment_change import SegmentChange
 from consumer.judging.segment_drift import psi_by_segment, thresholds, usual
 from consumer.judging.segment_standard import Marks, SegmentStandard, rows_of, shortened
-from shared.performance import LOSSES, REFERENCE_CONFIDENCE, Baseline, Confidence, SegmentMetric, by_segment, mean_errors
+from shared.performance import LOSSES, REFERENCE_CONFIDENCE, Baseline, Confidence, SegmentMetric, by_segment
 from shared.reference import Floats, Ints
-from shared.titles import title
 
 NAMED: Final = 3
-"""Columns that an alert names, and segments."""
+"""Columns that an alert names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,17 +162,17 @@ class SegmentWindow:
         expected = (int(self._drift[1][segment, column]) - 1) * (1 / n + 1 / m)
         return Evidence("psi", float(self.psi[segment, column]), limit, expected, n, m, cells)
 
-    # -- performance ----------------------------------------------------------------------------------------------
-
     @cached_property
-    def sums(self) -> Ints | None:
-        """Sums of the labelled rows by segment, flat; None without."""
-        return self.labelled.window.segments if self.labelled is not None else None
+    def change(self) -> SegmentChange:
+        """What explains a change of the model's metric."""
+        return SegmentChange(self.standard, self.labelled)
+
+    # -- performance ----------------------------------------------------------------------------------------------
 
     def metrics(self, confidence: float) -> dict[str, SegmentMetric]:
         """Give the metrics of every segment by labels; empty without labels."""
-        measures = self.standard.measures
-        return {} if measures is None or self.sums is None else by_segment(measures, self.sums, confidence)
+        measures, sums = self.standard.measures, self.change.sums
+        return {} if measures is None or sums is None else by_segment(measures, sums, confidence)
 
     @cached_property
     def baselines(self) -> dict[str, SegmentMetric]:
@@ -241,77 +240,3 @@ class SegmentWindow:
         summary = "; ".join(reading.summary for _, reading, _ in bad or said[:1])
         reading = Reading(severity, quiet=all(one.quiet for _, one, _ in said), summary=summary)
         return SegmentReading(segment, reading, (bad or said)[0][2], tuple(name for name, _, _ in bad))
-
-    # -- what explains a change of the model's metric -------------------------------------------------------------
-
-    @property
-    def metric(self) -> str:
-        """The metric whose change is parted among the segments; empty without labels."""
-        return self._judged_metrics[0] if self.sums is not None and self.standard.measures is not None else ""
-
-    @cached_property
-    def attributions(self) -> list[tuple[str, Attribution]]:
-        """The change of the mean error parted among the segments of each feature; empty without labels on both sides."""
-        measures, sums, before = self.standard.measures, self.sums, self.standard.sums
-        if measures is None or sums is None or before is None:
-            return []
-        sides = [mean_errors(measures, side) for side in (sums, before)]
-        parts = [
-            (name, [Means(n[place], total[place], squares[place]) for n, total, squares in sides])
-            for name, place in self.standard.features()
-        ]
-        return [(name, attribute(now, then)) for name, (now, then) in parts if now.rows > 0 and then.rows > 0]
-
-    def clause(self, feature: str) -> str:
-        """Say in words what the change comes from, as seen by a feature; empty if there is no change, or too few labels."""
-        place = next(place for name, place in self.standard.features() if name == feature)
-        found = next((one for name, one in self.attributions if name == feature), None)
-        if found is None or self.labelled is None or self.labelled.lacking:
-            return ""
-        return clause(found, feature, self.standard.names[place])
-
-    def explanation(self, metric: str, bad: list[str]) -> str:
-        """Say what explains an alert of the model's metric; empty if nothing does.
-
-        Parameters
-        ----------
-        bad
-            Names of the segments in which the performance fell, for a metric that cannot be parted among them.
-        """
-        telling = [(one.beyond, name, one) for name, one in self.attributions if one.kind in {"named", "mix"}]
-        best = max(telling, key=lambda one: one[0], default=None)
-        if metric == self.metric:
-            said = self.clause(best[1]) if best is not None else ""
-            return f", {said}" if said else ""
-        place = dict(self.standard.features())
-        named = [] if best is None else [self.standard.names[place[best[1]]][at] for at in best[2].places]
-        worse = [name for name in bad if name in named] or bad
-        names = ", ".join(shortened(name) for name in worse[:NAMED])
-        return f", worse in {names}{f' and {len(worse) - NAMED} more' if len(worse) > NAMED else ''}" if worse else ""
-
-    def sentence(self, feature: str) -> str:
-        """Say what changed where; empty if nothing did."""
-        said, labelled = self.clause(feature), self.labelled
-        if not said or self.value is None or self.model_baseline is None or labelled is None:
-            return ""
-        return f"{title(self.metric)} {self.model_baseline:.3g} → {self.value:.3g}, {said}"
-
-    @property
-    def value(self) -> float | None:
-        """The metric of all labelled rows."""
-        return self._of_all(self.sums)
-
-    @property
-    def model_baseline(self) -> float | None:
-        """The metric of all labelled reference rows."""
-        return self._of_all(self.standard.sums)
-
-    def _of_all(self, sums: Ints | None) -> float | None:
-        if sums is None or self.standard.measures is None or not self.metric:
-            return None
-        rows, total, _ = (
-            numbers[self.standard.features()[0][1]].sum() for numbers in mean_errors(self.standard.measures, sums)
-        )
-        if not rows:
-            return None
-        return float(total / rows) if self.metric in LOSSES else float(1 - total / rows)
