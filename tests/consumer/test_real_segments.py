@@ -134,6 +134,8 @@ def test_a_fall_in_one_segment_is_named(credit: World) -> None:
     assert all("performance" in rule for rule, _ in fired)
     model = [alert for alert in run.alerts if alert.rule == "performance.accuracy" and alert.state == "firing"]
     assert f"of it in EDUCATION={EDUCATION}" in model[-1].summary
+    classes = [alert for alert in run.alerts if alert.rule == "performance.f1_macro" and alert.state == "firing"]
+    assert classes[-1].summary.endswith(f"worse in EDUCATION={EDUCATION}")  # and not in both sexes, which are alike
     assert run.current is not None
     assert f"all of it in EDUCATION={EDUCATION}" in run.current.verdict
     own = [alert for alert in run.current.alerts if alert.segment == f"EDUCATION={EDUCATION}"]
