@@ -11,24 +11,22 @@ from itertools import compress, pairwise
 from operator import attrgetter
 
 import numpy as np
-from numpy.typing import NDArray
 
-from consumer.counting.cells import CellMap, latency_cells
+from consumer.counting.cells import CellMap
 from consumer.counting.clock import DAY_MS, HOUR_MS
 from consumer.counting.columns import Batch, DeadLetter
 from consumer.counting.dedupe import Dedupe
 from consumer.counting.detection import detect
+from consumer.counting.group import Group, segments_of
 from consumer.counting.labels import Joiner
 from consumer.counting.pane import OpenPane
 from consumer.counting.policy import CountingPolicy
 from consumer.counting.rollups import mark
 from consumer.counting.state import CountingState, InUse
-from shared.events import Prediction, Source
+from shared.events import Prediction
 from shared.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
 from shared.reference import Ints
 from shared.references import ReferenceChange, reference_key
-
-Flags = NDArray[np.bool_]
 
 MIN_PANE_MS = 1000
 
@@ -235,7 +233,7 @@ class _Step:
         groups = self._groups(predictions)
         before = self.state.counters.events
         with_labels = any(group.cell_map.layout is not None for group in groups)
-        segments = self._segments(groups, len(predictions)) if with_labels else None
+        segments = segments_of(groups, len(predictions)) if with_labels else None
         self.state.position.traffic.count += sum(int(group.counted.sum()) for group in groups)
         alarms = [alarm for group in groups for alarm in self._detect(group, times)]
         alarms.sort(key=lambda alarm: alarm.total)
@@ -256,30 +254,18 @@ class _Step:
                 self._close(int(times[last - 1]))
             first = last
 
-    def _groups(self, predictions: list[Prediction]) -> list["_Group"]:
+    def _groups(self, predictions: list[Prediction]) -> list[Group]:
         """Part predictions by version, each mapped to its cells."""
         names = [prediction.version for prediction in predictions]
         if len(set(names)) == 1:
-            return [_Group.of(names[0], self._cell_map(names[0]), predictions, np.arange(len(predictions)))]
+            return [Group.of(names[0], self._cell_map(names[0]), predictions, np.arange(len(predictions)))]
         groups = []
         for name in dict.fromkeys(names):
             rows = np.array([row for row, other in enumerate(names) if other == name])
-            groups.append(_Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows))
+            groups.append(Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows))
         return groups
 
-    @staticmethod
-    def _segments(groups: list["_Group"], rows: int) -> list[bytes] | None:
-        """Give the segments of each prediction, for its label; None if no version has any."""
-        if all(group.cell_map.measures is None for group in groups):
-            return None
-        found = [b""] * rows
-        for group in groups:
-            if group.cell_map.segments is not None and group.cell_map.measures is not None:
-                for row, packed in zip(group.rows.tolist(), group.cell_map.segments.packed(group.cells), strict=True):
-                    found[row] = packed
-        return found
-
-    def _detect(self, group: "_Group", times: Ints) -> Iterator[Alarm]:
+    def _detect(self, group: Group, times: Ints) -> Iterator[Alarm]:
         """Show the rows that count for drift to the version's detectors."""
         rows = group.rows[group.counted]
         if not len(rows):
@@ -308,31 +294,17 @@ class _Step:
         last = min(max(full, aged), old)
         return (last + 1, True) if last < len(times) else (len(times), False)
 
-    def _add(self, groups: list["_Group"], first: int, last: int) -> None:
+    def _add(self, groups: list[Group], first: int, last: int) -> None:
         """Add rows to the open pane."""
         pane, counters = self.state.pane, self.state.counters
         assert pane is not None  # noqa: S101  _pane_end has opened it
         for group in groups:
-            part = slice(*np.searchsorted(group.rows, (first, last)))
-            rows = group.rows[part]
-            if not len(rows):
+            part = slice(*np.searchsorted(group.rows, (first, last)).tolist())
+            rows = part.stop - part.start
+            if not rows:
                 continue
-            segments = group.cell_map.segments
-            block = pane.block(group.version, group.cell_map.size, segments)
-            counted = group.counted[part]
-            cells = group.cells[:, part] if counted.all() else group.cells[:, part][:, counted]
-            block.cells += np.bincount(cells.ravel(), minlength=group.cell_map.size)
-            latencies = [group.predictions[row].latency_ms for row in range(part.start, part.stop)]
-            block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
-            block.rows += int(counted.sum())
-            if group.cell_map.scored is not None:
-                chosen = list(compress(group.predictions[part], counted.tolist()))
-                block.add_scores(group.cell_map.score_counts(chosen))
-            if segments is not None and block.segments is not None:
-                segments.count(cells, block.segments)
-            for source, count in group.sources(part).items():
-                block.sources[source] = block.sources.get(source, 0) + count
-            counters.versions[group.version] = counters.versions.get(group.version, 0) + len(rows)
+            group.add_to(pane.block(group.version, group.cell_map.size, group.cell_map.segments), part)
+            counters.versions[group.version] = counters.versions.get(group.version, 0) + rows
         pane.events += last - first
         counters.events += last - first
         self.changed.add(b"pane")
@@ -372,27 +344,3 @@ class _Step:
         position = self.state.position
         position.written += 1
         self.outputs.panes.append((position.closed, position.written, entry))
-
-
-@dataclass(slots=True)
-class _Group:
-    """Predictions of one version, with their rows in the run, their cells, and which of them count for drift."""
-
-    version: str
-    cell_map: CellMap
-    predictions: list[Prediction]
-    rows: Ints
-    cells: Ints
-    names: list[Source]
-    counted: Flags
-
-    @classmethod
-    def of(cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints) -> "_Group":
-        names = list(map(attrgetter("source"), predictions))
-        counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
-        return cls(version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted)
-
-    def sources(self, part: slice) -> dict[str, int]:
-        """Count the sources of some rows."""
-        names = self.names[part]
-        return {str(name): names.count(name) for name in sorted(set(names))}

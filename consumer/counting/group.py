@@ -1,0 +1,65 @@
+"""Predictions of one version in a run that is counted: their cells, and what they add to a pane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.counting.cells import CellMap, latency_cells
+from consumer.counting.pane import OpenBlock
+from shared.events import Prediction, Source
+from shared.reference import Ints
+
+
+@dataclass(slots=True)
+class Group:
+    """Predictions of one version, with their rows in the run, their cells, and which of them count for drift."""
+
+    version: str
+    cell_map: CellMap
+    predictions: list[Prediction]
+    rows: Ints
+    cells: Ints
+    names: list[Source]
+    counted: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints) -> "Group":
+        names = list(map(attrgetter("source"), predictions))
+        counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
+        return cls(version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted)
+
+    def add_to(self, block: OpenBlock, part: slice) -> None:
+        """Add some rows to the counts of a pane."""
+        counted = self.counted[part]
+        cells = self.cells[:, part] if counted.all() else self.cells[:, part][:, counted]
+        block.cells += np.bincount(cells.ravel(), minlength=self.cell_map.size)
+        latencies = [prediction.latency_ms for prediction in self.predictions[part]]
+        block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
+        block.rows += int(counted.sum())
+        if self.cell_map.scored is not None:
+            block.add_scores(self.cell_map.score_counts(list(compress(self.predictions[part], counted.tolist()))))
+        if self.cell_map.segments is not None and block.segments is not None:
+            self.cell_map.segments.count(cells, block.segments)
+        for source, count in self._sources(part).items():
+            block.sources[source] = block.sources.get(source, 0) + count
+
+    def _sources(self, part: slice) -> dict[str, int]:
+        """Count the sources of some rows."""
+        names = self.names[part]
+        return {str(name): names.count(name) for name in sorted(set(names))}
+
+
+def segments_of(groups: Sequence[Group], rows: int) -> list[bytes] | None:
+    """Give the segments of each prediction of a run, for its label; None if no version has any."""
+    if all(group.cell_map.measures is None for group in groups):
+        return None
+    found = [b""] * rows
+    for group in groups:
+        if group.cell_map.segments is not None and group.cell_map.measures is not None:
+            for row, packed in zip(group.rows.tolist(), group.cell_map.segments.packed(group.cells), strict=True):
+                found[row] = packed
+    return found
