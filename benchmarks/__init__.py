@@ -1,1 +1,3 @@
-"""Every published figure, as a command: each prints a table, writes JSON, and measures its yardstick in the same run."""
+"""Every published figure, as a command: each prints a table, writes JSON, and measures its
+yardstick in the same run.
+"""

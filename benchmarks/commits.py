@@ -1,4 +1,5 @@
-"""Commits: the time of one, when a state of some MB did not change, beside a bare round trip to the same Redis.
+"""Commits: the time of one, when a state of some MB did not change, beside a bare round trip to the
+same Redis.
 
     python -m benchmarks.commits [--megabytes M] [--commits N]
 
@@ -16,9 +17,9 @@ import numpy as np
 from redis.client import Pipeline
 
 from benchmarks.results import Row, write
-from consumer.checkpoint import Checkpoint
-from shared.embedded_redis import EmbeddedRedis
-from shared.redis_client import connect
+from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 
 FIELD_BYTES = 50_000
 
@@ -34,7 +35,9 @@ def main(megabytes: int, commits: int) -> None:
         assert checkpoint.acquire()
         checkpoint.load()
         content = np.random.default_rng(0).bytes(FIELD_BYTES)
-        state = {f"detector:{i}".encode(): content for i in range(megabytes * 1_000_000 // FIELD_BYTES)}
+        state = {
+            f"detector:{i}".encode(): content for i in range(megabytes * 1_000_000 // FIELD_BYTES)
+        }
         checkpoint.commit(state, no_outputs)
         rows = [
             _row("PING, one round trip", client.ping, commits),
@@ -43,7 +46,11 @@ def main(megabytes: int, commits: int) -> None:
                 lambda: checkpoint.commit({b"offset": b"1-0"}, no_outputs),
                 commits,
             ),
-            _row(f"commit, all {megabytes} MB changed", lambda: checkpoint.commit(state, no_outputs), commits // 50),
+            _row(
+                f"commit, all {megabytes} MB changed",
+                lambda: checkpoint.commit(state, no_outputs),
+                commits // 50,
+            ),
         ]
         client.close()
     write("commits", f"a state of {megabytes} MB, append-only file everysec", rows)

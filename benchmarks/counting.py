@@ -1,10 +1,12 @@
-"""Counting: events/s of one worker on one core from a real Redis, beside the fastest loop that only reads and decodes.
+"""Counting: events/s of one worker on one core from a real Redis, beside the fastest loop that only
+reads and decodes.
 
     python -m benchmarks.counting [--events N] [--repeats R]
 
-The worker does all it does in production: counting, the online detectors, panes, judging, commits; with labels it also
-writes each prediction to a hash, and reads it there again. The bare loop reads with XREAD COUNT 1000 and decodes with
-msgspec, garbage collector off. Each runs in a process pinned to one core; Redis has the other. An event is an entry.
+The worker does all it does in production: counting, the online detectors, panes, judging, commits;
+with labels it also writes each prediction to a hash, and reads it there again. The bare loop reads
+with XREAD COUNT 1000 and decodes with msgspec, garbage collector off. Each runs in a process pinned
+to one core; Redis has the other. An event is an entry.
 """
 
 import gc
@@ -25,28 +27,32 @@ import msgspec
 import numpy as np
 
 from benchmarks.results import Row, write
-from consumer.stage import raw_reads
-from consumer.worker import Worker
-from shared import counters
-from shared.counters import Counters
-from shared.embedded_redis import EmbeddedRedis
-from shared.events import LABEL, PREDICTION, Label, Prediction, encode, new_id
-from shared.keys import Keys
-from shared.model_registry import PublishedVersion, new_manifest
-from shared.redis_client import connect
-from shared.reference import Column, ReferenceProfile
-from shared.schema import Feature, Schema
-from shared.settings import read_settings
+from driftgauge.consumer.stages.stage import raw_reads
+from driftgauge.consumer.worker import Worker
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract import counters
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction, encode
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
+from driftgauge.shared.settings import read_settings
 
 MODEL = "bench"
 EVENT_SPACING_MS = 10
-"""Logical time between events: a pane of 250 is older than a second, so it closes when it is full."""
+"""Logical time between events: a pane of 250 is older than a second, so it closes when it is full.
+"""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """What is counted: numeric and categorical features, how many of the latter part the rows into 20 values and OTHER. With
-    labels, the second half of the entries are those of the first half, in another order.
+    """What is counted: numeric and categorical features, how many of the latter part the rows into
+    20 values and OTHER. With labels, the second half of the entries are those of the first half, in
+    another order.
     """
 
     name: str
@@ -72,7 +78,11 @@ MIXES = (
 @click.option("--events", default=400_000, show_default=True, help="A multiple of 2,000.")
 @click.option("--repeats", default=3, show_default=True)
 @click.option(
-    "--mix", "chosen", multiple=True, type=click.Choice([mix.name for mix in MIXES]), help="Only this one; repeatable."
+    "--mix",
+    "chosen",
+    multiple=True,
+    type=click.Choice([mix.name for mix in MIXES]),
+    help="Only this one; repeatable.",
 )
 def main(events: int, repeats: int, chosen: tuple[str, ...]) -> None:
     """Measure, print a table, write benchmarks/results/counting.json."""
@@ -81,38 +91,78 @@ def main(events: int, repeats: int, chosen: tuple[str, ...]) -> None:
         for place, mix in enumerate(mix for mix in MIXES if not chosen or mix.name in chosen):
             prefix = f"bench-{place}"
             predictions = events // 2 if mix.labels else events
-            ids = publish(server.url, prefix, predictions, mix.numeric, mix.categorical, mix.segments, labels=mix.labels)
+            ids = publish(
+                server.url,
+                prefix,
+                predictions,
+                mix.numeric,
+                mix.categorical,
+                mix.segments,
+                labels=mix.labels,
+            )
             if mix.labels:
                 tell(server.url, prefix, ids)
             bare, worker = [], []
             for repeat in range(repeats):
                 bare.append(_measured(bare_loop, server.url, prefix, events, repeat))
-                worker.append(_measured(partial(whole_worker, detectors=mix.detectors), server.url, prefix, events, repeat))
+                worker.append(
+                    _measured(
+                        partial(whole_worker, detectors=mix.detectors),
+                        server.url,
+                        prefix,
+                        events,
+                        repeat,
+                    )
+                )
             yardstick, ours = statistics.median(bare), statistics.median(worker)
             rows += [
                 _row(mix, "bare: XREAD 1000 and msgspec", yardstick, yardstick),
-                _row(mix, f"one worker, {'everything' if mix.detectors else 'all else'} on", ours, yardstick),
+                _row(
+                    mix,
+                    f"one worker, {'everything' if mix.detectors else 'all else'} on",
+                    ours,
+                    yardstick,
+                ),
             ]
             _clear(server.url, prefix)
     write("counting", f"{events:,} events, median of {repeats}", rows)
 
 
-def publish(url: str, prefix: str, events: int, numeric: int, categorical: int, segments: int, *, labels: bool) -> list[str]:
+def publish(
+    url: str,
+    prefix: str,
+    events: int,
+    numeric: int,
+    categorical: int,
+    segments: int,
+    *,
+    labels: bool,
+) -> list[str]:
     """Fill a log, and publish its version; give the ids of the predictions."""
     random = np.random.default_rng(0)
     schema = Schema(
-        (*(Feature(f"n{i}", "numeric", nullable=True) for i in range(numeric)),
-         *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical))),
+        (
+            *(Feature(f"n{i}", "numeric", nullable=True) for i in range(numeric)),
+            *(Feature(f"c{i}", "categorical", nullable=True) for i in range(categorical)),
+        ),
         segments=tuple(f"c{i}" for i in range(segments)),
-    )  # fmt: skip
+    )
     reference: list[Column] = _columns(random, 20_000, numeric, categorical)
-    profile = ReferenceProfile.build(schema, reference, random.normal(size=20_000))
-    version = PublishedVersion(new_manifest(MODEL, "1.0.0", "monitor", labels=labels), schema, profile)
+    profile = build_profile(schema, reference, random.normal(size=20_000))
+    version = PublishedVersion(
+        new_manifest(MODEL, "1.0.0", "monitor", labels=labels), schema, profile
+    )
     client, keys = connect(url), Keys(prefix)
     client.hset(keys.versions(MODEL), "1.0.0", version.pack())
     client.sadd(keys.models, MODEL)
     rows = list(
-        zip(*(np.asarray(column).tolist() for column in _columns(random, events, numeric, categorical)), strict=True)
+        zip(
+            *(
+                np.asarray(column).tolist()
+                for column in _columns(random, events, numeric, categorical)
+            ),
+            strict=True,
+        )
     )
     predictions = random.normal(size=events).round(4).tolist()
     first_ms = time.time_ns() // 1_000_000 - events * EVENT_SPACING_MS
@@ -121,11 +171,25 @@ def publish(url: str, prefix: str, events: int, numeric: int, categorical: int, 
         pipe = client.pipeline(transaction=False)
         for i in range(start, min(start + 5000, events)):
             event = Prediction(
-                id=ids[i], version="1.0.0", time=first_ms + i * EVENT_SPACING_MS, features=list(rows[i]),
-                prediction=predictions[i], latency_ms=1.5,
-            )  # fmt: skip
+                id=ids[i],
+                version="1.0.0",
+                time=first_ms + i * EVENT_SPACING_MS,
+                features=list(rows[i]),
+                prediction=predictions[i],
+                latency_ms=1.5,
+            )
             pipe.execute_command(
-                "XADD", keys.log(MODEL, 0), "*", "t", PREDICTION, "p", "bench", "s", i + 1, "e", encode(event)
+                "XADD",
+                keys.log(MODEL, 0),
+                "*",
+                "t",
+                PREDICTION,
+                "p",
+                "bench",
+                "s",
+                i + 1,
+                "e",
+                encode(event),
             )
         pipe.execute()
     client.close()
@@ -136,12 +200,18 @@ def tell(url: str, prefix: str, ids: list[str]) -> None:
     """Append a label of each prediction, in random order."""
     client, key = connect(url), Keys(prefix).log(MODEL, 0)
     random = np.random.default_rng(1)
-    order, truths, now = random.permutation(len(ids)).tolist(), random.normal(size=len(ids)).tolist(), time.time_ns()
+    order, truths, now = (
+        random.permutation(len(ids)).tolist(),
+        random.normal(size=len(ids)).tolist(),
+        time.time_ns(),
+    )
     for start in range(0, len(ids), 5000):
         pipe = client.pipeline(transaction=False)
         for place in range(start, min(start + 5000, len(ids))):
             payload = encode(Label(ids[order[place]], truths[place], now // 1_000_000))
-            pipe.execute_command("XADD", key, "*", "t", LABEL, "p", "labels", "s", place + 1, "e", payload)
+            pipe.execute_command(
+                "XADD", key, "*", "t", LABEL, "p", "labels", "s", place + 1, "e", payload
+            )
         pipe.execute()
     client.close()
 
@@ -149,7 +219,10 @@ def tell(url: str, prefix: str, ids: list[str]) -> None:
 def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
     """Read and decode everything; give events/s."""
     client, key = raw_reads(connect(url, single_connection_client=True)), Keys(prefix).log(MODEL, 0)
-    decoders = {kind: msgspec.json.Decoder(event).decode_lines for kind, event in ((PREDICTION, Prediction), (LABEL, Label))}
+    decoders = {
+        kind: msgspec.json.Decoder(event).decode_lines
+        for kind, event in ((PREDICTION, Prediction), (LABEL, Label))
+    }
     gc.disable()
     offset, done, started = "0-0", 0, time.perf_counter()
     while done < events:
@@ -161,14 +234,18 @@ def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
     return events / (time.perf_counter() - started)
 
 
-def whole_worker(url: str, prefix: str, events: int, repeat: int, *, detectors: bool = True) -> float:
+def whole_worker(
+    url: str, prefix: str, events: int, repeat: int, *, detectors: bool = True
+) -> float:
     """Run a worker until the committed checkpoint has everything; give events/s."""
     client, keys = connect(url), Keys(prefix)
     kept = {keys.log(MODEL, 0), keys.versions(MODEL), keys.models}
     for key in [name.decode() for name in client.scan_iter(f"{prefix}:*")]:
         if key not in kept:
             client.delete(key)
-    worker = Worker(read_settings(redis_url=url, key_prefix=prefix, detectors=None if detectors else ()))
+    worker = Worker(
+        read_settings(redis_url=url, key_prefix=prefix, detectors=None if detectors else ())
+    )
     thread = threading.Thread(target=worker.run, name=f"worker-{repeat}")
     started = time.perf_counter()
     thread.start()
@@ -186,7 +263,14 @@ def whole_worker(url: str, prefix: str, events: int, repeat: int, *, detectors: 
 
 
 def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> Row:
-    return Row({"features": mix.name, "loop": loop, "events/s": round(rate), "ratio": round(rate / yardstick, 3)})
+    return Row(
+        {
+            "features": mix.name,
+            "loop": loop,
+            "events/s": round(rate),
+            "ratio": round(rate / yardstick, 3),
+        }
+    )
 
 
 def _clear(url: str, prefix: str) -> None:
@@ -207,7 +291,9 @@ def _pin() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def _columns(random: np.random.Generator, rows: int, numeric: int, categorical: int) -> list[Column]:
+def _columns(
+    random: np.random.Generator, rows: int, numeric: int, categorical: int
+) -> list[Column]:
     numbers: list[Column] = [random.normal(size=rows).round(4) for _ in range(numeric)]
     names = np.array([f"category-{i}" for i in range(30)], dtype=object)
     return numbers + [names[random.integers(0, len(names), rows)] for _ in range(categorical)]

@@ -31,24 +31,46 @@ def main(seeds: int, events: int, rate: int, data: Path | None) -> None:
         drift = result["drift"]
         first = drift["first_alert_event"]
         rows.append(
-            {"seed": seed, "published": result["published"], "counted": result["counted"], "first alert": first,
-             "after injection": None if first is None else first - drift["injected_at_event"],
-             "seconds": result["seconds"]}
-        )  # fmt: skip
+            {
+                "seed": seed,
+                "published": result["published"],
+                "counted": result["counted"],
+                "first alert": first,
+                "after injection": None if first is None else first - drift["injected_at_event"],
+                "seconds": result["seconds"],
+            }
+        )
     delays = [row["after injection"] for row in rows if row["after injection"] is not None]
     early, missed = sum(delay < 0 for delay in delays), len(rows) - len(delays)
     found = [delay for delay in delays if delay >= 0]
     median = statistics.median(found) if found else None
-    write("demo_seeds", f"{seeds} seeds: {early} alerted before the injection, {missed} missed, median delay {median}", rows)
+    write(
+        "demo_seeds",
+        f"{seeds} seeds: {early} alerted before the injection, {missed} missed, median delay "
+        f"{median}",
+        rows,
+    )
 
 
 def run_demo(seed: int, events: int, rate: int, data: Path | None) -> dict[str, Any]:
     """Run the demo once; give its JSON."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, "-m", "driftgauge", "demo", "--events", str(events), "--seed", str(seed), "--rate", str(rate),
-            "--output", folder, "--json", *(("--data", str(data)) if data is not None else ()),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "driftgauge",
+            "demo",
+            "--events",
+            str(events),
+            "--seed",
+            str(seed),
+            "--rate",
+            str(rate),
+            "--output",
+            folder,
+            "--json",
+            *(("--data", str(data)) if data is not None else ()),
+        ]
         done = subprocess.run(command, capture_output=True, check=True, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -1,10 +1,12 @@
-"""What durability costs: events/s through the publisher, by how Redis syncs its append-only file and by `publish_mode`.
+"""What durability costs: events/s through the publisher, by how Redis syncs its append-only file
+and by `publish_mode`.
 
     python -m benchmarks.durability [--seconds S]
 
-`bulk`: a few callers publish 500 events at a time, as POST /events does. `single`: 64 callers publish one event and wait
-until it is safe, as POST /predict does. A caller waits until its events are in Redis (`ack`) or on disk (`spool_first`);
-the rate counts what Redis has acknowledged. Publisher and callers share a process.
+`bulk`: a few callers publish 500 events at a time, as POST /events does. `single`: 64 callers
+publish one event and wait until it is safe, as POST /predict does. A caller waits until its events
+are in Redis (`ack`) or on disk (`spool_first`); the rate counts what Redis has acknowledged.
+Publisher and callers share a process.
 """
 
 import asyncio
@@ -18,12 +20,13 @@ import click
 import numpy as np
 
 from benchmarks.results import Row, write
-from producer.publisher import Publisher
-from shared.embedded_redis import EmbeddedRedis
-from shared.events import Prediction, new_id
-from shared.model_registry import new_manifest
-from shared.redis_client import connect
-from shared.settings import Settings, read_settings
+from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import new_manifest
+from driftgauge.shared.settings import Settings, read_settings
 
 CALLERS = {"bulk": (4, 500), "single": (64, 1)}
 """Callers, and the events of each call."""
@@ -41,10 +44,14 @@ CHOICES = (Choice("everysec", "ack"), Choice("always", "ack"), Choice("everysec"
 
 def events(count: int) -> list[Prediction]:
     values = np.random.default_rng(7).normal(100, 30, size=(count, FEATURES)).round(2).tolist()
-    return [Prediction(new_id(), "1.0.0", time.time_ns() // 1_000_000, row, 41.7, 2.1) for row in values]
+    return [
+        Prediction(new_id(), "1.0.0", time.time_ns() // 1_000_000, row, 41.7, 2.1) for row in values
+    ]
 
 
-async def call(publisher: Publisher, batch: list[Prediction], waits: list[float], end: float) -> None:
+async def call(
+    publisher: Publisher, batch: list[Prediction], waits: list[float], end: float
+) -> None:
     """Publish again and again."""
     while time.perf_counter() < end:
         started = time.perf_counter()
@@ -53,7 +60,9 @@ async def call(publisher: Publisher, batch: list[Prediction], waits: list[float]
         waits.append(time.perf_counter() - started)
 
 
-async def load(settings: Settings, callers: int, each: int, seconds: float) -> tuple[float, list[float]]:
+async def load(
+    settings: Settings, callers: int, each: int, seconds: float
+) -> tuple[float, list[float]]:
     """Give the events/s and the waits of the callers, in s."""
     publisher = Publisher(settings)
     publisher.announce(new_manifest("steel", "1.0.0", "monitor"), b"")
@@ -63,7 +72,9 @@ async def load(settings: Settings, callers: int, each: int, seconds: float) -> t
     waits: list[float] = []
     started = time.perf_counter()
     batch = events(each)
-    await asyncio.gather(*(call(publisher, batch, waits, started + seconds) for _ in range(callers)))
+    await asyncio.gather(
+        *(call(publisher, batch, waits, started + seconds) for _ in range(callers))
+    )
     while publisher.queued or publisher.spool.events:  # noqa: ASYNC110  nothing tells when
         await asyncio.sleep(0.001)
     elapsed = time.perf_counter() - started
@@ -77,7 +88,10 @@ def measure(choice: Choice, name: str, seconds: float, folder: Path) -> Row:
         with connect(server.url) as client:
             client.config_set("appendfsync", choice.appendfsync)
         settings = read_settings(
-            redis_url=server.url, data_dir=folder, publish_mode=choice.publish_mode, ack_timeout_ms=5000
+            redis_url=server.url,
+            data_dir=folder,
+            publish_mode=choice.publish_mode,
+            ack_timeout_ms=5000,
         )
         rate, waits = asyncio.run(load(settings, callers, each, seconds))
     p50, p99 = np.percentile(np.array(waits) * 1000, [50, 99])

@@ -1,10 +1,12 @@
-"""Judging a long time: panes a CPU second of a replay and of a backtest, beside a loop that only decodes the panes.
+"""Judging a long time: panes a CPU second of a replay and of a backtest, beside a loop that only
+decodes the panes.
 
     python -m benchmarks.judging [--panes N] [--repeats R] [--data FOLDER]
 
-Steel's rows after its first 16 weeks, which are the reference, in panes of an hour, as a worker judges them: `advance` over
-batches, every report encoded as it is written, the checkpoint's fields packed. With panes of an hour every one of them is
-reported. The labels come a day late. A backtest judges the same entries without reports.
+Steel's rows after its first 16 weeks, which are the reference, in panes of an hour, as a worker
+judges them: `advance` over batches, every report encoded as it is written, the checkpoint's fields
+packed. With panes of an hour every one of them is reported. The labels come a day late. A backtest
+judges the same entries without reports.
 """
 
 import statistics
@@ -19,27 +21,30 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.results import Row, write
-from consumer.calibrating import parse_times
-from consumer.counting import columns
-from consumer.counting.advance import advance as count
-from consumer.counting.cells import CellMap
-from consumer.counting.columns import Entry
-from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState
-from consumer.judging.advance import Rejudging, advance
-from consumer.judging.days import timeline_of
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.order import calibrated
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.state import JudgingState
-from shared import pane
-from shared.alerts import cloud_event
-from shared.events import LABEL, PREDICTION, Label, Prediction, encode
-from shared.frames import columns_of, infer, json_values
-from shared.manifest import PublishedVersion, new_manifest
-from shared.pane import Pane
-from shared.performance import Layout, PerformanceReference
-from shared.reference import Column, Floats, Ints, ReferenceProfile
+from driftgauge.consumer.counting.advance import advance as count
+from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState
+from driftgauge.consumer.judging.advance import Rejudging, advance
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.ordered.days import timeline_of
+from driftgauge.consumer.judging.ordered.order import calibrated
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.consumer.offline.calibrating import parse_times
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction, encode
+from driftgauge.shared.contract.pane import Pane
+from driftgauge.shared.performance import Layout, PerformanceReference
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of, infer, json_values
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.registry.creation import new_manifest
+from driftgauge.shared.versions.manifest import PublishedVersion
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 MODEL, TARGET, VERSION = "steel", "Usage_kWh", "1.0.0"
@@ -53,9 +58,13 @@ Packed = list[tuple[str, bytes]]
 
 
 @click.command()
-@click.option("--panes", default=1000, show_default=True, help="So many, from the first; a year has 6,000.")
+@click.option(
+    "--panes", default=1000, show_default=True, help="So many, from the first; a year has 6,000."
+)
 @click.option("--repeats", default=3, show_default=True)
-@click.option("--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files."
+)
 def main(panes: int, repeats: int, data: Path) -> None:
     """Measure, print a table, write benchmarks/results/judging.json."""
     if not (data / "steel.csv").is_file():
@@ -69,37 +78,55 @@ def main(panes: int, repeats: int, data: Path) -> None:
             "replay: alerts and reports": partial(replay, entries, version),
             "backtest: alerts alone": partial(backtest, entries, version),
         }
-        rates = {name: statistics.median(_rate(loop, panes) for _ in range(repeats)) for name, loop in loops.items()}
+        rates = {
+            name: statistics.median(_rate(loop, panes) for _ in range(repeats))
+            for name, loop in loops.items()
+        }
         yardstick = next(iter(rates.values()))
         rows += [
-            {"labels": "a day late" if labels else "none", "loop": name, "panes/CPU s": round(rate),
-             "ratio": round(rate / yardstick, 4)}
+            {
+                "labels": "a day late" if labels else "none",
+                "loop": name,
+                "panes/CPU s": round(rate),
+                "ratio": round(rate / yardstick, 4),
+            }
             for name, rate in rates.items()
-        ]  # fmt: skip
+        ]
     write("judging", f"steel, {panes:,} panes of an hour, median of {repeats}", rows)
 
 
 def labelled_log(path: Path, *, labels: bool) -> tuple[PublishedVersion, list[Entry]]:
-    """Give a calibrated version of the first 16 weeks, and the log of the others; a least-squares model predicts."""
+    """Give a calibrated version of the first 16 weeks, and the log of the others; a least-squares
+    model predicts.
+    """
     frame = pd.read_csv(path)
     features = frame.drop(columns=["date", TARGET])
     truth = frame[TARGET].to_numpy(float)
-    numbers = np.column_stack([features.select_dtypes("number").to_numpy(float), np.ones(len(frame))])
+    numbers = np.column_stack(
+        [features.select_dtypes("number").to_numpy(float), np.ones(len(frame))]
+    )
     said = numbers @ np.linalg.lstsq(numbers[:KNOWN], truth[:KNOWN], rcond=None)[0]
     schema = infer(features[:KNOWN], {}, pd.Series(said[:KNOWN]), TARGET, nullable=True)
-    profile = ReferenceProfile.build(schema, columns_of(features[:KNOWN], schema), said[:KNOWN])
+    profile = build_profile(schema, columns_of(features[:KNOWN], schema), said[:KNOWN])
     layout = Layout.of(schema, profile)
-    performance = PerformanceReference.of(layout, said[:KNOWN], truth[:KNOWN]) if layout is not None else None
+    performance = (
+        PerformanceReference.of(layout, said[:KNOWN], truth[:KNOWN]) if layout is not None else None
+    )
     times, _ = parse_times(frame["date"], str(path))
     values = [*columns_of(features, schema), said]
     cells: list[Ints | None] = [
         column.cells(part[:KNOWN]) for column, part in zip(profile.columns, values, strict=True)
     ]
     version = PublishedVersion(
-        new_manifest(MODEL, VERSION, "regression", labels=labels), schema, profile, performance=performance,
+        new_manifest(MODEL, VERSION, "regression", labels=labels),
+        schema,
+        profile,
+        performance=performance,
         calibration=calibrated(profile, timeline_of(profile, cells, times[:KNOWN])),
-    )  # fmt: skip
-    return version, _log(times[KNOWN:], [part[KNOWN:] for part in values], truth[KNOWN:] if labels else None)
+    )
+    return version, _log(
+        times[KNOWN:], [part[KNOWN:] for part in values], truth[KNOWN:] if labels else None
+    )
 
 
 def _log(times: Ints, values: list[Column], truth: Floats | None) -> list[Entry]:
@@ -113,9 +140,14 @@ def _log(times: Ints, values: list[Column], truth: Floats | None) -> list[Entry]
     if truth is not None:
         later = (times + LATE_MS).tolist()
         pairs = enumerate(zip(later, truth.tolist(), strict=True))
-        moments += [(at, row, LABEL, encode(Label(f"row-{row}", label, at))) for row, (at, label) in pairs]
+        moments += [
+            (at, row, LABEL, encode(Label(f"row-{row}", label, at))) for row, (at, label) in pairs
+        ]
     return [
-        (f"{at}-{number}".encode(), [b"t", kind, b"p", b"file", b"s", str(number).encode(), b"e", payload])
+        (
+            f"{at}-{number}".encode(),
+            [b"t", kind, b"p", b"file", b"s", str(number).encode(), b"e", payload],
+        )
         for number, (at, _, kind, payload) in enumerate(sorted(moments, key=lambda one: one[:3]), 1)
     ]
 
@@ -123,7 +155,13 @@ def _log(times: Ints, values: list[Column], truth: Floats | None) -> list[Entry]
 def panes_of(version: PublishedVersion, log: list[Entry], most: int) -> Packed:
     """Count the log; give the entries of its first panes as they are stored."""
     labels, performance = version.manifest.labels, version.performance
-    cells = CellMap(version.schema, version.reference, version.calibration, labels=labels, performance=performance)
+    cells = CellMap(
+        version.schema,
+        version.reference,
+        version.calibration,
+        labels=labels,
+        performance=performance,
+    )
     state = CountingState()
     packed: Packed = []
     for first in range(0, len(log), 1000):
@@ -147,7 +185,9 @@ def replay(entries: Packed, version: PublishedVersion) -> None:
     """Judge in steps, as a stage does."""
     state, versions = JudgingState(), {VERSION: JudgedVersion.of(version)}
     for first in range(0, len(entries), BATCH):
-        part = [(entry_id, pane.decode(packed)) for entry_id, packed in entries[first : first + BATCH]]
+        part = [
+            (entry_id, pane.decode(packed)) for entry_id, packed in entries[first : first + BATCH]
+        ]
         outputs = advance(state, part, MODEL, versions, JudgingPolicy())
         for alert in outputs.alerts:
             cloud_event(alert)

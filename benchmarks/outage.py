@@ -1,10 +1,11 @@
-"""POST /predict while Redis is cut: the rate before, during and after, and the p99 of the first second of each.
+"""POST /predict while Redis is cut: the rate before, during and after, and the p99 of the first
+second of each.
 
     python -m benchmarks.outage [--seconds S]
 
-A private Redis is killed with -9 under the load of 64 connections, and started again later. Every request must be answered
-200; during the cut its event is on disk before the answer. The load comes from this process and shares its cores with API
-and Redis.
+A private Redis is killed with -9 under the load of 64 connections, and started again later. Every
+request must be answered 200; during the cut its event is on disk before the answer. The load comes
+from this process and shares its cores with API and Redis.
 """
 
 import asyncio
@@ -23,13 +24,13 @@ import numpy as np
 
 from benchmarks.results import Row, write
 from benchmarks.serving import CONNECTIONS, HOST, WARM_UP_S, answers
-from models.steel.train import MODEL, train
-from models.training import register
-from shared import processes
-from shared.deployment import environment
-from shared.embedded_redis import EmbeddedRedis
-from shared.model_registry import ModelRegistry
-from shared.settings import read_settings
+from driftgauge.models.common.training import register
+from driftgauge.models.steel.train import MODEL, train
+from driftgauge.shared.local import processes
+from driftgauge.shared.local.deployment import environment
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import read_settings
 
 
 class Answer(msgspec.Struct):
@@ -59,7 +60,9 @@ class Samples:
             "p99_ms": round(float(np.percentile(took, 99)), 1),
             "first_s_p99_ms": round(float(np.percentile(first, 99)), 1),
             "slowest_ms": round(float(took.max()), 1),
-            **{outcome: found[outcome] for outcome in ("published", "spooled", "queued", "dropped")},
+            **{
+                outcome: found[outcome] for outcome in ("published", "spooled", "queued", "dropped")
+            },
         }
 
 
@@ -83,7 +86,9 @@ class Caller(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.lower().partition(b"content-length: ")[2].split(b"\r", 1)[0]):
+        if not found or len(body) < int(
+            head.lower().partition(b"content-length: ")[2].split(b"\r", 1)[0]
+        ):
             return
         assert head.startswith(b"HTTP/1.1 200"), head + body
         now = time.perf_counter()
@@ -99,10 +104,13 @@ async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) ->
     request = (
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
         % (len(body), body)
-    )  # fmt: skip
+    )
     samples = Samples()
     loop = asyncio.get_running_loop()
-    opened = [await loop.create_connection(lambda: Caller(request, samples), HOST, port) for _ in range(CONNECTIONS)]
+    opened = [
+        await loop.create_connection(lambda: Caller(request, samples), HOST, port)
+        for _ in range(CONNECTIONS)
+    ]
     await asyncio.sleep(WARM_UP_S)
     marks = [time.perf_counter()]
     await asyncio.sleep(seconds)
@@ -115,7 +123,10 @@ async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) ->
     marks.append(time.perf_counter())
     for transport, _ in opened:
         transport.close()
-    return [samples.row(phase, *marks[at : at + 2]) for at, phase in enumerate(("before", "Redis away", "back again"))]
+    return [
+        samples.row(phase, *marks[at : at + 2])
+        for at, phase in enumerate(("before", "Redis away", "back again"))
+    ]
 
 
 async def drained(port: int) -> float:
@@ -134,10 +145,14 @@ def measure(seconds: float, folder: Path) -> list[Row]:
     with EmbeddedRedis(folder / "redis") as server:
         port = processes.free_port(8950)
         settings = read_settings(
-            redis_url=server.url, registry_dir=folder / "registry", data_dir=folder / "data", port=port, host=HOST
+            redis_url=server.url,
+            registry_dir=folder / "registry",
+            data_dir=folder / "data",
+            port=port,
+            host=HOST,
         )
         log = folder / "api.log"
-        command = [sys.executable, "-c", "from producer.cli import serve; serve()"]
+        command = [sys.executable, "-c", "from driftgauge.producer.cli import serve; serve()"]
         api = processes.start(command, log, {**os.environ, **environment(settings)})
         try:
             processes.wait_until(lambda: answers(port), api, "The API", log)
@@ -149,14 +164,20 @@ def measure(seconds: float, folder: Path) -> list[Row]:
 
 
 @click.command()
-@click.option("--seconds", default=5.0, show_default=True, help="Time before, during and after the cut.")
+@click.option(
+    "--seconds", default=5.0, show_default=True, help="Time before, during and after the cut."
+)
 def main(seconds: float) -> None:
     """Measure POST /predict while Redis is cut."""
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(seconds, Path(folder))
     for row in rows:
         row["of_before"] = round(row["per_s"] / rows[0]["per_s"], 2)
-    write("outage", f"POST /predict, {CONNECTIONS} connections, Redis killed with -9 and started again", rows)
+    write(
+        "outage",
+        f"POST /predict, {CONNECTIONS} connections, Redis killed with -9 and started again",
+        rows,
+    )
 
 
 if __name__ == "__main__":

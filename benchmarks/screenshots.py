@@ -38,7 +38,9 @@ SHOTS: Final[dict[str, tuple[str, Literal["light", "dark"], int, int]]] = {
 @click.command()
 def main() -> None:
     """Run the demo until its drift shows, and take the pictures."""
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if chromium is None:
         raise click.ClickException("No Chromium is installed: apt-get install chromium.")
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -53,7 +55,9 @@ def main() -> None:
 def demo() -> Iterator[str]:
     """Run the demo, and give its address when enough was counted."""
     command = [sys.executable, "-m", "driftgauge", "demo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         try:
             url = _address(process)
             _wait(url)
@@ -72,7 +76,9 @@ def shot(browser: Browser, url: str, name: str) -> Path:
         If it is too large for a README.
     """
     path, scheme, width, height = SHOTS[name]
-    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB")
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB"
+    )
     page = context.new_page()
     page.goto(url + path)
     page.wait_for_timeout(TRAFFIC_MS if path == "/" else SETTLE_MS)
@@ -80,7 +86,9 @@ def shot(browser: Browser, url: str, name: str) -> Path:
     page.screenshot(path=target)
     context.close()
     if target.stat().st_size > MOST_BYTES:
-        raise click.ClickException(f"{target} has {target.stat().st_size} bytes, more than {MOST_BYTES}.")
+        raise click.ClickException(
+            f"{target} has {target.stat().st_size} bytes, more than {MOST_BYTES}."
+        )
     return target
 
 
@@ -100,7 +108,9 @@ def _wait(url: str) -> None:
         if answer.status_code == httpx.codes.OK and answer.json()["window"]["events"] >= EVENTS:
             return
         time.sleep(1)
-    raise click.ClickException(f"The demo did not count {EVENTS} predictions within {PATIENCE_S} s.")
+    raise click.ClickException(
+        f"The demo did not count {EVENTS} predictions within {PATIENCE_S} s."
+    )
 
 
 if __name__ == "__main__":

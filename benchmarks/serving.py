@@ -1,9 +1,10 @@
 """Throughput of POST /predict at 64 connections, beside a naive endpoint and one that does nothing.
 
-`python -m benchmarks.serving` prints a table and writes benchmarks/results/serving.json. All three are endpoints of the
-same app in the same server process, with the same requests; the load comes from this process. The naive endpoint is what
-one writes first: a pydantic body, one scikit-learn call on one row, one awaited XADD. Both it and /predict answer after
-Redis has acknowledged the event.
+`python -m benchmarks.serving` prints a table and writes benchmarks/results/serving.json. All three
+are endpoints of the same app in the same server process, with the same requests; the load comes
+from this process. The naive endpoint is what one writes first: a pydantic body, one scikit-learn
+call on one row, one awaited XADD. Both it and /predict answer after Redis has acknowledged the
+event.
 """
 
 import asyncio
@@ -24,17 +25,18 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from models.steel.train import MODEL, train
-from models.training import register
-from producer.access import for_everybody
-from producer.server import Server, listen, make_server
-from shared import processes
-from shared.embedded_redis import EmbeddedRedis
-from shared.events import Prediction, encode, new_id
-from shared.model_registry import ModelRegistry
-from shared.redis_client import connect_async
-from shared.schema import Schema
-from shared.settings import read_settings
+from driftgauge.models.common.training import register
+from driftgauge.models.steel.train import MODEL, train
+from driftgauge.producer.access.control import for_everybody
+from driftgauge.producer.server import Server, listen, make_server
+from driftgauge.shared.connections.redis_client import connect_async
+from driftgauge.shared.contract.events import Prediction, encode
+from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.local import processes
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import read_settings
 
 CONNECTIONS = 64
 WARM_UP_S = 1.0
@@ -88,7 +90,10 @@ def run_server(port: int) -> None:
     registry = ModelRegistry(settings.registry_dir)
     server: Server = make_server(settings)
     app: Any = server.config.app
-    schema, estimator = registry.load("steel", "1.0.0").schema, registry.load_artifact("steel", "1.0.0")
+    schema, estimator = (
+        registry.load("steel", "1.0.0").schema,
+        registry.load_artifact("steel", "1.0.0"),
+    )
     add_yardsticks(app, schema, estimator, settings.redis_url or "")
     with listen(settings.host, settings.port) as listener:
         server.run(sockets=[listener])
@@ -118,7 +123,9 @@ class Caller(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.lower().partition(b"content-length: ")[2].split(b"\r", 1)[0]):
+        if not found or len(body) < int(
+            head.lower().partition(b"content-length: ")[2].split(b"\r", 1)[0]
+        ):
             return
         if b"queued" in body or b"dropped" in body or not head.startswith(b"HTTP/1.1 200"):
             self.done.set_exception(AssertionError((head + body).decode()))
@@ -142,7 +149,10 @@ async def load(port: int, endpoint: str, bodies: list[bytes], seconds: float) ->
     ]
     latencies: list[float] = []
     loop = asyncio.get_running_loop()
-    opened = [await loop.create_connection(lambda: Caller(requests, latencies), HOST, port) for _ in range(CONNECTIONS)]
+    opened = [
+        await loop.create_connection(lambda: Caller(requests, latencies), HOST, port)
+        for _ in range(CONNECTIONS)
+    ]
     await asyncio.sleep(WARM_UP_S)
     latencies.clear()
     started = time.perf_counter()
@@ -160,7 +170,9 @@ def answers(port: int) -> bool:
     import httpx
 
     try:
-        return bool(httpx.get(f"http://{HOST}:{port}/readyz", trust_env=False).json()["status"] == "ready")
+        return bool(
+            httpx.get(f"http://{HOST}:{port}/readyz", trust_env=False).json()["status"] == "ready"
+        )
     except httpx.HTTPError:
         return False
 
@@ -191,7 +203,14 @@ def measure(seconds: float, folder: Path) -> list[Measured]:
 
 def report(measured: list[Measured]) -> None:
     naive = next(row for row in measured if row.endpoint == "/naive").requests_per_s
-    table = Table("endpoint", "requests/s", "p50 ms", "p99 ms", "times naive", title=f"{CONNECTIONS} connections")
+    table = Table(
+        "endpoint",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "times naive",
+        title=f"{CONNECTIONS} connections",
+    )
     for row in measured:
         table.add_row(
             row.endpoint,

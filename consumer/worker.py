@@ -1,7 +1,9 @@
-"""The worker: finds the models, and runs a counting stage for each partition and a judging stage for each model.
+"""The worker: finds the models, and runs a counting stage for each partition and a judging stage
+for each model.
 
-A further thread for each model writes the reports, and one for all makes the references that the API asks for. Each stage
-has a thread and a connection of its own. Any number of workers may run: leases decide who owns what.
+A further thread for each model writes the reports, and one for all makes the references that the
+API asks for. Each stage has a thread and a connection of its own. Any number of workers may run:
+leases decide who owns what.
 """
 
 import gc
@@ -17,23 +19,23 @@ from queue import SimpleQueue
 
 import redis
 
-from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
-from consumer.counting.policy import CountingPolicy
-from consumer.counting_stage import CountingStage
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.policy_file import PolicyFile, read_policy
-from consumer.judging_stage import JudgingStage
-from consumer.proposing import Proposer
-from consumer.reporting import ReportingStage, Unshared
-from consumer.retraining_stage import Hook, RetrainingStage, hook_of
-from consumer.sharing import Sharing
-from consumer.stage import Connection, Stage, raw_reads
-from consumer.versions import PublishedVersions
-from shared.errors import ConfigurationError
-from shared.keys import Keys
-from shared.nodes import MOVED, Nodes
-from shared.redis_client import UNAVAILABLE
-from shared.settings import Settings
+from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
+from driftgauge.consumer.stages.counting import CountingStage
+from driftgauge.consumer.stages.judging import JudgingStage
+from driftgauge.consumer.stages.proposing import Proposer
+from driftgauge.consumer.stages.reporting import ReportingStage, Unshared
+from driftgauge.consumer.stages.retraining import Hook, RetrainingStage, hook_of
+from driftgauge.consumer.stages.sharing import Sharing
+from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
+from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.connections.nodes import MOVED, Nodes
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -70,7 +72,9 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop; then commit, give the leases back, and return."""
-        gc.set_threshold(100_000, 20, 100)  # events are acyclic: at the default, collecting costs a third of the decoding
+        gc.set_threshold(
+            100_000, 20, 100
+        )  # events are acyclic: at the default, collecting costs a third of the decoding
         keys = Keys(self.settings.key_prefix)
         discovered = -DISCOVERY_S
         self._start_writer("proposing", partial(self._proposer.run, self.stop))
@@ -79,7 +83,9 @@ class Worker:
                 if time.monotonic() - discovered >= DISCOVERY_S:
                     discovered = time.monotonic()
                     self._guarded(lambda: self._discover(keys))
-                self._guarded(lambda: self.sharing.beat(self._client(keys.workers), len(self._threads)))
+                self._guarded(
+                    lambda: self.sharing.beat(self._client(keys.workers), len(self._threads))
+                )
                 self._start_threads()
                 self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
@@ -95,8 +101,8 @@ class Worker:
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and SIGINT.
 
-        The handler does not set the event itself: it may have interrupted the main thread inside the event's lock, and would
-        wait for it for ever. A SimpleQueue may be put to from anywhere.
+        The handler does not set the event itself: it may have interrupted the main thread inside
+        the event's lock, and would wait for it for ever. A SimpleQueue may be put to from anywhere.
         """
         asked: SimpleQueue[int] = SimpleQueue()
 
@@ -166,10 +172,14 @@ class Worker:
     def _judging(self, keys: Keys, model: str, partitions: int) -> Stage:
         readers = None
         if self._nodes.is_cluster:
-            readers = [self._stage_client(keys.panes(model, partition)) for partition in range(partitions)]
+            readers = [
+                self._stage_client(keys.panes(model, partition)) for partition in range(partitions)
+            ]
         policy = self._policies.apply(judging_policy(self.settings, partitions), model)
         client = self._stage_client(keys.judge(model))
-        return JudgingStage(client, self.settings, model, partitions, policy, keys=keys, readers=readers)
+        return JudgingStage(
+            client, self.settings, model, partitions, policy, keys=keys, readers=readers
+        )
 
     def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
         client = self._stage_client(keys.retraining(model))
@@ -177,13 +187,17 @@ class Worker:
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
         logs = [self._nodes.client(keys.count(model, place)) for place in range(partitions)]
-        return ReportingStage(self._stage_client(keys.reports(model)), self.settings, model, keys=keys, logs=logs)
+        return ReportingStage(
+            self._stage_client(keys.reports(model)), self.settings, model, keys=keys, logs=logs
+        )
 
     def _stage_client(self, key: str) -> redis.Redis:
         return raw_reads(self._nodes.client(key, single_connection_client=True))
 
     def _add(self, name: str, make: Callable[[], Stage]) -> None:
-        self._threads[name] = threading.Thread(target=self._run_stage, args=(make, self.sharing), name=name)
+        self._threads[name] = threading.Thread(
+            target=self._run_stage, args=(make, self.sharing), name=name
+        )
 
     def _write_reports(self, model: str, make: Callable[[], Stage]) -> None:
         """Begin to write a model's reports."""
@@ -191,7 +205,9 @@ class Worker:
         self._start_writer(f"reporting {model}", partial(self._run_stage, make, unshared))
 
     def _start_writer(self, name: str, work: Callable[[], None]) -> None:
-        """Begin what must not keep the worker from ending: a disk may hang, a calibration take a minute."""
+        """Begin what must not keep the worker from ending: a disk may hang, a calibration take a
+        minute.
+        """
         thread = threading.Thread(target=work, name=name, daemon=True)
         self._writers.append(thread)
         thread.start()
@@ -221,7 +237,9 @@ def _check_detectors(names: tuple[str, ...]) -> None:
     known = sorted({*DETECTORS, *ERROR_DETECTORS})
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ConfigurationError(f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(known)}.")
+        raise ConfigurationError(
+            f"DRIFTGAUGE_DETECTORS names {', '.join(unknown)}; there are {', '.join(known)}."
+        )
 
 
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:
@@ -277,5 +295,7 @@ def policies(path: Path | None) -> PolicyFile:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror}).") from error
+        raise ConfigurationError(
+            f"DRIFTGAUGE_POLICY_FILE: {path} cannot be read ({error.strerror})."
+        ) from error
     return read_policy(text, str(path))

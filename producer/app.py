@@ -6,45 +6,43 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from producer import failures
-from producer.access import Access, Guarded, require_declarations
-from producer.access_log import AccessLog
-from producer.batch import Batches
-from producer.dashboard.feed import Feed
-from producer.headers import SecurityHeaders
-from producer.key_ring import KeyRing
-from producer.meter import Meter, Metered
-from producer.parts import Parts
-from producer.pipeline import Pipeline
-from producer.prefix import Prefixed
-from producer.publisher import Publisher
-from producer.rates import Rates
-from producer.routes import (
+from driftgauge.producer import failures
+from driftgauge.producer.access.control import Access, Guarded, require_declarations
+from driftgauge.producer.access.key_ring import KeyRing
+from driftgauge.producer.access.rates import Rates
+from driftgauge.producer.dashboard import documentation, login, pages
+from driftgauge.producer.dashboard import routes as dashboard
+from driftgauge.producer.http.headers import SecurityHeaders
+from driftgauge.producer.http.prefix import Prefixed
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.reading.subscription import Subscriptions
+from driftgauge.producer.routes import (
     alerts,
     batch,
-    dashboard,
-    documentation,
     drift,
     events,
     health,
     labels,
-    login,
     metrics,
     models,
-    pages,
     predict,
     predictions,
     references,
     reports,
 )
-from producer.scoring import Scorer
-from producer.serving import Serving
-from producer.subscription import Subscriptions
-from producer.watchdog import Watchdog
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry
-from shared.redis_client import connect_async
-from shared.settings import Settings
+from driftgauge.producer.scoring.batch import Batches
+from driftgauge.producer.scoring.scorer import Scorer
+from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.watching.access_log import AccessLog
+from driftgauge.producer.watching.feed import Feed
+from driftgauge.producer.watching.meter import Meter, Metered
+from driftgauge.producer.watching.watchdog import Watchdog
+from driftgauge.shared.connections.redis_client import connect_async
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import Settings
 
 MAX_READERS = 64
 MAX_SUBSCRIBERS = 1000
@@ -102,7 +100,12 @@ def build(settings: Settings) -> Parts:
     """Build the parts."""
     keys = Keys(settings.key_prefix)
     publisher = Publisher(settings)
-    serving = Serving(ModelRegistry(settings.registry_dir), settings.default_model, publisher.announce, settings.pii_secret)
+    serving = Serving(
+        ModelRegistry(settings.registry_dir),
+        settings.default_model,
+        publisher.announce,
+        settings.pii_secret,
+    )
     scorer = Scorer(settings.score_batch_rows)
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
@@ -113,19 +116,25 @@ def build(settings: Settings) -> Parts:
         batches=Batches(settings, serving, scorer, publisher),
         publisher=publisher,
         reader=reader,
-        subscriptions=Subscriptions(connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys),
+        subscriptions=Subscriptions(
+            connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys
+        ),
         pipeline=pipeline,
         feed=Feed(reader, keys, pipeline, meter, serving),
         meter=meter,
         watchdog=Watchdog(settings, publisher.dropped, serving.production),
-        access=Access(KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names),
+        access=Access(
+            KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names
+        ),
         settings=settings,
     )
 
 
 @asynccontextmanager
 async def running(parts: Parts) -> AsyncIterator[None]:
-    """Run the parts: models are loaded before the first request, queued events are sent after the last."""
+    """Run the parts: models are loaded before the first request, queued events are sent after the
+    last.
+    """
     await parts.serving.refresh()
     parts.publisher.start()
     parts.watchdog.start()

@@ -1,4 +1,6 @@
-"""What becomes of errors that routes raise, the framework's own included: one place turns each into its answer."""
+"""What becomes of errors that routes raise, the framework's own included: one place turns each into
+its answer.
+"""
 
 import logging
 
@@ -7,10 +9,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from producer import headers
-from producer.dashboard.error_page import error_answer
-from producer.problems import RETRY_AFTER, Problem, invalid
-from shared.schema import FieldError, pointer
+from driftgauge.producer.dashboard.error_page import error_answer
+from driftgauge.producer.http import headers
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem, invalid
+from driftgauge.shared.reference.schema import FieldError, pointer
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -57,7 +59,11 @@ async def _redis_away(request: Request, _: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("Request %s failed: %s.", request.scope.get("request_id", "?"), type(error).__name__)
+    logger.error(
+        "Request %s failed: %s.", request.scope.get("request_id", "?"), type(error).__name__
+    )
     own = {"X-Request-ID": request.scope["request_id"]} if "request_id" in request.scope else {}
     detail = "The API failed at this request; its log says where."
-    return error_answer(request, Problem(500, detail, (), {**headers.EVERY, "Cache-Control": "no-store", **own}))
+    return error_answer(
+        request, Problem(500, detail, (), {**headers.EVERY, "Cache-Control": "no-store", **own})
+    )

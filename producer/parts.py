@@ -4,18 +4,18 @@ from dataclasses import dataclass
 
 import redis.asyncio
 
-from producer.access import Access
-from producer.batch import Batches
-from producer.dashboard.feed import Feed
-from producer.meter import Meter
-from producer.pipeline import Pipeline
-from producer.publisher import Publisher
-from producer.scoring import Scorer
-from producer.serving import Serving
-from producer.subscription import Subscriptions
-from producer.watchdog import Watchdog
-from shared.keys import Keys
-from shared.settings import Settings
+from driftgauge.producer.access.control import Access
+from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.reading.subscription import Subscriptions
+from driftgauge.producer.scoring.batch import Batches
+from driftgauge.producer.scoring.scorer import Scorer
+from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.watching.feed import Feed
+from driftgauge.producer.watching.meter import Meter
+from driftgauge.producer.watching.watchdog import Watchdog
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.settings import Settings
 
 
 @dataclass(frozen=True)

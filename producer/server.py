@@ -1,4 +1,6 @@
-"""The HTTP server of the API: one uvicorn process that stops promptly, open subscriptions included."""
+"""The HTTP server of the API: one uvicorn process that stops promptly, open subscriptions
+included.
+"""
 
 import gc
 import ipaddress
@@ -8,12 +10,12 @@ import socket
 
 import uvicorn
 
-from producer.app import create_app
-from producer.forwarded import Forwarded
-from producer.key_file import read_keys
-from producer.parts import Parts
-from shared.errors import ConfigurationError
-from shared.settings import Settings
+from driftgauge.producer.access.key_file import read_keys
+from driftgauge.producer.app import create_app
+from driftgauge.producer.http.forwarded import Forwarded
+from driftgauge.producer.parts import Parts
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.settings import Settings
 
 GRACEFUL_S = 5
 KEEP_ALIVE_S = 75
@@ -35,7 +37,8 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
-        gc.freeze()  # models and libraries stay: the collector need not look at them again and again
+        # models and libraries stay: the collector need not look at them again and again
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._parts.subscriptions.end()
@@ -79,15 +82,25 @@ def check_host(host: str, *, insecure: bool, keys: bool) -> None:
     if is_loopback(host):
         return
     if keys:
-        logger.warning("The API listens on %s by plain HTTP: put TLS in front of it, since keys are sent as they are.", host)
+        logger.warning(
+            "The API listens on %s by plain HTTP: put TLS in front of it, since keys are sent as "
+            "they are.",
+            host,
+        )
         return
     if not insecure:
         raise ConfigurationError(
-            f"{host} can be reached from other machines, and the API has no keys: anybody could post predictions. Make one "
-            "with `driftgauge keys create NAME --scope predict`, listen on 127.0.0.1, or say --insecure if something in "
+            f"{host} can be reached from other machines, and the API has no keys: anybody could "
+            f"post predictions. Make one "
+            "with `driftgauge keys create NAME --scope predict`, listen on 127.0.0.1, or say "
+            "--insecure if something in "
             "front of it protects it (a container's network)."
         )
-    logger.warning("The API listens on %s without keys: whoever reaches it can post predictions and read alerts.", host)
+    logger.warning(
+        "The API listens on %s without keys: whoever reaches it can post predictions and read "
+        "alerts.",
+        host,
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -113,7 +126,9 @@ def listen(host: str, port: int) -> socket.socket:
         If the port is in use, or the address is not this machine's.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,6 +138,7 @@ def listen(host: str, port: int) -> socket.socket:
             raise
     except OSError as error:
         raise ConfigurationError(
-            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --host or --port."
+            f"Cannot listen on {host} port {port}: {error.strerror}. Choose another with --host or "
+            f"--port."
         ) from error
     return listener

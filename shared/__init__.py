@@ -1,1 +1,3 @@
-"""What producer and consumer agree on: contracts, reference profiles, settings, the way to Redis."""
+"""What producer and consumer agree on: contracts, reference profiles, settings, the way to
+Redis.
+"""

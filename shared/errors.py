@@ -1,4 +1,5 @@
-"""The tree of errors that a user can meet. A message says what was wrong, where, and what to do next.
+"""The tree of errors that a user can meet. A message says what was wrong, where, and what to do
+next.
 
 DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── BadData                     65  a file, schema or request that cannot be used (EX_DATAERR)
@@ -9,11 +10,6 @@ DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── ConfigurationError          78  a setting that cannot be used (EX_CONFIG)
 └── OwnershipLost               75  another worker took over, or the outcome of a commit is unknown: load again
 """
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from shared.checks import CheckResult
 
 
 class DriftgaugeError(Exception):
@@ -26,16 +22,6 @@ class BadData(DriftgaugeError):
     """A file, schema or request that cannot be used; nothing was done with it."""
 
     exit_code = 65
-
-
-class GateFailed(DriftgaugeError):
-    """A version does not fulfil its checks, so that nothing was promoted; `failed` has each of them."""
-
-    exit_code = 1
-
-    def __init__(self, message: str, failed: "tuple[CheckResult, ...]") -> None:
-        super().__init__(message)
-        self.failed = failed
 
 
 class ModelNotFound(DriftgaugeError):
@@ -57,7 +43,9 @@ class ServiceUnavailable(DriftgaugeError):
 
 
 class OwnershipLost(DriftgaugeError):
-    """The lease or the commit number is no longer ours, or a commit's outcome is unknown: load again."""
+    """The lease or the commit number is no longer ours, or a commit's outcome is unknown: load
+    again.
+    """
 
     exit_code = 75
 

@@ -1,4 +1,6 @@
-"""All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated, immutable."""
+"""All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated,
+immutable.
+"""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +10,7 @@ import msgspec
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.errors import ConfigurationError
+from driftgauge.shared.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
@@ -17,10 +19,14 @@ class Settings(BaseSettings):
     Each is set by the environment variable of its name in capitals with the prefix `DRIFTGAUGE_`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DRIFTGAUGE_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     redis_url: str | None = None
-    """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a private server."""
+    """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
+    private server.
+    """
     key_prefix: str = Field("dg", pattern=r"^[A-Za-z0-9:_-]{1,64}$")
     """Prefix of every key in Redis."""
     registry_dir: Path = Path("models/registry")
@@ -32,28 +38,40 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
-    """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin with it."""
+    """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
+    with it.
+    """
     default_model: str | None = None
     """Model of `/predict` when the request names none; needed only when there are several."""
 
     pii_key: SecretStr | None = Field(None, min_length=16)
-    """Key of the hashes of personal features, at least 16 characters; needed only by schemas that hash one."""
+    """Key of the hashes of personal features, at least 16 characters; needed only by schemas that
+    hash one.
+    """
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe lines that API and worker log; requests are logged at INFO."""
     access_log: bool = True
     """Whether the API logs a line for each request."""
     log_features: bool = False
-    """Whether the line of a prediction has its features, personal ones dropped or hashed as in the stream."""
+    """Whether the line of a prediction has its features, personal ones dropped or hashed as in the
+    stream.
+    """
     keys_file: Path | None = None
-    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if none. Without it nobody needs a key."""
+    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if none. Without it
+    nobody needs a key.
+    """
     api_key: SecretStr | None = None
     """Key that the command line's clients (`replay`) send to the API."""
     allowed_hosts: str = Field("", pattern=r"^[A-Za-z0-9.,_-]*$")
-    """Names by which an API without keys is known beside localhost, separated by commas, without ports."""
+    """Names by which an API without keys is known beside localhost, separated by commas, without
+    ports.
+    """
     session_hours: float = Field(12, gt=0)
     """How long a browser's login lasts, in hours."""
     requests_per_second: int = Field(2000, ge=0)
-    """Requests that one key may send to one API process, and one address of another machine without a key; 0: no limit."""
+    """Requests that one key may send to one API process, and one address of another machine without
+    a key; 0: no limit.
+    """
     predict_max_bytes: int = Field(1 << 20, ge=1)
     """Largest body of `POST /predict`, in bytes."""
     events_max_bytes: int = Field(16 << 20, ge=1)
@@ -62,15 +80,25 @@ class Settings(BaseSettings):
     """Most events of one `POST /events`, and labels of one `POST /labels`."""
 
     queue_events: int = Field(100_000, ge=1)
-    """Most events that wait in the API's memory for Redis and the spool; beyond it events are dropped and counted."""
+    """Most events that wait in the API's memory for Redis and the spool; beyond it events are
+    dropped and counted.
+    """
     ack_timeout_ms: int = Field(500, ge=1)
-    """Longest that `/predict` waits until its event is in Redis or on disk, before it answers that the event is queued."""
+    """Longest that `/predict` waits until its event is in Redis or on disk, before it answers that
+    the event is queued.
+    """
     publish_mode: Literal["ack", "spool_first"] = "ack"
-    """`ack`: events go to Redis, and to disk while it is away. `spool_first`: to disk, then to Redis."""
+    """`ack`: events go to Redis, and to disk while it is away. `spool_first`: to disk, then to
+    Redis.
+    """
     spool_max_bytes: int = Field(1 << 30, ge=1)
-    """Bound of the spool of an API process, in `data_dir`/spool; `spool_first` needs room for some seconds of traffic."""
+    """Bound of the spool of an API process, in `data_dir`/spool; `spool_first` needs room for some
+    seconds of traffic.
+    """
     ring_max_bytes: int = Field(128 << 20, ge=0)
-    """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond it they are fewer."""
+    """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond
+    it they are fewer.
+    """
     score_batch_rows: int = Field(256, ge=1)
     """Most requests that share one model call, and rows of a batch that are scored at a time."""
     batch_max_rows: int = Field(100_000, ge=1)
@@ -91,9 +119,13 @@ class Settings(BaseSettings):
     min_reference_rows: int = Field(1000, ge=1)
     """Reference rows below which drift is INSUFFICIENT_DATA."""
     performance_drop: float = Field(0.05, gt=0, lt=1)
-    """How much worse than its baseline a metric must be, as a share of it, and beyond chance, to be CRITICAL."""
+    """How much worse than its baseline a metric must be, as a share of it, and beyond chance, to be
+    CRITICAL.
+    """
     labelled_rows: int = Field(2000, ge=1)
-    """Labelled predictions of the window that the performance is measured on; it is made of whole panes."""
+    """Labelled predictions of the window that the performance is measured on; it is made of whole
+    panes.
+    """
     labelled_days: int = Field(28, ge=1)
     """Panes older than this many logical days leave the labelled window."""
     min_labelled_rows: int = Field(200, ge=2)
@@ -110,7 +142,9 @@ class Settings(BaseSettings):
     """Events between snapshot reports."""
 
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
-    """Program and arguments, a JSON list, that run on a critical performance alert; no shell. See docs/simulation.md."""
+    """Program and arguments, a JSON list, that run on a critical performance alert; no shell. See
+    docs/simulation.md.
+    """
     retrain_webhook: SecretStr | None = None
     """http or https address that gets a critical performance alert instead; it is never logged."""
     retrain_cooldown_hours: float = Field(24, ge=0)
@@ -125,18 +159,26 @@ class Settings(BaseSettings):
     """Days after which the worker removes a report that it wrote."""
 
     policy_file: Path | None = None
-    """TOML file with the rules and thresholds of each model, read when the worker starts; see docs/alerts.md."""
+    """TOML file with the rules and thresholds of each model, read when the worker starts; see
+    docs/alerts.md.
+    """
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""
     renotify_seconds: int = Field(14_400, ge=60)
-    """Logical seconds until people are reminded of an alert that goes on; each time after twice as long."""
+    """Logical seconds until people are reminded of an alert that goes on; each time after twice as
+    long.
+    """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
 
     label_wait_hours: float = Field(168, gt=0)
-    """How long a prediction waits for its label, and can be corrected: in hours of entry time, rounded up to whole days."""
+    """How long a prediction waits for its label, and can be corrected: in hours of entry time,
+    rounded up to whole days.
+    """
     label_pending_max: int = Field(1_000_000, ge=1)
-    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each; further ones get none."""
+    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each; further
+    ones get none.
+    """
 
     lease_ms: int = Field(5000, ge=300)
     """Lease of a worker on a partition, in ms."""
@@ -147,7 +189,9 @@ class Settings(BaseSettings):
     log_retention_hours: float = Field(24, ge=0)
     """How long counted entries stay in the log, in hours of entry time."""
     spool_max_age_hours: int = Field(168, ge=1)
-    """Longest age of a spooled event, in hours: a publisher that was silent for longer is retired, in entry time."""
+    """Longest age of a spooled event, in hours: a publisher that was silent for longer is retired,
+    in entry time.
+    """
     pane_retention_hours: float = Field(24, gt=0)
     """How long panes stay as they are, in hours of entry time."""
     hour_retention_days: int = Field(14, ge=1)
@@ -158,7 +202,9 @@ class Settings(BaseSettings):
     watchdog_seconds: float = Field(5, gt=0)
     """Time between the watchdog's looks at a model."""
     blind_worker_seconds: float = Field(15, ge=0)
-    """How long a partition with waiting entries may be without a worker; longer than a lease, since a hand-over is none."""
+    """How long a partition with waiting entries may be without a worker; longer than a lease, since
+    a hand-over is none.
+    """
     blind_lag_seconds: float = Field(60, gt=0)
     """Age of the oldest uncounted entry above which the worker does not keep up."""
     loss_after_seconds: float = Field(7 * 86_400, gt=0)
@@ -232,6 +278,7 @@ def read_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic validates what mypy cannot see here
     except ValidationError as error:
         faults = "; ".join(
-            f"DRIFTGAUGE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors()
+            f"DRIFTGAUGE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            for fault in error.errors()
         )
         raise ConfigurationError(f"These settings cannot be used: {faults}.") from error

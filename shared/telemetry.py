@@ -1,8 +1,10 @@
-"""How processes log: one line an event on standard error, JSON unless a person watches, no line that forges another.
+"""How processes log: one line an event on standard error, JSON unless a person watches, no line
+that forges another.
 
-Everything goes through the same renderer: our loggers (`driftgauge.…`), uvicorn's and other libraries', warnings, and the
-API's line for each request (producer/access_log.py). An exception is told by its type and place, without its message unless
-it is one of ours: a library's message can quote the value that it did not like, and so a person's data.
+Everything goes through the same renderer: our loggers (`driftgauge.…`), uvicorn's and other
+libraries', warnings, and the API's line for each request (producer/watching/access_log.py). An
+exception is told by its type and place, without its message unless it is one of ours: a library's
+message can quote the value that it did not like, and so a person's data.
 """
 
 import logging
@@ -19,7 +21,7 @@ from structlog.processors import TimeStamper
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import FilteringBoundLogger, Processor
 
-from shared.errors import DriftgaugeError
+from driftgauge.shared.errors import DriftgaugeError
 
 EventDict = MutableMapping[str, Any]
 
@@ -28,7 +30,12 @@ FORBIDDEN: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-
 _BEYOND_ASCII: Final = re.compile(f"[{FORBIDDEN}]")
 _CONTROL: Final = re.compile(f"[\x00-\x1f{FORBIDDEN}]")
 _CONTROL_BUT_LINES: Final = re.compile(f"[\x00-\x09\x0b-\x1f{FORBIDDEN}]")
-LEVELS: Final = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
+LEVELS: Final = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARNING": logging.WARNING,
+    "ERROR": logging.ERROR,
+}
 
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -54,26 +61,35 @@ class StandardError(logging.StreamHandler[TextIO]):
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """Make everything that this process logs go to standard error: coloured text on a terminal, else JSON.
+    """Make everything that this process logs go to standard error: coloured text on a terminal,
+    else JSON.
 
     Parameters
     ----------
     level
-        Least level of our own loggers; that of libraries is WARNING, or `level` if that is more severe.
+        Least level of our own loggers; that of libraries is WARNING, or `level` if that is more
+        severe.
     """
     handler = StandardError()
     before: list[Processor] = [structlog.stdlib.add_logger_name, exceptions_by_place]
-    after: list[Processor] = [ProcessorFormatter.remove_processors_meta, *renderers(terminal=sys.stderr.isatty())]
+    after: list[Processor] = [
+        ProcessorFormatter.remove_processors_meta,
+        *renderers(terminal=sys.stderr.isatty()),
+    ]
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=before, processors=after))
     root = logging.getLogger()
-    root.handlers = [other for other in root.handlers if not isinstance(other, StandardError)] + [handler]
+    root.handlers = [other for other in root.handlers if not isinstance(other, StandardError)] + [
+        handler
+    ]
     root.setLevel(max(logging.WARNING, LEVELS[level]))
     logging.getLogger("driftgauge").setLevel(LEVELS[level])
     logging.captureWarnings(capture=True)
 
 
 def line_logger(sink: Sink, level: str, *, terminal: bool) -> FilteringBoundLogger:
-    """Make a logger for many lines: no record, no look at the stack, one pass of few processors into a sink."""
+    """Make a logger for many lines: no record, no look at the stack, one pass of few processors
+    into a sink.
+    """
     logger: FilteringBoundLogger = structlog.wrap_logger(
         sink,
         processors=renderers(terminal=terminal),
@@ -87,12 +103,20 @@ def renderers(*, terminal: bool) -> list[Processor]:
     """Give the processors that make a line of an event."""
     if not terminal:
         return [as_json]
-    console = structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
-    return [TimeStamper(fmt="iso", utc=True), structlog.processors.add_log_level, without_controls, console]
+    console = structlog.dev.ConsoleRenderer(
+        colors=True, exception_formatter=structlog.dev.plain_traceback
+    )
+    return [
+        TimeStamper(fmt="iso", utc=True),
+        structlog.processors.add_log_level,
+        without_controls,
+        console,
+    ]
 
 
 def as_json(_: object, level: str, event: EventDict) -> str:
-    r"""Render an event as one line of JSON, in which no character can begin a line or steer a terminal.
+    r"""Render an event as one line of JSON, in which no character can begin a line or steer a
+    terminal.
 
     Examples
     --------
@@ -118,7 +142,9 @@ def without_controls(_: object, __: str, event: EventDict) -> EventDict:
     {'event': 'a\\x1b[31m\\n'}
     """
     return {
-        _escaped(name, _CONTROL): _escaped(value if isinstance(value, str) else str(value), _pattern(name))
+        _escaped(name, _CONTROL): _escaped(
+            value if isinstance(value, str) else str(value), _pattern(name)
+        )
         for name, value in event.items()
     }
 
@@ -126,7 +152,13 @@ def without_controls(_: object, __: str, event: EventDict) -> EventDict:
 def exceptions_by_place(_: object, __: str, event: EventDict) -> EventDict:
     """Replace exception information by the exception's type and place."""
     found = event.pop("exc_info", None)
-    error = found[1] if isinstance(found, tuple) else found if isinstance(found, BaseException) else None
+    error = (
+        found[1]
+        if isinstance(found, tuple)
+        else found
+        if isinstance(found, BaseException)
+        else None
+    )
     if error is not None:
         event["exception"] = place_of(error)
     event.pop("exc_text", None)
@@ -134,7 +166,8 @@ def exceptions_by_place(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def place_of(error: BaseException) -> str:
-    """Describe an exception by type and frames, its causes first; by its message only if it is one of ours.
+    """Describe an exception by type and frames, its causes first; by its message only if it is one
+    of ours.
 
     Examples
     --------
@@ -146,7 +179,10 @@ def place_of(error: BaseException) -> str:
     """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     told = f": {error}" if isinstance(error, DriftgaugeError) else ""
-    frames = [f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    frames = [
+        f"  {frame.filename}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
     own = "\n".join([f"{type(error).__name__}{told}", *frames])
     return f"{place_of(cause)}\n{own}" if cause is not None else own
 

@@ -1,4 +1,6 @@
-"""One private real Redis for the whole run; each test has its own key prefix, and none flushes the server."""
+"""One private real Redis for the whole run; each test has its own key prefix, and none flushes the
+server.
+"""
 
 import uuid
 from collections.abc import Iterator
@@ -8,9 +10,9 @@ import pytest
 import redis
 from hypothesis import settings
 
-from shared.embedded_redis import EmbeddedRedis
-from shared.keys import Keys
-from shared.redis_client import connect
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("seeded")
@@ -55,7 +57,9 @@ def keys(prefix: str) -> Keys:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Give the folder of the real data files; a test that needs it is skipped where it is absent."""
+    """Give the folder of the real data files; a test that needs it is skipped where it is
+    absent.
+    """
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"the real data files are not at {folder}")

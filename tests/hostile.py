@@ -1,4 +1,6 @@
-"""Strangers' text as hostile as it comes, planted wherever strangers' text goes: one model that is made of it."""
+"""Strangers' text as hostile as it comes, planted wherever strangers' text goes: one model that is
+made of it.
+"""
 
 from typing import Any
 
@@ -7,21 +9,19 @@ import numpy as np
 import pandas as pd
 import redis
 
-from shared.alerts import cloud_event, fingerprint
-from shared.events import Prediction, encode
-from shared.frames import columns_of
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
-from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema
-from shared.segments import OTHER
-from shared.snapshot import (
+from driftgauge.shared.contract.alert import (
     Acknowledgement,
-    ActiveAlert,
     Alert,
     AlertEvidence,
-    Confusion,
     Contribution,
+    Silence,
+)
+from driftgauge.shared.contract.alerts import cloud_event, fingerprint
+from driftgauge.shared.contract.events import Prediction, encode
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import (
+    ActiveAlert,
+    Confusion,
     FeatureReport,
     Histogram,
     MetricReport,
@@ -31,11 +31,15 @@ from shared.snapshot import (
     SegmentFeature,
     SegmentReport,
     Segments,
-    Silence,
     Snapshot,
     Statistic,
     Window,
 )
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 
 MODEL = "hostile"
 SCRIPT = "<script>window.ran = 1</script>"
@@ -67,24 +71,36 @@ def register(registry: ModelRegistry) -> None:
     frame = pd.DataFrame({name: random.normal(size=1500) for name in TEXTS})
     frame["category"] = random.choice(np.array(CATEGORIES, dtype=object), 1500)
     made = random.choice(np.array(CATEGORIES, dtype=object), 1500)
-    reference = ReferenceProfile.build(SCHEMA, columns_of(frame, SCHEMA), made)
+    reference = build_profile(SCHEMA, columns_of(frame, SCHEMA), made)
     for number in (1, 2):
         manifest = new_manifest(
-            MODEL, f"{number}.0.0", "monitor", metrics=dict.fromkeys(TEXTS, 0.5),
-            git_revision=SCRIPT, trained=IMAGE, feature_engineering=PATH,
-        )  # fmt: skip
+            MODEL,
+            f"{number}.0.0",
+            "monitor",
+            metrics=dict.fromkeys(TEXTS, 0.5),
+            git_revision=SCRIPT,
+            trained=IMAGE,
+            feature_engineering=PATH,
+        )
         registry.register(PublishedVersion(manifest, SCHEMA, reference))
         registry.promote(MODEL, manifest.version, actor=ALL, reason=ALL)
 
 
 def write(client: redis.Redis, keys: Keys) -> None:
-    """Write predictions, labels, alerts and snapshots of the model into Redis, as if all the world had conspired."""
+    """Write predictions, labels, alerts and snapshots of the model into Redis, as if all the world
+    had conspired.
+    """
     client.sadd(keys.models, MODEL, SCRIPT)
     for number, text in enumerate(TEXTS):
         values: Any = [*(float(number) for _ in TEXTS), text]
-        event = Prediction(text[:128], "2.0.0", 1_700_000_000_000, values, text, 1.0, client_id=True)
+        event = Prediction(
+            text[:128], "2.0.0", 1_700_000_000_000, values, text, 1.0, client_id=True
+        )
         client.xadd(keys.log(MODEL, 0), {"t": "p", "e": encode(event)})
-        client.xadd(keys.log(MODEL, 0), {"t": "l", "e": msgspec.json.encode({"id": event.id, "label": text, "time": 1})})
+        client.xadd(
+            keys.log(MODEL, 0),
+            {"t": "l", "e": msgspec.json.encode({"id": event.id, "label": text, "time": 1})},
+        )
     for number, text in enumerate(TEXTS):
         client.xadd(keys.alerts(MODEL), {"e": cloud_event(_alert(text, number))})
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(_snapshot(f"{MODEL}-{number}", text))})
@@ -101,32 +117,84 @@ def _alert(text: str, number: int) -> Alert:
     cells = [Contribution(one, 0.1, 0.2, 0.3) for one in TEXTS]
     evidence = AlertEvidence(text, 0.3, 0.2, 0.01, 5000, 2000, number, 0, 1, text, cells)
     return Alert(
-        name_of(text), MODEL, "2.0.0", text, text, "critical", "firing", text, evidence, 1, 2, None, text, text, 1,
-        "acknowledged", advice=ALL, acknowledged=Acknowledgement(text, ALL, 3), silenced=Silence(text, ALL, 4, 5),
-        inhibited_by=text, segment=text,
-    )  # fmt: skip
+        name_of(text),
+        MODEL,
+        "2.0.0",
+        text,
+        text,
+        "critical",
+        "firing",
+        text,
+        evidence,
+        1,
+        2,
+        None,
+        text,
+        text,
+        1,
+        "acknowledged",
+        advice=ALL,
+        acknowledged=Acknowledgement(text, ALL, 3),
+        silenced=Silence(text, ALL, 4, 5),
+        inhibited_by=text,
+        segment=text,
+    )
 
 
 def _snapshot(name: str, text: str) -> Snapshot:
-    histogram = Histogram(None, list(TEXTS), [1 / len(TEXTS)] * len(TEXTS), [1 / len(TEXTS)] * len(TEXTS))
+    histogram = Histogram(
+        None, list(TEXTS), [1 / len(TEXTS)] * len(TEXTS), [1 / len(TEXTS)] * len(TEXTS)
+    )
     psi = Statistic("psi", 0.5, 0.01, 0.001, 0.1, 0.25, text)
-    features = [FeatureReport(one, "categorical", "critical", one, [psi], [], histogram, [], []) for one in TEXTS]
+    features = [
+        FeatureReport(one, "categorical", "critical", one, [psi], [], histogram, [], [])
+        for one in TEXTS
+    ]
     alerts = [
-        ActiveAlert(name_of(one), one, one, "critical", "firing", 1, one, "retrain", one, 5, one, one)
+        ActiveAlert(
+            name_of(one), one, one, "critical", "firing", 1, one, "retrain", one, 5, one, one
+        )
         for one in (*TEXTS, text)
     ]
-    found = [MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text), *(_metric(one) for one in TEXTS)]
+    found = [
+        MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text),
+        *(_metric(one) for one in TEXTS),
+    ]
     performance = Performance(
-        severity="critical", reason=text, start=0, end=1, predictions=2000, labelled=900, coverage=0.45, corrected=0,
-        delays_ms=[1, 2, 3], confidence=0.95, metrics=found, estimated=found, assumption=text, target=features[0],
+        severity="critical",
+        reason=text,
+        start=0,
+        end=1,
+        predictions=2000,
+        labelled=900,
+        coverage=0.45,
+        corrected=0,
+        delays_ms=[1, 2, 3],
+        confidence=0.95,
+        metrics=found,
+        estimated=found,
+        assumption=text,
+        target=features[0],
         confusion=Confusion(list(TEXTS), [[1] * len(TEXTS)] * len(TEXTS)),
-    )  # fmt: skip
+    )
     return Snapshot(
-        id=name, model=MODEL, version="2.0.0", trigger="alert", created=1, severity="critical", verdict=text,
-        window=Window(0, 1, 2000, 8, 2000), reference_rows=1500, features=features, prediction=None, alerts=alerts,
-        events_per_day=1.0, actions=[RecommendedAction("retrain", text, [text])], performance=performance,
+        id=name,
+        model=MODEL,
+        version="2.0.0",
+        trigger="alert",
+        created=1,
+        severity="critical",
+        verdict=text,
+        window=Window(0, 1, 2000, 8, 2000),
+        reference_rows=1500,
+        features=features,
+        prediction=None,
+        alerts=alerts,
+        events_per_day=1.0,
+        actions=[RecommendedAction("retrain", text, [text])],
+        performance=performance,
         segments=_segments(text),
-    )  # fmt: skip
+    )
 
 
 def _metric(text: str) -> MetricReport:
@@ -138,7 +206,24 @@ def _segments(text: str) -> Segments:
     names = [*(f"{one[:1000]}{at}" for at in range(2) for one in TEXTS), "", " ", OTHER]
     accuracy = MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text)
     parts = [
-        SegmentReport(text, name, "critical", text, 9, 0.1, 0.2, [SegmentDrift(text, 0.5, 0.1)], 9, [accuracy], -0.1)
+        SegmentReport(
+            text,
+            name,
+            "critical",
+            text,
+            9,
+            0.1,
+            0.2,
+            [SegmentDrift(text, 0.5, 0.1)],
+            9,
+            [accuracy],
+            -0.1,
+        )
         for name in names
     ]
-    return Segments("accuracy", 0.5, 0.8, [SegmentFeature(one, parts, 0.0, one) for one in (text, SCRIPT, IMAGE)])
+    return Segments(
+        "accuracy",
+        0.5,
+        0.8,
+        [SegmentFeature(one, parts, 0.0, one) for one in (text, SCRIPT, IMAGE)],
+    )

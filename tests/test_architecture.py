@@ -1,53 +1,71 @@
-"""The arrows between the packages, and the purity of the core, by the syntax trees of all modules."""
+"""The arrows between the packages, and the purity of the core, by the syntax trees of all
+modules.
+"""
 
 import ast
-from collections.abc import Iterator
+import graphlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+NAMESPACE = "driftgauge."
 PACKAGES = ("producer", "consumer", "shared", "models")
-ARROWS = {"producer": {"shared"}, "consumer": {"shared"}, "models": {"shared"}, "shared": set[str]()}
-"""What each package may import of the others; driftgauge.py may import all."""
+ARROWS = {
+    "producer": {"shared"},
+    "consumer": {"shared"},
+    "models": {"shared"},
+    "shared": set[str](),
+}
+"""What each package may import of the others; `driftgauge/__main__.py` joins them."""
 PURE = (
     "consumer/counting",
     "consumer/judging",
-    "consumer/retraining/state.py",
-    "shared/reporting",
-    "shared/calibration.py",
-    "shared/reference.py",
-    "shared/schema.py",
-    "shared/frames.py",
-    "shared/pane.py",
-    "shared/segments.py",
-    "shared/pii.py",
-    "shared/commands.py",
-    "shared/references.py",
-    "shared/proposals.py",
-    "shared/durations.py",
-    "shared/semver.py",
-    "shared/checks.py",
-    "shared/stages.py",
-    "shared/scores.py",
-    "shared/titles.py",
-    "shared/agreement.py",
-    "shared/prediction.py",
-    "shared/lightgbm_text.py",
-    "producer/dashboard/drift.py",
-    "producer/dashboard/wording.py",
+    "producer/dashboard/views",
+    "shared/contract",
     "shared/performance",
+    "shared/reference",
+    "shared/reporting",
+    "shared/versions",
 )
+"""Folders whose modules know neither Redis nor clock, environment or files, nor a module that does."""
+PURE_AT_ROOT = {
+    "driftgauge.shared.arrays",
+    "driftgauge.shared.durations",
+    "driftgauge.shared.errors",
+}
 SHELL = {"shared/reporting/files.py"}
-"""The one part of reporting that touches files, by its own account; nothing else of reporting may import it."""
+"""The one part of reporting that touches files; nothing pure imports it."""
+MOST_FILES = 16
+"""Python files of a folder, its `__init__.py` included."""
 IMPURE_MODULES = {
-    "redis", "asyncio", "time", "os", "pathlib", "socket", "threading", "logging", "subprocess", "random", "secrets",
-    "tempfile", "shutil", "io", "signal", "multiprocessing", "concurrent", "httpx", "urllib", "uuid",
-}  # fmt: skip
+    "redis",
+    "asyncio",
+    "time",
+    "os",
+    "pathlib",
+    "socket",
+    "threading",
+    "logging",
+    "subprocess",
+    "random",
+    "secrets",
+    "tempfile",
+    "shutil",
+    "io",
+    "signal",
+    "multiprocessing",
+    "concurrent",
+    "httpx",
+    "urllib",
+    "uuid",
+}
 IMPURE_CALLS = {"open", "input", "print", "exec", "eval", "breakpoint"}
 CLOCKS = {"now", "utcnow", "today", "time_ns", "monotonic", "perf_counter"}
 UNSAFE = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
-JOBLIB = ("shared/version_folder.py", "models/")
+JOBLIB = ("shared/registry/version_folder.py", "models/")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -75,7 +93,10 @@ def violations(root: Path) -> list[str]:
         for path in sorted((root / package).rglob("*.py")):
             name = path.relative_to(root).as_posix()
             tree = ast.parse(path.read_text())
-            found += [f"{name}: {fault}" for fault in (*_arrow_faults(name, tree), *_purity_faults(name, tree))]
+            found += [
+                f"{name}: {fault}"
+                for fault in (*_arrow_faults(name, tree), *_purity_faults(name, tree))
+            ]
     return found
 
 
@@ -83,12 +104,18 @@ def _arrow_faults(name: str, tree: ast.AST) -> Iterator[str]:
     package = name.split("/", maxsplit=1)[0]
     for module in imported(tree):
         top = module.split(".")[0]
-        if top in {*PACKAGES, "driftgauge", "tests", "benchmarks"} and top != package and top not in ARROWS[package]:
-            yield f"imports {module}"
         if module.startswith("."):
             yield "imports relatively, so that its arrow cannot be read"
+        if top in {*PACKAGES, "tests", "benchmarks"}:
+            yield f"imports {module}, which is not in the wheel"
+        if top == "driftgauge":
+            room = f"{module}.".removeprefix(NAMESPACE).split(".")[0]
+            if room != package and room not in ARROWS[package]:
+                yield f"imports {module}"
         for one, other in (("counting", "judging"), ("judging", "counting")):
-            if name.startswith(f"consumer/{one}/") and module.startswith(f"consumer.{other}"):
+            if name.startswith(f"consumer/{one}/") and module.startswith(
+                f"driftgauge.consumer.{other}"
+            ):
                 yield f"imports {module}: {one} and {other} meet in the pane only"
         if package in {"producer", "consumer"} and top in UNSAFE:
             yield f"imports {module}, which runs code that it reads"
@@ -96,21 +123,38 @@ def _arrow_faults(name: str, tree: ast.AST) -> Iterator[str]:
             yield "imports joblib, which runs code that it reads"
 
 
+def _is_pure(name: str) -> bool:
+    return name not in SHELL and any(name.startswith(f"{part}/") for part in PURE)
+
+
 def _purity_faults(name: str, tree: ast.AST) -> Iterator[str]:
-    if name in SHELL or not any(name == part or name.startswith(f"{part}/") for part in PURE):
+    if not _is_pure(name):
         return
     for module in imported(tree):
-        inside_consumer = module.startswith("consumer.") and not module.startswith(("consumer.counting", "consumer.judging"))
-        if module.split(".")[0] in IMPURE_MODULES or module.startswith("shared.reporting.files") or inside_consumer:
+        ours = module.removeprefix(NAMESPACE).replace(".", "/")
+        is_ours = module.startswith(NAMESPACE)
+        impure = is_ours and not _is_pure(f"{ours}/") and not _at_pure_root(module)
+        shell = any(ours.startswith(shell.removesuffix(".py")) for shell in SHELL)
+        if module.split(".")[0] in IMPURE_MODULES or impure or shell:
             yield f"imports {module}, but is pure"
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             yield from _call_faults(ast.unparse(node.func), node)
 
 
+def _at_pure_root(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{part}.") for part in PURE_AT_ROOT)
+
+
 def _call_faults(called: str, node: ast.Call) -> Iterator[str]:
     last = called.rsplit(".", maxsplit=1)[-1]
-    if called in IMPURE_CALLS or last in {"open", "read_text", "write_text", "read_bytes", "write_bytes"}:
+    if called in IMPURE_CALLS or last in {
+        "open",
+        "read_text",
+        "write_text",
+        "read_bytes",
+        "write_bytes",
+    }:
         yield f"calls {called}, but is pure"
     if last in CLOCKS or called in {"time.time", "time"}:
         yield f"calls {called}: the core has no clock"
@@ -118,40 +162,170 @@ def _call_faults(called: str, node: ast.Call) -> Iterator[str]:
         yield f"calls {called} without a seed"
 
 
+def modules(root: Path) -> dict[str, Path]:
+    """Give the modules below a folder by their dotted name, without the namespace."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            name = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def circles(root: Path) -> list[str]:
+    """Give the circles of imports, those inside functions and of types included: none is allowed
+    among modules, nor among rooms that stand beside each other.
+    """
+    known = modules(root)
+    arrows: dict[str, set[str]] = {}
+    rooms: dict[str, set[str]] = {}
+    for name, path in known.items():
+        arrows[name] = {
+            target
+            for module in imported(ast.parse(path.read_text()))
+            if (target := _module_of(module.removeprefix(NAMESPACE), known)) not in {name, ""}
+        }
+        for target in arrows[name]:
+            one, other = _beside(name, target)
+            if one != other:
+                rooms.setdefault(one, set()).add(other)
+    return [" → ".join(found) for graph in (arrows, rooms) for found in _circles_of(graph)]
+
+
+def _module_of(imported_name: str, known: Mapping[str, Path]) -> str:
+    """Give the module that an imported name stands in; empty if it is none of ours."""
+    while imported_name and imported_name not in known:
+        imported_name = imported_name.rpartition(".")[0]
+    return imported_name
+
+
+def _beside(one: str, other: str) -> tuple[str, str]:
+    """Give the folders in which two modules part ways; equal where one stands above the other."""
+    ours, theirs = one.split(".")[:-1], other.split(".")[:-1]
+    for depth, (left, right) in enumerate(zip(ours, theirs, strict=False), 1):
+        if left != right:
+            return ".".join(ours[:depth]), ".".join(theirs[:depth])
+    return "", ""
+
+
+def _circles_of(graph: Mapping[str, set[str]]) -> Iterator[list[str]]:
+    """Give a circle for each group of nodes that reach each other."""
+    sorter = graphlib.TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        yield list(error.args[1])
+
+
+def full_folders(root: Path) -> list[str]:
+    """Give the folders that have too many files."""
+    counts = Counter(
+        path.parent.relative_to(root).as_posix()
+        for package in (*PACKAGES, "tests", "benchmarks")
+        for path in (root / package).rglob("*.py")
+    )
+    return [f"{name}: {count} files" for name, count in counts.items() if count > MOST_FILES]
+
+
 def test_arrows_and_purity() -> None:
-    """Producer and consumer share only `shared`, counting and judging only the pane, and the core knows no outside."""
+    """Producer and consumer share only `shared`, counting and judging only the pane, and the core
+    knows no outside.
+    """
     assert violations(ROOT) == []
 
 
+def test_no_import_goes_in_circles() -> None:
+    """A module can be read without one that reads it, and so can a room beside another."""
+    assert circles(ROOT) == []
+
+
+def test_a_room_can_be_held_in_the_head() -> None:
+    """No folder has more than 16 files."""
+    assert full_folders(ROOT) == []
+
+
+def test_every_package_has_a_door() -> None:
+    """Each folder of modules says in a sentence what it is for."""
+    silent = []
+    for path in modules(ROOT).values():
+        door = path.parent / "__init__.py"
+        if not door.exists() or ast.get_docstring(ast.parse(door.read_text())) is None:
+            silent.append(path.parent.relative_to(ROOT).as_posix())
+    assert sorted(set(silent)) == []
+
+
+def test_the_links_lead_to_the_packages() -> None:
+    """`driftgauge/` holds nothing but its two files and links to the packages at the root."""
+    found = {
+        path.name: path for path in (ROOT / "driftgauge").iterdir() if path.name != "__pycache__"
+    }
+    assert set(found) == {"__init__.py", "__main__.py", *PACKAGES}
+    for package in PACKAGES:
+        assert found[package].readlink() == Path("..") / package
+
+
 def test_every_package_is_checked() -> None:
-    """The test above sees the modules that it is about."""
-    seen = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
-    assert len(seen) > 40
+    """The tests above see the modules that they are about."""
+    assert len(modules(ROOT)) > 200
     for part in PURE:
-        assert (ROOT / part).exists(), part
+        assert len(list((ROOT / part).rglob("*.py"))) > 1, part
 
 
 PLANTED = {
-    "producer/a.py": ("from consumer.worker import Worker", "producer/a.py: imports consumer.worker.Worker"),
-    "consumer/a.py": ("def f():\n    import producer.app", "consumer/a.py: imports producer.app"),
-    "consumer/b.py": ("import importlib\nimportlib.import_module('producer.app')", "consumer/b.py: imports producer.app"),
-    "consumer/c.py": ("from pickle import loads", "consumer/c.py: imports pickle.loads"),
-    "consumer/d.py": ("import joblib", "consumer/d.py: imports joblib"),
-    "consumer/e.py": ("from .worker import x", "consumer/e.py: imports relatively"),
-    "shared/a.py": ("import consumer", "shared/a.py: imports consumer"),
-    "models/a.py": ("from producer import app", "models/a.py: imports producer.app"),
-    "consumer/counting/a.py": (
-        "from consumer.judging import policy",
-        "consumer/counting/a.py: imports consumer.judging.policy",
+    "producer/a.py": (
+        "from driftgauge.consumer.worker import Worker",
+        "imports driftgauge.consumer.worker.Worker",
     ),
-    "consumer/judging/a.py": ("import consumer.counting.pane", "consumer/judging/a.py: imports consumer.counting.pane"),
-    "consumer/judging/b.py": ("import redis.asyncio", "consumer/judging/b.py: imports redis.asyncio"),
-    "consumer/judging/c.py": ("from datetime import datetime\ndatetime.now()", "consumer/judging/c.py: calls datetime.now"),
-    "consumer/counting/b.py": ("open('x')", "consumer/counting/b.py: calls open"),
-    "consumer/counting/c.py": ("from consumer.stage import Stage", "consumer/counting/c.py: imports consumer.stage.Stage"),
-    "shared/reporting/a.py": ("from pathlib import Path", "shared/reporting/a.py: imports pathlib.Path"),
-    "shared/pane.py": ("import os", "shared/pane.py: imports os"),
-    "shared/schema.py": ("import numpy as np\nnp.random.default_rng()", "shared/schema.py: calls np.random.default_rng"),
+    "producer/b.py": (
+        "from shared.errors import BadData",
+        "imports shared.errors.BadData, which is not in the wheel",
+    ),
+    "producer/c.py": ("import driftgauge", "imports driftgauge"),
+    "consumer/a.py": (
+        "def f():\n    import driftgauge.producer.app",
+        "imports driftgauge.producer.app",
+    ),
+    "consumer/b.py": (
+        "import importlib\nimportlib.import_module('driftgauge.producer.app')",
+        "imports driftgauge.producer.app",
+    ),
+    "consumer/c.py": ("from pickle import loads", "imports pickle.loads"),
+    "consumer/d.py": ("import joblib", "imports joblib"),
+    "consumer/e.py": ("from .worker import x", "imports relatively"),
+    "shared/a.py": ("import driftgauge.consumer", "imports driftgauge.consumer"),
+    "models/a.py": ("from driftgauge.producer import app", "imports driftgauge.producer.app"),
+    "consumer/counting/a.py": (
+        "from driftgauge.consumer.judging import policy",
+        "imports driftgauge.consumer.judging.policy",
+    ),
+    "consumer/judging/a.py": (
+        "import driftgauge.consumer.counting.pane",
+        "imports driftgauge.consumer.counting.pane",
+    ),
+    "consumer/judging/b.py": ("import redis.asyncio", "imports redis.asyncio"),
+    "consumer/judging/c.py": (
+        "from datetime import datetime\ndatetime.now()",
+        "calls datetime.now",
+    ),
+    "consumer/counting/b.py": ("open('x')", "calls open"),
+    "consumer/counting/entries/c.py": (
+        "from driftgauge.consumer.stages.stage import Stage",
+        "imports driftgauge.consumer.stages.stage.Stage",
+    ),
+    "shared/reporting/a.py": ("from pathlib import Path", "imports pathlib.Path"),
+    "shared/contract/a.py": (
+        "from driftgauge.shared.settings import Settings",
+        "imports driftgauge.shared.settings",
+    ),
+    "shared/performance/a.py": (
+        "from driftgauge.shared.reporting.files import rendered",
+        "imports driftgauge.shared.reporting.files",
+    ),
+    "shared/contract/pane.py": ("import os", "imports os"),
+    "shared/reference/schema.py": (
+        "import numpy as np\nnp.random.default_rng()",
+        "calls np.random.default_rng",
+    ),
 }
 
 
@@ -164,4 +338,39 @@ def test_a_planted_violation_is_found(name: str, tmp_path: Path) -> None:
     path.write_text(source + "\n")
     found = violations(tmp_path)
     assert len(found) >= 1
-    assert found[0].startswith(expected)
+    assert found[0].startswith(f"{name}: {expected}")
+
+
+def planted(root: Path, sources: Mapping[str, str]) -> Path:
+    for name, source in sources.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return root
+
+
+def test_planted_circles_are_found(tmp_path: Path) -> None:
+    """A circle of modules is found, one of types and one of rooms too; a parent may join its rooms."""
+    types = "if TYPE_CHECKING:\n    from driftgauge.shared.{} import X\n"
+    modules_in_circle = {"shared/a.py": types.format("b"), "shared/b.py": types.format("a")}
+    assert circles(planted(tmp_path / "modules", modules_in_circle)) != []
+    rooms_in_circle = {
+        "shared/one/a.py": "from driftgauge.shared.two import b",
+        "shared/two/b.py": "",
+        "shared/two/c.py": "from driftgauge.shared.one import d",
+        "shared/one/d.py": "",
+    }
+    assert circles(planted(tmp_path / "rooms", rooms_in_circle)) != []
+    joined = {
+        "shared/join.py": "from driftgauge.shared.one import a",
+        "shared/one/a.py": "from driftgauge.shared import clock",
+        "shared/clock.py": "",
+    }
+    assert circles(planted(tmp_path / "joined", joined)) == []
+
+
+def test_a_full_folder_is_found(tmp_path: Path) -> None:
+    """Seventeen files are one too many."""
+    assert full_folders(planted(tmp_path, {f"shared/a{n}.py": "" for n in range(17)})) == [
+        "shared: 17 files"
+    ]

@@ -1,4 +1,6 @@
-"""The container files, which cannot be run where the tests run: their syntax and what they promise."""
+"""The container files, which cannot be run where the tests run: their syntax and what they
+promise.
+"""
 
 import re
 from pathlib import Path
@@ -9,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 
 from driftgauge import cli
-from shared.settings import Settings
+from driftgauge.shared.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,7 +22,9 @@ def services() -> dict[str, Any]:
 
 
 def test_compose_runs_redis_api_and_worker(services: dict[str, Any]) -> None:
-    """Redis keeps an append-only file; API and worker run the image and find Redis by its service name."""
+    """Redis keeps an append-only file; API and worker run the image and find Redis by its service
+    name.
+    """
     assert set(services) == {"redis", "api", "worker"}
     assert services["redis"]["command"][1:3] == ["--appendonly", "yes"]
     for name in ("api", "worker"):
@@ -66,7 +70,9 @@ def test_dockerfile_is_multi_stage_slim_non_root_with_a_health_check() -> None:
 
 def test_everything_that_the_image_copies_exists() -> None:
     """The build's COPY sources are in the repository and not left out by .dockerignore."""
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    copied = re.findall(
+        r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
     sources = {name for line in copied for name in line.split()}
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert sources

@@ -1,4 +1,5 @@
-"""Faults at random instants of real processes, and the proof that nothing was lost, doubled or judged otherwise.
+"""Faults at random instants of real processes, and the proof that nothing was lost, doubled or
+judged otherwise.
 
 model     the models that are watched, and their events
 plant     a private Redis, two APIs, two workers, and how each is killed, stopped and started again

@@ -1,8 +1,10 @@
-"""Chaos: what becomes of events and alerts while processes are killed, stopped and cut off at random instants.
+"""Chaos: what becomes of events and alerts while processes are killed, stopped and cut off at
+random instants.
 
     python -m benchmarks.chaos --minutes N [--seed S]
 
-Prints a table, writes benchmarks/results/chaos.json; the exit code is 1 if anything was lost, doubled or judged otherwise.
+Prints a table, writes benchmarks/results/chaos.json; the exit code is 1 if anything was lost,
+doubled or judged otherwise.
 """
 
 import shutil
@@ -26,7 +28,9 @@ DRIFT_S = 10.0
 
 @click.command()
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Of the events, the faults and their instants.")
+@click.option(
+    "--seed", default=1, show_default=True, help="Of the events, the faults and their instants."
+)
 @click.option("--gap", default=3.5, show_default=True, help="Mean seconds between two faults.")
 @click.option("--rate", default=200.0, show_default=True, help="Most events a second.")
 @click.option("--keep", is_flag=True, help="Keep the folder of the processes' logs.")

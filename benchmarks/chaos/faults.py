@@ -1,8 +1,8 @@
 """The seeded injector: at random instants something is killed, stopped, cut off or put back.
 
-Faults overlap: while one is under way the next one comes. What cannot be promised is left out: an API is not killed within
-seconds before Redis loses what it has not synced, nor before the APIs have sent it again (EXACTLY_ONCE.md, the hole that
-remains).
+Faults overlap: while one is under way the next one comes. What cannot be promised is left out: an
+API is not killed within seconds before Redis loses what it has not synced, nor before the APIs have
+sent it again (EXACTLY_ONCE.md, the hole that remains).
 """
 
 import heapq
@@ -17,10 +17,12 @@ import httpx
 import numpy as np
 
 from benchmarks.chaos.plant import ENDED, Plant, Process, wait_for
-from shared.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
 
 UNSYNCED_S = 4.0
-"""How far back a killed Redis may forget: a second of power loss, and two that a write may be delayed by a slow sync."""
+"""How far back a killed Redis may forget: a second of power loss, and two that a write may be
+delayed by a slow sync.
+"""
 PAUSE_S = 0.01
 PATIENCE_S = 60.0
 
@@ -121,7 +123,7 @@ class Injector:
     def _some(self, processes: list[Process]) -> Process:
         return processes[int(self._random.integers(len(processes)))]
 
-    # -- workers --------------------------------------------------------------------------------------------------
+    # -- workers -----------------------------------------------------------------------------------
 
     def _kill_worker(self) -> bool:
         worker = self._some(self._plant.workers)
@@ -141,7 +143,7 @@ class Injector:
         self._in(1.2 * lease_s, 2 * lease_s, go_on)
         return True
 
-    # -- APIs -----------------------------------------------------------------------------------------------------
+    # -- APIs --------------------------------------------------------------------------------------
 
     def _kill_api(self) -> bool:
         if not self._redis_usable or self._ring_is_owed():
@@ -158,16 +160,19 @@ class Injector:
     def _ring_is_owed(self) -> bool:
         """Whether an API has not yet sent again what Redis may have forgotten.
 
-        An API that has nothing to send may not have noticed that Redis was away, so it must have published since then.
+        An API that has nothing to send may not have noticed that Redis was away, so it must have
+        published since then.
         """
         if self._ring_owed and self._published is not None:
             with suppress(httpx.HTTPError):
                 now = self._plant.published()
-                idle = any(after == before for after, before in zip(now, self._published, strict=True))
+                idle = any(
+                    after == before for after, before in zip(now, self._published, strict=True)
+                )
                 self._ring_owed = idle or not self._plant.apis_have_sent_all()
         return self._ring_owed
 
-    # -- Redis ----------------------------------------------------------------------------------------------------
+    # -- Redis -------------------------------------------------------------------------------------
 
     @property
     def _redis_usable(self) -> bool:
@@ -193,7 +198,9 @@ class Injector:
         return True
 
     def _outage(self) -> bool:
-        """Redis ends in good order, so it forgets nothing; the APIs spool, and one of them dies before it is back."""
+        """Redis ends in good order, so it forgets nothing; the APIs spool, and one of them dies
+        before it is back.
+        """
         if not self._redis_usable or self._ring_is_owed():
             return False
         self._plant.server.stop()
@@ -231,7 +238,8 @@ class Injector:
 
 
 def settle(plant: Plant, patience_s: float = 60.0) -> list[str]:
-    """Wait until all that was accepted is in the log, counted and judged, then end APIs and workers.
+    """Wait until all that was accepted is in the log, counted and judged, then end APIs and
+    workers.
 
     Returns
     -------
@@ -241,9 +249,15 @@ def settle(plant: Plant, patience_s: float = 60.0) -> list[str]:
     late = []
     if not wait_for(lambda: plant.apis_have_sent_all() and plant.spool_is_empty(), patience_s):
         late.append("the APIs have not sent all that they accepted")
-    late += [f"{api.name} ended with {code}" for api in plant.apis if (code := api.end()) not in ENDED]
+    late += [
+        f"{api.name} ended with {code}" for api in plant.apis if (code := api.end()) not in ENDED
+    ]
     if not wait_for(lambda: plant.progress().all_counted, patience_s):
         late.append(f"the workers have not counted and judged the whole log: {plant.progress()}")
-    late += [f"{worker.name} ended with {code}" for worker in plant.workers if (code := worker.end()) not in ENDED]
+    late += [
+        f"{worker.name} ended with {code}"
+        for worker in plant.workers
+        if (code := worker.end()) not in ENDED
+    ]
     late += plant.finish(patience_s)
     return late

@@ -1,13 +1,16 @@
-"""The models that are watched in a chaos run: what their events look like, and the reference they are counted against."""
+"""The models that are watched in a chaos run: what their events look like, and the reference they
+are counted against.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from shared.keys import Keys
-from shared.model_registry import PublishedVersion, new_manifest
-from shared.reference import Column, ReferenceProfile
-from shared.schema import Feature, Schema
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 
 ONE = {"plant": 1}
 BOTH = {"plant": 1, "press": 3}
@@ -27,10 +30,19 @@ REFERENCE_ROWS = 5000
 
 def draw(random: np.random.Generator, rows: int, shift: float) -> list[dict[str, Any]]:
     """Draw feature rows; `shift` moves the temperature, in standard deviations."""
-    temperatures = [None if random.random() < 0.03 else value for value in random.normal(shift, 1, rows).tolist()]
+    temperatures = [
+        None if random.random() < 0.03 else value
+        for value in random.normal(shift, 1, rows).tolist()
+    ]
     loads = np.round(random.gamma(2, 1, rows), 1).tolist()
-    modes = [None if random.random() < 0.02 else MODES[int(place)] for place in random.integers(0, len(MODES), rows)]
-    return [dict(zip(SCHEMA.names, row, strict=True)) for row in zip(temperatures, loads, modes, strict=True)]
+    modes = [
+        None if random.random() < 0.02 else MODES[int(place)]
+        for place in random.integers(0, len(MODES), rows)
+    ]
+    return [
+        dict(zip(SCHEMA.names, row, strict=True))
+        for row in zip(temperatures, loads, modes, strict=True)
+    ]
 
 
 def keys_of(version: PublishedVersion) -> Keys:
@@ -48,6 +60,6 @@ def published(name: str, partitions: int) -> PublishedVersion:
         else [row[feature.name] for row in rows]
         for feature in SCHEMA.features
     ]
-    reference = ReferenceProfile.build(SCHEMA, columns, random.normal(size=REFERENCE_ROWS))
+    reference = build_profile(SCHEMA, columns, random.normal(size=REFERENCE_ROWS))
     manifest = new_manifest(name, VERSION, task="monitor", partitions=partitions)
     return PublishedVersion(manifest, SCHEMA, reference)

@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.model_registry import PublishedVersion
-from shared.reference import CategoricalReference, ColumnReference, NumericReference
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    ColumnReference,
+    NumericReference,
+)
+from driftgauge.shared.registry.registry import PublishedVersion
 
 Counts = NDArray[np.int64]
 LogEntry = tuple[bytes, dict[bytes, bytes]]
@@ -80,7 +84,10 @@ def cells_of(events: Sequence[dict[str, Any]], version: PublishedVersion) -> Cou
     width = len(version.schema.features)
     columns = [[event["features"][place] for event in online] for place in range(width)]
     columns.append([event["prediction"] for event in online])
-    parts = [_column(values, column) for values, column in zip(columns, version.reference.columns, strict=True)]
+    parts = [
+        _column(values, column)
+        for values, column in zip(columns, version.reference.columns, strict=True)
+    ]
     return np.concatenate(parts)
 
 
@@ -100,7 +107,9 @@ def _column(values: list[Any], column: ColumnReference) -> Counts:
 
 
 def _numeric(values: list[float | None], column: NumericReference) -> Counts:
-    """A value between cuts has an even cell, one that equals a cut the odd one behind it; the last cell is MISSING."""
+    """A value between cuts has an even cell, one that equals a cut the odd one behind it; the last
+    cell is MISSING.
+    """
     counts = np.zeros(len(column.counts), dtype=np.int64)
     cuts = np.array(column.cuts)
     present = np.array([value for value in values if value is not None], dtype=float)

@@ -1,4 +1,6 @@
-"""The processes that are disturbed: a private Redis, APIs and workers, each real, each ended by its own pid."""
+"""The processes that are disturbed: a private Redis, APIs and workers, each real, each ended by its
+own pid.
+"""
 
 import os
 import signal
@@ -18,20 +20,24 @@ import redis
 
 from benchmarks.chaos.model import BOTH, PREFIX, VERSION, keys_of, published
 from benchmarks.chaos.power import PowerMeter
-from shared import processes
-from shared.deployment import environment
-from shared.embedded_redis import EmbeddedRedis
-from shared.model_registry import ModelRegistry, PublishedVersion
-from shared.redis_client import UNAVAILABLE, connect
-from shared.settings import Settings
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
+from driftgauge.shared.local import processes
+from driftgauge.shared.local.deployment import environment
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion
+from driftgauge.shared.settings import Settings
 
 PYTHON = (sys.executable, "-m")
 PRODUCT = (*PYTHON, "driftgauge")
 QUIET_WORKER = (*PYTHON, "benchmarks.chaos.quiet_worker")
 QUICK: dict[str, Any] = {
-    "lease_ms": 1500, "commit_ms": 200, "pane_events": 100, "window_events": 600, "min_window_rows": 300,
+    "lease_ms": 1500,
+    "commit_ms": 200,
+    "pane_events": 100,
+    "window_events": 600,
+    "min_window_rows": 300,
     "expected_events_per_day": 5000,
-}  # fmt: skip
+}
 """Settings with many commits, panes and alerts, and quick take-overs."""
 
 
@@ -157,13 +163,20 @@ class Plant:
         self.server = EmbeddedRedis(folder / "redis")
         self.power = PowerMeter(self.server)
         self.settings = Settings(
-            redis_url=self.server.url, key_prefix=PREFIX, registry_dir=folder / "registry", data_dir=folder / "data",
-            default_model="plant", **QUICK,
-        )  # fmt: skip
+            redis_url=self.server.url,
+            key_prefix=PREFIX,
+            registry_dir=folder / "registry",
+            data_dir=folder / "data",
+            default_model="plant",
+            **QUICK,
+        )
         self.versions = {name: published(name, partitions) for name, partitions in models.items()}
         self.urls: list[str] = []
         self.apis = [self._api(number, api_command) for number in range(apis)]
-        self.workers = [Process(f"worker{number}", worker_command, self.settings, folder) for number in range(workers)]
+        self.workers = [
+            Process(f"worker{number}", worker_command, self.settings, folder)
+            for number in range(workers)
+        ]
 
     def __enter__(self) -> Self:
         try:
@@ -173,7 +186,12 @@ class Plant:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -202,7 +220,9 @@ class Plant:
 
     def health(self, number: int) -> dict[str, Any]:
         """Ask an API how it is."""
-        found: dict[str, Any] = httpx.get(f"{self.urls[number]}/health", timeout=2, trust_env=False).json()
+        found: dict[str, Any] = httpx.get(
+            f"{self.urls[number]}/health", timeout=2, trust_env=False
+        ).json()
         return found
 
     def published(self) -> list[int]:
@@ -216,7 +236,9 @@ class Plant:
         return found
 
     def apis_have_sent_all(self) -> bool:
-        """Whether every API is connected and nothing waits, in memory or in a spool, of a living or an ended process."""
+        """Whether every API is connected and nothing waits, in memory or in a spool, of a living or
+        an ended process.
+        """
         for number in range(len(self.apis)):
             health = self.health(number)
             if health["redis"] != "connected" or health["queued"] or health["spooled"]["events"]:
@@ -236,7 +258,9 @@ class Plant:
             return progress(client, self.versions)
 
     def finish(self, patience_s: float) -> list[str]:
-        """Count and judge what came after the last commits, by a worker that adds nothing; gives what went wrong."""
+        """Count and judge what came after the last commits, by a worker that adds nothing; gives
+        what went wrong.
+        """
         finisher = Process("finisher", QUIET_WORKER, self.settings, self.folder)
         finisher.start()
         try:

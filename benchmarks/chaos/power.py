@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-from shared.embedded_redis import EmbeddedRedis
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 
 SAMPLE_S = 0.1
 LOST_S = 1.0
@@ -45,7 +45,14 @@ class PowerMeter:
         """Kill the server and cut its file; gives the bytes that are lost."""
         self._server.kill()
         now, path = time.monotonic(), self._file()
-        kept = max([size for moment, of, size in list(self._sizes) if of == path and moment <= now - LOST_S], default=0)
+        kept = max(
+            [
+                size
+                for moment, of, size in list(self._sizes)
+                if of == path and moment <= now - LOST_S
+            ],
+            default=0,
+        )
         lost = path.stat().st_size - kept
         with path.open("r+b") as file:
             file.truncate(kept)
@@ -61,4 +68,6 @@ class PowerMeter:
         """Give the file that is written to: Redis 7 has a numbered row of them, Redis 6 one."""
         folder = self._server.folder
         found = [*folder.glob("appendonlydir/*.incr.aof"), *folder.glob("appendonly.aof")]
-        return max(found, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()])
+        return max(
+            found, key=lambda path: [int(part) for part in path.name.split(".") if part.isdigit()]
+        )

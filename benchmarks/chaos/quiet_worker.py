@@ -2,8 +2,8 @@
 
 import math
 
-from consumer import counting_stage
-from consumer.commands.worker import worker
+from driftgauge.consumer.commands.worker import worker
+from driftgauge.consumer.stages import counting as counting_stage
 
 if __name__ == "__main__":
     counting_stage.IDLE_TICK_S = counting_stage.FULL_PANE_TICK_S = math.inf

@@ -1,7 +1,7 @@
 """Clients that post events through HTTP, and remember what they were promised.
 
-A request with the client's own ids is sent again, to any API, until it is answered. One without ids cannot be: when its
-answer is lost, whether its events are in the log is not known.
+A request with the client's own ids is sent again, to any API, until it is answered. One without ids
+cannot be: when its answer is lost, whether its events are in the log is not known.
 """
 
 import threading
@@ -71,7 +71,10 @@ class Traffic:
         self._failures: list[BaseException] = []
         self._threads = [
             threading.Thread(
-                target=self._run, args=(f"{seed}-{number}", [seed, number]), name=f"client {number}", daemon=True
+                target=self._run,
+                args=(f"{seed}-{number}", [seed, number]),
+                name=f"client {number}",
+                daemon=True,
             )
             for number in range(CLIENTS)
         ]
@@ -109,7 +112,12 @@ class Traffic:
         now = time.time_ns() // 1_000_000
         request = []
         for place, features in enumerate(draw(random, number, self.shift)):
-            event = {"model": model, "features": features, "prediction": float(random.normal()), "time": now}
+            event = {
+                "model": model,
+                "features": features,
+                "prediction": float(random.normal()),
+                "time": now,
+            }
             if random.random() < 0.9:
                 event["latency_ms"] = float(random.gamma(2, 3))
             if random.random() < 0.05:
@@ -119,7 +127,9 @@ class Traffic:
             request.append(event)
         return request
 
-    def _deliver(self, http: httpx.Client, random: np.random.Generator, request: list[dict[str, Any]]) -> None:
+    def _deliver(
+        self, http: httpx.Client, random: np.random.Generator, request: list[dict[str, Any]]
+    ) -> None:
         while True:
             try:
                 answer = http.post(f"{random.choice(self._urls)}/events", json=request)
@@ -157,7 +167,9 @@ class Traffic:
             else:
                 self.ledger.queued += len(request)
 
-    def _send_twice(self, http: httpx.Client, random: np.random.Generator, request: list[dict[str, Any]]) -> None:
+    def _send_twice(
+        self, http: httpx.Client, random: np.random.Generator, request: list[dict[str, Any]]
+    ) -> None:
         with suppress(httpx.TransportError):  # what it asks for was answered before
             http.post(f"{random.choice(self._urls)}/events", json=request)
         with self._lock:

@@ -1,4 +1,6 @@
-"""The verdict: the log against the promises, the counts against the log, the alerts against an undisturbed run."""
+"""The verdict: the log against the promises, the counts against the log, the alerts against an
+undisturbed run.
+"""
 
 import json
 import tempfile
@@ -15,13 +17,13 @@ from benchmarks.chaos.model import VERSION, keys_of
 from benchmarks.chaos.oracle import Batch, Counts, batch_of, cells_of, latencies_of
 from benchmarks.chaos.plant import QUIET_WORKER, Plant, Process, progress, wait_for
 from benchmarks.chaos.traffic import Ledger
-from consumer.counting.pane import OpenPane
-from shared import counters, pane
-from shared.counters import Counters
-from shared.embedded_redis import EmbeddedRedis
-from shared.model_registry import PublishedVersion
-from shared.pane import Pane, unpack_counts
-from shared.redis_client import connect
+from driftgauge.consumer.counting.panes.open_pane import OpenPane
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract import counters, pane
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.pane import Pane, unpack_counts
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import PublishedVersion
 
 CHUNK = 2000
 WINDOW_RULES = {"psi", "missing", "unseen", "out_of_range", "threshold.latency_p99_ms"}
@@ -91,12 +93,17 @@ def _promises(verdict: Verdict, model: str, batches: list[Batch], ledger: Ledger
     times = Counter(event["id"] for batch in batches for event in batch.events)
     verdict.promised += len(promised)
     verdict.lost += len(gone)
-    verdict.require(not gone, f"{model}: {len(gone)} promised events are not in the log, such as {sorted(gone)[:3]}")
+    verdict.require(
+        not gone,
+        f"{model}: {len(gone)} promised events are not in the log, such as {sorted(gone)[:3]}",
+    )
     twice = sum(times.values()) - len(times)
     verdict.require(not twice, f"{model}: {twice} ids are in the log as different events")
 
 
-def _partition(verdict: Verdict, client: redis.Redis, model: str, version: PublishedVersion, partition: int) -> Batch:
+def _partition(
+    verdict: Verdict, client: redis.Redis, model: str, version: PublishedVersion, partition: int
+) -> Batch:
     """Compare the counts of a partition with its log."""
     keys = keys_of(version)
     log: Any = client.xrange(keys.log(model, partition))
@@ -110,13 +117,25 @@ def _partition(verdict: Verdict, client: redis.Redis, model: str, version: Publi
     verdict.lost += max(0, distinct - found.events) + batch.holes
     verdict.doubled += max(0, found.events - distinct)
     verdict.dead += found.dead + client.xlen(keys.dead(model, partition))
-    verdict.require(found.events == distinct, f"{name}: {found.events} events counted, {distinct} are in the log")
-    verdict.require(found.duplicates == batch.copies, f"{name}: {found.duplicates} copies recognised of {batch.copies}")
-    verdict.require(not batch.contradictions, f"{name}: {batch.contradictions} numbers were used for two events")
     verdict.require(
-        not batch.holes and not found.missing, f"{name}: {batch.holes} holes in the log, {found.missing} counted"
+        found.events == distinct,
+        f"{name}: {found.events} events counted, {distinct} are in the log",
     )
-    verdict.require(not found.dead and not client.xlen(keys.dead(model, partition)), f"{name}: {found.dead} dead letters")
+    verdict.require(
+        found.duplicates == batch.copies,
+        f"{name}: {found.duplicates} copies recognised of {batch.copies}",
+    )
+    verdict.require(
+        not batch.contradictions, f"{name}: {batch.contradictions} numbers were used for two events"
+    )
+    verdict.require(
+        not batch.holes and not found.missing,
+        f"{name}: {batch.holes} holes in the log, {found.missing} counted",
+    )
+    verdict.require(
+        not found.dead and not client.xlen(keys.dead(model, partition)),
+        f"{name}: {found.dead} dead letters",
+    )
     _cells(verdict, name, batch, version, _summed(client, model, partition, version))
     return batch
 
@@ -134,14 +153,22 @@ class _Sum:
 
 def _summed(client: redis.Redis, model: str, partition: int, version: PublishedVersion) -> _Sum:
     keys = keys_of(version)
-    total = _Sum(np.zeros(int(version.reference.offsets[-1]), dtype=np.int64), np.zeros(64, dtype=np.int64))
+    total = _Sum(
+        np.zeros(int(version.reference.offsets[-1]), dtype=np.int64), np.zeros(64, dtype=np.int64)
+    )
     entries: Any = client.xrange(keys.panes(model, partition))
     for _, fields in entries:
         entry = pane.decode(fields[pane.FIELD])
         if isinstance(entry, Pane):
             total.events += entry.events
             for block in entry.blocks.values():
-                _add(total, unpack_counts(block.cells), unpack_counts(block.latency), block.rows, block.sources)
+                _add(
+                    total,
+                    unpack_counts(block.cells),
+                    unpack_counts(block.latency),
+                    block.rows,
+                    block.sources,
+                )
     packed: Any = client.hget(keys.count(model, partition), "pane")
     if packed:
         open_pane = OpenPane.unpack(packed)
@@ -158,25 +185,39 @@ def _add(total: _Sum, cells: Counts, latency: Counts, rows: int, sources: dict[s
     total.sources.update(sources)
 
 
-def _cells(verdict: Verdict, name: str, batch: Batch, version: PublishedVersion, total: _Sum) -> None:
+def _cells(
+    verdict: Verdict, name: str, batch: Batch, version: PublishedVersion, total: _Sum
+) -> None:
     """Compare every cell with the batch computation."""
     sources = Counter(event.get("source", "online") for event in batch.events)
     wrong = np.flatnonzero(total.cells != cells_of(batch.events, version))
     latency = np.flatnonzero(total.latency != latencies_of(batch.events))
-    verdict.require(not len(wrong), f"{name}: {len(wrong)} of {len(total.cells)} cells differ from the batch computation")
-    verdict.require(not len(latency), f"{name}: {len(latency)} latency cells differ from the batch computation")
     verdict.require(
-        (total.events, total.sources, total.rows) == (len(batch.events), sources, sources["online"]),
-        f"{name}: the panes sum up to {total.events} events, {total.rows} rows, {dict(total.sources)}",
+        not len(wrong),
+        f"{name}: {len(wrong)} of {len(total.cells)} cells differ from the batch computation",
+    )
+    verdict.require(
+        not len(latency), f"{name}: {len(latency)} latency cells differ from the batch computation"
+    )
+    verdict.require(
+        (total.events, total.sources, total.rows)
+        == (len(batch.events), sources, sources["online"]),
+        f"{name}: the panes sum up to {total.events} events, {total.rows} rows, "
+        f"{dict(total.sources)}",
     )
 
 
-# -- alerts -----------------------------------------------------------------------------------------------------------
+# -- alerts ----------------------------------------------------------------------------------------
 
 
 def _judging(verdict: Verdict, client: redis.Redis, plant: Plant) -> None:
-    """Compare panes, alerts and snapshots with those of a run over the same log that nothing disturbed."""
-    with tempfile.TemporaryDirectory(prefix="twin-") as folder, EmbeddedRedis(Path(folder)) as server:
+    """Compare panes, alerts and snapshots with those of a run over the same log that nothing
+    disturbed.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="twin-") as folder,
+        EmbeddedRedis(Path(folder)) as server,
+    ):
         settings = plant.settings.model_copy(update={"redis_url": server.url})
         worker = Process("twin", QUIET_WORKER, settings, plant.folder)
         with connect(server.url) as twin:
@@ -193,7 +234,9 @@ def _judging(verdict: Verdict, client: redis.Redis, plant: Plant) -> None:
                 for partition in range(version.manifest.partitions):
                     key = keys_of(version).panes(model, partition)
                     same = client.xrange(key) == twin.xrange(key)
-                    verdict.require(same, f"{model}.{partition}: the panes are not those of an undisturbed run")
+                    verdict.require(
+                        same, f"{model}.{partition}: the panes are not those of an undisturbed run"
+                    )
 
 
 def _copy(client: redis.Redis, twin: redis.Redis, model: str, version: PublishedVersion) -> None:
@@ -211,7 +254,9 @@ def _copy(client: redis.Redis, twin: redis.Redis, model: str, version: Published
     twin.sadd(keys.models, model)
 
 
-def _alerts(verdict: Verdict, client: redis.Redis, twin: redis.Redis, model: str, version: PublishedVersion) -> None:
+def _alerts(
+    verdict: Verdict, client: redis.Redis, twin: redis.Redis, model: str, version: PublishedVersion
+) -> None:
     keys, alone = keys_of(version), version.manifest.partitions == 1
     written, undisturbed = (_events(one, keys.alerts(model)) for one in (client, twin))
     names = Counter(alert["id"] for alert in written)
@@ -221,16 +266,24 @@ def _alerts(verdict: Verdict, client: redis.Redis, twin: redis.Redis, model: str
     alerts, expected = (found if alone else _merged(found) for found in (written, undisturbed))
     verdict.alerts += len(alerts)
     verdict.alerts_expected += len(expected)
-    verdict.require(alerts == expected, f"{model}: {len(alerts)} alerts, not the {len(expected)} of an undisturbed run")
+    verdict.require(
+        alerts == expected,
+        f"{model}: {len(alerts)} alerts, not the {len(expected)} of an undisturbed run",
+    )
     if alone:
         snapshots = _events(client, keys.snapshots(model)) == _events(twin, keys.snapshots(model))
         verdict.require(snapshots, f"{model}: the snapshots are not those of an undisturbed run")
 
 
 def _merged(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave what does not hang on when alarms of other partitions were read: they bypass the merge (DESIGN.md, 2)."""
+    """Leave what does not hang on when alarms of other partitions were read: they bypass the merge
+    (DESIGN.md, 2).
+    """
     judged = [alert["data"] for alert in alerts if alert["data"]["rule"] in WINDOW_RULES]
-    left = [{name: value for name, value in alert.items() if name not in BESIDE_ALARMS} for alert in judged]
+    left = [
+        {name: value for name, value in alert.items() if name not in BESIDE_ALARMS}
+        for alert in judged
+    ]
     return [{**alert, "evidence": {**alert["evidence"], "events": 0}} for alert in left]
 
 
@@ -242,5 +295,9 @@ def _events(client: redis.Redis, stream: str) -> list[dict[str, Any]]:
 def _logs(verdict: Verdict, folder: Path) -> None:
     """No process met anything that it did not expect."""
     for path in sorted(folder.glob("*.log")):
-        bad = [line for line in path.read_text(errors="replace").splitlines() if any(word in line for word in BAD_WORDS)]
+        bad = [
+            line
+            for line in path.read_text(errors="replace").splitlines()
+            if any(word in line for word in BAD_WORDS)
+        ]
         verdict.require(not bad, f"{path.name}: {bad[:2]}")

@@ -13,16 +13,27 @@ SEEDS = 20
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Fewer events and trials: under five minutes.")
-@click.option("--data", default=Path("../shared/data"), type=click.Path(path_type=Path), help="Folder of the real files.")
+@click.option(
+    "--data",
+    default=Path("../shared/data"),
+    type=click.Path(path_type=Path),
+    help="Folder of the real files.",
+)
 def main(*, quick: bool, data: Path) -> None:
     """Measure delays and false alarms of our detectors beside what people use."""
     tables: dict[str, tuple[str, Callable[[], list[Row]]]] = {
-        "alone": ("one feature, median delay in events", lambda: synthetic.alone(SEEDS, 600_000 if quick else 6_000_000)),
+        "alone": (
+            "one feature, median delay in events",
+            lambda: synthetic.alone(SEEDS, 600_000 if quick else 6_000_000),
+        ),
         "together": (
             "one drifting feature of 18, median delay in events",
             lambda: synthetic.together(SEEDS, 100_000 if quick else 2_000_000),
         ),
-        "fixed": ("evaluations without drift that alarm", lambda: fixed.rows(400 if quick else 5000)),
+        "fixed": (
+            "evaluations without drift that alarm",
+            lambda: fixed.rows(400 if quick else 5000),
+        ),
         "real": ("rows of real files in random order", lambda: real.rows(data, 300_000)),
         "errors": (
             "errors of a classifier, median delay in labels",
@@ -32,7 +43,7 @@ def main(*, quick: bool, data: Path) -> None:
             "rows of real files in their order in time",
             lambda: ordered.tables(5 if quick else 40, data) if data.is_dir() else [],
         ),
-    }  # fmt: skip
+    }
     pages = []
     for name, (title, measure) in tables.items():
         rows = measure()
@@ -43,7 +54,11 @@ def main(*, quick: bool, data: Path) -> None:
 
 
 def _markdown(rows: list[Row]) -> str:
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    lines = [
+        list(rows[0]),
+        ["---"] * len(rows[0]),
+        *([str(value) for value in row.values()] for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -1,4 +1,6 @@
-"""Who is compared: our detectors, river's, and rules on windows with fixed thresholds. Each gives the rows of its alarms."""
+"""Who is compared: our detectors, river's, and rules on windows with fixed thresholds. Each gives
+the rows of its alarms.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,8 +14,8 @@ from river.drift import ADWIN, KSWIN, PageHinkley
 from scipy import stats
 
 from benchmarks.detection.traffic import Stream
-from consumer.counting.detectors import DETECTORS
-from shared.reference import Floats
+from driftgauge.consumer.counting.detectors import DETECTORS
+from driftgauge.shared.arrays import Floats
 
 Alarms = Callable[[Stream], Iterator[int]]
 
@@ -44,11 +46,15 @@ class Contestant:
 
 
 def ours(name: str, events_per_alarm: float) -> Contestant:
-    """One of the detectors of this repository, with the budget of one false alarm in so many events."""
+    """One of the detectors of this repository, with the budget of one false alarm in so many
+    events.
+    """
 
     def alarms(stream: Stream) -> Iterator[int]:
         cell_map = stream.cell_map
-        detector = DETECTORS[name].start(cell_map.reference, cell_map.watched, cell_map.ranks, 1 / events_per_alarm)
+        detector = DETECTORS[name].start(
+            cell_map.reference, cell_map.watched, cell_map.ranks, 1 / events_per_alarm
+        )
         before = 0
         for observed in stream.chunks():
             yield from [before + one.row for one in detector.update(observed)]
@@ -58,7 +64,13 @@ def ours(name: str, events_per_alarm: float) -> Contestant:
 
 
 def rivers(
-    name: str, setting: str, make: Callable[[], Any], *, ranks: bool = False, clean: int = 2000, cost: int = 1
+    name: str,
+    setting: str,
+    make: Callable[[], Any],
+    *,
+    ranks: bool = False,
+    clean: int = 2000,
+    cost: int = 1,
 ) -> Contestant:
     """One of river's, for each feature; missing values are left out."""
 
@@ -130,7 +142,9 @@ ALONE = [
     rivers("Page-Hinkley", "threshold 115, set to 10,000", lambda: PageHinkley(threshold=115)),
     rivers("Page-Hinkley", "threshold 340, set to 100,000", lambda: PageHinkley(threshold=340)),
     rivers("KSWIN", "default", lambda: KSWIN(seed=1), clean=200, cost=30),
-    rivers("KSWIN", "alpha .0001, set to 10,000", lambda: KSWIN(alpha=1e-4, seed=1), clean=200, cost=15),
+    rivers(
+        "KSWIN", "alpha .0001, set to 10,000", lambda: KSWIN(alpha=1e-4, seed=1), clean=200, cost=15
+    ),
     windowed("PSI", ">= .1, 1,000 events", psi_alarm),
     windowed("Kolmogorov-Smirnov", "p < .05, 1,000 events", ks_alarm),
     windowed("Wasserstein / sd", ">= .1, 1,000 events", wasserstein_alarm),

@@ -1,13 +1,16 @@
-"""What thresholds of DDM mean: how often it alarms though nothing changed. The detector's fit comes from here.
+"""What thresholds of DDM mean: how often it alarms though nothing changed. The detector's fit comes
+from here.
 
 python -m benchmarks.detection.ddm [--quick]
 
-A path is a sample of the reference and then events of the same law. Where DDM alarms at all it does so early: its minimum is
-the lower the longer it looks, but it looks at an ever slower mean. So what can be stated is the chance of a false alarm
-within a horizon after a start, and a threshold for a chance of 1 % hardly depends on the horizon. One simulation serves all
-thresholds: until it alarms, what DDM does hangs on none, so the largest (p + s - p_min) / s_min of a path says it all.
+A path is a sample of the reference and then events of the same law. Where DDM alarms at all it does
+so early: its minimum is the lower the longer it looks, but it looks at an ever slower mean. So what
+can be stated is the chance of a false alarm within a horizon after a start, and a threshold for a
+chance of 1 % hardly depends on the horizon. One simulation serves all thresholds: until it alarms,
+what DDM does hangs on none, so the largest (p + s - p_min) / s_min of a path says it all.
 
-Looks are as dense as a 400th of the events so far; what happens between two of them moves the figure by less than .03.
+Looks are as dense as a 400th of the events so far; what happens between two of them moves the
+figure by less than .03.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,8 +20,8 @@ import click
 import numpy as np
 
 from benchmarks.results import Row, write
-from consumer.counting.detectors.ddm import CHANCE, threshold
-from shared.reference import Floats
+from driftgauge.consumer.counting.detectors.ddm import CHANCE, threshold
+from driftgauge.shared.arrays import Floats
 
 GAMA: Final = 3.0
 """The threshold of the paper, and of river."""
@@ -51,7 +54,9 @@ def largest(
 
 
 def rows(paths: int) -> list[Row]:
-    """For each error rate and reference: the threshold that holds the chance, ours, and the chance of Gama's."""
+    """For each error rate and reference: the threshold that holds the chance, ours, and the chance
+    of Gama's.
+    """
     random = np.random.default_rng(2004)
     found: list[Row] = []
     for reference in REFERENCES:
@@ -59,14 +64,21 @@ def rows(paths: int) -> list[Row]:
             for horizon, top in largest(rate, reference, HORIZONS, paths, random):
                 usual = threshold(rate * reference, reference, horizon)
                 ours, gama = float((top > usual).mean()), float((top > GAMA).mean())
-                found.append({
-                    "error rate": rate, "reference rows": reference, "labels": f"{horizon:,}",
-                    f"threshold for {CHANCE:.0%}": round(float(np.quantile(top, 1 - CHANCE)), 2),
-                    "ours": round(usual, 2), "false alarm, ours": f"{ours:.2%}",
-                    "labels per false alarm, ours": f"{horizon / max(ours, 1 / paths):,.0f}",
-                    f"false alarm at {GAMA:g}": f"{gama:.1%}",
-                    f"labels per false alarm at {GAMA:g}": f"{horizon / max(gama, 1 / paths):,.0f}",
-                })  # fmt: skip
+                found.append(
+                    {
+                        "error rate": rate,
+                        "reference rows": reference,
+                        "labels": f"{horizon:,}",
+                        f"threshold for {CHANCE:.0%}": round(
+                            float(np.quantile(top, 1 - CHANCE)), 2
+                        ),
+                        "ours": round(usual, 2),
+                        "false alarm, ours": f"{ours:.2%}",
+                        "labels per false alarm, ours": f"{horizon / max(ours, 1 / paths):,.0f}",
+                        f"false alarm at {GAMA:g}": f"{gama:.1%}",
+                        f"labels per false alarm at {GAMA:g}": f"{horizon / max(gama, 1 / paths):,.0f}",
+                    }
+                )
     return found
 
 

@@ -1,5 +1,5 @@
-"""Delays and false alarms on the errors of a classifier whose accuracy falls: our detectors with the shares that they have,
-at 100,000 labels a day, and river's at their defaults.
+"""Delays and false alarms on the errors of a classifier whose accuracy falls: our detectors with
+the shares that they have, at 100,000 labels a day, and river's at their defaults.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,8 +11,9 @@ from river.drift.binary import DDM
 
 from benchmarks.detection.scoring import delay, events_per_alarm, median
 from benchmarks.results import Row
-from consumer.counting.detectors import ERROR_DETECTORS, Observed
-from shared.reference import Floats, NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors import ERROR_DETECTORS, Observed
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 
 WRONG: Final = 0.1
 FALLS: Final = {".9 to .85": 0.15, ".9 to .8": 0.2, ".9 to .6": 0.4}
@@ -35,7 +36,9 @@ def ours(name: str) -> Alarms:
         column = NumericReference.build("error", _errors(random, WRONG, REFERENCE))
         counts = np.array(column.counts[:-1], dtype=np.float64)
         ranks = np.append((np.cumsum(counts) - counts / 2) / counts.sum(), np.nan)
-        detector = kind.start(ReferenceProfile(REFERENCE, (column,)), [0], ranks, kind.errors_share / MONTH)
+        detector = kind.start(
+            ReferenceProfile(REFERENCE, (column,)), [0], ranks, kind.errors_share / MONTH
+        )
         for first in range(0, len(values), CHUNK):
             cells = column.cells(values[first : first + CHUNK])[None]
             ids = [f"{random.bytes(8).hex()}" for _ in range(cells.shape[1])]
@@ -59,7 +62,10 @@ def rivers(make: Callable[[], Any]) -> Alarms:
 
 
 CONTESTANTS: Final[dict[tuple[str, str], Alarms]] = {
-    **{(name, f"{kind.errors_share:g} in {MONTH:,}"): ours(name) for name, kind in ERROR_DETECTORS.items()},
+    **{
+        (name, f"{kind.errors_share:g} in {MONTH:,}"): ours(name)
+        for name, kind in ERROR_DETECTORS.items()
+    },
     ("river DDM", "default"): rivers(DDM),
     ("river ADWIN", "default"): rivers(ADWIN),
 }
@@ -74,11 +80,15 @@ def _row(name: str, setting: str, alarms: Alarms, seeds: int, clean_labels: int)
     runs = [np.random.default_rng((10_000, seed)) for seed in range(clean_labels // RUN)]
     found = sum(1 for random in runs for _ in alarms(random, _errors(random, WRONG, RUN)))
     row: Row = {
-        "detector": name, "setting": setting, f"alarms in {clean_labels:,} calm labels": found,
+        "detector": name,
+        "setting": setting,
+        f"alarms in {clean_labels:,} calm labels": found,
         "labels per false alarm": str(events_per_alarm(found, clean_labels)),
-    }  # fmt: skip
+    }
     for fall, share in FALLS.items():
-        row[f"accuracy {fall}"] = str(median([_delay(alarms, share, seed) for seed in range(seeds)]))
+        row[f"accuracy {fall}"] = str(
+            median([_delay(alarms, share, seed) for seed in range(seeds)])
+        )
     return row
 
 

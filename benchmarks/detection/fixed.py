@@ -1,4 +1,6 @@
-"""How often the usual fixed thresholds alarm without any drift: the share of evaluations, each of a new draw."""
+"""How often the usual fixed thresholds alarm without any drift: the share of evaluations, each of a
+new draw.
+"""
 
 from collections.abc import Callable
 
@@ -8,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 
 from benchmarks.detection.contestants import psi_alarm, wasserstein_alarm
 from benchmarks.results import Row
-from shared.reference import Floats
+from driftgauge.shared.arrays import Floats
 
 Alarm = Callable[[Floats, Floats], bool]
 
@@ -27,7 +29,9 @@ def _normal(rule: Alarm, rows: int, window: int) -> Callable[[np.random.Generato
     return lambda random: rule(random.normal(size=rows), random.normal(size=window))
 
 
-def _categories(rule: Alarm, categories: int, rows: int, window: int) -> Callable[[np.random.Generator], bool]:
+def _categories(
+    rule: Alarm, categories: int, rows: int, window: int
+) -> Callable[[np.random.Generator], bool]:
     shares = np.full(categories, 1 / categories)
 
     def drawn(random: np.random.Generator, size: int) -> Floats:
@@ -37,11 +41,29 @@ def _categories(rule: Alarm, categories: int, rows: int, window: int) -> Callabl
 
 
 RULES: list[tuple[str, str, Callable[[np.random.Generator], bool]]] = [
-    ("chi-squared p < .05, reference taken as exact", "10 categories, 1000/1000", _categories(_chi_squared, 10, 1000, 1000)),
-    ("chi-squared p < .05, reference taken as exact", "30 categories, 1000/1000", _categories(_chi_squared, 30, 1000, 1000)),
-    *(("Wasserstein / sd >= .1", f"5000/{window}", _normal(wasserstein_alarm, 5000, window)) for window in (100, 200, 500)),
-    ("Jensen-Shannon >= .1", "100 categories, 5000/1000", _categories(_jensen_shannon, 100, 5000, 1000)),
-    *(("PSI >= .1", f"5000/{window}", _normal(psi_alarm, 5000, window)) for window in (100, 200, 500)),
+    (
+        "chi-squared p < .05, reference taken as exact",
+        "10 categories, 1000/1000",
+        _categories(_chi_squared, 10, 1000, 1000),
+    ),
+    (
+        "chi-squared p < .05, reference taken as exact",
+        "30 categories, 1000/1000",
+        _categories(_chi_squared, 30, 1000, 1000),
+    ),
+    *(
+        ("Wasserstein / sd >= .1", f"5000/{window}", _normal(wasserstein_alarm, 5000, window))
+        for window in (100, 200, 500)
+    ),
+    (
+        "Jensen-Shannon >= .1",
+        "100 categories, 5000/1000",
+        _categories(_jensen_shannon, 100, 5000, 1000),
+    ),
+    *(
+        ("PSI >= .1", f"5000/{window}", _normal(psi_alarm, 5000, window))
+        for window in (100, 200, 500)
+    ),
 ]
 
 
@@ -52,8 +74,11 @@ def rows(trials: int) -> list[Row]:
         random = np.random.default_rng(place)
         alarms = sum(drawn(random) for _ in range(trials))
         interval = stats.binomtest(alarms, trials).proportion_ci(0.95)
-        found.append({
-            "rule": rule, "reference/window": sizes,
-            "false alarms": f"{alarms / trials:.0%} ({interval.low:.0%}-{interval.high:.0%})",
-        })  # fmt: skip
+        found.append(
+            {
+                "rule": rule,
+                "reference/window": sizes,
+                "false alarms": f"{alarms / trials:.0%} ({interval.low:.0%}-{interval.high:.0%})",
+            }
+        )
     return found

@@ -10,7 +10,11 @@ from benchmarks.detection.traffic import read, resampled
 from benchmarks.results import Row
 
 FILES = {"steel": "steel.csv", "bike": "bike_sharing_hour.csv", "credit": "credit_default.csv"}
-CONTESTANTS = [ours(name, budget) for name in ("e_detector", "integrity", "adwin") for budget in (10_000, 100_000)]
+CONTESTANTS = [
+    ours(name, budget)
+    for name in ("e_detector", "integrity", "adwin")
+    for budget in (10_000, 100_000)
+]
 RUNS = 3
 """References drawn for each file."""
 
@@ -28,10 +32,16 @@ def rows(folder: Path, events: int) -> list[Row]:
             alarms = sum(1 for stream in streams for _ in contestant.alarms(stream))
             most = float(stats.chi2.ppf(1 - TAIL, 2 * alarms + 2) / 2)
             least = float(stats.chi2.ppf(TAIL, 2 * alarms) / 2) if alarms else 0.0
-            found.append({
-                "file": f"{name}, {len(columns)} features", "detector": contestant.name, "budget": contestant.setting,
-                "allowed": round(events / float(contestant.setting.split()[-1].replace(",", "")), 1),
-                "alarms": f"{alarms} ({least:.1f}-{most:.1f})",
-                "events per false alarm": str(events_per_alarm(alarms, events)),
-            })  # fmt: skip
+            found.append(
+                {
+                    "file": f"{name}, {len(columns)} features",
+                    "detector": contestant.name,
+                    "budget": contestant.setting,
+                    "allowed": round(
+                        events / float(contestant.setting.split()[-1].replace(",", "")), 1
+                    ),
+                    "alarms": f"{alarms} ({least:.1f}-{most:.1f})",
+                    "events per false alarm": str(events_per_alarm(alarms, events)),
+                }
+            )
     return found

@@ -24,7 +24,8 @@ class Estimate:
 
 
 def events_per_alarm(alarms: int, events: int) -> Estimate:
-    """Estimate how many events pass between alarms: the exact interval of a Poisson rate (Garwood 1936).
+    """Estimate how many events pass between alarms: the exact interval of a Poisson rate (Garwood
+    1936).
 
     Examples
     --------
@@ -37,7 +38,8 @@ def events_per_alarm(alarms: int, events: int) -> Estimate:
 
 
 def median(delays: Sequence[float]) -> Estimate:
-    """Estimate the median delay: the interval is between two order statistics (binomial); what was not found is infinite.
+    """Estimate the median delay: the interval is between two order statistics (binomial); what was
+    not found is infinite.
 
     Examples
     --------
@@ -51,5 +53,7 @@ def median(delays: Sequence[float]) -> Estimate:
 
 
 def delay(alarms: Iterable[int], change: int) -> float:
-    """Give the events from a change to the first alarm after it, that event included; infinite if there is none."""
+    """Give the events from a change to the first alarm after it, that event included; infinite if
+    there is none.
+    """
     return next((float(row - change + 1) for row in alarms if row >= change), inf)

@@ -27,18 +27,25 @@ def together(seeds: int, clean_events: int) -> list[Row]:
 
 def _row(contestant: Contestant, features: int, seeds: int, clean_events: int) -> Row:
     events, alarms = 0, 0
-    for seed in range(FIRST_CLEAN_SEED, FIRST_CLEAN_SEED + max(clean_events // (RUN * contestant.cost), 1)):
+    for seed in range(
+        FIRST_CLEAN_SEED, FIRST_CLEAN_SEED + max(clean_events // (RUN * contestant.cost), 1)
+    ):
         run = min(RUN, clean_events // contestant.cost)
         alarms += sum(1 for _ in contestant.alarms(normal(seed, features, run)))
         events += run
     row: Row = {
-        "detector": contestant.name, "setting": contestant.setting,
+        "detector": contestant.name,
+        "setting": contestant.setting,
         "events per false alarm": str(events_per_alarm(alarms, events)),
-    }  # fmt: skip
+    }
     for injected in INJECTIONS:
         streams = (
-            normal(seed, features, contestant.clean + contestant.horizon, injected, contestant.clean)
+            normal(
+                seed, features, contestant.clean + contestant.horizon, injected, contestant.clean
+            )
             for seed in range(seeds)
         )
-        row[injected] = str(median([delay(contestant.alarms(stream), contestant.clean) for stream in streams]))
+        row[injected] = str(
+            median([delay(contestant.alarms(stream), contestant.clean) for stream in streams])
+        )
     return row

@@ -1,11 +1,14 @@
-"""What people are told of ordered columns: real rows in their real order, through judging, a pane a day.
+"""What people are told of ordered columns: real rows in their real order, through judging, a pane a
+day.
 
     python -m benchmarks.detection.told [--quick] [--data FOLDER]
 
-- Told in a year: the first 16 weeks are the reference, all that follows is judged. Real processes change through the year,
-  so these are drifts; the question is how often somebody is disturbed by them. What one midnight brings is one message.
-- A new drift: 16 weeks of reference, 5 weeks as they are, then one continuous feature moves by .5 standard deviations. Of
-  those that were not in alarm the day before: its PSI is above its threshold within 7 days, and a message names it.
+- Told in a year: the first 16 weeks are the reference, all that follows is judged. Real processes
+  change through the year, so these are drifts; the question is how often somebody is disturbed by
+  them. What one midnight brings is one message.
+- A new drift: 16 weeks of reference, 5 weeks as they are, then one continuous feature moves by .5
+  standard deviations. Of those that were not in alarm the day before: its PSI is above its
+  threshold within 7 days, and a message names it.
 
 The judging is the product's; injection and scoring live here.
 """
@@ -28,16 +31,17 @@ from benchmarks.detection.ordered import (
     share,
     steel,
     timeline,
-)  # fmt: skip
+)
 from benchmarks.results import Row, write
-from consumer.judging.advance import Rejudging
-from consumer.judging.days import DAY_MS
-from consumer.judging.evaluation import PSI_WEEK, JudgedVersion
-from consumer.judging.order import calibrated
-from consumer.judging.policy import JudgingPolicy
-from shared.pane import Block, Pane, pack_counts
-from shared.reference import NumericReference
-from shared.snapshot import Alert
+from driftgauge.consumer.judging.advance import Rejudging
+from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.ordered.days import DAY_MS
+from driftgauge.consumer.judging.ordered.order import calibrated
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.pane import Block, Pane, pack_counts
+from driftgauge.shared.reference.profile import NumericReference
 
 BEFORE_DAYS, AFTER_DAYS = 35, 14
 NO_LATENCY = pack_counts(np.zeros(64, dtype=np.int64))
@@ -46,16 +50,23 @@ NO_LATENCY = pack_counts(np.zeros(64, dtype=np.int64))
 def judged(version: JudgedVersion, stream: Rows) -> list[Alert]:
     """Judge rows, a pane a day; give the transitions of the ordered columns."""
     profile, days = version.reference, stream.times // DAY_MS
-    cells = [column.cells(values) for column, values in zip(profile.columns, stream.columns, strict=True)]
+    cells = [
+        column.cells(values) for column, values in zip(profile.columns, stream.columns, strict=True)
+    ]
     every = np.stack(cells) + profile.offsets[:-1, None]
     judge = Rejudging("real", {"1.0.0": version}, JudgingPolicy())
     found: list[Alert] = []
     for number, day in enumerate(np.unique(days).tolist(), 1):
         chosen = every[:, days == day]
-        rows, counts = chosen.shape[1], np.bincount(chosen.ravel(), minlength=int(profile.offsets[-1]))
+        rows, counts = (
+            chosen.shape[1],
+            np.bincount(chosen.ravel(), minlength=int(profile.offsets[-1])),
+        )
         block = Block(rows, pack_counts(counts), NO_LATENCY, {"online": rows})
         total = int((days <= day).sum())
-        found += judge.take(Pane(0, number, day * DAY_MS, (day + 1) * DAY_MS, rows, total, None, {"1.0.0": block}))
+        found += judge.take(
+            Pane(0, number, day * DAY_MS, (day + 1) * DAY_MS, rows, total, None, {"1.0.0": block})
+        )
     return [alert for alert in found if alert.rule == PSI_WEEK]
 
 
@@ -63,7 +74,9 @@ def version_of(rows: Rows, origin: int, seed: int = 0) -> JudgedVersion:
     """Calibrate on the weeks from a day on."""
     reference = rows.part(origin, origin + 7 * REFERENCE_WEEKS)
     profile = profile_of(reference)
-    return JudgedVersion(rows.schema, profile, calibrated(profile, timeline(profile, reference), seed=seed))
+    return JudgedVersion(
+        rows.schema, profile, calibrated(profile, timeline(profile, reference), seed=seed)
+    )
 
 
 def told_in_a_year(rows: Rows) -> dict[str, str]:
@@ -88,7 +101,9 @@ def told_in_a_year(rows: Rows) -> dict[str, str]:
 
 
 def new_drift(rows: Rows, seed: int) -> tuple[bool, bool, bool]:
-    """Tell whether a feature was in alarm the day before it moves; and whether within 7 days it is, and is told."""
+    """Tell whether a feature was in alarm the day before it moves; and whether within 7 days it is,
+    and is told.
+    """
     random = np.random.default_rng(seed)
     known = 7 * REFERENCE_WEEKS
     origin = int(random.integers(0, rows.days - known - BEFORE_DAYS - AFTER_DAYS))
@@ -99,33 +114,54 @@ def new_drift(rows: Rows, seed: int) -> tuple[bool, bool, bool]:
     column, calibration = version.reference.columns[place], version.calibration
     assert isinstance(column, NumericReference)  # only such are chosen
     assert calibration is not None  # it was made above
-    values = np.asarray(stream.columns[place]) + SHIFT_SD * (column.sd or 0) * (stream.times >= moved_at)
-    shifted = Rows(rows.schema, (*stream.columns[:place], values, *stream.columns[place + 1 :]), stream.times)
+    values = np.asarray(stream.columns[place]) + SHIFT_SD * (column.sd or 0) * (
+        stream.times >= moved_at
+    )
+    shifted = Rows(
+        rows.schema, (*stream.columns[:place], values, *stream.columns[place + 1 :]), stream.times
+    )
     psi, thresholds = _judged(version.reference, calibration, shifted)
     above = psi[:, place] > thresholds[place]
     last = BEFORE_DAYS - 7
     told = any(
-        alert.notify and alert.feature == column.name and alert.state == "firing" and alert.change != "reminder"
-        and moved_at < alert.updated <= moved_at + 8 * DAY_MS  # the pane that begins a day ends with it
+        alert.notify
+        and alert.feature == column.name
+        and alert.state == "firing"
+        and alert.change != "reminder"
+        and moved_at
+        < alert.updated
+        <= moved_at + 8 * DAY_MS  # the pane that begins a day ends with it
         for alert in judged(version, shifted)
-    )  # fmt: skip
+    )
     return bool(above[last]), bool(above[last + 1 : last + 8].any()), told
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="15 seeds instead of 60.")
-@click.option("--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files."
+)
 def main(data: Path, *, quick: bool) -> None:
     """Measure, print a table, write benchmarks/results/told.json."""
     if not data.is_dir():
-        raise click.ClickException(f"The real data are not there: {data}. Put steel.csv and bike_sharing_hour.csv into it.")
+        raise click.ClickException(
+            f"The real data are not there: {data}. Put steel.csv and bike_sharing_hour.csv into it."
+        )
     seeds, found = 15 if quick else 60, list[Row]()
     for name, rows in (("steel", steel(data)), ("bike", bike(data))):
-        found += [{"data": name, "figure": said, "measured": value} for said, value in told_in_a_year(rows).items()]
+        found += [
+            {"data": name, "figure": said, "measured": value}
+            for said, value in told_in_a_year(rows).items()
+        ]
         drifts = [new_drift(rows, seed) for seed in track(range(seeds), f"{name}: a new drift")]
         fresh = [(above, told) for before, above, told in drifts if not before]
-        for said, which in ((".5 sd: above its threshold within 7 days", 0), (".5 sd: told within 7 days", 1)):
-            found.append({"data": name, "figure": said, "measured": share([pair[which] for pair in fresh])})
+        for said, which in (
+            (".5 sd: above its threshold within 7 days", 0),
+            (".5 sd: told within 7 days", 1),
+        ):
+            found.append(
+                {"data": name, "figure": said, "measured": share([pair[which] for pair in fresh])}
+            )
     write("told", f"{REFERENCE_WEEKS} weeks of reference, {seeds} seeds", found)
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from consumer.counting.cells import CellMap
-from consumer.counting.detectors import Observed
-from shared.reference import Column, Floats, Ints, ReferenceProfile
-from shared.schema import Feature, Schema
+from driftgauge.consumer.counting.detectors import Observed
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Feature, Kind, Schema
 
 REFERENCE_ROWS = 5000
 CHUNK = 1000
@@ -49,7 +51,10 @@ class Stream:
     @cached_property
     def cells(self) -> Ints:
         references = self.cell_map.reference.columns
-        found = [reference.cells(column) for reference, column in zip(references, self.columns, strict=True)]
+        found = [
+            reference.cells(column)
+            for reference, column in zip(references, self.columns, strict=True)
+        ]
         return np.array(found) + self.cell_map.offsets[:-1, None]
 
     def chunks(self) -> list[Observed]:
@@ -57,21 +62,28 @@ class Stream:
         events = self.cells.shape[1]
         return [
             Observed(
-                self.cells[:, first : first + CHUNK], self.cell_map.ranks,
+                self.cells[:, first : first + CHUNK],
+                self.cell_map.ranks,
                 [f"event-{place}" for place in range(first, min(first + CHUNK, events))],
             )
             for first in range(0, events, CHUNK)
-        ]  # fmt: skip
+        ]
 
 
 def cell_map(columns: list[Column]) -> CellMap:
     """Build a reference from columns: lists are categories, arrays are numbers."""
-    kinds = ["categorical" if isinstance(column, list) else "numeric" for column in columns]
-    schema = Schema(tuple(Feature(f"x{place}", kind, nullable=True) for place, kind in enumerate(kinds)))  # type: ignore[arg-type]  # kinds are of the two
-    return CellMap(schema, ReferenceProfile.build(schema, columns, None))
+    kinds: list[Kind] = [
+        "categorical" if isinstance(column, list) else "numeric" for column in columns
+    ]
+    schema = Schema(
+        tuple(Feature(f"x{place}", kind, nullable=True) for place, kind in enumerate(kinds))
+    )
+    return CellMap(schema, build_profile(schema, columns, None))
 
 
-def normal(seed: int, features: int, events: int, injected: str | None = None, clean: int = 0) -> Stream:
+def normal(
+    seed: int, features: int, events: int, injected: str | None = None, clean: int = 0
+) -> Stream:
     """Draw standard normal features; after `clean` events the first one drifts."""
     random = np.random.default_rng(seed)
     reference: list[Column] = list(random.normal(size=(features, REFERENCE_ROWS)))
@@ -88,13 +100,17 @@ def read(path: Path) -> list[Column]:
     """Read the features of a CSV file; columns of text are categories."""
     frame = pd.read_csv(path).drop(columns=list(LEFT_OUT), errors="ignore")
     return [
-        frame[name].to_numpy(dtype=float) if pd.api.types.is_numeric_dtype(frame[name]) else frame[name].tolist()
+        frame[name].to_numpy(dtype=float)
+        if pd.api.types.is_numeric_dtype(frame[name])
+        else frame[name].tolist()
         for name in frame.columns
     ]
 
 
 def resampled(columns: list[Column], seed: int, events: int) -> Stream:
-    """Draw the reference and the events after it from the rows of a file, all independently: exchangeable for certain."""
+    """Draw the reference and the events after it from the rows of a file, all independently:
+    exchangeable for certain.
+    """
     random = np.random.default_rng(seed)
     rows = random.integers(0, len(columns[0]), REFERENCE_ROWS + events)
 
@@ -102,4 +118,6 @@ def resampled(columns: list[Column], seed: int, events: int) -> Stream:
         return [column[row] for row in part.tolist()] if isinstance(column, list) else column[part]
 
     reference = [taken(column, rows[:REFERENCE_ROWS]) for column in columns]
-    return Stream(cell_map(reference), reference, [taken(column, rows[REFERENCE_ROWS:]) for column in columns])
+    return Stream(
+        cell_map(reference), reference, [taken(column, rows[REFERENCE_ROWS:]) for column in columns]
+    )

@@ -14,5 +14,7 @@ def current_user() -> str:
         return f"user {os.getuid()}"
 
 
-actor_option = click.option("--actor", default=current_user, show_default="the user", help="Who does it; recorded.")
+actor_option = click.option(
+    "--actor", default=current_user, show_default="the user", help="Who does it; recorded."
+)
 reason_option = click.option("--reason", default="", help="Why; recorded.")

@@ -10,14 +10,15 @@ import click
 import msgspec
 import redis
 
-from consumer.commands.connection import connected, published_models
-from shared import commands
-from shared.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
-from shared.durations import minutes_of
-from shared.errors import BadData
-from shared.keys import Keys
-from shared.redis_client import BLOCK_MS, UNAVAILABLE, require
-from shared.snapshot import Alert, CloudEvent, Snapshot
+from driftgauge.consumer.commands.connection import connected, published_models
+from driftgauge.shared.connections.redis_client import BLOCK_MS, UNAVAILABLE, require
+from driftgauge.shared.contract import commands
+from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.durations import minutes_of
+from driftgauge.shared.errors import BadData
 
 KEPT_ALERTS = 100
 
@@ -26,9 +27,16 @@ KEPT_ALERTS = 100
 @click.option("--model", help="Only this model.")
 @click.option("--follow", is_flag=True, help="Go on as new ones come.")
 @click.option("--json", "as_json", is_flag=True, help="CloudEvents, one JSON object a line.")
-@click.option("--all", "everything", is_flag=True, help="All transitions, not only those that people are notified of.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="All transitions, not only those that people are notified of.",
+)
 @click.pass_context
-def alerts(context: click.Context, model: str | None, *, follow: bool, as_json: bool, everything: bool) -> None:
+def alerts(
+    context: click.Context, model: str | None, *, follow: bool, as_json: bool, everything: bool
+) -> None:
     """Show the latest alerts, oldest first; acknowledge or silence one."""
     if context.invoked_subcommand is None:
         _show(model, follow=follow, as_json=as_json, everything=everything)
@@ -38,7 +46,9 @@ def _show(model: str | None, *, follow: bool, as_json: bool, everything: bool) -
     settings, client = connected()
     keys = Keys(settings.key_prefix)
     try:
-        streams: dict[Any, Any] = {keys.alerts(name): "0-0" for name in published_models(client, keys, model)}
+        streams: dict[Any, Any] = {
+            keys.alerts(name): "0-0" for name in published_models(client, keys, model)
+        }
         for stream in streams:
             latest: Any = client.xrevrange(stream, count=KEPT_ALERTS)
             for entry_id, fields in reversed(latest):
@@ -64,10 +74,18 @@ def acknowledge(fingerprint: str, *, note: str) -> None:
 
 @alerts.command()
 @click.argument("fingerprint")
-@click.option("--for", "time_", required=True, metavar="TIME", help="How long, such as 30m, 2h or 3d of the model's time.")
+@click.option(
+    "--for",
+    "time_",
+    required=True,
+    metavar="TIME",
+    help="How long, such as 30m, 2h or 3d of the model's time.",
+)
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
 def silence(fingerprint: str, *, time_: str, note: str) -> None:
-    """Let nobody be notified of an open alert for a time; its transitions are recorded all the same."""
+    """Let nobody be notified of an open alert for a time; its transitions are recorded all the
+    same.
+    """
     _ask(SilenceAlert(fingerprint, getpass.getuser(), note, minutes=minutes_of(time_)))
 
 
@@ -79,13 +97,23 @@ def _ask(command: Command) -> None:
     keys = Keys(settings.key_prefix)
     for model in published_models(client, keys, None):
         snapshots: Any = client.hvals(keys.current(model))
-        found = [alert for packed_ in snapshots for alert in msgspec.json.decode(packed_, type=Snapshot).alerts]
+        found = [
+            alert
+            for packed_ in snapshots
+            for alert in msgspec.json.decode(packed_, type=Snapshot).alerts
+        ]
         if any(alert.fingerprint == command.fingerprint for alert in found):
             fields: Any = {commands.FIELD: packed}
             client.xadd(keys.commands(model), fields, maxlen=COMMANDS_KEPT, approximate=True)
-            click.echo(f"Asked of {model}; `driftgauge alerts --all --follow` shows it when the worker has applied it.")
+            click.echo(
+                f"Asked of {model}; `driftgauge alerts --all --follow` shows it when the worker "
+                f"has applied it."
+            )
             return
-    raise BadData(f"No open alert has the fingerprint {command.fingerprint}; `driftgauge report --json` lists them.")
+    raise BadData(
+        f"No open alert has the fingerprint {command.fingerprint}; `driftgauge report --json` "
+        f"lists them."
+    )
 
 
 def _next_entries(client: redis.Redis, streams: dict[Any, Any]) -> Iterator[Mapping[bytes, bytes]]:

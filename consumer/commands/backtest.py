@@ -1,4 +1,6 @@
-"""`driftgauge backtest`: what another policy would have told of the past, beside what today's tells of it."""
+"""`driftgauge backtest`: what another policy would have told of the past, beside what today's tells
+of it.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -9,40 +11,63 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from consumer.commands.connection import connected
-from consumer.commands.tables import show_table
-from shared.durations import minutes_of
-from shared.errors import BadData, ConfigurationError, ModelNotFound
-from shared.keys import Keys
-from shared.settings import Settings, read_settings
+from driftgauge.consumer.commands.connection import connected
+from driftgauge.consumer.commands.tables import show_table
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.durations import minutes_of
+from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
+from driftgauge.shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from consumer.backtesting import FileRows
-    from consumer.judging.backtest import Backtest, Told, Verdict
-    from consumer.judging.evaluation import JudgedVersion
-    from consumer.judging.policy import JudgingPolicy
-    from shared.manifest import PublishedVersion
-    from shared.pane import PaneEntry
+    from driftgauge.consumer.judging.backtest import Backtest, Told, Verdict
+    from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+    from driftgauge.consumer.judging.policy import JudgingPolicy
+    from driftgauge.consumer.offline.backtesting import FileRows
+    from driftgauge.shared.contract.pane import PaneEntry
+    from driftgauge.shared.versions.manifest import PublishedVersion
 
 TODAY, OTHER = "today", "policy"
 
 
 @click.command()
 @click.argument("model")
-@click.option("--since", default="30d", show_default=True, metavar="TIME", help="How far back, such as 12h or 30d.")
-@click.option("--policy", "policy_path", type=click.Path(path_type=Path), help="Policy file to try beside today's.")
-@click.option("--csv", "csv_path", type=click.Path(path_type=Path), help="Judge this file's rows, not the stored panes.")
+@click.option(
+    "--since",
+    default="30d",
+    show_default=True,
+    metavar="TIME",
+    help="How far back, such as 12h or 30d.",
+)
+@click.option(
+    "--policy",
+    "policy_path",
+    type=click.Path(path_type=Path),
+    help="Policy file to try beside today's.",
+)
+@click.option(
+    "--csv",
+    "csv_path",
+    type=click.Path(path_type=Path),
+    help="Judge this file's rows, not the stored panes.",
+)
 @click.option("--time-column", help="Of the file: when each row was predicted.")
 @click.option("--prediction-column", help="Of the file; without it the model predicts.")
 @click.option("--version", help="Of the model, for a file; default: the one in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print both verdicts as JSON.")
 def backtest(
-    model: str, since: str, policy_path: Path | None, csv_path: Path | None, time_column: str | None,
-    prediction_column: str | None, version: str | None, *, as_json: bool,
-) -> None:  # fmt: skip
+    model: str,
+    since: str,
+    policy_path: Path | None,
+    csv_path: Path | None,
+    time_column: str | None,
+    prediction_column: str | None,
+    version: str | None,
+    *,
+    as_json: bool,
+) -> None:
     """Judge the stored panes again, under today's policy and another one."""
-    from consumer.backtesting import FileRows
-    from consumer.worker import judging_policy, policies
+    from driftgauge.consumer.offline.backtesting import FileRows
+    from driftgauge.consumer.worker import judging_policy, policies
 
     if csv_path is None and (time_column or prediction_column or version):
         raise click.UsageError("--time-column, --prediction-column and --version belong to --csv.")
@@ -68,10 +93,10 @@ def backtest(
 
 def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backtest":
     """Judge what is stored in Redis."""
-    from consumer.history import History
-    from consumer.judging.evaluation import JudgedVersion
-    from consumer.versions import PublishedVersions
-    from shared.references import reference_key
+    from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+    from driftgauge.consumer.offline.stored_panes import History
+    from driftgauge.consumer.stages.versions import PublishedVersions
+    from driftgauge.shared.reference.references import reference_key
 
     settings, client = connected()
     keys = Keys(settings.key_prefix)
@@ -83,14 +108,21 @@ def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backt
     judge = history.judge()
     versions = {name: JudgedVersion.of(one) for name, one in found.items()}
     changes = {
-        (change.version, change.number) for known in judge.progress.references.values() for change in known.past
-    }  # fmt: skip
+        (change.version, change.number)
+        for known in judge.progress.references.values()
+        for change in known.past
+    }
     for version, number in changes:
         for name, one in published.references({(version, number)}).items():
             versions[name] = JudgedVersion.of(one, number)
-    lost = sorted(reference_key(*pair) for pair in changes if pair[1] and reference_key(*pair) not in versions)
+    lost = sorted(
+        reference_key(*pair) for pair in changes if pair[1] and reference_key(*pair) not in versions
+    )
     if lost:
-        raise BadData(f"The references {', '.join(lost)} are not in Redis; `driftgauge reference publish {model}`.")
+        raise BadData(
+            f"The references {', '.join(lost)} are not in Redis; `driftgauge reference publish "
+            f"{model}`."
+        )
     entries = history.entries(judge.progress.now - since_ms, judge)
     result = _judge(_shown(entries, history.expected(), lambda _: 1), model, versions, tried)
     result.resolution = {str(name): count for name, count in history.used.items()}
@@ -98,23 +130,34 @@ def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backt
 
 
 def _of_file(
-    settings: Settings, model: str, version: str | None, rows: "FileRows", tried: "list[JudgingPolicy]"
+    settings: Settings,
+    model: str,
+    version: str | None,
+    rows: "FileRows",
+    tried: "list[JudgingPolicy]",
 ) -> "Backtest":
     """Count a file's rows, and judge them."""
-    from consumer.backtesting import counted, log_of
-    from consumer.judging.evaluation import JudgedVersion
-    from consumer.worker import counting_policy
-    from shared.model_registry import ModelRegistry
+    from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+    from driftgauge.consumer.offline.backtesting import counted, log_of
+    from driftgauge.consumer.worker import counting_policy
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(settings.registry_dir)
     published = registry.load(model, version or registry.production(model))
-    log = log_of(published, rows, settings.expected_events_per_day, _estimator(registry, published, rows))
+    log = log_of(
+        published, rows, settings.expected_events_per_day, _estimator(registry, published, rows)
+    )
     for remark in log.remarks:
         click.echo(remark, err=True)
     name = published.manifest.version
     versions = {name: JudgedVersion.of(published)}
     entries = counted(published, log, counting_policy(settings, 0, 1))
-    return _judge(_shown(entries, len(log.entries), lambda entry: getattr(entry, "events", 0)), model, versions, tried)
+    return _judge(
+        _shown(entries, len(log.entries), lambda entry: getattr(entry, "events", 0)),
+        model,
+        versions,
+        tried,
+    )
 
 
 def _estimator(registry: Any, published: "PublishedVersion", rows: "FileRows") -> Any:
@@ -126,15 +169,20 @@ def _estimator(registry: Any, published: "PublishedVersion", rows: "FileRows") -
 
 
 def _judge(
-    entries: "Iterable[PaneEntry]", model: str, versions: "dict[str, JudgedVersion]", tried: "list[JudgingPolicy]"
+    entries: "Iterable[PaneEntry]",
+    model: str,
+    versions: "dict[str, JudgedVersion]",
+    tried: "list[JudgingPolicy]",
 ) -> "Backtest":
     """Judge entries by every policy."""
-    from consumer.judging.backtest import Backtest, Watch, rejudge
-    from shared.pane import Pane
+    from driftgauge.consumer.judging.backtest import Backtest, Watch, rejudge
+    from driftgauge.shared.contract.pane import Pane
 
     watches = [Watch() for _ in tried]
     start, end, panes = 0, 0, 0
-    for entry, moved in rejudge(entries, model, versions, [replace(one, partitions=1) for one in tried]):
+    for entry, moved in rejudge(
+        entries, model, versions, [replace(one, partitions=1) for one in tried]
+    ):
         if isinstance(entry, Pane):
             start, end, panes = start or entry.start, max(end, entry.end), panes + 1
         for watch, alerts in zip(watches, moved, strict=True):
@@ -143,10 +191,14 @@ def _judge(
     if not panes:
         raise BadData(f"There is no pane of {model} in that time.")
     verdicts = [watch.verdict(end) for watch in watches]
-    return Backtest(model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None)
+    return Backtest(
+        model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None
+    )
 
 
-def _shown(entries: "Iterable[PaneEntry]", total: int, weigh: "Callable[[PaneEntry], int]") -> "Iterator[PaneEntry]":
+def _shown(
+    entries: "Iterable[PaneEntry]", total: int, weigh: "Callable[[PaneEntry], int]"
+) -> "Iterator[PaneEntry]":
     """Pass entries through a progress bar; each counts for its weight."""
     from rich.console import Console
     from rich.progress import Progress
@@ -160,12 +212,25 @@ def _shown(entries: "Iterable[PaneEntry]", total: int, weigh: "Callable[[PaneEnt
 
 def _show(found: "Backtest") -> None:
     """Print the verdicts side by side."""
-    used = ", ".join(f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.resolution.items())
-    click.echo(f"{found.model}: {_moment(found.start)} to {_moment(found.end)} UTC, judged by {used}.")
+    used = ", ".join(
+        f"{count:,} {name}{'s' if count != 1 else ''}" for name, count in found.resolution.items()
+    )
+    click.echo(
+        f"{found.model}: {_moment(found.start)} to {_moment(found.end)} UTC, judged by {used}."
+    )
     verdicts = {TODAY: found.today, **({OTHER: found.policy} if found.policy is not None else {})}
-    heads = [f"{name}: {what}" for name in verdicts for what in ("alerts", "notices", "severity", "in alarm")]
-    names = sorted({(told.version, told.feature) for verdict in verdicts.values() for told in verdict.features})
-    rows = [[version, feature or "(model)", *_cells(verdicts, (version, feature))] for version, feature in names]
+    heads = [
+        f"{name}: {what}"
+        for name in verdicts
+        for what in ("alerts", "notices", "severity", "in alarm")
+    ]
+    names = sorted(
+        {(told.version, told.feature) for verdict in verdicts.values() for told in verdict.features}
+    )
+    rows = [
+        [version, feature or "(model)", *_cells(verdicts, (version, feature))]
+        for version, feature in names
+    ]
     totals = [cell for verdict in verdicts.values() for cell in _told(verdict.total)]
     show_table(("version", "feature", *heads), [*rows, ["", "all", *totals]])
 
@@ -181,7 +246,12 @@ def _cells(verdicts: "dict[str, Verdict]", name: tuple[str, str]) -> list[object
 def _told(told: "Told | None") -> list[object]:
     if told is None or not told.alerts:
         return [0, 0, "", ""]
-    return [told.alerts, told.notified, told.severity or "", str(timedelta(seconds=round(told.alarm_ms / 1000)))]
+    return [
+        told.alerts,
+        told.notified,
+        told.severity or "",
+        str(timedelta(seconds=round(told.alarm_ms / 1000))),
+    ]
 
 
 def _moment(ms: int) -> str:

@@ -1,35 +1,50 @@
-"""`driftgauge calibrate`: thresholds for features that are ordered in time, from the reference's own weeks."""
+"""`driftgauge calibrate`: thresholds for features that are ordered in time, from the reference's
+own weeks.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from shared.settings import read_settings
+from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
-    from consumer.calibrating import TimedRows
-    from shared.calibration import Calibration
-    from shared.manifest import PublishedVersion
-    from shared.model_registry import ModelRegistry
+    from driftgauge.consumer.offline.calibrating import TimedRows
+    from driftgauge.shared.reference.calibration import Calibration
+    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.versions.manifest import PublishedVersion
 
 
 @click.command()
 @click.argument("model")
 @click.argument("version")
-@click.option("--data", type=click.Path(path_type=Path), help="CSV of reference rows; default: the days that are stored.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="CSV of reference rows; default: the days that are stored.",
+)
 @click.option("--time-column", help="Column of the time, with --data.")
 @click.option("--prediction-column", help="Column of the predictions, with --data.")
 @click.option("--watch", help="Functions of the clock that are judged nevertheless, with commas.")
-@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the plot to this file too.")
+@click.option(
+    "--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the plot to this file too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the calibration as JSON.")
 def calibrate(
-    model: str, version: str, data: Path | None, time_column: str | None, prediction_column: str | None, watch: str | None,
-    png: Path | None, *, as_json: bool,
-) -> None:  # fmt: skip
+    model: str,
+    version: str,
+    data: Path | None,
+    time_column: str | None,
+    prediction_column: str | None,
+    watch: str | None,
+    png: Path | None,
+    *,
+    as_json: bool,
+) -> None:
     """Test a version's reference for order in time, and replay its weeks."""
-    from consumer.calibrating import TimedRows
-    from shared.model_registry import ModelRegistry
+    from driftgauge.consumer.offline.calibrating import TimedRows
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     if (data is None) != (time_column is None):
         raise click.UsageError("--data and --time-column belong together.")
@@ -39,34 +54,45 @@ def calibrate(
         else None
     )
     names = None if watch is None else [name.strip() for name in watch.split(",") if name.strip()]
-    made = calibrate_version(ModelRegistry(read_settings().registry_dir), model, version, rows, names)
+    made = calibrate_version(
+        ModelRegistry(read_settings().registry_dir), model, version, rows, names
+    )
     show(made, as_json=as_json)
     if png is not None:
-        from consumer.calibration_plot import draw_png
+        from driftgauge.consumer.offline.calibration_plot import draw_png
 
         draw_png(made, f"{model} {version}", png)
         click.echo(png)
 
 
 def calibrate_version(
-    registry: "ModelRegistry", model: str, version: str, rows: "TimedRows | None", watch: list[str] | None
+    registry: "ModelRegistry",
+    model: str,
+    version: str,
+    rows: "TimedRows | None",
+    watch: list[str] | None,
 ) -> "Calibration":
     """Calibrate a registered version with a progress bar, and store it."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from consumer.calibrating import make_calibration
-    from consumer.judging.order import STEPS
-    from consumer.judging.policy import JudgingPolicy
+    from driftgauge.consumer.judging.ordered.order import STEPS
+    from driftgauge.consumer.judging.policy import JudgingPolicy
+    from driftgauge.consumer.offline.calibrating import make_calibration
 
     settings = read_settings()
     published = registry.load(model, version)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replaying the reference's weeks", total=STEPS + 1)
         made, remarks = make_calibration(
-            published, rows, target=settings.false_alarms_per_month, floor=JudgingPolicy().psi_warning, watch=watch,
-            estimator=_estimator(registry, published, rows), progress=lambda: bar.advance(task),
-        )  # fmt: skip
+            published,
+            rows,
+            target=settings.false_alarms_per_month,
+            floor=JudgingPolicy().psi_warning,
+            watch=watch,
+            estimator=_estimator(registry, published, rows),
+            progress=lambda: bar.advance(task),
+        )
         registry.store_calibration(model, version, made)
         bar.advance(task)
     for remark in remarks:
@@ -74,7 +100,9 @@ def calibrate_version(
     return made
 
 
-def _estimator(registry: "ModelRegistry", published: "PublishedVersion", rows: "TimedRows | None") -> Any:
+def _estimator(
+    registry: "ModelRegistry", published: "PublishedVersion", rows: "TimedRows | None"
+) -> Any:
     """Load the fitted model if rows without predictions need it."""
     manifest = published.manifest
     if rows is None or rows.prediction is not None or not manifest.artifact:
@@ -86,7 +114,7 @@ def show(made: "Calibration", *, as_json: bool = False) -> None:
     """Print a calibration as a table and a plot, or as JSON."""
     from rich.console import Console
 
-    from consumer.calibration_plot import plot, summary, table
+    from driftgauge.consumer.offline.calibration_plot import plot, summary, table
 
     if as_json:
         import msgspec

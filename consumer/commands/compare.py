@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot import Snapshot
 
 NOT_ENOUGH_ROWS = 3
 """Exit code if nothing could be judged: neither drift nor none was found."""
@@ -26,31 +26,51 @@ COLOURS = {"critical": "bold red", "warning": "yellow", "ok": "green"}
 @click.argument("current", type=click.Path(path_type=Path))
 @click.option("--features", default="", help="Columns to compare, with commas.  [default: all]")
 @click.option("--exclude", default="", help="Columns that are shown but not judged, with commas.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file.")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
-@click.option("--fail-on", type=click.Choice(["warning", "critical"]), default="warning", show_default=True,
-              help="Least severity that makes the exit code 1.")  # fmt: skip
+@click.option(
+    "--fail-on",
+    type=click.Choice(["warning", "critical"]),
+    default="warning",
+    show_default=True,
+    help="Least severity that makes the exit code 1.",
+)
 def compare(
-    reference: Path, current: Path, features: str, exclude: str, html: Path | None, fail_on: Literal["warning", "critical"],
-    *, as_json: bool,
-) -> None:  # fmt: skip
+    reference: Path,
+    current: Path,
+    features: str,
+    exclude: str,
+    html: Path | None,
+    fail_on: Literal["warning", "critical"],
+    *,
+    as_json: bool,
+) -> None:
     """Compare the rows of two CSV files, by the code that judges streams.
 
     Exit code: 0 no drift found, 1 drift, 3 too few rows to judge, 65 a file cannot be used.
     """
-    from consumer.comparison import compare as compare_frames
-    from shared.tables import read_table
+    from driftgauge.consumer.offline.comparison import compare as compare_frames
+    from driftgauge.shared.tables.reading import read_table
 
     before, after = read_table(reference), read_table(current)
     snapshot = compare_frames(
-        before, after, features=_names(features) or None, exclude=_names(exclude),
-        name=f"{reference.name} and {current.name}", created=time.time_ns() // 1_000_000,
-    )  # fmt: skip
+        before,
+        after,
+        features=_names(features) or None,
+        exclude=_names(exclude),
+        name=f"{reference.name} and {current.name}",
+        created=time.time_ns() // 1_000_000,
+    )
     new = [str(column) for column in after.columns if column not in before.columns]
     if new and not features:
-        click.echo(f"Only {current} has these columns, so they are not compared: {', '.join(new)}.", err=True)
+        click.echo(
+            f"Only {current} has these columns, so they are not compared: {', '.join(new)}.",
+            err=True,
+        )
     if html is not None:
-        from shared.reporting.html import render_html
+        from driftgauge.shared.reporting.html import render_html
 
         html.write_text(render_html(snapshot), encoding="utf-8")
     if as_json:
@@ -78,9 +98,13 @@ def _show(snapshot: Snapshot) -> None:
         lacking = feature.severity == "insufficient_data"
         values = {} if lacking else {found.name: found.value for found in feature.statistics}
         table.add_row(
-            Text(feature.name), Text("too few rows" if lacking else feature.severity, COLOURS.get(feature.severity, "")),
-            *(_number(values.get(name)) for name in SHOWN), Text("" if lacking else feature.reason),
-        )  # fmt: skip
+            Text(feature.name),
+            Text(
+                "too few rows" if lacking else feature.severity, COLOURS.get(feature.severity, "")
+            ),
+            *(_number(values.get(name)) for name in SHOWN),
+            Text("" if lacking else feature.reason),
+        )
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, LEAST_WIDTH)

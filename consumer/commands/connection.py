@@ -2,10 +2,10 @@
 
 import redis
 
-from shared.errors import ModelNotFound
-from shared.keys import Keys
-from shared.redis_client import connect, require
-from shared.settings import Settings, read_settings
+from driftgauge.shared.connections.redis_client import connect, require
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import ModelNotFound
+from driftgauge.shared.settings import Settings, read_settings
 
 
 def connected() -> tuple[Settings, redis.Redis]:
@@ -22,5 +22,8 @@ def published_models(client: redis.Redis, keys: Keys, wanted: str | None) -> lis
     if wanted is None:
         return names
     if wanted not in names:
-        raise ModelNotFound(f"No model {wanted!r} was published to this Redis (there are: {', '.join(names) or 'none'}).")
+        raise ModelNotFound(
+            f"No model {wanted!r} was published to this Redis (there are: "
+            f"{', '.join(names) or 'none'})."
+        )
     return [wanted]

@@ -1,15 +1,17 @@
-"""`driftgauge models`: what is in the registry folder. Registering and promoting stand in files of their own."""
+"""`driftgauge models`: what is in the registry folder. Registering and promoting stand in files of
+their own.
+"""
 
 import sys
 
 import click
 import msgspec
 
-from consumer.commands.promoting import archive, promote, rollback, validate
-from consumer.commands.registering import register
-from consumer.commands.tables import printable, show_table
-from shared.segments import OTHER
-from shared.settings import read_settings
+from driftgauge.consumer.commands.promoting import archive, promote, rollback, validate
+from driftgauge.consumer.commands.registering import register
+from driftgauge.consumer.commands.tables import printable, show_table
+from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.settings import read_settings
 
 
 @click.group()
@@ -25,7 +27,7 @@ for command in (register, validate, promote, rollback, archive):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def list_models(*, as_json: bool) -> None:
     """List every version with its stage."""
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
     rows = []
@@ -33,14 +35,26 @@ def list_models(*, as_json: bool) -> None:
         stages = registry.stages(model)
         for version in registry.versions(model):
             manifest = registry.manifest(model, version)
-            rows.append((model, version, stages.stage(version), manifest.task, manifest.created[:19], manifest.metrics))
+            rows.append(
+                (
+                    model,
+                    version,
+                    stages.stage(version),
+                    manifest.task,
+                    manifest.created[:19],
+                    manifest.metrics,
+                )
+            )
     names = ("model", "version", "stage", "task", "registered", "metrics")
     if as_json:
         click.echo(msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]))
     elif rows:
         show_table(names, [(*row[:-1], _metrics(row[-1])) for row in rows])
     else:
-        click.echo(f"No model is registered in {registry.folder}. Register one with `driftgauge models register`.")
+        click.echo(
+            f"No model is registered in {registry.folder}. Register one with `driftgauge models "
+            f"register`."
+        )
 
 
 @models.command()
@@ -49,7 +63,7 @@ def list_models(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print manifest, schema and stage as JSON.")
 def show(name: str, version: str | None, *, as_json: bool) -> None:
     """Show a version; without one, that in production, or else the newest."""
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
     stages = registry.stages(name)
@@ -57,28 +71,55 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
     published = registry.load(name, version)
     manifest, schema, rows = published.manifest, published.schema, published.reference.rows
     if as_json:
-        shown = {"stage": stages.stage(version), "manifest": manifest, "schema": schema, "reference_rows": rows}
+        shown = {
+            "stage": stages.stage(version),
+            "manifest": manifest,
+            "schema": schema,
+            "reference_rows": rows,
+        }
         click.echo(msgspec.json.encode(shown))
         return
-    back = f"; a rollback goes to {stages.line[-1]}" if stages.line and version == stages.production else ""
+    back = (
+        f"; a rollback goes to {stages.line[-1]}"
+        if stages.line and version == stages.production
+        else ""
+    )
     click.echo(f"{name} {version}: {stages.stage(version)}{back}")
     described = msgspec.to_builtins(msgspec.structs.replace(manifest, files={}))
-    fields = {key: value for key, value in described.items() if key not in {"model", "version"} and value not in ("", {})}
+    fields = {
+        key: value
+        for key, value in described.items()
+        if key not in {"model", "version"} and value not in ("", {})
+    }
     show_table(("", ""), [(key.replace("_", " "), _shown(value)) for key, value in fields.items()])
     click.echo(f"{rows:,} reference rows")
     for held in published.reference.segments:
-        click.echo(f"segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}")
+        click.echo(
+            f"segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}"
+        )
     validation = stages.latest_validation(version)
     if validation is not None:
         outcome = (
-            "passed" if validation.passed else "failed: " + "; ".join(printable(result) for result in validation.failed)
+            "passed"
+            if validation.passed
+            else "failed: " + "; ".join(printable(result) for result in validation.failed)
         )
         click.echo(f"validated {validation.time[:19]}: {outcome}")
-    columns = ("feature", "kind", "may be missing", "range or categories", "excluded from drift", "personal")
+    columns = (
+        "feature",
+        "kind",
+        "may be missing",
+        "range or categories",
+        "excluded from drift",
+        "personal",
+    )
     rules = {"keep": "", "drop": "dropped", "hash": "hashed", None: ""}
     show_table(
         columns,
-        [(f.name, f.kind, "yes" if f.nullable else "", _declared(f), f.excluded, rules[f.pii]) for f in schema.features],
+        [
+            (f.name, f.kind, "yes" if f.nullable else "", _declared(f), f.excluded, rules[f.pii])
+            for f in schema.features
+        ],
     )
 
 
@@ -87,7 +128,7 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
 @click.argument("version", required=False)
 def verify(name: str, version: str | None) -> None:
     """Compare every file with its checksum; exit code 1 if one differs."""
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
     faults = registry.verify(name, version)
@@ -96,7 +137,9 @@ def verify(name: str, version: str | None) -> None:
     if faults:
         sys.exit(1)
     count = 1 if version else len(registry.versions(name))
-    click.echo(f"{name}: every file of {count} version{'s' if count > 1 else ''} is as it was registered.")
+    click.echo(
+        f"{name}: every file of {count} version{'s' if count > 1 else ''} is as it was registered."
+    )
 
 
 @models.command()
@@ -104,7 +147,7 @@ def verify(name: str, version: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 def history(name: str, *, as_json: bool) -> None:
     """Show each change of the stages and each validation, oldest first."""
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     changes = ModelRegistry(read_settings().registry_dir).history(name)
     if as_json:
@@ -112,11 +155,24 @@ def history(name: str, *, as_json: bool) -> None:
         return
     rows = []
     for change in changes:
-        outcome = "" if change.validation is None else "passed" if change.validation.passed else "failed"
+        outcome = (
+            "" if change.validation is None else "passed" if change.validation.passed else "failed"
+        )
         step = f"{change.replaced} → {change.version}" if change.replaced else change.version
         checks = f"{outcome}, overruled" if change.forced and outcome == "failed" else outcome
         forced = "forced" if change.forced else ""
-        rows.append((change.time[:19], change.action, step, change.stage, change.actor, change.reason, checks, forced))
+        rows.append(
+            (
+                change.time[:19],
+                change.action,
+                step,
+                change.stage,
+                change.actor,
+                change.reason,
+                checks,
+                forced,
+            )
+        )
     show_table(("time", "action", "version", "stage", "actor", "reason", "checks", ""), rows)
 
 
@@ -132,7 +188,7 @@ def _shown(value: object) -> str:
 
 
 def _declared(feature: object) -> str:
-    from shared.schema import Feature
+    from driftgauge.shared.reference.schema import Feature
 
     assert isinstance(feature, Feature)  # noqa: S101  of a schema
     if feature.categories is not None:

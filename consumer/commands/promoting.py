@@ -1,4 +1,6 @@
-"""`driftgauge models validate, promote, rollback, archive`: the checks of a version, and the changes of its stage."""
+"""`driftgauge models validate, promote, rollback, archive`: the checks of a version, and the
+changes of its stage.
+"""
 
 import sys
 from pathlib import Path
@@ -7,47 +9,69 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from consumer.commands.actor import actor_option, reason_option
-from consumer.commands.tables import show_table
-from shared.errors import GateFailed
-from shared.settings import read_settings
+from driftgauge.consumer.commands.actor import actor_option, reason_option
+from driftgauge.consumer.commands.tables import show_table
+from driftgauge.shared.settings import read_settings
+from driftgauge.shared.versions.checks import GateFailed
 
 if TYPE_CHECKING:
-    from shared.checks import CheckResult
-    from shared.gates import ValidationData
-    from shared.stages import Change, Target
+    from driftgauge.shared.registry.gates import ValidationData
+    from driftgauge.shared.versions.checks import CheckResult
+    from driftgauge.shared.versions.stages import Change, Target
 
-_target = click.option("--target-column", default="", help="Column of the true values; default: that of the registration.")
-_prediction = click.option("--prediction-column", default="prediction", show_default=True,
-                           help="Column of the predictions, of a model that is only monitored.")  # fmt: skip
+_target = click.option(
+    "--target-column",
+    default="",
+    help="Column of the true values; default: that of the registration.",
+)
+_prediction = click.option(
+    "--prediction-column",
+    default="prediction",
+    show_default=True,
+    help="Column of the predictions, of a model that is only monitored.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 
 
 @click.command()
 @click.argument("name")
 @click.argument("version")
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="CSV of rows with true values.")
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="CSV of rows with true values."
+)
 @_target
 @_prediction
 @actor_option
 @_json
 def validate(
-    name: str, version: str, data: Path, target_column: str, prediction_column: str, actor: str, *, as_json: bool
+    name: str,
+    version: str,
+    data: Path,
+    target_column: str,
+    prediction_column: str,
+    actor: str,
+    *,
+    as_json: bool,
 ) -> None:
     """Run a version's checks and record what came of them; exit code 1 if one fails."""
-    from shared import gates
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry import gates
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    validation = gates.validate(registry, name, version, _rows(data, target_column, prediction_column))
+    validation = gates.validate(
+        registry, name, version, _rows(data, target_column, prediction_column)
+    )
     gates.record(registry, validation, actor=actor)
     if as_json:
-        click.echo(msgspec.json.encode({**msgspec.to_builtins(validation), "passed": validation.passed}))
+        click.echo(
+            msgspec.json.encode({**msgspec.to_builtins(validation), "passed": validation.passed})
+        )
     else:
         _show_checks(validation.results)
         failed, count = len(validation.failed), len(validation.results)
         click.echo(
-            f"{name} {version} " + (f"fails {failed} of {count} checks." if failed else f"passes all {count} checks.")
+            f"{name} {version} "
+            + (f"fails {failed} of {count} checks." if failed else f"passes all {count} checks.")
         )
     if validation.failed:
         sys.exit(1)
@@ -56,27 +80,47 @@ def validate(
 @click.command()
 @click.argument("name")
 @click.argument("version")
-@click.option("--to", type=click.Choice(["staging", "production"]), default="production", show_default=True)
-@click.option("--data", type=click.Path(path_type=Path),
-              help="CSV of rows with true values to run all checks on; default: the latest validation counts.")  # fmt: skip
+@click.option(
+    "--to", type=click.Choice(["staging", "production"]), default="production", show_default=True
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="CSV of rows with true values to run all checks on; default: the latest validation counts.",
+)
 @_target
 @_prediction
-@click.option("--force", is_flag=True, help="Overrule failed checks, with a --reason; never a checksum.")
+@click.option(
+    "--force", is_flag=True, help="Overrule failed checks, with a --reason; never a checksum."
+)
 @reason_option
 @actor_option
 @_json
 def promote(
-    name: str, version: str, to: "Target", data: Path | None, target_column: str, prediction_column: str, reason: str,
-    actor: str, *, force: bool, as_json: bool,
-) -> None:  # fmt: skip
-    """Put a version into staging, or into production if it passes its checks; exit code 1 if not."""
-    from shared import gates
-    from shared.model_registry import ModelRegistry
+    name: str,
+    version: str,
+    to: "Target",
+    data: Path | None,
+    target_column: str,
+    prediction_column: str,
+    reason: str,
+    actor: str,
+    *,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Put a version into staging, or into production if it passes its checks; exit code 1 if
+    not.
+    """
+    from driftgauge.shared.registry import gates
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
     rows = _rows(data, target_column, prediction_column) if data is not None else None
     try:
-        change = gates.promote(registry, name, version, to, actor=actor, reason=reason, force=force, data=rows)
+        change = gates.promote(
+            registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
+        )
     except GateFailed as error:
         if as_json:
             click.echo(msgspec.json.encode({"promoted": False, "failed": error.failed}))
@@ -91,7 +135,7 @@ def promote(
 @_json
 def rollback(name: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Put the previous production version back; twice goes back twice."""
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     change = ModelRegistry(read_settings().registry_dir).rollback(name, actor=actor, reason=reason)
     _tell(name, change, as_json=as_json)
@@ -105,26 +149,33 @@ def rollback(name: str, reason: str, actor: str, *, as_json: bool) -> None:
 @_json
 def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Archive a version, so that no rollback goes to it."""
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
 
-    change = ModelRegistry(read_settings().registry_dir).archive(name, version, actor=actor, reason=reason)
+    change = ModelRegistry(read_settings().registry_dir).archive(
+        name, version, actor=actor, reason=reason
+    )
     _tell(name, change, as_json=as_json)
 
 
 def _rows(data: Path, target: str, prediction: str) -> "ValidationData":
-    from shared.gates import ValidationData
-    from shared.provenance import file_digest
-    from shared.tables import read_table
+    from driftgauge.shared.registry.gates import ValidationData
+    from driftgauge.shared.registry.provenance import file_digest
+    from driftgauge.shared.tables.reading import read_table
 
     return ValidationData(read_table(data), target, prediction, file_digest(data))
 
 
 def _show_checks(results: "tuple[CheckResult, ...]") -> None:
     rows = (
-        ("passed" if result.passed else "FAILED", result.name, "" if result.value is None else f"{result.value:.4g}",
-         result.bound, result.detail)
+        (
+            "passed" if result.passed else "FAILED",
+            result.name,
+            "" if result.value is None else f"{result.value:.4g}",
+            result.bound,
+            result.detail,
+        )
         for result in results
-    )  # fmt: skip
+    )
     show_table(("", "check", "measured", "required", ""), rows)
 
 
@@ -135,4 +186,8 @@ def _tell(name: str, change: "Change", *, as_json: bool) -> None:
     instead = f" instead of {change.replaced}" if change.replaced else ""
     failed = len(change.validation.failed) if change.validation is not None else 0
     overruled = f", {failed} failed check{'s' if failed > 1 else ''} overruled" if failed else ""
-    click.echo(f"{name} {change.version} is in {change.stage}{instead}{overruled}.".replace("is in archived", "is archived"))
+    click.echo(
+        f"{name} {change.version} is in {change.stage}{instead}{overruled}.".replace(
+            "is in archived", "is archived"
+        )
+    )

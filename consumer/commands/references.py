@@ -1,28 +1,32 @@
-"""`driftgauge reference`: accept what production sends now as the reference, go back, show the history."""
+"""`driftgauge reference`: accept what production sends now as the reference, go back, show the
+history.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
-from consumer.commands.actor import actor_option
-from consumer.commands.connection import connected
-from consumer.commands.tables import show_table
-from shared.durations import minutes_of
-from shared.errors import BadData
-from shared.keys import Keys
-from shared.settings import Settings, read_settings
+from driftgauge.consumer.commands.actor import actor_option
+from driftgauge.consumer.commands.connection import connected
+from driftgauge.consumer.commands.tables import show_table
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.durations import minutes_of
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from shared.manifest import PublishedVersion
-    from shared.model_registry import ModelRegistry
-    from shared.reference_store import ReferenceStore
-    from shared.references import AcceptedReference
+    from driftgauge.shared.reference.references import AcceptedReference
+    from driftgauge.shared.registry.reference_store import ReferenceStore
+    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.versions.manifest import PublishedVersion
 
 MOST_WORDS = 500
 
 version_option = click.option("--version", help="Of the model; default: the one in production.")
-reason_option = click.option("--reason", required=True, help="Why; stands in the history and in the alerts that end.")
+reason_option = click.option(
+    "--reason", required=True, help="Why; stands in the history and in the alerts that end."
+)
 
 
 @click.group()
@@ -32,13 +36,19 @@ def reference() -> None:
 
 @reference.command()
 @click.argument("model")
-@click.option("--window", default="14d", show_default=True, metavar="TIME", help="Latest rows to take, such as 36h or 14d.")
+@click.option(
+    "--window",
+    default="14d",
+    show_default=True,
+    metavar="TIME",
+    help="Latest rows to take, such as 36h or 14d.",
+)
 @version_option
 @reason_option
 @actor_option
 def accept(model: str, window: str, version: str | None, reason: str, actor: str) -> None:
     """Make a new reference of what was counted in production."""
-    from shared.reference_publishing import publish
+    from driftgauge.shared.registry.reference_publishing import publish
 
     settings, client = connected()
     client.close()
@@ -47,14 +57,20 @@ def accept(model: str, window: str, version: str | None, reason: str, actor: str
     store = _store(registry, published)
     history = store.accept(made, who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
     publish(settings.redis_url, _keys(settings), published.manifest, store)
-    parts = ", ".join(f"{count} {name}{'s' if count != 1 else ''}" for name, count in made.resolution.items())
+    parts = ", ".join(
+        f"{count} {name}{'s' if count != 1 else ''}" for name, count in made.resolution.items()
+    )
     click.echo(
-        f"{model} {made.version} is held against reference {history.number} from here on: {made.profile.rows:,} rows of "
+        f"{model} {made.version} is held against reference {history.number} from here on: "
+        f"{made.profile.rows:,} rows of "
         f"{_day(made.start)} to {_day(made.end)} UTC ({parts}). Alerts of the one before resolve; "
         f"`driftgauge reference undo {model}` goes back to it."
     )
     if made.calibration is not None and made.calibration.realised is None and _ordered(made):
-        click.echo("The thresholds of its ordered features are those of before: 8 weeks of days would set new ones.")
+        click.echo(
+            "The thresholds of its ordered features are those of before: 8 weeks of days would set "
+            "new ones."
+        )
 
 
 @reference.command()
@@ -64,7 +80,7 @@ def accept(model: str, window: str, version: str | None, reason: str, actor: str
 @actor_option
 def undo(model: str, version: str | None, reason: str, actor: str) -> None:
     """Go back to the reference before the one in use."""
-    from shared.reference_publishing import publish
+    from driftgauge.shared.registry.reference_publishing import publish
 
     settings, client = connected()
     client.close()
@@ -72,7 +88,11 @@ def undo(model: str, version: str | None, reason: str, actor: str) -> None:
     store = _store(registry, published)
     history = store.undo(who=_words(actor, "--actor"), reason=_words(reason, "--reason"))
     publish(settings.redis_url, _keys(settings), published.manifest, store)
-    what = f"reference {history.number}" if history.number else "the reference that it was registered with"
+    what = (
+        f"reference {history.number}"
+        if history.number
+        else "the reference that it was registered with"
+    )
     click.echo(f"{model} {published.manifest.version} is held against {what} again.")
 
 
@@ -91,7 +111,10 @@ def list_(model: str, version: str | None, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(history))
         return
     if not history.changes:
-        click.echo(f"{model} {published.manifest.version} is held against the reference that it was registered with.")
+        click.echo(
+            f"{model} {published.manifest.version} is held against the reference that it was "
+            f"registered with."
+        )
         return
     rows: list[tuple[object, ...]] = []
     for change in history.changes:
@@ -99,9 +122,21 @@ def list_(model: str, version: str | None, *, as_json: bool) -> None:
         profile = made.profile if made else published.reference
         counted = f"{_day(made.start)} to {_day(made.end)}" if made else "training"
         verb = "undo" if change.undo else "accept"
-        rows.append((change.created[:19], verb, change.number, f"{profile.rows:,}", counted, change.who, change.reason))
+        rows.append(
+            (
+                change.created[:19],
+                verb,
+                change.number,
+                f"{profile.rows:,}",
+                counted,
+                change.who,
+                change.reason,
+            )
+        )
     show_table(
-        ("when", "change", "reference", "rows", "counted", "who", "why"), rows, f"{model} {published.manifest.version}"
+        ("when", "change", "reference", "rows", "counted", "who", "why"),
+        rows,
+        f"{model} {published.manifest.version}",
     )
 
 
@@ -109,39 +144,47 @@ def list_(model: str, version: str | None, *, as_json: bool) -> None:
 @click.argument("model")
 @version_option
 def publish_(model: str, version: str | None) -> None:
-    """Publish the last change again, after Redis lost it or `accept` was interrupted; else it changes nothing."""
-    from shared.reference_publishing import publish
+    """Publish the last change again, after Redis lost it or `accept` was interrupted; else it
+    changes nothing.
+    """
+    from driftgauge.shared.registry.reference_publishing import publish
 
     settings, client = connected()
     client.close()
     registry, published = _version(settings, model, version)
-    change = publish(settings.redis_url, _keys(settings), published.manifest, _store(registry, published))
+    change = publish(
+        settings.redis_url, _keys(settings), published.manifest, _store(registry, published)
+    )
     number = change.number if change is not None else 0
     click.echo(f"{model} {published.manifest.version}: reference {number} is published.")
 
 
-def _proposed(settings: Settings, published: "PublishedVersion", window_ms: int) -> "AcceptedReference":
+def _proposed(
+    settings: Settings, published: "PublishedVersion", window_ms: int
+) -> "AcceptedReference":
     """Sum up the window, with a progress bar for the calibration."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from consumer.judging.order import STEPS
-    from consumer.referencing import propose
+    from driftgauge.consumer.judging.ordered.order import STEPS
+    from driftgauge.consumer.offline.referencing import propose
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("making the reference", total=STEPS + 1)
         return propose(settings, published, window_ms, lambda: bar.advance(task))
 
 
-def _version(settings: Settings, model: str, version: str | None) -> "tuple[ModelRegistry, PublishedVersion]":
-    from shared.model_registry import ModelRegistry
+def _version(
+    settings: Settings, model: str, version: str | None
+) -> "tuple[ModelRegistry, PublishedVersion]":
+    from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(settings.registry_dir)
     return registry, registry.load(model, version or registry.production(model))
 
 
 def _store(registry: "ModelRegistry", published: "PublishedVersion") -> "ReferenceStore":
-    from shared.reference_store import ReferenceStore
+    from driftgauge.shared.registry.reference_store import ReferenceStore
 
     return ReferenceStore(registry, published.manifest.model, published.manifest.version)
 
@@ -157,7 +200,9 @@ def _words(text: str, option: str) -> str:
 
 
 def _ordered(made: "AcceptedReference") -> bool:
-    return made.calibration is not None and any(feature.order == "ordered" for feature in made.calibration.features)
+    return made.calibration is not None and any(
+        feature.order == "ordered" for feature in made.calibration.features
+    )
 
 
 def _day(ms: int) -> str:

@@ -6,34 +6,59 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from consumer.commands.actor import actor_option
-from consumer.commands.tables import printable
-from shared.errors import BadData
-from shared.segments import OTHER
-from shared.settings import read_settings
+from driftgauge.consumer.commands.actor import actor_option
+from driftgauge.consumer.commands.tables import printable
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
-    from shared.manifest import PublishedVersion, Task
-    from shared.model_registry import ModelRegistry
+    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.versions.manifest import PublishedVersion, Task
 
 
 @click.command()
 @click.argument("name")
-@click.option("--reference", required=True, type=click.Path(path_type=Path),
-              help="CSV of the reference rows: those of the training, or better, rows held out from it.")  # fmt: skip
+@click.option(
+    "--reference",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV of the reference rows: those of the training, or better, rows held out from it.",
+)
 @click.option("--version", help="Semantic version; default: the next major one.")
-@click.option("--artifact", type=click.Path(path_type=Path),
-              help="Fitted model: .joblib, or LightGBM's text as .txt. Without it the model is only monitored.")  # fmt: skip
-@click.option("--task", type=click.Choice(["regression", "binary", "multiclass"]), help="Default: the artifact knows it.")
-@click.option("--prediction-column", help="Column of the predictions; without it the artifact makes them.")
+@click.option(
+    "--artifact",
+    type=click.Path(path_type=Path),
+    help="Fitted model: .joblib, or LightGBM's text as .txt. Without it the model is only monitored.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["regression", "binary", "multiclass"]),
+    help="Default: the artifact knows it.",
+)
+@click.option(
+    "--prediction-column", help="Column of the predictions; without it the artifact makes them."
+)
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
 @click.option("--exclude", default="", help="Columns left out of drift, with commas.")
-@click.option("--segment", "segments", multiple=True,
-              help="Categorical feature by whose values drift and performance are told apart; up to 3.")  # fmt: skip
-@click.option("--classes", default="", help="Labels in the order of the probabilities, with commas; for LightGBM's text.")
-@click.option("--schema", "schema_file", type=click.Path(path_type=Path),
-              help="Schema to use; if the file is absent, the inferred schema is written there.")  # fmt: skip
+@click.option(
+    "--segment",
+    "segments",
+    multiple=True,
+    help="Categorical feature by whose values drift and performance are told apart; up to 3.",
+)
+@click.option(
+    "--classes",
+    default="",
+    help="Labels in the order of the probabilities, with commas; for LightGBM's text.",
+)
+@click.option(
+    "--schema",
+    "schema_file",
+    type=click.Path(path_type=Path),
+    help="Schema to use; if the file is absent, the inferred schema is written there.",
+)
 @click.option(
     "--partitions",
     type=click.IntRange(1, 256),
@@ -41,40 +66,102 @@ if TYPE_CHECKING:
     show_default=True,
     help="Logs that the events are spread over; chosen once, by the model's first version.",
 )
-@click.option("--metrics", multiple=True, help="Metrics of the training: a JSON file, or NAME=NUMBER; repeatable.")
-@click.option("--check", "bounds", multiple=True, help="Such as 'accuracy>=0.9' or 'rmse<=4'; repeatable.")
-@click.option("--max-latency-ms", type=click.FloatRange(0, min_open=True), default=100, show_default=True,
-              help="Check: 99th percentile of one row's time.")  # fmt: skip
-@click.option("--min-reference-rows", type=click.IntRange(0), default=1000, show_default=True, help="Check.")
-@click.option("--tolerance", type=click.FloatRange(0, 1), default=0.02, show_default=True,
-              help="Check: how much worse than the production version a metric may be, as a share.")  # fmt: skip
-@click.option("--method", "methods", multiple=True,
-              help="Check: a method that the artifact has; default: predict, and predict_proba of classes.")  # fmt: skip
-@click.option("--labels", is_flag=True, help="True values come later, and are joined to the predictions.")
+@click.option(
+    "--metrics",
+    multiple=True,
+    help="Metrics of the training: a JSON file, or NAME=NUMBER; repeatable.",
+)
+@click.option(
+    "--check", "bounds", multiple=True, help="Such as 'accuracy>=0.9' or 'rmse<=4'; repeatable."
+)
+@click.option(
+    "--max-latency-ms",
+    type=click.FloatRange(0, min_open=True),
+    default=100,
+    show_default=True,
+    help="Check: 99th percentile of one row's time.",
+)
+@click.option(
+    "--min-reference-rows", type=click.IntRange(0), default=1000, show_default=True, help="Check."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1),
+    default=0.02,
+    show_default=True,
+    help="Check: how much worse than the production version a metric may be, as a share.",
+)
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    help="Check: a method that the artifact has; default: predict, and predict_proba of classes.",
+)
+@click.option(
+    "--labels", is_flag=True, help="True values come later, and are joined to the predictions."
+)
 @click.option("--batch-counts", is_flag=True, help="Batch predictions count for drift.")
-@click.option("--features-module", default="", help="Dotted name of the module that makes the features.")
+@click.option(
+    "--features-module", default="", help="Dotted name of the module that makes the features."
+)
 @click.option("--promote", is_flag=True, help="Run the checks, and put it into production.")
 @actor_option
 def register(
-    name: str, reference: Path, version: str | None, artifact: Path | None, task: "Task | None",
-    prediction_column: str | None, target_column: str | None, time_column: str | None, exclude: str, classes: str,
-    schema_file: Path | None, partitions: int, metrics: tuple[str, ...], bounds: tuple[str, ...], max_latency_ms: float,
-    min_reference_rows: int, tolerance: float, methods: tuple[str, ...], features_module: str, segments: tuple[str, ...],
-    actor: str, *, labels: bool, batch_counts: bool, promote: bool,
-) -> None:  # fmt: skip
+    name: str,
+    reference: Path,
+    version: str | None,
+    artifact: Path | None,
+    task: "Task | None",
+    prediction_column: str | None,
+    target_column: str | None,
+    time_column: str | None,
+    exclude: str,
+    classes: str,
+    schema_file: Path | None,
+    partitions: int,
+    metrics: tuple[str, ...],
+    bounds: tuple[str, ...],
+    max_latency_ms: float,
+    min_reference_rows: int,
+    tolerance: float,
+    methods: tuple[str, ...],
+    features_module: str,
+    segments: tuple[str, ...],
+    actor: str,
+    *,
+    labels: bool,
+    batch_counts: bool,
+    promote: bool,
+) -> None:
     """Register a version: to be served if it has an artifact, else only monitored."""
-    from consumer.registration import Submission, register_version
-    from shared import gates
-    from shared.checks import Checks, parse_bounds
-    from shared.model_registry import ModelRegistry
+    from driftgauge.consumer.offline.registration import Submission, register_version
+    from driftgauge.shared.registry import gates
+    from driftgauge.shared.registry.registry import ModelRegistry
+    from driftgauge.shared.versions.checks import Checks, parse_bounds
 
     minimum, maximum = parse_bounds(bounds)
     checks = Checks(minimum, maximum, max_latency_ms, methods, min_reference_rows, tolerance)
     submission = Submission(
-        name, reference, version, artifact, task, prediction_column, target_column, time_column, _listed(exclude),
-        _listed(classes), schema_file, partitions, _read_metrics(metrics), checks, labels, batch_counts, features_module,
-        read_settings().pii_secret, segments,
-    )  # fmt: skip
+        name,
+        reference,
+        version,
+        artifact,
+        task,
+        prediction_column,
+        target_column,
+        time_column,
+        _listed(exclude),
+        _listed(classes),
+        schema_file,
+        partitions,
+        _read_metrics(metrics),
+        checks,
+        labels,
+        batch_counts,
+        features_module,
+        read_settings().pii_secret,
+        segments,
+    )
     registry = ModelRegistry(read_settings().registry_dir)
     folder, published = register_version(registry, submission)
     _tell(folder, published)
@@ -88,17 +175,27 @@ def register(
 
 
 def _calibrate(
-    registry: "ModelRegistry", published: "PublishedVersion", reference: Path, time: str | None, prediction: str | None
+    registry: "ModelRegistry",
+    published: "PublishedVersion",
+    reference: Path,
+    time: str | None,
+    prediction: str | None,
 ) -> None:
     """Test the reference for order in time, if it has times."""
     if time is None:
-        click.echo("There is no --time-column: the rows are taken as exchangeable, which was not tested.")
+        click.echo(
+            "There is no --time-column: the rows are taken as exchangeable, which was not tested."
+        )
         return
-    from consumer.calibrating import TimedRows
-    from consumer.commands.calibrate import calibrate_version, show
+    from driftgauge.consumer.commands.calibrate import calibrate_version, show
+    from driftgauge.consumer.offline.calibrating import TimedRows
 
     rows = TimedRows(reference, time, prediction, read_settings().pii_secret)
-    show(calibrate_version(registry, published.manifest.model, published.manifest.version, rows, None))
+    show(
+        calibrate_version(
+            registry, published.manifest.model, published.manifest.version, rows, None
+        )
+    )
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -116,7 +213,10 @@ def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
             else:
                 metrics.update(msgspec.json.decode(Path(text).read_bytes(), type=dict[str, float]))
         except (OSError, ValueError, msgspec.MsgspecError) as error:
-            raise BadData(f"--metrics {text}: give NAME=NUMBER, or a JSON file of names and numbers ({error}).") from error
+            raise BadData(
+                f"--metrics {text}: give NAME=NUMBER, or a JSON file of names and numbers "
+                f"({error})."
+            ) from error
     return metrics
 
 
@@ -129,8 +229,16 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
         f"{kinds.count('categorical')} categorical, {rows:,} reference rows, stored in {folder}."
     )
     for held in published.reference.segments:
-        click.echo(f"Segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}.")
+        click.echo(
+            f"Segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}."
+        )
     least = read_settings().min_reference_rows
     if rows < least:
-        click.echo(f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity excepted.")
-    click.echo("To change the schema, edit a copy of its schema.json and register again with --schema FILE.")
+        click.echo(
+            f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity "
+            f"excepted."
+        )
+    click.echo(
+        "To change the schema, edit a copy of its schema.json and register again with --schema "
+        "FILE."
+    )

@@ -7,10 +7,11 @@ import click
 import msgspec
 import redis
 
-from consumer.commands.connection import connected, published_models
-from shared.errors import BadData, ModelNotFound
-from shared.keys import Keys
-from shared.snapshot import CloudEvent, Snapshot
+from driftgauge.consumer.commands.connection import connected, published_models
+from driftgauge.shared.contract.alert import CloudEvent
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.errors import BadData, ModelNotFound
 
 READ = 20
 """Reports read at once."""
@@ -20,20 +21,42 @@ READ = 20
 @click.option("--model", help="Which model, if there are several.")
 @click.option("--id", "report_id", help="Which report; default: the latest.")
 @click.option("--json", "as_json", is_flag=True, help="Print the snapshot as JSON.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Folder to write HTML and JSON to.")
-@click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="File to draw a picture to.")
-def report(model: str | None, report_id: str | None, *, as_json: bool, output: Path | None, png: Path | None) -> None:
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to write HTML and JSON to.",
+)
+@click.option(
+    "--png", type=click.Path(path_type=Path, dir_okay=False), help="File to draw a picture to."
+)
+def report(
+    model: str | None,
+    report_id: str | None,
+    *,
+    as_json: bool,
+    output: Path | None,
+    png: Path | None,
+) -> None:
     """Show the latest snapshot report, or write it to files."""
-    from shared.reporting.files import write_picture, write_report
-    from shared.reporting.terminal import render_text
+    from driftgauge.shared.reporting.files import write_picture, write_report
+    from driftgauge.shared.reporting.terminal import render_text
 
     settings, client = connected()
     keys = Keys(settings.key_prefix)
     names = published_models(client, keys, model)
     if len(names) != 1:
-        raise BadData(f"There are {len(names)} models ({', '.join(names)}); choose one with --model.")
-    snapshot = _latest_snapshot(client, keys, names[0]) if report_id is None else _named(client, keys, names[0], report_id)
-    paths = [*(write_report(snapshot, output) if output else []), *([write_picture(snapshot, png)] if png else [])]
+        raise BadData(
+            f"There are {len(names)} models ({', '.join(names)}); choose one with --model."
+        )
+    snapshot = (
+        _latest_snapshot(client, keys, names[0])
+        if report_id is None
+        else _named(client, keys, names[0], report_id)
+    )
+    paths = [
+        *(write_report(snapshot, output) if output else []),
+        *([write_picture(snapshot, png)] if png else []),
+    ]
     for path in paths:
         click.echo(path)
     if paths:
@@ -48,7 +71,8 @@ def _latest_snapshot(client: redis.Redis, keys: Keys, model: str) -> Snapshot:
     latest: Any = client.xrevrange(keys.snapshots(model), count=1)
     if not latest:
         raise ModelNotFound(
-            f"There is no snapshot report of {model} yet: the first one comes when the window has enough rows to judge. "
+            f"There is no snapshot report of {model} yet: the first one comes when the window has "
+            f"enough rows to judge. "
             "Is a worker running?"
         )
     return _read(latest[0][1][b"e"])
@@ -64,7 +88,9 @@ def _named(client: redis.Redis, keys: Keys, model: str, report_id: str) -> Snaps
             if msgspec.json.decode(fields[b"e"], type=CloudEvent).id == report_id:
                 return _read(fields[b"e"])
         if len(entries) < READ:
-            raise ModelNotFound(f"No report {report_id} of {model} is kept; a model keeps its last thousand.")
+            raise ModelNotFound(
+                f"No report {report_id} of {model} is kept; a model keeps its last thousand."
+            )
 
 
 def _read(packed: bytes) -> Snapshot:

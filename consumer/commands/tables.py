@@ -15,7 +15,13 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PIPED_WIDTH)
-    table = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=Text(title) if title else None,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:

@@ -1,8 +1,9 @@
 """Counting's one step: state and a batch of log entries in, changed state and outputs out.
 
-`advance(a + b)` gives what `advance(a)` and then `advance(b)` give: every decision hangs on the place of an entry in the
-log, never on how the log was cut into batches. Each list of the outputs is the same bytes in the same order, and so is each
-field of the checkpoint. The lists have no order among them: they leave batch by batch, into streams of their own.
+`advance(a + b)` gives what `advance(a)` and then `advance(b)` give: every decision hangs on the
+place of an entry in the log, never on how the log was cut into batches. Each list of the outputs is
+the same bytes in the same order, and so is each field of the checkpoint. The lists have no order
+among them: they leave batch by batch, into streams of their own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,21 +13,21 @@ from operator import attrgetter
 
 import numpy as np
 
-from consumer.counting.cells import CellMap
-from consumer.counting.clock import DAY_MS, HOUR_MS
-from consumer.counting.columns import Batch, DeadLetter
-from consumer.counting.dedupe import Dedupe
-from consumer.counting.detection import detect
-from consumer.counting.group import Group, segments_of
-from consumer.counting.labels import Joiner
-from consumer.counting.pane import OpenPane
-from consumer.counting.policy import CountingPolicy
-from consumer.counting.rollups import mark
-from consumer.counting.state import CountingState, InUse
-from shared.events import Prediction
-from shared.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
-from shared.reference import Ints
-from shared.references import ReferenceChange, reference_key
+from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
+from driftgauge.consumer.counting.dedupe import Dedupe
+from driftgauge.consumer.counting.detection import detect
+from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter
+from driftgauge.consumer.counting.group import Group, segments_of
+from driftgauge.consumer.counting.join import Joiner
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.panes.open_pane import OpenPane
+from driftgauge.consumer.counting.panes.rollups import mark
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState, InUse
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
+from driftgauge.shared.reference.references import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
 
@@ -45,7 +46,9 @@ class Outputs:
         return any(isinstance(entry, Alarm) for _, _, entry in self.panes)
 
 
-def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy) -> Outputs:
+def advance(
+    state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy
+) -> Outputs:
     """Count a batch.
 
     Parameters
@@ -55,8 +58,8 @@ def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap],
     batch
         What `columns.read` gave.
     versions
-        Cell maps of all versions of `batch.versions` that were ever published, and of all references that the state or
-        the batch's changes name, by `reference_key`.
+        Cell maps of all versions of `batch.versions` that were ever published, and of all
+        references that the state or the batch's changes name, by `reference_key`.
     policy
         Of the partition.
     """
@@ -64,9 +67,17 @@ def advance(state: CountingState, batch: Batch, versions: Mapping[str, CellMap],
 
 
 class _Step:
-    """One step. The batch is cut into runs of predictions between ticks, new references and logical midnights."""
+    """One step. The batch is cut into runs of predictions between ticks, new references and logical
+    midnights.
+    """
 
-    def __init__(self, state: CountingState, batch: Batch, versions: Mapping[str, CellMap], policy: CountingPolicy) -> None:
+    def __init__(
+        self,
+        state: CountingState,
+        batch: Batch,
+        versions: Mapping[str, CellMap],
+        policy: CountingPolicy,
+    ) -> None:
         self.state = state
         self.batch = batch
         self.versions = versions
@@ -81,7 +92,9 @@ class _Step:
         fresh, labels = Dedupe(self.state, batch, self.policy.retire_ms).fresh()
         fresh = self._without_known_ids(self._usable(fresh))
         self._drop_unknown_changes()
-        self.joiner = Joiner(self.state, batch.labels, labels, self.versions, self.policy, self._write)
+        self.joiner = Joiner(
+            self.state, batch.labels, labels, self.versions, self.policy, self._write
+        )
         dead = sorted(batch.dead.items())
         self.outputs.dead += [letter for _, letter in dead]
         self.state.counters.dead += len(dead)
@@ -101,12 +114,18 @@ class _Step:
         self.changed |= {b"state", b"counters"}
         return self.outputs
 
-    # -- what is counted ------------------------------------------------------------------------------------------
+    # -- what is counted ---------------------------------------------------------------------------
 
     def _usable(self, fresh: Ints) -> Ints:
-        """Leave out predictions of unknown versions and such as do not fit their schema: they are dead letters."""
+        """Leave out predictions of unknown versions and such as do not fit their schema: they are
+        dead letters.
+        """
         predictions = self.batch.predictions
-        chosen = predictions if len(fresh) == len(predictions) else [predictions[place] for place in fresh]
+        chosen = (
+            predictions
+            if len(fresh) == len(predictions)
+            else [predictions[place] for place in fresh]
+        )
         names = {prediction.version for prediction in chosen}
         checked = self.batch.checked
         if checked is not None and all(
@@ -137,27 +156,34 @@ class _Step:
                 del self.batch.changes[position]
 
     def _without_known_ids(self, usable: Ints) -> Ints:
-        """Leave out what a client sent again under its own id. Ids that the API made cannot be sent again: no look-up."""
+        """Leave out what a client sent again under its own id. Ids that the API made cannot be sent
+        again: no look-up.
+        """
         predictions, ids = self.batch.predictions, self.state.ids
         if not any(map(attrgetter("client_id"), predictions)):
             return usable
         first = [
             place
             for place in usable.tolist()
-            if not predictions[place].client_id or ids.claim(predictions[place].id, int(self.batch.entry_ms[place]))
+            if not predictions[place].client_id
+            or ids.claim(predictions[place].id, int(self.batch.entry_ms[place]))
         ]
         self.state.counters.duplicates += len(usable) - len(first)
         return np.array(first, dtype=np.int64)
 
-    # -- time -----------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------
 
     def _reach(self, place: int, entry_ms: int) -> None:
-        """Note that what is written next is written at a place in the batch: labels up to it come before."""
+        """Note that what is written next is written at a place in the batch: labels up to it come
+        before.
+        """
         self.joiner.join(place)
         self.place, self.entry_ms = place, int(entry_ms)
 
     def _tick(self, position: int) -> None:
-        """Let time pass without an event: a full or old pane closes, and judging learns how far time has come."""
+        """Let time pass without an event: a full or old pane closes, and judging learns how far
+        time has come.
+        """
         state, now = self.state, self._pass_time(position)
         pane = state.pane
         if pane is not None and (pane.events >= self.policy.pane_events or self._old(pane, now)):
@@ -174,14 +200,18 @@ class _Step:
             state.position.clock.entry = int(all_ms[position - 1])
         now = state.position.clock.tick(self.entry_ms)
         self.joiner.pass_time(now)
-        if state.position.traffic.day is not None:  # the first day begins with the first event, and is no whole day
+        if (
+            state.position.traffic.day is not None
+        ):  # the first day begins with the first event, and is no whole day
             self._begin_day(now)
         return now
 
     def _change_reference(self, position: int, change: ReferenceChange) -> None:
-        """Count a version by another reference from here on; its detectors begin anew, and judging is told.
+        """Count a version by another reference from here on; its detectors begin anew, and judging
+        is told.
 
-        A change that is known already, or is older than the latest one, is left out: it may be sent twice.
+        A change that is known already, or is older than the latest one, is left out: it may be sent
+        twice.
         """
         state, now = self.state, self._pass_time(position)
         references = state.position.references
@@ -192,10 +222,19 @@ class _Step:
         for name, version in [key for key in state.detectors if key[1] == change.version]:
             del state.detectors[name, version]
             self.changed.add(f"detector:{name}:{version}".encode())
-        self._write(NewReference(
-            self.policy.partition, now, state.counters.events, change.version, change.change, change.number,
-            change.who, change.reason, change.undo,
-        ))  # fmt: skip
+        self._write(
+            NewReference(
+                self.policy.partition,
+                now,
+                state.counters.events,
+                change.version,
+                change.change,
+                change.number,
+                change.who,
+                change.reason,
+                change.undo,
+            )
+        )
 
     def _cell_map(self, version: str) -> CellMap:
         """Give the cell map of a version with the reference that it is counted by."""
@@ -220,15 +259,19 @@ class _Step:
             self._count_day(predictions[part], times[part], entry_ms[part], positions[part])
 
     def _begin_day(self, now: int) -> None:
-        """At a logical midnight close the pane, so that days are sums of panes, and renew the traffic."""
+        """At a logical midnight close the pane, so that days are sums of panes, and renew the
+        traffic.
+        """
         if not self.state.position.traffic.begin(now // DAY_MS):
             return
         if self.state.pane is not None:
             self._close((self.state.pane.start // DAY_MS + 1) * DAY_MS)
 
-    # -- counts ---------------------------------------------------------------------------------------------------
+    # -- counts ------------------------------------------------------------------------------------
 
-    def _count_day(self, predictions: list[Prediction], times: Ints, entry_ms: Ints, positions: Ints) -> None:
+    def _count_day(
+        self, predictions: list[Prediction], times: Ints, entry_ms: Ints, positions: Ints
+    ) -> None:
         """Count predictions of one day: detectors see them, panes sum them up, labels meet them."""
         groups = self._groups(predictions)
         before = self.state.counters.events
@@ -243,7 +286,9 @@ class _Step:
             self.joiner.enter(positions[first:last], times[first:last])
             if with_labels:
                 own = segments[first:last] if segments is not None else None
-                self.joiner.wait(predictions[first:last], positions[first:last], entry_ms[first:last], own)
+                self.joiner.wait(
+                    predictions[first:last], positions[first:last], entry_ms[first:last], own
+                )
             self._add(groups, first, last)
             while alarms and alarms[0].total <= self.state.counters.events:
                 row = alarms[0].total - before - 1
@@ -258,11 +303,17 @@ class _Step:
         """Part predictions by version, each mapped to its cells."""
         names = [prediction.version for prediction in predictions]
         if len(set(names)) == 1:
-            return [Group.of(names[0], self._cell_map(names[0]), predictions, np.arange(len(predictions)))]
+            return [
+                Group.of(
+                    names[0], self._cell_map(names[0]), predictions, np.arange(len(predictions))
+                )
+            ]
         groups = []
         for name in dict.fromkeys(names):
             rows = np.array([row for row, other in enumerate(names) if other == name])
-            groups.append(Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows))
+            groups.append(
+                Group.of(name, self._cell_map(name), [predictions[row] for row in rows], rows)
+            )
         return groups
 
     def _detect(self, group: Group, times: Ints) -> Iterator[Alarm]:
@@ -272,13 +323,24 @@ class _Step:
             return
         every = len(rows) == len(group.rows)
         cells = group.cells if every else group.cells[:, group.counted]
-        ids = list(map(attrgetter("id"), group.predictions if every else compress(group.predictions, group.counted)))
+        ids = list(
+            map(
+                attrgetter("id"),
+                group.predictions if every else compress(group.predictions, group.counted),
+            )
+        )
         yield from detect(
-            self.state, self.policy, group.version, group.cell_map,
-            cells, ids, times[rows], self.state.counters.events + rows + 1,
-        )  # fmt: skip
+            self.state,
+            self.policy,
+            group.version,
+            group.cell_map,
+            cells,
+            ids,
+            times[rows],
+            self.state.counters.events + rows + 1,
+        )
 
-    # -- panes ----------------------------------------------------------------------------------------------------
+    # -- panes -------------------------------------------------------------------------------------
 
     def _old(self, pane: OpenPane, now: int) -> bool:
         return now - pane.start >= self.policy.pane_seconds * 1000
@@ -290,7 +352,9 @@ class _Step:
             pane = self.state.pane = OpenPane(int(times[first]))
         full = first + max(self.policy.pane_events - pane.events, 1) - 1
         aged = first + int(np.searchsorted(times[first:], pane.start + MIN_PANE_MS))
-        old = first + int(np.searchsorted(times[first:], pane.start + self.policy.pane_seconds * 1000))
+        old = first + int(
+            np.searchsorted(times[first:], pane.start + self.policy.pane_seconds * 1000)
+        )
         last = min(max(full, aged), old)
         return (last + 1, True) if last < len(times) else (len(times), False)
 
@@ -303,7 +367,9 @@ class _Step:
             rows = part.stop - part.start
             if not rows:
                 continue
-            group.add_to(pane.block(group.version, group.cell_map.size, group.cell_map.segments), part)
+            group.add_to(
+                pane.block(group.version, group.cell_map.size, group.cell_map.segments), part
+            )
             counters.versions[group.version] = counters.versions.get(group.version, 0) + rows
         pane.events += last - first
         counters.events += last - first
@@ -320,7 +386,11 @@ class _Step:
         position.written = 0
         mark(position.hours, self.entry_ms // HOUR_MS, position.closed)
         closed = pane.closed(
-            self.policy.partition, position.closed, end, self.state.counters.events, position.traffic.per_day
+            self.policy.partition,
+            position.closed,
+            end,
+            self.state.counters.events,
+            position.traffic.per_day,
         )
         self.outputs.panes.append((position.closed, 0, closed))
         self.joiner.revise(self.place, self.entry_ms)
@@ -328,7 +398,9 @@ class _Step:
         self.state.rollups.take(closed, pane.blocks)
 
     def _roll_up(self, now: int) -> None:
-        """Write the hours and days that are over at a logical time, before which no coming pane starts."""
+        """Write the hours and days that are over at a logical time, before which no coming pane
+        starts.
+        """
         self.outputs.rollups += self.state.rollups.complete(now, self.entry_ms)
 
     def _alarm(self, alarm: Alarm) -> None:

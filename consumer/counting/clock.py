@@ -6,7 +6,7 @@ A year replayed in a minute is still a year, and a clock in the future cannot ru
 import msgspec
 import numpy as np
 
-from shared.reference import Ints
+from driftgauge.shared.arrays import Ints
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -43,9 +43,10 @@ class Clock(msgspec.Struct):
 class Traffic(msgspec.Struct):
     """Events per logical day: what turns a false-alarm budget into significance levels.
 
-    The rate is the mean of the latest whole logical days (UTC) that had events; None until one is known. A single day would
-    not do: after a quiet Sunday, Monday's events would be judged as if there were as few of them, by levels that are too
-    lax for so many. A day without any event says nothing of what an event may cost.
+    The rate is the mean of the latest whole logical days (UTC) that had events; None until one is
+    known. A single day would not do: after a quiet Sunday, Monday's events would be judged as if
+    there were as few of them, by levels that are too lax for so many. A day without any event says
+    nothing of what an event may cost.
 
     Examples
     --------

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.counting.clock import HOUR_MS
-from consumer.counting.columns import Batch, DeadLetter
-from consumer.counting.publishers import Publisher, to_forget, to_retire
-from consumer.counting.state import CountingState
-from shared.reference import Ints
+from driftgauge.consumer.counting.clock import HOUR_MS
+from driftgauge.consumer.counting.entries.columns import Batch, DeadLetter
+from driftgauge.consumer.counting.entries.publishers import Publisher, to_forget, to_retire
+from driftgauge.consumer.counting.state import CountingState
+from driftgauge.shared.arrays import Ints
 
 Flags = NDArray[np.bool_]
 
@@ -73,7 +73,9 @@ class Dedupe:
         self._retire_ms = retire_ms
 
     def fresh(self) -> tuple[Ints, Ints]:
-        """Give the places of the predictions, and of the labels, whose number was not seen before; remember the numbers."""
+        """Give the places of the predictions, and of the labels, whose number was not seen before;
+        remember the numbers.
+        """
         batch, numbered = self._batch, self._numbered
         fresh = np.ones(len(numbered.publishers), dtype=bool)
         publishers = np.array(numbered.publishers, dtype=object)
@@ -92,12 +94,16 @@ class Dedupe:
         return numbered.parted(fresh)
 
     def _turns(self) -> set[int]:
-        """Give the places of the first entries of an hour of entry time: publishers are retired there, in no other place."""
+        """Give the places of the first entries of an hour of entry time: publishers are retired
+        there, in no other place.
+        """
         hours = np.append(self._state.position.clock.entry, self._batch.all_ms) // HOUR_MS
         return set(np.flatnonzero(np.diff(hours)).tolist())
 
     def _claim_dead(self, position: int) -> None:
-        """Remember the number of a dead letter: that of an entry that was sent twice is written once."""
+        """Remember the number of a dead letter: that of an entry that was sent twice is written
+        once.
+        """
         name, number = self._batch.dead_numbers[position]
         publisher = self._publisher(name, int(self._batch.all_ms[position]))
         if number > publisher.closed and not publisher.seen.add(number):
@@ -116,7 +122,11 @@ class Dedupe:
         closed = 0
         for name in names:
             alone = len(names) == 1
-            places = np.arange(start, stop) if alone else start + np.flatnonzero(publishers[start:stop] == name)
+            places = (
+                np.arange(start, stop)
+                if alone
+                else start + np.flatnonzero(publishers[start:stop] == name)
+            )
             closed += self._claim_run(name, fresh, places)
         return closed
 
@@ -137,12 +147,13 @@ class Dedupe:
     def _dead_letter(self, place: int, name: bytes, closed: int) -> None:
         position = int(self._numbered.positions[place])
         reason = (
-            f"publisher {name[:40]!r} was retired after a long silence, and its numbers up to {closed} with it: "
+            f"publisher {name[:40]!r} was retired after a long silence, and its numbers up to "
+            f"{closed} with it: "
             "whether this event was counted before is not known any more"
         )
         self._batch.dead[position] = DeadLetter(self._batch.entries[position], reason)
 
-    # -- publishers -----------------------------------------------------------------------------------------------
+    # -- publishers --------------------------------------------------------------------------------
 
     def _publisher(self, name: bytes, entry_ms: int) -> Publisher:
         """Give a publisher, made if absent, at an entry of its own."""

@@ -1,29 +1,38 @@
-"""Driving the online detectors: each (detector, version) of a partition sees what counts for drift, and its alarms leave.
+"""Driving the online detectors: each (detector, version) of a partition sees what counts for drift,
+and its alarms leave.
 
-The false-alarm budget of 30 days becomes false alarms per event, by the model's traffic: that is all a detector is told.
+The false-alarm budget of 30 days becomes false alarms per event, by the model's traffic: that is
+all a detector is told.
 """
 
 from collections.abc import Iterator, Sequence
 
-from consumer.counting.cells import CellMap
-from consumer.counting.detectors import DETECTORS, Detector, Observed
-from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState
-from shared.pane import Alarm
-from shared.reference import Ints
+from driftgauge.consumer.counting.detectors import DETECTORS, Detector, Observed
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.pane import Alarm
 
 DAYS_PER_MONTH = 30
 OUT_OF_RANGE = "out_of_range"
-"""What no online test can say of a column that is ordered in time: its extremes come in rows. The window's test, which
-allows for that, goes on."""
+"""What no online test can say of a column that is ordered in time: its extremes come in rows. The
+window's test, which allows for that, goes on.
+"""
 RATE_TOLERANCE = 2.0
 """Detectors start anew for the measured traffic when it differs by more than this factor."""
 
 
 def detect(
-    state: CountingState, policy: CountingPolicy, version: str, cell_map: CellMap,
-    cells: Ints, ids: Sequence[str], times: Ints, totals: Ints,
-) -> Iterator[Alarm]:  # fmt: skip
+    state: CountingState,
+    policy: CountingPolicy,
+    version: str,
+    cell_map: CellMap,
+    cells: Ints,
+    ids: Sequence[str],
+    times: Ints,
+    totals: Ints,
+) -> Iterator[Alarm]:
     """Show events of one version to its detectors; give their alarms.
 
     Parameters
@@ -45,15 +54,28 @@ def detect(
             if found.statistic == OUT_OF_RANGE and found.column not in cell_map.exchangeable:
                 continue
             yield Alarm(
-                partition=policy.partition, time=int(times[found.row]), total=int(totals[found.row]), version=version,
-                column=cell_map.reference.columns[found.column].name, detector=name, delay=found.delay,
-                statistic=found.statistic, value=found.value, expected=found.expected, width=found.width,
-                effect=found.effect, threshold=found.threshold, severity=found.severity,
-            )  # fmt: skip
+                partition=policy.partition,
+                time=int(times[found.row]),
+                total=int(totals[found.row]),
+                version=version,
+                column=cell_map.reference.columns[found.column].name,
+                detector=name,
+                delay=found.delay,
+                statistic=found.statistic,
+                value=found.value,
+                expected=found.expected,
+                width=found.width,
+                effect=found.effect,
+                threshold=found.threshold,
+                severity=found.severity,
+            )
 
 
-def _detector(state: CountingState, policy: CountingPolicy, name: str, version: str, cell_map: CellMap) -> Detector | None:
-    """Give a version's detector; a new one when there is none, the columns changed, or the traffic has changed a lot.
+def _detector(
+    state: CountingState, policy: CountingPolicy, name: str, version: str, cell_map: CellMap
+) -> Detector | None:
+    """Give a version's detector; a new one when there is none, the columns changed, or the traffic
+    has changed a lot.
 
     None if it has nothing to watch.
     """
@@ -74,7 +96,9 @@ def _detector(state: CountingState, policy: CountingPolicy, name: str, version: 
 
 
 def rate(state: CountingState, policy: CountingPolicy) -> float:
-    """Give the false alarms allowed per event: the budget over the events of 30 days of the whole model."""
+    """Give the false alarms allowed per event: the budget over the events of 30 days of the whole
+    model.
+    """
     per_day = state.position.traffic.per_day
     model_per_day = per_day * policy.partitions if per_day else policy.expected_events_per_day
     return policy.false_alarms_per_month / (model_per_day * DAYS_PER_MONTH)

@@ -8,15 +8,17 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.counting.cells import CellMap, latency_cells
-from consumer.counting.pane import OpenBlock
-from shared.events import Prediction, Source
-from shared.reference import Ints
+from driftgauge.consumer.counting.panes.cells import CellMap, latency_cells
+from driftgauge.consumer.counting.panes.open_pane import OpenBlock
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.events import Prediction, Source
 
 
 @dataclass(slots=True)
 class Group:
-    """Predictions of one version, with their rows in the run, their cells, and which of them count for drift."""
+    """Predictions of one version, with their rows in the run, their cells, and which of them count
+    for drift.
+    """
 
     version: str
     cell_map: CellMap
@@ -27,10 +29,14 @@ class Group:
     counted: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints) -> "Group":
+    def of(
+        cls, version: str, cell_map: CellMap, predictions: list[Prediction], rows: Ints
+    ) -> "Group":
         names = list(map(attrgetter("source"), predictions))
         counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
-        return cls(version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted)
+        return cls(
+            version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted
+        )
 
     def add_to(self, block: OpenBlock, part: slice) -> None:
         """Add some rows to the counts of a pane."""
@@ -41,7 +47,9 @@ class Group:
         block.latency += np.bincount(latency_cells(latencies), minlength=len(block.latency))
         block.rows += int(counted.sum())
         if self.cell_map.scored is not None:
-            block.add_scores(self.cell_map.score_counts(list(compress(self.predictions[part], counted.tolist()))))
+            block.add_scores(
+                self.cell_map.score_counts(list(compress(self.predictions[part], counted.tolist())))
+            )
         if self.cell_map.segments is not None and block.segments is not None:
             self.cell_map.segments.count(cells, block.segments)
         for source, count in self._sources(part).items():
@@ -60,6 +68,8 @@ def segments_of(groups: Sequence[Group], rows: int) -> list[bytes] | None:
     found = [b""] * rows
     for group in groups:
         if group.cell_map.segments is not None and group.cell_map.measures is not None:
-            for row, packed in zip(group.rows.tolist(), group.cell_map.segments.packed(group.cells), strict=True):
+            for row, packed in zip(
+                group.rows.tolist(), group.cell_map.segments.packed(group.cells), strict=True
+            ):
                 found[row] = packed
     return found

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from consumer.counting.clock import DAY_MS
+from driftgauge.consumer.counting.clock import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
 class CountingPolicy:
-    """What counting is told: see the settings of the same names. `partitions` are those of the model, `retire_ms` is the
-    longest age of a spool, `label_wait_days` is `label_wait_hours` in days, rounded up.
+    """What counting is told: see the settings of the same names. `partitions` are those of the
+    model, `retire_ms` is the longest age of a spool, `label_wait_days` is `label_wait_hours` in
+    days, rounded up.
     """
 
     partition: int = 0

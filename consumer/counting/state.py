@@ -1,5 +1,5 @@
-"""The state of counting one partition, and its form in the checkpoint: one hash field per part, so that a commit writes
-only what changed.
+"""The state of counting one partition, and its form in the checkpoint: one hash field per part, so
+that a commit writes only what changed.
 
     state               clocks, traffic, numbers of panes
     counters            what was counted, readable JSON
@@ -18,18 +18,18 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from consumer.counting.cells import CellMap
-from consumer.counting.client_ids import ClientIds, hours_kept
-from consumer.counting.clock import Clock, Traffic
-from consumer.counting.detectors import DETECTORS, ERROR_DETECTORS, Detector
-from consumer.counting.pane import OpenPane
-from consumer.counting.pending import Day, Pending
-from consumer.counting.publishers import Publisher
-from consumer.counting.revisions import Revisions
-from consumer.counting.rollups import FIELDS, Marks, RollUps
-from shared import counters
-from shared.counters import Counters, LabelCounts
-from shared.references import reference_key
+from driftgauge.consumer.counting.clock import Clock, Traffic
+from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS, Detector
+from driftgauge.consumer.counting.entries.client_ids import ClientIds, hours_kept
+from driftgauge.consumer.counting.entries.publishers import Publisher
+from driftgauge.consumer.counting.labels.pending import Day, Pending
+from driftgauge.consumer.counting.labels.revisions import Revisions
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.panes.open_pane import OpenPane
+from driftgauge.consumer.counting.panes.rollups import FIELDS, Marks, RollUps
+from driftgauge.shared.contract import counters
+from driftgauge.shared.contract.counters import Counters, LabelCounts
+from driftgauge.shared.reference.references import reference_key
 
 
 class InUse(msgspec.Struct, frozen=True):
@@ -73,7 +73,9 @@ class Position(msgspec.Struct):
 
 @dataclass(slots=True)
 class CountingState:
-    """Everything that counting one partition knows. `advance` owns it; `changed` names the fields to commit."""
+    """Everything that counting one partition knows. `advance` owns it; `changed` names the fields
+    to commit.
+    """
 
     position: Position = field(default_factory=lambda: Position(Clock(), Traffic()))
     counters: Counters = field(default_factory=Counters)
@@ -86,13 +88,16 @@ class CountingState:
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
     pending: Pending = field(default_factory=Pending)
-    """Predictions that wait for labels, and the reverse; they have keys of their own, which expire."""
+    """Predictions that wait for labels, and the reverse; they have keys of their own, which expire.
+    """
     revisions: Revisions = field(default_factory=Revisions)
     rollups: RollUps = field(default_factory=RollUps)
     changed: set[bytes] = field(default_factory=set)
 
     def pack_changed(self) -> dict[bytes, bytes]:
-        """Give the fields that changed since the last call, packed; an empty value is a field to delete."""
+        """Give the fields that changed since the last call, packed; an empty value is a field to
+        delete.
+        """
         packed = {name: self._pack(name) for name in sorted(self.changed | self.rollups.changed)}
         self.changed.clear()
         self.rollups.changed.clear()
@@ -108,7 +113,9 @@ class CountingState:
         if kind == b"pane":
             return self.pane.pack() if self.pane is not None else b""
         if kind == b"counters":
-            self.counters.missing = sum(publisher.seen.missing for publisher in self.publishers.values())
+            self.counters.missing = sum(
+                publisher.seen.missing for publisher in self.publishers.values()
+            )
             self._note_waiting(self.counters.labels)
             return msgspec.json.encode(self.counters)
         if kind == b"labels":
@@ -127,8 +134,12 @@ class CountingState:
         return (self.errors if kind == "errors" else self.detectors).get((detector, version))
 
     @classmethod
-    def unpack(cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]) -> "CountingState":
-        """Read a checkpoint's fields; `cell_maps` has all that `versions_of` and `references_of` name."""
+    def unpack(
+        cls, fields: Mapping[bytes, bytes], cell_maps: Mapping[str, CellMap]
+    ) -> "CountingState":
+        """Read a checkpoint's fields; `cell_maps` has all that `versions_of` and `references_of`
+        name.
+        """
         state = cls(position=_position(fields))
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
@@ -147,18 +158,26 @@ class CountingState:
                 detector, _, version = rest.decode().partition(":")
                 cells = cell_maps[version]
                 if cells.errors is not None:
-                    found = ERROR_DETECTORS[detector].unpack(packed, cells.errors, cells.error_ranks)
+                    found = ERROR_DETECTORS[detector].unpack(
+                        packed, cells.errors, cells.error_ranks
+                    )
                     state.errors[detector, version] = found
             elif kind == b"detector":
                 detector, _, version = rest.decode().partition(":")
                 cells = cell_maps[state.position.reference_key(version)]
-                state.detectors[detector, version] = DETECTORS[detector].unpack(packed, cells.reference, cells.ranks)
+                state.detectors[detector, version] = DETECTORS[detector].unpack(
+                    packed, cells.reference, cells.ranks
+                )
         return state
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's detectors and joined rows belong to."""
-    detected = {name.decode().split(":", 2)[2] for name in fields if name.startswith((b"detector:", b"errors:"))}
+    detected = {
+        name.decode().split(":", 2)[2]
+        for name in fields
+        if name.startswith((b"detector:", b"errors:"))
+    }
     if b"labels" not in fields:
         return detected
     revisions = msgspec.msgpack.decode(fields[b"labels"], type=_Labels).revisions
@@ -166,16 +185,28 @@ def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
 
 
 def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
-    """Give the versions that are counted by another reference than the registered one, and its number."""
-    return {(version, found.number) for version, found in _position(fields).references.items() if found.number}
+    """Give the versions that are counted by another reference than the registered one, and its
+    number.
+    """
+    return {
+        (version, found.number)
+        for version, found in _position(fields).references.items()
+        if found.number
+    }
 
 
 def _position(fields: Mapping[bytes, bytes]) -> Position:
     packed = fields.get(b"state")
-    return Position(Clock(), Traffic()) if packed is None else msgspec.msgpack.decode(packed, type=Position)
+    return (
+        Position(Clock(), Traffic())
+        if packed is None
+        else msgspec.msgpack.decode(packed, type=Position)
+    )
 
 
 def id_hours_of(state: CountingState) -> tuple[int, ...]:
-    """Give the hours of entry time whose client ids a loaded state needs; none before the first entry."""
+    """Give the hours of entry time whose client ids a loaded state needs; none before the first
+    entry.
+    """
     entry_ms = state.position.clock.entry
     return hours_kept(entry_ms) if entry_ms else ()

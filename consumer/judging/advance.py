@@ -1,26 +1,30 @@
-"""Judging's one step: state, entries of the panes and commands in; changed state, alerts and snapshots out.
+"""Judging's one step: state, entries of the panes and commands in; changed state, alerts and
+snapshots out.
 
-The order of a moment: a pane enters the windows of its versions, each window is evaluated, the alerts move (alerting.py),
-the transitions are written as one group (notices.py), and a report is taken if they or the time ask for one (reporting.py).
+The order of a moment: a pane enters the windows of its versions, each window is evaluated, the
+alerts move (alerting.py), the transitions are written as one group (notices.py), and a report is
+taken if they or the time ask for one (reporting.py).
 """
 
 from collections.abc import Mapping, Sequence
 
-from consumer.judging import commanding, notices
-from consumer.judging.alerting import Alerting, Scene
-from consumer.judging.calibration import Levels, levels
-from consumer.judging.evaluation import PSI_WEEK, Evaluation, JudgedVersion
-from consumer.judging.labelled import LabelledWindow
-from consumer.judging.metrics import Judged
-from consumer.judging.performance import Labelled
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.reporting import NoReporting, Outputs, Reporting
-from consumer.judging.segments import SegmentWindow
-from consumer.judging.state import JudgingState
-from consumer.judging.target import Target
-from consumer.judging.window import DAY_MS, VersionWindow, WindowPane
-from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
-from shared.snapshot import Alert
+from driftgauge.consumer.judging import commanding
+from driftgauge.consumer.judging.alerting import Alerting, Scene
+from driftgauge.consumer.judging.alerts import notices
+from driftgauge.consumer.judging.evaluating.budget import Levels, levels
+from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.performance import Labelled
+from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.rules.metrics import Judged
+from driftgauge.consumer.judging.segments.window import SegmentWindow
+from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 
 HOUR_MS = 3_600_000
 
@@ -40,14 +44,14 @@ def advance(
     state
         Is changed; throw it away if the outputs could not be committed.
     entries
-        Entry id and content, in the order in which they were read. One at or before its partition's offset was judged
-        before, and is left out.
+        Entry id and content, in the order in which they were read. One at or before its partition's
+        offset was judged before, and is left out.
     versions
-        All versions that the entries name, and those of the open alerts, with the references that they are judged by, by
-        `reference_key`.
+        All versions that the entries name, and those of the open alerts, with the references that
+        they are judged by, by `reference_key`.
     commands
-        Entry id and content of people's commands, applied before the entries; the same holds for those that were applied
-        before.
+        Entry id and content of people's commands, applied before the entries; the same holds for
+        those that were applied before.
     """
     step_ = _Step(state, model, versions, policy)
     for entry_id, packed in commands:
@@ -61,7 +65,8 @@ def advance(
 
 
 class Rejudging:
-    """Judges entries whose order is known, from an empty state, without snapshots: what a backtest does.
+    """Judges entries whose order is known, from an empty state, without snapshots: what a backtest
+    does.
 
     Parameters
     ----------
@@ -69,9 +74,13 @@ class Rejudging:
         As for `advance`.
     """
 
-    def __init__(self, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy) -> None:
+    def __init__(
+        self, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy
+    ) -> None:
         self._step = _Step(JudgingState(), model, versions, policy)
-        self._step.reporting = NoReporting(self._step.state, model, policy, self._step.alerting, self._step.outputs)
+        self._step.reporting = NoReporting(
+            self._step.state, model, policy, self._step.alerting, self._step.outputs
+        )
 
     def take(self, entry: PaneEntry) -> list[Alert]:
         """Judge an entry; give the transitions that it brought."""
@@ -86,7 +95,11 @@ class _Step:
     """One step: `command` for each command, `take` or `take_merged` for each entry."""
 
     def __init__(
-        self, state: JudgingState, model: str, versions: Mapping[str, JudgedVersion], policy: JudgingPolicy
+        self,
+        state: JudgingState,
+        model: str,
+        versions: Mapping[str, JudgedVersion],
+        policy: JudgingPolicy,
     ) -> None:
         self.state = state
         self.model = model
@@ -117,7 +130,8 @@ class _Step:
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
         """Judge an alarm at once, and the panes and labels whose turn has come.
 
-        Events are those of what was judged: how many of the other partitions were read by then is chance.
+        Events are those of what was judged: how many of the other partitions were read by then is
+        chance.
         """
         progress, merge = self.state.progress, self.state.merge
         merge.add(entry)
@@ -151,9 +165,16 @@ class _Step:
             progress.see(version, pane.end)
             progress.last_rows[version] = progress.events
             part = WindowPane(
-                pane.partition, pane.number, pane.start, pane.end, block.rows, block.cells, block.latency, block.scores,
+                pane.partition,
+                pane.number,
+                pane.start,
+                pane.end,
+                block.rows,
+                block.cells,
+                block.latency,
+                block.scores,
                 block.segments,
-            )  # fmt: skip
+            )
             window = self._window(version)
             window.add(part)
             self.state.keep_pane(version, part)
@@ -176,7 +197,7 @@ class _Step:
             if window.end < now - self.policy.labelled_days * DAY_MS:
                 self.state.drop_labelled(version)
 
-    # -- labels ---------------------------------------------------------------------------------------------------
+    # -- labels ------------------------------------------------------------------------------------
 
     def _await_labels(self, version: str, pane: Pane, predictions: int) -> None:
         """Let a pane's predictions wait for their labels."""
@@ -190,7 +211,9 @@ class _Step:
             self.state.keep_span(version, span)
 
     def judge_labels(self, delta: Delta) -> None:
-        """Add labels to their panes. The performance is judged when as many came as a pane has predictions, or at a pane."""
+        """Add labels to their panes. The performance is judged when as many came as a pane has
+        predictions, or at a pane.
+        """
         touched: dict[str, int] = {}
         for revised in delta.revised:
             window = self.state.labelled.get(revised.version)
@@ -199,7 +222,9 @@ class _Step:
                 self.state.progress.labels_too_late += revised.labelled
                 continue
             self.state.keep_span(revised.version, span)
-            touched[revised.version] = touched.get(revised.version, 0) + revised.labelled + revised.corrected
+            touched[revised.version] = (
+                touched.get(revised.version, 0) + revised.labelled + revised.corrected
+            )
         self.state.progress.now = max(self.state.progress.now, delta.time)
         for version, labels in touched.items():
             self._judge_performance(version, labels, delta.time)
@@ -207,7 +232,9 @@ class _Step:
 
     def _judge_performance(self, version: str, labels: int, now: int) -> None:
         unjudged = self.state.progress.unjudged
-        for old in self.state.labelled[version].trim(self.policy.labelled_rows, self.policy.labelled_days):
+        for old in self.state.labelled[version].trim(
+            self.policy.labelled_rows, self.policy.labelled_days
+        ):
             self.state.drop_span(version, old)
         unjudged[version] = unjudged.get(version, 0) + labels
         if version not in self.state.windows:  # it is no longer used
@@ -219,7 +246,9 @@ class _Step:
         worth = unjudged[version] // self.policy.pane_events
         unjudged[version] = 0
         for _ in range(min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve))):
-            self.alerting.settle_performance(scene)  # labels of two panes are two evaluations, also when they come at once
+            self.alerting.settle_performance(
+                scene
+            )  # labels of two panes are two evaluations, also when they come at once
         self.reporting.report(scene)
 
     def judge_alarm(self, alarm: Alarm) -> None:
@@ -234,16 +263,23 @@ class _Step:
         self._end_moment(alarm.time)
 
     def judge_reference(self, entry: NewReference) -> None:
-        """Judge a version by another reference from here on: the alerts that hung on the one before end, saying why.
+        """Judge a version by another reference from here on: the alerts that hung on the one before
+        end, saying why.
 
-        The window stays: its cells are those of the new reference too, so it is judged again at its next pane, and no drift
-        that comes now is missed for want of rows.
+        The window stays: its cells are those of the new reference too, so it is judged again at its
+        next pane, and no drift that comes now is missed for want of rows.
         """
         state, version = self.state, entry.version
-        if not state.progress.note_change(entry) or (version not in state.windows and not state.alerts_of(version)):
+        if not state.progress.note_change(entry) or (
+            version not in state.windows and not state.alerts_of(version)
+        ):
             return
         scene = self._scene(version, entry.time)
-        verb = f"back to reference {entry.number}" if entry.undo else f"reference {entry.number} accepted"
+        verb = (
+            f"back to reference {entry.number}"
+            if entry.undo
+            else f"reference {entry.number} accepted"
+        )
         self.alerting.end_referring(scene, f"{verb} by {entry.who}: {entry.reason}")
         if version in state.days:
             state.days[version].progress.alarms = []  # they were of the reference before
@@ -252,7 +288,9 @@ class _Step:
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
-        """Apply a command to an alert; one that cannot be applied is counted and said, and stops nothing."""
+        """Apply a command to an alert; one that cannot be applied is counted and said, and stops
+        nothing.
+        """
         refused = commanding.apply(self.state, self.alerting, entry_id, packed)
         if refused:
             self.outputs.refused.append(refused)
@@ -264,7 +302,10 @@ class _Step:
     def _end_moment(self, now: int) -> None:
         """Write the transitions of a moment as one group."""
         found = self.alerting.notices
-        around = {notice.alert.version: self.alerting.circumstances(notice.alert.version, now) for notice in found}
+        around = {
+            notice.alert.version: self.alerting.circumstances(notice.alert.version, now)
+            for notice in found
+        }
         self.outputs.alerts += notices.write(self.model, now, found, around)
         found.clear()
 
@@ -293,13 +334,22 @@ class _Step:
         if end < now - self.policy.version_silent_hours * HOUR_MS:
             return f"version inactive: no events of {version}"
         passed = self.state.progress.events - self.state.progress.last_rows.get(version, 0)
-        if end >= now - self.policy.version_superseded_hours * HOUR_MS or passed < self.policy.window_events:
+        if (
+            end >= now - self.policy.version_superseded_hours * HOUR_MS
+            or passed < self.policy.window_events
+        ):
             return ""
-        others = {name: window.end for name, window in self.state.windows.items() if name != version}
+        others = {
+            name: window.end for name, window in self.state.windows.items() if name != version
+        }
         latest = max(sorted(others), key=others.__getitem__, default="")
-        return f"superseded by {latest}: no events of {version}" if latest and others[latest] > end else ""
+        return (
+            f"superseded by {latest}: no events of {version}"
+            if latest and others[latest] > end
+            else ""
+        )
 
-    # -- evaluation -----------------------------------------------------------------------------------------------
+    # -- evaluation --------------------------------------------------------------------------------
 
     def _judged(self, version: str) -> JudgedVersion:
         """Give a version with the reference that it is judged by."""
@@ -313,7 +363,11 @@ class _Step:
         """Remember at a logical midnight whether an ordered column is in alarm."""
         days = self.state.days.get(scene.version)
         if days is not None and days.due and not scene.judged.evaluation.lacking_days:
-            days.note(in_alarm=any(alert.rule == PSI_WEEK for alert in self.state.alerts_of(scene.version)))
+            days.note(
+                in_alarm=any(
+                    alert.rule == PSI_WEEK for alert in self.state.alerts_of(scene.version)
+                )
+            )
             self.state.keep_week(scene.version)
 
     def _scene(self, version: str, now: int) -> Scene:
@@ -321,12 +375,31 @@ class _Step:
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         segments = judged.segments
-        level = levels(self.policy, rate, judged.judged_columns, len(segments.names) if segments is not None else 0)
+        level = levels(
+            self.policy,
+            rate,
+            judged.judged_columns,
+            len(segments.names) if segments is not None else 0,
+        )
         labelled = self._labelled(version, judged, level)
         tell = labelled is not None and labelled.is_fresh(now, window.end - window.start)
-        evaluation = Evaluation(judged, window.cells, window.rows, level, self.policy, self.state.days.get(version), tell)
-        parted = None if segments is None else SegmentWindow(segments, window.segments, level, self.policy, labelled)
-        target = Target.of(judged, labelled.window, level, self.policy) if labelled is not None else None
+        evaluation = Evaluation(
+            judged,
+            window.cells,
+            window.rows,
+            level,
+            self.policy,
+            self.state.days.get(version),
+            tell,
+        )
+        parted = (
+            None
+            if segments is None
+            else SegmentWindow(segments, window.segments, level, self.policy, labelled)
+        )
+        target = (
+            Target.of(judged, labelled.window, level, self.policy) if labelled is not None else None
+        )
         return Scene(version, Judged(evaluation, window, rate, labelled, target, parted), now)
 
     def _labelled(self, version: str, judged: JudgedVersion, level: Levels) -> Labelled | None:

@@ -1,4 +1,5 @@
-"""Moves the alerts of a model through their lives: by findings, by online alarms, by the end of a version, by commands.
+"""Moves the alerts of a model through their lives: by findings, by online alarms, by the end of a
+version, by commands.
 
 It keeps the state and collects the notices of a moment; what a life is stands in lifecycle.py.
 """
@@ -8,20 +9,33 @@ from dataclasses import dataclass
 
 import msgspec
 
-from consumer.judging.actions import Circumstances
-from consumer.judging.contributions import contributions
-from consumer.judging.evaluation import Evidence
-from consumer.judging.inhibition import ONLINE_INTEGRITY, cause_of
-from consumer.judging.lifecycle import AlertState, Moved, Reading, end, next_life, step
-from consumer.judging.metrics import Judged
-from consumer.judging.notices import Notice, with_evidence
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.rules import Finding, findings, is_judged, is_of_reference, performance_findings
-from consumer.judging.state import JudgingState
-from shared.alerts import DATA_QUALITY, IMPROVEMENT, MARKS, PERFORMANCE, SEGMENT_PERFORMANCE, fingerprint
-from shared.pane import Alarm
-from shared.performance import LABEL
-from shared.snapshot import AlertEvidence, Contribution
+from driftgauge.consumer.judging.alerts.actions import Circumstances
+from driftgauge.consumer.judging.alerts.inhibition import ONLINE_INTEGRITY, cause_of
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
+from driftgauge.consumer.judging.alerts.notices import Notice, with_evidence
+from driftgauge.consumer.judging.evaluating.contributions import contributions
+from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.rules.findings import (
+    Finding,
+    findings,
+    is_judged,
+    is_of_reference,
+    performance_findings,
+)
+from driftgauge.consumer.judging.rules.metrics import Judged
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.shared.contract.alert import AlertEvidence, Contribution
+from driftgauge.shared.contract.alerts import (
+    DATA_QUALITY,
+    IMPROVEMENT,
+    MARKS,
+    PERFORMANCE,
+    SEGMENT_PERFORMANCE,
+    fingerprint,
+)
+from driftgauge.shared.contract.pane import Alarm
+from driftgauge.shared.performance import LABEL
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
@@ -73,7 +87,9 @@ class Alerting:
         for one in found:
             reading, evidence = one.reading, self._evidence(one.evidence, scene)
             if one.rule.startswith(PERFORMANCE):
-                reading = msgspec.structs.replace(reading, summary=reading.summary + self._explanation(scene))
+                reading = msgspec.structs.replace(
+                    reading, summary=reading.summary + self._explanation(scene)
+                )
             if one.rule.startswith((PERFORMANCE, SEGMENT_PERFORMANCE)) or one.feature == LABEL:
                 evidence = _labelled_evidence(evidence, one.evidence, scene)
             alert = self._alert(scene.version, one.feature, one.rule, scene.now, one.segment)
@@ -83,7 +99,11 @@ class Alerting:
 
     def _explanation(self, scene: Scene) -> str:
         """Name the columns whose drift goes with a fall of the performance."""
-        drifting = [alert for alert in self._state.alerts_of(scene.version) if alert.feature and alert.state == "firing"]
+        drifting = [
+            alert
+            for alert in self._state.alerts_of(scene.version)
+            if alert.feature and alert.state == "firing"
+        ]
         names = list(dict.fromkeys(alert.feature for alert in drifting))
         return f"; {', '.join(names[:EXPLAINING])} drifting with it" if names else ""
 
@@ -92,13 +112,27 @@ class Alerting:
         if not is_judged(alarm.detector, alarm.column, self._policy):
             return
         alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
-        alert = msgspec.structs.replace(alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay)
-        name = alarm.detector.removeprefix(PERFORMANCE).removeprefix(IMPROVEMENT).upper().replace("_", "-")
+        alert = msgspec.structs.replace(
+            alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay
+        )
+        name = (
+            alarm.detector.removeprefix(PERFORMANCE)
+            .removeprefix(IMPROVEMENT)
+            .upper()
+            .replace("_", "-")
+        )
         summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
-            Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected), scene, alarm.effect
+            Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected),
+            scene,
+            alarm.effect,
         )
-        self._step(alert, Reading(alarm.severity, quiet=False, summary=summary, at_once=True), evidence, scene)
+        self._step(
+            alert,
+            Reading(alarm.severity, quiet=False, summary=summary, at_once=True),
+            evidence,
+            scene,
+        )
 
     def end_version(self, scene: Scene, summary: str) -> None:
         """End the alerts of a version that is no longer used."""
@@ -107,12 +141,16 @@ class Alerting:
             self.keep(end(alert, scene.now, self._policy, summary), evidence, scene.now)
 
     def end_referring(self, scene: Scene, summary: str) -> None:
-        """End the alerts of a version that hung on the reference before; no cooldown holds back their next life."""
+        """End the alerts of a version that hung on the reference before; no cooldown holds back
+        their next life.
+        """
         for alert in self._state.alerts_of(scene.version):
             if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
                 ended, transition = end(alert, scene.now, self._policy, summary)
-                self.keep((msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now)
+                self.keep(
+                    (msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now
+                )
 
     def keep(self, moved: Moved, evidence: AlertEvidence, now: int) -> None:
         """Keep an alert that was moved, and collect its transition."""
@@ -142,29 +180,43 @@ class Alerting:
         outdated = days is not None and days.offers_reference
         return Circumstances(now, self._state.alerts_of(version), since, previous, outdated)
 
-    def _alert(self, version: str, column: str, rule: str, now: int, segment: str = "") -> AlertState:
+    def _alert(
+        self, version: str, column: str, rule: str, now: int, segment: str = ""
+    ) -> AlertState:
         """Give the open alert, or begin a new life."""
         name = fingerprint(self._model, version, column, rule, segment)
         known = self._state.alerts.get(name)
         if known is None:
-            return AlertState(name, version, column, rule, "warning", "pending", now, now, "", segment=segment)
+            return AlertState(
+                name, version, column, rule, "warning", "pending", now, now, "", segment=segment
+            )
         return known if known.is_open else next_life(known, now)
 
-    def _step(self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene) -> None:
+    def _step(
+        self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene
+    ) -> None:
         rises = reading.severity == "critical" != alert.severity
-        worse = msgspec.structs.replace(alert, severity="critical", notified=None) if rises else alert  # that is news
+        worse = (
+            msgspec.structs.replace(alert, severity="critical", notified=None) if rises else alert
+        )  # that is news
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
-        marked = msgspec.structs.replace(alert, inhibited_by=cause) if cause != alert.inhibited_by else alert
+        marked = (
+            msgspec.structs.replace(alert, inhibited_by=cause)
+            if cause != alert.inhibited_by
+            else alert
+        )
         moved, transition = step(marked, reading, scene.now, self._policy)
         if transition is not None and not evidence.cells:
             evidence = msgspec.structs.replace(evidence, cells=_cells(scene, alert.feature))
         self.keep((moved, transition), evidence, scene.now)
 
     def _settle_online(self, alert: AlertState, scene: Scene) -> None:
-        """End an online alert that was not alarmed again for long enough, while its column is quiet; else it goes on.
+        """End an online alert that was not alarmed again for long enough, while its column is
+        quiet; else it goes on.
 
-        A detector starts anew after an alarm, so that a drift which stays is alarmed again and again: silence for several
-        of its delays means that it is over, and not that the detector got used to it.
+        A detector starts anew after an alarm, so that a drift which stays is alarmed again and
+        again: silence for several of its delays means that it is over, and not that the detector
+        got used to it.
         """
         patience = max(self._policy.window_events, ALARM_DELAYS * alert.delay)
         passed = self._state.progress.events - alert.last_alarm
@@ -174,7 +226,9 @@ class Alerting:
             evidence = self._evidence(Evidence("events_since_alarm", passed, patience, None), scene)
         else:
             reading = Reading(alert.severity, quiet=False, summary=alert.summary, at_once=True)
-            evidence = alert.evidence or self._evidence(Evidence("events_since_alarm", passed, patience, None), scene)
+            evidence = alert.evidence or self._evidence(
+                Evidence("events_since_alarm", passed, patience, None), scene
+            )
         self._step(alert, reading, evidence, scene)
 
     def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
@@ -196,27 +250,43 @@ class Alerting:
         for alert in self._state.alerts_of(scene.version):
             if not is_judged(alert.rule, alert.feature, self._policy):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
-                self.keep(end(alert, scene.now, self._policy, "the policy no longer has this rule"), evidence, scene.now)
+                self.keep(
+                    end(alert, scene.now, self._policy, "the policy no longer has this rule"),
+                    evidence,
+                    scene.now,
+                )
 
     def _evidence(self, found: Evidence, scene: Scene, effect: str = "") -> AlertEvidence:
         window = scene.judged.window
         return AlertEvidence(
-            statistic=found.statistic, value=found.value, threshold=found.threshold, expected=found.expected,
+            statistic=found.statistic,
+            value=found.value,
+            threshold=found.threshold,
+            expected=found.expected,
             n=scene.judged.evaluation.version.reference.rows if found.n is None else found.n,
-            m=window.rows if found.m is None else found.m, events=self._state.progress.events,
-            window_start=window.start, window_end=window.end, effect=effect, cells=list(found.cells),
-        )  # fmt: skip
+            m=window.rows if found.m is None else found.m,
+            events=self._state.progress.events,
+            window_start=window.start,
+            window_end=window.end,
+            effect=effect,
+            cells=list(found.cells),
+        )
 
 
 def _cells(scene: Scene, feature: str) -> list[Contribution]:
-    """Give the cells of a column, or of the labels, that contribute most; none for what is about the model."""
+    """Give the cells of a column, or of the labels, that contribute most; none for what is about
+    the model.
+    """
     evaluation, target = scene.judged.evaluation, scene.judged.target
     if feature == LABEL and target is not None:
         return contributions(target.reference.column, target.counts.window)
     column = evaluation.version.place.get(feature)
     if column is None:
         return []
-    return contributions(evaluation.version.reference.columns[column], evaluation.version.part(evaluation.cells, column))
+    return contributions(
+        evaluation.version.reference.columns[column],
+        evaluation.version.part(evaluation.cells, column),
+    )
 
 
 def _labelled_evidence(evidence: AlertEvidence, found: Evidence, scene: Scene) -> AlertEvidence:
@@ -228,6 +298,9 @@ def _labelled_evidence(evidence: AlertEvidence, found: Evidence, scene: Scene) -
     reference = labelled.standard.reference
     rows = reference.rows if reference is not None else 0
     return msgspec.structs.replace(
-        evidence, n=rows if found.n is None else found.n, m=window.labelled if found.m is None else found.m,
-        window_start=window.start, window_end=window.end,
-    )  # fmt: skip
+        evidence,
+        n=rows if found.n is None else found.n,
+        m=window.labelled if found.m is None else found.m,
+        window_start=window.start,
+        window_end=window.end,
+    )

@@ -1,8 +1,9 @@
-"""Backtest: panes that were judged before are judged again, by one policy or by several side by side.
+"""Backtest: panes that were judged before are judged again, by one policy or by several side by
+side.
 
-Judging is a function of panes, references and policy. So the same policy takes the same decisions again, and another one
-shows what it would have told. What is counted is not counted again: the online detectors' alarms are those that were
-written, whatever the policy says of the budget.
+Judging is a function of panes, references and policy. So the same policy takes the same decisions
+again, and another one shows what it would have told. What is counted is not counted again: the
+online detectors' alarms are those that were written, whatever the policy says of the budget.
 """
 
 import math
@@ -11,12 +12,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from consumer.judging.advance import Rejudging
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.lifecycle import AlertSeverity
-from consumer.judging.policy import JudgingPolicy
-from shared.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
-from shared.snapshot import Alert
+from driftgauge.consumer.judging.advance import Rejudging
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.reading import AlertSeverity
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
 
 
 class Told(msgspec.Struct):
@@ -115,13 +116,22 @@ class Watch:
         """Sum up; what is open lasts until `end`."""
         return Verdict(
             _told(self.lives, end),
-            [_named(found, end, keys) for keys, found in _grouped(self.lives, ("version", "feature"))],
-            [_named(found, end, keys) for keys, found in _grouped(self.lives, ("version", "feature", "rule"))],
+            [
+                _named(found, end, keys)
+                for keys, found in _grouped(self.lives, ("version", "feature"))
+            ],
+            [
+                _named(found, end, keys)
+                for keys, found in _grouped(self.lives, ("version", "feature", "rule"))
+            ],
         )
 
 
 def rejudge(
-    entries: Iterable[PaneEntry], model: str, versions: Mapping[str, JudgedVersion], policies: Sequence[JudgingPolicy]
+    entries: Iterable[PaneEntry],
+    model: str,
+    versions: Mapping[str, JudgedVersion],
+    policies: Sequence[JudgingPolicy],
 ) -> Iterator[tuple[PaneEntry, list[list[Alert]]]]:
     """Judge entries again, in one pass for all policies.
 
@@ -148,7 +158,9 @@ def _known(entry: PaneEntry, versions: Mapping[str, JudgedVersion]) -> PaneEntry
     if isinstance(entry, Alarm | NewReference):
         return entry if entry.version in versions else None
     if isinstance(entry, Pane) and not entry.blocks.keys() <= versions.keys():
-        return msgspec.structs.replace(entry, blocks={name: part for name, part in entry.blocks.items() if name in versions})
+        return msgspec.structs.replace(
+            entry, blocks={name: part for name, part in entry.blocks.items() if name in versions}
+        )
     return None if isinstance(entry, Watermark) else entry
 
 

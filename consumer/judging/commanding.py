@@ -1,14 +1,16 @@
-"""Applies people's commands to the alerts. Each is applied once: the id of the last one stands in the checkpoint."""
+"""Applies people's commands to the alerts. Each is applied once: the id of the last one stands in
+the checkpoint.
+"""
 
 import msgspec
 
-from consumer.judging.alerting import Alerting
-from consumer.judging.lifecycle import AlertState, Moved, acknowledge, silence
-from consumer.judging.state import JudgingState, entry_number
-from shared import commands
-from shared.commands import Acknowledge, Command
-from shared.errors import BadData
-from shared.snapshot import Acknowledgement, AlertEvidence, Silence
+from driftgauge.consumer.judging.alerting import Alerting
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, acknowledge, silence
+from driftgauge.consumer.judging.state import JudgingState, entry_number
+from driftgauge.shared.contract import commands
+from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, Silence
+from driftgauge.shared.contract.commands import Acknowledge, Command
+from driftgauge.shared.errors import BadData
 
 MINUTE_MS = 60_000
 
@@ -40,14 +42,20 @@ def apply(state: JudgingState, alerting: Alerting, entry_id: str, packed: bytes 
 def _open_alert(state: JudgingState, fingerprint: str) -> AlertState:
     alert = state.alerts.get(fingerprint)
     if alert is None or not alert.is_open:
-        raise BadData(f"no open alert has the fingerprint {fingerprint}; it may have resolved meanwhile")
+        raise BadData(
+            f"no open alert has the fingerprint {fingerprint}; it may have resolved meanwhile"
+        )
     return alert
 
 
 def _marked(alert: AlertState, command: Command, now: int) -> Moved:
     if isinstance(command, Acknowledge):
         return acknowledge(alert, Acknowledgement(command.who, command.note, now))
-    until = command.until if command.until is not None else now + round((command.minutes or 0) * MINUTE_MS)
+    until = (
+        command.until
+        if command.until is not None
+        else now + round((command.minutes or 0) * MINUTE_MS)
+    )
     if until <= now:
         raise BadData(f"a silence until {until} ms is over: the model's logical time is {now} ms")
     return silence(alert, Silence(command.who, command.note, now, until))

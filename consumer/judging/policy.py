@@ -1,4 +1,6 @@
-"""What judging is told: see the settings of the same names, and policy_file.py for what a file may say of each model."""
+"""What judging is told: see the settings of the same names, and policy_file.py for what a file may
+say of each model.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +11,8 @@ LATENCY = "latency_p99_ms"
 
 
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits on a published metric, as a user states them: no statistical claim, no share of the budget.
+    """Limits on a published metric, as a user states them: no statistical claim, no share of the
+    budget.
 
     Parameters
     ----------
@@ -43,16 +46,18 @@ class JudgingPolicy:
     performance_drop
         How much worse than its baseline a metric must be to matter, as a share of the baseline.
     labelled_rows, labelled_days
-        The labelled window: the latest panes with so many labelled predictions, none older than so many days.
+        The labelled window: the latest panes with so many labelled predictions, none older than so
+        many days.
     min_labelled_rows
         Labelled predictions below which performance is INSUFFICIENT_DATA.
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
     segment_share
-        Part of `psi_share` and of `performance_share` that the tests of the segments take, where a version has segments.
+        Part of `psi_share` and of `performance_share` that the tests of the segments take, where a
+        version has segments.
     min_segment_rows, min_segment_reference_rows
-        Window and reference rows below which a segment is not judged for drift; its performance is from
-        `min_segment_rows` labelled ones on either side.
+        Window and reference rows below which a segment is not judged for drift; its performance is
+        from `min_segment_rows` labelled ones on either side.
     e_detector_errors_share, adwin_errors_share, ddm_errors_share
         Those of the detectors of errors.
     resolve_below
@@ -66,7 +71,8 @@ class JudgingPolicy:
     thresholds
         Of published metrics; the serving latency by default.
     version_superseded_hours
-        How long a version must be without events, while others have a window's worth, until its alerts end.
+        How long a version must be without events, while others have a window's worth, until its
+        alerts end.
     """
 
     partitions: int = 1

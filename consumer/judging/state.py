@@ -16,17 +16,31 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from consumer.judging.history import PsiHistory
-from consumer.judging.labelled import LabelledWindow, Span
-from consumer.judging.lifecycle import AlertState
-from consumer.judging.merge import Merge
-from consumer.judging.ordered import WEEK
-from consumer.judging.week import DAY_MS, VersionDays, WeekProgress, WeekReference, pack_day, unpack_days
-from consumer.judging.window import VersionWindow, WindowPane
-from shared import pane as panes_of_log
-from shared.pane import Alarm, Delta, NewReference, Pane, PaneEntry, unpack_counts
-from shared.reference import Floats
-from shared.references import reference_key
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.ordered.day_bins import WEEK
+from driftgauge.consumer.judging.ordered.week import (
+    DAY_MS,
+    VersionDays,
+    WeekProgress,
+    WeekReference,
+    pack_day,
+    unpack_days,
+)
+from driftgauge.consumer.judging.windows.history import PsiHistory
+from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
+from driftgauge.consumer.judging.windows.merge import Merge
+from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.contract import pane as panes_of_log
+from driftgauge.shared.contract.pane import (
+    Alarm,
+    Delta,
+    NewReference,
+    Pane,
+    PaneEntry,
+    unpack_counts,
+)
+from driftgauge.shared.reference.references import reference_key
 
 ALARMS_RECORDED = 1000
 VERSIONS_REMEMBERED = 100
@@ -48,7 +62,8 @@ class JudgedBy(msgspec.Struct):
     change, number
         The change that brought it, and its number.
     seen
-        The latest change of each partition: until it has come there too, what a partition alarms is about the one before.
+        The latest change of each partition: until it has come there too, what a partition alarms is
+        about the one before.
     past
         The latest changes as they came, for a backtest of times whose panes are gone.
     """
@@ -75,12 +90,14 @@ class Progress(msgspec.Struct):
     watermarks
         How far logical time has come, per partition (see merge.py).
     waiting
-        Panes, and labels that revise some, that were read and wait for other partitions, per partition.
+        Panes, and labels that revise some, that were read and wait for other partitions, per
+        partition.
     judged
         Panes judged.
     alarms
-        (partition, entry id, panes judged before it) of the latest alarms and new references of a model with several
-        partitions: they bypass the merge, so this alone tells the order in which things were judged.
+        (partition, entry id, panes judged before it) of the latest alarms and new references of a
+        model with several partitions: they bypass the merge, so this alone tells the order in which
+        things were judged.
     now
         Logical time (ms) of what was judged last.
     first_seen
@@ -96,7 +113,8 @@ class Progress(msgspec.Struct):
     labels_too_late
         Labels of panes that had left the labelled window.
     rolled_back
-        Times that a partition's panes went back to a number that was judged before; and the offsets at which they did.
+        Times that a partition's panes went back to a number that was judged before; and the offsets
+        at which they did.
     references
         By which reference a version is judged, if ever another one than the registered one was.
     """
@@ -131,13 +149,18 @@ class Progress(msgspec.Struct):
         return sum(rates) if rates and len(rates) == len(self.events_per_day) else expected
 
     def note_end(self, partition: int, last_id: str) -> bool:
-        """Compare a partition's offset with the last entry that it has; report once when its panes went back.
+        """Compare a partition's offset with the last entry that it has; report once when its panes
+        went back.
 
-        A shard that failed over to an older replica counts again from there. What it writes again has numbers that were
-        judged before: nothing is judged twice, and it goes on behind the offset.
+        A shard that failed over to an older replica counts again from there. What it writes again
+        has numbers that were judged before: nothing is judged twice, and it goes on behind the
+        offset.
         """
         offset = self.offsets.get(partition, "0-0")
-        if entry_number(last_id) >= entry_number(offset) or self.rolled_back_at.get(partition) == offset:
+        if (
+            entry_number(last_id) >= entry_number(offset)
+            or self.rolled_back_at.get(partition) == offset
+        ):
             return False
         self.rolled_back[partition] = self.rolled_back.get(partition, 0) + 1
         self.rolled_back_at[partition] = offset
@@ -156,7 +179,10 @@ class Progress(msgspec.Struct):
 
     def record(self, entry: Alarm | NewReference, entry_id: str) -> None:
         """Record after which pane an entry was taken."""
-        self.alarms = [*self.alarms[1 - ALARMS_RECORDED :], (entry.partition, entry_id, self.judged)]
+        self.alarms = [
+            *self.alarms[1 - ALARMS_RECORDED :],
+            (entry.partition, entry_id, self.judged),
+        ]
 
     def reference_key(self, version: str) -> str:
         """Name a version with the reference that it is judged by."""
@@ -164,7 +190,9 @@ class Progress(msgspec.Struct):
         return reference_key(version, known.number) if known is not None else version
 
     def note_change(self, entry: NewReference) -> bool:
-        """Note a new reference; tell whether it is one. Every partition brings it, and only the first one changes it."""
+        """Note a new reference; tell whether it is one. Every partition brings it, and only the
+        first one changes it.
+        """
         known = self.references.setdefault(entry.version, JudgedBy())
         known.seen[entry.partition] = max(entry.change, known.seen.get(entry.partition, 0))
         if entry.change <= known.change:
@@ -174,7 +202,9 @@ class Progress(msgspec.Struct):
         return True
 
     def is_outdated(self, alarm: Alarm) -> bool:
-        """Whether an alarm is about another reference than the one that its version is judged by now."""
+        """Whether an alarm is about another reference than the one that its version is judged by
+        now.
+        """
         known = self.references.get(alarm.version)
         return known is not None and known.seen.get(alarm.partition, 0) < known.change
 
@@ -193,7 +223,9 @@ def entry_number(entry_id: str) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class JudgingState:
-    """Everything that judging one model knows. `advance` owns it; `changed` names the fields to commit."""
+    """Everything that judging one model knows. `advance` owns it; `changed` names the fields to
+    commit.
+    """
 
     progress: Progress = field(default_factory=Progress)
     windows: dict[str, VersionWindow] = field(default_factory=dict)
@@ -205,12 +237,17 @@ class JudgingState:
     days: dict[str, VersionDays] = field(default_factory=dict)
     histories: dict[str, PsiHistory] = field(default_factory=dict)
     changed: dict[bytes, bytes | Callable[[], bytes]] = field(default_factory=dict)
-    """Fields to write, or how to pack them: of what changes at each pane only the last state of a step is written. An empty
-    value is a field to delete."""
+    """Fields to write, or how to pack them: of what changes at each pane only the last state of a
+    step is written. An empty value is a field to delete.
+    """
 
     def alerts_of(self, version: str) -> list[AlertState]:
-        """Give the open alerts of a version in one order, however they came out of the checkpoint."""
-        found = [alert for alert in self.alerts.values() if alert.version == version and alert.is_open]
+        """Give the open alerts of a version in one order, however they came out of the
+        checkpoint.
+        """
+        found = [
+            alert for alert in self.alerts.values() if alert.version == version and alert.is_open
+        ]
         return sorted(found, key=lambda alert: (alert.started, alert.fingerprint))
 
     def keep_pane(self, version: str, pane: WindowPane) -> None:
@@ -252,7 +289,9 @@ class JudgingState:
         self.changed[self.held[entry.partition].popleft()] = b""
 
     def count_day(self, version: str, reference: WeekReference | None, pane: WindowPane) -> None:
-        """Add a pane to its day, for a version with ordered columns; days that are not needed any more are dropped."""
+        """Add a pane to its day, for a version with ordered columns; days that are not needed any
+        more are dropped.
+        """
         if reference is None:
             return
         day = pane.start // DAY_MS
@@ -264,7 +303,9 @@ class JudgingState:
             self.changed[f"day:{version}:{day}".encode()] = lambda: pack_day(counts)
         self.keep_week(version)
         if known.due:
-            for other in [name for name, days in self.days.items() if days.progress.today < day - WEEK]:
+            for other in [
+                name for name, days in self.days.items() if days.progress.today < day - WEEK
+            ]:
                 self._drop_days(other)
 
     def keep_week(self, version: str) -> None:
@@ -283,7 +324,11 @@ class JudgingState:
 
     def forget_alerts(self, now: int) -> None:
         """Forget the closed alerts whose cooldown and silence are over."""
-        over = [alert for alert in self.alerts.values() if not alert.is_open and not alert.is_remembered(now)]
+        over = [
+            alert
+            for alert in self.alerts.values()
+            if not alert.is_open and not alert.is_remembered(now)
+        ]
         for alert in over:
             self.drop_alert(alert.fingerprint)
 
@@ -294,15 +339,22 @@ class JudgingState:
     def pack_changed(self) -> dict[bytes, bytes]:
         """Give the fields that changed since the last call; an empty value is a field to delete."""
         self.progress.watermarks = self.merge.watermarks
-        self.progress.waiting = {partition: len(held) for partition, held in self.merge.held.items() if held}
-        packed = {name: found if isinstance(found, bytes) else found() for name, found in self.changed.items()}
+        self.progress.waiting = {
+            partition: len(held) for partition, held in self.merge.held.items() if held
+        }
+        packed = {
+            name: found if isinstance(found, bytes) else found()
+            for name, found in self.changed.items()
+        }
         packed[b"state"] = msgspec.json.encode(self.progress)
         self.changed = {}
         return packed
 
     @classmethod
     def unpack(cls, fields: Mapping[bytes, bytes], sizes: Mapping[str, int]) -> "JudgingState":
-        """Read a checkpoint's fields; `sizes` is the number of cells of every version that `versions_of` names."""
+        """Read a checkpoint's fields; `sizes` is the number of cells of every version that
+        `versions_of` names.
+        """
         state = cls(days=unpack_days(fields))
         panes: dict[str, list[WindowPane]] = defaultdict(list)
         spans: dict[str, list[Span]] = defaultdict(list)
@@ -318,7 +370,9 @@ class JudgingState:
             elif kind == b"history":
                 state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
-                panes[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=WindowPane))
+                panes[rest.decode().split(":")[0]].append(
+                    msgspec.msgpack.decode(packed, type=WindowPane)
+                )
         state.merge.watermarks = state.progress.watermarks
         for name, held in held_of(fields):
             state.merge.held.setdefault(held.partition, deque()).append(held)
@@ -330,7 +384,9 @@ class JudgingState:
 
 
 def held_of(fields: Mapping[bytes, bytes]) -> list[tuple[bytes, Pane | Delta]]:
-    """Read what waits, of a checkpoint's fields: each field's name and entry, in the order of each partition."""
+    """Read what waits, of a checkpoint's fields: each field's name and entry, in the order of each
+    partition.
+    """
     names = [name for name in fields if name.startswith(b"held:")]
     found = [(name, panes_of_log.decode(fields[name])) for name in sorted(names, key=_held_order)]
     return [(name, entry) for name, entry in found if isinstance(entry, (Pane, Delta))]
@@ -343,7 +399,9 @@ def _held_order(name: bytes) -> tuple[int, tuple[int, int]]:
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
     """Give the versions that a checkpoint's panes belong to."""
-    named = {name.decode().split(":")[1] for name in fields if name.startswith((b"pane:", b"span:"))}
+    named = {
+        name.decode().split(":")[1] for name in fields if name.startswith((b"pane:", b"span:"))
+    }
     return named.union(*(versions_named(entry) for _, entry in held_of(fields)))
 
 
@@ -357,7 +415,11 @@ def versions_named(entry: PaneEntry) -> set[str]:
 
 
 def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
-    """Give the versions that are judged by another reference than the registered one, and its number."""
+    """Give the versions that are judged by another reference than the registered one, and its
+    number.
+    """
     packed = fields.get(b"state")
     progress = Progress() if packed is None else msgspec.json.decode(packed, type=Progress)
-    return {(version, known.number) for version, known in progress.references.items() if known.number}
+    return {
+        (version, known.number) for version, known in progress.references.items() if known.number
+    }

@@ -1,4 +1,6 @@
-"""Carry a retraining out by a command: the alert on its standard input, its output in our log, its time bounded."""
+"""Carry a retraining out by a command: the alert on its standard input, its output in our log, its
+time bounded.
+"""
 
 import logging
 import os
@@ -13,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from consumer.retraining import leash
-from consumer.retraining.state import Outcome, Run
+from driftgauge.consumer.judging.alerts.retraining import Outcome, Run
+from driftgauge.consumer.retraining import leash
 
 log = logging.getLogger("driftgauge.retraining")
 
@@ -26,7 +28,9 @@ POLL_S: Final = 0.1
 PATIENCE_S: Final = 10.0
 
 
-def run_command(command: Sequence[str], name: str, run: Run, timeout_s: float, cancelled: threading.Event) -> Outcome:
+def run_command(
+    command: Sequence[str], name: str, run: Run, timeout_s: float, cancelled: threading.Event
+) -> Outcome:
     """Run a command to its end, to its time limit, or until cancelled.
 
     Parameters
@@ -36,7 +40,8 @@ def run_command(command: Sequence[str], name: str, run: Run, timeout_s: float, c
     name
         Of the stage, for the log.
     run
-        Its event is the standard input; its id and attempt are in DRIFTGAUGE_RETRAIN_ID and _ATTEMPT.
+        Its event is the standard input; its id and attempt are in DRIFTGAUGE_RETRAIN_ID and
+        _ATTEMPT.
     """
     known = {"DRIFTGAUGE_RETRAIN_ID": run.id, "DRIFTGAUGE_RETRAIN_ATTEMPT": str(run.attempt)}
     with tempfile.TemporaryFile() as event:
@@ -44,9 +49,12 @@ def run_command(command: Sequence[str], name: str, run: Run, timeout_s: float, c
         event.seek(0)
         process = subprocess.Popen(
             [sys.executable, "-I", str(Path(leash.__file__)), str(os.getpid()), *command],
-            stdin=event, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            stdin=event,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
             env={**os.environ, **known},
-        )  # fmt: skip
+        )
     assert process.stdout is not None  # noqa: S101  it is a pipe
     reader = threading.Thread(target=_log_lines, args=(process.stdout, name), daemon=True)
     reader.start()
@@ -55,7 +63,9 @@ def run_command(command: Sequence[str], name: str, run: Run, timeout_s: float, c
     return outcome
 
 
-def _await(process: "subprocess.Popen[bytes]", timeout_s: float, cancelled: threading.Event) -> Outcome:
+def _await(
+    process: "subprocess.Popen[bytes]", timeout_s: float, cancelled: threading.Event
+) -> Outcome:
     deadline = time.monotonic() + timeout_s
     while process.poll() is None:
         if cancelled.wait(POLL_S):

@@ -1,8 +1,10 @@
-"""Start a command so that it ends with the worker: `python -I leash.py PID COMMAND …`, PID being the worker's.
+"""Start a command so that it ends with the worker: `python -I leash.py PID COMMAND …`, PID being
+the worker's.
 
-A worker that is killed cannot stop its command; the next owner would start the command beside it. On Linux the kernel sends
-the signal. It is asked here and not between fork and exec of a worker with threads, where Python code may wait for ever.
-Standard library only: the interpreter starts isolated.
+A worker that is killed cannot stop its command; the next owner would start the command beside it.
+On Linux the kernel sends the signal. It is asked here and not between fork and exec of a worker
+with threads, where Python code may wait for ever. Standard library only: the interpreter starts
+isolated.
 """
 
 import ctypes
@@ -22,7 +24,9 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != worker:  # it died before we asked
             sys.exit(ORPHAN)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and the command would inherit that
+    signal.signal(
+        signal.SIGPIPE, signal.SIG_DFL
+    )  # Python ignores it, and the command would inherit that
     try:
         os.execvp(command[0], command)  # noqa: S606  the operator's command, without a shell
     except OSError as error:

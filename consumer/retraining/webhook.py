@@ -1,11 +1,13 @@
-"""Carry a retraining out by a webhook: POST of the alert, as CloudEvents JSON. The address is a secret and never logged."""
+"""Carry a retraining out by a webhook: POST of the alert, as CloudEvents JSON. The address is a
+secret and never logged.
+"""
 
 import threading
 from typing import Final
 
 import httpx
 
-from consumer.retraining.state import Outcome, Run
+from driftgauge.consumer.judging.alerts.retraining import Outcome, Run
 
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)
@@ -20,7 +22,8 @@ def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -
     Parameters
     ----------
     run
-        Its id is the header `Idempotency-Key`: a receiver sees the same one again if an answer was lost.
+        Its id is the header `Idempotency-Key`: a receiver sees the same one again if an answer was
+        lost.
     """
     headers = {"Content-Type": "application/cloudevents+json", "Idempotency-Key": run.id}
     outcome = Outcome(ok=False, detail="cancelled")
@@ -37,7 +40,9 @@ def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -
 def _try(client: httpx.Client, address: str, run: Run) -> tuple[Outcome, bool]:
     """Post once; tell the outcome, and whether another try would be of no use."""
     try:
-        with client.stream("POST", address, content=run.event.encode()) as answer:  # its body is not read
+        with client.stream(
+            "POST", address, content=run.event.encode()
+        ) as answer:  # its body is not read
             status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:  # the message may quote the address
         return Outcome(ok=False, detail=f"no answer ({type(error).__name__})"), False

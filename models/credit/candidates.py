@@ -1,8 +1,8 @@
 """The models that are compared for credit default, and how one of them is chosen.
 
-Each is measured on folds in the order of time: fitted on what came before, scored on what came next. The choice is by mean
-minus standard deviation of the F1 of class 0, so that a model that is good in one month and bad in another loses to a
-steady one.
+Each is measured on folds in the order of time: fitted on what came before, scored on what came
+next. The choice is by mean minus standard deviation of the F1 of class 0, so that a model that is
+good in one month and bad in another loses to a steady one.
 """
 
 import statistics
@@ -22,8 +22,8 @@ from sklearn.model_selection import TimeSeriesSplit
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from models import trees
-from models.credit.features import CODES, NUMERIC
+from driftgauge.models.common import trees
+from driftgauge.models.credit.features import CODES, NUMERIC
 
 FOLDS: Final = 5
 RARE: Final = 0.01
@@ -44,7 +44,8 @@ class Candidate:
     default
         Settings that it is compared with.
     ranges
-        Settings that tuning may change, each from its least to its largest value; whole numbers where both ends are.
+        Settings that tuning may change, each from its least to its largest value; whole numbers
+        where both ends are.
     """
 
     name: str
@@ -54,7 +55,12 @@ class Candidate:
 
 
 def _forest(seed: int, settings: Settings) -> Pipeline:
-    return Pipeline([("codes", _coded()), ("forest", RandomForestClassifier(random_state=seed, n_jobs=1, **settings))])
+    return Pipeline(
+        [
+            ("codes", _coded()),
+            ("forest", RandomForestClassifier(random_state=seed, n_jobs=1, **settings)),
+        ]
+    )
 
 
 def _boosted(seed: int, settings: Settings) -> Pipeline:
@@ -72,8 +78,12 @@ def _logistic(seed: int, settings: Settings) -> Pipeline:
 
 
 def _coded() -> ColumnTransformer:
-    codes = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=RARE, sparse_output=False)
-    return ColumnTransformer([("codes", codes, list(CODES)), ("numbers", "passthrough", list(NUMERIC))])
+    codes = OneHotEncoder(
+        handle_unknown="infrequent_if_exist", min_frequency=RARE, sparse_output=False
+    )
+    return ColumnTransformer(
+        [("codes", codes, list(CODES)), ("numbers", "passthrough", list(NUMERIC))]
+    )
 
 
 CANDIDATES: Final = (
@@ -93,7 +103,9 @@ CANDIDATES: Final = (
 )
 
 
-def fold_scores(model: Callable[[], Any], features: pd.DataFrame, labels: NDArray[np.object_]) -> list[float]:
+def fold_scores(
+    model: Callable[[], Any], features: pd.DataFrame, labels: NDArray[np.object_]
+) -> list[float]:
     """Give the F1 of class 0 on each fold in time: the model is fitted on all rows before the fold.
 
     Parameters

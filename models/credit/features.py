@@ -1,7 +1,9 @@
-"""The credit model's features: a card holder's bills, payments and delays of six months, from the public UCI file.
+"""The credit model's features: a card holder's bills, payments and delays of six months, from the
+public UCI file.
 
-Used by training and by the clients that build requests. The file has no date: its rows stand in the order of time as far as
-anybody knows, and the two calendar features are missing. Rows with a `date` (the simulator's, or yours) have them.
+Used by training and by the clients that build requests. The file has no date: its rows stand in the
+order of time as far as anybody knows, and the two calendar features are missing. Rows with a `date`
+(the simulator's, or yours) have them.
 """
 
 from pathlib import Path
@@ -11,13 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.columns import numbers, require
-from shared.errors import BadData
-from shared.frames import category_text
-from shared.schema import Feature, Schema
-from shared.tables import read_table
-
-Floats = NDArray[np.float64]
+from driftgauge.models.common.columns import numbers, require
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import category_text
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.tables.reading import read_table
 
 TARGET: Final = "default.payment.next.month"
 CLASSES: Final = ("0", "1")
@@ -26,7 +27,9 @@ DATE: Final = "date"
 """An optional column: the day of the latest bill."""
 
 CODES: Final = ("SEX", "EDUCATION", "MARRIAGE")
-"""Coded as whole numbers in the file, but categories. EDUCATION 0, 5, 6 and MARRIAGE 0 occur and are documented nowhere."""
+"""Coded as whole numbers in the file, but categories. EDUCATION 0, 5, 6 and MARRIAGE 0 occur and
+are documented nowhere.
+"""
 SEGMENTS: Final = ("SEX", "EDUCATION")
 """By their values drift and performance are told apart, too."""
 DELAYS: Final = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")
@@ -41,7 +44,9 @@ NUMERIC: Final = ("LIMIT_BAL", "AGE", *DELAYS, *BILLS, *PAYMENTS, *RATIOS, *CALE
 FEATURES: Final = (*RAW, *RATIOS, *CALENDAR)
 """All features, in stream order."""
 EXCLUDED: Final = dict.fromkeys(CALENDAR, "a function of the calendar")
-"""Feature to the reason why it is left out of drift: a window of some days never has the year's whole cycle."""
+"""Feature to the reason why it is left out of drift: a window of some days never has the year's
+whole cycle.
+"""
 
 REQUIRED: Final = ("LIMIT_BAL", "PAY_0")
 RANGES: Final[dict[str, tuple[float | None, float | None]]] = {
@@ -57,15 +62,24 @@ RANGES: Final[dict[str, tuple[float | None, float | None]]] = {
 
 def _feature(name: str) -> Feature:
     if name in CODES:
-        # a code of education or marriage that nobody documented is news to be counted, not a request to be refused
-        return Feature(name, "categorical", nullable=True, categories=("1", "2") if name == "SEX" else None)
+        # a code of education or marriage that nobody documented is news to be counted, not a
+        # request to be refused
+        return Feature(
+            name, "categorical", nullable=True, categories=("1", "2") if name == "SEX" else None
+        )
     low, high = RANGES.get(name, (None, None))
     excluded = EXCLUDED.get(name, "")
-    return Feature(name, "numeric", nullable=name not in REQUIRED, minimum=low, maximum=high, excluded=excluded)
+    return Feature(
+        name, "numeric", nullable=name not in REQUIRED, minimum=low, maximum=high, excluded=excluded
+    )
 
 
 SCHEMA: Final = Schema(
-    tuple(map(_feature, FEATURES)), prediction="categorical", target=TARGET, classes=CLASSES, segments=SEGMENTS
+    tuple(map(_feature, FEATURES)),
+    prediction="categorical",
+    target=TARGET,
+    classes=CLASSES,
+    segments=SEGMENTS,
 )
 
 
@@ -75,7 +89,8 @@ def read_raw(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `RAW`, then `TARGET`, then `DATE` if the file has it; rows in the order of the file.
+        The columns of `RAW`, then `TARGET`, then `DATE` if the file has it; rows in the order of
+        the file.
 
     Raises
     ------
@@ -99,8 +114,9 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One column for each name of `FEATURES` in that order, the index of `raw`: float64, and object for the codes. A
-        missing reading gives NaN in every feature that needs it; the calendar is NaN without a date.
+        One column for each name of `FEATURES` in that order, the index of `raw`: float64, and
+        object for the codes. A missing reading gives NaN in every feature that needs it; the
+        calendar is NaN without a date.
 
     Raises
     ------
@@ -109,7 +125,11 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
     """
     require(raw, RAW, "The frame")
     columns: dict[str, Any] = {name: _codes(raw[name]) for name in CODES}
-    columns |= {name: raw[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in RAW if name not in CODES}
+    columns |= {
+        name: raw[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        for name in RAW
+        if name not in CODES
+    }
     columns |= _ratios(columns) | _calendar(raw)
     return pd.DataFrame(columns, index=raw.index, columns=list(FEATURES))
 
@@ -120,7 +140,9 @@ def labels_of(raw: pd.DataFrame) -> NDArray[np.object_]:
 
 
 def in_time_order(raw: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows by their date, those of a day as they stand; without dates the order of the file is that of time."""
+    """Sort rows by their date, those of a day as they stand; without dates the order of the file is
+    that of time.
+    """
     return raw.sort_values(DATE, kind="stable") if DATE in raw.columns else raw
 
 
@@ -145,7 +167,10 @@ def _calendar(raw: pd.DataFrame) -> dict[str, Floats]:
 
 def _codes(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Give codes as text, a whole number without its decimal point; None where there is none."""
-    texts = [None if absent else category_text(code) for code, absent in zip(column.tolist(), column.isna(), strict=True)]
+    texts = [
+        None if absent else category_text(code)
+        for code, absent in zip(column.tolist(), column.isna(), strict=True)
+    ]
     return pd.Series(np.array(texts, dtype=object), index=column.index, dtype=object)
 
 
@@ -155,5 +180,8 @@ def _dates(column: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     except (ValueError, TypeError) as error:
         raise BadData(f"{path}: column {DATE} must look like 2024-12-31: {error}.") from error
     if dates.isna().any():
-        raise BadData(f"{path}: column {DATE} is empty in {int(dates.isna().sum())} rows; fill or remove them.")
+        raise BadData(
+            f"{path}: column {DATE} is empty in {int(dates.isna().sum())} rows; fill or remove "
+            f"them."
+        )
     return dates

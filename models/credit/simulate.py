@@ -1,8 +1,9 @@
 """Simulated card holders, for a demo and tests that need no download.
 
-What a card holder's rows are made of is one latent: how well one keeps one's accounts. Delays of successive months are
-alike, bills use a share of the limit, payments a share of the bill; default follows from the latest delays, the limit,
-the use of it and the time of the year. Days are drawn at random, so that rows are exchangeable in all but the calendar.
+What a card holder's rows are made of is one latent: how well one keeps one's accounts. Delays of
+successive months are alike, bills use a share of the limit, payments a share of the bill; default
+follows from the latest delays, the limit, the use of it and the time of the year. Days are drawn at
+random, so that rows are exchangeable in all but the calendar.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, ndtr
 
-from models.credit.features import BILLS, DATE, DELAYS, PAYMENTS, RAW, TARGET, engineer, labels_of
-from models.simulation import Labelled
-
-Floats = NDArray[np.float64]
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.credit.features import (
+    BILLS,
+    DATE,
+    DELAYS,
+    PAYMENTS,
+    RAW,
+    TARGET,
+    engineer,
+    labels_of,
+)
+from driftgauge.shared.arrays import Floats
 
 DRIFTING_FEATURE: Final = "AGE"
 """The feature that the demo shifts: other people apply."""
@@ -28,7 +37,8 @@ _ALIKE = 0.85
 # shares of the UCI file, its undocumented codes among them
 _EDUCATION = {"0": 0.001, "1": 0.353, "2": 0.468, "3": 0.164, "4": 0.004, "5": 0.008, "6": 0.002}
 _MARRIAGE = {"0": 0.002, "1": 0.455, "2": 0.532, "3": 0.011}
-# latent standing below which a month's delay is -2 (card not used), -1 (paid in full), 0 (part paid), 2, 3, 4, …
+# latent standing below which a month's delay is -2 (card not used), -1 (paid in full), 0 (part
+# paid), 2, 3, 4, …
 _STANDING = np.array([-1.3, -0.65, 1.1, 2.05, 2.5, 2.9, 3.3])
 _DELAY = np.array([-2, -1, 0, 2, 3, 4, 5, 6])
 
@@ -39,8 +49,8 @@ class CardHolders:
     Parameters
     ----------
     seed
-        `models.credit.train` draws from the seed `(seed, 1)`, so that traffic of `CardHolders(seed)` never repeats its
-        rows.
+        `driftgauge.models.credit.train` draws from the seed `(seed, 1)`, so that traffic of
+        `CardHolders(seed)` never repeats its rows.
 
     Examples
     --------
@@ -52,7 +62,9 @@ class CardHolders:
         self._random = np.random.default_rng(seed)
 
     def rows(self, n: int) -> pd.DataFrame:
-        """Draw n independent card holders: the columns of the UCI file that are used, the target, and a date."""
+        """Draw n independent card holders: the columns of the UCI file that are used, the target,
+        and a date.
+        """
         random = self._random
         limit = np.clip(np.exp(11.7 + 0.85 * random.standard_normal(n)) / 1e4, 1, 100).round() * 1e4
         standing = self._standing(n, np.log(limit / 1.2e5))
@@ -77,7 +89,9 @@ class CardHolders:
         return Labelled(engineer(raw), labels_of(raw))
 
     def _standing(self, n: int, log_limit: Floats) -> Floats:
-        """Give how each month stands, the latest first: normal, higher is worse, and worse with a small limit."""
+        """Give how each month stands, the latest first: normal, higher is worse, and worse with a
+        small limit.
+        """
         standing = np.empty((_MONTHS, n))
         standing[-1] = self._random.standard_normal(n)
         for month in range(_MONTHS - 2, -1, -1):
@@ -86,25 +100,37 @@ class CardHolders:
         return standing - 0.25 * log_limit
 
     def _bills(self, limit: Floats, standing: Floats) -> Floats:
-        """Give the bill of each month: the worse one stands, the more of the limit is used; some are in credit."""
-        habit = 0.6 * self._random.standard_normal(len(limit)) + 0.1 * self._random.standard_normal(standing.shape)
+        """Give the bill of each month: the worse one stands, the more of the limit is used; some
+        are in credit.
+        """
+        habit = 0.6 * self._random.standard_normal(len(limit)) + 0.1 * self._random.standard_normal(
+            standing.shape
+        )
         return (1.02 * ndtr(-0.6 + 0.6 * standing + habit) - 0.01) * limit
 
     def _payments(self, bills: Floats, delay: Floats) -> Floats:
-        """Give the payment of each month: the whole bill, a part of it, or, in delay, often nothing."""
+        """Give the payment of each month: the whole bill, a part of it, or, in delay, often
+        nothing.
+        """
         part = 0.04 * np.exp(0.7 * self._random.standard_normal(bills.shape))
         late = np.where(self._random.random(bills.shape) < 0.5, 0.0, part)
         share = np.where(delay < 0, 1.0, np.where(delay == 0, np.minimum(part, 1.0), late))
         return np.maximum(bills, 0.0) * share
 
-    def _defaults(self, delay: Floats, limit: Floats, utilisation: Floats, day: pd.DatetimeIndex) -> NDArray[np.int64]:
+    def _defaults(
+        self, delay: Floats, limit: Floats, utilisation: Floats, day: pd.DatetimeIndex
+    ) -> NDArray[np.int64]:
         late = np.maximum(delay, 0.0)
-        year = np.cos(2 * np.pi * (day.month.to_numpy() - 1) / 12)  # most default after the holidays
+        year = np.cos(
+            2 * np.pi * (day.month.to_numpy() - 1) / 12
+        )  # most default after the holidays
         odds = -2.1 + 1.1 * late[0] + 0.4 * late[1:3].sum(axis=0) - 0.35 * np.log(limit / 1.2e5)
         odds += 0.5 * (utilisation - 0.35) + 0.15 * year
         return np.asarray(self._random.random(len(limit)) < expit(odds), dtype=np.int64)
 
     def _code(self, shares: dict[str, float], n: int) -> NDArray[np.int64]:
         weights = np.array(list(shares.values()))
-        codes = self._random.choice(np.array([int(code) for code in shares]), size=n, p=weights / weights.sum())
+        codes = self._random.choice(
+            np.array([int(code) for code in shares]), size=n, p=weights / weights.sum()
+        )
         return np.asarray(codes, dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Training of the credit model, from the UCI file or the simulator: see models/training.py.
+"""Training of the credit model, from the UCI file or the simulator: see models/common/training.py.
 
-Nothing is shuffled: rows are in the order of time, the first 80 % choose and fit the model, the last 20 % measure it, as
-months that nobody had seen would.
+Nothing is shuffled: rows are in the order of time, the first 80 % choose and fit the model, the
+last 20 % measure it, as months that nobody had seen would.
 """
 
 from dataclasses import replace
@@ -12,23 +12,49 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.credit import tuning
-from models.credit.candidates import CANDIDATES, Candidate, Settings, fold_scores, steadiest, steadiness
-from models.credit.features import CLASSES, SCHEMA, engineer, in_time_order, labels_of, read_raw
-from models.credit.simulate import DRIFTING_FEATURE, CardHolders
-from models.simulation import Labelled
-from models.training import DemoModel, Trained, command, evaluate
-from shared.checks import Checks
-from shared.errors import BadData
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.common.training import DemoModel, Trained, command, evaluate
+from driftgauge.models.credit import tuning
+from driftgauge.models.credit.candidates import (
+    CANDIDATES,
+    Candidate,
+    Settings,
+    fold_scores,
+    steadiest,
+    steadiness,
+)
+from driftgauge.models.credit.features import (
+    CLASSES,
+    SCHEMA,
+    engineer,
+    in_time_order,
+    labels_of,
+    read_raw,
+)
+from driftgauge.models.credit.simulate import DRIFTING_FEATURE, CardHolders
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.versions.checks import Checks
 
 MIN_ROWS: Final = 600
 """Rows below which the folds are too small to compare models on."""
 TRAINED_SHARE: Final = 0.8
-METRICS: Final = ("f1:0", "f1:1", "accuracy", "balanced_accuracy", "roc_auc", "log_loss", "f1_weighted", "f1_macro")
+METRICS: Final = (
+    "f1:0",
+    "f1:1",
+    "accuracy",
+    "balanced_accuracy",
+    "roc_auc",
+    "log_loss",
+    "f1_weighted",
+    "f1_macro",
+)
 
 
-def train(data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuning.TRIALS) -> Trained:
-    """Choose, tune and fit a model on the first 80 % of the rows; the others are measured, and are the reference.
+def train(
+    data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuning.TRIALS
+) -> Trained:
+    """Choose, tune and fit a model on the first 80 % of the rows; the others are measured, and are
+    the reference.
 
     Parameters
     ----------
@@ -68,11 +94,16 @@ def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
     """
     features, labels = rows
     if len(features) < MIN_ROWS:
-        raise BadData(f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}.")
+        raise BadData(
+            f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}."
+        )
     end = int(len(features) * TRAINED_SHARE)
     for first, last in ((0, end // 6), (end, len(features))):  # the first fold is fitted on a sixth
         if set(labels[first:last]) != set(CLASSES):
-            raise BadData(f"{source} has no default, or nothing else, from row {first} to {last} in the order of time.")
+            raise BadData(
+                f"{source} has no default, or nothing else, from row {first} to {last} in the "
+                f"order of time."
+            )
     past, known = features[:end], labels[:end]
     chosen, settings, remarks = _chosen(past, known, seed, trials)
     estimator = chosen.build(seed, settings).fit(past, known)
@@ -88,7 +119,8 @@ def _chosen(
     scores = {each.name: fold_scores(_default(each, seed), features, labels) for each in CANDIDATES}
     chosen = next(each for each in CANDIDATES if each.name == steadiest(scores))
     remarks = [
-        f"{name}: F1 of class 0 {np.mean(found):.4f}, less standard deviation {steadiness(found):.4f}"
+        f"{name}: F1 of class 0 {np.mean(found):.4f}, less standard deviation "
+        f"{steadiness(found):.4f}"
         for name, found in scores.items()
     ]
     settings = chosen.default
@@ -96,7 +128,10 @@ def _chosen(
         settings, value = tuning.tune(chosen, features, labels, seed, trials)
         remarks.append(f"Tuned in {trials} trials: {chosen.name}, {value:.4f}.")
     else:
-        remarks.append(f"Chosen: {chosen.name}, not tuned" + ("." if not trials else " (Optuna is not installed)."))
+        remarks.append(
+            f"Chosen: {chosen.name}, not tuned"
+            + ("." if not trials else " (Optuna is not installed).")
+        )
     return chosen, settings, tuple(remarks)
 
 
@@ -109,7 +144,9 @@ MODEL = DemoModel(
     summary="whether a card holder defaults next month",
     schema=SCHEMA,
     task="binary",
-    checks=Checks(minimum={"f1:0": 0.85, "roc_auc": 0.7}, methods=("predict", "predict_proba"), tolerance=0.1),
+    checks=Checks(
+        minimum={"f1:0": 0.85, "roc_auc": 0.7}, methods=("predict", "predict_proba"), tolerance=0.1
+    ),
     metrics=METRICS,
     drifting_feature=DRIFTING_FEATURE,
     simulator=CardHolders,

@@ -1,4 +1,6 @@
-"""A brief search for better settings of the chosen model, where Optuna is installed (the extra `tune`)."""
+"""A brief search for better settings of the chosen model, where Optuna is installed (the extra
+`tune`).
+"""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -8,13 +10,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.credit.candidates import Candidate, Ranges, Settings, fold_scores, steadiness
+from driftgauge.models.credit.candidates import Candidate, Ranges, Settings, fold_scores, steadiness
 
 TRIALS: Final = 8
 
 
 def tune(
-    candidate: Candidate, features: pd.DataFrame, labels: NDArray[np.object_], seed: int, trials: int = TRIALS
+    candidate: Candidate,
+    features: pd.DataFrame,
+    labels: NDArray[np.object_],
+    seed: int,
+    trials: int = TRIALS,
 ) -> tuple[Settings, float]:
     """Search for settings that are steadier than the default ones, which are tried first.
 
@@ -31,7 +37,9 @@ def tune(
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    study.enqueue_trial({name: value for name, value in candidate.default.items() if name in candidate.ranges})
+    study.enqueue_trial(
+        {name: value for name, value in candidate.default.items() if name in candidate.ranges}
+    )
     study.optimize(measured, n_trials=trials)
     return candidate.default | study.best_params, float(study.best_value)
 

@@ -1,4 +1,4 @@
-"""`driftgauge simulate`, `drift-test` and `demo-retrain`."""
+"""`driftgauge simulate` and `drift-test`."""
 
 import sys
 from pathlib import Path
@@ -6,28 +6,67 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shared.settings import read_settings
+from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
-    from models.drift.kinds import Kind
-    from models.drift.shapes import Shape
+    from driftgauge.models.drift.kinds import Kind
+    from driftgauge.models.drift.shapes import Shape
 
-NAMES = ("feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined")
+NAMES = (
+    "feature_shift",
+    "missing_values",
+    "label_imbalance",
+    "concept",
+    "new_category",
+    "combined",
+)
 COURSES = ("abrupt", "gradual", "incremental", "recurring")
 
-_intensity = click.option("--intensity", type=click.FloatRange(0, 1, min_open=True), default=0.3, show_default=True,
-                          help="Size: a shift in standard deviations, else a share of the rows.")  # fmt: skip
-_events = click.option("--events", type=click.IntRange(min=200), default=6000, show_default=True,
-                       help="Events to post; the drift begins after half of them.")  # fmt: skip
-_seed = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the traffic.")
-_shape = click.option("--shape", type=click.Choice(COURSES), default="abrupt", show_default=True,
-                      help="How it comes: at once, as ever more rows, ever stronger, or in two episodes.")  # fmt: skip
-_rate = click.option("--rate", type=click.FloatRange(min=0), default=0, help="Most events a second.  [default: no limit]")
-_delay = click.option("--label-delay", type=click.FloatRange(min=0), default=0.5, show_default=True,
-                      help="Mean seconds from a prediction to its label, drawn at random.")  # fmt: skip
-_output = click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports/simulations"),
-                       show_default=True, help="Folder of record and picture.")  # fmt: skip
-_json = click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+_intensity = click.option(
+    "--intensity",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.3,
+    show_default=True,
+    help="Size: a shift in standard deviations, else a share of the rows.",
+)
+_events = click.option(
+    "--events",
+    type=click.IntRange(min=200),
+    default=6000,
+    show_default=True,
+    help="Events to post; the drift begins after half of them.",
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the traffic."
+)
+_shape = click.option(
+    "--shape",
+    type=click.Choice(COURSES),
+    default="abrupt",
+    show_default=True,
+    help="How it comes: at once, as ever more rows, ever stronger, or in two episodes.",
+)
+_rate = click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=0,
+    help="Most events a second.  [default: no limit]",
+)
+_delay = click.option(
+    "--label-delay",
+    type=click.FloatRange(min=0),
+    default=0.5,
+    show_default=True,
+    help="Mean seconds from a prediction to its label, drawn at random.",
+)
+output_option = click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reports/simulations"),
+    show_default=True,
+    help="Folder of record and picture.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
 
 
 @click.command()
@@ -36,30 +75,47 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the record a
 @_intensity
 @_shape
 @click.option("--feature", help="The feature that changes.  [default: one that suits]")
-@click.option("--segment", metavar="FEATURE=VALUE", help="Only rows of this segment change.  [default: all]")
+@click.option(
+    "--segment", metavar="FEATURE=VALUE", help="Only rows of this segment change.  [default: all]"
+)
 @_events
-@_seed
+@seed_option
 @_rate
 @_delay
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
-@_output
-@_json
+@output_option
+@json_option
 def simulate(
-    model: str, drift: "Kind", intensity: float, shape: "Shape", feature: str | None, segment: str | None, events: int,
-    seed: int, rate: float, label_delay: float, url: str, output: Path, *, as_json: bool,
-) -> None:  # fmt: skip
-    """Post traffic that drifts, with labels, to a running API; then say what it found. Exit code 1 if not all of it.
+    model: str,
+    drift: "Kind",
+    intensity: float,
+    shape: "Shape",
+    feature: str | None,
+    segment: str | None,
+    events: int,
+    seed: int,
+    rate: float,
+    label_delay: float,
+    url: str,
+    output: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Post traffic that drifts, with labels, to a running API; then say what it found. Exit code 1
+    if not all of it.
 
     An API with keys needs one with the scopes read, predict and label, in DRIFTGAUGE_API_KEY.
     """
     import msgspec
     from rich.console import Console
 
-    from models.drift.run import Plan
-    from models.drift.show import conclude, keep, run_shown
+    from driftgauge.models.drift.run import Plan
+    from driftgauge.models.drift.show import conclude, keep, run_shown
 
     console = Console(stderr=True, highlight=False)
-    plan = Plan(model, drift, intensity, shape, events, seed, rate, label_delay, feature, segment=segment)
+    plan = Plan(
+        model, drift, intensity, shape, events, seed, rate, label_delay, feature, segment=segment
+    )
     simulated = run_shown(plan, read_settings(), url, console)
     conclude(simulated.record, console)
     for path in keep(simulated, output, console):
@@ -70,26 +126,47 @@ def simulate(
 
 
 @click.command("drift-test")
-@click.option("--model", "name", type=click.Choice(["steel", "obesity", "credit"]), default="credit", show_default=True,
-              help="The demo model; credit alone has categories that its schema leaves open.")  # fmt: skip
-@click.option("--drift", "drifts", multiple=True, type=click.Choice(NAMES), help="What changes; repeatable.  [default: all]")
+@click.option(
+    "--model",
+    "name",
+    type=click.Choice(["steel", "obesity", "credit"]),
+    default="credit",
+    show_default=True,
+    help="The demo model; credit alone has categories that its schema leaves open.",
+)
+@click.option(
+    "--drift",
+    "drifts",
+    multiple=True,
+    type=click.Choice(NAMES),
+    help="What changes; repeatable.  [default: all]",
+)
 @_intensity
 @_shape
 @_events
-@_seed
-@_output
-@_json
+@seed_option
+@output_option
+@json_option
 def drift_test(
-    name: str, drifts: "tuple[Kind, ...]", intensity: float, shape: "Shape", events: int, seed: int, output: Path, *,
+    name: str,
+    drifts: "tuple[Kind, ...]",
+    intensity: float,
+    shape: "Shape",
+    events: int,
+    seed: int,
+    output: Path,
+    *,
     as_json: bool,
-) -> None:  # fmt: skip
-    """Start Redis, API and worker, and inject drifts: exit code 1 unless each is found, and nothing before it."""
+) -> None:
+    """Start Redis, API and worker, and inject drifts: exit code 1 unless each is found, and nothing
+    before it.
+    """
     import msgspec
     from rich.console import Console
 
-    from models.catalogue import MODELS
-    from models.drift.run import Plan
-    from models.drift.trial import run_all, table
+    from driftgauge.models.catalogue import MODELS
+    from driftgauge.models.drift.run import Plan
+    from driftgauge.models.drift.trial import run_all, table
 
     console = Console(stderr=True, highlight=False)
     kinds: tuple[Kind, ...] = drifts or NAMES  # type: ignore[assignment]  # the same names
@@ -101,29 +178,4 @@ def drift_test(
     sys.exit(0 if all(record.passed for record in records) else 1)
 
 
-@click.command("demo-retrain")
-@click.option("--model", "name", type=click.Choice(["obesity", "credit", "steel"]), default="obesity", show_default=True,
-              help="The demo model.")  # fmt: skip
-@_seed
-@_output
-@_json
-def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
-    """Show the retraining hook: the concept changes, an alert fires, a new version is trained, validated and staged."""
-    import msgspec
-    from rich.console import Console
-
-    from models.catalogue import MODELS
-    from models.drift.retraining_demo import Show, run
-
-    console = Console(stderr=as_json, highlight=False)
-    outcome = run(Show(MODELS[name], seed, output), read_settings(), console)
-    for change in outcome.history:
-        passed = "" if change.validation is None else ": passed" if change.validation.passed else ": FAILED"
-        console.print(f"{change.time[:19]} {change.actor}: {change.action} {change.version} {change.stage}{passed}")
-    console.print(f"In staging: {', '.join(outcome.staged)}" if outcome.staged else "[red]No version came into staging.[/]")
-    if as_json:
-        click.echo(msgspec.json.encode(outcome))
-    sys.exit(0 if outcome.staged else 1)
-
-
-COMMANDS = (simulate, drift_test, demo_retrain)
+COMMANDS = (simulate, drift_test)

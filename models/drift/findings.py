@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from models.drift.kinds import Expectation
-from shared.alerts import BLIND
-from shared.snapshot import Alert
+from driftgauge.models.drift.kinds import Expectation
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.alerts import BLIND
 
 OPERATIONAL: Final = (BLIND, "threshold.latency")
 """Prefixes of the rules that no drift breaks."""
@@ -38,7 +38,9 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Met(msgspec.Struct, frozen=True):
-    """An expectation, and how many events after the injection the first alert came that meets it; None if none did."""
+    """An expectation, and how many events after the injection the first alert came that meets it;
+    None if none did.
+    """
 
     name: str
     after: int | None
@@ -93,7 +95,14 @@ def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list
         if seen is None or alert.evidence.events < seen.evidence.events:
             first[alert.fingerprint] = alert
     found = [
-        Finding(one.feature, one.rule, one.severity, max(one.evidence.events - base, 0), one.summary, one.segment)
+        Finding(
+            one.feature,
+            one.rule,
+            one.severity,
+            max(one.evidence.events - base, 0),
+            one.summary,
+            one.segment,
+        )
         for one in first.values()
     ]
     return sorted(found, key=lambda one: (one.event, one.feature, one.rule))
@@ -118,10 +127,18 @@ def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expec
     told = [one for one in found if not one.rule.startswith(OPERATIONAL)]
     after = [one for one in told if one.event > injected_at]
     met = [Met(one.name, _first_after(one, after, injected_at)) for one in expected]
-    return Verdict(met, after[0] if after else None, after, [one for one in told if one.event <= injected_at], operational)
+    return Verdict(
+        met,
+        after[0] if after else None,
+        after,
+        [one for one in told if one.event <= injected_at],
+        operational,
+    )
 
 
 def _first_after(expected: Expectation, alerts: Sequence[Finding], injected_at: int) -> int | None:
-    """Give the events from the injection to the first alert that meets an expectation; None if none does."""
+    """Give the events from the injection to the first alert that meets an expectation; None if none
+    does.
+    """
     hits = (one for one in alerts if expected.is_met_by(one.feature, one.rule, one.segment))
     return next((hit.event - injected_at for hit in hits), None)

@@ -1,8 +1,9 @@
 """What can change: each kind of drift as changes of rows, and what a monitor ought to say of it.
 
-An intensity from 0 to 1 means, by kind: `feature_shift`, the shift in standard deviations of the feature; `missing_values`,
-`new_category` and `label_imbalance`, the share of the rows; `concept`, the share of the rows whose label follows another
-law, those where a feature is largest; `combined` is a shift, missing values of another feature, and a concept at once.
+An intensity from 0 to 1 means, by kind: `feature_shift`, the shift in standard deviations of the
+feature; `missing_values`, `new_category` and `label_imbalance`, the share of the rows; `concept`,
+the share of the rows whose label follows another law, those where a feature is largest; `combined`
+is a shift, missing values of another feature, and a concept at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,19 +12,32 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 
-from models.simulation import Change, ConceptChange, Labelled, Missing, NewCategory, next_class, scaled, shift
-from shared.alerts import PERFORMANCE
-from shared.errors import BadData
-from shared.performance import LABEL
-from shared.schema import Feature, Schema
+from driftgauge.models.common.simulation import (
+    Change,
+    ConceptChange,
+    Labelled,
+    Missing,
+    NewCategory,
+    next_class,
+    scaled,
+    shift,
+)
+from driftgauge.shared.contract.alerts import PERFORMANCE
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.performance import LABEL
+from driftgauge.shared.reference.schema import Feature, Schema
 
-Kind = Literal["feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"]
+Kind = Literal[
+    "feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"
+]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 CATEGORY: Final = "driftgauge-simulated"
 FACTOR: Final = 1.5
 """What a regression's labels are multiplied by where the concept changes."""
 TOP: Final = 0.75
-"""Quantile of a regression's labels above which a row counts as of the class that becomes more frequent."""
+"""Quantile of a regression's labels above which a row counts as of the class that becomes more
+frequent.
+"""
 MIN_POOL: Final = 20
 
 
@@ -40,8 +54,8 @@ class Expectation:
     rule
         Prefix of the alert's rule.
     segment
-        Of the alert, as `region=north`; then neither feature nor rule matters, since one alert speaks for a segment's
-        columns, and one for its performance.
+        Of the alert, as `region=north`; then neither feature nor rule matters, since one alert
+        speaks for a segment's columns, and one for its performance.
     """
 
     name: str
@@ -106,7 +120,8 @@ class World:
     chosen: str | None = None
 
     def feature(self, suits: Callable[[Feature], bool], what: str) -> str:
-        """Choose a feature of the stream: the one that was named, the preferred one, or the first that suits.
+        """Choose a feature of the stream: the one that was named, the preferred one, or the first
+        that suits.
 
         Raises
         ------
@@ -115,12 +130,16 @@ class World:
         """
         offered = {one.name: one for one in self.schema.stream.features if not one.excluded}
         if self.chosen is not None and self.chosen not in offered:
-            raise BadData(f"{self.chosen!r} is no feature that is watched; there are {', '.join(offered)}.")
+            raise BadData(
+                f"{self.chosen!r} is no feature that is watched; there are {', '.join(offered)}."
+            )
         wanted = [self.chosen] if self.chosen is not None else [self.preferred, *offered]
         for name in wanted:
             if name in offered and suits(offered[name]):
                 return name
-        raise BadData(f"{'It' if self.chosen is None else repr(self.chosen)} cannot be simulated: {what}.")
+        raise BadData(
+            f"{'It' if self.chosen is None else repr(self.chosen)} cannot be simulated: {what}."
+        )
 
     @property
     def has_labels(self) -> bool:
@@ -130,7 +149,9 @@ class World:
 
 @dataclass(frozen=True)
 class Shifted:
-    """A feature is off by some standard deviations, within its declared range: beyond it the API refuses a request."""
+    """A feature is off by some standard deviations, within its declared range: beyond it the API
+    refuses a request.
+    """
 
     feature: str
     sd: float
@@ -140,7 +161,9 @@ class Shifted:
 
     def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every change has it
         frame = shift(rows.features, self.feature, self.sd, self.scale)
-        return rows._replace(features=frame.assign(**{self.feature: frame[self.feature].clip(self.low, self.high)}))
+        return rows._replace(
+            features=frame.assign(**{self.feature: frame[self.feature].clip(self.low, self.high)})
+        )
 
 
 @dataclass(frozen=True)
@@ -190,7 +213,10 @@ def _feature_shift(world: World, intensity: float) -> Injection:
 
 
 def _missing_values(world: World, intensity: float) -> Injection:
-    name = world.feature(lambda one: one.nullable, "the schema lets no feature be missing, so the API refuses such requests")
+    name = world.feature(
+        lambda one: one.nullable,
+        "the schema lets no feature be missing, so the API refuses such requests",
+    )
     return Injection(
         f"{intensity:.0%} of the values of {name} are missing",
         (name,),
@@ -202,10 +228,12 @@ def _missing_values(world: World, intensity: float) -> Injection:
 def _new_category(world: World, intensity: float) -> Injection:
     name = world.feature(
         lambda one: one.kind == "categorical" and one.categories is None and one.pii != "hash",
-        "every categorical feature declares its categories (or there is none), so the API refuses new ones",
+        "every categorical feature declares its categories (or there is none), so the API refuses "
+        "new ones",
     )
     return Injection(
-        f"{intensity:.0%} of the values of {name} are {CATEGORY!r}, a category that the reference does not have",
+        f"{intensity:.0%} of the values of {name} are {CATEGORY!r}, a category that the reference "
+        f"does not have",
         (name,),
         (Expectation(f"{name} has unseen values", name),),
         lambda strength: [NewCategory(name, CATEGORY, intensity * strength)],
@@ -217,7 +245,9 @@ def _label_imbalance(world: World, intensity: float) -> Injection:
     labels = world.sample.labels
     expected = Expectation("the labels drift", LABEL)
     if world.schema.prediction == "numeric":
-        expected = Expectation("any alert")  # numbers are often ordered in time, and then their labels are only shown
+        expected = Expectation(
+            "any alert"
+        )  # numbers are often ordered in time, and then their labels are only shown
         bound = float(np.quantile(labels.astype(np.float64), TOP))
         members, which = labels.astype(np.float64) > bound, f"have a true value above {bound:.4g}"
     else:
@@ -235,7 +265,9 @@ def _label_imbalance(world: World, intensity: float) -> Injection:
 
 def _concept(world: World, intensity: float) -> Injection:
     _require_labels(world)
-    name = world.feature(lambda one: one.kind == "numeric", "the concept changes where a number is large")
+    name = world.feature(
+        lambda one: one.kind == "numeric", "the concept changes where a number is large"
+    )
     values = world.sample.features[name].to_numpy(dtype=np.float64)
     classes = world.schema.classes or tuple(sorted({str(label) for label in world.sample.labels}))
     numeric = world.schema.prediction == "numeric"
@@ -243,17 +275,24 @@ def _concept(world: World, intensity: float) -> Injection:
     after = f"{FACTOR:g} times as large" if numeric else "the next class"
     bound = float(np.nanquantile(values, 1 - intensity))
     return Injection(
-        f"where {name} is above {bound:.4g} ({intensity:.0%} of the rows) the true value is {after}; no feature changes",
+        f"where {name} is above {bound:.4g} ({intensity:.0%} of the rows) the true value is "
+        f"{after}; no feature changes",
         (),
         (Expectation("the performance falls", rule=PERFORMANCE),),
-        lambda strength: [ConceptChange(name, float(np.nanquantile(values, 1 - intensity * strength)), relabel)],
+        lambda strength: [
+            ConceptChange(name, float(np.nanquantile(values, 1 - intensity * strength)), relabel)
+        ],
     )
 
 
 def _combined(world: World, intensity: float) -> Injection:
     parts = [_feature_shift(world, intensity)]
     shifted = parts[0].features[0]
-    others = [one for one in world.schema.stream.features if one.nullable and not one.excluded and one.name != shifted]
+    others = [
+        one
+        for one in world.schema.stream.features
+        if one.nullable and not one.excluded and one.name != shifted
+    ]
     if others:
         parts.append(_missing_values(World(world.schema, world.sample, others[0].name), intensity))
     if world.has_labels:  # first, since the concept is one of the features as they truly are
@@ -268,7 +307,10 @@ def _combined(world: World, intensity: float) -> Injection:
 
 def _require_labels(world: World) -> None:
     if not world.has_labels:
-        raise BadData("Rows that are drawn from a reference have no true values; this drift needs a model with a simulator.")
+        raise BadData(
+            "Rows that are drawn from a reference have no true values; this drift needs a model "
+            "with a simulator."
+        )
 
 
 _MAKERS: Final[dict[Kind, Callable[[World, float], Injection]]] = {

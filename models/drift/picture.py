@@ -1,4 +1,6 @@
-"""The picture of a simulation: distributions before and after the injection, and the errors along the events."""
+"""The picture of a simulation: distributions before and after the injection, and the errors along
+the events.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from models.drift.posting import Posted
-from models.drift.report import Record, errors
-from shared.events import Value
+from driftgauge.models.drift.posting import Posted
+from driftgauge.models.drift.report import Record, errors
+from driftgauge.shared.contract.events import Value
 
 BEFORE, AFTER, MARK = "#2160b4", "#b42318", "#6b7280"
 BINS: Final = 40
@@ -32,7 +34,8 @@ def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path
 
     parts = posted[: record.injected_at], posted[record.injected_at :]
     columns: list[tuple[str, list[list[Value]]]] = [
-        (f"feature {name}", [[one.row.features.get(name) for one in part] for part in parts]) for name in features[:2]
+        (f"feature {name}", [[one.row.features.get(name) for one in part] for part in parts])
+        for name in features[:2]
     ]
     columns.append(("prediction", [[one.prediction for one in part] for part in parts]))
     if record.before:
@@ -43,7 +46,10 @@ def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path
         _distribution(figure.add_subplot(grid[0, place]), name, values)
     _course(figure.add_subplot(grid[1, :]), record, posted)
     figure.suptitle(
-        _safe(f"{record.model} {record.version}: {record.drift}, {record.shape}, intensity {record.intensity:g}")
+        _safe(
+            f"{record.model} {record.version}: {record.drift}, {record.shape}, intensity "
+            f"{record.intensity:g}"
+        )
     )
     figure.savefig(path, dpi=110)
 
@@ -55,7 +61,9 @@ def _distribution(axes: Any, name: str, parts: Sequence[Sequence[Value]]) -> Non
     if numeric:
         _histogram(axes, [pd.to_numeric(one) for one in series])
     else:
-        shares = pd.DataFrame([one.fillna("missing").value_counts(normalize=True) for one in series]).fillna(0.0)
+        shares = pd.DataFrame(
+            [one.fillna("missing").value_counts(normalize=True) for one in series]
+        ).fillna(0.0)
         shown = shares.sum().sort_values(ascending=False).index[:TOP]
         places = np.arange(len(shown))
         for offset, colour, label, row in ((-0.2, BEFORE, "before", 0), (0.2, AFTER, "after", 1)):
@@ -73,8 +81,15 @@ def _histogram(axes: Any, series: "Sequence[pd.Series[float]]") -> None:
     for one, colour, label in zip(series, (BEFORE, AFTER), ("before", "after"), strict=True):
         missing = f", {one.isna().mean():.0%} missing" if one.isna().any() else ""
         weights = np.full(int(one.notna().sum()), 1 / max(len(one), 1))
-        axes.hist(one.dropna().clip(edges[0], edges[-1]), edges, weights=weights, histtype="stepfilled", alpha=0.45,
-                  color=colour, label=label + missing)  # fmt: skip
+        axes.hist(
+            one.dropna().clip(edges[0], edges[-1]),
+            edges,
+            weights=weights,
+            histtype="stepfilled",
+            alpha=0.45,
+            color=colour,
+            label=label + missing,
+        )
 
 
 def _course(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
@@ -85,15 +100,24 @@ def _course(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
     if record.before:
         mean = found.rolling(width, min_periods=width // 2).mean()
         axes.plot(1 - mean if classes else mean, color=MARK, label=f"mean of {width} events")
-    axes.set_ylabel("accuracy" if classes else "mean absolute error" if record.before else "no true values")
+    axes.set_ylabel(
+        "accuracy" if classes else "mean absolute error" if record.before else "no true values"
+    )
     axes.axvline(record.injected_at, color=AFTER, linestyle="--", label="injection")
     marks = {"critical": AFTER, "warning": "#b7791f"}
     alerts = [*record.verdict.false_alarms, *record.verdict.findings]
     for severity, colour in marks.items():
         events = [one.event for one in alerts if one.severity == severity]
         if events:
-            axes.plot(events, np.full(len(events), 0.02), "^", color=colour, label=f"{severity} alerts ({len(events)})",
-                      transform=axes.get_xaxis_transform(), clip_on=False)  # fmt: skip
+            axes.plot(
+                events,
+                np.full(len(events), 0.02),
+                "^",
+                color=colour,
+                label=f"{severity} alerts ({len(events)})",
+                transform=axes.get_xaxis_transform(),
+                clip_on=False,
+            )
     axes.set_xlim(0, max(len(posted), 1))
     axes.set_xlabel("events")
     axes.legend(loc="best")
@@ -101,5 +125,7 @@ def _course(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
 
 def _safe(text: str) -> str:
     """Give a stranger's text so that it is drawn as it is: no formula, no control character."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text).replace("$", r"\$")
+    shown = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
+    ).replace("$", r"\$")
     return shown if len(shown) <= 3 * NAME else shown[: 3 * NAME] + "…"

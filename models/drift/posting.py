@@ -1,4 +1,6 @@
-"""Sends the rows of a simulation to the API, at a rate, and their labels some time after their predictions."""
+"""Sends the rows of a simulation to the API, at a rate, and their labels some time after their
+predictions.
+"""
 
 import asyncio
 import time
@@ -8,11 +10,11 @@ from typing import Final
 
 import httpx
 
-from models.drift.traffic import Row
-from models.late_labels import LateLabels
-from shared.api_client import ask
-from shared.errors import BadData, DriftgaugeError
-from shared.events import Value
+from driftgauge.models.common.late_labels import LateLabels
+from driftgauge.models.drift.traffic import Row
+from driftgauge.shared.connections.api_client import ask
+from driftgauge.shared.contract.events import Value
+from driftgauge.shared.errors import BadData, DriftgaugeError
 
 CONCURRENT: Final = 32
 """Predictions that are under way at once."""
@@ -37,7 +39,8 @@ class Poster:
     rate
         Most events a second; 0 is no limit.
     labels
-        Takes the rows' true values; at the end of the traffic the rest of them are to be posted at once.
+        Takes the rows' true values; at the end of the traffic the rest of them are to be posted at
+        once.
 
     Attributes
     ----------
@@ -52,13 +55,17 @@ class Poster:
     done: list[Posted] = field(default_factory=list)
     _begun: float = 0.0
 
-    async def post(self, rows: Sequence[Row], *, scored: bool, advance: Callable[[int], None]) -> None:
+    async def post(
+        self, rows: Sequence[Row], *, scored: bool, advance: Callable[[int], None]
+    ) -> None:
         """Post rows, then the labels that are due; all are answered when it returns."""
         self._begun = self._begun or time.monotonic()
         await (self._predict(rows, advance) if scored else self._publish(rows, advance))
         await self.labels.post(time.monotonic())
         if self.rate:
-            await asyncio.sleep(max(0.0, self._begun + len(self.done) / self.rate - time.monotonic()))
+            await asyncio.sleep(
+                max(0.0, self._begun + len(self.done) / self.rate - time.monotonic())
+            )
 
     async def _predict(self, rows: Sequence[Row], advance: Callable[[int], None]) -> None:
         """Let the API predict, a few at a time; the order of the rows is kept here, not there."""
@@ -67,9 +74,16 @@ class Poster:
 
         async def some() -> None:
             for place, row in waiting:
-                answer = await ask(self.client, "POST", "/predict", json={"model": self.model, "features": row.features})
+                answer = await ask(
+                    self.client,
+                    "POST",
+                    "/predict",
+                    json={"model": self.model, "features": row.features},
+                )
                 if answer["event"] == "dropped":
-                    raise DriftgaugeError("The API dropped an event: its queue is full. Post at a lower --rate.")
+                    raise DriftgaugeError(
+                        "The API dropped an event: its queue is full. Post at a lower --rate."
+                    )
                 answers[place] = Posted(row, answer["id"], answer["prediction"], _now())
                 advance(1)
 
@@ -79,10 +93,15 @@ class Poster:
         self._keep([answer for answer in answers if answer is not None])
 
     async def _publish(self, rows: Sequence[Row], advance: Callable[[int], None]) -> None:
-        events = [{"model": self.model, "features": row.features, "prediction": row.prediction} for row in rows]
+        events = [
+            {"model": self.model, "features": row.features, "prediction": row.prediction}
+            for row in rows
+        ]
         answer = await ask(self.client, "POST", "/events", json=events)
         ids = answer["ids"]
-        self._keep([Posted(row, name, row.prediction, _now()) for row, name in zip(rows, ids, strict=True)])
+        self._keep(
+            [Posted(row, name, row.prediction, _now()) for row, name in zip(rows, ids, strict=True)]
+        )
         advance(len(rows))
 
     def _keep(self, posted: Sequence[Posted]) -> None:

@@ -1,4 +1,6 @@
-"""Recent rows with their true values as a CSV file that grows: what a team's feature store would have for a retraining."""
+"""Recent rows with their true values as a CSV file that grows: what a team's feature store would
+have for a retraining.
+"""
 
 import csv
 import io
@@ -10,10 +12,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from models.drift.posting import Posted
-from models.simulation import Labelled
-from shared.errors import BadData
-from shared.schema import Schema
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.posting import Posted
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.schema import Schema
 
 TIME: Final = "driftgauge_time"
 """Column of the predictions' times, Unix ms."""
@@ -40,7 +42,14 @@ class RecentRows:
     def add(self, posted: Sequence[Posted]) -> None:
         """Append rows."""
         with self._path.open("a") as file:
-            file.write(_lines([[one.time, one.row.label, *map(one.row.features.get, self._names)] for one in posted]))
+            file.write(
+                _lines(
+                    [
+                        [one.time, one.row.label, *map(one.row.features.get, self._names)]
+                        for one in posted
+                    ]
+                )
+            )
 
 
 def read_recent(path: Path, schema: Schema, since_ms: int) -> Labelled:
@@ -54,18 +63,32 @@ def read_recent(path: Path, schema: Schema, since_ms: int) -> Labelled:
     try:
         text = path.read_text()
     except OSError as error:
-        raise BadData(f"{path} cannot be read: {error.strerror}. Name a file of recent rows.") from error
-    texts: dict[str, type] = {feature.name: str for feature in schema.features if feature.kind == "categorical"}
+        raise BadData(
+            f"{path} cannot be read: {error.strerror}. Name a file of recent rows."
+        ) from error
+    texts: dict[str, type] = {
+        feature.name: str for feature in schema.features if feature.kind == "categorical"
+    }
     if schema.prediction == "categorical":
         texts[LABEL] = str
-    frame = pd.read_csv(io.StringIO(text[: text.rfind("\n") + 1]), dtype=texts, keep_default_na=False, na_values=[""])
+    frame = pd.read_csv(
+        io.StringIO(text[: text.rfind("\n") + 1]),
+        dtype=texts,
+        keep_default_na=False,
+        na_values=[""],
+    )
     frame = frame[frame[TIME] >= since_ms]
-    labels = frame[LABEL].to_numpy(dtype=object if schema.prediction == "categorical" else np.float64)
+    labels = frame[LABEL].to_numpy(
+        dtype=object if schema.prediction == "categorical" else np.float64
+    )
     return Labelled(frame[list(schema.names)].reset_index(drop=True), labels)
 
 
-def wait_for_rows(path: Path, schema: Schema, since_ms: int, rows: int, patience_s: float) -> Labelled:
-    """Wait until there are enough rows of the new world; one model of few rows is worse than the old one.
+def wait_for_rows(
+    path: Path, schema: Schema, since_ms: int, rows: int, patience_s: float
+) -> Labelled:
+    """Wait until there are enough rows of the new world; one model of few rows is worse than the
+    old one.
 
     Raises
     ------
@@ -79,7 +102,8 @@ def wait_for_rows(path: Path, schema: Schema, since_ms: int, rows: int, patience
             return found
         if time.monotonic() > deadline:
             raise BadData(
-                f"{path} has {len(found.labels)} rows since the alert, {rows} are needed; waited {patience_s:g} s."
+                f"{path} has {len(found.labels)} rows since the alert, {rows} are needed; waited "
+                f"{patience_s:g} s."
             )
         time.sleep(POLL_S)
 

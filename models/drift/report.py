@@ -1,4 +1,6 @@
-"""The record of a simulation: what was injected, what came of it, and how good the predictions were before and after."""
+"""The record of a simulation: what was injected, what came of it, and how good the predictions were
+before and after.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,11 +10,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from models.drift.findings import Verdict
-from models.drift.posting import Posted
-from shared.atomic import replace
-from shared.errors import BadData
-from shared.scores import Outcomes, score
+from driftgauge.models.drift.findings import Verdict
+from driftgauge.models.drift.posting import Posted
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.registry.atomic import replace
+from driftgauge.shared.versions.scores import Outcomes, score
 
 METRICS = {True: ("mae", "rmse", "r2"), False: ("accuracy", "f1_macro")}
 """Of numbers, and of classes."""
@@ -67,7 +69,9 @@ def metrics(posted: Sequence[Posted]) -> dict[str, float]:
     truth = [one.row.label for one in known]
     made = [one.prediction for one in known]
     outcomes = (
-        Outcomes(np.array(truth, dtype=np.float64), np.array(made, dtype=np.float64)) if numeric else Outcomes(truth, made)
+        Outcomes(np.array(truth, dtype=np.float64), np.array(made, dtype=np.float64))
+        if numeric
+        else Outcomes(truth, made)
     )
     found = {}
     for name in METRICS[numeric]:
@@ -79,15 +83,19 @@ def metrics(posted: Sequence[Posted]) -> dict[str, float]:
 
 
 def errors(posted: Sequence[Posted]) -> NDArray[np.float64]:
-    """Give each row's error: 0 or 1 of classes, the absolute one of numbers; NaN where the truth is not known."""
+    """Give each row's error: 0 or 1 of classes, the absolute one of numbers; NaN where the truth is
+    not known.
+    """
     return np.array(
         [
-            np.nan if one.row.label is None or one.prediction is None
-            else float(one.row.label != one.prediction) if isinstance(one.prediction, str)
+            np.nan
+            if one.row.label is None or one.prediction is None
+            else float(one.row.label != one.prediction)
+            if isinstance(one.prediction, str)
             else abs(float(one.row.label) - one.prediction)
             for one in posted
         ]
-    )  # fmt: skip
+    )
 
 
 def now() -> str:
@@ -95,7 +103,9 @@ def now() -> str:
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write the record as JSON; it appears whole or not at all. Gives its path, whose stem is that of the picture."""
+    """Write the record as JSON; it appears whole or not at all. Gives its path, whose stem is that
+    of the picture.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     moment = record.created[:19].replace(":", "").replace("-", "")
     path = folder / f"{moment}-{record.model}-{record.drift}-{record.shape}.json"

@@ -10,24 +10,24 @@ import httpx
 import msgspec
 import numpy as np
 
-from models.drift.findings import Finding, fired, verdict
-from models.drift.kinds import Injection, Kind, World, injection
-from models.drift.posting import Posted, Poster
-from models.drift.report import Record, metrics, now
-from models.drift.shapes import Shape
-from models.drift.source import Source, source_of
-from models.drift.traffic import Course, batches
-from models.drift.within import injection_within
-from models.late_labels import LateLabels
-from shared.api_client import ask, authorization
-from shared.counters import LabelCounts
-from shared.errors import BadData, ServiceUnavailable
-from shared.keys import MODEL_NAME
-from shared.model_registry import ModelRegistry
-from shared.performance import LABEL
-from shared.schema import Schema
-from shared.settings import Settings
-from shared.snapshot import Alert
+from driftgauge.models.common.late_labels import LateLabels
+from driftgauge.models.drift.findings import Finding, fired, verdict
+from driftgauge.models.drift.kinds import Injection, Kind, World, injection
+from driftgauge.models.drift.posting import Posted, Poster
+from driftgauge.models.drift.report import Record, metrics, now
+from driftgauge.models.drift.shapes import Shape
+from driftgauge.models.drift.source import Source, source_of
+from driftgauge.models.drift.traffic import Course, batches
+from driftgauge.models.drift.within import injection_within
+from driftgauge.shared.connections.api_client import ask, authorization
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.counters import LabelCounts
+from driftgauge.shared.contract.keys import MODEL_NAME
+from driftgauge.shared.errors import BadData, ServiceUnavailable
+from driftgauge.shared.performance import LABEL
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import Settings
 
 SAMPLE: Final = 4000
 """Rows without drift that it is measured by."""
@@ -62,7 +62,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Watching:
-    """Who is told while it runs: what is injected, each answered number of events, each alert once, and what was posted."""
+    """Who is told while it runs: what is injected, each answered number of events, each alert once,
+    and what was posted.
+    """
 
     injected: Callable[[str], None]
     advanced: Callable[[int], None]
@@ -81,7 +83,9 @@ class Simulated:
 
 @dataclass(frozen=True)
 class _Before:
-    """What stood in the monitor before the first event: events, labels, and fingerprints of open alerts."""
+    """What stood in the monitor before the first event: events, labels, and fingerprints of open
+    alerts.
+    """
 
     events: int
     labels: int
@@ -101,7 +105,9 @@ async def simulate(plan: Plan, settings: Settings, url: str, watching: Watching)
     """
     limits = httpx.Limits(max_connections=40, keepalive_expiry=IDLE_S)
     headers = authorization(settings)
-    async with httpx.AsyncClient(base_url=url, headers=headers, limits=limits, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=url, headers=headers, limits=limits, trust_env=False
+    ) as client:
         info = await ask(client, "GET", "/model-info", params={"model": plan.model})
         return await _Simulation(plan, client, watching, info, settings).run()
 
@@ -110,7 +116,12 @@ class _Simulation:
     """One simulation."""
 
     def __init__(
-        self, plan: Plan, client: httpx.AsyncClient, watching: Watching, info: dict[str, Any], settings: Settings
+        self,
+        plan: Plan,
+        client: httpx.AsyncClient,
+        watching: Watching,
+        info: dict[str, Any],
+        settings: Settings,
     ) -> None:
         if not MODEL_NAME.fullmatch(info["model"]):
             raise BadData(f"{client.base_url} is no Driftgauge: its model has an impossible name.")
@@ -122,16 +133,30 @@ class _Simulation:
         registry = ModelRegistry(settings.registry_dir)
 
         def source(seed: int) -> Source:
-            return source_of(info["model"], info["version"], info["feature_engineering"], self.schema, registry, seed)
+            return source_of(
+                info["model"],
+                info["version"],
+                info["feature_engineering"],
+                self.schema,
+                registry,
+                seed,
+            )
 
         self.source = source(plan.seed)
-        world = World(self.schema, source(plan.seed + 1).simulator.labelled(SAMPLE), self.source.preferred, plan.feature)
+        world = World(
+            self.schema,
+            source(plan.seed + 1).simulator.labelled(SAMPLE),
+            self.source.preferred,
+            plan.feature,
+        )
         self.injection: Injection = (
             injection(plan.kind, world, plan.intensity)
             if plan.segment is None
             else injection_within(plan.segment, plan.kind, world, plan.intensity)
         )
-        labels = LateLabels(client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3)))
+        labels = LateLabels(
+            client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3))
+        )
         self.poster = Poster(client, info["model"], plan.rate, labels)
         self._shown: set[Finding] = set()
 
@@ -144,12 +169,26 @@ class _Simulation:
         posted, at, labels = self.poster.done, self.plan.clean, self.poster.labels
         judged = verdict(found, at, self.injection.expected)
         record = Record(
-            created=created, model=self.info["model"], version=self.info["version"], drift=self.plan.kind,
-            shape=self.plan.shape, intensity=self.plan.intensity, seed=self.plan.seed, injected=self.injection.description,
-            events=len(posted), injected_at=at, changed=sum(one.row.changed for one in posted), labels=labels.accepted,
-            rejected_labels=dict(labels.rejected), found=judged.found, passed=judged.passed, verdict=judged,
-            before=metrics(posted[:at]), after=metrics(posted[at:]), seconds=round(time.monotonic() - started, 2),
-        )  # fmt: skip
+            created=created,
+            model=self.info["model"],
+            version=self.info["version"],
+            drift=self.plan.kind,
+            shape=self.plan.shape,
+            intensity=self.plan.intensity,
+            seed=self.plan.seed,
+            injected=self.injection.description,
+            events=len(posted),
+            injected_at=at,
+            changed=sum(one.row.changed for one in posted),
+            labels=labels.accepted,
+            rejected_labels=dict(labels.rejected),
+            found=judged.found,
+            passed=judged.passed,
+            verdict=judged,
+            before=metrics(posted[:at]),
+            after=metrics(posted[at:]),
+            seconds=round(time.monotonic() - started, 2),
+        )
         return Simulated(record, posted, self.injection.features)
 
     async def _post(self, before: _Before) -> None:
@@ -174,11 +213,16 @@ class _Simulation:
         latest: dict[str, Alert] = {}
         for alert in alerts:
             latest.setdefault(alert.fingerprint, alert)
-        still = frozenset(name for name, alert in latest.items() if alert.state in {"pending", "firing"})
-        return _Before(int(state.get("events", 0)), sum(one.came for one in _labels(state)), still, now())
+        still = frozenset(
+            name for name, alert in latest.items() if alert.state in {"pending", "firing"}
+        )
+        return _Before(
+            int(state.get("events", 0)), sum(one.came for one in _labels(state)), still, now()
+        )
 
     async def _settle(self, before: _Before) -> None:
-        """Wait until everything was counted and judged; the last labels are handed on after 5 s without an entry.
+        """Wait until everything was counted and judged; the last labels are handed on after 5 s
+        without an entry.
 
         Raises
         ------
@@ -186,10 +230,16 @@ class _Simulation:
             If that takes too long.
         """
         deadline = time.monotonic() + SETTLE_S
-        events, labels = before.events + len(self.poster.done), before.labels + self.poster.labels.accepted
+        events, labels = (
+            before.events + len(self.poster.done),
+            before.labels + self.poster.labels.accepted,
+        )
         while not is_done(await self._pipeline(), events, labels):
             if time.monotonic() > deadline:
-                raise ServiceUnavailable(f"Not everything was judged within {SETTLE_S:.0f} s. Does `driftgauge worker` run?")
+                raise ServiceUnavailable(
+                    f"Not everything was judged within {SETTLE_S:.0f} s. Does `driftgauge worker` "
+                    f"run?"
+                )
             self._show(await self._found(before))
             await asyncio.sleep(POLL_S)
         self._show(await self._found(before))
@@ -198,7 +248,8 @@ class _Simulation:
         health = await ask(self.client, "GET", "/health", params={"verbose": "true"})
         if health.get("pipeline") is None:
             raise ServiceUnavailable(
-                health.get("reason") or "The API does not tell how far the worker is: the key needs read."
+                health.get("reason")
+                or "The API does not tell how far the worker is: the key needs read."
             )
         found: dict[str, Any] = health["pipeline"].get(self.info["model"], {})
         return found
@@ -211,7 +262,12 @@ class _Simulation:
         found: list[Alert] = []
         position: dict[str, str] = {}
         while True:
-            given = {"model": self.info["model"], "count": "1000", **({"since": since} if since else {}), **position}
+            given = {
+                "model": self.info["model"],
+                "count": "1000",
+                **({"since": since} if since else {}),
+                **position,
+            }
             page = await ask(self.client, "GET", "/alerts", params=given)
             found += [msgspec.convert(event["data"], Alert) for event in page["alerts"]]
             if page["next"] is None:
@@ -226,12 +282,14 @@ class _Simulation:
 
 
 def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
-    """Tell whether so many events and labels of a model were counted, and all that counting hands on was judged.
+    """Tell whether so many events and labels of a model were counted, and all that counting hands
+    on was judged.
 
     Parameters
     ----------
     state
-        Of the model, as `GET /health?verbose=true` gives it; empty before its first version was published.
+        Of the model, as `GET /health?verbose=true` gives it; empty before its first version was
+        published.
 
     Examples
     --------
@@ -241,7 +299,11 @@ def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
     >>> is_done({**state, "partitions": [told]}, 5, 3), is_done({**state, "partitions": [held]}, 5, 3)
     (True, False)
     """
-    if not state or state["events"] < events or any(partition["lag"]["entries"] for partition in state["partitions"]):
+    if (
+        not state
+        or state["events"] < events
+        or any(partition["lag"]["entries"] for partition in state["partitions"])
+    ):
         return False
     counts = _labels(state)
     if sum(one.came for one in counts) < labels or any(one.untold for one in counts):
@@ -251,4 +313,7 @@ def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
 
 
 def _labels(state: dict[str, Any]) -> list[LabelCounts]:
-    return [msgspec.convert(one["counted"].get("labels", {}), LabelCounts) for one in state.get("partitions", [])]
+    return [
+        msgspec.convert(one["counted"].get("labels", {}), LabelCounts)
+        for one in state.get("partitions", [])
+    ]

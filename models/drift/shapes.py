@@ -1,4 +1,6 @@
-"""How a change comes over time: for each event, how likely it is of the new world, and how strong the change is there."""
+"""How a change comes over time: for each event, how likely it is of the new world, and how strong
+the change is there.
+"""
 
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, get_args
@@ -6,18 +8,21 @@ from typing import Final, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from driftgauge.shared.arrays import Floats
 
 Shape = Literal["abrupt", "gradual", "incremental", "recurring"]
 SHAPES: Final[tuple[Shape, ...]] = get_args(Shape)
 RAMP: Final = 0.5
 """Share of the changed part in which a gradual or incremental change grows to its full size."""
 EPISODES: Final = 4
-"""Blocks of a recurring change, of which every second one, from the first on, is of the new world."""
+"""Blocks of a recurring change, of which every second one, from the first on, is of the new world.
+"""
 
 
 class Amount(NamedTuple):
-    """Of each event: the probability of the new world, and the strength of the change in it; both from 0 to 1."""
+    """Of each event: the probability of the new world, and the strength of the change in it; both
+    from 0 to 1.
+    """
 
     share: Floats
     strength: Floats

@@ -8,31 +8,45 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from models.drift.findings import Finding
-from models.drift.posting import Posted
-from models.drift.report import Record, write
-from models.drift.run import Plan, Simulated, Watching, simulate
-from shared.settings import Settings
+from driftgauge.models.drift.findings import Finding
+from driftgauge.models.drift.posting import Posted
+from driftgauge.models.drift.report import Record, write
+from driftgauge.models.drift.run import Plan, Simulated, Watching, simulate
+from driftgauge.shared.settings import Settings
 
 COLOURS = {"critical": "red", "warning": "yellow"}
 
 
 def run_shown(
-    plan: Plan, settings: Settings, url: str, console: Console, posted: Callable[[Sequence[Posted]], None] = lambda _: None
+    plan: Plan,
+    settings: Settings,
+    url: str,
+    console: Console,
+    posted: Callable[[Sequence[Posted]], None] = lambda _: None,
 ) -> Simulated:
     """Run a simulation with a progress bar; alerts are printed as they fire."""
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeElapsedColumn())
+    bar = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("events"),
+        TimeElapsedColumn(),
+    )
     with Progress(*bar, console=console) as progress:
         task = progress.add_task("clean traffic  ", total=plan.events)
 
         def injected(description: str) -> None:
             progress.update(task, description="drifting traffic")
-            progress.console.print(f"[bold]Injected after {plan.clean:,} events:[/] {escape(description)}.")
+            progress.console.print(
+                f"[bold]Injected after {plan.clean:,} events:[/] {escape(description)}."
+            )
 
         def alerted(found: Finding) -> None:
             progress.console.print(_line(found))
 
-        watching = Watching(injected, lambda events: progress.advance(task, events), alerted, posted)
+        watching = Watching(
+            injected, lambda events: progress.advance(task, events), alerted, posted
+        )
         return asyncio.run(simulate(plan, settings, url, watching))
 
 
@@ -40,7 +54,7 @@ def keep(simulated: Simulated, folder: Path, console: Console) -> list[Path]:
     """Write record and picture; without matplotlib there is no picture, which is said."""
     paths = [write(simulated.record, folder)]
     try:
-        from models.drift.picture import draw
+        from driftgauge.models.drift.picture import draw
 
         picture = paths[0].with_suffix(".png")
         draw(simulated.record, simulated.posted, simulated.features, picture)
@@ -56,16 +70,23 @@ def conclude(record: Record, console: Console) -> None:
     """Print what was injected, what was found, and after how many events."""
     judged = record.verdict
     for one in judged.met:
-        told = "not found" if one.after is None else f"found {one.after:,} events after the injection"
+        told = (
+            "not found" if one.after is None else f"found {one.after:,} events after the injection"
+        )
         console.print(f"[{'red' if one.after is None else 'green'}]{escape(one.name)}: {told}[/]")
     if judged.first is not None:
         console.print(f"First alert: {_line(judged.first)}")
     rules = sorted({f"{one.subject} ({one.rule})" for one in judged.findings})
-    console.print(f"Alerts after it: {len(judged.findings)}" + (f": {escape(', '.join(rules))}" if rules else ""))
+    console.print(
+        f"Alerts after it: {len(judged.findings)}"
+        + (f": {escape(', '.join(rules))}" if rules else "")
+    )
     console.print(f"False alarms before it: {len(judged.false_alarms)}")
     for name, value in record.before.items():
         after = record.after.get(name)
-        console.print(f"{name}: {value:.4g} before, {'-' if after is None else f'{after:.4g}'} after")
+        console.print(
+            f"{name}: {value:.4g} before, {'-' if after is None else f'{after:.4g}'} after"
+        )
     for reason, count in record.rejected_labels.items():
         console.print(f"[yellow]{count:,} labels were rejected:[/] {escape(reason)}")
     for other in judged.operational:

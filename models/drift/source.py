@@ -1,8 +1,8 @@
 """Where rows come from: the simulator of a demo model, or the reference profile of any other model.
 
-Rows of a profile have the reference's marginal distributions and nothing else: features are drawn independently, and so is
-the prediction, which is published as made elsewhere, since a model would answer such rows as it never answered real ones.
-They have no true values.
+Rows of a profile have the reference's marginal distributions and nothing else: features are drawn
+independently, and so is the prediction, which is published as made elsewhere, since a model would
+answer such rows as it never answered real ones. They have no true values.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.simulation import Labelled, Simulator
-from shared.errors import BadData, ModelNotFound
-from shared.model_registry import ModelRegistry
-from shared.reference import CategoricalReference, Column, NumericReference, ReferenceProfile
-from shared.schema import Schema
+from driftgauge.models.common.simulation import Labelled, Simulator
+from driftgauge.shared.errors import BadData, ModelNotFound
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    Column,
+    NumericReference,
+    ReferenceProfile,
+)
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry.registry import ModelRegistry
 
 MODULE = "models."
 
@@ -38,7 +43,9 @@ class Source:
     scored: bool
 
 
-def source_of(model: str, version: str, engineering: str, schema: Schema, registry: ModelRegistry, seed: int) -> Source:
+def source_of(
+    model: str, version: str, engineering: str, schema: Schema, registry: ModelRegistry, seed: int
+) -> Source:
     """Find the source of a served model's rows.
 
     Parameters
@@ -51,18 +58,26 @@ def source_of(model: str, version: str, engineering: str, schema: Schema, regist
     BadData
         If there is neither a simulator nor a reference that rows can be drawn from.
     """
-    from models.catalogue import MODELS
+    from driftgauge.models.catalogue import MODELS
 
-    demo = MODELS.get(engineering.removeprefix(MODULE).partition(".")[0]) if engineering.startswith(MODULE) else None
+    demo = (
+        MODELS.get(engineering.removeprefix(MODULE).partition(".")[0])
+        if engineering.startswith(MODULE)
+        else None
+    )
     if demo is not None:
         return Source(demo.simulator(seed), demo.drifting_feature, scored=True)
     if any(feature.pii == "hash" for feature in schema.features):
-        raise BadData(f"{model} hashes features: the reference knows hashes only, and rows cannot be drawn from it.")
+        raise BadData(
+            f"{model} hashes features: the reference knows hashes only, and rows cannot be drawn "
+            f"from it."
+        )
     try:
         reference = registry.load(model, version).reference
     except ModelNotFound as error:
         raise BadData(
-            f"{model} has no simulator, and its reference is not in {registry.folder}. Run this where the registry is, or "
+            f"{model} has no simulator, and its reference is not in {registry.folder}. Run this "
+            f"where the registry is, or "
             "set DRIFTGAUGE_REGISTRY_DIR."
         ) from error
     watched = [feature.name for feature in schema.stream.features if not feature.excluded]
@@ -97,11 +112,15 @@ class Bootstrap:
         others = column.other or [""]
         rest = self._random.integers(len(others), size=n).tolist()
         return [
-            names[cell] if cell < len(names) else (None if cell == column.missing else others[rest[place]])
+            names[cell]
+            if cell < len(names)
+            else (None if cell == column.missing else others[rest[place]])
             for place, cell in enumerate(cells.tolist())
         ]
 
-    def _numbers(self, column: NumericReference, cells: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Column:
+    def _numbers(
+        self, column: NumericReference, cells: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    ) -> Column:
         """Give a value of each cell: the cut, or one between two cuts."""
         if not column.cuts:
             return np.full(len(cells), np.nan)
@@ -109,5 +128,7 @@ class Bootstrap:
         last = len(cuts) - 1
         low = cuts[np.clip(cells // 2 - (cells % 2 == 0), 0, last)]
         high = cuts[np.clip(cells // 2, 0, last)]
-        values = np.where(cells % 2 == 1, high, low + (high - low) * self._random.uniform(1e-9, 1, len(cells)))
+        values = np.where(
+            cells % 2 == 1, high, low + (high - low) * self._random.uniform(1e-9, 1, len(cells))
+        )
         return np.where(cells == column.missing, np.nan, values)

@@ -1,4 +1,6 @@
-"""The rows of a simulation, in the order in which they are posted, each with what is known of it."""
+"""The rows of a simulation, in the order in which they are posted, each with what is known of
+it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from models.drift.kinds import Injection, apply
-from models.drift.shapes import Shape, amount
-from models.drift.source import Source
-from models.simulation import Labelled
-from shared.events import Value
-from shared.frames import json_values, rows_of
-from shared.reference import PREDICTION
-from shared.schema import Schema
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.kinds import Injection, apply
+from driftgauge.models.drift.shapes import Shape, amount
+from driftgauge.models.drift.source import Source
+from driftgauge.shared.contract.events import Value
+from driftgauge.shared.reference.frames import json_values, rows_of
+from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.reference.schema import Schema
 
 BATCH: Final = 100
 """Rows that are changed by the same strength; no batch spans the beginning of the drift."""
@@ -50,20 +52,27 @@ class Course:
     shape: Shape
 
 
-def batches(source: Source, schema: Schema, injection: Injection, course: Course, seed: int) -> Iterator[list[Row]]:
+def batches(
+    source: Source, schema: Schema, injection: Injection, course: Course, seed: int
+) -> Iterator[list[Row]]:
     """Give the rows of a simulation."""
     random = np.random.default_rng((seed, 2))
     place = 0
     while place < course.events:
         end = min(place + BATCH, course.events if place >= course.start else course.start)
-        share, strength = amount(course.shape, np.arange(place, end), course.start, course.events - course.start)
+        share, strength = amount(
+            course.shape, np.arange(place, end), course.start, course.events - course.start
+        )
         rows = source.simulator.labelled(end - place)
         plain = _rows(rows, schema, scored=source.scored, changed=False)
         if place >= course.start:
             changed = apply(injection.changes(float(strength.mean())), rows, random)
             drawn = random.random(len(share)) < share
             other = _rows(changed, schema, scored=source.scored, changed=True)
-            plain = [new if hit else old for hit, new, old in zip(drawn.tolist(), other, plain, strict=True)]
+            plain = [
+                new if hit else old
+                for hit, new, old in zip(drawn.tolist(), other, plain, strict=True)
+            ]
         yield plain
         place = end
 
@@ -71,6 +80,13 @@ def batches(source: Source, schema: Schema, injection: Injection, course: Course
 def _rows(rows: Labelled, schema: Schema, *, scored: bool, changed: bool) -> list[Row]:
     features = rows_of(rows.features, schema, scored=scored)
     has_prediction = not scored and PREDICTION in rows.features.columns
-    made: list[Value] = json_values(rows.features[PREDICTION].tolist()) if has_prediction else [None] * len(features)
+    made: list[Value] = (
+        json_values(rows.features[PREDICTION].tolist())
+        if has_prediction
+        else [None] * len(features)
+    )
     labels = json_values(rows.labels)
-    return [Row(given, label, prediction, changed) for given, label, prediction in zip(features, labels, made, strict=True)]
+    return [
+        Row(given, label, prediction, changed)
+        for given, label, prediction in zip(features, labels, made, strict=True)
+    ]

@@ -1,4 +1,6 @@
-"""A drift within one segment: of all other rows nothing changes, and the alert has to say where it is."""
+"""A drift within one segment: of all other rows nothing changes, and the alert has to say where it
+is.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -7,11 +9,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from models.drift.kinds import Injection, Kind, World, injection
-from models.simulation import Change, Labelled
-from shared.errors import BadData
-from shared.frames import as_column
-from shared.schema import Schema
+from driftgauge.models.common.simulation import Change, Labelled
+from driftgauge.models.drift.kinds import Injection, Kind, World, injection
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import as_column
+from driftgauge.shared.reference.schema import Schema
 
 MIN_ROWS: Final = 100
 """Rows of a segment in the sample below which nothing can be measured by them."""
@@ -35,7 +37,9 @@ class Segment:
 
     def rows(self, rows: Labelled) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         """Tell which rows are of it."""
-        return np.array([value == self.value for value in as_column(rows.features[self.feature], "categorical")])
+        return np.array(
+            [value == self.value for value in as_column(rows.features[self.feature], "categorical")]
+        )
 
 
 @dataclass(frozen=True)
@@ -73,16 +77,29 @@ def injection_within(text: str, kind: Kind, world: World, intensity: float) -> I
     """
     segment = _segment(text, world)
     if kind == "label_imbalance":
-        raise BadData("label_imbalance replaces rows by those of other segments too; choose another drift for a segment.")
+        raise BadData(
+            "label_imbalance replaces rows by those of other segments too; choose another drift "
+            "for a segment."
+        )
     own = segment.rows(world.sample)
     if own.sum() < MIN_ROWS:
-        raise BadData(f"{own.sum()} of {len(own):,} simulated rows are of {segment}, too few to drift; give another value.")
+        raise BadData(
+            f"{own.sum()} of {len(own):,} simulated rows are of {segment}, too few to drift; give "
+            f"another value."
+        )
     sample = Labelled(world.sample.features[own], world.sample.labels[own])
-    found = injection(kind, replace(world, sample=sample, schema=_without(world.schema, segment.feature)), intensity)
+    found = injection(
+        kind,
+        replace(world, sample=sample, schema=_without(world.schema, segment.feature)),
+        intensity,
+    )
     return Injection(
         f"only where {segment.feature} is {segment.value}: {found.description}",
         found.features,
-        tuple(replace(one, name=f"{one.name}, in {segment}", segment=str(segment)) for one in found.expected),
+        tuple(
+            replace(one, name=f"{one.name}, in {segment}", segment=str(segment))
+            for one in found.expected
+        ),
         lambda strength: [Within(segment, change) for change in found.changes(strength)],
     )
 
@@ -92,13 +109,17 @@ def _segment(text: str, world: World) -> Segment:
     feature, equals, value = text.partition("=")
     if feature not in world.schema.segments or not equals:
         known = ", ".join(world.schema.segments) or "none"
-        raise BadData(f"{text!r} is no segment: write FEATURE=VALUE; features that this model has segments of: {known}.")
+        raise BadData(
+            f"{text!r} is no segment: write FEATURE=VALUE; features that this model has segments "
+            f"of: {known}."
+        )
     return Segment(feature, value)
 
 
 def _without(schema: Schema, feature: str) -> Schema:
     """Leave out a feature: rows whose value of it changes are of another segment then."""
     features = tuple(
-        msgspec.structs.replace(one, excluded="the segment") if one.name == feature else one for one in schema.features
+        msgspec.structs.replace(one, excluded="the segment") if one.name == feature else one
+        for one in schema.features
     )
     return msgspec.structs.replace(schema, features=features)

@@ -1,8 +1,8 @@
 """Simulated answers to the questionnaire, for a demo and tests that need no download.
 
-Habits, sex and age are drawn first; a body follows from them, and the class from the body by the limits of the WHO. What
-people report of height and weight is off by a little, so that the classes near a limit cannot be told apart: as with real
-answers, nobody can be right about all of them.
+Habits, sex and age are drawn first; a body follows from them, and the class from the body by the
+limits of the WHO. What people report of height and weight is off by a little, so that the classes
+near a limit cannot be told apart: as with real answers, nobody can be right about all of them.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from models.obesity.features import ANSWERS, FEATURES, RANGES, TARGET, engineer
-from models.simulation import Labelled
-
-Floats = NDArray[np.float64]
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.obesity.features import ANSWERS, FEATURES, RANGES, TARGET, engineer
+from driftgauge.shared.arrays import Floats
 
 DRIFTING_FEATURE: Final = "Weight"
 """The feature that the demo shifts: continuous, and far from the ends of its range."""
@@ -36,7 +35,13 @@ LEVELS: Final = (
 _HEIGHT = np.array([1.64, 1.76])  # m; women, men
 _REPORT_ERROR = 0.004
 _TRANSPORT = (0.06, 0.02, 0.02, 0.7, 0.2)
-_NUTRITION = {"FCVC": (2.4, 0.6), "NCP": (2.7, 0.8), "CH2O": (2.0, 0.6), "FAF": (1.0, 0.85), "TUE": (0.65, 0.6)}
+_NUTRITION = {
+    "FCVC": (2.4, 0.6),
+    "NCP": (2.7, 0.8),
+    "CH2O": (2.0, 0.6),
+    "FAF": (1.0, 0.85),
+    "TUE": (0.65, 0.6),
+}
 
 
 class People:
@@ -45,7 +50,8 @@ class People:
     Parameters
     ----------
     seed
-        `models.obesity.train` draws from the seed `(seed, 1)`, so that traffic of `People(seed)` never repeats its rows.
+        `driftgauge.models.obesity.train` draws from the seed `(seed, 1)`, so that traffic of
+        `People(seed)` never repeats its rows.
 
     Examples
     --------
@@ -59,17 +65,24 @@ class People:
     def rows(self, n: int) -> pd.DataFrame:
         """Draw n independent people: the columns of the UCI file, the class last."""
         random = self._random
-        care, male = random.standard_normal(n), random.random(n) < 0.5  # care: how healthily one lives
+        care, male = (
+            random.standard_normal(n),
+            random.random(n) < 0.5,
+        )  # care: how healthily one lives
         columns: dict[str, object] = {"Gender": np.where(male, "Male", "Female")}
         columns["Age"] = np.clip(14 + 10.3 * random.gamma(2.6, 0.4, n), *RANGES["Age"])
-        columns |= {name: self._answer(name, mean, sd, care) for name, (mean, sd) in _NUTRITION.items()}
+        columns |= {
+            name: self._answer(name, mean, sd, care) for name, (mean, sd) in _NUTRITION.items()
+        }
         columns |= self._habits(care)
         relatives = np.asarray(columns["family_history_with_overweight"] == "yes", dtype=np.float64)
         index = self._index(care, relatives, np.asarray(columns["Age"]))
         height = _HEIGHT[male.astype(int)] + 0.065 * random.standard_normal(n)
         columns["Height"] = np.clip(height * self._error(n), *RANGES["Height"])
         columns["Weight"] = np.clip(index * height**2 * self._error(n), *RANGES["Weight"])
-        columns[TARGET] = np.array(LEVELS, dtype=object)[np.searchsorted(LIMITS, index, side="right")]
+        columns[TARGET] = np.array(LEVELS, dtype=object)[
+            np.searchsorted(LIMITS, index, side="right")
+        ]
         return pd.DataFrame(columns, columns=[*FEATURES, TARGET])
 
     def labelled(self, n: int) -> Labelled:
@@ -82,7 +95,9 @@ class People:
         towards = -0.4 if name == "TUE" else 0.4  # hours before a screen; all else is healthy
         latent = towards * care + np.sqrt(1 - towards**2) * self._random.standard_normal(len(care))
         values = np.clip(mean + sd * latent, *RANGES[name])
-        return np.asarray(np.where(self._random.random(len(care)) < 0.5, values.round(), values), dtype=np.float64)
+        return np.asarray(
+            np.where(self._random.random(len(care)) < 0.5, values.round(), values), dtype=np.float64
+        )
 
     def _habits(self, care: Floats) -> dict[str, object]:
         n = len(care)
@@ -92,9 +107,19 @@ class People:
             "FAVC": self._yes(2.3 - 0.7 * care),
             "SMOKE": self._yes(-3.9 - 0.2 * care),
             "SCC": self._yes(-3.4 + 0.8 * care),
-            "CAEC": often[np.clip(np.round(1.1 - 0.2 * care + 0.5 * self._random.standard_normal(n)), 0, 3).astype(int)],
-            "CALC": often[np.clip(np.round(0.7 - 0.1 * care + 0.5 * self._random.standard_normal(n)), 0, 3).astype(int)],
-            "MTRANS": self._random.choice(np.array(ANSWERS["MTRANS"], dtype=object), size=n, p=_TRANSPORT),
+            "CAEC": often[
+                np.clip(
+                    np.round(1.1 - 0.2 * care + 0.5 * self._random.standard_normal(n)), 0, 3
+                ).astype(int)
+            ],
+            "CALC": often[
+                np.clip(
+                    np.round(0.7 - 0.1 * care + 0.5 * self._random.standard_normal(n)), 0, 3
+                ).astype(int)
+            ],
+            "MTRANS": self._random.choice(
+                np.array(ANSWERS["MTRANS"], dtype=object), size=n, p=_TRANSPORT
+            ),
         }
 
     def _index(self, care: Floats, relatives: Floats, age: Floats) -> Floats:
@@ -104,7 +129,9 @@ class People:
         return np.clip(index, 13, 55)
 
     def _yes(self, log_odds: Floats) -> NDArray[np.object_]:
-        return np.where(self._random.random(len(log_odds)) < expit(log_odds), "yes", "no").astype(object)
+        return np.where(self._random.random(len(log_odds)) < expit(log_odds), "yes", "no").astype(
+            object
+        )
 
     def _error(self, n: int) -> Floats:
         return np.exp(_REPORT_ERROR * self._random.standard_normal(n))

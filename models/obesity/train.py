@@ -1,6 +1,7 @@
-"""Training of the obesity model, from the UCI file or the simulator: see models/training.py.
+"""Training of the obesity model, from the UCI file or the simulator: see models/common/training.py.
 
-Rows that are alike in every answer stand on one side of the split: else the model would be measured on rows that it knows.
+Rows that are alike in every answer stand on one side of the split: else the model would be measured
+on rows that it knows.
 """
 
 from dataclasses import replace
@@ -15,13 +16,22 @@ from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
-from models import trees
-from models.obesity.features import ANSWERS, CLASSES, FEATURES, SCHEMA, TARGET, engineer, read_raw, with_bmi
-from models.obesity.simulate import DRIFTING_FEATURE, People
-from models.simulation import Labelled
-from models.training import DemoModel, Trained, command, evaluate
-from shared.checks import Checks
-from shared.errors import BadData
+from driftgauge.models.common import trees
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.common.training import DemoModel, Trained, command, evaluate
+from driftgauge.models.obesity.features import (
+    ANSWERS,
+    CLASSES,
+    FEATURES,
+    SCHEMA,
+    TARGET,
+    engineer,
+    read_raw,
+    with_bmi,
+)
+from driftgauge.models.obesity.simulate import DRIFTING_FEATURE, People
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.versions.checks import Checks
 
 MIN_ROWS: Final = 400
 """Rows below which a half of the data is too small to train on."""
@@ -65,11 +75,16 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
     """
     features, labels = rows
     if len(features) < MIN_ROWS:
-        raise BadData(f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}.")
+        raise BadData(
+            f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}."
+        )
     fitted, held = halves(features, seed)
     absent = [name for name in CLASSES for part in (fitted, held) if name not in labels[part]]
     if absent:
-        raise BadData(f"{source} has too few rows of {', '.join(sorted(set(absent)))} to train on and measure.")
+        raise BadData(
+            f"{source} has too few rows of {', '.join(sorted(set(absent)))} to train on and "
+            f"measure."
+        )
     estimator = _pipeline(seed).fit(features.iloc[fitted], labels[fitted])
     holdout = Labelled(features.iloc[held], labels[held])
     predictions, metrics = evaluate(estimator, SCHEMA, holdout, METRICS)
@@ -77,7 +92,8 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
 
 
 def halves(features: pd.DataFrame, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split rows at random into two halves of places; rows of the same content are in the same half.
+    """Split rows at random into two halves of places; rows of the same content are in the same
+    half.
 
     Examples
     --------
@@ -87,17 +103,28 @@ def halves(features: pd.DataFrame, seed: int) -> tuple[NDArray[np.int64], NDArra
     (True, [0, 1, 2, 3])
     """
     content = features.groupby(list(features.columns), dropna=False, sort=False).ngroup()
-    one, other = next(GroupShuffleSplit(n_splits=1, test_size=0.5, random_state=seed).split(features, groups=content))
+    one, other = next(
+        GroupShuffleSplit(n_splits=1, test_size=0.5, random_state=seed).split(
+            features, groups=content
+        )
+    )
     return one, other
 
 
 def _pipeline(seed: int) -> Pipeline:
-    """Code the answers in their order, and grow trees; an answer that is missing or unknown is NaN to them."""
+    """Code the answers in their order, and grow trees; an answer that is missing or unknown is NaN
+    to them.
+    """
     coder = OrdinalEncoder(
-        categories=[list(answers) for answers in ANSWERS.values()], handle_unknown="use_encoded_value", unknown_value=np.nan
+        categories=[list(answers) for answers in ANSWERS.values()],
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
     )
     coded: Any = ColumnTransformer(
-        [("coded", coder, list(ANSWERS)), ("numbers", "passthrough", [*(n for n in FEATURES if n not in ANSWERS), "bmi"])]
+        [
+            ("coded", coder, list(ANSWERS)),
+            ("numbers", "passthrough", [*(n for n in FEATURES if n not in ANSWERS), "bmi"]),
+        ]
     )
     grown = trees.classifier(seed, n_estimators=120, num_leaves=15, learning_rate=0.1)
     return Pipeline([("bmi", FunctionTransformer(with_bmi)), ("answers", coded), ("trees", grown)])

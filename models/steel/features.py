@@ -1,9 +1,11 @@
-"""The steel model's features: 18 numbers for each quarter of an hour, from the columns of the public UCI file.
+"""The steel model's features: 18 numbers for each quarter of an hour, from the columns of the
+public UCI file.
 
-Used by training and by the clients that build requests, so that both engineer alike. Usage_kWh is the target and is
-never read here. CO2(tCO2) is left out too: it is usage times an emission factor, rounded (correlation 0.988), thus
-known only once usage is known. Power factor and reactive power remain, although together they nearly fix usage
-(P = Q / tan phi): the model stands for a soft sensor of active energy, not for a forecast. See README.md.
+Used by training and by the clients that build requests, so that both engineer alike. Usage_kWh is
+the target and is never read here. CO2(tCO2) is left out too: it is usage times an emission factor,
+rounded (correlation 0.988), thus known only once usage is known. Power factor and reactive power
+remain, although together they nearly fix usage (P = Q / tan phi): the model stands for a soft
+sensor of active energy, not for a forecast. See README.md.
 """
 
 from pathlib import Path
@@ -11,13 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from models.columns import numbers, require
-from shared.errors import BadData
-from shared.tables import read_table
-
-Floats = NDArray[np.float64]
+from driftgauge.models.common.columns import numbers, require
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.tables.reading import read_table
 
 TARGET: Final = "Usage_kWh"
 LAGGING: Final = "Lagging_Current_Reactive.Power_kVarh"
@@ -49,14 +49,17 @@ LOAD: Final = ("load_light", "load_medium", "load_maximum")
 FEATURES: Final[tuple[str, ...]] = (*ELECTRICAL, *CALENDAR, *LOAD)
 """All features, in stream order."""
 EXCLUDED: Final[dict[str, str]] = dict.fromkeys(CALENDAR, "a function of the clock")
-"""Feature to the reason why it is left out of drift: a window of some days never has the clock's whole cycle."""
+"""Feature to the reason why it is left out of drift: a window of some days never has the clock's
+whole cycle.
+"""
 
 
 def read_raw(path: Path) -> pd.DataFrame:
     """Read the UCI file, with a mended timestamp in the column `time`.
 
-    The file stamps the quarter that ends at midnight with the date of the day that just ended, so that read naively
-    time runs backwards once a day. Here such a row belongs to the midnight that it ends at, one day later.
+    The file stamps the quarter that ends at midnight with the date of the day that just ended, so
+    that read naively time runs backwards once a day. Here such a row belongs to the midnight that
+    it ends at, one day later.
 
     Returns
     -------
@@ -75,18 +78,21 @@ def read_raw(path: Path) -> pd.DataFrame:
         frame[name] = numbers(frame[name], path)
     unknown = sorted(set(frame["Load_Type"].astype(str)) - set(LOADS))
     if unknown:
-        raise BadData(f"{path}: Load_Type has {', '.join(unknown[:5])}; known are {', '.join(LOADS)}.")
+        raise BadData(
+            f"{path}: Load_Type has {', '.join(unknown[:5])}; known are {', '.join(LOADS)}."
+        )
     return frame.assign(time=_times(frame["date"], path))
 
 
 def engineer(raw: pd.DataFrame) -> pd.DataFrame:
-    """Compute the features of rows that have a `time` column, as `read_raw` and the simulator give them.
+    """Compute the features of rows that have a `time` column, as `read_raw` and the simulator give
+    them.
 
     Returns
     -------
     DataFrame
-        float64, one column for each name of `FEATURES` in that order, the index of `raw`. A missing reading gives
-        NaN in every feature that needs it.
+        float64, one column for each name of `FEATURES` in that order, the index of `raw`. A missing
+        reading gives NaN in every feature that needs it.
 
     Raises
     ------
@@ -100,15 +106,23 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
     >>> engineer(raw)[["net_kvarh", "net_phase_angle", "hour_sin", "load_light"]].round(2).values.tolist()
     [[3.0, 36.87, 1.0, 1.0]]
     """
-    require(raw, ("time", LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR, "Load_Type"), "The frame")
-    columns = _electrical(*(_column(raw, name) for name in (LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR)))
+    require(
+        raw, ("time", LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR, "Load_Type"), "The frame"
+    )
+    columns = _electrical(
+        *(_column(raw, name) for name in (LAGGING, LEADING, LAGGING_FACTOR, LEADING_FACTOR))
+    )
     columns |= _calendar(raw["time"])
     load = raw["Load_Type"].to_numpy()
-    columns |= {name: (load == value).astype(np.float64) for name, value in zip(LOAD, LOADS, strict=True)}
+    columns |= {
+        name: (load == value).astype(np.float64) for name, value in zip(LOAD, LOADS, strict=True)
+    }
     return pd.DataFrame(columns, index=raw.index, columns=list(FEATURES))
 
 
-def _electrical(lagging: Floats, leading: Floats, lagging_factor: Floats, leading_factor: Floats) -> dict[str, Floats]:
+def _electrical(
+    lagging: Floats, leading: Floats, lagging_factor: Floats, leading_factor: Floats
+) -> dict[str, Floats]:
     lagging_angle, leading_angle = _angle(lagging_factor), _angle(leading_factor)
     return {
         "lagging_kvarh": lagging,
@@ -125,15 +139,18 @@ def _electrical(lagging: Floats, leading: Floats, lagging_factor: Floats, leadin
 
 
 def _angle(factor: Floats) -> Floats:
-    """Give the phase angle in radians; a factor beyond its range is the schema's to refuse, so it is clipped here."""
+    """Give the phase angle in radians; a factor beyond its range is the schema's to refuse, so it
+    is clipped here.
+    """
     return np.arccos(np.clip(factor, 0.0, 100.0) / 100.0).astype(np.float64)
 
 
 def _phase_log_odds(lagging_angle: Floats, leading_angle: Floats) -> Floats:
     """Give the log odds of the angle of all reactive power, within the right angle.
 
-    The tangents add, since both reactive powers are over the same active power. The odds spread the two ends of the
-    scale, which makes the feature nearly symmetric. One degree at either end keeps a plant that stands still finite.
+    The tangents add, since both reactive powers are over the same active power. The odds spread the
+    two ends of the scale, which makes the feature nearly symmetric. One degree at either end keeps
+    a plant that stands still finite.
     """
     phase = np.degrees(np.arctan(np.tan(lagging_angle) + np.tan(leading_angle)))
     kept = np.clip(phase, 1, 89)
@@ -162,6 +179,8 @@ def _times(date: "pd.Series[Any]", path: Path) -> "pd.Series[Any]":
     except (ValueError, TypeError) as error:
         raise BadData(f"{path}: column date must look like 31/12/2018 23:45: {error}.") from error
     if time.isna().any():
-        raise BadData(f"{path}: column date is empty in {int(time.isna().sum())} rows; fill or remove them.")
+        raise BadData(
+            f"{path}: column date is empty in {int(time.isna().sum())} rows; fill or remove them."
+        )
     midnight = time == time.dt.normalize()
     return time.mask(midnight, time + pd.Timedelta(days=1))

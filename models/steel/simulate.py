@@ -1,10 +1,10 @@
 """A simulated steel plant, for a demo and tests that need no download.
 
-It has the UCI file's columns and, in outline, its law: a plant runs or stands idle by the clock; a running plant draws
-much power at a high power factor; an idle one draws little at a low factor, and its capacitors may turn the current
-from lagging to leading. What a row is made of is drawn through standard normal latents: independent ones in `rows`, so
-that the rows are exchangeable and any two samples have one law; autocorrelated ones of the same marginal law in
-`series`.
+It has the UCI file's columns and, in outline, its law: a plant runs or stands idle by the clock; a
+running plant draws much power at a high power factor; an idle one draws little at a low factor, and
+its capacitors may turn the current from lagging to leading. What a row is made of is drawn through
+standard normal latents: independent ones in `rows`, so that the rows are exchangeable and any two
+samples have one law; autocorrelated ones of the same marginal law in `series`.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from models.simulation import Labelled
-from models.steel.features import (
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.steel.features import (
     CO2,
     LAGGING,
     LAGGING_FACTOR,
@@ -26,29 +26,64 @@ from models.steel.features import (
     LOADS,
     RAW,
     TARGET,
-    Floats,
     engineer,
 )
+from driftgauge.shared.arrays import Floats
 
 DRIFTING_FEATURE: Final = "phase_log_odds"
-"""The feature that the demo shifts: continuous, nearly symmetric, of no declared range that a shift could leave."""
+"""The feature that the demo shifts: continuous, nearly symmetric, of no declared range that a shift
+could leave.
+"""
 
 QUARTER: Final = pd.Timedelta(minutes=15)
 YEAR: Final = pd.date_range("2018-01-01 00:15", "2019-01-01 00:00", freq=QUARTER)
 """The quarters that `rows` draws from: those of the UCI file."""
 
-# share of plants that run in each hour of a working day, after the means by hour of the UCI file; noon is a break
-_RUNNING = np.array([*[0.08] * 8, 0.7, 0.92, 0.92, 0.92, 0.35, 0.65, 0.9, 0.9, 0.9, 0.75, 0.6, 0.6, 0.6, 0.3, 0.15, 0.1])
+# share of plants that run in each hour of a working day, after the means by hour of the UCI file;
+# noon is a break
+_RUNNING = np.array(
+    [
+        *[0.08] * 8,
+        0.7,
+        0.92,
+        0.92,
+        0.92,
+        0.35,
+        0.65,
+        0.9,
+        0.9,
+        0.9,
+        0.75,
+        0.6,
+        0.6,
+        0.6,
+        0.3,
+        0.15,
+        0.1,
+    ]
+)
 # share of the maximum load in the tariff of the hour; it is light at night
-_MAXIMUM = np.array([0.0] * 10 + [0.7, 0.75, 0.35, 0.5, 0.65, 0.65, 0.65, 0.45, 0.35, 0.35, 0.1, 0.0, 0.2, 0.0])
+_MAXIMUM = np.array(
+    [0.0] * 10 + [0.7, 0.75, 0.35, 0.5, 0.65, 0.65, 0.65, 0.45, 0.35, 0.35, 0.1, 0.0, 0.2, 0.0]
+)
 _KWH = np.array([45.0, 52.0, 60.0])
 _IDLE_KWH = 3.4
 _CO2_PER_KWH = 0.00048
-# latent phase (log odds of the angle within 90 degrees): running, idle and lagging, idle and leading
+# latent phase (log odds of the angle within 90 degrees): running, idle and lagging, idle and
+# leading
 _PHASE = np.array([-1.0, 0.3, 1.6])
 _PHASE_SD = 0.45
 _METER_ERROR = 0.04
-_LATENTS = ("tariff", "running", "level", "phase", "leading", "minor", "lagging_meter", "leading_meter")
+_LATENTS = (
+    "tariff",
+    "running",
+    "level",
+    "phase",
+    "leading",
+    "minor",
+    "lagging_meter",
+    "leading_meter",
+)
 _MEMORY = 0.9
 
 
@@ -58,8 +93,9 @@ class Plant:
     Parameters
     ----------
     seed
-        Two seeds give independent samples of one law. `models.steel.train` draws from the seed `(seed, 1)`, so that
-        traffic of `Plant(seed)` never repeats rows that the model was trained on.
+        Two seeds give independent samples of one law. `driftgauge.models.steel.train` draws from
+        the seed `(seed, 1)`, so that traffic of `Plant(seed)` never repeats rows that the model was
+        trained on.
 
     Examples
     --------
@@ -73,7 +109,8 @@ class Plant:
         self._random = np.random.default_rng(seed)
 
     def rows(self, n: int) -> pd.DataFrame:
-        """Draw n independent rows, each of a plant and of a quarter of the year 2018 drawn at random.
+        """Draw n independent rows, each of a plant and of a quarter of the year 2018 drawn at
+        random.
 
         Returns
         -------
@@ -89,7 +126,9 @@ class Plant:
         return Labelled(engineer(raw), raw[TARGET].to_numpy())
 
     def series(self, start: pd.Timestamp, n: int) -> pd.DataFrame:
-        """Draw n successive quarters of one plant from `start` on; what it does lasts for some hours."""
+        """Draw n successive quarters of one plant from `start` on; what it does lasts for some
+        hours.
+        """
         time = pd.date_range(start, periods=n, freq=QUARTER)
         return _observe(time, self._size(1), self._latents(n, memory=_MEMORY))
 
@@ -107,11 +146,16 @@ def _observe(time: pd.DatetimeIndex, size: Floats, latent: dict[str, Floats]) ->
     """Turn latents into what the meters read."""
     load = _load(time, ndtr(latent["tariff"]))
     running, leading = _state(time, ndtr(latent["running"]), ndtr(latent["leading"]))
-    usage = size * np.where(running, _KWH[load] * np.exp(0.3 * latent["level"]), _IDLE_KWH * np.exp(0.15 * latent["level"]))
+    usage = size * np.where(
+        running,
+        _KWH[load] * np.exp(0.3 * latent["level"]),
+        _IDLE_KWH * np.exp(0.15 * latent["level"]),
+    )
     state = np.where(running, 0, np.where(leading, 2, 1))
     angle = np.pi / 2 / (1 + np.exp(-_PHASE[state] - _PHASE_SD * latent["phase"]))
     reactive = usage * np.tan(angle)
-    # within a quarter the current may change sides: a small share of the reactive power is on the other one
+    # within a quarter the current may change sides: a small share of the reactive power is on the
+    # other one
     minor = 0.03 * np.exp(0.6 * latent["minor"])
     lead_share = np.where(leading, 1 - minor, minor)
     lagging_kvarh, leading_kvarh = reactive * (1 - lead_share), reactive * lead_share
@@ -135,8 +179,12 @@ def _load(time: pd.DatetimeIndex, tariff: Floats) -> NDArray[np.int64]:
     return np.asarray((tariff > light).astype(np.int64) + (tariff > medium), dtype=np.int64)
 
 
-def _state(time: pd.DatetimeIndex, running: Floats, leading: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which plants run, and whose current leads; capacitors stay on in the idle hours of the day."""
+def _state(
+    time: pd.DatetimeIndex, running: Floats, leading: Floats
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which plants run, and whose current leads; capacitors stay on in the idle hours of the
+    day.
+    """
     hour = time.hour.to_numpy()
     runs = running < _RUNNING[hour] * np.where(time.day_of_week >= 5, 0.35, 1.0)
     leads = leading < np.where(runs, 0.1, np.where((hour >= 9) & (hour < 23), 0.7, 0.1))
@@ -144,12 +192,16 @@ def _state(time: pd.DatetimeIndex, running: Floats, leading: Floats) -> tuple[ND
 
 
 def _power_factor(active: Floats, reactive: Floats, error: Floats) -> Floats:
-    """Give P / sqrt(P^2 + Q^2) in percent; the error is the meter's in Q, so that the factor stays within 0 to 100."""
+    """Give P / sqrt(P^2 + Q^2) in percent; the error is the meter's in Q, so that the factor stays
+    within 0 to 100.
+    """
     return 100 * active / np.hypot(active, reactive * np.exp(_METER_ERROR * error))
 
 
 def _clock(time: pd.DatetimeIndex) -> dict[str, object]:
-    """Give the calendar columns as the UCI file has them: the midnight row counts to the day that just ended."""
+    """Give the calendar columns as the UCI file has them: the midnight row counts to the day that
+    just ended.
+    """
     midnight = time == time.normalize()
     day = time.where(~midnight, time - pd.Timedelta(days=1))
     return {

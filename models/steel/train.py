@@ -1,4 +1,6 @@
-"""Training of the steel model, from the UCI file or the simulator: see models/training.py."""
+"""Training of the steel model, from the UCI file or the simulator: see
+models/common/training.py.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,18 +10,28 @@ import numpy as np
 from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import LinearRegression
 
-from models import trees
-from models.simulation import Labelled
-from models.steel.features import CALENDAR, ELECTRICAL, EXCLUDED, FEATURES, LOAD, TARGET, engineer, read_raw
-from models.steel.simulate import DRIFTING_FEATURE, Plant
-from models.training import DemoModel, Trained, command, evaluate
-from shared.checks import Checks
-from shared.errors import BadData
-from shared.schema import Feature, Schema
+from driftgauge.models.common import trees
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.common.training import DemoModel, Trained, command, evaluate
+from driftgauge.models.steel.features import (
+    CALENDAR,
+    ELECTRICAL,
+    EXCLUDED,
+    FEATURES,
+    LOAD,
+    TARGET,
+    engineer,
+    read_raw,
+)
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.versions.checks import Checks
 
 METRICS: Final = ("r2", "rmse", "mae", "wape")
-"""rmse and mae in kWh; wape is the sum of absolute errors over the sum of usage, since the percentage error of single rows
-means nothing where usage is near 0."""
+"""rmse and mae in kWh; wape is the sum of absolute errors over the sum of usage, since the
+percentage error of single rows means nothing where usage is near 0.
+"""
 MIN_ROWS = 400
 """Rows below which the folds and parts of the data are too small to train on."""
 
@@ -59,8 +71,8 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     Parameters
     ----------
     data
-        The UCI file: a quarter of it is held out and a quarter kept for the stream. None for the simulator: half of its
-        rows are held out.
+        The UCI file: a quarter of it is held out and a quarter kept for the stream. None for the
+        simulator: half of its rows are held out.
     seed
         Of simulator, split and model.
     rows
@@ -75,13 +87,20 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     source = data or "the simulator"
     _require_enough(len(raw), source)
     if raw[TARGET].isna().any():
-        raise BadData(f"{source}: {TARGET} is missing in {int(raw[TARGET].isna().sum())} rows; remove them to train.")
+        raise BadData(
+            f"{source}: {TARGET} is missing in {int(raw[TARGET].isna().sum())} rows; remove them "
+            f"to train."
+        )
     order = np.random.default_rng(seed).permutation(len(raw))
     features, usage = engineer(raw).iloc[order], raw[TARGET].to_numpy()[order]
     if data is None:
         return _fit(Labelled(features, usage), seed, len(raw))
     end = len(raw) * 3 // 4
-    return replace(_fit(Labelled(features, usage), seed, end), stream=Labelled(features[end:], usage[end:]), source=data)
+    return replace(
+        _fit(Labelled(features, usage), seed, end),
+        stream=Labelled(features[end:], usage[end:]),
+        source=data,
+    )
 
 
 def fit(rows: Labelled, seed: int, source: str) -> Trained:
@@ -122,7 +141,12 @@ def _stack(seed: int) -> StackingRegressor:
     models = [
         ("deep", trees.regressor(seed, num_leaves=31, learning_rate=0.1, n_estimators=120)),
         ("shallow", trees.regressor(seed, num_leaves=8, learning_rate=0.2, n_estimators=120)),
-        ("robust", trees.regressor(seed, num_leaves=15, learning_rate=0.15, n_estimators=120, objective="regression_l1")),
+        (
+            "robust",
+            trees.regressor(
+                seed, num_leaves=15, learning_rate=0.15, n_estimators=120, objective="regression_l1"
+            ),
+        ),
     ]
     # the final model sees predictions only, so that missing features never reach it
     return StackingRegressor(models, final_estimator=LinearRegression(), cv=3)

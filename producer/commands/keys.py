@@ -10,8 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from producer.key_file import SCOPES, Key, KeyScope, create_key, read_keys, revoke_key
-from shared.settings import read_settings
+from driftgauge.producer.access.key_file import (
+    SCOPES,
+    Key,
+    KeyScope,
+    create_key,
+    read_keys,
+    revoke_key,
+)
+from driftgauge.shared.settings import read_settings
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -21,13 +28,19 @@ class Lifetime(click.ParamType[timedelta]):
 
     name = "lifetime"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
         """Read it."""
         if isinstance(value, timedelta):
             return value
         found = re.fullmatch(r"([1-9]\d{0,4})([dhm])", str(value))
         if found is None:
-            self.fail(f"{value!r} is no lifetime: use days, hours or minutes, such as 90d, 12h or 30m.", param, ctx)
+            self.fail(
+                f"{value!r} is no lifetime: use days, hours or minutes, such as 90d, 12h or 30m.",
+                param,
+                ctx,
+            )
         return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
@@ -35,7 +48,8 @@ class Lifetime(click.ParamType[timedelta]):
 def keys() -> None:
     """Make, list and revoke API keys; the API notices within seconds.
 
-    Without any, the API needs none and listens on loopback only. They are kept, hashed, in DRIFTGAUGE_KEYS_FILE.
+    Without any, the API needs none and listens on loopback only. They are kept, hashed, in
+    DRIFTGAUGE_KEYS_FILE.
     """
 
 
@@ -50,7 +64,12 @@ def keys() -> None:
     help="What it may do; several times for several. predict: post predictions and events; label: post labels; "
     "read: see models, drift, reports, alerts, metrics; admin: promote, roll back, and all else.",
 )
-@click.option("--expires", type=Lifetime(), metavar="TIME", help="How long it is good for: 90d, 12h, 30m.  [default: ever]")
+@click.option(
+    "--expires",
+    type=Lifetime(),
+    metavar="TIME",
+    help="How long it is good for: 90d, 12h, 30m.  [default: ever]",
+)
 def create(name: str, scopes: tuple[KeyScope, ...], expires: timedelta | None) -> None:
     """Make a key called NAME and print it, this once."""
     path = read_settings().keys_path
@@ -67,15 +86,33 @@ def list_keys(*, as_json: bool) -> None:
     content = read_keys(read_settings().keys_path)
     known = () if content is None else content.keys
     if as_json:
-        click.echo(msgspec.json.encode([{**_without_digest(key), "expired": key.expired()} for key in known]))
+        click.echo(
+            msgspec.json.encode(
+                [{**_without_digest(key), "expired": key.expired()} for key in known]
+            )
+        )
         return
     if not known:
-        click.echo("There are no keys, so the API needs none and listens on loopback only." if content is None else "None.")
+        click.echo(
+            "There are no keys, so the API needs none and listens on loopback only."
+            if content is None
+            else "None."
+        )
         return
     table = Table("name", "id", "scopes", "created (UTC)", "expires (UTC)", box=None)
     for key in known:
-        expires = "never" if key.expires is None else f"{key.expires:%Y-%m-%d %H:%M}" + " (over)" * key.expired()
-        table.add_row(escape(key.name), key.id, ", ".join(key.scopes), f"{key.created:%Y-%m-%d %H:%M}", expires)
+        expires = (
+            "never"
+            if key.expires is None
+            else f"{key.expires:%Y-%m-%d %H:%M}" + " (over)" * key.expired()
+        )
+        table.add_row(
+            escape(key.name),
+            key.id,
+            ", ".join(key.scopes),
+            f"{key.created:%Y-%m-%d %H:%M}",
+            expires,
+        )
     Console().print(table)
 
 
@@ -89,4 +126,7 @@ def revoke(name: str) -> None:
 
 def _without_digest(key: Key) -> dict[str, Any]:
     described: dict[str, Any] = msgspec.to_builtins(key)
-    return {"expires": None, **{name: value for name, value in described.items() if name != "digest"}}
+    return {
+        "expires": None,
+        **{name: value for name, value in described.items() if name != "digest"},
+    }

@@ -9,9 +9,9 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from producer.label_file import Columns, Imported, import_file
-from shared.api_client import authorization
-from shared.settings import read_settings
+from driftgauge.producer.commands.label_file import Columns, Imported, import_file
+from driftgauge.shared.connections.api_client import authorization
+from driftgauge.shared.settings import read_settings
 
 
 @click.group()
@@ -22,13 +22,30 @@ def labels() -> None:
 @labels.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="The model that made the predictions.")
-@click.option("--id-column", default="prediction_id", show_default=True, help="Column of the predictions' ids.")
-@click.option("--label-column", default="label", show_default=True, help="Column of the true values.")
-@click.option("--time-column", help="Column of the times at which they became known; without zone: UTC.  [default: now]")
+@click.option(
+    "--id-column",
+    default="prediction_id",
+    show_default=True,
+    help="Column of the predictions' ids.",
+)
+@click.option(
+    "--label-column", default="label", show_default=True, help="Column of the true values."
+)
+@click.option(
+    "--time-column",
+    help="Column of the times at which they became known; without zone: UTC.  [default: now]",
+)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the reasons as JSON.")
 def import_labels(
-    file: Path, model: str, id_column: str, label_column: str, time_column: str | None, url: str, *, as_json: bool
+    file: Path,
+    model: str,
+    id_column: str,
+    label_column: str,
+    time_column: str | None,
+    url: str,
+    *,
+    as_json: bool,
 ) -> None:
     """Post the labels of a CSV FILE to a running API. Exit code 1 if any of them was rejected.
 
@@ -37,9 +54,14 @@ def import_labels(
     headers = authorization(read_settings())
     columns = Columns(id_column, label_column, time_column)
     size = file.stat().st_size if file.is_file() else 0
-    with httpx.Client(base_url=url, headers=headers, trust_env=False) as client, _progress() as progress:
+    with (
+        httpx.Client(base_url=url, headers=headers, trust_env=False) as client,
+        _progress() as progress,
+    ):
         task = progress.add_task("posted", total=size)
-        imported = import_file(client, file, model, columns, lambda part: progress.advance(task, part))
+        imported = import_file(
+            client, file, model, columns, lambda part: progress.advance(task, part)
+        )
         progress.update(task, completed=size)
     _tell(imported, as_json=as_json)
     if imported.rejected:
@@ -47,7 +69,12 @@ def import_labels(
 
 
 def _progress() -> Progress:
-    bar = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     return Progress(*bar, console=Console(stderr=True))
 
 

@@ -11,27 +11,41 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from producer.upload import Sending, predict_file
-from shared.api_client import authorization, fetch_schema
-from shared.schema import Schema
-from shared.settings import read_settings
+from driftgauge.producer.commands.upload import Sending, predict_file
+from driftgauge.shared.connections.api_client import authorization, fetch_schema
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.settings import read_settings
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--model", required=True, help="The model that the rows are for.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file of the answers.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="CSV file of the answers.",
+)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
-@click.option("--json", "as_json", is_flag=True, help="Print the number of rows by status, and of dropped events, as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the number of rows by status, and of dropped events, as JSON.",
+)
 def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) -> None:
-    """Predict the rows of a CSV FILE by a running API, which publishes them with the source `batch`.
+    """Predict the rows of a CSV FILE by a running API, which publishes them with the source
+    `batch`.
 
     An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
     """
     headers = authorization(read_settings())
     schema = asyncio.run(_schema(url, headers, model))
     started = time.monotonic()
-    with httpx.Client(base_url=url, headers=headers, trust_env=False) as client, _progress() as progress:
+    with (
+        httpx.Client(base_url=url, headers=headers, trust_env=False) as client,
+        _progress() as progress,
+    ):
         send = progress.add_task("lines sent", total=None)
         take = progress.add_task("lines answered", total=None)
         sending = Sending(file, schema.names, lambda rows: progress.advance(send, rows))
@@ -41,8 +55,14 @@ def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) ->
 
         found = predict_file(client, sending, model, output, received)
     if sending.ignored:
-        click.echo(f"These columns are no features and stayed out: {', '.join(sending.ignored)}.", err=True)
-    click.echo(msgspec.json.encode(found).decode() if as_json else _summary(found, output, time.monotonic() - started))
+        click.echo(
+            f"These columns are no features and stayed out: {', '.join(sending.ignored)}.", err=True
+        )
+    click.echo(
+        msgspec.json.encode(found).decode()
+        if as_json
+        else _summary(found, output, time.monotonic() - started)
+    )
 
 
 def _progress() -> Progress:
@@ -58,5 +78,9 @@ async def _schema(url: str, headers: dict[str, str], model: str) -> Schema:
 def _summary(found: Counter[str], output: Path, seconds: float) -> str:
     bad = found["invalid"] + found["failed"]
     more = f" Without a prediction: {bad}, their column `error` says why." if bad else ""
-    more += f" Not published, since the API's queue was full: {found['dropped']}." if found["dropped"] else ""
+    more += (
+        f" Not published, since the API's queue was full: {found['dropped']}."
+        if found["dropped"]
+        else ""
+    )
     return f"Predicted {found['ok']} rows in {seconds:.1f} s into {output}.{more}"

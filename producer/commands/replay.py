@@ -9,10 +9,10 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from producer import replay as replaying
-from shared.api_client import authorization, fetch_schema
-from shared.settings import read_settings
-from shared.tables import read_table
+from driftgauge.producer.commands import replaying
+from driftgauge.shared.connections.api_client import authorization, fetch_schema
+from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.reading import read_table
 
 
 @click.command()
@@ -28,8 +28,18 @@ from shared.tables import read_table
 )
 @click.option("--prediction-column", help="Column of the predictions that were made.")
 @click.option("--time-column", help="Column of the event times; a time without zone is UTC.")
-@click.option("--shuffle", type=int, metavar="SEED", help="Post the rows in random order, without their times.")
-@click.option("--rate", type=click.FloatRange(min=0), default=0, help="Most events a second.  [default: no limit]")
+@click.option(
+    "--shuffle",
+    type=int,
+    metavar="SEED",
+    help="Post the rows in random order, without their times.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=0,
+    help="Most events a second.  [default: no limit]",
+)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
 def replay(
@@ -58,17 +68,32 @@ def replay(
             schema = await fetch_schema(client, model)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:
-                click.echo(f"These columns are no features and stay out: {', '.join(plan.ignored)}.", err=True)
+                click.echo(
+                    f"These columns are no features and stay out: {', '.join(plan.ignored)}.",
+                    err=True,
+                )
             await _post(client, plan, way, rate)
 
     asyncio.run(run())
 
 
-async def _post(client: httpx.AsyncClient, plan: replaying.Plan, way: replaying.Way, rate: float) -> None:
+async def _post(
+    client: httpx.AsyncClient, plan: replaying.Plan, way: replaying.Way, rate: float
+) -> None:
     started = time.monotonic()
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*bar, console=Console(stderr=True)) as progress:
         task = progress.add_task("posting", total=len(plan.requests))
-        await replaying.post(client, plan.requests, way, rate, lambda events: progress.advance(task, events))
+        await replaying.post(
+            client, plan.requests, way, rate, lambda events: progress.advance(task, events)
+        )
     seconds = time.monotonic() - started
-    click.echo(f"Posted {len(plan.requests)} events in {seconds:.1f} s ({len(plan.requests) / seconds:.0f} a second).")
+    click.echo(
+        f"Posted {len(plan.requests)} events in {seconds:.1f} s "
+        f"({len(plan.requests) / seconds:.0f} a second)."
+    )

@@ -2,17 +2,19 @@
 
 import click
 
-from shared.settings import read_settings
+from driftgauge.shared.settings import read_settings
 
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: DRIFTGAUGE_HOST, 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [default: DRIFTGAUGE_PORT, 8000]")
-@click.option("--insecure", is_flag=True, help="Allow an address that other machines can reach without keys.")
+@click.option(
+    "--insecure", is_flag=True, help="Allow an address that other machines can reach without keys."
+)
 def serve(host: str | None, port: int | None, *, insecure: bool) -> None:
     """Serve the API: predictions in, events out."""
-    from producer.server import serve as run  # loads the models' libraries
-    from shared.telemetry import configure_logging
+    from driftgauge.producer.server import serve as run  # loads the models' libraries
+    from driftgauge.shared.telemetry import configure_logging
 
     settings = read_settings(host=host, port=port)
     configure_logging(settings.log_level)

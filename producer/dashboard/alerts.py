@@ -8,14 +8,15 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from producer import history
-from producer.dashboard.overview import current_windows
-from producer.history import Wanted
-from producer.parts import Parts
-from producer.watchdog import firing_rules
-from shared.alerts import BLIND, fingerprint
-from shared.keys import Keys
-from shared.snapshot import ActiveAlert, Alert
+from driftgauge.producer.dashboard.overview import current_windows
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import history
+from driftgauge.producer.reading.history import Wanted
+from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import ActiveAlert
 
 PAGE: Final = 50
 SEARCHED: Final = 200
@@ -38,7 +39,9 @@ class OpenAlert:
 
 
 async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> list[OpenAlert]:
-    """Give the open alerts of some models that are of a state and severity, the most urgent first."""
+    """Give the open alerts of some models that are of a state and severity, the most urgent
+    first.
+    """
     windows = await current_windows(parts, models)
     found = [
         OpenAlert(model, window.version, alert)
@@ -46,18 +49,29 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> li
         for window in windows[model]
         if window is not None
         for alert in window.alerts
-        if FINGERPRINT.fullmatch(alert.fingerprint)  # else another hand wrote it, and no page has its name
+        if FINGERPRINT.fullmatch(
+            alert.fingerprint
+        )  # else another hand wrote it, and no page has its name
     ]
     found += await _blind(parts.reader, parts.keys, models)
     fitting = [one for one in found if _fits(one.alert, wanted)]
-    return sorted(fitting, key=lambda one: (one.alert.state != "firing", URGENCY[one.alert.severity], -one.alert.started))
+    return sorted(
+        fitting,
+        key=lambda one: (
+            one.alert.state != "firing",
+            URGENCY[one.alert.severity],
+            -one.alert.started,
+        ),
+    )
 
 
 async def transitions(
     parts: Parts, models: Sequence[str], wanted: Wanted, before: str | None
 ) -> tuple[list[Alert], str | None]:
     """Give a page of the transitions, newest first, and `before` of the next one."""
-    events, following = await history.page(parts.reader, parts.keys, models, wanted, PAGE, before or None)
+    events, following = await history.page(
+        parts.reader, parts.keys, models, wanted, PAGE, before or None
+    )
     return readable(events), following
 
 
@@ -77,12 +91,22 @@ def _fits(alert: ActiveAlert, wanted: Wanted) -> bool:
 
 
 async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]) -> list[OpenAlert]:
-    """Give the watchdog's firing alerts: their state is its own, their words stand in the alert stream."""
-    firing = {(model, BLIND + rule) for model, rule, fires in await firing_rules(client, keys, models) if fires}
+    """Give the watchdog's firing alerts: their state is its own, their words stand in the alert
+    stream.
+    """
+    firing = {
+        (model, BLIND + rule)
+        for model, rule, fires in await firing_rules(client, keys, models)
+        if fires
+    }
     found: list[OpenAlert] = []
     for model in sorted({model for model, _ in firing}):
         events, _ = await history.page(client, keys, [model], Wanted("firing"), SEARCHED, None)
-        latest = {alert.rule: alert for alert in reversed(readable(events)) if (model, alert.rule) in firing}
+        latest = {
+            alert.rule: alert
+            for alert in reversed(readable(events))
+            if (model, alert.rule) in firing
+        }
         found += [OpenAlert(model, "", _active(alert)) for alert in latest.values()]
     return found
 

@@ -1,8 +1,10 @@
-"""What pages load beside themselves: style, modules, and libraries of others, all from this package and no other host.
+"""What pages load beside themselves: style, modules, and libraries of others, all from this package
+and no other host.
 
-The address of every file has the digest of all of them, so a browser keeps them until one changes, and modules that import
-each other by relative addresses are always of one release. `static/vendor` holds files of others as they were published,
-with their licences and checksums in its manifest.json.
+The address of every file has the digest of all of them, so a browser keeps them until one changes,
+and modules that import each other by relative addresses are always of one release. `static/vendor`
+holds files of others as they were published, with their licences and checksums in its
+manifest.json.
 """
 
 import hashlib
@@ -26,7 +28,11 @@ def release() -> str:
     digest = hashlib.sha256()
     for path in sorted(FOLDER.rglob("*")):
         if path.is_file():
-            digest.update(path.relative_to(FOLDER).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            digest.update(
+                path.relative_to(FOLDER).as_posix().encode()
+                + b"\0"
+                + hashlib.sha256(path.read_bytes()).digest()
+            )
     return digest.hexdigest()[:16]
 
 

@@ -1,4 +1,6 @@
-"""What the Batch page is told of a chosen CSV file before it is sent: its columns against the schema, and its first rows."""
+"""What the Batch page is told of a chosen CSV file before it is sent: its columns against the
+schema, and its first rows.
+"""
 
 import codecs
 import io
@@ -7,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from producer.csv_rows import CsvRows, header_faults, records
-from producer.problems import Problem
-from producer.rows import MAX_ROW
-from shared.schema import FieldError, Schema
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.csv_rows import CsvRows, header_faults, records
+from driftgauge.producer.intake.rows import MAX_ROW
+from driftgauge.shared.reference.schema import FieldError, Schema
 
 MOST_BYTES: Final = 2 * MAX_ROW
 """Of a file's beginning: the header and some rows, each at most a megabyte."""
@@ -57,7 +59,7 @@ def beginning(body: bytes, schema: Schema, *, whole: bool) -> Beginning:
 
     Examples
     --------
-    >>> from shared.schema import Feature
+    >>> from driftgauge.shared.reference.schema import Feature
     >>> found = beginning(b"x\n1\nz\n", Schema((Feature("x", "numeric"),)), whole=True)
     >>> found.faults, [(row.line, row.cells, len(row.errors)) for row in found.rows]
     ([], [(2, ['1'], 0), (3, ['z'], 1)])
@@ -65,12 +67,25 @@ def beginning(body: bytes, schema: Schema, *, whole: bool) -> Beginning:
     text = _text(body, whole=whole)
     found = _records(text, whole=whole)
     if not found:
-        raise Problem(400, "The file's first line must name the model's features, and there is none.")
+        raise Problem(
+            400, "The file's first line must name the model's features, and there is none."
+        )
     header = found[0][1]
     faults = header_faults(header, schema)
-    absent = [feature.name for feature in schema.features if feature.name not in header and feature.nullable]
-    checked = [] if faults else islice(CsvRows(io.StringIO(text, newline="")).read(schema), len(found) - 1)
-    rows = [PreviewRow(line, cells, list(row.faults)) for (line, cells), row in zip(found[1:], checked, strict=not faults)]
+    absent = [
+        feature.name
+        for feature in schema.features
+        if feature.name not in header and feature.nullable
+    ]
+    checked = (
+        []
+        if faults
+        else islice(CsvRows(io.StringIO(text, newline="")).read(schema), len(found) - 1)
+    )
+    rows = [
+        PreviewRow(line, cells, list(row.faults))
+        for (line, cells), row in zip(found[1:], checked, strict=not faults)
+    ]
     return Beginning(header, faults, absent, rows)
 
 
@@ -79,7 +94,9 @@ def _text(body: bytes, *, whole: bool) -> str:
     try:
         return codecs.getincrementaldecoder("utf-8-sig")().decode(body, final=whole)
     except UnicodeDecodeError as error:
-        raise Problem(400, f"The file is not UTF-8 text, from byte {error.start} on. Save it as CSV in UTF-8.") from None
+        raise Problem(
+            400, f"The file is not UTF-8 text, from byte {error.start} on. Save it as CSV in UTF-8."
+        ) from None
 
 
 def _records(text: str, *, whole: bool) -> list[tuple[int, list[str]]]:

@@ -5,28 +5,33 @@ from typing import Any
 
 from markupsafe import Markup
 
-from producer.dashboard.drift import DriftView, Row, drift_view, marks_of
-from producer.dashboard.overview import current_windows
-from producer.dashboard.past import course_of, past
-from producer.dashboard.wording import title
-from producer.parts import Parts
-from producer.problems import Problem
-from shared.reporting.lines import over_time
-from shared.snapshot import Snapshot
+from driftgauge.producer.dashboard.overview import current_windows
+from driftgauge.producer.dashboard.past import past
+from driftgauge.producer.dashboard.views.course import course_of
+from driftgauge.producer.dashboard.views.drift import DriftView, Row, drift_view, marks_of
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.parts import Parts
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.reporting.lines import over_time
+from driftgauge.shared.reporting.wording import title
 
 OTHER_RELEASE = "Another release of Driftgauge judged it; this one reads the next window that its own worker judges."
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One feature: its row, its course for the chart, and the same as a picture for browsers without scripts."""
+    """One feature: its row, its course for the chart, and the same as a picture for browsers
+    without scripts.
+    """
 
     row: Row
     course: dict[str, Any]
     line: Markup
 
 
-async def drift_shown(parts: Parts, model: str, version: str | None, statistic: str, feature: str | None) -> dict[str, Any]:
+async def drift_shown(
+    parts: Parts, model: str, version: str | None, statistic: str, feature: str | None
+) -> dict[str, Any]:
     """Read what the page shows.
 
     Raises
@@ -36,11 +41,23 @@ async def drift_shown(parts: Parts, model: str, version: str | None, statistic: 
     """
     windows = (await current_windows(parts, [model]))[model]
     readable = [window for window in windows if window is not None]
-    now = next((one for one in readable if one.version == version), None) if version else next(iter(readable), None)
+    now = (
+        next((one for one in readable if one.version == version), None)
+        if version
+        else next(iter(readable), None)
+    )
     if version and now is None and readable:
-        raise Problem(404, f"No window of {model} {version[:64]} is kept; versions with one: {names_of(readable)}.")
+        raise Problem(
+            404,
+            f"No window of {model} {version[:64]} is kept; versions with one: "
+            f"{names_of(readable)}.",
+        )
     view = None if now is None else await _view(parts, now, statistic)
-    asked = {"model": model, "version": version, "statistic": statistic if view and statistic != "psi" else None}
+    asked = {
+        "model": model,
+        "version": version,
+        "statistic": statistic if view and statistic != "psi" else None,
+    }
     return {
         "view": view,
         "fault": OTHER_RELEASE if windows and not readable else "",
@@ -62,7 +79,9 @@ async def _view(parts: Parts, now: Snapshot, statistic: str) -> DriftView:
 def _detail(view: DriftView, feature: str) -> Detail:
     row = next((row for row in view.rows if row.feature.name == feature), None)
     if row is None:
-        raise Problem(404, f"{view.snapshot.model} has no feature {feature[:80]!r} that is judged for drift.")
+        raise Problem(
+            404, f"{view.snapshot.model} has no feature {feature[:80]!r} that is judged for drift."
+        )
     limits = (row.shown.warning, row.shown.critical) if row.shown else (None, None)
     marks = marks_of(view.snapshot, feature)
     course = {
@@ -79,3 +98,29 @@ def _detail(view: DriftView, feature: str) -> Detail:
 def names_of(windows: list[Snapshot]) -> str:
     """Name the versions of some windows, in a message."""
     return ", ".join(one.version[:40] for one in windows[:8])
+
+
+async def performance_shown(parts: Parts, model: str, version: str | None) -> dict[str, Any]:
+    """Read what the page shows.
+
+    Raises
+    ------
+    Problem
+        404 if no window of the version is kept.
+    """
+    windows = (await current_windows(parts, [model]))[model]
+    readable = [window for window in windows if window is not None]
+    now = next((one for one in readable if version in {None, "", one.version}), None)
+    if now is None and readable:
+        raise Problem(
+            404,
+            f"No window of {model} {(version or '')[:64]} is kept; versions with one: "
+            f"{names_of(readable)}.",
+        )
+    return {
+        "snapshot": now,
+        "fault": OTHER_RELEASE if windows and not readable else "",
+        "models": sorted({*await parts.pipeline.models(), *parts.serving.production}),
+        "versions": [one.version for one in readable],
+        "asked_version": version,
+    }

@@ -1,7 +1,8 @@
-"""Errors as a browser's user sees them: a page with what was wrong, where, and what to do next; programs get the problem.
+"""Errors as a browser's user sees them: a page with what was wrong, where, and what to do next;
+programs get the problem.
 
-A page is given to who asks for one: a GET whose Accept names HTML. What htmx asks for in a page gets the problem, since it
-would stand in a part of that page.
+A page is given to who asks for one: a GET whose Accept names HTML. What htmx asks for in a page
+gets the problem, since it would stand in a part of that page.
 """
 
 from http import HTTPStatus
@@ -10,9 +11,9 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 
-from producer.access import CALLER, STRANGER
-from producer.dashboard.rendering import page, root_of
-from producer.problems import Problem
+from driftgauge.producer.access.control import CALLER, STRANGER
+from driftgauge.producer.dashboard.rendering import page, root_of
+from driftgauge.producer.http.problems import Problem
 
 NEXT: Final = {
     401: "Log in with a key that is valid.",
@@ -30,7 +31,9 @@ ERROR: Final = 400
 
 
 def error_answer(request: Request, problem: Problem) -> Response:
-    """Answer with an error: as a page to a browser that asks for one, as a problem document to everybody else."""
+    """Answer with an error: as a page to a browser that asks for one, as a problem document to
+    everybody else.
+    """
     if problem.status < ERROR or not _wants_page(request):
         return problem.response()
     try:
@@ -54,7 +57,9 @@ def _wants_page(request: Request) -> bool:
 def _page(request: Request, problem: Problem) -> Response:
     request.scope.setdefault(CALLER, STRANGER)  # no route was found, so nobody was asked who it is
     query = f"?{request.url.query}" if request.url.query else ""
-    path = "/" + request.scope["path"].removeprefix(root_of(request)).lstrip("/\\")  # two slashes would name another host
+    path = "/" + request.scope["path"].removeprefix(root_of(request)).lstrip(
+        "/\\"
+    )  # two slashes would name another host
     return page(
         request,
         "error.html.j2",

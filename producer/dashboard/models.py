@@ -1,17 +1,19 @@
-"""What the Models page shows of the registry folder: versions, what their checks found, and who changed what."""
+"""What the Models page shows of the registry folder: versions, what their checks found, and who
+changed what.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from producer.catalogue import MOST_HISTORY
-from shared.checks import Checks, Validation
-from shared.errors import DriftgaugeError
-from shared.manifest import Manifest
-from shared.model_registry import ModelRegistry
-from shared.reference_store import ReferenceStore
-from shared.references import ReferenceHistory
-from shared.stages import Change, Stage, Stages
+from driftgauge.producer.reading.catalogue import MOST_HISTORY
+from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.reference.references import ReferenceHistory
+from driftgauge.shared.registry.reference_store import ReferenceStore
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.versions.checks import Checks, Validation
+from driftgauge.shared.versions.manifest import Manifest
+from driftgauge.shared.versions.stages import Change, Stage, Stages
 
 MOST_VERSIONS: Final = 50
 
@@ -82,7 +84,9 @@ def _model(registry: ModelRegistry, name: str) -> RegisteredModel:
         model=name,
         production=stages.production,
         back_to=stages.line[-1] if stages.line else "",
-        versions=[_version(registry, stages, name, version) for version in versions[:MOST_VERSIONS]],
+        versions=[
+            _version(registry, stages, name, version) for version in versions[:MOST_VERSIONS]
+        ],
         hidden=max(0, len(versions) - MOST_VERSIONS),
         history=list(stages.history[: -MOST_HISTORY - 1 : -1]),
     )
@@ -94,7 +98,9 @@ def _version(registry: ModelRegistry, stages: Stages, name: str, version: str) -
         manifest = registry.manifest(name, version)
     except (DriftgaugeError, ValueError) as error:  # the others are still shown
         return VersionRow(version, stage, None, str(error), validation)
-    return VersionRow(version, stage, manifest, "", validation, _references(registry, name, version))
+    return VersionRow(
+        version, stage, manifest, "", validation, _references(registry, name, version)
+    )
 
 
 def _references(registry: ModelRegistry, name: str, version: str) -> ReferenceHistory | None:

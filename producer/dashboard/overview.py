@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import msgspec
 
-from producer.dashboard.past import past
-from producer.dashboard.traffic import state_of
-from producer.parts import Parts
-from producer.pipeline import ModelState
-from producer.watchdog import firing_rules
-from shared.snapshot import ActiveAlert, Snapshot
+from driftgauge.producer.dashboard.past import past
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.watching.traffic import state_of
+from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
 
 WORST_FIRST: Final = ("critical", "warning", "insufficient_data", "unknown", "ok")
 
@@ -62,13 +62,21 @@ class ModelCard:
     @property
     def firing(self) -> list[ActiveAlert]:
         """Alerts of its current window that fire, the most severe first."""
-        alerts = [] if self.snapshot is None else [one for one in self.snapshot.alerts if one.state == "firing"]
+        alerts = (
+            []
+            if self.snapshot is None
+            else [one for one in self.snapshot.alerts if one.state == "firing"]
+        )
         return sorted(alerts, key=lambda one: (_urgency(one.severity), one.started))
 
     @property
     def pending(self) -> int:
         """How many alerts have one bad evaluation behind them."""
-        return 0 if self.snapshot is None else sum(one.state == "pending" for one in self.snapshot.alerts)
+        return (
+            0
+            if self.snapshot is None
+            else sum(one.state == "pending" for one in self.snapshot.alerts)
+        )
 
 
 async def model_cards(parts: Parts) -> list[ModelCard]:
@@ -88,11 +96,16 @@ async def model_cards(parts: Parts) -> list[ModelCard]:
 
 
 async def current_windows(parts: Parts, models: Sequence[str]) -> dict[str, list[Snapshot | None]]:
-    """Read the current windows of some models, newest first; one that cannot be read is None, and last."""
+    """Read the current windows of some models, newest first; one that cannot be read is None, and
+    last.
+    """
     pipe = parts.reader.pipeline(transaction=False)
     for model in models:
         pipe.hvals(parts.keys.current(model))
-    return {model: _newest_first(windows) for model, windows in zip(models, await pipe.execute(), strict=True)}
+    return {
+        model: _newest_first(windows)
+        for model, windows in zip(models, await pipe.execute(), strict=True)
+    }
 
 
 def _newest_first(windows: Sequence[bytes]) -> list[Snapshot | None]:
@@ -108,7 +121,11 @@ def _window(packed: bytes) -> Snapshot | None:
 
 
 async def _card(
-    parts: Parts, name: str, state: ModelState | None, windows: Sequence[Snapshot | None], blind: list[str]
+    parts: Parts,
+    name: str,
+    state: ModelState | None,
+    windows: Sequence[Snapshot | None],
+    blind: list[str],
 ) -> ModelCard:
     served = parts.serving.production.get(name)
     readable = [window for window in windows if window is not None]
@@ -120,7 +137,9 @@ async def _card(
         snapshot=readable[0] if readable else None,
         unreadable=len(readable) < len(windows),
         others=readable[1:],
-        traffic=None if state is None else state_of(state, parts.feed.traffic.latest(name), parts.meter),
+        traffic=None
+        if state is None
+        else state_of(state, parts.feed.traffic.latest(name), parts.meter),
         blind=blind,
         points=parts.feed.traffic.points(name),
         metric=await _metric(parts, readable[0]) if readable else None,
@@ -135,7 +154,13 @@ async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
     earlier = await past(parts.reader, parts.keys.snapshots(now.model), now.version)
     points = [(one.created, one.performance) for one in earlier if one.created < now.created]
     points.append((now.created, now.performance))
-    found = [(time, metric) for time, one in points if one for metric in one.metrics if metric.name == name]
+    found = [
+        (time, metric)
+        for time, one in points
+        if one
+        for metric in one.metrics
+        if metric.name == name
+    ]
     return {
         "name": name,
         "baseline": found[-1][1].baseline,

@@ -1,10 +1,12 @@
 """Pages: a template, what it shows, and the policy that the browser holds it to.
 
-A page that htmx asks for again gets only the block whose name is the id of the element that it replaces, so that the first
-answer and every later one come from the same lines of the same template.
+A page that htmx asks for again gets only the block whose name is the id of the element that it
+replaces, so that the first answer and every later one come from the same lines of the same
+template.
 
-Text of strangers (names, categories, notes) reaches a page escaped by the template, or as JSON in a block that no browser
-runs (`json_block`); templates write no script and no style into a page, and the policy would stop either.
+Text of strangers (names, categories, notes) reaches a page escaped by the template, or as JSON in a
+block that no browser runs (`json_block`); templates write no script and no style into a page, and
+the policy would stop either.
 """
 
 from typing import Any, Final
@@ -15,14 +17,14 @@ from fastapi import Request, Response
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from producer.access import caller_of
-from producer.dashboard import wording
-from producer.dashboard.assets import asset_path
-from producer.parts import Parts
-from shared.reporting import html
+from driftgauge.producer.access.control import caller_of
+from driftgauge.producer.dashboard.assets import asset_path
+from driftgauge.producer.parts import Parts
+from driftgauge.shared.reporting import html, wording
 
 POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
+    "'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 """Of a page of the dashboard: nothing inline, nothing from another host."""
@@ -41,9 +43,15 @@ MACROS: Final = ("symbols", "badge", "tile", "empty")
 
 
 def page(
-    request: Request, template: str, *, model: str | None = None, status: int = 200, policy: str = POLICY,
-    vary: str = "HX-Target", **shown: Any,
-) -> Response:  # fmt: skip
+    request: Request,
+    template: str,
+    *,
+    model: str | None = None,
+    status: int = 200,
+    policy: str = POLICY,
+    vary: str = "HX-Target",
+    **shown: Any,
+) -> Response:
     """Answer with a page, or with the block of it that htmx asks for.
 
     Parameters
@@ -51,7 +59,8 @@ def page(
     template
         Its file in templates/.
     model
-        The model that it is about; links to other pages keep it, and the live stream follows it alone. None for all.
+        The model that it is about; links to other pages keep it, and the live stream follows it
+        alone. None for all.
     policy
         Content-Security-Policy.
     vary
@@ -68,7 +77,9 @@ def page(
 
 
 def root_of(request: Request) -> str:
-    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said by the proxy."""
+    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said
+    by the proxy.
+    """
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
@@ -83,7 +94,8 @@ def json_block(identifier: str, value: object) -> Markup:
     text = msgspec.json.encode(value).decode()
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup('<script type="application/json" id="{}">{}</script>').format(identifier, Markup(text))  # noqa: S704  JSON without <, >, &
+    safe = Markup(text)  # noqa: S704  the three characters that could end a script are escaped
+    return Markup('<script type="application/json" id="{}">{}</script>').format(identifier, safe)
 
 
 def _frame(request: Request, model: str | None) -> dict[str, Any]:
@@ -110,9 +122,16 @@ def _frame(request: Request, model: str | None) -> dict[str, Any]:
 
 
 def _environment() -> Environment:
-    """Make the pages' templates; the report's parts are among them, and what they show things with."""
+    """Make the pages' templates; the report's parts are among them, and what they show things
+    with.
+    """
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader("producer.dashboard"), PackageLoader("shared.reporting")]),
+        loader=ChoiceLoader(
+            [
+                PackageLoader("driftgauge.producer.dashboard"),
+                PackageLoader("driftgauge.shared.reporting"),
+            ]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -120,7 +139,9 @@ def _environment() -> Environment:
     )
     environment.filters |= {**html.FILTERS, **wording.FILTERS}
     environment.globals |= {**html.GLOBALS, "json_block": json_block}
-    macros = environment.get_template("parts.html.j2").module  # global, since a block alone runs no import
+    macros = environment.get_template(
+        "parts.html.j2"
+    ).module  # global, since a block alone runs no import
     environment.globals |= {name: getattr(macros, name) for name in MACROS}
     return environment
 

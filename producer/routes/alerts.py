@@ -1,4 +1,6 @@
-"""The alerts' routes: history, one alert's life, the live stream, and the commands to acknowledge and silence."""
+"""The alerts' routes: history, one alert's life, the live stream, and the commands to acknowledge
+and silence.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
@@ -8,14 +10,14 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from producer.access import Guarded, caller_of, needs
-from producer.history import Wanted, life, page
-from producer.parts import Parts
-from producer.problems import Problem
-from producer.routes.reading import known_model
-from shared import commands
-from shared.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
-from shared.snapshot import ActiveAlert
+from driftgauge.producer.access.control import Guarded, caller_of, needs
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading.history import Wanted, life, page
+from driftgauge.producer.routes.reading import known_model
+from driftgauge.shared.contract import commands
+from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
+from driftgauge.shared.contract.snapshot import ActiveAlert
 
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 JSON = "application/json"
@@ -56,8 +58,14 @@ def router(parts: Parts) -> APIRouter:
         count: Annotated[int, Query(ge=1, le=1000)] = 100,
         before: str | None = None,
     ) -> Response:
-        """Give transitions, newest first, of one model or of all; `next` is `before` of the following page."""
-        models = await parts.subscriptions.models() if model is None else {await known_model(parts, model)}
+        """Give transitions, newest first, of one model or of all; `next` is `before` of the
+        following page.
+        """
+        models = (
+            await parts.subscriptions.models()
+            if model is None
+            else {await known_model(parts, model)}
+        )
         wanted = Wanted(state, None if since is None else round(since.timestamp() * 1000), severity)
         found, following = await page(parts.reader, parts.keys, models, wanted, count, before)
         return Response(msgspec.json.encode({"alerts": found, "next": following}), media_type=JSON)
@@ -85,21 +93,31 @@ def router(parts: Parts) -> APIRouter:
     @needs("read")
     async def one(fingerprint: Fingerprint) -> Response:
         """Give the life of one alert: all of its transitions that are kept, oldest first."""
-        found = await life(parts.reader, parts.keys, await parts.subscriptions.models(), fingerprint)
+        found = await life(
+            parts.reader, parts.keys, await parts.subscriptions.models(), fingerprint
+        )
         if not found:
-            raise Problem(404, f"No alert with the fingerprint {fingerprint} is kept; GET /alerts lists them.")
+            raise Problem(
+                404, f"No alert with the fingerprint {fingerprint} is kept; GET /alerts lists them."
+            )
         return Response(msgspec.json.encode({"alerts": found}), media_type=JSON)
 
     @routes.post("/alerts/{fingerprint}/acknowledge", status_code=202)
     @needs("admin")
     async def acknowledge(fingerprint: Fingerprint, said: Note, request: Request) -> Response:
-        """Mark an open alert as seen: no more reminders of it. The worker applies it and writes a transition."""
-        return await _ask(parts, fingerprint, Acknowledge(fingerprint, caller_of(request).name, said.note))
+        """Mark an open alert as seen: no more reminders of it. The worker applies it and writes a
+        transition.
+        """
+        return await _ask(
+            parts, fingerprint, Acknowledge(fingerprint, caller_of(request).name, said.note)
+        )
 
     @routes.post("/alerts/{fingerprint}/silence", status_code=202)
     @needs("admin")
     async def silence(fingerprint: Fingerprint, said: SilenceFor, request: Request) -> Response:
-        """Let nobody be notified of an open alert for a time; its transitions are recorded all the same."""
+        """Let nobody be notified of an open alert for a time; its transitions are recorded all the
+        same.
+        """
         if (said.minutes is None) == (said.until is None):
             raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
         until = None if said.until is None else round(said.until.timestamp() * 1000)
@@ -111,8 +129,12 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-async def while_allowed(blocks: AsyncIterator[bytes], allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
-    """Pass blocks on until their reader's key is revoked or over; it is noticed at the next block, a heartbeat at latest."""
+async def while_allowed(
+    blocks: AsyncIterator[bytes], allowed: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Pass blocks on until their reader's key is revoked or over; it is noticed at the next block,
+    a heartbeat at latest.
+    """
     async for block in blocks:
         if not allowed():
             return
@@ -131,7 +153,8 @@ async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
         return Response(msgspec.json.encode(body), 202, media_type=JSON)
     raise Problem(
         404,
-        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's `blind.` alerts cannot be "
+        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's "
+        f"`blind.` alerts cannot be "
         "acknowledged. GET /alerts?state=firing lists what fired.",
     )
 

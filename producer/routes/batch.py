@@ -8,25 +8,33 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from producer.access import needs
-from producer.answers import AnswerText, CsvText, JsonText
-from producer.batch import Batch, Form
-from producer.parts import Parts
-from producer.problems import Problem
-from producer.routes.raw import RawRoute, documented
+from driftgauge.producer.access.control import needs
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.scoring.answers import AnswerText, CsvText, JsonText
+from driftgauge.producer.scoring.batch import Batch, Form
 
 FORMS: Final[dict[str, Form]] = {"text/csv": "csv", "application/json": "json"}
 WILD: Final[dict[str, Form | None]] = {"*/*": None, "text/*": "csv", "application/*": "json"}
 CLOSED_BY_CLIENT: Final = 499
 
-ROWS: Final = {"type": "array", "items": {"type": "object"}, "description": "The features of each row, name to value."}
+ROWS: Final = {
+    "type": "array",
+    "items": {"type": "object"},
+    "description": "The features of each row, name to value.",
+}
 BODY: Final = {
     "oneOf": [
         {
             "type": "object",
             "required": ["rows"],
             "additionalProperties": False,
-            "properties": {"model": {"type": "string"}, "version": {"type": "string"}, "rows": ROWS},
+            "properties": {
+                "model": {"type": "string"},
+                "version": {"type": "string"},
+                "rows": ROWS,
+            },
         },
         ROWS,
     ],
@@ -78,7 +86,9 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict_batch", openapi_extra=_documented())
     @needs("predict")
     async def predict_batch(request: Request) -> Response:
-        """Predict many rows. A row that does not fit is answered in its place, and harms no other."""
+        """Predict many rows. A row that does not fit is answered in its place, and harms no
+        other.
+        """
         form = form_of_body(request.headers.get("content-type", "application/json"))
         answers = form_of_answer(request.headers.get("accept", "*/*"), form)
         model, version = request.query_params.get("model"), request.query_params.get("version")
@@ -86,7 +96,9 @@ def router(parts: Parts) -> APIRouter:
             batch = await parts.batches.take(request, form, model, version)
         except ClientDisconnect:  # before anything was scored; nobody reads this answer
             return Response(status_code=CLOSED_BY_CLIENT)
-        return BatchResponse(batch, CsvText(batch.served.schema.classes) if answers == "csv" else JsonText())
+        return BatchResponse(
+            batch, CsvText(batch.served.schema.classes) if answers == "csv" else JsonText()
+        )
 
     return routes
 
@@ -101,12 +113,16 @@ def form_of_body(content_type: str) -> Form:
     """
     form = FORMS.get(_media_type(content_type))
     if form is None:
-        raise Problem(415, f"A batch is {' or '.join(FORMS)}, not {content_type[:64]!r}; say so as Content-Type.")
+        raise Problem(
+            415,
+            f"A batch is {' or '.join(FORMS)}, not {content_type[:64]!r}; say so as Content-Type.",
+        )
     return form
 
 
 def form_of_answer(accept: str, usual: Form) -> Form:
-    """Choose the answer's form: the first one that is accepted and known; that of the body if any will do.
+    """Choose the answer's form: the first one that is accepted and known; that of the body if any
+    will do.
 
     Raises
     ------
@@ -139,14 +155,25 @@ async def _stream(batch: Batch, text: AnswerText) -> AsyncIterator[bytes]:
 
 
 def _documented() -> dict[str, Any]:
-    """Describe the route for OpenAPI: as a raw route, with CSV beside JSON, and the model as a parameter."""
+    """Describe the route for OpenAPI: as a raw route, with CSV beside JSON, and the model as a
+    parameter.
+    """
     found = documented(BODY, 200, "An answer for each row, in their order.", ANSWER)
     found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     found["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     problem = found["responses"]["422"]["content"]
-    found["responses"]["413"] = {"description": "Too many rows, or too large a body.", "content": problem}
+    found["responses"]["413"] = {
+        "description": "Too many rows, or too large a body.",
+        "content": problem,
+    }
     found["parameters"] = [
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}, "description": meaning}
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": meaning,
+        }
         for name, meaning in (
             ("model", "Needed only when there are several, and the document names none."),
             ("version", "A version in staging; that in production if absent."),

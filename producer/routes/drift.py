@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from fastapi import APIRouter, Response
 
-from producer.access import Guarded, needs
-from producer.parts import Parts
-from producer.problems import Problem
-from producer.routes.reading import known_model
+from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.reading import known_model
 
 
 class Created(msgspec.Struct):
@@ -24,12 +24,18 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/drift")
     @needs("read")
     async def drift(model: str | None = None, version: str | None = None) -> Response:
-        """Give the current window's statistics, of the version that was judged last if none is named."""
+        """Give the current window's statistics, of the version that was judged last if none is
+        named.
+        """
         name = await known_model(parts, model)
         judged: dict[bytes, bytes] = await _judged(parts, name, version)
         if not judged:
             which = name if version is None else f"{name} {version[:64]}"
-            raise Problem(404, f"Nothing of {which} has been judged yet; the worker (`driftgauge worker`) does that.")
+            raise Problem(
+                404,
+                f"Nothing of {which} has been judged yet; the worker (`driftgauge worker`) does "
+                f"that.",
+            )
         return Response(max(judged.values(), key=_created), media_type="application/json")
 
     return routes

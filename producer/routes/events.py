@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from producer.access import needs
-from producer.access_log import PREDICTIONS
-from producer.documents import (
+from driftgauge.producer.access.control import needs
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem, invalid
+from driftgauge.producer.intake.documents import (
     decode,
     field_faults,
     is_duration,
@@ -18,16 +18,17 @@ from producer.documents import (
     is_object,
     is_text,
     is_time,
-    milliseconds,
     read_body,
 )
-from producer.parts import Parts
-from producer.problems import RETRY_AFTER, Problem, invalid
-from producer.receipts import Outcome, worst
-from producer.routes.raw import RawRoute, documented
-from producer.serving import ServedVersion, Serving
-from shared.events import Prediction, Source, new_id
-from shared.schema import FieldError, pointer
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.producer.watching.access_log import PREDICTIONS
+from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.reference.schema import FieldError, pointer
 
 TURN: Final = 100
 """Events that are checked before other requests have their turn."""
@@ -62,10 +63,20 @@ EVENT: Final = {
     "required": ["features"],
     "additionalProperties": False,
     "properties": {
-        "features": {"type": "object", "additionalProperties": {"type": ["number", "string", "null"]}},
+        "features": {
+            "type": "object",
+            "additionalProperties": {"type": ["number", "string", "null"]},
+        },
         "prediction": {"type": ["number", "string", "null"]},
-        "id": {"type": "string", "maxLength": 128, "description": "Makes a retry count once; made here if absent."},
-        "time": {"type": ["integer", "string"], "description": "Unix ms, or ISO 8601 with zone; now if absent."},
+        "id": {
+            "type": "string",
+            "maxLength": 128,
+            "description": "Makes a retry count once; made here if absent.",
+        },
+        "time": {
+            "type": ["integer", "string"],
+            "description": "Unix ms, or ISO 8601 with zone; now if absent.",
+        },
         "model": {"type": "string", "description": "Needed only when there are several."},
         "version": {"type": "string", "description": "The production version if absent."},
         "latency_ms": {"type": "number", "minimum": 0},
@@ -97,16 +108,29 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawRoute, tags=["predictions"])
     most = parts.settings.events_max_rows
 
-    @routes.post("/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER))
+    @routes.post(
+        "/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER)
+    )
     @needs("predict")
     async def events(request: Request) -> Response:
         """Publish one prediction (an object) or many (a list), all or none of them."""
-        accepted = await understand(await read_body(request, parts.settings.events_max_bytes), parts.serving, most)
+        accepted = await understand(
+            await read_body(request, parts.settings.events_max_bytes), parts.serving, most
+        )
         request.scope[PREDICTIONS] = accepted
         outcome = await _publish(parts, accepted)
         if outcome == "dropped":
-            raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
-        answer = {"accepted": len(accepted), "ids": [event.id for _, event in accepted], "event": outcome}
+            raise Problem(
+                503,
+                "The queue for Redis is full; nothing was accepted. Send it again later.",
+                (),
+                RETRY_AFTER,
+            )
+        answer = {
+            "accepted": len(accepted),
+            "ids": [event.id for _, event in accepted],
+            "event": outcome,
+        }
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
 
     return routes
@@ -128,7 +152,11 @@ async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]
     document, flaw = decode(body)
     many = isinstance(document, list)
     if many and len(document) > most:
-        raise Problem(413, f"These are {len(document)} events; send at most {most} at a time (DRIFTGAUGE_EVENTS_MAX_ROWS).")
+        raise Problem(
+            413,
+            f"These are {len(document)} events; send at most {most} at a time "
+            f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
+        )
     accepted: list[Accepted] = []
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):
@@ -151,7 +179,9 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
     if not isinstance(item, dict):
         return None, faults
     bad = {fault.field for fault in faults}
-    model, version = (item.get(name) if pointer(at, name) not in bad else None for name in ("model", "version"))
+    model, version = (
+        item.get(name) if pointer(at, name) not in bad else None for name in ("model", "version")
+    )
     served, wrong = await _version(model, version, at, serving)
     if served is None:
         return None, faults + wrong
@@ -186,7 +216,12 @@ async def _version(
         return served, []
     found = await serving.version(served.model, version)
     if found is None:
-        return None, [FieldError(pointer(at, "version"), f"is not a readable version of {served.model} in the registry")]
+        return None, [
+            FieldError(
+                pointer(at, "version"),
+                f"is not a readable version of {served.model} in the registry",
+            )
+        ]
     return found, []
 
 
@@ -201,7 +236,9 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         version=served.version,
         time=time.time_ns() // 1_000_000 if moment is None else moment,
         features=served.clean(values),
-        prediction=float(made) if served.schema.prediction == "numeric" and made is not None else made,
+        prediction=float(made)
+        if served.schema.prediction == "numeric" and made is not None
+        else made,
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,
@@ -217,5 +254,7 @@ async def _publish(parts: Parts, accepted: list[Accepted]) -> Outcome:
     if not parts.publisher.has_room(len(accepted)):
         parts.publisher.drop(len(accepted))
         return "dropped"
-    outcomes = await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items()))
+    outcomes = await asyncio.gather(
+        *(parts.publisher.publish_many(*group) for group in by_model.items())
+    )
     return worst(outcomes)

@@ -1,4 +1,6 @@
-"""GET /health, /livez, /readyz: how the API is. Cheap: nothing is asked of Redis, unless /health is to be verbose."""
+"""GET /health, /livez, /readyz: how the API is. Cheap: nothing is asked of Redis, unless /health is
+to be verbose.
+"""
 
 import asyncio
 from typing import Any, Final
@@ -6,13 +8,13 @@ from typing import Any, Final
 import redis
 from fastapi import APIRouter, Request
 
-from producer.access import Guarded, caller_of, for_everybody, needs
-from producer.metrics import age_s
-from producer.parts import Parts
-from producer.pipeline import ModelState, PartitionState
-from producer.serving import Serving
-from shared.errors import BadData
-from shared.redis_client import UNAVAILABLE
+from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.watching.metrics import age_s
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.errors import BadData
 
 TIMEOUT_S: Final = 3.0
 
@@ -24,17 +26,24 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/health")
     @needs("read")
     async def health(*, verbose: bool = False) -> dict[str, Any]:
-        """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model and partition."""
+        """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model
+        and partition.
+        """
         publisher = parts.publisher
         found = {
             "status": "degraded" if reasons(parts) else "ok",
             "redis": "connected" if publisher.connected else "away",
-            "models": {served.model: served.version for served in parts.serving.production.values()},
+            "models": {
+                served.model: served.version for served in parts.serving.production.values()
+            },
             "queued": publisher.queued,
             "spooled": {"events": publisher.spool.events, "bytes": publisher.spool.bytes},
             "published": publisher.published,
             "resent": publisher.sender.resent,
-            "ring": {"bytes": publisher.sender.ring.bytes, "shortened": publisher.sender.ring.shortened},
+            "ring": {
+                "bytes": publisher.sender.ring.bytes,
+                "shortened": publisher.sender.ring.shortened,
+            },
             "dropped": dict(publisher.dropped),
             "damaged": publisher.spool.damaged,
             "adopted": publisher.spool.adopted,
@@ -50,10 +59,11 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/readyz")
     @for_everybody
     async def readyz(request: Request, *, verbose: bool = False) -> dict[str, Any]:
-        """Tell whether all is well; without Redis the API is degraded and still serves, so this is 200 too.
+        """Tell whether all is well; without Redis the API is degraded and still serves, so this is
+        200 too.
 
-        The reasons name files and models, so they are for those who may read; `verbose` adds for each model which version
-        serves, and which one does not and why.
+        The reasons name files and models, so they are for those who may read; `verbose` adds for
+        each model which version serves, and which one does not and why.
         """
         found = reasons(parts)
         status = {"status": "degraded" if found else "ready"}
@@ -77,16 +87,23 @@ def reasons(parts: Parts) -> list[str]:
     elif parts.publisher.refused:
         found.append("Redis refuses events; they are spooled until it takes them.")
     if parts.publisher.spool.fault == "full":
-        found.append("The spool is full; events are kept in memory, and dropped when the queue is full.")
+        found.append(
+            "The spool is full; events are kept in memory, and dropped when the queue is full."
+        )
     elif parts.publisher.spool.fault == "error":
-        found.append("The spool cannot be written; events are kept in memory, and dropped when the queue is full.")
+        found.append(
+            "The spool cannot be written; events are kept in memory, and dropped when the queue is "
+            "full."
+        )
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
     return found
 
 
 def _served(serving: Serving) -> dict[str, Any]:
-    """Describe what serves each model, and what should and cannot; a fault without a model is among the reasons."""
+    """Describe what serves each model, and what should and cannot; a fault without a model is among
+    the reasons.
+    """
     found: dict[str, Any] = {}
     for model in sorted(serving.production.keys() | (serving.faults.keys() - {""})):
         served, fault = serving.production.get(model), serving.faults.get(model)
@@ -97,7 +114,9 @@ def _served(serving: Serving) -> dict[str, Any]:
 
 
 async def _pipeline(parts: Parts) -> dict[str, Any]:
-    """Describe the pipeline; None with the reason if it cannot be read, since health has to answer."""
+    """Describe the pipeline; None with the reason if it cannot be read, since health has to
+    answer.
+    """
     try:
         async with asyncio.timeout(TIMEOUT_S):
             states = await parts.pipeline.read(await parts.pipeline.models())

@@ -1,7 +1,7 @@
 """POST /labels: publish the true values of predictions, one or many, as JSON or CSV.
 
-Each label is accepted or rejected by itself. The accepted ones go to the logs of their predictions' partitions, numbered
-and spooled as predictions are; the worker joins them.
+Each label is accepted or rejected by itself. The accepted ones go to the logs of their predictions'
+partitions, numbered and spooled as predictions are; the worker joins them.
 """
 
 import asyncio
@@ -13,15 +13,23 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from producer.access import needs
-from producer.documents import Check, field_faults, is_id, is_text, is_time, milliseconds, read_body
-from producer.label_rows import Item, number, of_csv, of_json, time_of
-from producer.parts import Parts
-from producer.problems import RETRY_AFTER, Problem
-from producer.receipts import Outcome, worst
-from producer.routes.raw import RawRoute, documented
-from producer.serving import ServedVersion, Serving
-from shared.events import Label
+from driftgauge.producer.access.control import needs
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.producer.intake.documents import (
+    Check,
+    field_faults,
+    is_id,
+    is_text,
+    is_time,
+    read_body,
+)
+from driftgauge.producer.intake.label_rows import Item, number, of_csv, of_json, time_of
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.shared.contract.events import Label
+from driftgauge.shared.durations import milliseconds
 
 TURN: Final = 500
 """Labels that are checked before other requests have their turn."""
@@ -32,16 +40,29 @@ def is_anything(_: object) -> None:
 
 
 CHECKS: Final[dict[str, Check]] = {
-    "prediction_id": is_id, "label": is_anything, "time": is_time, "model": is_text,
-}  # fmt: skip
+    "prediction_id": is_id,
+    "label": is_anything,
+    "time": is_time,
+    "model": is_text,
+}
 LABEL: Final = {
     "type": "object",
     "required": ["prediction_id", "label"],
     "additionalProperties": False,
     "properties": {
-        "prediction_id": {"type": "string", "maxLength": 128, "description": "As /predict or /events answered it."},
-        "label": {"type": ["number", "string"], "description": "The true value, of the kind that the model predicts."},
-        "time": {"type": ["integer", "string"], "description": "When it became known: Unix ms, or ISO 8601 with zone."},
+        "prediction_id": {
+            "type": "string",
+            "maxLength": 128,
+            "description": "As /predict or /events answered it.",
+        },
+        "label": {
+            "type": ["number", "string"],
+            "description": "The true value, of the kind that the model predicts.",
+        },
+        "time": {
+            "type": ["integer", "string"],
+            "description": "When it became known: Unix ms, or ISO 8601 with zone.",
+        },
         "model": {"type": "string", "description": "Needed only when there are several."},
     },
 }
@@ -94,12 +115,21 @@ def router(parts: Parts) -> APIRouter:
         read = of_csv if _is_csv(request.headers.get("content-type", "")) else of_json
         items = read(await read_body(request, parts.settings.events_max_bytes))
         if len(items) > most:
-            raise Problem(413, f"These are {len(items)} labels; send at most {most} at a time (DRIFTGAUGE_EVENTS_MAX_ROWS).")
+            raise Problem(
+                413,
+                f"These are {len(items)} labels; send at most {most} at a time "
+                f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
+            )
         desk = Desk(parts.serving, request.query_params.get("model"))
         await desk.take(items)
         outcome = await _publish(parts, desk.accepted)
         if outcome == "dropped":
-            raise Problem(503, "The queue for Redis is full; nothing was accepted. Send it again later.", (), RETRY_AFTER)
+            raise Problem(
+                503,
+                "The queue for Redis is full; nothing was accepted. Send it again later.",
+                (),
+                RETRY_AFTER,
+            )
         accepted = sum(map(len, desk.accepted.values()))
         answer = {"accepted": accepted, "rejected": desk.rejected, "event": outcome}
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
@@ -145,17 +175,27 @@ class Desk:
             content["time"] = time_of(content["time"])
         faults = field_faults(content, CHECKS, "prediction_id")
         if faults:
-            raise _Refusal("; ".join(f"{fault.field.removeprefix('/')} {fault.message}" for fault in faults[:5]))
+            raise _Refusal(
+                "; ".join(
+                    f"{fault.field.removeprefix('/')} {fault.message}" for fault in faults[:5]
+                )
+            )
         served = self._served(content.get("model"))
         value = content.get("label")
-        if item.line is not None and isinstance(value, str) and served.schema.prediction == "numeric":
+        if (
+            item.line is not None
+            and isinstance(value, str)
+            and served.schema.prediction == "numeric"
+        ):
             value = number(value)
         fault = served.schema.label_fault(value)
         if fault is not None:
             raise _Refusal(f"label {fault}")
         moment = milliseconds(content.get("time"))
         truth: Any = float(value) if served.schema.prediction == "numeric" else value  # type: ignore[arg-type]  # checked
-        return served.model, Label(content["prediction_id"], truth, self._now if moment is None else moment)
+        return served.model, Label(
+            content["prediction_id"], truth, self._now if moment is None else moment
+        )
 
     def _served(self, model: str | None) -> ServedVersion:
         """Give the version in production of a model with labels; asked for once in a request."""
@@ -194,7 +234,10 @@ def _is_csv(content_type: str) -> bool:
     """
     name = content_type.partition(";")[0].strip().lower()
     if name not in {"", "text/csv", "application/json"}:
-        raise Problem(415, f"Labels are text/csv or application/json, not {name[:64]!r}; say so as Content-Type.")
+        raise Problem(
+            415,
+            f"Labels are text/csv or application/json, not {name[:64]!r}; say so as Content-Type.",
+        )
     return name == "text/csv"
 
 
@@ -204,7 +247,9 @@ async def _publish(parts: Parts, by_model: dict[str, list[Label]]) -> Outcome:
     if not parts.publisher.has_room(labels):
         parts.publisher.drop(labels)
         return "dropped"
-    return worst(await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items())))
+    return worst(
+        await asyncio.gather(*(parts.publisher.publish_many(*group) for group in by_model.items()))
+    )
 
 
 def _documented() -> dict[str, Any]:

@@ -6,13 +6,13 @@ from typing import Final
 import redis
 from fastapi import APIRouter, Response
 
-from producer import metrics
-from producer.access import Guarded, needs
-from producer.exposition import MEDIA_TYPE, Family, render
-from producer.parts import Parts
-from producer.watchdog import firing_rules
-from shared.errors import BadData
-from shared.redis_client import UNAVAILABLE
+from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.watching import metrics
+from driftgauge.producer.watching.exposition import MEDIA_TYPE, Family, render
+from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.errors import BadData
 
 TIMEOUT_S: Final = 3.0
 """Well below Prometheus's scrape timeout of 10 s."""
@@ -43,4 +43,8 @@ async def _pipeline(parts: Parts) -> list[Family]:
         return metrics.of_redis(up=False, readable=False)
     except (redis.RedisError, BadData):  # /health?verbose=true says why
         return metrics.of_redis(up=True, readable=False)
-    return [*metrics.of_redis(up=True, readable=True), *metrics.of_pipeline(states), metrics.of_watchdog(blind)]
+    return [
+        *metrics.of_redis(up=True, readable=True),
+        *metrics.of_pipeline(states),
+        metrics.of_watchdog(blind),
+    ]

@@ -1,7 +1,8 @@
-"""GET /models…: what is registered and served. POST /models…/promote and /rollback: which version serves.
+"""GET /models…: what is registered and served. POST /models…/promote and /rollback: which version
+serves.
 
-The registry folder is the truth, and every API process follows it: a change is answered when it is in the folder, and is
-served within two seconds.
+The registry folder is the truth, and every API process follows it: a change is answered when it is
+in the folder, and is served within two seconds.
 """
 
 import asyncio
@@ -10,17 +11,17 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from producer import catalogue
-from producer.access import Guarded, caller_of, needs
-from producer.documents import Check, is_flag
-from producer.parts import Parts
-from producer.problems import invalid
-from producer.routes.raw import documented
-from producer.routes.registered import answer, asked, given, named
-from shared import gates
-from shared.model_registry import ModelRegistry
-from shared.schema import FieldError
-from shared.stages import Change, Target
+from driftgauge.producer.access.control import Guarded, caller_of, needs
+from driftgauge.producer.http.problems import invalid
+from driftgauge.producer.intake.documents import Check, is_flag
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import catalogue
+from driftgauge.producer.routes.raw import documented
+from driftgauge.producer.routes.registered import answer, asked, given, named
+from driftgauge.shared.reference.schema import FieldError
+from driftgauge.shared.registry import gates
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.versions.stages import Change, Target
 
 MAX_REASON: Final = 1000
 TARGETS: Final = ("staging", "production")
@@ -35,18 +36,29 @@ def is_reason(value: object) -> str | None:
     return None if fits else f"must be one line of at most {MAX_REASON} characters"
 
 
-REASON: Final = {"type": "string", "maxLength": MAX_REASON, "description": "Recorded in the model's history."}
+REASON: Final = {
+    "type": "string",
+    "maxLength": MAX_REASON,
+    "description": "Recorded in the model's history.",
+}
 PROMOTION: Final = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
         "to": {"type": "string", "enum": list(TARGETS), "default": "production"},
         "reason": REASON,
-        "force": {"type": "boolean", "description": "Promote in spite of failed checks; needs a reason."},
+        "force": {
+            "type": "boolean",
+            "description": "Promote in spite of failed checks; needs a reason.",
+        },
     },
     "example": {"to": "production", "reason": "better on last month's rows"},
 }
-ROLLBACK: Final = {"type": "object", "additionalProperties": False, "properties": {"reason": REASON}}
+ROLLBACK: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"reason": REASON},
+}
 CHANGE: Final = {"type": "object", "description": "The change, as the history has it."}
 PROMOTION_CHECKS: Final[dict[str, Check]] = {"to": is_target, "reason": is_reason, "force": is_flag}
 ROLLBACK_CHECKS: Final[dict[str, Check]] = {"reason": is_reason}
@@ -66,7 +78,9 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
     @routes.get("/models")
     @needs("read")
     async def models() -> Response:
-        """Give every model: its versions with stage and metrics, the version that serves, and what is wrong."""
+        """Give every model: its versions with stage and metrics, the version that serves, and what
+        is wrong.
+        """
         known = await asyncio.to_thread(catalogue.models, registry)
         known |= {name: {"model": name} for name in parts.serving.production if name not in known}
         found = [{**known[name], "serving": serving_state(parts, name)} for name in sorted(known)]
@@ -83,14 +97,20 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
     @routes.get("/models/{model}/versions/{version}")
     @needs("read")
     async def version(model: str, version: str, *, verify: bool = False) -> Response:
-        """Give one version: manifest, schema, validation, history; `verify` compares every file with its checksum."""
+        """Give one version: manifest, schema, validation, history; `verify` compares every file
+        with its checksum.
+        """
         named(model, version)
-        return answer(await asked(lambda: catalogue.version(registry, model, version, verify=verify)))
+        return answer(
+            await asked(lambda: catalogue.version(registry, model, version, verify=verify))
+        )
 
     @routes.get("/model-info")
     @needs("read", "predict")
     async def model_info(model: str | None = None) -> dict[str, Any]:
-        """Give the schema that requests must fit, metrics and reference of the production version."""
+        """Give the schema that requests must fit, metrics and reference of the production
+        version.
+        """
         served = parts.serving.choose(model)
         manifest = served.manifest
         return {
@@ -103,16 +123,25 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
             "metrics": manifest.metrics,
             "batch_counts": manifest.batch_counts,
             "reference_rows": served.published.reference.rows,
-            "excluded": {feature.name: feature.excluded for feature in served.schema.features if feature.excluded},
+            "excluded": {
+                feature.name: feature.excluded
+                for feature in served.schema.features
+                if feature.excluded
+            },
             "schema": msgspec.to_builtins(served.schema),
         }
 
 
 def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
-    @routes.post("/models/{model}/versions/{version}/promote", openapi_extra=documented(PROMOTION, 200, "Promoted.", CHANGE))
+    @routes.post(
+        "/models/{model}/versions/{version}/promote",
+        openapi_extra=documented(PROMOTION, 200, "Promoted.", CHANGE),
+    )
     @needs("admin")
     async def promote(request: Request, model: str, version: str) -> Response:
-        """Promote a version, to production only through its checks: if any fails, 409 lists all that do."""
+        """Promote a version, to production only through its checks: if any fails, 409 lists all
+        that do.
+        """
         told = await given(request, PROMOTION_CHECKS)
         force, reason = bool(told.get("force")), told.get("reason") or ""
         if force and not reason.strip():
@@ -121,10 +150,16 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
         to: Target = told.get("to") or "production"
         actor = caller_of(request).name
         return _changed(
-            await asked(lambda: gates.promote(registry, model, version, to, actor=actor, reason=reason, force=force))
+            await asked(
+                lambda: gates.promote(
+                    registry, model, version, to, actor=actor, reason=reason, force=force
+                )
+            )
         )
 
-    @routes.post("/models/{model}/rollback", openapi_extra=documented(ROLLBACK, 200, "Rolled back.", CHANGE))
+    @routes.post(
+        "/models/{model}/rollback", openapi_extra=documented(ROLLBACK, 200, "Rolled back.", CHANGE)
+    )
     @needs("admin")
     async def rollback(request: Request, model: str) -> Response:
         """Bring the previous production version back; twice goes back twice."""
@@ -134,7 +169,9 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
 
 
 def serving_state(parts: Parts, model: str) -> dict[str, Any]:
-    """Tell which version of a model this process serves, and why it is not the one in production."""
+    """Tell which version of a model this process serves, and why it is not the one in
+    production.
+    """
     served, fault = parts.serving.production.get(model), parts.serving.faults.get(model)
     return {"version": served.version if served else None, "fault": fault.reason if fault else None}
 

@@ -6,15 +6,23 @@ from typing import Any, Final
 import msgspec
 from fastapi import APIRouter, Request, Response
 
-from producer.access import needs
-from producer.access_log import PREDICTIONS
-from producer.documents import decode, field_faults, is_id, is_object, is_text, read_body
-from producer.parts import Parts
-from producer.problems import Problem, invalid
-from producer.receipts import Outcome
-from producer.routes.raw import RawRoute, documented
-from producer.serving import ServedVersion, Serving
-from shared.events import Prediction, Value, new_id
+from driftgauge.producer.access.control import needs
+from driftgauge.producer.http.problems import Problem, invalid
+from driftgauge.producer.intake.documents import (
+    decode,
+    field_faults,
+    is_id,
+    is_object,
+    is_text,
+    read_body,
+)
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.publishing.receipts import Outcome
+from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.producer.watching.access_log import PREDICTIONS
+from driftgauge.shared.contract.events import Prediction, Value
+from driftgauge.shared.identifiers import new_id
 
 CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
 
@@ -28,9 +36,16 @@ BODY: Final = {
             "additionalProperties": {"type": ["number", "string", "null"]},
             "description": "Name to value; names, kinds and ranges are the model's schema (GET /model-info).",
         },
-        "id": {"type": "string", "maxLength": 128, "description": "Makes a retry count once; made here if absent."},
+        "id": {
+            "type": "string",
+            "maxLength": 128,
+            "description": "Makes a retry count once; made here if absent.",
+        },
         "model": {"type": "string", "description": "Needed only when there are several."},
-        "version": {"type": "string", "description": "A version in staging; that in production if absent."},
+        "version": {
+            "type": "string",
+            "description": "A version in staging; that in production if absent.",
+        },
     },
 }
 ANSWER: Final = {
@@ -71,9 +86,13 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
     @needs("predict")
     async def predict(request: Request) -> Response:
-        """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says so."""
+        """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says
+        so.
+        """
         started = time.perf_counter()
-        document, served, row = await understand(await read_body(request, parts.settings.predict_max_bytes), parts.serving)
+        document, served, row = await understand(
+            await read_body(request, parts.settings.predict_max_bytes), parts.serving
+        )
         source = parts.serving.source_of(served)  # now: it may leave production meanwhile
         score = await parts.scorer.score(served, row)
         given = document.get("id")
@@ -90,14 +109,19 @@ def router(parts: Parts) -> APIRouter:
         )
         request.scope[PREDICTIONS] = ((served, event),)
         outcome = await parts.publisher.publish(served.model, event)
-        answer = Answer(event.id, served.model, served.version, score.prediction, outcome, score.probabilities)
+        answer = Answer(
+            event.id, served.model, served.version, score.prediction, outcome, score.probabilities
+        )
         return Response(_encode(answer), media_type="application/json")
 
     return routes
 
 
-async def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
-    """Read a request: its document, the version that it is for, and its features in the model's order.
+async def understand(
+    body: bytes, serving: Serving
+) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
+    """Read a request: its document, the version that it is for, and its features in the model's
+    order.
 
     Raises
     ------
@@ -119,7 +143,9 @@ async def understand(body: bytes, serving: Serving) -> tuple[dict[str, Any], Ser
 
 
 def _row_despite(document: object, serving: Serving) -> Any:
-    """Find the faults of the features too, if the model can be told in spite of other bad fields."""
+    """Find the faults of the features too, if the model can be told in spite of other bad
+    fields.
+    """
     if not isinstance(document, dict) or not isinstance(document.get("features"), dict):
         return [], None
     model = document.get("model")

@@ -1,4 +1,6 @@
-"""GET /predictions: the latest predictions from the log, filtered, as JSON in pages or as one CSV file."""
+"""GET /predictions: the latest predictions from the log, filtered, as JSON in pages or as one CSV
+file.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -9,16 +11,17 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, FiniteFloat
 
-from producer import prediction_log
-from producer.access import Guarded, caller_of, needs
-from producer.answers import harmless, table
-from producer.documents import MAX_ID, milliseconds
-from producer.parts import Parts
-from producer.prediction_log import Logged, Wanted
-from producer.problems import invalid
-from producer.routes.alerts import while_allowed
-from producer.routes.reading import known_model
-from shared.schema import FieldError, Schema
+from driftgauge.producer.access.control import Guarded, caller_of, needs
+from driftgauge.producer.http.problems import invalid
+from driftgauge.producer.intake.documents import MAX_ID
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import prediction_log
+from driftgauge.producer.reading.prediction_log import Logged, Wanted
+from driftgauge.producer.routes.alerts import while_allowed
+from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.scoring.answers import harmless, table
+from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.reference.schema import FieldError, Schema
 
 BLOCK: Final = 200
 COLUMNS: Final = ("time", "id", "version", "source", "prediction", "label", "latency_ms")
@@ -29,7 +32,9 @@ Number = Annotated[FiniteFloat | None, BeforeValidator(lambda text: text or None
 
 def asked(
     version: Annotated[str, Query(max_length=64)] = "",
-    since: Annotated[str, Query(max_length=64, description="ISO 8601, UTC where it has no zone.")] = "",
+    since: Annotated[
+        str, Query(max_length=64, description="ISO 8601, UTC where it has no zone.")
+    ] = "",
     until: Annotated[str, Query(max_length=64, description="As `since`; not included.")] = "",
     least: Number = None,
     most: Number = None,
@@ -46,8 +51,15 @@ def asked(
     times = {name: _milliseconds(text) for name, text in (("since", since), ("until", until))}
     wrong = [name for name, found in times.items() if found == -1]
     if wrong:
-        raise invalid([FieldError(f"/query/{name}", "must be a time such as 2025-11-20T20:15") for name in wrong])
-    return Wanted(version.strip(), times["since"], times["until"], least, most, prediction, id.strip())
+        raise invalid(
+            [
+                FieldError(f"/query/{name}", "must be a time such as 2025-11-20T20:15")
+                for name in wrong
+            ]
+        )
+    return Wanted(
+        version.strip(), times["since"], times["until"], least, most, prediction, id.strip()
+    )
 
 
 def router(parts: Parts) -> APIRouter:
@@ -64,7 +76,9 @@ def router(parts: Parts) -> APIRouter:
         before: Annotated[str, Query(max_length=64)] = "",
         format: Literal["json", "csv"] = "json",  # noqa: A002  the parameter's public name
     ) -> Response:
-        """Give the wanted predictions, newest first: JSON has `next`, which is `before` of the next page; CSV has all."""
+        """Give the wanted predictions, newest first: JSON has `next`, which is `before` of the next
+        page; CSV has all.
+        """
         name = await known_model(parts, model)
         logs = await parts.pipeline.logs(name)
         if format == "json":
@@ -76,7 +90,9 @@ def router(parts: Parts) -> APIRouter:
         walked = prediction_log.walk(parts.reader, logs, wanted)
         caller = caller_of(request)
         return StreamingResponse(
-            while_allowed(_csv(parts, name, schema, walked), lambda: parts.access.still(caller, "read")),
+            while_allowed(
+                _csv(parts, name, schema, walked), lambda: parts.access.still(caller, "read")
+            ),
             media_type="text/csv; charset=utf-8; header=present",
             headers={"Content-Disposition": f'attachment; filename="{file_name(name)}"'},
         )
@@ -85,7 +101,9 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def schema_of(parts: Parts, model: str, version: str) -> Schema | None:
-    """Give the schema of a version, of the one in production if none is named; None if this API has it not."""
+    """Give the schema of a version, of the one in production if none is named; None if this API has
+    it not.
+    """
     served = parts.serving.production.get(model)
     if version and (served is None or served.version != version):
         served = await parts.serving.version(model, version)
@@ -93,12 +111,18 @@ async def schema_of(parts: Parts, model: str, version: str) -> Schema | None:
 
 
 def file_name(model: str) -> str:
-    """Name the file of a download; a model's name has nothing in it that a path or a header could be misled by."""
+    """Name the file of a download; a model's name has nothing in it that a path or a header could
+    be misled by.
+    """
     return f"predictions_{model}_{datetime.now(UTC):%Y%m%d_%H%M%S}.csv"
 
 
-async def _csv(parts: Parts, model: str, schema: Schema | None, rows: AsyncIterator[Logged]) -> AsyncIterator[bytes]:
-    """Give the table, block by block. A version's features stand in its own order; others' are brought to the columns."""
+async def _csv(
+    parts: Parts, model: str, schema: Schema | None, rows: AsyncIterator[Logged]
+) -> AsyncIterator[bytes]:
+    """Give the table, block by block. A version's features stand in its own order; others' are
+    brought to the columns.
+    """
     names = () if schema is None else schema.names
     schemas: dict[str, Schema | None] = {}
     yield table([[*COLUMNS, *(harmless(f"feature {name}") for name in names)]])
@@ -118,8 +142,19 @@ def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[obje
     """Give a row of the table; what a spreadsheet would run as a formula is only text there."""
     event = row.event
     given = {} if schema is None else dict(zip(schema.names, event.features, strict=False))
-    found = [moment(row.time_ms), event.id, event.version, event.source, event.prediction, row.label, event.latency_ms]
-    return [harmless(cell) if isinstance(cell, str) else cell for cell in (*found, *(given.get(name) for name in names))]
+    found = [
+        moment(row.time_ms),
+        event.id,
+        event.version,
+        event.source,
+        event.prediction,
+        row.label,
+        event.latency_ms,
+    ]
+    return [
+        harmless(cell) if isinstance(cell, str) else cell
+        for cell in (*found, *(given.get(name) for name in names))
+    ]
 
 
 def moment(time_ms: int) -> str:
@@ -130,12 +165,20 @@ def moment(time_ms: int) -> str:
     >>> moment(1714557600123)
     '2024-05-01T10:00:00.123Z'
     """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(time_ms / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _described(row: Logged) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(row.event)
-    return {**found, "time": row.time_ms} if row.label is None else {**found, "time": row.time_ms, "label": row.label}
+    return (
+        {**found, "time": row.time_ms}
+        if row.label is None
+        else {**found, "time": row.time_ms, "label": row.label}
+    )
 
 
 def _milliseconds(text: str) -> int | None:

@@ -1,11 +1,13 @@
-"""A route that reads its body itself: FastAPI's dependencies and validation cost more than a prediction does."""
+"""A route that reads its body itself: FastAPI's dependencies and validation cost more than a
+prediction does.
+"""
 
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from fastapi import Request, Response
 
-from producer.access import Guarded
+from driftgauge.producer.access.control import Guarded
 
 
 class RawRoute(Guarded):
@@ -15,13 +17,18 @@ class RawRoute(Guarded):
         return self.endpoint
 
 
-def documented(body: Mapping[str, Any], status: int, meaning: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def documented(
+    body: Mapping[str, Any], status: int, meaning: str, answer: Mapping[str, Any]
+) -> dict[str, Any]:
     """Describe a raw route's body and answer for OpenAPI."""
     problem = {"application/problem+json": {"schema": {"type": "object"}}}
     return {
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {
-            str(status): {"description": meaning, "content": {"application/json": {"schema": answer}}},
+            str(status): {
+                "description": meaning,
+                "content": {"application/json": {"schema": answer}},
+            },
             "422": {"description": "Every bad field, by JSON pointer.", "content": problem},
             "503": {"description": "No model is loaded, or the queue is full.", "content": problem},
         },

@@ -1,11 +1,12 @@
 """What the reading routes share: which model is meant."""
 
-from producer.parts import Parts
-from shared.keys import MODEL_NAME
+from driftgauge.producer.parts import Parts
+from driftgauge.shared.contract.keys import MODEL_NAME
 
 
 async def known_model(parts: Parts, model: str | None) -> str:
-    """Give the model that a reading request means: one that is served here, or that exists in Redis.
+    """Give the model that a reading request means: one that is served here, or that exists in
+    Redis.
 
     Raises
     ------

@@ -1,7 +1,8 @@
-"""GET, POST /models/{model}/versions/{version}/references, and its undo: what a version is held against.
+"""GET, POST /models/{model}/versions/{version}/references, and its undo: what a version is held
+against.
 
-As `driftgauge reference` does it. A worker makes the reference, since the panes and their statistics are its own; this
-process stores it in the registry, and writes the change to the logs.
+As `driftgauge reference` does it. A worker makes the reference, since the panes and their
+statistics are its own; this process stores it in the registry, and writes the change to the logs.
 """
 
 import asyncio
@@ -10,19 +11,19 @@ from typing import Final
 import redis
 from fastapi import APIRouter, Request, Response
 
-from producer import proposals, references
-from producer.access import Guarded, caller_of, needs
-from producer.documents import Check
-from producer.parts import Parts
-from producer.problems import Problem
-from producer.routes.raw import documented
-from producer.routes.registered import answer, asked, given, named
-from shared.durations import minutes_of
-from shared.errors import BadData
-from shared.manifest import Manifest
-from shared.model_registry import ModelRegistry
-from shared.reference_publishing import publish
-from shared.reference_store import ReferenceStore
+from driftgauge.producer.access.control import Guarded, caller_of, needs
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.documents import Check
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import proposals, references
+from driftgauge.producer.routes.raw import documented
+from driftgauge.producer.routes.registered import answer, asked, given, named
+from driftgauge.shared.durations import minutes_of
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.registry.reference_publishing import publish
+from driftgauge.shared.registry.reference_store import ReferenceStore
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.versions.manifest import Manifest
 
 WINDOW: Final = "14d"
 MAX_REASON: Final = 500
@@ -49,17 +50,31 @@ def is_window(value: object) -> str | None:
 
 
 def is_reason(value: object) -> str | None:
-    fits = isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_REASON and value.isprintable()
+    fits = (
+        isinstance(value, str)
+        and bool(value.strip())
+        and len(value) <= MAX_REASON
+        and value.isprintable()
+    )
     return None if fits else f"must be one line of 1 to {MAX_REASON} characters"
 
 
-REASON: Final = {"type": "string", "minLength": 1, "maxLength": MAX_REASON, "description": "Stands in the history."}
+REASON: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_REASON,
+    "description": "Stands in the history.",
+}
 ACCEPTANCE: Final = {
     "type": "object",
     "additionalProperties": False,
     "required": ["reason"],
     "properties": {
-        "window": {"type": "string", "default": WINDOW, "description": "Latest rows to take, such as 36h or 14d."},
+        "window": {
+            "type": "string",
+            "default": WINDOW,
+            "description": "Latest rows to take, such as 36h or 14d.",
+        },
         "reason": REASON,
     },
     "example": {"window": "14d", "reason": "second furnace since March"},
@@ -84,14 +99,19 @@ def router(parts: Parts) -> APIRouter:
     @routes.get(PATH)
     @needs("read")
     async def listed(model: str, version: str) -> Response:
-        """Give the number of the reference in use (0: the registered one), and every change of it, newest first."""
+        """Give the number of the reference in use (0: the registered one), and every change of it,
+        newest first.
+        """
         named(model, version)
         return answer(await asked(lambda: references.references(registry, model, version)))
 
-    @routes.post(PATH, status_code=201, openapi_extra=documented(ACCEPTANCE, 201, "Accepted.", CHANGE))
+    @routes.post(
+        PATH, status_code=201, openapi_extra=documented(ACCEPTANCE, 201, "Accepted.", CHANGE)
+    )
     @needs("admin")
     async def accept(request: Request, model: str, version: str) -> Response:
-        """Make a new reference of what was counted in production lately, and hold the version against it from here on.
+        """Make a new reference of what was counted in production lately, and hold the version
+        against it from here on.
 
         409 says why the panes do not suffice, 503 that no worker is there.
         """
@@ -118,7 +138,9 @@ def router(parts: Parts) -> APIRouter:
     return routes
 
 
-async def _store(registry: ModelRegistry, model: str, version: str) -> tuple[ReferenceStore, Manifest]:
+async def _store(
+    registry: ModelRegistry, model: str, version: str
+) -> tuple[ReferenceStore, Manifest]:
     named(model, version)
 
     def find() -> tuple[ReferenceStore, Manifest]:
@@ -130,13 +152,16 @@ async def _store(registry: ModelRegistry, model: str, version: str) -> tuple[Ref
 async def _published(parts: Parts, manifest: Manifest, store: ReferenceStore) -> None:
     """Write the change to the logs; it is in the registry, so that it can be published again.
 
-    If that fails, no time to try again is given: to repeat the request would accept, or undo, once more.
+    If that fails, no time to try again is given: to repeat the request would accept, or undo, once
+    more.
     """
     settings, found = parts.settings, f"{manifest.model} --version {manifest.version}"
     try:
         await asyncio.to_thread(publish, settings.redis_url, parts.keys, manifest, store)
     except redis.RedisError as error:
         raise Problem(
-            503, "The change is in the registry, and not in every log, since Redis does not answer. Do not repeat the "
+            503,
+            "The change is in the registry, and not in every log, since Redis does not answer. Do "
+            "not repeat the "
             f"request; run `driftgauge reference publish {found}` when it does.",
-        ) from error  # fmt: skip
+        ) from error

@@ -1,4 +1,6 @@
-"""What the routes of the registry share: which version is meant, a request's fields, and its errors as answers."""
+"""What the routes of the registry share: which version is meant, a request's fields, and its errors
+as answers.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +9,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 from fastapi import Request, Response
 
-from producer.documents import Check, decode, field_faults, read_body
-from producer.problems import Problem, invalid
-from shared.errors import BadData, GateFailed, ModelNotFound
-from shared.model_registry import check_name
+from driftgauge.producer.http.problems import Problem, invalid
+from driftgauge.producer.intake.documents import Check, decode, field_faults, read_body
+from driftgauge.shared.errors import BadData, ModelNotFound
+from driftgauge.shared.registry.registry import check_name
+from driftgauge.shared.versions.checks import GateFailed
 
 MAX_BODY: Final = 1 << 16
 Found = TypeVar("Found")
@@ -49,7 +52,9 @@ async def asked(ask: Callable[[], Found]) -> Found:
         raise Problem(409, str(error)) from error
 
 
-async def given(request: Request, checks: dict[str, Check], required: str | None = None) -> dict[str, Any]:
+async def given(
+    request: Request, checks: dict[str, Check], required: str | None = None
+) -> dict[str, Any]:
     """Read the fields of a request; an empty body has none."""
     body = await read_body(request, MAX_BODY)
     document, flaw = decode(body) if body else ({}, None)

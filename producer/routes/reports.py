@@ -1,7 +1,8 @@
-"""GET /reports, /reports/latest and /reports/{id}: the snapshot reports, as a list, a page, JSON or a picture.
+"""GET /reports, /reports/latest and /reports/{id}: the snapshot reports, as a list, a page, JSON or
+a picture.
 
-The form is the suffix of the path (`.html`, `.json`, `.png`), else `format`, else what the client prefers. An alert links
-to its own report.
+The form is the suffix of the path (`.html`, `.json`, `.png`), else `format`, else what the client
+prefers. An alert links to its own report.
 """
 
 import asyncio
@@ -11,19 +12,23 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Response
 
-from producer import reports
-from producer.access import Guarded, needs
-from producer.parts import Parts
-from producer.problems import Problem
-from producer.routes.reading import known_model
-from shared.errors import ConfigurationError
-from shared.reporting import render_html, report_name
-from shared.reporting.health import PipelineHealth
-from shared.reporting.png import write_png
-from shared.snapshot import Snapshot
+from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import reports
+from driftgauge.producer.routes.reading import known_model
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.reporting import render_html, report_name
+from driftgauge.shared.reporting.health import PipelineHealth
+from driftgauge.shared.reporting.png import write_png
 
 Form = Literal["json", "html", "png"]
-MEDIA: Final[dict[Form, str]] = {"json": "application/json", "html": "text/html", "png": "image/png"}
+MEDIA: Final[dict[Form, str]] = {
+    "json": "application/json",
+    "html": "text/html",
+    "png": "image/png",
+}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -38,8 +43,14 @@ def router(parts: Parts) -> APIRouter:
         count: Annotated[int, Query(ge=1, le=200)] = 50,
         before: Annotated[str | None, Query(max_length=4096)] = None,
     ) -> dict[str, Any]:
-        """List the kept reports, newest first, of one model or of all; `next` is the `before` of the next page."""
-        models = await parts.subscriptions.models() if model is None else [await known_model(parts, model)]
+        """List the kept reports, newest first, of one model or of all; `next` is the `before` of
+        the next page.
+        """
+        models = (
+            await parts.subscriptions.models()
+            if model is None
+            else [await known_model(parts, model)]
+        )
         found, following = await reports.page(parts.reader, parts.keys, models, count, before)
         entries = [{**msgspec.to_builtins(one), "report": f"/reports/{one.id}"} for one in found]
         return {"reports": entries, "next": following}
@@ -63,7 +74,11 @@ def router(parts: Parts) -> APIRouter:
         else:
             async with drawing:
                 content = await asyncio.to_thread(_picture, snapshot)
-        headers = {"Content-Disposition": f'inline; filename="{report_name(snapshot)}.{form}"'} if suffix else {}
+        headers = (
+            {"Content-Disposition": f'inline; filename="{report_name(snapshot)}.{form}"'}
+            if suffix
+            else {}
+        )
         return Response(content, media_type=MEDIA[form], headers={**headers, "Vary": "Accept"})
 
     return routes

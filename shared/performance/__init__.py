@@ -1,22 +1,58 @@
-"""How right a model is: sums over joined rows that add over panes, and the metrics that follow from them. Pure.
+"""How right a model is: sums over joined rows that add over panes, and the metrics that follow from
+them. Pure.
 
-`exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows; `regression`,
-`classification` and `probabilities` compute the `metrics` of a sum. `estimate` expects them without labels, `baseline`
-is what they are held against; `measures` are the little that is summed by segment, `by_segment` the metrics of that.
+`exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows;
+`regression`, `classification` and `probabilities` compute the `metrics` of a sum. `estimate`
+expects them without labels, `baseline` is what they are held against; `measures` are the little
+that is summed by segment, `by_segment` the metrics of that.
 """
 
-from shared.performance.baseline import LABEL, REFERENCE_CONFIDENCE, Baseline, PerformanceReference, Standard, error_of
-from shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
-from shared.performance.classification import confusion
-from shared.performance.estimate import ASSUMPTION, ScoreMap, can_estimate, empty_counts, estimate, score_counts
-from shared.performance.layout import Layout
-from shared.performance.measures import Measures
-from shared.performance.metric import LOSSES, Confidence, Metric
-from shared.performance.metrics import metrics
-from shared.performance.sums import Sums
+from driftgauge.shared.performance.baseline import (
+    LABEL,
+    REFERENCE_CONFIDENCE,
+    Baseline,
+    PerformanceReference,
+    Standard,
+    error_of,
+)
+from driftgauge.shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
+from driftgauge.shared.performance.classification import confusion
+from driftgauge.shared.performance.estimate import (
+    ASSUMPTION,
+    ScoreMap,
+    can_estimate,
+    empty_counts,
+    estimate,
+    score_counts,
+)
+from driftgauge.shared.performance.layout import Layout
+from driftgauge.shared.performance.measures import Measures
+from driftgauge.shared.performance.metric import LOSSES, Confidence, Metric
+from driftgauge.shared.performance.metrics import metrics
+from driftgauge.shared.performance.sums import Sums
 
 __all__ = [
-    "ASSUMPTION", "LABEL", "LOSSES", "REFERENCE_CONFIDENCE", "Baseline", "Confidence", "Layout", "Measures", "Metric",
-    "PerformanceReference", "ScoreMap", "SegmentMetric", "Standard", "Sums", "by_segment", "can_estimate", "confusion",
-    "empty_counts", "error_of", "estimate", "mean_errors", "metrics", "score_counts",
-]  # fmt: skip
+    "ASSUMPTION",
+    "LABEL",
+    "LOSSES",
+    "REFERENCE_CONFIDENCE",
+    "Baseline",
+    "Confidence",
+    "Layout",
+    "Measures",
+    "Metric",
+    "PerformanceReference",
+    "ScoreMap",
+    "SegmentMetric",
+    "Standard",
+    "Sums",
+    "by_segment",
+    "can_estimate",
+    "confusion",
+    "empty_counts",
+    "error_of",
+    "estimate",
+    "mean_errors",
+    "metrics",
+    "score_counts",
+]

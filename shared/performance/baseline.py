@@ -1,4 +1,6 @@
-"""What a version's performance is held against: its metrics when it was made, and how its probabilities relate to labels."""
+"""What a version's performance is held against: its metrics when it was made, and how its
+probabilities relate to labels.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -6,29 +8,30 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from shared.performance.estimate import ScoreMap
-from shared.performance.layout import Layout
-from shared.performance.measures import Measures
-from shared.performance.metric import Confidence, Metric
-from shared.performance.metrics import metrics
-from shared.performance.sums import Sums
-from shared.reference import (
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.performance.estimate import ScoreMap
+from driftgauge.shared.performance.layout import Layout
+from driftgauge.shared.performance.measures import Measures
+from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.metrics import metrics
+from driftgauge.shared.performance.sums import Sums
+from driftgauge.shared.reference.profile import (
     PREDICTION,
     CategoricalReference,
     Column,
     ColumnReference,
-    Floats,
     NumericReference,
     ReferenceProfile,
-)  # fmt: skip
-from shared.schema import Schema
+)
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.segments import SegmentLayout
 
 LABEL = "label"
 """Name of the labels' column in profiles, snapshots and alerts."""
 REFERENCE_CONFIDENCE = 0.95
 """Of the intervals in a `PerformanceReference`."""
 _ALSO_CALLED = {"f1_macro": "f1", "precision_macro": "precision", "recall_macro": "recall"}
-"""What shared/scores.py calls them in short."""
+"""What shared/versions/scores.py calls them in short."""
 
 
 class PerformanceReference(msgspec.Struct, frozen=True):
@@ -57,9 +60,18 @@ class PerformanceReference(msgspec.Struct, frozen=True):
     labels: ColumnReference | None = None
     segments: list[int] = []
 
+    @property
+    def mean_error(self) -> float | None:
+        """Mean error of the labelled reference rows; None where it is not known."""
+        return self.errors.mean if self.errors is not None else None
+
     @classmethod
     def of(
-        cls, layout: Layout, predictions: Column, labels: Column, probabilities: Floats | None = None
+        cls,
+        layout: Layout,
+        predictions: Column,
+        labels: Column,
+        probabilities: Floats | None = None,
     ) -> "PerformanceReference | None":
         """Measure reference rows; None if none has both a prediction and a label.
 
@@ -80,14 +92,25 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         errors = np.array([error_of(one, other) for one, other in zip(said, truth, strict=True)])
         defined = {name: metric for name, metric in found.items() if metric.value is not None}
         kind = NumericReference if layout.kind == "numeric" else CategoricalReference
-        return cls(len(known), defined, scores, NumericReference.build("error", errors), kind.build(LABEL, truth))
+        return cls(
+            len(known),
+            defined,
+            scores,
+            NumericReference.build("error", errors),
+            kind.build(LABEL, truth),
+        )
 
     @classmethod
     def of_version(
-        cls, schema: Schema, profile: ReferenceProfile, columns: list[Column], labels: Column,
+        cls,
+        schema: Schema,
+        profile: ReferenceProfile,
+        columns: list[Column],
+        labels: Column,
         probabilities: Floats | None = None,
-    ) -> "PerformanceReference | None":  # fmt: skip
-        """Measure the reference rows of a version, by its segments too; None if it predicts nothing.
+    ) -> "PerformanceReference | None":
+        """Measure the reference rows of a version, by its segments too; None if it predicts
+        nothing.
 
         Parameters
         ----------
@@ -96,7 +119,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         labels, probabilities
             As `of` takes them.
         """
-        layout, segments = Layout.of(schema, profile), profile.segment_layout
+        layout, segments = Layout.of(schema, profile), SegmentLayout.of(profile)
         if layout is None or profile.columns[-1].name != PREDICTION:
             return None
         found = cls.of(layout, columns[-1], labels, probabilities)
@@ -105,12 +128,16 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         known = _known(columns[-1], labels)
         said, truth = _chosen(columns[-1], known), _chosen(labels, known)
         codes = segments.codes(profile.cells(columns))[:, known]
-        sums = Measures.of_version(layout, profile, found).of(said, truth, codes, segments.size)
+        sums = Measures.of_version(layout, profile, found.mean_error).of(
+            said, truth, codes, segments.size
+        )
         return msgspec.structs.replace(found, segments=sums.tolist())
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What a metric is held against, and the standard error of that number; 0 if it is unknown, and taken as exact."""
+    """What a metric is held against, and the standard error of that number; 0 if it is unknown, and
+    taken as exact.
+    """
 
     value: float
     error: float
@@ -139,9 +166,11 @@ class Standard(msgspec.Struct, frozen=True):
     reference: PerformanceReference | None = None
 
     def baseline(self, name: str) -> Baseline | None:
-        """Give the baseline of a metric: what the manifest states, else what the labelled reference rows gave.
+        """Give the baseline of a metric: what the manifest states, else what the labelled reference
+        rows gave.
 
-        The standard error is that of the reference rows, on which the stated metrics are measured as a rule.
+        The standard error is that of the reference rows, on which the stated metrics are measured
+        as a rule.
         """
         measured = self.reference.metrics.get(name) if self.reference is not None else None
         known = measured.value if measured is not None else None
@@ -150,7 +179,9 @@ class Standard(msgspec.Struct, frozen=True):
             return None
         if measured is None or measured.low is None or measured.high is None:
             return Baseline(value, 0.0)
-        return Baseline(value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z))
+        return Baseline(
+            value, (measured.high - measured.low) / (2 * Confidence(REFERENCE_CONFIDENCE).z)
+        )
 
 
 def error_of(prediction: object, label: object) -> float:
@@ -168,7 +199,11 @@ def error_of(prediction: object, label: object) -> float:
 
 def _known(predictions: Column, labels: Column) -> list[int]:
     """Give the rows that have both."""
-    return [row for row, pair in enumerate(zip(predictions, labels, strict=True)) if not any(map(_is_missing, pair))]
+    return [
+        row
+        for row, pair in enumerate(zip(predictions, labels, strict=True))
+        if not any(map(_is_missing, pair))
+    ]
 
 
 def _is_missing(value: object) -> bool:

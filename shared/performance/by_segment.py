@@ -1,5 +1,5 @@
-"""Metrics of every segment at once, from their measures: with the intervals of shared/performance where these follow from so
-few numbers, and wider ones where they do not. Pure.
+"""Metrics of every segment at once, from their measures: with the intervals of shared/performance
+where these follow from so few numbers, and wider ones where they do not. Pure.
 """
 
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.performance.measures import STEPS, Measures
-from shared.performance.metric import Confidence, Metric
-from shared.reference import Floats, Ints
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.performance.measures import STEPS, Measures
+from driftgauge.shared.performance.metric import Confidence, Metric
 
 TWO = 2
 NO_ROWS = "no rows"
@@ -48,7 +48,9 @@ class SegmentMetric:
         return Metric(value, low, high, n)
 
 
-def by_segment(measures: Measures, sums: Ints, confidence: float = 0.95) -> dict[str, SegmentMetric]:
+def by_segment(
+    measures: Measures, sums: Ints, confidence: float = 0.95
+) -> dict[str, SegmentMetric]:
     """Compute accuracy and macro F1 (of up to 20 classes), or MAE and RMSE, of every segment.
 
     Parameters
@@ -58,7 +60,7 @@ def by_segment(measures: Measures, sums: Ints, confidence: float = 0.95) -> dict
 
     Examples
     --------
-    >>> from shared.performance.layout import Layout
+    >>> from driftgauge.shared.performance.layout import Layout
     >>> measures = Measures(Layout("categorical", ("no", "yes")), 1.0)
     >>> sums = measures.of(["no", "yes", "yes"], ["no", "no", "yes"], np.array([[0, 0, 1]]), 3)
     >>> found = by_segment(measures, sums)
@@ -73,7 +75,9 @@ def by_segment(measures: Measures, sums: Ints, confidence: float = 0.95) -> dict
 
 
 def mean_errors(measures: Measures, sums: Ints) -> tuple[Ints, Floats, Floats]:
-    """Give rows, sum of the errors and sum of their squares of every segment; of classes an error is 0 or 1."""
+    """Give rows, sum of the errors and sum of their squares of every segment; of classes an error
+    is 0 or 1.
+    """
     rows = sums.reshape(-1, measures.size)
     if measures.layout.kind == "numeric":
         steps = rows[:, 1:].astype(np.float64) / STEPS
@@ -94,23 +98,30 @@ def _accuracy(rows: Ints, sure: Confidence) -> SegmentMetric:
     value, z2 = _ratio(hits, n), sure.z**2
     center = (hits + z2 / 2) / (n + z2)
     half = sure.z / (n + z2) * np.sqrt(_ratio(hits * (n - hits), n) + z2 / 4)
-    return SegmentMetric(value, np.minimum(np.maximum(center - half, 0), value), np.maximum(center + half, value), n)
+    return SegmentMetric(
+        value, np.minimum(np.maximum(center - half, 0), value), np.maximum(center + half, value), n
+    )
 
 
 def _f1(measures: Measures, rows: Ints, sure: Confidence) -> SegmentMetric:
     """Give the mean F1 of the classes that a segment has, with the interval of the delta method.
 
-    The derivative by the share of a cell is as in classification.py. Where label i was taken for j it is -(b_i + b_j), and
-    how often that was is known for two classes only; with more, its square is taken as 2 b_i^2 + 2 b_j^2, which is not less.
+    The derivative by the share of a cell is as in classification.py. Where label i was taken for j
+    it is -(b_i + b_j), and how often that was is known for two classes only; with more, its square
+    is taken as 2 b_i^2 + 2 b_j^2, which is not less.
     """
     n, side = rows[:, 0], measures.layout.side
-    true, said, both = (_ratio(part, n[:, None]) for part in np.split(rows[:, 2:], [side, 2 * side], axis=1))
+    true, said, both = (
+        _ratio(part, n[:, None]) for part in np.split(rows[:, 2:], [side, 2 * side], axis=1)
+    )
     denominators = (true + said) / 2
     present = denominators > 0
     f1 = np.divide(both, denominators, out=np.zeros_like(both), where=present)
     classes = present.sum(axis=1)
     value = _ratio(f1.sum(axis=1), classes)
-    slope = np.divide(1 / np.maximum(classes, 1)[:, None], denominators, out=np.zeros_like(both), where=present)
+    slope = np.divide(
+        1 / np.maximum(classes, 1)[:, None], denominators, out=np.zeros_like(both), where=present
+    )
     b = slope * f1 / 2
     missed = true + said - 2 * both
     mean = ((slope - 2 * b) * both).sum(axis=1) - (b * missed).sum(axis=1)
@@ -135,7 +146,9 @@ def _mae(measures: Measures, rows: Ints, sure: Confidence) -> SegmentMetric:
 
 
 def _rmse(measures: Measures, rows: Ints) -> SegmentMetric:
-    """Give the root mean squared error; its interval needs fourth powers, which are not summed by segment."""
+    """Give the root mean squared error; its interval needs fourth powers, which are not summed by
+    segment.
+    """
     n, _, squares = mean_errors(measures, rows.ravel())
     nothing = np.full(len(n), np.nan)
     return SegmentMetric(np.sqrt(_ratio(squares, n)), nothing, nothing, n, NO_INTERVAL)

@@ -1,14 +1,15 @@
 """Performance without labels: what the published probabilities lead to expect.
 
-Confidence-based estimation (NannyML's CBPE; Garg et al. 2022, arXiv 2201.04234, compare such estimates): a row predicted
-`yes` with a calibrated probability p of `yes` is right with probability p. Summed over rows that gives the expected
-confusion matrix, and so accuracy, F1 and ROC AUC.
+Confidence-based estimation (NannyML's CBPE; Garg et al. 2022, arXiv 2201.04234, compare such
+estimates): a row predicted `yes` with a calibrated probability p of `yes` is right with probability
+p. Summed over rows that gives the expected confusion matrix, and so accuracy, F1 and ROC AUC.
 
-Counting only counts: for each class the rows in each bin of its probability, those predicted as it apart. Judging multiplies
-these counts by the share of labels that the bin had in the reference. So the estimate adds over panes and costs no row.
+Counting only counts: for each class the rows in each bin of its probability, those predicted as it
+apart. Judging multiplies these counts by the share of labels that the bin had in the reference. So
+the estimate adds over panes and costs no row.
 
-It rests on one assumption, that labels still depend on the scores as in the reference (no concept drift): it follows a
-change in who is scored, and is blind to a change in how they behave.
+It rests on one assumption, that labels still depend on the scores as in the reference (no concept
+drift): it follows a change in who is scored, and is blind to a change in how they behave.
 """
 
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from functools import cached_property
 import msgspec
 import numpy as np
 
-from shared.performance.layout import SCORE_BINS, Layout, score_bins
-from shared.performance.metric import Confidence, Metric
-from shared.reference import Column, Floats, Ints
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.performance.layout import SCORE_BINS, Layout, score_bins
+from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.reference.profile import Column
 
 MAX_ESTIMATED = 20
 """Classes beyond which nothing is estimated: each costs two histograms in every pane."""
@@ -28,13 +30,15 @@ BINS_OF_MANY = 64
 LEAST_ROWS = 200
 """Labelled reference rows without which there is no map."""
 ASSUMPTION = (
-    "Estimated from the probabilities, not from labels: it assumes that labels depend on the scores as they did in the "
+    "Estimated from the probabilities, not from labels: it assumes that labels depend on the "
+    "scores as they did in the "
     "reference (no concept drift). Only labels can show that this no longer holds."
 )
 
 
 class ScoreMap(msgspec.Struct, frozen=True, dict=True):
-    """How often a class came true in each bin of its probability, among the labelled reference rows.
+    """How often a class came true in each bin of its probability, among the labelled reference
+    rows.
 
     Parameters
     ----------
@@ -43,7 +47,8 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
     frequency
         One list per mapped class: isotonic in the bins, between 0 and 1.
     rows
-        Reference rows behind each frequency: those of all bins that isotonic regression gave the same one.
+        Reference rows behind each frequency: those of all bins that isotonic regression gave the
+        same one.
     """
 
     classes: tuple[str, ...]
@@ -57,7 +62,8 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
 
     @classmethod
     def fit(cls, layout: Layout, labels: Column, probabilities: Floats) -> "ScoreMap | None":
-        """Fit the map on labelled reference rows, held out from training at best; None with too few rows or classes.
+        """Fit the map on labelled reference rows, held out from training at best; None with too few
+        rows or classes.
 
         Parameters
         ----------
@@ -67,7 +73,10 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
         if not can_estimate(layout) or len(labels) < LEAST_ROWS:
             return None
         truth, places = layout.codes(labels), _mapped(layout)
-        found = [_isotonic(_bins_of(layout, probabilities[:, place]), truth == place, _bins(layout)) for place in places]
+        found = [
+            _isotonic(_bins_of(layout, probabilities[:, place]), truth == place, _bins(layout))
+            for place in places
+        ]
         classes = tuple(layout.classes[place] for place in places)
         return cls(classes, [frequency for frequency, _ in found], [rows for _, rows in found])
 
@@ -78,7 +87,8 @@ def can_estimate(layout: Layout | None) -> bool:
 
 
 def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> Ints:
-    """Count rows, shape (mapped classes, 2, bins): by class, predicted as it or not (0, 1), and bin of its probability.
+    """Count rows, shape (mapped classes, 2, bins): by class, predicted as it or not (0, 1), and bin
+    of its probability.
 
     Examples
     --------
@@ -90,7 +100,9 @@ def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> 
     places, size = _mapped(layout), _bins(layout)
     said = layout.codes(predictions)
     parts = [
-        np.bincount((said == place) * size + _bins_of(layout, probabilities[:, place]), minlength=2 * size)
+        np.bincount(
+            (said == place) * size + _bins_of(layout, probabilities[:, place]), minlength=2 * size
+        )
         for place in places
     ]
     return np.array(parts, dtype=np.int64).reshape(len(places), 2, size)
@@ -101,12 +113,15 @@ def empty_counts(layout: Layout) -> Ints:
     return np.zeros((len(_mapped(layout)), 2, _bins(layout)), dtype=np.int64)
 
 
-def estimate(counts: Ints, scores: ScoreMap, layout: Layout, confidence: float = 0.95) -> dict[str, Metric]:
+def estimate(
+    counts: Ints, scores: ScoreMap, layout: Layout, confidence: float = 0.95
+) -> dict[str, Metric]:
     """Estimate accuracy, F1 and, of two classes, ROC AUC of the counted rows.
 
-    The interval is for the value that their labels would give: it holds the chance of each label given its score, and that
-    of the finite reference, by the delta method. Of more than two classes each is taken as independent of the others, and
-    its label as a matter of its own probability alone: under a shift that interval is somewhat narrow.
+    The interval is for the value that their labels would give: it holds the chance of each label
+    given its score, and that of the finite reference, by the delta method. Of more than two classes
+    each is taken as independent of the others, and its label as a matter of its own probability
+    alone: under a shift that interval is somewhat narrow.
 
     Parameters
     ----------
@@ -121,7 +136,9 @@ def estimate(counts: Ints, scores: ScoreMap, layout: Layout, confidence: float =
 
 @dataclass(frozen=True)
 class _Expected:
-    """Expected hits and misses. A metric's `slope` is its derivative by one more true label in a cell of the counts."""
+    """Expected hits and misses. A metric's `slope` is its derivative by one more true label in a
+    cell of the counts.
+    """
 
     counts: Ints
     scores: ScoreMap
@@ -134,7 +151,9 @@ class _Expected:
 
     @cached_property
     def true(self) -> Floats:
-        """Expected rows of each class that are not, and are, predicted as it: shape (classes, 2)."""
+        """Expected rows of each class that are not, and are, predicted as it: shape (classes,
+        2).
+        """
         hits: Floats = (self.counts * self.scores.frequencies[:, None, :]).sum(axis=2)
         return hits
 
@@ -155,10 +174,13 @@ class _Expected:
         slope0 = np.array([f0 - 2, f0]) / negative if negative else np.zeros(2)
         weight = (hit + missed) / self.n
         found = {
-            "accuracy": self._metric((hit + others - missed) / self.n, np.array([-1.0, 1.0]) / self.n),
+            "accuracy": self._metric(
+                (hit + others - missed) / self.n, np.array([-1.0, 1.0]) / self.n
+            ),
             "f1_macro": self._metric((f1 + f0) / 2, (slope1 + slope0) / 2),
             "f1_weighted": self._metric(
-                weight * f1 + (1 - weight) * f0, weight * slope1 + (1 - weight) * slope0 + (f1 - f0) / self.n
+                weight * f1 + (1 - weight) * f0,
+                weight * slope1 + (1 - weight) * slope0 + (f1 - f0) / self.n,
             ),
             f"f1:{self.scores.classes[0]}": self._metric(f1, slope1),
         }
@@ -175,9 +197,13 @@ class _Expected:
         weights = (hit + missed) / max(float((hit + missed).sum()), 1e-300)
         weighted = float(weights @ f1)
         found = {
-            "accuracy": self._metric(min(float(hit.sum()) / self.n, 1.0), np.array([[0.0, 1.0]] * len(hit)) / self.n),
+            "accuracy": self._metric(
+                min(float(hit.sum()) / self.n, 1.0), np.array([[0.0, 1.0]] * len(hit)) / self.n
+            ),
             "f1_macro": self._metric(float(f1[present].mean()), slope / present.sum()),
-            "f1_weighted": self._metric(weighted, slope * weights[:, None] + (f1 - weighted)[:, None] / self.n),
+            "f1_weighted": self._metric(
+                weighted, slope * weights[:, None] + (f1 - weighted)[:, None] / self.n
+            ),
         }
         for place, name in enumerate(self.scores.classes):
             own = np.zeros_like(slope)
@@ -206,9 +232,11 @@ class _Expected:
         slope
             Shape (2,) or (classes, 2), the same in all bins; or (2, bins).
         """
-        by_bin = slope[None] if slope.shape == self.counts.shape[1:] else np.broadcast_to(
-            slope.reshape(-1, 2, 1), self.counts.shape
-        )  # fmt: skip
+        by_bin = (
+            slope[None]
+            if slope.shape == self.counts.shape[1:]
+            else np.broadcast_to(slope.reshape(-1, 2, 1), self.counts.shape)
+        )
         chance = self.scores.frequencies * (1 - self.scores.frequencies)
         labels = float((by_bin**2 * self.counts * chance[:, None, :]).sum())
         variance = labels + self._of_the_reference((by_bin * self.counts).sum(axis=1), chance)
@@ -218,7 +246,9 @@ class _Expected:
     def _of_the_reference(self, weights: Floats, chance: Floats) -> float:
         """Give the variance that comes from the frequencies, which all bins of one level share."""
         total = 0.0
-        for weight, spread, rows, level in zip(weights, chance, self.scores.rows, self.scores.frequencies, strict=True):
+        for weight, spread, rows, level in zip(
+            weights, chance, self.scores.rows, self.scores.frequencies, strict=True
+        ):
             begins = np.flatnonzero(np.diff(level, prepend=-1))
             sums = np.add.reduceat(weight, begins)
             total += float((sums**2 * spread[begins] / np.maximum(np.array(rows)[begins], 1)).sum())
@@ -238,7 +268,8 @@ def _bins_of(layout: Layout, scores: Floats) -> Ints:
 
 
 def _isotonic(places: Ints, came: Ints, size: int) -> tuple[list[float], list[int]]:
-    """Give the frequency of each bin, rising from bin to bin, and the rows behind it; one without rows has its neighbours'.
+    """Give the frequency of each bin, rising from bin to bin, and the rows behind it; one without
+    rows has its neighbours'.
 
     Zadrozny and Elkan 2002: isotonic regression of the label on the score, here on the bins.
     """
@@ -247,7 +278,9 @@ def _isotonic(places: Ints, came: Ints, size: int) -> tuple[list[float], list[in
     rows = np.bincount(places, minlength=size)
     hits = np.bincount(places[came.astype(bool)], minlength=size)
     seen = np.flatnonzero(rows)
-    level = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(seen, hits[seen] / rows[seen], rows[seen])
+    level = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
+        seen, hits[seen] / rows[seen], rows[seen]
+    )
     frequency = np.clip(level.predict(np.arange(size)), 0, 1)
     begins = np.flatnonzero(np.diff(frequency, prepend=-1))
     behind = np.repeat(np.add.reduceat(rows, begins), np.diff(np.append(begins, size)))

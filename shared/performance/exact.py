@@ -1,8 +1,9 @@
 """Sums of floats without any rounding: whole numbers in a fixed, tiny unit.
 
-Float sums hang on their order, so a sum over panes would not be the sum over rows, and what was added could not be taken
-away again. A float is a whole number times a power of two, so its sum, and that of its square, is a whole number in the unit
-2^-1200 (2^-2400 for squares): adding is associative, subtracting is exact, and a variance from sums does not cancel.
+Float sums hang on their order, so a sum over panes would not be the sum over rows, and what was
+added could not be taken away again. A float is a whole number times a power of two, so its sum, and
+that of its square, is a whole number in the unit 2^-1200 (2^-2400 for squares): adding is
+associative, subtracting is exact, and a variance from sums does not cancel.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from shared.reference import Floats, Ints
+from driftgauge.shared.arrays import Floats, Ints
 
 UNIT = 1200
 """Sums are in units of 2^-UNIT, sums of squares of 2^-(2 UNIT): finer than the smallest float."""
@@ -40,7 +41,8 @@ def exact_sum(values: Floats) -> int:
 
 
 def exact_sums(values: Floats, groups: Ints, count: int) -> list[int]:
-    """Sum the floats of each group, see `exact_sum`; `groups` says for each float to which of `count` it belongs.
+    """Sum the floats of each group, see `exact_sum`; `groups` says for each float to which of
+    `count` it belongs.
 
     Examples
     --------
@@ -52,7 +54,8 @@ def exact_sums(values: Floats, groups: Ints, count: int) -> list[int]:
 
 
 def exact_squares(values: Floats, groups: Ints, count: int) -> list[int]:
-    """Sum the squares of each group's finite floats, in units of 2^-(2 UNIT); one that is no float is summed all the same.
+    """Sum the squares of each group's finite floats, in units of 2^-(2 UNIT); one that is no float
+    is summed all the same.
 
     Examples
     --------
@@ -65,8 +68,10 @@ def exact_squares(values: Floats, groups: Ints, count: int) -> list[int]:
     places = 2 * exponents + 2 * UNIT
     return _gather(
         np.concatenate((low * low, 2 * high * low, high * high)),
-        np.concatenate((places, places + _HALF, places + 2 * _HALF)), np.tile(groups, 3), count,
-    )  # fmt: skip
+        np.concatenate((places, places + _HALF, places + 2 * _HALF)),
+        np.tile(groups, 3),
+        count,
+    )
 
 
 def value_of(total: int) -> Fraction:
@@ -88,7 +93,9 @@ def as_float(value: Fraction) -> float:
 
 
 def root_of(value: Fraction) -> float:
-    """Give the square root of a fraction that is not negative, though the fraction itself may be no float."""
+    """Give the square root of a fraction that is not negative, though the fraction itself may be no
+    float.
+    """
     if value <= 0:
         return 0.0
     half = (value.numerator.bit_length() - value.denominator.bit_length()) // 2
@@ -105,8 +112,8 @@ def _parts(values: Floats) -> tuple[Ints, Ints]:
 def _gather(wholes: Ints, exponents: Ints, groups: Ints, count: int) -> list[int]:
     """Sum whole x 2^exponent in each group.
 
-    Every number is cut into digits, which are summed place by place; then each sum is brought into proper digits, and
-    these are the bytes of the whole number.
+    Every number is cut into digits, which are summed place by place; then each sum is brought into
+    proper digits, and these are the bytes of the whole number.
     """
     if not len(wholes):
         return [0] * count
@@ -117,13 +124,18 @@ def _gather(wholes: Ints, exponents: Ints, groups: Ints, count: int) -> list[int
     sums = np.zeros(count * width, np.int64)
     for number, digit in enumerate(_digits(wholes, shifts)):
         sums += np.bincount(cells + number, digit, count * width).astype(np.int64)
-    return [int.from_bytes(row, "little", signed=True) << first * _DIGIT for row in _bytes(sums.reshape(count, width))]
+    return [
+        int.from_bytes(row, "little", signed=True) << first * _DIGIT
+        for row in _bytes(sums.reshape(count, width))
+    ]
 
 
 def _digits(wholes: Ints, shifts: Ints) -> Iterator[Ints]:
     """Cut whole x 2^shift into four digits, the lowest first; the sign is that of the highest."""
     mask = (1 << _DIGIT) - 1
-    parts = [part << shifts for part in (wholes & mask, wholes >> _DIGIT & mask, wholes >> 2 * _DIGIT)]
+    parts = [
+        part << shifts for part in (wholes & mask, wholes >> _DIGIT & mask, wholes >> 2 * _DIGIT)
+    ]
     yield parts[0] & mask
     yield (parts[0] >> _DIGIT) + (parts[1] & mask)
     yield (parts[1] >> _DIGIT) + (parts[2] & mask)
@@ -135,5 +147,7 @@ def _bytes(sums: Ints) -> list[bytes]:
     for place in range(sums.shape[1] - 1):
         sums[:, place + 1] += sums[:, place] >> _DIGIT
         sums[:, place] &= (1 << _DIGIT) - 1
-    plain = np.ascontiguousarray(sums.astype("<i4").view(np.uint8).reshape(*sums.shape, 4)[:, :, : _DIGIT // 8])
+    plain = np.ascontiguousarray(
+        sums.astype("<i4").view(np.uint8).reshape(*sums.shape, 4)[:, :, : _DIGIT // 8]
+    )
     return [row.tobytes() for row in plain]

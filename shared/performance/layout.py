@@ -5,15 +5,25 @@ from functools import cached_property
 import msgspec
 import numpy as np
 
-from shared.reference import PREDICTION, CategoricalReference, Column, Floats, Ints, ReferenceProfile
-from shared.schema import Kind, Schema
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.profile import (
+    PREDICTION,
+    CategoricalReference,
+    Column,
+    ReferenceProfile,
+)
+from driftgauge.shared.reference.schema import Kind, Schema
 
 MAX_CLASSES = 50
-"""Classes that are told apart; further ones, and labels that the model does not know, are OTHER together."""
+"""Classes that are told apart; further ones, and labels that the model does not know, are OTHER
+together.
+"""
 SCORE_BINS = 256
 """Bins of a binary model's score, for the ROC curve."""
 CALIBRATION_BINS = 10
-"""Bins of equal width of the calibration error, as usual (Guo et al. 2017, arXiv 1706.04599, use 15)."""
+"""Bins of equal width of the calibration error, as usual (Guo et al. 2017, arXiv 1706.04599, use
+15).
+"""
 REGRESSION_TOTALS = ("e", "abs_e", "e2", "e4", "y", "y2", "ratio", "ratio2")
 
 
@@ -51,13 +61,21 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         if schema.prediction == "numeric":
             return cls("numeric")
         last = reference.columns[-1]
-        seen = last.categories if isinstance(last, CategoricalReference) and last.name == PREDICTION else []
+        seen = (
+            last.categories
+            if isinstance(last, CategoricalReference) and last.name == PREDICTION
+            else []
+        )
         classes = schema.classes or tuple(sorted(seen))
-        return cls("categorical", classes[:MAX_CLASSES], scored=0 < len(schema.classes) <= MAX_CLASSES)
+        return cls(
+            "categorical", classes[:MAX_CLASSES], scored=0 < len(schema.classes) <= MAX_CLASSES
+        )
 
     @property
     def binary(self) -> bool:
-        """Whether there is a score of the positive class, which is the second one, as in scikit-learn."""
+        """Whether there is a score of the positive class, which is the second one, as in
+        scikit-learn.
+        """
         return self.scored and len(self.classes) == 2
 
     @property
@@ -73,7 +91,10 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         sizes = {"matrix": self.side**2, "other_wrong": 1, "scored": 1}
         if self.binary:
             sizes |= {"positives": SCORE_BINS, "negatives": SCORE_BINS}
-            sizes |= {"calibration_rows": CALIBRATION_BINS, "calibration_positives": CALIBRATION_BINS}
+            sizes |= {
+                "calibration_rows": CALIBRATION_BINS,
+                "calibration_positives": CALIBRATION_BINS,
+            }
         return _places(sizes)
 
     @cached_property
@@ -91,13 +112,18 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         return {name: code for code, name in enumerate(self.classes)}
 
     def codes(self, values: Column) -> Ints:
-        """Give the place of each class in the confusion matrix; an unknown one is OTHER, the last."""
+        """Give the place of each class in the confusion matrix; an unknown one is OTHER, the
+        last.
+        """
         other = len(self.classes)
-        return np.fromiter((self._codes.get(value, other) for value in values), np.int64, count=len(values))
+        return np.fromiter(
+            (self._codes.get(value, other) for value in values), np.int64, count=len(values)
+        )
 
 
 def score_bins(scores: Floats) -> Ints:
-    """Map scores in [0, 1] to SCORE_BINS bins with dense tails: bin j ends at (1 - cos(pi (j+1)/SCORE_BINS))/2.
+    """Map scores in [0, 1] to SCORE_BINS bins with dense tails: bin j ends at (1 - cos(pi
+    (j+1)/SCORE_BINS))/2.
 
     Rare positives crowd near 0, where bins of equal width would hide their order.
 
@@ -112,4 +138,6 @@ def score_bins(scores: Floats) -> Ints:
 
 def _places(sizes: dict[str, int]) -> dict[str, slice]:
     ends = np.cumsum(list(sizes.values())).tolist()
-    return {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+    return {
+        name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)
+    }

@@ -1,19 +1,19 @@
-"""Performance by segment: a few whole numbers of the joined rows of each segment, which add and can be taken away exactly.
+"""Performance by segment: a few whole numbers of the joined rows of each segment, which add and can
+be taken away exactly.
 
-A version's own sums (sums.py) are exact and rich; of up to 63 segments a few are enough. Numbers are summed in fixed point:
-an absolute error and its square in steps of 2^-16 of a unit, which is about the reference's mean error, and of its square.
+A version's own sums (sums.py) are exact and rich; of up to 63 segments a few are enough. Numbers
+are summed in fixed point: an absolute error and its square in steps of 2^-16 of a unit, which is
+about the reference's mean error, and of its square.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
-from shared.performance.layout import Layout
-from shared.reference import Column, Ints, NumericReference, ReferenceProfile
-
-if TYPE_CHECKING:
-    from shared.performance.baseline import PerformanceReference
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.performance.layout import Layout
+from driftgauge.shared.reference.profile import Column, NumericReference, ReferenceProfile
 
 STEPS: Final = 2**16
 """Of a unit."""
@@ -25,8 +25,9 @@ MOST_CLASSES: Final = 20
 
 @dataclass(frozen=True)
 class Measures:
-    """What is summed of each segment's joined rows: their number, their errors, and the errors' squares (of numbers) or how
-    often each class was true, predicted, and both (of up to 20 classes, and OTHER).
+    """What is summed of each segment's joined rows: their number, their errors, and the errors'
+    squares (of numbers) or how often each class was true, predicted, and both (of up to 20 classes,
+    and OTHER).
 
     Parameters
     ----------
@@ -46,18 +47,20 @@ class Measures:
     unit: float
 
     @classmethod
-    def of_version(cls, layout: Layout, profile: ReferenceProfile, performance: "PerformanceReference | None") -> "Measures":
-        """Choose the unit of a version: a power of two that is near its reference's mean absolute error.
+    def of_version(
+        cls, layout: Layout, profile: ReferenceProfile, mean_error: float | None
+    ) -> "Measures":
+        """Choose the unit of a version: a power of two that is near its reference's mean absolute
+        error.
 
-        Without labelled reference rows it is a sixteenth of the range of its predictions. An accepted reference has the
-        same cells, so it has the same unit.
+        Without labelled reference rows it is a sixteenth of the range of its predictions. An
+        accepted reference has the same cells, so it has the same unit.
         """
         if layout.kind == "categorical":
             return cls(layout, 1.0)
-        mean = performance.errors.mean if performance is not None and performance.errors is not None else None
         last = profile.columns[-1]
         cuts = last.cuts if isinstance(last, NumericReference) else []
-        size = mean or ((cuts[-1] - cuts[0]) / 16 if cuts else 0.0)
+        size = mean_error or ((cuts[-1] - cuts[0]) / 16 if cuts else 0.0)
         return cls(layout, 2.0 ** np.floor(np.log2(size)) if size and np.isfinite(size) else 1.0)
 
     @property
@@ -94,25 +97,42 @@ class Measures:
         sums
             Flat: `size` numbers of the first segment, then those of the second, ….
         """
-        places, numbers = self._of_numbers(predictions, labels) if self.numeric else self._of_classes(predictions, labels)
+        places, numbers = (
+            self._of_numbers(predictions, labels)
+            if self.numeric
+            else self._of_classes(predictions, labels)
+        )
         total = np.zeros(segments * self.size, dtype=np.int64)
         for code in codes:
             np.add.at(total, code * self.size + places, numbers)
         return total
 
     def _of_numbers(self, predictions: Column, labels: Column) -> tuple[Ints, Ints]:
-        """Give what each row adds, and at which place of its segment's numbers: shape (numbers, rows)."""
+        """Give what each row adds, and at which place of its segment's numbers: shape (numbers,
+        rows).
+        """
         with np.errstate(over="ignore"):  # what is no float any more counts as the largest error
-            errors = np.abs(np.asarray(predictions, np.float64) - np.asarray(labels, np.float64)) / self.unit
+            errors = (
+                np.abs(np.asarray(predictions, np.float64) - np.asarray(labels, np.float64))
+                / self.unit
+            )
         errors = np.minimum(errors, LARGEST)
-        numbers = np.rint([np.full(len(errors), 1.0), errors * STEPS, errors * errors * STEPS]).astype(np.int64)
+        numbers = np.rint(
+            [np.full(len(errors), 1.0), errors * STEPS, errors * errors * STEPS]
+        ).astype(np.int64)
         return np.arange(3)[:, None], numbers
 
     def _of_classes(self, predictions: Column, labels: Column) -> tuple[Ints, Ints]:
-        wrong = np.array([one != other for one, other in zip(predictions, labels, strict=True)], dtype=np.int64)
+        wrong = np.array(
+            [one != other for one, other in zip(predictions, labels, strict=True)], dtype=np.int64
+        )
         every = np.ones(len(wrong), dtype=np.int64)
         if not self.by_class:
             return np.arange(2)[:, None], np.array([every, wrong])
-        side, truth, said = self.layout.side, self.layout.codes(labels), self.layout.codes(predictions)
+        side, truth, said = (
+            self.layout.side,
+            self.layout.codes(labels),
+            self.layout.codes(predictions),
+        )
         places = np.array([0 * every, every, 2 + truth, 2 + side + said, 2 + 2 * side + truth])
         return places, np.array([every, wrong, every, every, 1 - wrong])

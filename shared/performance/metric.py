@@ -1,4 +1,6 @@
-"""A metric of joined rows, with what is known about its error; and the intervals that several metrics share."""
+"""A metric of joined rows, with what is known about its error; and the intervals that several
+metrics share.
+"""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from typing import Final
 import msgspec
 from scipy.special import ndtri
 
-from shared.performance.exact import as_float, root_of
+from driftgauge.shared.performance.exact import as_float, root_of
 
 LOSSES: Final = frozenset({"mae", "rmse", "mape", "log_loss", "brier", "ece"})
 """Metrics of which less is better; of all others but `mean_error` more is."""
@@ -26,7 +28,8 @@ class Metric(msgspec.Struct, frozen=True):
     n
         Rows that it rests on.
     bound
-        How far `value` may be from that of the rows themselves, because scores were binned; 0 where it is exact.
+        How far `value` may be from that of the rows themselves, because scores were binned; 0 where
+        it is exact.
     """
 
     value: float | None
@@ -66,8 +69,11 @@ class Confidence:
         """Give a share with its interval; without rows it is not defined."""
         return Metric(hits / n, *self.wilson(hits, n), n) if n else undefined(nothing)
 
-    def mean(self, total: Fraction, squares: Fraction, n: int, *, least: float = -math.inf) -> Metric:
-        """Give a mean with its normal interval, by the central limit theorem; of one row it has no interval.
+    def mean(
+        self, total: Fraction, squares: Fraction, n: int, *, least: float = -math.inf
+    ) -> Metric:
+        """Give a mean with its normal interval, by the central limit theorem; of one row it has no
+        interval.
 
         Parameters
         ----------

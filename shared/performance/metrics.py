@@ -1,14 +1,14 @@
 """All metrics of joined rows, by name."""
 
-from shared.performance.classification import of_classes
-from shared.performance.metric import Confidence, Metric
-from shared.performance.probabilities import of_probabilities
-from shared.performance.regression import of_numbers
-from shared.performance.sums import Sums
+from driftgauge.shared.performance.classification import of_classes
+from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.probabilities import of_probabilities
+from driftgauge.shared.performance.regression import of_numbers
+from driftgauge.shared.performance.sums import Sums
 
 
 def metrics(sums: Sums, confidence: float = 0.95) -> dict[str, Metric]:
-    """Compute every metric of joined rows, by name: those of shared/scores.py, and more.
+    """Compute every metric of joined rows, by name: those of shared/versions/scores.py, and more.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def metrics(sums: Sums, confidence: float = 0.95) -> dict[str, Metric]:
 
     Examples
     --------
-    >>> from shared.performance.layout import Layout
+    >>> from driftgauge.shared.performance.layout import Layout
     >>> metrics(Sums.zero(Layout("numeric")))["mae"].note
     'no rows'
     """

@@ -1,23 +1,23 @@
-"""Metrics of published probabilities: log loss, Brier score; of two classes ROC AUC and calibration error."""
+"""Metrics of published probabilities: log loss, Brier score; of two classes ROC AUC and calibration
+error.
+"""
 
 import numpy as np
 
-from shared.performance.exact import square_of, value_of
-from shared.performance.layout import CALIBRATION_BINS
-from shared.performance.metric import Confidence, Metric, undefined
-from shared.performance.sums import Sums
-from shared.reference import Floats
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.performance.exact import square_of, value_of
+from driftgauge.shared.performance.layout import CALIBRATION_BINS
+from driftgauge.shared.performance.metric import Confidence, Metric, undefined
+from driftgauge.shared.performance.sums import Sums
 
-CALIBRATION_NOTE = (
-    f"over {CALIBRATION_BINS} bins of equal width; chance alone makes it larger than 0, within-bin differences cancel"
-)
+CALIBRATION_NOTE = f"over {CALIBRATION_BINS} bins of equal width; chance alone makes it larger than 0, within-bin differences cancel"
 
 
 def of_probabilities(sums: Sums, sure: Confidence) -> dict[str, Metric]:
     """Compute the metrics of the rows that have probabilities.
 
-    Log loss and Brier score are means, with normal intervals. The Brier score of two classes is the mean of (p - y)^2, of
-    more the sum over the classes (Brier 1950), twice as much.
+    Log loss and Brier score are means, with normal intervals. The Brier score of two classes is the
+    mean of (p - y)^2, of more the sum over the classes (Brier 1950), twice as much.
     """
     if not sums.layout.scored:
         return {}
@@ -27,7 +27,9 @@ def of_probabilities(sums: Sums, sure: Confidence) -> dict[str, Metric]:
         for name in ("log_loss", "brier")
     }
     if sums.layout.binary:
-        found["roc_auc"] = roc_auc(sums.count("positives").astype(float), sums.count("negatives").astype(float), sure)
+        found["roc_auc"] = roc_auc(
+            sums.count("positives").astype(float), sums.count("negatives").astype(float), sure
+        )
         found["ece"] = _calibration_error(sums, n)
     return found
 
@@ -35,8 +37,9 @@ def of_probabilities(sums: Sums, sure: Confidence) -> dict[str, Metric]:
 def roc_auc(positives: Floats, negatives: Floats, sure: Confidence) -> Metric:
     """Give the area under the ROC curve from histograms of the score.
 
-    Rows of one bin count as tied: half of their pairs are right, so the area is off by at most half of their share, `bound`.
-    The interval is DeLong's (DeLong, DeLong, Clarke-Pearson 1988, Biometrics 44, 837-845) of the binned scores, wider by it.
+    Rows of one bin count as tied: half of their pairs are right, so the area is off by at most half
+    of their share, `bound`. The interval is DeLong's (DeLong, DeLong, Clarke-Pearson 1988,
+    Biometrics 44, 837-845) of the binned scores, wider by it.
 
     Examples
     --------
@@ -51,7 +54,9 @@ def roc_auc(positives: Floats, negatives: Floats, sure: Confidence) -> Metric:
     losing = (up - np.cumsum(positives) + positives / 2) / up
     value = float(positives @ beaten) / up
     bound = float(positives @ negatives) / (2 * up * down)
-    variance = _spread(positives, beaten, value) / max(up - 1, 1) + _spread(negatives, losing, value) / max(down - 1, 1)
+    variance = _spread(positives, beaten, value) / max(up - 1, 1) + _spread(
+        negatives, losing, value
+    ) / max(down - 1, 1)
     half = sure.z * variance**0.5 + bound
     return Metric(value, max(value - half, 0.0), min(value + half, 1.0), int(up + down), bound)
 
@@ -61,9 +66,13 @@ def _spread(counts: Floats, values: Floats, mean: float) -> float:
 
 
 def _calibration_error(sums: Sums, n: int) -> Metric:
-    """Give the expected calibration error (Naeini, Cooper, Hauskrecht 2015): the mean distance of score and frequency."""
+    """Give the expected calibration error (Naeini, Cooper, Hauskrecht 2015): the mean distance of
+    score and frequency.
+    """
     if not n:
         return undefined("no rows")
-    scores = [float(value_of(total)) for total in sums.totals[sums.layout.totals["calibration_scores"]]]
+    scores = [
+        float(value_of(total)) for total in sums.totals[sums.layout.totals["calibration_scores"]]
+    ]
     value = float(np.abs(np.array(scores) - sums.count("calibration_positives")).sum() / n)
     return Metric(value, None, None, n, note=CALIBRATION_NOTE)

@@ -4,21 +4,21 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from shared.performance.exact import as_float, root_of, square_of, value_of
-from shared.performance.metric import Confidence, Metric, undefined
-from shared.performance.sums import Sums
+from driftgauge.shared.performance.exact import as_float, root_of, square_of, value_of
+from driftgauge.shared.performance.metric import Confidence, Metric, undefined
+from driftgauge.shared.performance.sums import Sums
 
 
 def of_numbers(sums: Sums, sure: Confidence) -> dict[str, Metric]:
     """Compute the metrics of numbers.
 
-    mae, mean_error and mape are means, with normal intervals. The error is prediction minus label. mape leaves out labels
-    that are 0, and `n` says how many are left.
+    mae, mean_error and mape are means, with normal intervals. The error is prediction minus label.
+    mape leaves out labels that are 0, and `n` says how many are left.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from shared.performance.layout import Layout
+    >>> from driftgauge.shared.performance.layout import Layout
     >>> sums = Sums.of(Layout("numeric"), np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0]))
     >>> found = of_numbers(sums, Confidence())
     >>> found["mae"].value, found["mean_error"].value, found["r2"].value
@@ -43,8 +43,8 @@ def _by_name(sums: Sums, convert: Callable[[int], Fraction]) -> Callable[[str], 
 def _rmse(squares: Fraction, fourths: Fraction, n: int, sure: Confidence) -> Metric:
     """Give the root of the mean squared error.
 
-    Its interval is the root of the normal one of the mean squared error, whose variance comes from the fourth powers: the
-    chi-squared interval would need normal errors.
+    Its interval is the root of the normal one of the mean squared error, whose variance comes from
+    the fourth powers: the chi-squared interval would need normal errors.
     """
     mean = sure.mean(squares, fourths, n, least=0.0)
     if mean.value is None:

@@ -1,6 +1,8 @@
-"""Performance as sums over joined rows (prediction and label): they add over panes and partitions, and can be taken away.
+"""Performance as sums over joined rows (prediction and label): they add over panes and partitions,
+and can be taken away.
 
-Counting makes them when a label meets its prediction; judging adds those of a window and computes the metrics.
+Counting makes them when a label meets its prediction; judging adds those of a window and computes
+the metrics.
 """
 
 from collections.abc import Callable
@@ -11,10 +13,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.pane import pack_changes, unpack_counts
-from shared.performance.exact import exact_squares, exact_sums
-from shared.performance.layout import CALIBRATION_BINS, SCORE_BINS, Layout, score_bins
-from shared.reference import Column, Floats, Ints
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.pane import pack_changes, unpack_counts
+from driftgauge.shared.performance.exact import exact_squares, exact_sums
+from driftgauge.shared.performance.layout import CALIBRATION_BINS, SCORE_BINS, Layout, score_bins
+from driftgauge.shared.reference.profile import Column
 
 _LARGEST = float(np.finfo(np.float64).max)
 _LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
@@ -28,7 +31,8 @@ class Sums:
     Parameters
     ----------
     counts
-        int64, in the order of `layout.counts`. Of a correction (a label replaced by another) some are negative.
+        int64, in the order of `layout.counts`. Of a correction (a label replaced by another) some
+        are negative.
     totals
         Exact sums (exact.py), in the order of `layout.totals`.
 
@@ -52,7 +56,11 @@ class Sums:
 
     @classmethod
     def of(
-        cls, layout: Layout, predictions: Column, labels: Column, probabilities: NDArray[np.float64] | None = None
+        cls,
+        layout: Layout,
+        predictions: Column,
+        labels: Column,
+        probabilities: NDArray[np.float64] | None = None,
     ) -> "Sums":
         """Sum up joined rows.
 
@@ -63,13 +71,20 @@ class Sums:
         probabilities
             Shape (rows, classes), with NaN in the rows that have none; None if no row has any.
         """
-        return cls.by_group(layout, predictions, labels, probabilities, np.zeros(len(labels), np.int64), 1)[0]
+        return cls.by_group(
+            layout, predictions, labels, probabilities, np.zeros(len(labels), np.int64), 1
+        )[0]
 
     @classmethod
     def by_group(
-        cls, layout: Layout, predictions: Column, labels: Column, probabilities: NDArray[np.float64] | None,
-        groups: Ints, count: int,
-    ) -> list["Sums"]:  # fmt: skip
+        cls,
+        layout: Layout,
+        predictions: Column,
+        labels: Column,
+        probabilities: NDArray[np.float64] | None,
+        groups: Ints,
+        count: int,
+    ) -> list["Sums"]:
         """Sum up the joined rows of each group, see `of`.
 
         Parameters
@@ -88,7 +103,9 @@ class Sums:
             counts, totals = _of_numbers(said, truth, groups, count)
         else:
             counts, totals = _of_classes(layout, predictions, labels, probabilities, groups, count)
-        return [cls(layout, counts[group], [total[group] for total in totals]) for group in range(count)]
+        return [
+            cls(layout, counts[group], [total[group] for total in totals]) for group in range(count)
+        ]
 
     def __add__(self, other: "Sums") -> "Sums":
         totals = [one + two for one, two in zip(self.totals, other.totals, strict=True)]
@@ -128,7 +145,11 @@ class Sums:
         """Give it as bytes: the same sums give the same bytes."""
         layout = self.layout
         packed = _Packed(
-            layout.kind, layout.classes, layout.scored, pack_changes(self.counts), list(map(_pack_int, self.totals))
+            layout.kind,
+            layout.classes,
+            layout.scored,
+            pack_changes(self.counts),
+            list(map(_pack_int, self.totals)),
         )
         return msgspec.msgpack.encode(packed)
 
@@ -137,7 +158,9 @@ class Sums:
         """Read what `pack` gave."""
         packed = msgspec.msgpack.decode(data, type=_Packed)
         layout = Layout(packed.kind, packed.classes, packed.scored)
-        return cls(layout, unpack_counts(packed.counts), [_unpack_int(*total) for total in packed.totals])
+        return cls(
+            layout, unpack_counts(packed.counts), [_unpack_int(*total) for total in packed.totals]
+        )
 
 
 class _Packed(msgspec.Struct, array_like=True):
@@ -153,7 +176,9 @@ def _size(places: dict[str, slice]) -> int:
 
 
 def _pack_int(total: int) -> tuple[int, bytes]:
-    """Split a whole number in its zero bits at the end and the rest: sums of floats end with a thousand zeros."""
+    """Split a whole number in its zero bits at the end and the rest: sums of floats end with a
+    thousand zeros.
+    """
     zeros = (total & -total).bit_length() - 1 if total else 0
     rest = total >> zeros
     return zeros, rest.to_bytes(rest.bit_length() // 8 + 1, "little", signed=True)
@@ -163,10 +188,12 @@ def _unpack_int(zeros: int, rest: bytes) -> int:
     return int.from_bytes(rest, "little", signed=True) << zeros
 
 
-# -- rows -------------------------------------------------------------------------------------------------------------
+# -- rows ------------------------------------------------------------------------------------------
 
 
-def _of_numbers(predictions: Floats, labels: Floats, groups: Ints, count: int) -> tuple[Ints, list[list[int]]]:
+def _of_numbers(
+    predictions: Floats, labels: Floats, groups: Ints, count: int
+) -> tuple[Ints, list[list[int]]]:
     """Give the counts, shape (groups, counts), and of each total its exact sums by group."""
     with np.errstate(over="ignore"):  # what is no float any more counts as the largest one
         errors = np.clip(predictions - labels, -_LARGEST, _LARGEST)
@@ -174,16 +201,28 @@ def _of_numbers(predictions: Floats, labels: Floats, groups: Ints, count: int) -
         nonzero = labels != 0
         ratios = np.minimum(np.abs(errors[nonzero] / labels[nonzero]), _LARGEST)
     known = groups[nonzero]
-    sums = _totals(exact_sums, [(errors, groups), (np.abs(errors), groups), (labels, groups), (ratios, known)], count)
-    squared = _totals(exact_squares, [(errors, groups), (squares, groups), (labels, groups), (ratios, known)], count)
+    sums = _totals(
+        exact_sums,
+        [(errors, groups), (np.abs(errors), groups), (labels, groups), (ratios, known)],
+        count,
+    )
+    squared = _totals(
+        exact_squares,
+        [(errors, groups), (squares, groups), (labels, groups), (ratios, known)],
+        count,
+    )
     totals = [*sums[:2], *squared[:2], sums[2], squared[2], sums[3], squared[3]]
-    return np.stack([np.bincount(rows, minlength=count) for rows in (groups, known)], axis=1), totals
+    return np.stack(
+        [np.bincount(rows, minlength=count) for rows in (groups, known)], axis=1
+    ), totals
 
 
 def _totals(
     sum_up: Callable[[Floats, Ints, int], list[int]], columns: list[tuple[Floats, Ints]], count: int
 ) -> list[list[int]]:
-    """Sum up several columns, each with the groups of its values, at once: a call costs as much as hundreds of values."""
+    """Sum up several columns, each with the groups of its values, at once: a call costs as much as
+    hundreds of values.
+    """
     values = np.concatenate([column for column, _ in columns])
     groups = np.concatenate([rows + place * count for place, (_, rows) in enumerate(columns)])
     found = sum_up(values, groups, len(columns) * count)
@@ -191,7 +230,12 @@ def _totals(
 
 
 def _of_classes(
-    layout: Layout, predictions: Column, labels: Column, probabilities: Floats | None, groups: Ints, count: int
+    layout: Layout,
+    predictions: Column,
+    labels: Column,
+    probabilities: Floats | None,
+    groups: Ints,
+    count: int,
 ) -> tuple[Ints, list[list[int]]]:
     """Give the counts, shape (groups, counts), and of each total its exact sums by group."""
     truth, said = layout.codes(labels), layout.codes(predictions)
@@ -200,11 +244,20 @@ def _of_classes(
     wrong = groups[[row for row in both if labels[row] != predictions[row]]]
     counts = np.zeros((count, _size(layout.counts)), np.int64)
     totals = [[0] * count for _ in range(_size(layout.totals))]
-    counts[:, layout.counts["matrix"]] = _histograms(truth * layout.side + said, layout.side**2, groups, count)
+    counts[:, layout.counts["matrix"]] = _histograms(
+        truth * layout.side + said, layout.side**2, groups, count
+    )
     counts[:, layout.counts["other_wrong"]] = np.bincount(wrong, minlength=count)[:, None]
     if layout.scored and probabilities is not None:
         has = ~np.isnan(probabilities).any(axis=1)
-        _add_scores(layout, counts, totals, truth[has], np.asarray(probabilities[has], np.float64), groups[has])
+        _add_scores(
+            layout,
+            counts,
+            totals,
+            truth[has],
+            np.asarray(probabilities[has], np.float64),
+            groups[has],
+        )
     return counts, totals
 
 
@@ -214,14 +267,25 @@ def _histograms(codes: Ints, kinds: int, groups: Ints, count: int) -> Ints:
 
 
 def _add_scores(
-    layout: Layout, counts: Ints, totals: list[list[int]], truth: Ints, probabilities: Floats, groups: Ints
+    layout: Layout,
+    counts: Ints,
+    totals: list[list[int]],
+    truth: Ints,
+    probabilities: Floats,
+    groups: Ints,
 ) -> None:
-    """Add what is summed of probabilities: losses, and of two classes the histograms of the score."""
+    """Add what is summed of probabilities: losses, and of two classes the histograms of the
+    score.
+    """
     count = len(counts)
     is_true = truth[:, None] == np.arange(len(layout.classes))
-    loss = -np.log(np.clip((probabilities * is_true).sum(axis=1), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY))
+    loss = -np.log(
+        np.clip((probabilities * is_true).sum(axis=1), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    )
     square = (
-        ((probabilities - is_true) ** 2).sum(axis=1) if not layout.binary else (probabilities[:, 1] - is_true[:, 1]) ** 2
+        ((probabilities - is_true) ** 2).sum(axis=1)
+        if not layout.binary
+        else (probabilities[:, 1] - is_true[:, 1]) ** 2
     )
     counts[:, layout.counts["scored"]] = np.bincount(groups, minlength=count)[:, None]
     columns = [(loss, groups), (square, groups)]
@@ -232,14 +296,27 @@ def _add_scores(
 
 
 def _add_histograms(
-    layout: Layout, counts: Ints, totals: list[list[int]], positive: NDArray[np.bool_], scores: Floats, groups: Ints
+    layout: Layout,
+    counts: Ints,
+    totals: list[list[int]],
+    positive: NDArray[np.bool_],
+    scores: Floats,
+    groups: Ints,
 ) -> None:
     places, count = layout.counts, len(counts)
     bins = score_bins(scores)
-    counts[:, places["positives"]] = _histograms(bins[positive], SCORE_BINS, groups[positive], count)
-    counts[:, places["negatives"]] = _histograms(bins[~positive], SCORE_BINS, groups[~positive], count)
+    counts[:, places["positives"]] = _histograms(
+        bins[positive], SCORE_BINS, groups[positive], count
+    )
+    counts[:, places["negatives"]] = _histograms(
+        bins[~positive], SCORE_BINS, groups[~positive], count
+    )
     tenths = np.clip((scores * CALIBRATION_BINS).astype(np.int64), 0, CALIBRATION_BINS - 1)
     counts[:, places["calibration_rows"]] = _histograms(tenths, CALIBRATION_BINS, groups, count)
-    counts[:, places["calibration_positives"]] = _histograms(tenths[positive], CALIBRATION_BINS, groups[positive], count)
+    counts[:, places["calibration_positives"]] = _histograms(
+        tenths[positive], CALIBRATION_BINS, groups[positive], count
+    )
     sums = exact_sums(scores, groups * CALIBRATION_BINS + tenths, count * CALIBRATION_BINS)
-    totals[layout.totals["calibration_scores"]] = [sums[tenth::CALIBRATION_BINS] for tenth in range(CALIBRATION_BINS)]
+    totals[layout.totals["calibration_scores"]] = [
+        sums[tenth::CALIBRATION_BINS] for tenth in range(CALIBRATION_BINS)
+    ]

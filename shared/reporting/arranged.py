@@ -1,9 +1,10 @@
-"""What a report looks up in a snapshot: since when a feature is bad, which categories vanished, estimates beside metrics."""
+"""What a report looks up in a snapshot: since when a feature is bad, which categories vanished,
+estimates beside metrics.
+"""
 
 from typing import NamedTuple
 
-from shared.reporting.lines import Mark
-from shared.snapshot import (
+from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     FeatureReport,
     MetricReport,
@@ -14,8 +15,16 @@ from shared.snapshot import (
     Snapshot,
     Statistic,
 )
+from driftgauge.shared.reporting.lines import Mark
 
-WORST_FIRST: tuple[Severity, ...] = ("critical", "warning", "insufficient_data", "uncalibrated", "ok", "excluded")
+WORST_FIRST: tuple[Severity, ...] = (
+    "critical",
+    "warning",
+    "insufficient_data",
+    "uncalibrated",
+    "ok",
+    "excluded",
+)
 LEAST_EXPECTED = 5
 """Rows that a category must be expected to have, to be called vanished when it has none."""
 
@@ -50,7 +59,9 @@ def most_urgent_first(alert: ActiveAlert) -> tuple[bool, int, int]:
 
 
 def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
-    """When the oldest open alert of a feature began; None without one. Those of a segment do not speak of all rows."""
+    """When the oldest open alert of a feature began; None without one. Those of a segment do not
+    speak of all rows.
+    """
     return min((alert.started for alert in _alerts_of(feature, snapshot)), default=None)
 
 
@@ -63,12 +74,17 @@ def marks(feature: FeatureReport, snapshot: Snapshot) -> list[Mark]:
 
 
 def _alerts_of(feature: FeatureReport, snapshot: Snapshot) -> list[ActiveAlert]:
-    return [alert for alert in snapshot.alerts if alert.feature == feature.name and not alert.segment]
+    return [
+        alert for alert in snapshot.alerts if alert.feature == feature.name and not alert.segment
+    ]
 
 
 def evidence(action: RecommendedAction, snapshot: Snapshot) -> list[ActiveAlert]:
     """The alerts that an action rests on, the most urgent first."""
-    return sorted((alert for alert in snapshot.alerts if alert.fingerprint in action.alerts), key=most_urgent_first)
+    return sorted(
+        (alert for alert in snapshot.alerts if alert.fingerprint in action.alerts),
+        key=most_urgent_first,
+    )
 
 
 def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
@@ -76,7 +92,7 @@ def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
 
     Examples
     --------
-    >>> from shared.snapshot import Histogram
+    >>> from driftgauge.shared.contract.snapshot import Histogram
     >>> shown = Histogram(None, ["a", "b", "c"], [0.6, 0.399, 0.001], [1.0, 0.0, 0.0])
     >>> vanished(FeatureReport("x", "categorical", "ok", "", [], [], shown, [], []), rows=1000)
     [('b', 399.0)]
@@ -85,11 +101,18 @@ def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
     if feature.kind != "categorical" or shown.labels is None:
         return []
     bars = zip(shown.labels, shown.reference, shown.window, strict=True)
-    return [(label, round(part * rows, 6)) for label, part, now in bars if not now and part * rows >= LEAST_EXPECTED]
+    return [
+        (label, round(part * rows, 6))
+        for label, part, now in bars
+        if not now and part * rows >= LEAST_EXPECTED
+    ]
 
 
 def metric_rows(performance: Performance) -> list[MetricRow]:
     """Metrics by labels with their estimates beside them; what is only estimated comes last."""
     measured = {metric.name: metric for metric in performance.metrics}
     estimated = {metric.name: metric for metric in performance.estimated}
-    return [MetricRow(name, measured.get(name), estimated.get(name)) for name in {**measured, **estimated}]
+    return [
+        MetricRow(name, measured.get(name), estimated.get(name))
+        for name in {**measured, **estimated}
+    ]

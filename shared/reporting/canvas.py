@@ -1,7 +1,7 @@
 """The paper of all charts: size, scales, axes. Numbers in, SVG markup out.
 
-Every chart is `WIDTH` units wide and shown at about that many pixels, so that its text keeps its size on a telephone, on a
-desk and on paper. Colours are the page's, by class.
+Every chart is `WIDTH` units wide and shown at about that many pixels, so that its text keeps its
+size on a telephone, on a desk and on paper. Colours are the page's, by class.
 """
 
 import math
@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable
 
 from markupsafe import Markup
 
-from shared.reporting.text import figure
+from driftgauge.shared.reporting.text import figure
 
 WIDTH = 360
 AXIS_HEIGHT = 20
-_DIGIT_WIDTH, _OVERHANG = 7, 8  # of a tick's number, and how far it may stand over the picture's edge
+_DIGIT_WIDTH, _OVERHANG = (
+    7,
+    8,
+)  # of a tick's number, and how far it may stand over the picture's edge
 SMALLEST = 1e-200  # quantities below it are drawn as zero: a denormal number has no axis
 Scale = Callable[[float], float]
 """From a quantity to a coordinate."""
@@ -54,9 +57,13 @@ def has_width(low: float, high: float) -> bool:
 
 
 def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup:
-    """A horizontal axis with round ticks. Numbers keep out of each other, and of so much `room` at either end."""
+    """A horizontal axis with round ticks. Numbers keep out of each other, and of so much `room` at
+    either end.
+    """
     step = _step(high - low)
-    ticks = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+    ticks = [
+        k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    ]
     drawn = [Markup('<path class="axis" d="M{} {}H{}"/>').format(at(x(low)), at(y), at(x(high)))]
     free, end = (room, WIDTH - room) if room else (-math.inf, math.inf)
     for tick in ticks:
@@ -65,7 +72,11 @@ def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup
         middle = min(max(x(tick), half - _OVERHANG), WIDTH - half + _OVERHANG)
         drawn.append(Markup('<path class="axis" d="M{} {}v4"/>').format(at(x(tick)), at(y)))
         if free <= middle - half and middle + half <= end:
-            drawn.append(Markup('<text x="{}" y="{}" class="mid">{}</text>').format(at(middle), at(y + 16), number))
+            drawn.append(
+                Markup('<text x="{}" y="{}" class="mid">{}</text>').format(
+                    at(middle), at(y + 16), number
+                )
+            )
             free = middle + half
     return Markup("").join(drawn)
 
@@ -73,7 +84,9 @@ def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup
 def _step(span: float) -> float:
     """The round step that gives three to six ticks."""
     power = 10.0 ** math.floor(math.log10(span / 3))
-    return float(max(factor * power for factor in (1, 2, 2.5, 5) if factor * power <= span / 3 * (1 + 1e-9)))
+    return float(
+        max(factor * power for factor in (1, 2, 2.5, 5) if factor * power <= span / 3 * (1 + 1e-9))
+    )
 
 
 def _number(value: float, step: float) -> str:

@@ -1,7 +1,8 @@
 """Reports in a folder: the one part of reporting that touches files.
 
-A report is two files, the JSON written last: where it stands, the report is whole. Each appears whole or not at all, and a
-snapshot has one report however often it is written: its id, in the JSON, is looked at before a name is taken.
+A report is two files, the JSON written last: where it stands, the report is whole. Each appears
+whole or not at all, and a snapshot has one report however often it is written: its id, in the JSON,
+is looked at before a name is taken.
 """
 
 import re
@@ -14,12 +15,12 @@ from typing import Final
 
 import msgspec
 
-from shared.atomic import replace
-from shared.errors import ConfigurationError
-from shared.reporting.health import PipelineHealth
-from shared.reporting.html import render_html, report_name
-from shared.reporting.png import write_png
-from shared.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.registry.atomic import replace
+from driftgauge.shared.reporting.health import PipelineHealth
+from driftgauge.shared.reporting.html import render_html, report_name
+from driftgauge.shared.reporting.png import write_png
 
 NAME: Final = re.compile(r"drift_report_\d{8}_\d{6}(_\d+)?")
 DAY_S: Final = 86_400
@@ -29,10 +30,13 @@ class _Named(msgspec.Struct):
     id: str
 
 
-def write_report(snapshot: Snapshot, folder: Path, health: PipelineHealth | None = None) -> list[Path]:
+def write_report(
+    snapshot: Snapshot, folder: Path, health: PipelineHealth | None = None
+) -> list[Path]:
     """Write a snapshot as HTML and JSON, and give the paths.
 
-    Snapshots of the same second (of two versions) have the same name: the later ones get `_2`, `_3`, … behind it.
+    Snapshots of the same second (of two versions) have the same name: the later ones get `_2`,
+    `_3`, … behind it.
 
     Raises
     ------
@@ -80,7 +84,8 @@ def written(snapshot: Snapshot, folder: Path) -> list[Path]:
 
 
 def remove_old(folder: Path, kept: int, days: float) -> int:
-    """Remove reports beyond the `kept` latest written ones, and those written longer ago than that; give how many.
+    """Remove reports beyond the `kept` latest written ones, and those written longer ago than that;
+    give how many.
 
     Raises
     ------
@@ -88,10 +93,16 @@ def remove_old(folder: Path, kept: int, days: float) -> int:
         If the folder cannot be written.
     """
     try:
-        ages = sorted((path.stat().st_mtime, path.stem) for path in folder.glob("drift_report_*.json"))
+        ages = sorted(
+            (path.stat().st_mtime, path.stem) for path in folder.glob("drift_report_*.json")
+        )
         names = [(written, name) for written, name in ages if NAME.fullmatch(name)]
         oldest = time.time() - days * DAY_S
-        old = [name for place, (written, name) in enumerate(names) if len(names) - place > kept or written < oldest]
+        old = [
+            name
+            for place, (written, name) in enumerate(names)
+            if len(names) - place > kept or written < oldest
+        ]
         _remove(folder, old)
     except OSError as error:
         raise _unwritable(folder, error) from error
@@ -113,7 +124,9 @@ def _free_name(folder: Path, snapshot: Snapshot) -> str:
 
 
 def _id_of(path: Path) -> str | None:
-    """Give the id of a report's snapshot; None if there is no report, and the empty text if it is none of ours."""
+    """Give the id of a report's snapshot; None if there is no report, and the empty text if it is
+    none of ours.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Named).id
     except FileNotFoundError:
@@ -124,6 +137,7 @@ def _id_of(path: Path) -> str | None:
 
 def _unwritable(folder: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(
-        f"Reports cannot be written to {folder}: {error.strerror or error}. Make room there, or set DRIFTGAUGE_REPORTS_DIR; "
+        f"Reports cannot be written to {folder}: {error.strerror or error}. Make room there, or "
+        f"set DRIFTGAUGE_REPORTS_DIR; "
         "the snapshots wait in Redis."
     )

@@ -1,4 +1,6 @@
-"""How the pipeline stood when a report was made. It is no part of the snapshot, which is a function of the log alone."""
+"""How the pipeline stood when a report was made. It is no part of the snapshot, which is a function
+of the log alone.
+"""
 
 import msgspec
 

@@ -1,7 +1,9 @@
-"""A snapshot as one HTML file: no script, nothing fetched, readable on a screen, a telephone and paper.
+"""A snapshot as one HTML file: no script, nothing fetched, readable on a screen, a telephone and
+paper.
 
-Pure: the same snapshot gives the same bytes. The template holds the page's order and words, `arranged` what it looks up in
-the snapshot, `text` the numbers and strangers' text, `svg` and `lines` the charts.
+Pure: the same snapshot gives the same bytes. The template holds the page's order and words,
+`arranged` what it looks up in the snapshot, `text` the numbers and strangers' text, `svg` and
+`lines` the charts.
 """
 
 from collections import Counter
@@ -12,12 +14,12 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from shared.performance import LOSSES
-from shared.reporting import arranged, lines, segmented, svg, text
-from shared.reporting.arranged import WORST_FIRST
-from shared.reporting.health import PipelineHealth
-from shared.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
-from shared.titles import title
+from driftgauge.shared.contract.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
+from driftgauge.shared.contract.titles import title
+from driftgauge.shared.performance import LOSSES
+from driftgauge.shared.reporting import arranged, lines, segmented, svg, text
+from driftgauge.shared.reporting.arranged import WORST_FIRST
+from driftgauge.shared.reporting.health import PipelineHealth
 
 
 def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:
@@ -37,7 +39,7 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
 
     Examples
     --------
-    >>> from shared.snapshot import Window
+    >>> from driftgauge.shared.contract.snapshot import Window
     >>> window = Window(start=0, end=1_800_000, rows=900, panes=6, events=5000)
     >>> page = render_html(Snapshot(id="1", model="steel", version="v1", trigger="schedule", created=1_800_000,
     ...     severity="ok", verdict="No drift.", window=window, reference_rows=8000, features=[], prediction=None,
@@ -48,7 +50,9 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
     return _PAGE.render(
         snapshot=snapshot,
         health=health,
-        features=sorted((f for f in snapshot.features if f.severity != "excluded"), key=arranged.worst_first),
+        features=sorted(
+            (f for f in snapshot.features if f.severity != "excluded"), key=arranged.worst_first
+        ),
         excluded=[f for f in snapshot.features if f.severity == "excluded"],
         alerts=sorted(snapshot.alerts, key=arranged.most_urgent_first),
         tally=_tally(snapshot.features),
@@ -65,7 +69,7 @@ def report_name(snapshot: Snapshot) -> str:
 
     Examples
     --------
-    >>> from shared.snapshot import Window
+    >>> from driftgauge.shared.contract.snapshot import Window
     >>> report_name(Snapshot(id="1", model="steel", version="v1", trigger="schedule", created=1714557600000,
     ...     severity="ok", verdict="", window=Window(0, 0, 0, 0, 0), reference_rows=0, features=[], prediction=None,
     ...     alerts=[], events_per_day=0.0))
@@ -78,7 +82,9 @@ def _marks(alert: ActiveAlert) -> str:
     """Say in words what marks an alert has; a name among them is escaped with the rest."""
     marks = [
         f"acknowledged by {text.clip(alert.acknowledged, 40)}" if alert.acknowledged else "",
-        f"silenced until {text.moment(alert.silenced_until)}" if alert.silenced_until is not None else "",
+        f"silenced until {text.moment(alert.silenced_until)}"
+        if alert.silenced_until is not None
+        else "",
         f"explained by {text.clip(alert.inhibited_by, 24)}" if alert.inhibited_by else "",
     ]
     return "".join(f" · {mark}" for mark in marks if mark)
@@ -141,7 +147,9 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percent": _exact(text.percent),
     "p_value": _exact(text.p_value),
 }
-"""What the templates show things with; those of the parts that the dashboard has too are among them."""
+"""What the templates show things with; those of the parts that the dashboard has too are among
+them.
+"""
 GLOBALS: Final[Mapping[str, Any]] = {
     "histogram": svg.histogram,
     "box_plot": svg.box_plot,
@@ -161,7 +169,7 @@ GLOBALS: Final[Mapping[str, Any]] = {
 
 def _page_environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("shared.reporting"),
+        loader=PackageLoader("driftgauge.shared.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,7 +1,8 @@
-"""The charts of points and lines: a statistic over time, a sparkline, a Q-Q plot. Numbers in, SVG markup out.
+"""The charts of points and lines: a statistic over time, a sparkline, a Q-Q plot. Numbers in, SVG
+markup out.
 
-Classes: `line` the statistic, `limit warning` and `limit critical` its thresholds, `mark` an alert's begin, `dots` and
-`diagonal` of the Q-Q plot.
+Classes: `line` the statistic, `limit warning` and `limit critical` its thresholds, `mark` an
+alert's begin, `dots` and `diagonal` of the Q-Q plot.
 """
 
 import math
@@ -10,8 +11,17 @@ from typing import Literal, NamedTuple, TypeGuard
 
 from markupsafe import Markup
 
-from shared.reporting.canvas import AXIS_HEIGHT, WIDTH, Scale, at, axis, has_width, picture, scale
-from shared.reporting.text import TITLE_CELLS, clip, decimal, minute, moment
+from driftgauge.shared.reporting.canvas import (
+    AXIS_HEIGHT,
+    WIDTH,
+    Scale,
+    at,
+    axis,
+    has_width,
+    picture,
+    scale,
+)
+from driftgauge.shared.reporting.text import TITLE_CELLS, clip, decimal, minute, moment
 
 _LEFT, _TOP, _HEIGHT = 40, 14, 102
 _SPARK_WIDTH, _SPARK_HEIGHT = 72, 18
@@ -36,7 +46,8 @@ def over_time(
     critical: float | None = None,
     marks: Sequence[Mark] = (),
 ) -> Markup:
-    """A statistic over time with its thresholds and the begins of alerts; empty markup without two points.
+    """A statistic over time with its thresholds and the begins of alerts; empty markup without two
+    points.
 
     Parameters
     ----------
@@ -58,7 +69,11 @@ def over_time(
     points = [(time, value) for time, value in zip(times, values, strict=True) if _is_drawn(value)]
     if len(points) < 2 or times[-1] <= times[0]:
         return Markup("")
-    limits = [(kind, limit) for kind, limit in (("warning", warning), ("critical", critical)) if _is_drawn(limit)]
+    limits = [
+        (kind, limit)
+        for kind, limit in (("warning", warning), ("critical", critical))
+        if _is_drawn(limit)
+    ]
     top = max(value for _, value in (*points, *limits)) * 1.08 or 1.0
     x = scale(times[0], times[-1], _LEFT, WIDTH - 4)
     y = scale(0, top, _TOP + _HEIGHT, _TOP)
@@ -72,8 +87,11 @@ def over_time(
     return picture(_TOP + _HEIGHT + AXIS_HEIGHT, "The statistic over time", body)
 
 
-def sparkline(values: Sequence[float | None], warning: float | None = None, critical: float | None = None) -> Markup:
-    """The course of a statistic, as small as a word; coloured by its latest value. Empty markup without two points.
+def sparkline(
+    values: Sequence[float | None], warning: float | None = None, critical: float | None = None
+) -> Markup:
+    """The course of a statistic, as small as a word; coloured by its latest value. Empty markup
+    without two points.
 
     Examples
     --------
@@ -85,26 +103,41 @@ def sparkline(values: Sequence[float | None], warning: float | None = None, crit
         return Markup("")
     top = max([*drawn, *([warning] if _is_drawn(warning) else [])]) * 1.08 or 1.0
     x, y = scale(0, len(values) - 1, 1, _SPARK_WIDTH - 3), scale(0, top, _SPARK_HEIGHT - 1, 2)
-    tick = Markup('<path class="limit" d="M0 {}H{}"/>').format(at(y(warning)), _SPARK_WIDTH) if _is_drawn(warning) else ""
+    tick = (
+        Markup('<path class="limit" d="M0 {}H{}"/>').format(at(y(warning)), _SPARK_WIDTH)
+        if _is_drawn(warning)
+        else ""
+    )
     end = max(place for place, value in enumerate(values) if _is_drawn(value))
     return Markup(
         '<svg class="spark" viewBox="0 0 {} {}" aria-hidden="true">{}<path class="line" d="{}"/>'
         '<circle class="{}" cx="{}" cy="{}" r="2"/></svg>'
     ).format(
-        _SPARK_WIDTH, _SPARK_HEIGHT, tick, _path(range(len(values)), values, x, y),
-        _severity(drawn[-1], warning, critical), at(x(end)), at(y(drawn[-1])),
-    )  # fmt: skip
+        _SPARK_WIDTH,
+        _SPARK_HEIGHT,
+        tick,
+        _path(range(len(values)), values, x, y),
+        _severity(drawn[-1], warning, critical),
+        at(x(end)),
+        at(y(drawn[-1])),
+    )
 
 
 def interval(
-    value: float, low: float | None, high: float | None, baseline: float | None, ends: tuple[float, float] | None = None
+    value: float,
+    low: float | None,
+    high: float | None,
+    baseline: float | None,
+    ends: tuple[float, float] | None = None,
 ) -> Markup:
-    """A metric's confidence interval with its value and its baseline; empty markup without an interval.
+    """A metric's confidence interval with its value and its baseline; empty markup without an
+    interval.
 
     Parameters
     ----------
     ends
-        Of the scale, for intervals that are compared; what lies beyond is cut off. None: those of this interval.
+        Of the scale, for intervals that are compared; what lies beyond is cut off. None: those of
+        this interval.
 
     Examples
     --------
@@ -123,7 +156,11 @@ def interval(
     def x(number: float) -> float:
         return inside(min(max(number, first), last))
 
-    tick = Markup('<path class="tick" d="M{} 1V13"/>').format(at(x(baseline))) if baseline is not None else ""
+    tick = (
+        Markup('<path class="tick" d="M{} 1V13"/>').format(at(x(baseline)))
+        if baseline is not None
+        else ""
+    )
     return Markup(
         '<svg class="interval" viewBox="0 0 {} 14" aria-hidden="true"><path class="range" d="M{} 7H{}"/>{}'
         '<circle class="latest" cx="{}" cy="7" r="3"/></svg>'
@@ -131,9 +168,11 @@ def interval(
 
 
 def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
-    """Quantiles of the window over those of the reference, with y = x; empty markup without as many of both.
+    """Quantiles of the window over those of the reference, with y = x; empty markup without as many
+    of both.
 
-    The first and the last, minimum and maximum, are left out: one far value would squeeze all others.
+    The first and the last, minimum and maximum, are left out: one far value would squeeze all
+    others.
 
     Examples
     --------
@@ -142,7 +181,11 @@ def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     (11, True)
     """
     pairs = list(zip(reference, window, strict=False))[1:-1]
-    if len(reference) != len(window) or not pairs or not all(math.isfinite(value) for pair in pairs for value in pair):
+    if (
+        len(reference) != len(window)
+        or not pairs
+        or not all(math.isfinite(value) for pair in pairs for value in pair)
+    ):
         return Markup("")
     low, high = min(map(min, pairs)), max(map(max, pairs))
     if not has_width(low, high) or not math.isfinite(high - low):
@@ -150,13 +193,19 @@ def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     x, y = scale(low, high, 10, WIDTH - 10), scale(low, high, _QQ_HEIGHT - 6, 6)
     dots = "".join(f"M{at(x(a))} {at(y(b))}h0" for a, b in pairs)
     body = [
-        Markup('<path class="diagonal" d="M{} {}L{} {}"/>').format(at(x(low)), at(y(low)), at(x(high)), at(y(high))),
+        Markup('<path class="diagonal" d="M{} {}L{} {}"/>').format(
+            at(x(low)), at(y(low)), at(x(high)), at(y(high))
+        ),
         Markup('<path class="dots" d="{}"/>').format(dots),
         Markup('<text x="0" y="10" class="dim">window</text>'),
         axis(low, high, x, _QQ_HEIGHT),
-        Markup('<text x="{}" y="{}" class="end dim">reference</text>').format(WIDTH, _QQ_HEIGHT - 5),
+        Markup('<text x="{}" y="{}" class="end dim">reference</text>').format(
+            WIDTH, _QQ_HEIGHT - 5
+        ),
     ]
-    return picture(_QQ_HEIGHT + AXIS_HEIGHT, "Quantiles of the window over those of the reference", body)
+    return picture(
+        _QQ_HEIGHT + AXIS_HEIGHT, "Quantiles of the window over those of the reference", body
+    )
 
 
 def _is_drawn(value: float | None) -> TypeGuard[float]:
@@ -185,43 +234,73 @@ def _path(xs: Sequence[int], values: Sequence[float | None], x: Scale, y: Scale)
 def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
     """The axes: 0 and the largest value, the first and the last moment."""
     bottom = _TOP + _HEIGHT
-    first, last = (minute(time, seconds=times[-1] - times[0] < _SHORT_MS) for time in (times[0], times[-1]))
+    first, last = (
+        minute(time, seconds=times[-1] - times[0] < _SHORT_MS) for time in (times[0], times[-1])
+    )
     return Markup(
         '<path class="axis" d="M{} {}H{}M{} {}V{}"/><text x="{}" y="{}" class="end dim">{}</text>'
         '<text x="{}" y="{}" class="end dim">0</text><text x="{}" y="{}" class="dim">{}</text>'
         '<text x="{}" y="{}" class="end dim">{}</text>'
     ).format(
-        _LEFT, bottom, at(x(times[-1])), _LEFT, bottom, _TOP,
-        _LEFT - 5, _TOP + 8, decimal(top / 1.08), _LEFT - 5, bottom,
-        _LEFT, bottom + 16, first, WIDTH - 4, bottom + 16, last,
-    )  # fmt: skip
+        _LEFT,
+        bottom,
+        at(x(times[-1])),
+        _LEFT,
+        bottom,
+        _TOP,
+        _LEFT - 5,
+        _TOP + 8,
+        decimal(top / 1.08),
+        _LEFT - 5,
+        bottom,
+        _LEFT,
+        bottom + 16,
+        first,
+        WIDTH - 4,
+        bottom + 16,
+        last,
+    )
 
 
 def _limits(limits: Sequence[tuple[str, float]], y: Scale) -> list[Markup]:
-    """A line for each threshold; its number stands above it, or together with that of the next one if they are close."""
+    """A line for each threshold; its number stands above it, or together with that of the next one
+    if they are close.
+    """
     close = len(limits) == 2 and abs(y(limits[0][1]) - y(limits[1][1])) < _LINE_HEIGHT
     names = [f"{kind} {decimal(limit)}" for kind, limit in limits]
     labels = ["", " · ".join(names)] if close else names
-    return [_limit(kind, limit, label, y) for (kind, limit), label in zip(limits, labels, strict=True)]
+    return [
+        _limit(kind, limit, label, y) for (kind, limit), label in zip(limits, labels, strict=True)
+    ]
 
 
 def _limit(kind: str, limit: float, label: str, y: Scale) -> Markup:
-    line = Markup('<path class="limit {}" d="M{} {}H{}"/>').format(kind, _LEFT, at(y(limit)), WIDTH - 4)
+    line = Markup('<path class="limit {}" d="M{} {}H{}"/>').format(
+        kind, _LEFT, at(y(limit)), WIDTH - 4
+    )
     if not label:
         return line
-    return line + Markup('<text x="{}" y="{}" class="dim halo">{}</text>').format(_LEFT + 4, at(y(limit) - 3), label)
+    return line + Markup('<text x="{}" y="{}" class="dim halo">{}</text>').format(
+        _LEFT + 4, at(y(limit) - 3), label
+    )
 
 
 def _mark(mark: Mark, x: Scale) -> Markup:
     return Markup(
         '<g><title>{}</title><path class="mark {}" d="M{} {}V{}"/><path class="flag {}" d="M{} {}l4 -8h-8z"/></g>'
     ).format(
-        f"{clip(mark.label, TITLE_CELLS)}, since {moment(mark.time)}", mark.severity, at(x(mark.time)), _TOP, _TOP + _HEIGHT,
-        mark.severity, at(x(mark.time)), _TOP,
-    )  # fmt: skip
+        f"{clip(mark.label, TITLE_CELLS)}, since {moment(mark.time)}",
+        mark.severity,
+        at(x(mark.time)),
+        _TOP,
+        _TOP + _HEIGHT,
+        mark.severity,
+        at(x(mark.time)),
+        _TOP,
+    )
 
 
 def _latest(point: tuple[int, float], x: Scale, y: Scale) -> Markup:
-    return Markup('<circle class="latest" cx="{}" cy="{}" r="3"><title>{} at {}</title></circle>').format(
-        at(x(point[0])), at(y(point[1])), decimal(point[1]), moment(point[0])
-    )
+    return Markup(
+        '<circle class="latest" cx="{}" cy="{}" r="3"><title>{} at {}</title></circle>'
+    ).format(at(x(point[0])), at(y(point[1])), decimal(point[1]), moment(point[0]))

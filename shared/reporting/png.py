@@ -1,15 +1,17 @@
-"""A snapshot as one picture, for chats and mails that show no page: verdict, PSI of all features, the worst histograms.
+"""A snapshot as one picture, for chats and mails that show no page: verdict, PSI of all features,
+the worst histograms.
 
-Needs matplotlib (the extra `plot`), which is imported when a picture is asked for. Pure: the caller gives the file.
+Needs matplotlib (the extra `plot`), which is imported when a picture is asked for. Pure: the caller
+gives the file.
 """
 
 import itertools
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from shared.errors import ConfigurationError
-from shared.reporting.arranged import statistic, worst_first
-from shared.reporting.text import clip, moment, score
-from shared.snapshot import FeatureReport, Histogram, Severity, Snapshot
+from driftgauge.shared.contract.snapshot import FeatureReport, Histogram, Severity, Snapshot
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.reporting.arranged import statistic, worst_first
+from driftgauge.shared.reporting.text import clip, moment, score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +21,13 @@ MOST_FEATURES: Final = 40
 """Rows of the chart of all features; the others are counted below it."""
 HISTOGRAMS: Final = 6
 COLOURS: Final[dict[Severity, str]] = {
-    "critical": "#b42318", "warning": "#8a5a00", "ok": "#1a7f37", "insufficient_data": "#59626f", "uncalibrated": "#59626f",
+    "critical": "#b42318",
+    "warning": "#8a5a00",
+    "ok": "#1a7f37",
+    "insufficient_data": "#59626f",
+    "uncalibrated": "#59626f",
     "excluded": "#59626f",
-}  # fmt: skip
+}
 REFERENCE, WINDOW, INK, DIM = "#b4bcc8", "#2160b4", "#1b1f24", "#59626f"
 _WIDTH, _DPI = 11.0, 100
 _ROW, _HISTOGRAM, _HEAD = 0.24, 2.1, 1.1  # heights in inches
@@ -44,7 +50,9 @@ def write_png(snapshot: Snapshot, file: BinaryIO) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigurationError("Pictures need matplotlib: pip install 'driftgauge[plot]'.") from error
+        raise ConfigurationError(
+            "Pictures need matplotlib: pip install 'driftgauge[plot]'."
+        ) from error
     found = [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
     features = sorted((one for one in found if one.severity != "excluded"), key=worst_first)
     pictures = [one for one in features if one.histogram.reference][:HISTOGRAMS]
@@ -66,11 +74,20 @@ def _heading(part: "Figure", snapshot: Snapshot) -> None:  # a SubFigure, which 
     lines = [
         (0.86, 15, INK, f"{clip(snapshot.model, 64)} {clip(snapshot.version, 40)}"),
         (0.52, 12, COLOURS[snapshot.severity], clip(snapshot.verdict, 105)),
-        (0.22, 9, DIM, (f"{moment(window.start)} to {moment(window.end)}, {window.rows:,} rows, reference "
-                       f"{snapshot.reference_rows:,} rows")),
-    ]  # fmt: skip
+        (
+            0.22,
+            9,
+            DIM,
+            (
+                f"{moment(window.start)} to {moment(window.end)}, {window.rows:,} rows, reference "
+                f"{snapshot.reference_rows:,} rows"
+            ),
+        ),
+    ]
     for height, size, colour, text in lines:
-        part.text(0.012, height, _drawable(text), size=size, color=colour, va="center", parse_math=False)
+        part.text(
+            0.012, height, _drawable(text), size=size, color=colour, va="center", parse_math=False
+        )
 
 
 def _all_features(axes: "Axes", features: list[FeatureReport], hidden: int) -> None:
@@ -90,7 +107,9 @@ def _all_features(axes: "Axes", features: list[FeatureReport], hidden: int) -> N
         for limit in (psi.warning, psi.critical) if psi is not None else ():
             if limit is not None:
                 axes.plot([limit, limit], [place - 0.4, place + 0.4], color=INK, linewidth=0.9)
-    axes.set_yticks(range(len(features)), [_drawable(clip(one.name, 34)) for one in features], size=8)
+    axes.set_yticks(
+        range(len(features)), [_drawable(clip(one.name, 34)) for one in features], size=8
+    )
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
     axes.set_ylim(max(len(features), 1) - 0.4, -0.6)
@@ -103,17 +122,30 @@ def _all_features(axes: "Axes", features: list[FeatureReport], hidden: int) -> N
 
 def _histogram(axes: "Axes", feature: FeatureReport) -> None:
     shown = feature.histogram
-    if shown.labels is None and shown.edges and all(b > a for a, b in zip(shown.edges, shown.edges[1:], strict=False)):
+    if (
+        shown.labels is None
+        and shown.edges
+        and all(b > a for a, b in zip(shown.edges, shown.edges[1:], strict=False))
+    ):
         _densities(axes, shown, shown.edges)
     else:
         _bars(axes, shown)
-    axes.set_title(_drawable(clip(feature.name, 34)), size=9, loc="left", color=COLOURS[feature.severity], parse_math=False)
+    axes.set_title(
+        _drawable(clip(feature.name, 34)),
+        size=9,
+        loc="left",
+        color=COLOURS[feature.severity],
+        parse_math=False,
+    )
     _plain(axes)
 
 
 def _densities(axes: "Axes", shown: Histogram, edges: list[float]) -> None:
     widths = [b - a for a, b in itertools.pairwise(edges)]
-    sides = [[share / width for share, width in zip(side, widths, strict=True)] for side in (shown.reference, shown.window)]
+    sides = [
+        [share / width for share, width in zip(side, widths, strict=True)]
+        for side in (shown.reference, shown.window)
+    ]
     axes.stairs(sides[0], edges, fill=True, color=REFERENCE, label="reference")
     axes.stairs(sides[1], edges, color=WINDOW, linewidth=1.4, label="window")
     axes.set_yticks([])
@@ -123,7 +155,9 @@ def _densities(axes: "Axes", shown: Histogram, edges: list[float]) -> None:
 def _bars(axes: "Axes", shown: Histogram) -> None:
     """Categories, or bins without width: the largest ten as pairs of bars."""
     labels = shown.labels or [f"{edge:.4g}" for edge in (shown.edges or [])[1:]]
-    bars = sorted(zip(labels, shown.reference, shown.window, strict=True), key=lambda bar: -max(bar[1:]))[:10]
+    bars = sorted(
+        zip(labels, shown.reference, shown.window, strict=True), key=lambda bar: -max(bar[1:])
+    )[:10]
     for place, (_, reference, window) in enumerate(bars):
         axes.barh(place - 0.2, reference, height=0.4, color=REFERENCE)
         axes.barh(place + 0.2, window, height=0.4, color=WINDOW)
@@ -143,4 +177,7 @@ def _drawable(text: str) -> str:
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont("DejaVu Sans"))
-    return "".join(character if font.get_char_index(ord(character)) else "\N{WHITE SQUARE}" for character in text)
+    return "".join(
+        character if font.get_char_index(ord(character)) else "\N{WHITE SQUARE}"
+        for character in text
+    )

@@ -1,6 +1,6 @@
 """The JSON schema of a snapshot, generated from its structs: what docs/snapshot.schema.json holds.
 
-python -m shared.reporting.schema > docs/snapshot.schema.json
+python -m driftgauge.shared.reporting.schema > docs/snapshot.schema.json
 """
 
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from shared.snapshot import SNAPSHOT_FORMAT, Snapshot
+from driftgauge.shared.contract.snapshot import SNAPSHOT_FORMAT, Snapshot
 
 
 def snapshot_schema() -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""How segments stand in a report: those that matter first, what is drawn of them, and on which scale.
+"""How segments stand in a report: those that matter first, what is drawn of them, and on which
+scale.
 
-The intervals of a feature's segments share one scale, so that they can be compared by eye; the contributions of all features
-share one, since each feature's add up to the same change of the model's metric.
+The intervals of a feature's segments share one scale, so that they can be compared by eye; the
+contributions of all features share one, since each feature's add up to the same change of the
+model's metric.
 """
 
 import math
@@ -11,26 +13,43 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
-from shared.performance import LOSSES
-from shared.reporting.canvas import at, has_width, scale
-from shared.reporting.lines import interval
-from shared.reporting.text import decimal
-from shared.segments import OTHER
-from shared.snapshot import MetricReport, SegmentDrift, SegmentFeature, SegmentReport, Segments, Severity
-from shared.titles import title
+from driftgauge.shared.contract.snapshot import (
+    MetricReport,
+    SegmentDrift,
+    SegmentFeature,
+    SegmentReport,
+    Segments,
+    Severity,
+)
+from driftgauge.shared.contract.titles import title
+from driftgauge.shared.performance import LOSSES
+from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.reporting.canvas import at, has_width, scale
+from driftgauge.shared.reporting.lines import interval
+from driftgauge.shared.reporting.text import decimal
 
 MOST_SHOWN: Final = 8
-"""Segments of a feature that are not folded away; two more are shown too, since a fold of two saves nothing. Of a feature of
-which nothing is to be said, all are folded away if there are more."""
+"""Segments of a feature that are not folded away; two more are shown too, since a fold of two saves
+nothing. Of a feature of which nothing is to be said, all are folded away if there are more.
+"""
 MOST_DRIFT: Final = 3
-WORST_FIRST: Final[tuple[Severity, ...]] = ("critical", "warning", "ok", "uncalibrated", "insufficient_data", "excluded")
+WORST_FIRST: Final[tuple[Severity, ...]] = (
+    "critical",
+    "warning",
+    "ok",
+    "uncalibrated",
+    "insufficient_data",
+    "excluded",
+)
 """Of segments: one with too few rows to judge matters least."""
 ALARMING: Final = frozenset({"critical", "warning"})
 _BAR_WIDTH, _BAR_HEIGHT = 96, 12
 
 
 class SegmentRow(NamedTuple):
-    """A segment as it is shown: its judged metric, the metric's interval and its contribution as pictures."""
+    """A segment as it is shown: its judged metric, the metric's interval and its contribution as
+    pictures.
+    """
 
     segment: SegmentReport
     metric: MetricReport | None
@@ -44,7 +63,8 @@ class SegmentRow(NamedTuple):
 
 
 class SegmentTable(NamedTuple):
-    """The segments of a feature: those that are shown, those that are folded away, and how many of which severity.
+    """The segments of a feature: those that are shown, those that are folded away, and how many of
+    which severity.
 
     `place` is that of the feature in the snapshot: a name of strangers is no id of a page.
     """
@@ -73,8 +93,13 @@ def segment_tables(segments: Segments) -> list[SegmentTable]:
     >>> table.sentence, table.severity, table.size
     ('No segment of region stands out.', 'ok', 1)
     """
-    reach = max((abs(size) for one in segments.features for size in _contributions(one)), default=0.0)
-    return sorted((_table(at, one, segments.metric, reach) for at, one in enumerate(segments.features)), key=_urgency)
+    reach = max(
+        (abs(size) for one in segments.features for size in _contributions(one)), default=0.0
+    )
+    return sorted(
+        (_table(at, one, segments.metric, reach) for at, one in enumerate(segments.features)),
+        key=_urgency,
+    )
 
 
 def sentence_of(feature: SegmentFeature) -> str:
@@ -99,7 +124,11 @@ def told(segments: Segments | None) -> list[str]:
     >>> told(None), told(Segments("", None, None, [SegmentFeature("region", [])]))
     ([], [])
     """
-    return [] if segments is None else [one.sentence for one in segment_tables(segments) if _stands_out(one.feature)]
+    return (
+        []
+        if segments is None
+        else [one.sentence for one in segment_tables(segments) if _stands_out(one.feature)]
+    )
 
 
 def tally(segments: list[SegmentReport]) -> str:
@@ -117,7 +146,11 @@ def tally(segments: list[SegmentReport]) -> str:
 
 def most_telling_first(segment: SegmentReport) -> tuple[int, float, int]:
     """Order segments: by severity, then by their part of the change, then by rows."""
-    return WORST_FIRST.index(segment.severity), -abs(_finite(segment.contribution) or 0.0), -segment.rows
+    return (
+        WORST_FIRST.index(segment.severity),
+        -abs(_finite(segment.contribution) or 0.0),
+        -segment.rows,
+    )
 
 
 def metric_of(segment: SegmentReport, name: str) -> MetricReport | None:
@@ -126,8 +159,12 @@ def metric_of(segment: SegmentReport, name: str) -> MetricReport | None:
 
 
 def worst_segments(segments: Segments, most: int) -> list[SegmentReport]:
-    """Give the worst segments of all features: those that are critical or a warning, the most telling first."""
-    bad = [one for feature in segments.features for one in feature.segments if one.severity in ALARMING]
+    """Give the worst segments of all features: those that are critical or a warning, the most
+    telling first.
+    """
+    bad = [
+        one for feature in segments.features for one in feature.segments if one.severity in ALARMING
+    ]
     return sorted(bad, key=most_telling_first)[:most]
 
 
@@ -155,7 +192,8 @@ def is_rest(feature: SegmentFeature, segment: SegmentReport) -> bool:
 
 
 def diverging(value: float | None, reach: float, *, worse: bool) -> Markup:
-    """A contribution as a bar from the middle, to the left if it is negative; empty markup if there is none to draw.
+    """A contribution as a bar from the middle, to the left if it is negative; empty markup if there
+    is none to draw.
 
     Examples
     --------
@@ -171,9 +209,15 @@ def diverging(value: float | None, reach: float, *, worse: bool) -> Markup:
         '<svg class="diverging" viewBox="0 0 {} {}" aria-hidden="true">'
         '<rect class="{}" x="{}" y="2" width="{}" height="{}"/><path class="tick" d="M{} 0V{}"/></svg>'
     ).format(
-        _BAR_WIDTH, _BAR_HEIGHT, "critical" if worse else "ok", at(left), at(right - left), _BAR_HEIGHT - 4,
-        at(x(0)), _BAR_HEIGHT,
-    )  # fmt: skip
+        _BAR_WIDTH,
+        _BAR_HEIGHT,
+        "critical" if worse else "ok",
+        at(left),
+        at(right - left),
+        _BAR_HEIGHT - 4,
+        at(x(0)),
+        _BAR_HEIGHT,
+    )
 
 
 def _table(place: int, feature: SegmentFeature, metric: str, reach: float) -> SegmentTable:
@@ -183,15 +227,19 @@ def _table(place: int, feature: SegmentFeature, metric: str, reach: float) -> Se
     sign = 1 if metric in LOSSES else -1
     rows = [
         SegmentRow(
-            one, found, _interval(found, ends),
+            one,
+            found,
+            _interval(found, ends),
             diverging(one.contribution, reach, worse=sign * (one.contribution or 0.0) > 0),
         )
         for one, found in zip(ordered, metrics, strict=True)
-    ]  # fmt: skip
+    ]
     kept = len(rows) if len(rows) <= MOST_SHOWN + 2 else MOST_SHOWN if _stands_out(feature) else 0
     folded = tally([row.segment for row in rows[kept:]])
     severity = ordered[0].severity if ordered else "insufficient_data"
-    return SegmentTable(place, feature, sentence_of(feature), severity, rows[:kept], rows[kept:], folded)
+    return SegmentTable(
+        place, feature, sentence_of(feature), severity, rows[:kept], rows[kept:], folded
+    )
 
 
 def _stands_out(feature: SegmentFeature) -> bool:
@@ -199,7 +247,9 @@ def _stands_out(feature: SegmentFeature) -> bool:
 
 
 def _urgency(table: SegmentTable) -> tuple[int, float]:
-    return WORST_FIRST.index(table.severity), -max(map(abs, _contributions(table.feature)), default=0.0)
+    return WORST_FIRST.index(table.severity), -max(
+        map(abs, _contributions(table.feature)), default=0.0
+    )
 
 
 def _contributions(feature: SegmentFeature) -> Iterator[float]:
@@ -211,11 +261,23 @@ def _finite(value: float | None) -> float | None:
 
 
 def _ends(metrics: list[MetricReport]) -> tuple[float, float] | None:
-    """Where the scale of a feature's intervals ends: an interval of few rows does not squeeze all others, but is cut off."""
-    points = [value for one in metrics for value in (_finite(one.value), _finite(one.baseline)) if value is not None]
+    """Where the scale of a feature's intervals ends: an interval of few rows does not squeeze all
+    others, but is cut off.
+    """
+    points = [
+        value
+        for one in metrics
+        for value in (_finite(one.value), _finite(one.baseline))
+        if value is not None
+    ]
     if not points:
         return None
-    bounds = [value for one in metrics for value in (_finite(one.low), _finite(one.high)) if value is not None]
+    bounds = [
+        value
+        for one in metrics
+        for value in (_finite(one.low), _finite(one.high))
+        if value is not None
+    ]
     low, high = min(points), max(points)
     room = high - low if has_width(low, high) else math.inf
     return max(min([*points, *bounds]), low - room), min(max([*points, *bounds]), high + room)

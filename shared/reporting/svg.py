@@ -1,7 +1,8 @@
-"""The charts of distributions: histogram, box plot, gauge. Those of points and lines are in lines.py.
+"""The charts of distributions: histogram, box plot, gauge. Those of points and lines are in
+lines.py.
 
-Colours are the page's, by class: `r` the reference, `w` the window. In every histogram the area of a bar is in proportion
-to its share of rows.
+Colours are the page's, by class: `r` the reference, `w` the window. In every histogram the area of
+a bar is in proportion to its share of rows.
 """
 
 import math
@@ -11,9 +12,19 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from shared.reporting.canvas import AXIS_HEIGHT, SMALLEST, WIDTH, Scale, at, axis, has_width, picture, scale
-from shared.reporting.text import DASH, TITLE_CELLS, clip, figure, percent
-from shared.snapshot import Histogram
+from driftgauge.shared.contract.snapshot import Histogram
+from driftgauge.shared.reporting.canvas import (
+    AXIS_HEIGHT,
+    SMALLEST,
+    WIDTH,
+    Scale,
+    at,
+    axis,
+    has_width,
+    picture,
+    scale,
+)
+from driftgauge.shared.reporting.text import DASH, TITLE_CELLS, clip, figure, percent
 
 MOST_BARS = 24
 _PLOT_HEIGHT = 116
@@ -27,7 +38,9 @@ _GAUGE_WIDTH, _GAUGE_HEIGHT = 72, 10
 
 
 class Bar(NamedTuple):
-    """A category or range: its label and its shares of rows; `short` is what stands beside its bar, if not the label."""
+    """A category or range: its label and its shares of rows; `short` is what stands beside its bar,
+    if not the label.
+    """
 
     label: str
     reference: float
@@ -38,8 +51,9 @@ class Bar(NamedTuple):
 def histogram(shares: Histogram) -> Markup:
     """Reference and window in one picture; empty markup if there are no bins.
 
-    Numeric bins are drawn to scale as densities. Where that would leave nothing but a spike (bins of very different
-    width, or without width), and for categories, it is one pair of horizontal bars per bin.
+    Numeric bins are drawn to scale as densities. Where that would leave nothing but a spike (bins
+    of very different width, or without width), and for categories, it is one pair of horizontal
+    bars per bin.
 
     Examples
     --------
@@ -51,7 +65,14 @@ def histogram(shares: Histogram) -> Markup:
     if not shares.reference:
         return Markup("")
     if shares.labels is not None:
-        return _bars(_fold([Bar(*bar) for bar in zip(shares.labels, shares.reference, shares.window, strict=True)]))
+        return _bars(
+            _fold(
+                [
+                    Bar(*bar)
+                    for bar in zip(shares.labels, shares.reference, shares.window, strict=True)
+                ]
+            )
+        )
     edges = shares.edges or []
     if _fits_to_scale(edges, shares):
         return _density(edges, shares)
@@ -59,7 +80,8 @@ def histogram(shares: Histogram) -> Markup:
 
 
 def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
-    """Minimum, quartiles and maximum of reference and window above one axis; empty markup if neither has them.
+    """Minimum, quartiles and maximum of reference and window above one axis; empty markup if
+    neither has them.
 
     Each side is 5 quantiles at equal steps, or more of them (33) of which 5 are taken.
 
@@ -71,7 +93,9 @@ def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     Markup('')
     """
     rows = [("reference", "r", five_numbers(reference)), ("window", "w", five_numbers(window))]
-    drawn = [(name, kind, q) for name, kind, q in rows if len(q) == 5 and all(map(math.isfinite, q))]
+    drawn = [
+        (name, kind, q) for name, kind, q in rows if len(q) == 5 and all(map(math.isfinite, q))
+    ]
     if not drawn:
         return Markup("")
     low, high = min(q[0] for _, _, q in drawn), max(q[4] for _, _, q in drawn)
@@ -81,7 +105,10 @@ def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
     if not math.isfinite(high - low):
         return Markup("")
     x = scale(low, high, _BOX_LEFT, WIDTH)
-    boxes = [_box(name, kind, [x(v) for v in q], 11 + 20 * row) for row, (name, kind, q) in enumerate(drawn)]
+    boxes = [
+        _box(name, kind, [x(v) for v in q], 11 + 20 * row)
+        for row, (name, kind, q) in enumerate(drawn)
+    ]
     bottom = 20 * len(drawn) + 4
     return picture(bottom + AXIS_HEIGHT, "Box plot", [*boxes, axis(low, high, x, bottom)])
 
@@ -94,7 +121,11 @@ def five_numbers(quantiles: Sequence[float]) -> Sequence[float]:
     >>> five_numbers([0, 1, 2, 3, 4, 5, 6, 7, 8])
     [0, 2, 4, 6, 8]
     """
-    return quantiles[:: (len(quantiles) - 1) // 4] if len(quantiles) % 4 == 1 and len(quantiles) > 4 else []
+    return (
+        quantiles[:: (len(quantiles) - 1) // 4]
+        if len(quantiles) % 4 == 1 and len(quantiles) > 4
+        else []
+    )
 
 
 def gauge(value: float, warning: float | None, critical: float | None) -> Markup:
@@ -119,11 +150,16 @@ def gauge(value: float, warning: float | None, critical: float | None) -> Markup
         else "ok"
     )
     length = min(max(x(value), 1), _GAUGE_WIDTH)
-    ticks = [Markup('<path class="tick" d="M{} 0V{}"/>').format(at(x(limit)), _GAUGE_HEIGHT) for limit in thresholds]
+    ticks = [
+        Markup('<path class="tick" d="M{} 0V{}"/>').format(at(x(limit)), _GAUGE_HEIGHT)
+        for limit in thresholds
+    ]
     return Markup(
         '<svg class="gauge" viewBox="0 0 {} {}" aria-hidden="true">'
         '<rect class="track" y="2" width="{}" height="6"/><rect class="{}" y="2" width="{}" height="6"/>{}</svg>'
-    ).format(_GAUGE_WIDTH, _GAUGE_HEIGHT, _GAUGE_WIDTH, severity, at(length), Markup("").join(ticks))
+    ).format(
+        _GAUGE_WIDTH, _GAUGE_HEIGHT, _GAUGE_WIDTH, severity, at(length), Markup("").join(ticks)
+    )
 
 
 def _densities(edges: list[float], shares: list[float]) -> list[float]:
@@ -143,11 +179,15 @@ def _fits_to_scale(edges: list[float], shares: Histogram) -> bool:
 def _density(edges: list[float], shares: Histogram) -> Markup:
     margin = _OUTSIDE + _GAP if any((*shares.below, *shares.above)) else 0
     x = scale(edges[0], edges[-1], margin, WIDTH - margin)
-    per_unit = (WIDTH - 2 * margin) / (edges[-1] - edges[0]) / _OUTSIDE  # so that the outer bars' areas are shares as well
+    per_unit = (
+        (WIDTH - 2 * margin) / (edges[-1] - edges[0]) / _OUTSIDE
+    )  # so that the outer bars' areas are shares as well
     sides = (_densities(edges, shares.reference), _densities(edges, shares.window))
     outside = [share * per_unit for share in (*shares.below, *shares.above)] if margin else [0.0]
     peak = max(*sides[0], *sides[1])
-    y = scale(0, max(peak, min(max(outside), _TALLEST_OUTSIDE * peak or math.inf)) or 1, 0, _PLOT_HEIGHT)
+    y = scale(
+        0, max(peak, min(max(outside), _TALLEST_OUTSIDE * peak or math.inf)) or 1, 0, _PLOT_HEIGHT
+    )
     bins = [
         _columns(Bar(_range(a, b), *share), x(a), x(b), y(density[0]), y(density[1]))
         for (a, b), density, share in zip(
@@ -157,25 +197,45 @@ def _density(edges: list[float], shares: Histogram) -> Markup:
             strict=True,
         )
     ]
-    outline = _outline([x(edge) for edge in edges], [_PLOT_HEIGHT - y(height) for height in sides[1]])
-    outer = _outer(edges, shares, lambda share: min(y(share * per_unit), _PLOT_HEIGHT)) if margin else []
+    outline = _outline(
+        [x(edge) for edge in edges], [_PLOT_HEIGHT - y(height) for height in sides[1]]
+    )
+    outer = (
+        _outer(edges, shares, lambda share: min(y(share * per_unit), _PLOT_HEIGHT))
+        if margin
+        else []
+    )
     body = [*bins, outline, *outer, axis(edges[0], edges[-1], x, _PLOT_HEIGHT, 0.7 * margin)]
     return picture(_PLOT_HEIGHT + AXIS_HEIGHT, "Histogram of reference and window", body)
 
 
 def _outer(edges: list[float], shares: Histogram, height: Scale) -> list[Markup]:
     """What lies below and above the bins, as a bar at each end."""
-    sides = [("<", _below(edges), shares.below, 0), (">", _above(edges), shares.above, WIDTH - _OUTSIDE)]
+    sides = [
+        ("<", _below(edges), shares.below, 0),
+        (">", _above(edges), shares.above, WIDTH - _OUTSIDE),
+    ]
     return [
         Markup('{}<text x="{}" y="{}" class="mid dim">{}</text>').format(
-            _columns(Bar(label, *pair), left, left + _OUTSIDE, height(pair[0]), height(pair[1]), outlined=True),
-            at(left + _OUTSIDE / 2), at(_PLOT_HEIGHT + 16), sign,
+            _columns(
+                Bar(label, *pair),
+                left,
+                left + _OUTSIDE,
+                height(pair[0]),
+                height(pair[1]),
+                outlined=True,
+            ),
+            at(left + _OUTSIDE / 2),
+            at(_PLOT_HEIGHT + 16),
+            sign,
         )
         for sign, label, pair, left in sides
-    ]  # fmt: skip
+    ]
 
 
-def _columns(bar: Bar, left: float, right: float, reference: float, window: float, *, outlined: bool = False) -> Markup:
+def _columns(
+    bar: Bar, left: float, right: float, reference: float, window: float, *, outlined: bool = False
+) -> Markup:
     """A bar of the reference and one of the window, over each other."""
     return Markup("<g><title>{}</title>{}{}</g>").format(
         _caption(bar),
@@ -192,7 +252,9 @@ def _column(kind: str, left: float, right: float, height: float) -> Markup:
 
 def _outline(xs: list[float], tops: list[float]) -> Markup:
     steps = "".join(f"V{at(top)}H{at(right)}" for top, right in zip(tops, xs[1:], strict=True))
-    return Markup('<path class="outline" d="M{} {}{}V{}"/>').format(at(xs[0]), _PLOT_HEIGHT, steps, _PLOT_HEIGHT)
+    return Markup('<path class="outline" d="M{} {}{}V{}"/>').format(
+        at(xs[0]), _PLOT_HEIGHT, steps, _PLOT_HEIGHT
+    )
 
 
 def _fold(bars: list[Bar]) -> list[Bar]:
@@ -202,7 +264,9 @@ def _fold(bars: list[Bar]) -> list[Bar]:
     ranked = sorted(range(len(bars)), key=lambda i: -max(bars[i].reference, bars[i].window))
     kept = set(ranked[: MOST_BARS - 1])
     rest = [bar for i, bar in enumerate(bars) if i not in kept]
-    others = Bar(f"{len(rest):,} others", sum(bar.reference for bar in rest), sum(bar.window for bar in rest))
+    others = Bar(
+        f"{len(rest):,} others", sum(bar.reference for bar in rest), sum(bar.window for bar in rest)
+    )
     return [bar for i, bar in enumerate(bars) if i in kept] + [others]
 
 
@@ -239,7 +303,9 @@ def _above(edges: list[float]) -> str:
 
 def _bars(bars: list[Bar]) -> Markup:
     pitch = 22 if len(bars) <= MOST_BARS // 2 else 15
-    x = scale(0, max(max(bar.reference, bar.window) for bar in bars) or 1, 0, _BARS_RIGHT - _BARS_LEFT)
+    x = scale(
+        0, max(max(bar.reference, bar.window) for bar in bars) or 1, 0, _BARS_RIGHT - _BARS_LEFT
+    )
     rows = [_pair(bar, x, row * pitch, pitch / 2 - 2) for row, bar in enumerate(bars)]
     return picture(len(bars) * pitch, "Bars of reference and window", rows)
 
@@ -247,7 +313,9 @@ def _bars(bars: list[Bar]) -> Markup:
 def _pair(bar: Bar, x: Scale, top: float, thickness: float) -> Markup:
     baseline = at(top + thickness + 4)
     rects = [
-        Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(kind, _BARS_LEFT, *map(at, place))
+        Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
+            kind, _BARS_LEFT, *map(at, place)
+        )
         for kind, place in (
             ("r", (top, x(bar.reference), thickness)),
             ("w solid", (top + thickness, x(bar.window), thickness)),

@@ -6,11 +6,19 @@ Strangers' text is cut, and what would steer a terminal is made visible.
 from collections.abc import Iterator
 from typing import Final
 
-from shared.reporting.arranged import most_urgent_first, statistic
-from shared.reporting.segmented import described, segment_tables, worst_segments
-from shared.reporting.text import clip, decimal, score
-from shared.snapshot import ActiveAlert, FeatureReport, MetricReport, Performance, SegmentReport, Segments, Snapshot
-from shared.titles import title
+from driftgauge.shared.contract.snapshot import (
+    ActiveAlert,
+    FeatureReport,
+    MetricReport,
+    Performance,
+    SegmentReport,
+    Segments,
+    Snapshot,
+)
+from driftgauge.shared.contract.titles import title
+from driftgauge.shared.reporting.arranged import most_urgent_first, statistic
+from driftgauge.shared.reporting.segmented import described, segment_tables, worst_segments
+from driftgauge.shared.reporting.text import clip, decimal, score
 
 MOST_SEGMENTS: Final = 5
 MOST_METRICS: Final = 4
@@ -18,11 +26,12 @@ _NAME, _SEVERITY = 40, 18
 
 
 def render_text(snapshot: Snapshot) -> str:
-    """Give a snapshot as text: verdict, columns, performance, segments, alerts of segments, what to do.
+    """Give a snapshot as text: verdict, columns, performance, segments, alerts of segments, what to
+    do.
 
     Examples
     --------
-    >>> from shared.snapshot import Window
+    >>> from driftgauge.shared.contract.snapshot import Window
     >>> window = Window(0, 1, 900, 6, 5000)
     >>> print(render_text(Snapshot(id="1", model="steel", version="v1", trigger="schedule", created=1, severity="ok",
     ...     verdict="No drift.", window=window, reference_rows=8000, features=[], prediction=None, alerts=[],
@@ -37,12 +46,16 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     window = snapshot.window
     yield f"{clip(snapshot.model, 64)} {clip(snapshot.version, 40)}: {clip(snapshot.verdict, 400)}"
     yield f"{window.rows:,} rows in {window.panes} panes, {window.events:,} events; reference {snapshot.reference_rows:,}"
-    yield from map(_column, [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])])
+    yield from map(
+        _column, [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
+    )
     if snapshot.performance:
         yield from _performance(snapshot.performance)
     if snapshot.segments:
         yield from _segments(snapshot.segments)
-    yield from (_alert(one) for one in sorted(snapshot.alerts, key=most_urgent_first) if one.segment)
+    yield from (
+        _alert(one) for one in sorted(snapshot.alerts, key=most_urgent_first) if one.segment
+    )
     for action in snapshot.actions:
         yield f"  {action.action.replace('_', ' ')}: {clip(action.reason, 300)} ({len(action.alerts)} alerts)"
 
@@ -70,9 +83,15 @@ def _metric(metric: MetricReport) -> str:
     if metric.value is None:
         return f"{_row(title(metric.name), '-')}  {clip(metric.note, 80)}"
     bounds = (metric.low, metric.high)
-    interval = f" ({decimal(bounds[0])} to {decimal(bounds[1])})" if bounds[0] is not None and bounds[1] is not None else ""
+    interval = (
+        f" ({decimal(bounds[0])} to {decimal(bounds[1])})"
+        if bounds[0] is not None and bounds[1] is not None
+        else ""
+    )
     baseline = f", baseline {decimal(metric.baseline)}" if metric.baseline is not None else ""
-    return f"{_row(title(metric.name), metric.severity)}  {decimal(metric.value)}{interval}{baseline}"
+    return (
+        f"{_row(title(metric.name), metric.severity)}  {decimal(metric.value)}{interval}{baseline}"
+    )
 
 
 def _segments(segments: Segments) -> Iterator[str]:

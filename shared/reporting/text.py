@@ -1,7 +1,8 @@
 """Numbers, times and strangers' text as the report shows them.
 
-Feature names, labels and reasons come from whoever sends events. Here they lose what could deceive a reader (control
-characters, reversed writing) or fill a page; escaping is left to markupsafe, in `shown` and in the template.
+Feature names, labels and reasons come from whoever sends events. Here they lose what could deceive
+a reader (control characters, reversed writing) or fill a page; escaping is left to markupsafe, in
+`shown` and in the template.
 """
 
 import math
@@ -76,7 +77,9 @@ def with_code(sentence: str) -> Markup:
     Markup('<code>driftgauge up</code> &lt;b&gt;')
     """
     forms = (Markup("{}"), Markup("<code>{}</code>"))
-    return Markup("").join(forms[place % 2].format(clip(piece, 400)) for place, piece in enumerate(sentence.split("`")))
+    return Markup("").join(
+        forms[place % 2].format(clip(piece, 400)) for place, piece in enumerate(sentence.split("`"))
+    )
 
 
 def figure(value: float, digits: int = 4) -> str:
@@ -202,7 +205,12 @@ def duration(milliseconds: float) -> str:
     >>> duration(5), duration(90_000), duration(3 * 3_600_000), duration(50 * 3_600_000)
     ('5 ms', '90 s', '3 h', '2.1 d')
     """
-    for unit, size, most in (("ms", 1, 1000), ("s", 1000, 120), ("min", 60_000, 120), ("h", 3_600_000, 48)):
+    for unit, size, most in (
+        ("ms", 1, 1000),
+        ("s", 1000, 120),
+        ("min", 60_000, 120),
+        ("h", 3_600_000, 48),
+    ):
         if abs(milliseconds) < size * most:
             return f"{figure(milliseconds / size, 2)} {unit}"
     return f"{figure(milliseconds / 86_400_000, 2)} d"

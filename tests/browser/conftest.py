@@ -1,7 +1,7 @@
 """A real Chromium on a real deployment, once for all browser tests of this folder.
 
-The fixtures end with the folder (scope `package`): while Playwright runs, its event loop is the thread's, so that no
-asyncio test could run.
+The fixtures end with the folder (scope `package`): while Playwright runs, its event loop is the
+thread's, so that no asyncio test could run.
 """
 
 import os
@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 from tests.browser.plant import Plant, rows
 
@@ -18,10 +25,14 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 SKIPPED = pytest.StashKey[bool]()
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if config.stash.get(SKIPPED, False):
         terminalreporter.section("NO BROWSER TEST WAS RUN", sep="!", red=True, bold=True)
-        terminalreporter.line("No Chromium is installed (apt-get install chromium). In CI that is an error.")
+        terminalreporter.line(
+            "No Chromium is installed (apt-get install chromium). In CI that is an error."
+        )
 
 
 @pytest.fixture(scope="package")
@@ -65,7 +76,9 @@ class Watched:
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.errors.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+            self.errors.append(
+                f"{message.type}: {message.text} ({message.location.get('url', '')})"
+            )
 
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)

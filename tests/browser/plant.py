@@ -1,4 +1,6 @@
-"""A real deployment with models of its own, and how tests post traffic to it and wait for what comes of it."""
+"""A real deployment with models of its own, and how tests post traffic to it and wait for what
+comes of it.
+"""
 
 import time
 from collections.abc import Callable
@@ -13,16 +15,16 @@ import pandas as pd
 import redis
 from sklearn.linear_model import LinearRegression
 
-from shared import processes
-from shared.deployment import Deployment
-from shared.frames import columns_of
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
-from shared.redis_client import connect
-from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema
-from shared.settings import Settings
-from shared.snapshot import Snapshot
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.local import processes
+from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
+from driftgauge.shared.settings import Settings
 
 MODEL = "plant"
 """Has features of each kind, one of them excluded; its predictions are posted (POST /events)."""
@@ -42,9 +44,15 @@ PANE = 100
 STEP_MS = 500
 DAY_MS = 86_400_000
 FAST: dict[str, Any] = {
-    "commit_ms": 50, "pane_events": PANE, "window_events": 600, "min_window_rows": 300, "snapshot_events": 600,
-    "expected_events_per_day": 100_000, "silent_after_seconds": 0, "blind_worker_seconds": 60,
-}  # fmt: skip
+    "commit_ms": 50,
+    "pane_events": PANE,
+    "window_events": 600,
+    "min_window_rows": 300,
+    "snapshot_events": 600,
+    "expected_events_per_day": 100_000,
+    "silent_after_seconds": 0,
+    "blind_worker_seconds": 60,
+}
 
 
 def rows(seed: int, number: int, shift: float = 0.0) -> pd.DataFrame:
@@ -77,8 +85,10 @@ def register(
     estimator: Any = None,
 ) -> None:
     """Register the next version of a model, and put it into production."""
-    reference = ReferenceProfile.build(schema, columns_of(frame, schema), predictions)
-    manifest = new_manifest(name, registry.next_version(name), "regression" if estimator else "monitor")
+    reference = build_profile(schema, columns_of(frame, schema), predictions)
+    manifest = new_manifest(
+        name, registry.next_version(name), "regression" if estimator else "monitor"
+    )
     artifact = None
     if estimator is not None:
         artifact = registry.folder / f"{name}.joblib"
@@ -95,17 +105,26 @@ class Plant:
         registry = ModelRegistry(folder / "registry")
         register(registry, MODEL, SCHEMA, REFERENCE, predicted(REFERENCE))
         x = pd.DataFrame(np.random.default_rng(1).normal(size=(2000, 2)), columns=["x", "y"])
-        linear = Schema((Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")), target="z")
+        linear = Schema(
+            (Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")),
+            target="z",
+        )
         z = 2 * x["x"].to_numpy() + x["y"].to_numpy()
         for _ in range(2):
             register(registry, SERVED, linear, x, z, LinearRegression().fit(x.to_numpy(), z))
         settings = Settings(
-            registry_dir=registry.folder, data_dir=folder / "data", port=18_800, default_model=SERVED, **FAST
+            registry_dir=registry.folder,
+            data_dir=folder / "data",
+            port=18_800,
+            default_model=SERVED,
+            **FAST,
         )
         self.deployment = Deployment(settings)
         self.keys = Keys(settings.key_prefix)
         self.posted: dict[str, list[pd.DataFrame]] = {MODEL: []}
-        self._clock = int(time.time() * 1000) // DAY_MS * DAY_MS - DAY_MS + 4 * 3_600_000  # a pane closes at midnight too
+        self._clock = (
+            int(time.time() * 1000) // DAY_MS * DAY_MS - DAY_MS + 4 * 3_600_000
+        )  # a pane closes at midnight too
 
     def start(self) -> None:
         self.deployment.__enter__()
@@ -122,7 +141,9 @@ class Plant:
         """Start the API again, at the same address."""
         deployment = self.deployment
         deployment.api = deployment._start("serve")
-        processes.wait_until(deployment._api_answers, deployment.api, "The API", deployment._log("serve"))
+        processes.wait_until(
+            deployment._api_answers, deployment.api, "The API", deployment._log("serve")
+        )
 
     def frame(self, model: str = MODEL) -> pd.DataFrame:
         """Give all rows that were posted, in order."""
@@ -135,9 +156,13 @@ class Plant:
     def post(self, frame: pd.DataFrame, model: str = MODEL) -> None:
         """Post rows as events, half a second of logical time apart."""
         events = []
-        for row, prediction in zip(frame.to_dict("records"), predicted(frame).tolist(), strict=True):
+        for row, prediction in zip(
+            frame.to_dict("records"), predicted(frame).tolist(), strict=True
+        ):
             self._clock += STEP_MS
-            events.append({"model": model, "features": row, "prediction": prediction, "time": self._clock})
+            events.append(
+                {"model": model, "features": row, "prediction": prediction, "time": self._clock}
+            )
         answer = httpx.post(f"{self.url}/events", json=events, timeout=30)
         assert answer.status_code in (200, 202), answer.text
         self.posted.setdefault(model, []).append(frame)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from playwright.sync_api import BrowserContext, Page, expect
 
-from shared.alerts import cloud_event
+from driftgauge.shared.contract.alerts import cloud_event
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, REFERENCE, Plant, predicted, rows, wait_for
 from tests.producer.dashboard.snapshots import alert
@@ -24,7 +24,10 @@ def psi_of(reference: "pd.Series[float]", window: "pd.Series[float]") -> float:
         p, q = (np.array([(side == name).mean() for name in names]) for side in (reference, window))
     else:
         deciles = np.quantile(reference, np.arange(1, 10) / 10, method="inverted_cdf")
-        counts = [np.bincount(np.searchsorted(deciles, side), minlength=10) / len(side) for side in (reference, window)]
+        counts = [
+            np.bincount(np.searchsorted(deciles, side), minlength=10) / len(side)
+            for side in (reference, window)
+        ]
         p, q = counts
     return float(((q - p) * np.log(q / p)).sum())
 
@@ -37,11 +40,15 @@ def shown_window(page: Page, plant: Plant) -> pd.DataFrame:
 
 
 def test_the_numbers_are_those_of_the_posted_events(page: Page, plant: Plant) -> None:
-    """PSI of every feature and of the prediction equals what the posted rows give by the textbook formula."""
+    """PSI of every feature and of the prediction equals what the posted rows give by the textbook
+    formula.
+    """
     page.goto(DRIFT)
     window = shown_window(page, plant)
     assert len(window) >= 600
-    expected = {name: psi_of(REFERENCE[name], window[name]) for name in ("temperature", "pressure", "line")}
+    expected = {
+        name: psi_of(REFERENCE[name], window[name]) for name in ("temperature", "pressure", "line")
+    }
     expected["prediction"] = psi_of(pd.Series(predicted(REFERENCE)), pd.Series(predicted(window)))
     for name, value in expected.items():
         shown = page.locator(f'tr[data-feature="{name}"] td.value data').get_attribute("value")
@@ -50,7 +57,9 @@ def test_the_numbers_are_those_of_the_posted_events(page: Page, plant: Plant) ->
     expect(page.locator(".excluded-list")).to_contain_text("identifies the row")
 
 
-def test_an_injected_drift_appears_without_reload(page: Page, context: BrowserContext, plant: Plant) -> None:
+def test_an_injected_drift_appears_without_reload(
+    page: Page, context: BrowserContext, plant: Plant
+) -> None:
     """On the open drift page, in its open drawer, and as an alert on the open overview."""
     page.goto(f"{DRIFT}&feature=temperature")
     overview = context.new_page()
@@ -62,8 +71,12 @@ def test_an_injected_drift_appears_without_reload(page: Page, context: BrowserCo
     plant.post(rows(7, 900, shift=1.5))
     temperature = page.locator('tr[data-feature="temperature"]')
     expect(temperature.locator(".badge")).to_have_class(re.compile("critical"), timeout=PATIENCE_MS)
-    expect(page.locator("#heat tr", has_text="temperature").locator("td").last).to_have_class("h5", timeout=PATIENCE_MS)
-    expect(page.locator(".drawer header .badge")).to_have_class(re.compile("critical"), timeout=PATIENCE_MS)
+    expect(page.locator("#heat tr", has_text="temperature").locator("td").last).to_have_class(
+        "h5", timeout=PATIENCE_MS
+    )
+    expect(page.locator(".drawer header .badge")).to_have_class(
+        re.compile("critical"), timeout=PATIENCE_MS
+    )
     assert page.locator("#course-points").text_content() != points
     assert page.locator("#course-chart canvas").count() == 1
     alerts = overview.locator(f'article[data-model="{MODEL}"] .open-alerts')
@@ -72,14 +85,19 @@ def test_an_injected_drift_appears_without_reload(page: Page, context: BrowserCo
     assert overview.evaluate("window.notReloaded") is True
 
 
-def test_the_stream_resumes_when_the_api_restarts(page: Page, plant: Plant, watched: Watched) -> None:
+def test_the_stream_resumes_when_the_api_restarts(
+    page: Page, plant: Plant, watched: Watched
+) -> None:
     """The banner says so, and what happened while the API was away arrives once."""
-    watched.expected = lambda error: "ERR_" in error or "Failed to load resource" in error or "htmx:" in error
+    watched.expected = lambda error: (
+        "ERR_" in error or "Failed to load resource" in error or "htmx:" in error
+    )
     page.goto(DRIFT)
     banner = page.locator("#banner")
     expect(banner).to_have_attribute("data-state", "live")
     page.evaluate(
-        "window.heard = []; document.body.addEventListener('dg:alert', (e) => window.heard.push(e.detail.data.started))"
+        "window.heard = []; document.body.addEventListener('dg:alert', (e) => "
+        "window.heard.push(e.detail.data.started))"
     )
     plant.stop_api()
     expect(banner).to_have_attribute("data-state", "reconnecting")
@@ -87,12 +105,16 @@ def test_the_stream_resumes_when_the_api_restarts(page: Page, plant: Plant, watc
         plant.redis.xadd(plant.keys.alerts(MODEL), {"e": cloud_event(alert(started))})
     plant.start_api()
     expect(banner).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
-    heard = wait_for(lambda: page.evaluate("window.heard.filter((started) => started < 10)"), "the missed alerts")
+    heard = wait_for(
+        lambda: page.evaluate("window.heard.filter((started) => started < 10)"), "the missed alerts"
+    )
     assert heard == [1, 2]
 
 
 def test_the_drawer_by_keyboard(page: Page) -> None:
-    """Enter on a feature opens it, focus goes in and comes back, Escape closes; the address can be bookmarked."""
+    """Enter on a feature opens it, focus goes in and comes back, Escape closes; the address can be
+    bookmarked.
+    """
     page.goto(DRIFT)
     link = page.locator('tr[data-feature="pressure"] a')
     link.focus()

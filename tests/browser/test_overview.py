@@ -7,7 +7,9 @@ from tests.browser.test_drift import number
 
 
 def test_the_tiles_are_what_was_posted(page: Page, plant: Plant) -> None:
-    """Events counted and window rows equal what was posted, and the tile follows while more is posted."""
+    """Events counted and window rows equal what was posted, and the tile follows while more is
+    posted.
+    """
     page.goto("/")
     card = page.locator(f'article[data-model="{MODEL}"]')
     counted = card.locator(f'[data-live="{MODEL}.events"]')
@@ -19,10 +21,14 @@ def test_the_tiles_are_what_was_posted(page: Page, plant: Plant) -> None:
 
 
 def test_traffic_and_latency_appear(page: Page, plant: Plant) -> None:
-    """A prediction here gives the served model a latency; the traffic's chart gets a point a second, drawn once a second."""
+    """A prediction here gives the served model a latency; the traffic's chart gets a point a
+    second, drawn once a second.
+    """
     page.goto("/")
     card = page.locator(f'article[data-model="{SERVED}"]')
-    answer = httpx.post(f"{plant.url}/predict", json={"model": SERVED, "features": {"x": 1.5, "y": 2}})
+    answer = httpx.post(
+        f"{plant.url}/predict", json={"model": SERVED, "features": {"x": 1.5, "y": 2}}
+    )
     assert answer.json()["prediction"] == pytest.approx(5)
     expect(card.locator(f'[data-live="{SERVED}.latency"]')).to_contain_text("ms", timeout=15_000)
     points = "JSON.parse(document.getElementById('traffic-plant').textContent).points.length"

@@ -1,4 +1,6 @@
-"""The pages Alerts, Models, Batch, Log and Reports, worked with as somebody does: by mouse and keyboard, wide and narrow."""
+"""The pages Alerts, Models, Batch, Log and Reports, worked with as somebody does: by mouse and
+keyboard, wide and narrow.
+"""
 
 import csv
 import io
@@ -9,7 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.events import PREDICTION
+from driftgauge.shared.contract.events import PREDICTION
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, SERVED, Plant, rows, wait_for
 
@@ -21,7 +23,10 @@ def drifted(plant: Plant) -> Plant:
     """The plant with an open alert, a report and predictions of a served model."""
     plant.post(rows(2, 900, 1.5))
     plant.judged()
-    wait_for(lambda: httpx.get(f"{plant.url}/alerts?model={MODEL}&state=firing").json()["alerts"], "an alert that fires")
+    wait_for(
+        lambda: httpx.get(f"{plant.url}/alerts?model={MODEL}&state=firing").json()["alerts"],
+        "an alert that fires",
+    )
     for number in range(30):
         body = {"model": SERVED, "features": {"x": number, "y": 1}, "id": f"row-{number}"}
         assert httpx.post(f"{plant.url}/predict", json=body).status_code == 200
@@ -31,7 +36,9 @@ def drifted(plant: Plant) -> Plant:
 @pytest.mark.usefixtures("drifted")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_390_pixels(page: Page, scheme: str) -> None:
-    """On a telephone no page is wider than the screen, and every page has its content without a console error."""
+    """On a telephone no page is wider than the screen, and every page has its content without a
+    console error.
+    """
     page.set_viewport_size({"width": 390, "height": 800})
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its literals
     for name in PAGES:
@@ -45,7 +52,9 @@ def test_pages_fit_390_pixels(page: Page, scheme: str) -> None:
 
 
 def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
-    """By keyboard: a note is recorded with the alert, a silence until its end, and the page shows both by itself."""
+    """By keyboard: a note is recorded with the alert, a silence until its end, and the page shows
+    both by itself.
+    """
     page.goto(f"/dashboard/alerts?model={MODEL}&severity=critical")
     card = page.locator("article.alert").filter(has_text="temperature: PSI")
     name = card.get_attribute("data-fingerprint")
@@ -67,11 +76,15 @@ def test_acknowledge_and_silence(page: Page, drifted: Plant) -> None:
     page.goto(f"/dashboard/alerts/{name}")
     expect(page.locator("#alert")).to_contain_text("<b>seen</b> by the night shift")
     life = httpx.get(f"{drifted.url}/alerts/{name}").json()["alerts"]
-    assert life[-1]["data"]["silenced"]["until"] - life[-1]["data"]["silenced"]["time"] == 120 * 60_000
+    assert (
+        life[-1]["data"]["silenced"]["until"] - life[-1]["data"]["silenced"]["time"] == 120 * 60_000
+    )
 
 
 def test_promote_and_roll_back(page: Page, plant: Plant, watched: Watched) -> None:
-    """What the registry refuses is said in the dialog; a promotion serves, a rollback undoes it, the history has both."""
+    """What the registry refuses is said in the dialog; a promotion serves, a rollback undoes it,
+    the history has both.
+    """
     watched.expected = lambda error: "409" in error
     page.goto(f"/dashboard/models?model={SERVED}")
     article = page.locator(f"article[data-model={SERVED}]")
@@ -108,8 +121,12 @@ def served(plant: Plant) -> str:
     return str(httpx.get(f"{plant.url}/model-info?model={SERVED}").json()["version"])
 
 
-def test_a_file_goes_and_comes_back(page: Page, plant: Plant, tmp_path: Path, watched: Watched) -> None:
-    """Wrong columns are told before anything is sent; a good file comes back row by row, and opens in no formula."""
+def test_a_file_goes_and_comes_back(
+    page: Page, plant: Plant, tmp_path: Path, watched: Watched
+) -> None:
+    """Wrong columns are told before anything is sent; a good file comes back row by row, and opens
+    in no formula.
+    """
     watched.expected = lambda error: "422" in error
     page.goto(f"/dashboard/batch?model={SERVED}")
     before = log_length(plant)
@@ -119,7 +136,9 @@ def test_a_file_goes_and_comes_back(page: Page, plant: Plant, tmp_path: Path, wa
     expect(page.locator("#verdict")).to_contain_text("do not fit the model")
     expect(page.locator("#faults")).to_contain_text("=cmd is no feature of this model")
     expect(page.locator("#predict")).to_be_disabled()
-    good.write_text("y,x\n" + "".join(f"{number / 10},{number / 10}\n" for number in range(700)) + "1,many\n")
+    good.write_text(
+        "y,x\n" + "".join(f"{number / 10},{number / 10}\n" for number in range(700)) + "1,many\n"
+    )
     page.set_input_files("#file", good)
     expect(page.locator("#verdict")).to_contain_text("All 2 columns fit")
     assert log_length(plant) == before
@@ -133,17 +152,24 @@ def test_a_file_goes_and_comes_back(page: Page, plant: Plant, tmp_path: Path, wa
     assert [float(row["prediction"]) for row in found[:700]] == pytest.approx(
         [0.3 * number for number in range(700)], abs=1e-9
     )
-    assert (found[700]["status"], found[700]["error"]) == ("invalid", "x must be a number, not a string")
+    assert (found[700]["status"], found[700]["error"]) == (
+        "invalid",
+        "x must be a number, not a string",
+    )
     wait_for(lambda: log_length(plant) == before + 700, "the events of the file")
 
 
 def log_length(plant: Plant) -> int:
     """Count the predictions in the log: ticks come by themselves while it is idle."""
-    return sum(fields[b"t"] == PREDICTION for _, fields in plant.redis.xrange(plant.keys.log(SERVED, 0)))  # type: ignore[union-attr]  # not async
+    return sum(
+        fields[b"t"] == PREDICTION for _, fields in plant.redis.xrange(plant.keys.log(SERVED, 0))
+    )  # type: ignore[union-attr]  # not async
 
 
 def test_the_log_is_filtered_live_and_downloaded(page: Page, drifted: Plant) -> None:
-    """Filters are a form and an address; the download has the filtered rows; a new prediction appears by itself."""
+    """Filters are a form and an address; the download has the filtered rows; a new prediction
+    appears by itself.
+    """
     page.goto(f"/dashboard/log?model={SERVED}")
     page.get_by_label("Prediction from").fill("12")
     page.get_by_label("to", exact=True).fill("20")
@@ -157,7 +183,9 @@ def test_the_log_is_filtered_live_and_downloaded(page: Page, drifted: Plant) -> 
     with page.expect_download() as download:
         page.get_by_role("link", name="Download CSV").click()
     table = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(), newline="")))
-    assert [float(row["prediction"]) for row in table][: len(numbers)] == pytest.approx(numbers, rel=1e-5)
+    assert [float(row["prediction"]) for row in table][: len(numbers)] == pytest.approx(
+        numbers, rel=1e-5
+    )
     body = {"model": SERVED, "features": {"x": 6, "y": 4.5}, "id": "just-now"}
     assert httpx.post(f"{drifted.url}/predict", json=body).status_code == 200
     expect(shown.first).to_contain_text("just-now")

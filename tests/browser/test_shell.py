@@ -5,9 +5,14 @@ from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, Plant
 
 PAGES = (
-    "/", f"/dashboard/drift?model={MODEL}", f"/dashboard/drift?model={MODEL}&feature=line",
-    f"/dashboard/performance?model={MODEL}", "/login", "/docs", "/redoc",
-)  # fmt: skip
+    "/",
+    f"/dashboard/drift?model={MODEL}",
+    f"/dashboard/drift?model={MODEL}&feature=line",
+    f"/dashboard/performance?model={MODEL}",
+    "/login",
+    "/docs",
+    "/redoc",
+)
 
 DOCUMENTS = ("/docs", "/redoc")
 
@@ -26,9 +31,14 @@ def test_a_page_is_sound(page: Page, path: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES[:5])
 def test_a_telephone_shows_a_page(chromium: Browser, plant: Plant, path: str, scheme: str) -> None:
-    """At 390 px nothing is wider than the screen, in light and in dark; text and ground differ enough (4.5 : 1)."""
+    """At 390 px nothing is wider than the screen, in light and in dark; text and ground differ
+    enough (4.5 : 1).
+    """
     context = chromium.new_context(
-        base_url=plant.url, viewport={"width": 390, "height": 844}, color_scheme=scheme, has_touch=True
+        base_url=plant.url,
+        viewport={"width": 390, "height": 844},
+        color_scheme=scheme,
+        has_touch=True,
     )
     watched = Watched(context, plant.url)
     page = context.new_page()

@@ -1,17 +1,22 @@
-"""Hostile text in a real browser. Its model stays in the deployment, so this file comes after the others."""
+"""Hostile text in a real browser. Its model stays in the deployment, so this file comes after the
+others.
+"""
 
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from shared.model_registry import ModelRegistry
+from driftgauge.shared.registry.registry import ModelRegistry
 from tests import hostile
 from tests.browser.plant import SERVED, Plant, wait_for
 
 PAGES = (
     "/",
-    *(f"/dashboard/{name}?model={hostile.MODEL}" for name in ("drift", "performance", "alerts", "models", "log", "reports")),
+    *(
+        f"/dashboard/{name}?model={hostile.MODEL}"
+        for name in ("drift", "performance", "alerts", "models", "log", "reports")
+    ),
     f"/dashboard/alerts/{hostile.name_of(hostile.SCRIPT)}",
     f"/dashboard/alerts/{hostile.name_of(hostile.LONG)}",
     f"/reports/{hostile.MODEL}-1.html",
@@ -21,7 +26,9 @@ PAGES = (
 @pytest.fixture(scope="module")
 def conspired(plant: Plant) -> Plant:
     hostile.register(ModelRegistry(plant.deployment.settings.registry_dir))
-    wait_for(lambda: plant.redis.exists(plant.keys.versions(hostile.MODEL)), "the hostile model in Redis")
+    wait_for(
+        lambda: plant.redis.exists(plant.keys.versions(hostile.MODEL)), "the hostile model in Redis"
+    )
     hostile.write(plant.redis, plant.keys)
     return plant
 
@@ -36,7 +43,9 @@ def wary(page: Page) -> Page:
 
 @pytest.mark.usefixtures("conspired")
 def test_no_page_runs_strangers_text(wary: Page) -> None:
-    """Every page with hostile names, notes, reasons and values: no script, no dialog, no image, and it fits 390 pixels."""
+    """Every page with hostile names, notes, reasons and values: no script, no dialog, no image, and
+    it fits 390 pixels.
+    """
     wary.set_viewport_size({"width": 390, "height": 800})
     for path in PAGES:
         wary.goto(path)
@@ -52,7 +61,9 @@ def test_no_page_runs_strangers_text(wary: Page) -> None:
 
 @pytest.mark.usefixtures("conspired")
 def test_what_was_unfolded_stays_so(wary: Page) -> None:
-    """A page that is asked for again, as it is whenever something is judged, folds nothing that is being read."""
+    """A page that is asked for again, as it is whenever something is judged, folds nothing that is
+    being read.
+    """
     wary.goto(f"/dashboard/performance?model={hostile.MODEL}")
     fold = wary.locator("details").nth(1)
     fold.locator("> summary").click()
@@ -79,10 +90,14 @@ def test_a_hostile_file_is_text(wary: Page, tmp_path: Path) -> None:
     """The name, columns and cells of a file that was chosen are shown as text."""
     wary.goto(f"/dashboard/batch?model={SERVED}")
     header, cells = tmp_path / "<img src=x onerror='window.ran=4'>.csv", tmp_path / "cells.csv"
-    header.write_text(f'x,y,"{hostile.SCRIPT}","{hostile.IMAGE.replace(chr(34), chr(34) * 2)}"\n1,2,3,4\n')
+    header.write_text(
+        f'x,y,"{hostile.SCRIPT}","{hostile.IMAGE.replace(chr(34), chr(34) * 2)}"\n1,2,3,4\n'
+    )
     wary.set_input_files("#file", header)
     expect(wary.locator("#faults")).to_contain_text("<script>")
-    cells.write_text(f'x,y\n"{hostile.SCRIPT}",1\n"{hostile.FORMULA.replace(chr(34), chr(34) * 2)}",1\n1,1\n')
+    cells.write_text(
+        f'x,y\n"{hostile.SCRIPT}",1\n"{hostile.FORMULA.replace(chr(34), chr(34) * 2)}",1\n1,1\n'
+    )
     wary.set_input_files("#file", cells)
     expect(wary.locator("#preview")).to_contain_text("<script>")
     wary.locator("#predict").click()

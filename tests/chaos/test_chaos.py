@@ -15,8 +15,8 @@ from benchmarks.chaos.model import ONE, PREFIX
 from benchmarks.chaos.plant import PRODUCT, PYTHON, Plant, Process, wait_for
 from benchmarks.chaos.traffic import Traffic
 from benchmarks.chaos.verdict import Refuted, verify
-from shared.counters import Counters
-from shared.keys import Keys
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.keys import Keys
 
 SECONDS = 22.0
 SEED = 3
@@ -38,7 +38,9 @@ def until(true: Callable[[], Any], what: str) -> None:
 
 def alerts(plant: Plant) -> list[dict[str, Any]]:
     with plant.client() as client:
-        return [msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(KEYS.alerts("plant"))]
+        return [
+            msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(KEYS.alerts("plant"))
+        ]
 
 
 def counted(plant: Plant) -> int:
@@ -55,8 +57,9 @@ def promised(traffic: Traffic, more: int) -> Callable[[], bool]:
 
 @pytest.mark.timeout(170)
 def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
-    """Whatever is killed, stopped, cut off or loses power: every promised event is in the log, every event of the log is in
-    every cell once, and alerts, snapshots and panes are those of a run over the same log that nothing disturbed.
+    """Whatever is killed, stopped, cut off or loses power: every promised event is in the log,
+    every event of the log is in every cell once, and alerts, snapshots and panes are those of a run
+    over the same log that nothing disturbed.
     """
     with Plant(folder) as plant:
         traffic = Traffic(plant, SEED, rate=150)
@@ -75,30 +78,43 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize("guard", [None, pytest.param("without_fence", id="without the fence")])
 def test_a_worker_that_slept_through_its_lease(folder: Path, guard: str | None) -> None:
-    """A worker that wakes after another one took over cannot commit; without token and WATCH, alerts are written twice."""
+    """A worker that wakes after another one took over cannot commit; without token and WATCH,
+    alerts are written twice.
+    """
     command = (*WEAKENED, guard, "worker") if guard else (*PRODUCT, "worker")
     with Plant(folder, models=ONE, apis=1, workers=1, worker_command=command) as plant:
         sleeper = plant.workers[0]
         traffic = Traffic(plant, SEED, rate=300)
         traffic.start()
-        until(lambda: counted(plant) > 300 and "judging plant: owned" in sleeper.log.read_text(), "the first worker")
+        until(
+            lambda: counted(plant) > 300 and "judging plant: owned" in sleeper.log.read_text(),
+            "the first worker",
+        )
         sleeper.signal(signal.SIGSTOP)
         traffic.shift = 2.0
         other = Process("other", (*PRODUCT, "worker"), plant.settings, folder)
         plant.workers.append(other)
         other.start()
-        until(lambda: any(alert["data"]["state"] == "firing" for alert in alerts(plant)), "an alert by the second worker")
+        until(
+            lambda: any(alert["data"]["state"] == "firing" for alert in alerts(plant)),
+            "an alert by the second worker",
+        )
         sleeper.signal(signal.SIGCONT)
-        until(lambda: "Loading again" in sleeper.log.read_text() or twice(plant), "the sleeper's attempt to commit")
+        until(
+            lambda: "Loading again" in sleeper.log.read_text() or twice(plant),
+            "the sleeper's attempt to commit",
+        )
         traffic.stop()
         late = settle(plant, 10.0 if guard else PATIENCE_S)
         conclude(plant, traffic, late, "alerts were written twice" if guard else None)
 
 
-@pytest.mark.parametrize("guard", [None, pytest.param("without_intervals", id="without the intervals")])
+@pytest.mark.parametrize(
+    "guard", [None, pytest.param("without_intervals", id="without the intervals")]
+)
 def test_a_tail_that_is_sent_again(folder: Path, guard: str | None) -> None:
-    """Events whose replies were lost are sent again under their numbers and not counted again; without the interval check
-    they are.
+    """Events whose replies were lost are sent again under their numbers and not counted again;
+    without the interval check they are.
     """
     command = (*WEAKENED, guard, "worker") if guard else (*PRODUCT, "worker")
     with Plant(folder, models=ONE, apis=1, workers=1, worker_command=command) as plant:
@@ -117,7 +133,9 @@ def test_a_tail_that_is_sent_again(folder: Path, guard: str | None) -> None:
 
 @pytest.mark.parametrize("guard", [None, pytest.param("without_ring", id="without the ring")])
 def test_power_loss_right_after_the_acknowledgement(folder: Path, guard: str | None) -> None:
-    """What Redis acknowledged and forgot with its last second is sent again; without the ring it is lost."""
+    """What Redis acknowledged and forgot with its last second is sent again; without the ring it is
+    lost.
+    """
     command = (*WEAKENED, guard, "serve") if guard else (*PRODUCT, "serve")
     with Plant(folder, models=ONE, apis=1, workers=1, api_command=command) as plant:
         traffic = Traffic(plant, SEED, rate=300)
@@ -128,7 +146,9 @@ def test_power_loss_right_after_the_acknowledgement(folder: Path, guard: str | N
         until(promised(traffic, 200), "events after it")
         until(plant.apis_have_sent_all, "the APIs")
         traffic.stop()
-        conclude(plant, traffic, settle(plant), "promised events are not in the log" if guard else None)
+        conclude(
+            plant, traffic, settle(plant), "promised events are not in the log" if guard else None
+        )
 
 
 def twice(plant: Plant) -> bool:

@@ -12,14 +12,14 @@ import numpy as np
 
 def without_fence() -> None:
     """A commit checks neither token nor commit number, and watches nothing."""
-    from consumer.checkpoint import Checkpoint
+    from driftgauge.consumer.stages.checkpoint import Checkpoint
 
     replace(Checkpoint, "_watch", lambda *_: None)
 
 
 def without_intervals() -> None:
     """A sequence number that was seen before counts as new."""
-    from consumer.counting.sequences import Intervals
+    from driftgauge.consumer.counting.entries.sequences import Intervals
 
     claim = Intervals.claim
 
@@ -32,7 +32,7 @@ def without_intervals() -> None:
 
 def without_ring() -> None:
     """Nothing that was acknowledged is sent again."""
-    from producer.ring import Ring
+    from driftgauge.producer.publishing.ring import Ring
 
     replace(Ring, "take", lambda _: [])
 

@@ -1,4 +1,6 @@
-"""What the consumer's tests share: a small model with one feature of every awkward kind, its traffic, its log."""
+"""What the consumer's tests share: a small model with one feature of every awkward kind, its
+traffic, its log.
+"""
 
 import itertools
 import json
@@ -8,17 +10,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from msgspec.structs import replace
 
-from consumer.counting import columns
-from consumer.counting.advance import advance
-from consumer.counting.cells import CellMap
-from consumer.counting.columns import CheckedDecoder, DeadLetter, Entry
-from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState
-from shared.events import Prediction, encode
-from shared.model_registry import PublishedVersion, new_manifest
-from shared.pane import Pane, PaneEntry, RollUp, Span, unpack_counts
-from shared.reference import NumericReference, ReferenceProfile
-from shared.schema import Feature, Schema
+from driftgauge.consumer.counting.advance import advance
+from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.columns import CheckedDecoder, DeadLetter, Entry
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState
+from driftgauge.shared.contract.events import Prediction, encode
+from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp, Span, unpack_counts
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 
 NOON = 1_763_640_000_000
 """2025-11-20 12:00 UTC, in ms."""
@@ -33,20 +36,35 @@ SCHEMA = Schema(
         Feature("city", "categorical", nullable=True),
     )
 )
-NUMERIC_SCHEMA = Schema((Feature("a", "numeric", nullable=True), Feature("b", "numeric", nullable=True)))
+NUMERIC_SCHEMA = Schema(
+    (Feature("a", "numeric", nullable=True), Feature("b", "numeric", nullable=True))
+)
 CITIES = [f"city{number}" for number in range(60)]
 
 
-def traffic(random: np.random.Generator, rows: int, shift: float = 0.0, missing: float = 0.02) -> list[list[object]]:
+def traffic(
+    random: np.random.Generator, rows: int, shift: float = 0.0, missing: float = 0.02
+) -> list[list[object]]:
     """Draw feature rows of `SCHEMA`; `shift` moves the smooth feature, in standard deviations."""
-    smooth = [None if random.random() < missing else value for value in random.normal(shift, 1, rows).tolist()]
+    smooth = [
+        None if random.random() < missing else value
+        for value in random.normal(shift, 1, rows).tolist()
+    ]
     discrete = random.integers(0, 5, rows).astype(float).tolist()
     heavy = (random.standard_cauchy(rows) ** 3).tolist()
-    city = [None if random.random() < missing else CITIES[min(int(draw), 59)] for draw in random.exponential(9, rows)]
-    return [list(row) for row in zip(smooth, discrete, [7.0] * rows, heavy, [None] * rows, city, strict=True)]
+    city = [
+        None if random.random() < missing else CITIES[min(int(draw), 59)]
+        for draw in random.exponential(9, rows)
+    ]
+    return [
+        list(row)
+        for row in zip(smooth, discrete, [7.0] * rows, heavy, [None] * rows, city, strict=True)
+    ]
 
 
-def reference_of(rows: Sequence[Sequence[object]], schema: Schema, predictions: Sequence[float]) -> ReferenceProfile:
+def reference_of(
+    rows: Sequence[Sequence[object]], schema: Schema, predictions: Sequence[float]
+) -> ReferenceProfile:
     found = []
     for place, feature in enumerate(schema.features):
         values = [row[place] for row in rows]
@@ -56,11 +74,15 @@ def reference_of(rows: Sequence[Sequence[object]], schema: Schema, predictions: 
             array = np.empty(len(values), dtype=object)
             array[:] = values
             found.append(array)
-    return ReferenceProfile.build(schema, found, np.array(predictions))
+    return build_profile(schema, found, np.array(predictions))
 
 
 def published(
-    version: str = "1.0.0", seed: int = 0, rows: int = 2000, model: str = "plant", segments: tuple[str, ...] = ()
+    version: str = "1.0.0",
+    seed: int = 0,
+    rows: int = 2000,
+    model: str = "plant",
+    segments: tuple[str, ...] = (),
 ) -> PublishedVersion:
     """Make a version of the mixed model."""
     random = np.random.default_rng(seed)
@@ -71,7 +93,9 @@ def published(
 
 def numeric_reference(seed: int = 0, rows: int = 2000) -> ReferenceProfile:
     random = np.random.default_rng(seed)
-    return reference_of(random.normal(size=(rows, 2)).tolist(), NUMERIC_SCHEMA, random.normal(size=rows).tolist())
+    return reference_of(
+        random.normal(size=(rows, 2)).tolist(), NUMERIC_SCHEMA, random.normal(size=rows).tolist()
+    )
 
 
 def cell_map(version: PublishedVersion) -> CellMap:
@@ -80,14 +104,37 @@ def cell_map(version: PublishedVersion) -> CellMap:
 
 def raw(entry_id: str, number: object, payload: bytes, publisher: bytes = b"api") -> Entry:
     """Make an entry of the usual layout, whatever its content."""
-    return entry_id.encode(), [b"t", b"p", b"p", publisher, b"s", str(number).encode(), b"e", payload]
+    return entry_id.encode(), [
+        b"t",
+        b"p",
+        b"p",
+        publisher,
+        b"s",
+        str(number).encode(),
+        b"e",
+        payload,
+    ]
 
 
 def event(
-    ms: int, number: int, features: Sequence[object], version: str = "1.0.0", publisher: bytes = b"api", **more: object
+    ms: int,
+    number: int,
+    features: Sequence[object],
+    version: str = "1.0.0",
+    publisher: bytes = b"api",
+    **more: object,
 ) -> Entry:
-    """Make a prediction's entry at an entry time, with the same event time unless another is given."""
-    content = {"id": f"{number}", "version": version, "time": ms, "prediction": 0.5, "features": list(features), **more}
+    """Make a prediction's entry at an entry time, with the same event time unless another is
+    given.
+    """
+    content = {
+        "id": f"{number}",
+        "version": version,
+        "time": ms,
+        "prediction": 0.5,
+        "features": list(features),
+        **more,
+    }
     return raw(f"{ms}-{number}", number, encode(Prediction(**content)), publisher)  # type: ignore[arg-type]
 
 
@@ -97,7 +144,9 @@ def tick(ms: int, suffix: int = 0) -> Entry:
 
 @dataclass
 class Counted:
-    """All that counting wrote: numbered entries of the panes, dead letters, and the checkpoint as it stands."""
+    """All that counting wrote: numbered entries of the panes, dead letters, and the checkpoint as
+    it stands.
+    """
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
     rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
@@ -152,7 +201,9 @@ def payload_of(entry: Entry) -> dict[str, object]:
 
 
 def cells_by_comparison(values: Sequence[float | None], reference: NumericReference) -> list[int]:
-    """Count values per cell by comparing each with each cut: slow, and shares no code with counting."""
+    """Count values per cell by comparing each with each cut: slow, and shares no code with
+    counting.
+    """
     present = np.array([value for value in values if value is not None], dtype=float)
     bounds = [-np.inf, *reference.cuts, np.inf]
     found = []

@@ -1,24 +1,27 @@
-"""The whole way in one process: 20 runs of the demo's traffic, without Redis, at the default policies."""
+"""The whole way in one process: 20 runs of the demo's traffic, without Redis, at the default
+policies.
+"""
 
 import numpy as np
 import pytest
 
-from consumer.counting import columns
-from consumer.counting.advance import advance as count
-from consumer.counting.cells import CellMap
-from consumer.counting.policy import CountingPolicy
-from consumer.counting.state import CountingState
-from consumer.judging.advance import advance as judge
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.state import JudgingState
-from models.steel.features import engineer
-from models.steel.simulate import DRIFTING_FEATURE, Plant
-from models.steel.train import SCHEMA, train
-from models.training import Trained
-from shared.frames import columns_of
-from shared.reference import ReferenceProfile
-from shared.snapshot import Alert
+from driftgauge.consumer.counting.advance import advance as count
+from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState
+from driftgauge.consumer.judging.advance import advance as judge
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.models.common.training import Trained
+from driftgauge.models.steel.features import engineer
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.train import SCHEMA, train
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.reference.profile import ReferenceProfile
 from tests.consumer.builders import NOON, event
 
 RUNS, EVENTS, INJECTED = 20, 6000, 3000
@@ -27,38 +30,57 @@ RUNS, EVENTS, INJECTED = 20, 6000, 3000
 @pytest.fixture(scope="module")
 def model() -> tuple[Trained, ReferenceProfile]:
     trained = train(None, seed=0, rows=20_000)
-    return trained, ReferenceProfile.build(SCHEMA, columns_of(trained.holdout, SCHEMA), trained.predictions)
+    return trained, build_profile(SCHEMA, columns_of(trained.holdout, SCHEMA), trained.predictions)
 
 
 def alerts_of(seed: int, trained: Trained, reference: ReferenceProfile) -> list[Alert]:
     """Run the demo's traffic with a shift of half a standard deviation from event 3,000 on."""
     frame = engineer(Plant(seed).rows(EVENTS))
-    frame.loc[frame.index >= INJECTED, DRIFTING_FEATURE] += 0.5 * float(np.std(trained.holdout[DRIFTING_FEATURE]))
+    frame.loc[frame.index >= INJECTED, DRIFTING_FEATURE] += 0.5 * float(
+        np.std(trained.holdout[DRIFTING_FEATURE])
+    )
     predictions = trained.estimator.predict(frame.to_numpy()).tolist()
-    rows = [[None if value != value else value for value in row] for row in frame.to_numpy().tolist()]  # noqa: PLR0124
+    rows = [
+        [None if np.isnan(value) else value for value in row] for row in frame.to_numpy().tolist()
+    ]
     log = [
         event(NOON + 20 * place, place + 1, row, prediction=prediction)
         for place, (row, prediction) in enumerate(zip(rows, predictions, strict=True))
     ]
     versions = {"1.0.0": CellMap(SCHEMA, reference)}
-    outputs = count(CountingState(), columns.read(log, versions["1.0.0"].decoder), versions, CountingPolicy())
+    outputs = count(
+        CountingState(), columns.read(log, versions["1.0.0"].decoder), versions, CountingPolicy()
+    )
     assert not outputs.dead
     entries = [(f"{number}-{place}", entry) for number, place, entry in outputs.panes]
-    return judge(JudgingState(), entries, "steel", {"1.0.0": JudgedVersion(SCHEMA, reference)}, JudgingPolicy()).alerts
+    return judge(
+        JudgingState(),
+        entries,
+        "steel",
+        {"1.0.0": JudgedVersion(SCHEMA, reference)},
+        JudgingPolicy(),
+    ).alerts
 
 
-def test_the_demo_finds_its_drift_and_cries_no_wolf(model: tuple[Trained, ReferenceProfile]) -> None:
-    """In 20 runs at most one fires before the injection, and every one finds it, and on the feature that was shifted.
+def test_the_demo_finds_its_drift_and_cries_no_wolf(
+    model: tuple[Trained, ReferenceProfile],
+) -> None:
+    """In 20 runs at most one fires before the injection, and every one finds it, and on the feature
+    that was shifted.
 
-    The budget of one false alarm in 3 million events gives 60,000 clean events an expectation of .02 false alarms: two
-    runs with one would have a probability of 2e-4. A shift of half a standard deviation takes ADWIN about 300 events.
+    The budget of one false alarm in 3 million events gives 60,000 clean events an expectation of
+    .02 false alarms: two runs with one would have a probability of 2e-4. A shift of half a standard
+    deviation takes ADWIN about 300 events.
     """
     early, missed = [], []
     for seed in range(100, 100 + RUNS):
         firing = [alert for alert in alerts_of(seed, *model) if alert.state == "firing"]
         if any(alert.evidence.events <= INJECTED for alert in firing):
             early.append(seed)
-        if not any(alert.evidence.events > INJECTED and alert.feature == DRIFTING_FEATURE for alert in firing):
+        if not any(
+            alert.evidence.events > INJECTED and alert.feature == DRIFTING_FEATURE
+            for alert in firing
+        ):
             missed.append(seed)
     assert len(early) <= 1
     assert missed == []

@@ -1,5 +1,5 @@
-"""Segments of a real file: what is measured in each equals scikit-learn and pandas on exactly its rows; what changes in one
-is found there and named, and without a change nothing is said.
+"""Segments of a real file: what is measured in each equals scikit-learn and pandas on exactly its
+rows; what changes in one is found there and named, and without a change nothing is said.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,10 @@ import pytest
 from sklearn import metrics as sk
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from consumer.judging.statistics.psi import population_stability
-from shared.segments import OTHER
-from shared.snapshot import Alert, SegmentReport, Snapshot
+from driftgauge.consumer.judging.statistics.psi import population_stability
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.snapshot import SegmentReport, Snapshot
+from driftgauge.shared.reference.segments import OTHER
 from tests.consumer.labelled_world import Run, Scored, Traffic, World
 
 FILE = Path(__file__).parents[2].parent / "shared" / "data" / "credit_default.csv"
@@ -33,7 +34,14 @@ def credit() -> World:
     groups = frame[["EDUCATION", "SEX"]].astype(str)
     features = frame.drop(columns=[target, "ID", "SEX", "EDUCATION", "MARRIAGE"]).astype(np.float64)
     model = HistGradientBoostingClassifier(max_iter=30, max_leaf_nodes=15, random_state=0)
-    return World.of(features, frame[target].astype(str).tolist(), model, fitted=10_000, reference=8_000, groups=groups)
+    return World.of(
+        features,
+        frame[target].astype(str).tolist(),
+        model,
+        fitted=10_000,
+        reference=8_000,
+        groups=groups,
+    )
 
 
 def rows_of(rows: Scored, place: int, value: str, known: set[str]) -> np.ndarray:
@@ -53,16 +61,24 @@ def segments_of(snapshot: Snapshot) -> list[tuple[int, SegmentReport, set[str]]]
 
 
 def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
-    """With labels late, shuffled, 10 % missing and 5 % doubled, each segment's rows, shares, accuracy and macro F1 are those
-    of pandas and scikit-learn on exactly the rows that were joined, in every window; PSI is that of its rows' bins.
+    """With labels late, shuffled, 10 % missing and 5 % doubled, each segment's rows, shares,
+    accuracy and macro F1 are those of pandas and scikit-learn on exactly the rows that were joined,
+    in every window; PSI is that of its rows' bins.
     """
     rows = credit.stream()
     traffic = Traffic.of(rows)
     run = Run(credit, PANE)
     compared = 0
-    for (taken, _, first, last), snapshot in zip(run.take(traffic, chunks=5), run.snapshots, strict=True):
+    for (taken, _, first, last), snapshot in zip(
+        run.take(traffic, chunks=5), run.snapshots, strict=True
+    ):
         labelled = {row for row in traffic.row_of[:taken] if row is not None}
-        joined = np.array([row in labelled and first <= row // PANE + 1 <= last for row in range(len(rows.labels))])
+        joined = np.array(
+            [
+                row in labelled and first <= row // PANE + 1 <= last
+                for row in range(len(rows.labels))
+            ]
+        )
         closed = traffic.row_of[:taken].count(None) // PANE * PANE
         drift = np.arange(len(rows.labels))
         drift = (drift >= closed - snapshot.window.rows) & (drift < closed)
@@ -76,19 +92,28 @@ def test_every_segment_has_the_metrics_of_its_rows(credit: World) -> None:
             assert segment.labelled == len(chosen)
             if not len(chosen):
                 continue
-            truth, said = [rows.labels[row] for row in chosen], [rows.predictions[row] for row in chosen]
+            truth, said = (
+                [rows.labels[row] for row in chosen],
+                [rows.predictions[row] for row in chosen],
+            )
             found = {one.name: one.value for one in segment.metrics}
             assert found["accuracy"] == pytest.approx(sk.accuracy_score(truth, said))
-            assert found["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro", zero_division=0))
+            assert found["f1_macro"] == pytest.approx(
+                sk.f1_score(truth, said, average="macro", zero_division=0)
+            )
             compared += 1
             for one in segment.drift:
                 if one.name in {"AGE", "PAY_0", "LIMIT_BAL"}:
-                    assert one.psi == pytest.approx(_psi(credit, one.name, held, rows, own & drift), rel=1e-9)
+                    assert one.psi == pytest.approx(
+                        _psi(credit, one.name, held, rows, own & drift), rel=1e-9
+                    )
     assert compared > 20
 
 
 def _psi(world: World, name: str, held: np.ndarray, rows: Scored, own: np.ndarray) -> float:
-    """Compute the PSI of a column within a segment from its values: bins by pandas, small ones pooled."""
+    """Compute the PSI of a column within a segment from its values: bins by pandas, small ones
+    pooled.
+    """
     place = world.version.schema.names.index(name)
     column = world.version.reference.columns[place]
     bins = np.array(column.bin_of_cell)
@@ -107,7 +132,9 @@ def _psi(world: World, name: str, held: np.ndarray, rows: Scored, own: np.ndarra
 
 
 def firing(alerts: list[Alert]) -> set[tuple[str, str]]:
-    return {(alert.rule, alert.segment or alert.feature) for alert in alerts if alert.state == "firing"}
+    return {
+        (alert.rule, alert.segment or alert.feature) for alert in alerts if alert.state == "firing"
+    }
 
 
 def run_of(credit: World, change: Change | None = None) -> Run:
@@ -117,25 +144,41 @@ def run_of(credit: World, change: Change | None = None) -> Run:
 
 
 def test_a_fall_in_one_segment_is_named(credit: World) -> None:
-    """When 40 % of the labels of one level of education flip, the alert of the model's accuracy says that all of its fall is
-    there, and the segment's own alert is recorded as explained by it: people are told once.
+    """When 40 % of the labels of one level of education flip, the alert of the model's accuracy
+    says that all of its fall is there, and the segment's own alert is recorded as explained by it:
+    people are told once.
     """
     random = np.random.default_rng(5)
 
     def flip(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
         own = np.array([row[0] == EDUCATION for row in credit.groups])
         flips = own & (random.random(len(labels)) < 0.4) & (np.arange(len(labels)) >= CHANGED_AT)
-        return features, [("1" if label == "0" else "0") if flips[row] else label for row, label in enumerate(labels)]
+        return features, [
+            ("1" if label == "0" else "0") if flips[row] else label
+            for row, label in enumerate(labels)
+        ]
 
     run = run_of(credit, flip)
     fired = firing(run.alerts)
     assert ("performance.accuracy", "") in fired
-    assert {where for rule, where in fired if rule == "segment.performance"} >= {f"EDUCATION={EDUCATION}"}
+    assert {where for rule, where in fired if rule == "segment.performance"} >= {
+        f"EDUCATION={EDUCATION}"
+    }
     assert all("performance" in rule for rule, _ in fired)
-    model = [alert for alert in run.alerts if alert.rule == "performance.accuracy" and alert.state == "firing"]
+    model = [
+        alert
+        for alert in run.alerts
+        if alert.rule == "performance.accuracy" and alert.state == "firing"
+    ]
     assert f"of it in EDUCATION={EDUCATION}" in model[-1].summary
-    classes = [alert for alert in run.alerts if alert.rule == "performance.f1_macro" and alert.state == "firing"]
-    assert classes[-1].summary.endswith(f"worse in EDUCATION={EDUCATION}")  # and not in both sexes, which are alike
+    classes = [
+        alert
+        for alert in run.alerts
+        if alert.rule == "performance.f1_macro" and alert.state == "firing"
+    ]
+    assert classes[-1].summary.endswith(
+        f"worse in EDUCATION={EDUCATION}"
+    )  # and not in both sexes, which are alike
     assert run.current is not None
     assert f"all of it in EDUCATION={EDUCATION}" in run.current.verdict
     own = [alert for alert in run.current.alerts if alert.segment == f"EDUCATION={EDUCATION}"]
@@ -155,19 +198,23 @@ def test_a_fall_in_one_segment_is_named(credit: World) -> None:
 
 
 def test_drift_of_one_segment_is_found_though_all_rows_are_calm(credit: World) -> None:
-    """When a feature moves among one in six of the rows alone, the PSI of all rows is below what matters: the segment is
-    named, with the feature, and no column is by that rule.
+    """When a feature moves among one in six of the rows alone, the PSI of all rows is below what
+    matters: the segment is named, with the feature, and no column is by that rule.
     """
 
     def shift(features: Any, labels: list[str]) -> tuple[Any, list[str]]:
-        own = np.array([row[0] == "3" for row in credit.groups]) & (np.arange(len(labels)) >= CHANGED_AT)
+        own = np.array([row[0] == "3" for row in credit.groups]) & (
+            np.arange(len(labels)) >= CHANGED_AT
+        )
         place = credit.version.schema.names.index("AGE")
         features[own, place] = np.minimum(features[own, place] + 12, 70)
         return features, labels
 
     run = run_of(credit, shift)
     fired = firing(run.alerts)
-    assert {one for one in fired if one[0] in {"psi", "segment.psi"}} == {("segment.psi", "EDUCATION=3")}
+    assert {one for one in fired if one[0] in {"psi", "segment.psi"}} == {
+        ("segment.psi", "EDUCATION=3")
+    }
     alert = next(one for one in run.alerts if one.rule == "segment.psi" and one.state == "firing")
     assert alert.summary.startswith("PSI of AGE ")
     assert alert.severity == "warning"
@@ -176,9 +223,14 @@ def test_drift_of_one_segment_is_found_though_all_rows_are_calm(credit: World) -
 
 
 def test_without_change_no_segment_says_anything(credit: World) -> None:
-    """The rest of the file, as it is, raises no alert of any segment, and explains no change, since there is none."""
+    """The rest of the file, as it is, raises no alert of any segment, and explains no change, since
+    there is none.
+    """
     run = run_of(credit)
     assert firing(run.alerts) == set()
     assert run.current is not None
     assert run.current.segments is not None
-    assert {segment.severity for _, segment, _ in segments_of(run.current)} <= {"ok", "insufficient_data"}
+    assert {segment.severity for _, segment, _ in segments_of(run.current)} <= {
+        "ok",
+        "insufficient_data",
+    }

@@ -1,4 +1,6 @@
-"""What the integration tests share: a published model, a log of its traffic, workers in this process and in others."""
+"""What the integration tests share: a published model, a log of its traffic, workers in this
+process and in others.
+"""
 
 import atexit
 import os
@@ -16,11 +18,11 @@ import msgspec
 import numpy as np
 import redis
 
-from consumer.counting.columns import Entry
-from consumer.worker import Worker
-from shared.counters import Counters
-from shared.keys import Keys
-from shared.settings import Settings
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.worker import Worker
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event, published, traffic
 
 MODEL = "plant"
@@ -31,8 +33,8 @@ FAST = {"lease_ms": 300, "commit_ms": 10, "expected_events_per_day": 5000}
 _SCRIPT = """
 import logging, sys
 import msgspec
-from consumer.worker import Worker
-from shared.settings import Settings
+from driftgauge.consumer.worker import Worker
+from driftgauge.shared.settings import Settings
 logging.basicConfig(level="INFO", stream=sys.stderr)
 worker = Worker(Settings(**msgspec.json.decode(sys.argv[1])))
 worker.stop_on_signals()
@@ -40,7 +42,9 @@ worker.run()
 """
 
 
-def wait_for(true: Callable[[], Any], what: str, patience_s: float = 40.0, pause_s: float = 0.005) -> Any:
+def wait_for(
+    true: Callable[[], Any], what: str, patience_s: float = 40.0, pause_s: float = 0.005
+) -> Any:
     """Poll until something is true, and give it."""
     deadline = time.monotonic() + patience_s
     while True:
@@ -56,7 +60,9 @@ def publish(client: redis.Redis, keys: Keys, model: str = MODEL) -> None:
     client.sadd(keys.models, model)
 
 
-def events(seed: int, number: int, start_ms: int, shift_from: int | None = None, first: int = 1) -> list[Entry]:
+def events(
+    seed: int, number: int, start_ms: int, shift_from: int | None = None, first: int = 1
+) -> list[Entry]:
     """Make events 20 ms apart; from one of them on the smooth feature is shifted."""
     random = np.random.default_rng(seed)
     calm = number if shift_from is None else shift_from
@@ -68,7 +74,9 @@ def events(seed: int, number: int, start_ms: int, shift_from: int | None = None,
     ]
 
 
-def append(client: redis.Redis, log: str, entries: Sequence[Entry], *, with_ids: bool = True) -> None:
+def append(
+    client: redis.Redis, log: str, entries: Sequence[Entry], *, with_ids: bool = True
+) -> None:
     for start in range(0, len(entries), 2000):
         pipe = client.pipeline(transaction=False)
         for entry_id, fields in entries[start : start + 2000]:
@@ -119,8 +127,10 @@ def worker_process(settings: dict[str, Any], log: Path) -> "subprocess.Popen[byt
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", _SCRIPT, msgspec.json.encode(settings).decode()],
-            stderr=output, cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONWARNINGS": "error"},
-        )  # fmt: skip
+            stderr=output,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONWARNINGS": "error"},
+        )
     atexit.register(process.kill)
     return process
 

@@ -13,15 +13,24 @@ import msgspec
 import pytest
 import redis
 
-from shared import processes
-from shared.counters import Counters
-from shared.events import partition_of
-from shared.keys import Keys, salts_for
-from shared.model_registry import PublishedVersion, new_manifest
-from shared.nodes import Nodes
-from shared.redis_client import connect
+from driftgauge.shared.connections.nodes import Nodes
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.events import partition_of
+from driftgauge.shared.contract.keys import Keys, salts_for
+from driftgauge.shared.local import processes
+from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 from tests.consumer.builders import event
-from tests.integration.plant import MODEL, PUBLISHED, append, end, events, settings_of, wait_for, worker_process
+from tests.integration.plant import (
+    MODEL,
+    PUBLISHED,
+    append,
+    end,
+    events,
+    settings_of,
+    wait_for,
+    worker_process,
+)
 
 MASTERS = 3
 PARTITIONS = 6
@@ -32,7 +41,9 @@ def usable() -> str:
     """Say why no cluster can be made here; empty if one can."""
     if shutil.which("redis-server") is None or shutil.which("redis-cli") is None:
         return "redis-server or redis-cli is not on PATH"
-    version = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=True).stdout
+    version = subprocess.run(
+        ["redis-server", "--version"], capture_output=True, text=True, check=True
+    ).stdout
     major = int(version.partition("v=")[2].partition(".")[0] or 0)
     return "" if major >= 7 else f"redis-server is too old ({version.strip()})"
 
@@ -64,14 +75,33 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         for port in chosen:
             folder = tmp_path_factory.mktemp(f"node-{port}")
-            command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--cluster-enabled", "yes", "--dir",
-                       str(folder), "--save", "", "--cluster-node-timeout", "2000"]  # fmt: skip
+            command = [
+                "redis-server",
+                "--port",
+                str(port),
+                "--bind",
+                "127.0.0.1",
+                "--cluster-enabled",
+                "yes",
+                "--dir",
+                str(folder),
+                "--save",
+                "",
+                "--cluster-node-timeout",
+                "2000",
+            ]
             started.append(processes.start(command, folder / "redis.log"))
             client = connect(f"redis://127.0.0.1:{port}")
-            processes.wait_until(lambda at=client: _answers(at), started[-1], "A node", folder / "redis.log")  # type: ignore[misc]
+            processes.wait_until(
+                lambda at=client: _answers(at), started[-1], "A node", folder / "redis.log"
+            )  # type: ignore[misc]
             client.close()
         addresses = [f"127.0.0.1:{port}" for port in chosen]
-        subprocess.run(["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True)
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"],
+            check=True,
+            capture_output=True,
+        )
         for port in chosen:
             client = connect(f"redis://127.0.0.1:{port}")
             wait_for(lambda at=client: "cluster_state:ok" in _state(at), "the cluster")
@@ -97,7 +127,9 @@ def _state(client: redis.Redis) -> str:
 
 @pytest.mark.timeout(110)
 def test_six_partitions_on_three_masters_are_counted_exactly(cluster: str, tmp_path: Path) -> None:
-    """Partitions lie evenly on the masters, two workers share them, every event is counted once, and an alert comes out."""
+    """Partitions lie evenly on the masters, two workers share them, every event is counted once,
+    and an alert comes out.
+    """
     nodes = Nodes(cluster)
     salts = salts_for(MODEL, PARTITIONS)
     keys = Keys("dg").salted(salts)
@@ -133,7 +165,11 @@ def test_six_partitions_on_three_masters_are_counted_exactly(cluster: str, tmp_p
     settings = settings_of(cluster, Keys("dg"), lease_ms=1000, pane_events=100)
     workers = [worker_process(settings, tmp_path / f"worker-{place}.log") for place in range(2)]
     try:
-        wait_for(lambda: sum(counted(place).events for place in range(PARTITIONS)) >= EVENTS, "all events", patience_s=60)
+        wait_for(
+            lambda: sum(counted(place).events for place in range(PARTITIONS)) >= EVENTS,
+            "all events",
+            patience_s=60,
+        )
         wait_for(lambda: "smooth" in firing(), "an alert", patience_s=30)
     finally:
         codes = [end(worker) for worker in workers]

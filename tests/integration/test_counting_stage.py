@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import redis
 
-from consumer import counting_stage
-from consumer.counting_stage import CountingStage
-from consumer.stage import raw_reads
-from consumer.worker import counting_policy
-from shared.keys import Keys
-from shared.redis_client import connect
-from shared.settings import Settings
+from driftgauge.consumer.stages import counting as counting_stage
+from driftgauge.consumer.stages.counting import CountingStage
+from driftgauge.consumer.stages.stage import raw_reads
+from driftgauge.consumer.worker import counting_policy
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event
 from tests.integration.plant import MODEL, append, counters, events, publish, settings_of, wait_for
 
@@ -55,11 +55,20 @@ def count_all(stage: CountingStage, client: redis.Redis, keys: Keys, entries: in
 
 
 def test_client_ids_outlive_the_worker(client: redis.Redis, keys: Keys, start: Start) -> None:
-    """A retry that the next worker reads is not counted twice: the ids were committed with the counts, and they expire."""
+    """A retry that the next worker reads is not counted twice: the ids were committed with the
+    counts, and they expire.
+    """
     now = int(time.time() * 1000)
     row = events(1, 1, now)[0]
     first, again, other = (
-        event(now + place, 1, [0.0, 1.0, 7.0, 0.0, None, "city1"], publisher=publisher, id=name, client_id=True)
+        event(
+            now + place,
+            1,
+            [0.0, 1.0, 7.0, 0.0, None, "city1"],
+            publisher=publisher,
+            id=name,
+            client_id=True,
+        )
         for place, (name, publisher) in enumerate([("mine", b"a"), ("mine", b"b"), ("yours", b"c")])
     )
     append(client, keys.log(MODEL, 0), [first])
@@ -73,7 +82,9 @@ def test_client_ids_outlive_the_worker(client: redis.Redis, keys: Keys, start: S
     assert row
 
 
-def test_client_ids_of_past_hours_are_deleted(client: redis.Redis, keys: Keys, start: Start) -> None:
+def test_client_ids_of_past_hours_are_deleted(
+    client: redis.Redis, keys: Keys, start: Start
+) -> None:
     """Two hours of entry time later nothing is left of an id."""
     then = int(time.time() * 1000) - 3 * HOUR_MS
     values = [0.0, 1.0, 7.0, 0.0, None, "city1"]
@@ -88,7 +99,9 @@ def test_client_ids_of_past_hours_are_deleted(client: redis.Redis, keys: Keys, s
 def test_trimming_waits_for_the_slowest_reader(
     client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a registered reader has not read stays, however old it is; without one the log is trimmed behind counting."""
+    """What a registered reader has not read stays, however old it is; without one the log is
+    trimmed behind counting.
+    """
     monkeypatch.setattr(counting_stage, "READERS_CHECK_S", 0.0)
     log = keys.log(MODEL, 0)
     old = events(1, 1000, int(time.time() * 1000) - 10 * HOUR_MS)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import redis
 
-from consumer.judging.policy import JudgingPolicy
-from shared import pane
-from shared.keys import Keys
-from shared.pane import Pane
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import Pane
 from tests.consumer.builders import CountingPolicy, cell_map, count, raw
 from tests.integration.plant import (
     MODEL,
@@ -29,7 +29,7 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
     worker_thread,
-)  # fmt: skip
+)
 
 EVENTS = 20_000
 KILLS = 5
@@ -48,16 +48,21 @@ def log_entries(client: redis.Redis, keys: Keys) -> list[tuple[bytes, list[bytes
 
 
 @pytest.mark.timeout(120)
-def test_kill_9_changes_nothing(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """A worker killed with kill -9 at five instants of 20,000 events counts every cell and raises every alert as one that
-    was never disturbed: no event is lost, none counted twice, no alert repeated.
+def test_kill_9_changes_nothing(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """A worker killed with kill -9 at five instants of 20,000 events counts every cell and raises
+    every alert as one that was never disturbed: no event is lost, none counted twice, no alert
+    repeated.
     """
     random = np.random.default_rng(42)
     publish(client, keys)
     start_ms = int(time.time() * 1000) - EVENTS * 20
     log = events(1, EVENTS, start_ms, shift_from=12_000)
     log.insert(5000, raw(f"{start_ms + 20 * 4999}-5000000", 999_999, b"{", b"other"))
-    for place in sorted(random.choice(np.arange(100, EVENTS), 20, replace=False).tolist(), reverse=True):
+    for place in sorted(
+        random.choice(np.arange(100, EVENTS), 20, replace=False).tolist(), reverse=True
+    ):
         entry_id, fields = log[place]
         log.insert(place + 1, (entry_id + b"1", fields))  # sent twice
     append(client, keys.log(MODEL, 0), log)
@@ -70,9 +75,13 @@ def test_kill_9_changes_nothing(client: redis.Redis, redis_url: str, keys: Keys,
         wait_for(lambda at=least: arrived(client, keys) >= at, f"{least} events", pause_s=0.0005)
         end(worker, signal.SIGKILL)
         killed_at.append(arrived(client, keys))
-    assert sum(at < len(log) for at in killed_at) >= 3, "the worker was too quick to be killed at work"
+    assert sum(at < len(log) for at in killed_at) >= 3, (
+        "the worker was too quick to be killed at work"
+    )
     worker = worker_process(settings, tmp_path / "worker.log")
-    wait_for(lambda: arrived(client, keys) >= len(log) and judged_all(client, keys), "the end of the log")
+    wait_for(
+        lambda: arrived(client, keys) >= len(log) and judged_all(client, keys), "the end of the log"
+    )
     assert end(worker) == 0
     wait_for(lambda: judged_all(client, keys), "judging")
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
@@ -85,20 +94,35 @@ def test_kill_9_changes_nothing(client: redis.Redis, redis_url: str, keys: Keys,
     fields: dict[bytes, bytes] = client.hgetall(keys.count(MODEL, 0))  # type: ignore[assignment]
     counted = [pane.decode(entry[b"b"]) for _, entry in stream_of(client, keys.panes(MODEL, 0))]
     assert counted == [entry for _, _, entry in batch.panes]
-    assert {name: value for name, value in fields.items() if name not in {b"format", b"commit", b"offset"}} == batch.fields
-    assert sum(entry.events for entry in counted if isinstance(entry, Pane)) + (_open(batch) or 0) == EVENTS
+    assert {
+        name: value
+        for name, value in fields.items()
+        if name not in {b"format", b"commit", b"offset"}
+    } == batch.fields
+    assert (
+        sum(entry.events for entry in counted if isinstance(entry, Pane)) + (_open(batch) or 0)
+        == EVENTS
+    )
 
     twin = Keys(f"{keys.prefix}-twin")
     publish(client, twin)
     append(client, twin.log(MODEL, 0), entries)
     with worker_thread(settings_of(redis_url, twin)):
-        wait_for(lambda: arrived(client, twin) >= len(log) and judged_all(client, twin), "the undisturbed run")
+        wait_for(
+            lambda: arrived(client, twin) >= len(log) and judged_all(client, twin),
+            "the undisturbed run",
+        )
         wait_for(lambda: _last(client, twin) >= _last(client, keys), "as many panes")
     alerts = [entry[b"e"] for _, entry in stream_of(client, keys.alerts(MODEL))]
-    assert alerts == [entry[b"e"] for _, entry in stream_of(client, twin.alerts(MODEL))][: len(alerts)]
+    assert (
+        alerts == [entry[b"e"] for _, entry in stream_of(client, twin.alerts(MODEL))][: len(alerts)]
+    )
     assert {msgspec.json.decode(alert)["data"]["state"] for alert in alerts} >= {"firing"}
     snapshots = [entry[b"e"] for _, entry in stream_of(client, keys.snapshots(MODEL))]
-    assert snapshots == [entry[b"e"] for _, entry in stream_of(client, twin.snapshots(MODEL))][: len(snapshots)]
+    assert (
+        snapshots
+        == [entry[b"e"] for _, entry in stream_of(client, twin.snapshots(MODEL))][: len(snapshots)]
+    )
     assert len({msgspec.json.decode(alert)["id"] for alert in alerts}) == len(alerts)
     assert JudgingPolicy().window_events == 2000
 

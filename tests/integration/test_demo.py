@@ -1,4 +1,6 @@
-"""The demo and the command line as a user runs them: processes of their own, exit codes, nothing left behind."""
+"""The demo and the command line as a user runs them: processes of their own, exit codes, nothing
+left behind.
+"""
 
 import json
 import os
@@ -13,17 +15,23 @@ from typing import Any
 import httpx
 import pytest
 
-from models.steel.simulate import DRIFTING_FEATURE
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE
 
 DEMO_SECONDS = 300
 """Bound of a demo, for slow machines; most take a tenth of it."""
 
 
-def driftgauge(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def driftgauge(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "driftgauge", *arguments],
-        capture_output=True, text=True, check=False, timeout=DEMO_SECONDS, env={**os.environ, **(environment or {})},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEMO_SECONDS,
+        env={**os.environ, **(environment or {})},
+    )
 
 
 def children_of(pid: int) -> list[int]:
@@ -75,19 +83,25 @@ def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, A
 
 
 def test_the_demo_counts_every_prediction(finished_demo: tuple[dict[str, Any], str]) -> None:
-    """What was published through POST /predict is in the committed checkpoint, each exactly once."""
+    """What was published through POST /predict is in the committed checkpoint, each exactly
+    once.
+    """
     result, _ = finished_demo
     assert result["published"] == result["counted"] == 5000
 
 
-def test_the_demo_finds_the_drift_and_nothing_before_it(finished_demo: tuple[dict[str, Any], str]) -> None:
+def test_the_demo_finds_the_drift_and_nothing_before_it(
+    finished_demo: tuple[dict[str, Any], str],
+) -> None:
     """The first alert comes after the injection, and the drifting feature is among the alerts."""
     result, _ = finished_demo
     drift = result["drift"]
     assert drift["feature"] == DRIFTING_FEATURE
     assert drift["injected_at_event"] == 2500
     assert drift["injected_at_event"] < drift["first_alert_event"] <= 5000
-    assert DRIFTING_FEATURE in {alert["feature"] for alert in result["alerts"] if alert["state"] == "firing"}
+    assert DRIFTING_FEATURE in {
+        alert["feature"] for alert in result["alerts"] if alert["state"] == "firing"
+    }
 
 
 def test_the_demo_writes_reports(finished_demo: tuple[dict[str, Any], str]) -> None:
@@ -109,7 +123,17 @@ def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "driftgauge", "demo", "--port", str(port), "--output", str(tmp_path), "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "driftgauge",
+        "demo",
+        "--port",
+        str(port),
+        "--output",
+        str(tmp_path),
+        "--json",
+    ]
     demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + DEMO_SECONDS
@@ -125,7 +149,9 @@ def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path:
         demo.kill()
     assert demo.returncode == 0, errors
     result = json.loads(output.splitlines()[-1])
-    assert result["counted"] >= result["published"] >= 25  # of 100 events that the API published half may be labels
+    assert (
+        result["counted"] >= result["published"] >= 25
+    )  # of 100 events that the API published half may be labels
     assert not [pid for pid in started if alive(pid)]
 
 
@@ -139,7 +165,9 @@ def _published(port: int) -> int:
 @pytest.mark.parametrize("command", [["demo", "--events", "100"], ["alerts"], ["report"]])
 def test_a_configured_redis_that_is_away_is_one_clear_line(command: list[str]) -> None:
     """Exit code 69 and one line that names the address without its password, and what to do."""
-    done = driftgauge(*command, environment={"DRIFTGAUGE_REDIS_URL": "redis://:secret@127.0.0.1:1/0"})
+    done = driftgauge(
+        *command, environment={"DRIFTGAUGE_REDIS_URL": "redis://:secret@127.0.0.1:1/0"}
+    )
     assert done.returncode == 69
     last = done.stderr.splitlines()
     assert len(last) == 1
@@ -148,7 +176,8 @@ def test_a_configured_redis_that_is_away_is_one_clear_line(command: list[str]) -
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "abc"), ("REDIS_URL", "http://x"), ("PANE_EVENTS", "0"), ("KEY_PREFIX", "a{b}")]
+    ("name", "value"),
+    [("PORT", "abc"), ("REDIS_URL", "http://x"), ("PANE_EVENTS", "0"), ("KEY_PREFIX", "a{b}")],
 )
 def test_bad_configuration_is_one_clear_line(name: str, value: str) -> None:
     """Exit code 78 and the name of the variable."""

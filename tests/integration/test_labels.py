@@ -1,4 +1,6 @@
-"""Labels with real workers on a real Redis: what is joined in the end, and what a commit leaves behind."""
+"""Labels with real workers on a real Redis: what is joined in the end, and what a commit leaves
+behind.
+"""
 
 import signal
 import time
@@ -14,24 +16,35 @@ import pytest
 import redis
 from sklearn.metrics import mean_absolute_error
 
-from consumer.counting.cells import CellMap
-from consumer.counting.columns import Entry
-from consumer.counting_stage import CountingStage
-from consumer.stage import raw_reads
-from consumer.worker import counting_policy
-from shared import pane
-from shared.errors import BadData
-from shared.events import Label, encode
-from shared.keys import Keys
-from shared.pane import Delta, Pane
-from shared.performance import Sums
-from shared.performance.exact import value_of
-from shared.redis_client import connect
-from shared.settings import Settings
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.stages.counting import CountingStage
+from driftgauge.consumer.stages.stage import raw_reads
+from driftgauge.consumer.worker import counting_policy
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.events import Label, encode
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import Delta, Pane
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.performance import Sums
+from driftgauge.shared.performance.exact import value_of
+from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event, tick, traffic
-from tests.integration.plant import MODEL, PUBLISHED, append, counters, end, settings_of, wait_for, worker_process
+from tests.integration.plant import (
+    MODEL,
+    PUBLISHED,
+    append,
+    counters,
+    end,
+    settings_of,
+    wait_for,
+    worker_process,
+)
 
-LABELLED = msgspec.structs.replace(PUBLISHED, manifest=msgspec.structs.replace(PUBLISHED.manifest, labels=True))
+LABELLED = msgspec.structs.replace(
+    PUBLISHED, manifest=msgspec.structs.replace(PUBLISHED.manifest, labels=True)
+)
 LAYOUT = CellMap(LABELLED.schema, LABELLED.reference, labels=True).layout
 EVENTS = 3000
 KILLS = 3
@@ -45,12 +58,23 @@ def publish(client: redis.Redis, keys: Keys) -> None:
 
 def label(ms: int, number: int, of: str, value: float) -> Entry:
     payload = encode(Label(of, value, ms))
-    return f"{ms}-{number}".encode(), [b"t", b"l", b"p", b"labels", b"s", str(number).encode(), b"e", payload]
+    return f"{ms}-{number}".encode(), [
+        b"t",
+        b"l",
+        b"p",
+        b"labels",
+        b"s",
+        str(number).encode(),
+        b"e",
+        payload,
+    ]
 
 
-def labelled_log(seed: int, start_ms: int) -> tuple[list[Entry], dict[str, tuple[int, float, float]]]:
-    """Draw predictions and their labels: delayed at random, so shuffled; 10 % missing, 5 % doubled, 3 % corrected, some
-    before their prediction.
+def labelled_log(
+    seed: int, start_ms: int
+) -> tuple[list[Entry], dict[str, tuple[int, float, float]]]:
+    """Draw predictions and their labels: delayed at random, so shuffled; 10 % missing, 5 % doubled,
+    3 % corrected, some before their prediction.
 
     Returns
     -------
@@ -109,9 +133,12 @@ def dealt_with(client: redis.Redis, keys: Keys) -> int:
 
 
 @pytest.mark.timeout(120)
-def test_kill_9_changes_no_join(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """A worker killed with kill -9 again and again while labels come delayed, shuffled, doubled, corrected and not at all
-    joins each exactly once: every pane's sums are those of exactly its joined rows.
+def test_kill_9_changes_no_join(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """A worker killed with kill -9 again and again while labels come delayed, shuffled, doubled,
+    corrected and not at all joins each exactly once: every pane's sums are those of exactly its
+    joined rows.
     """
     publish(client, keys)
     log, joined = labelled_log(11, int(time.time() * 1000) - 2_000_000)
@@ -122,12 +149,21 @@ def test_kill_9_changes_no_join(client: redis.Redis, redis_url: str, keys: Keys,
     for progress in random.integers(100, 1500, KILLS).tolist():
         worker = worker_process(settings, tmp_path / "worker.log")
         least = min(dealt_with(client, keys) + progress, len(log) - 2)
-        wait_for(lambda at=least: dealt_with(client, keys) >= at, f"{least} entries", pause_s=0.0005)
+        wait_for(
+            lambda at=least: dealt_with(client, keys) >= at, f"{least} entries", pause_s=0.0005
+        )
         end(worker, signal.SIGKILL)
         killed_at.append(dealt_with(client, keys))
-    assert sum(at < len(log) - 2 for at in killed_at) >= 2, "the worker was too quick to be killed at work"
+    assert sum(at < len(log) - 2 for at in killed_at) >= 2, (
+        "the worker was too quick to be killed at work"
+    )
     worker = worker_process(settings, tmp_path / "worker.log")
-    wait_for(lambda: sum(sums.rows for sums in told_sums(panes_of(client, keys)).values()) >= len(joined), "all joins")
+    wait_for(
+        lambda: (
+            sum(sums.rows for sums in told_sums(panes_of(client, keys)).values()) >= len(joined)
+        ),
+        "all joins",
+    )
     assert end(worker) == 0
     assert "Traceback" not in (tmp_path / "worker.log").read_text()
 
@@ -151,7 +187,10 @@ def test_kill_9_changes_no_join(client: redis.Redis, redis_url: str, keys: Keys,
     mae = float(value_of(total)) / len(joined)
     assert mae == pytest.approx(mean_absolute_error(everything[:, 1], everything[:, 0]), rel=1e-12)
     day = (int(log[0][0].split(b"-")[0])) // DAY_MS
-    assert client.hlen(keys.pending(MODEL, 0, day)) + client.hlen(keys.pending(MODEL, 0, day + 1)) == EVENTS
+    assert (
+        client.hlen(keys.pending(MODEL, 0, day)) + client.hlen(keys.pending(MODEL, 0, day + 1))
+        == EVENTS
+    )
 
 
 Start = Callable[..., CountingStage]
@@ -193,14 +232,18 @@ def said(ms: int, number: int, of: str) -> Entry:
 
 
 def test_what_waits_outlives_the_worker(client: redis.Redis, keys: Keys, start: Start) -> None:
-    """The next worker joins a label to a prediction that the last one counted, and a prediction to a label that it held;
-    the keys expire by themselves, and an early label's is gone when it is joined.
+    """The next worker joins a label to a prediction that the last one counted, and a prediction to
+    a label that it held; the keys expire by themselves, and an early label's is gone when it is
+    joined.
     """
     now = int(time.time() * 1000)
     day, log = now // DAY_MS, keys.log(MODEL, 0)
     append(client, log, [said(now, 1, "a"), label(now, 2, "b", 2.0)])
     count_all(start(), client, keys, 2)
-    assert (client.hlen(keys.pending(MODEL, 0, day)), client.hlen(keys.early(MODEL, 0, day))) == (1, 1)
+    assert (client.hlen(keys.pending(MODEL, 0, day)), client.hlen(keys.early(MODEL, 0, day))) == (
+        1,
+        1,
+    )
     assert client.ttl(keys.pending(MODEL, 0, day)) > 14 * 86_400
     assert client.ttl(keys.early(MODEL, 0, day)) > 0
     append(client, log, [label(now + 1, 3, "a", 2.0), said(now + 1, 4, "b")])
@@ -211,7 +254,9 @@ def test_what_waits_outlives_the_worker(client: redis.Redis, keys: Keys, start: 
 
 
 def test_past_days_are_deleted(client: redis.Redis, keys: Keys, start: Start) -> None:
-    """When a day is over by the wait, its hash is deleted in the commit that counts what was left in it."""
+    """When a day is over by the wait, its hash is deleted in the commit that counts what was left
+    in it.
+    """
     then = int(time.time() * 1000) - 3 * DAY_MS
     append(client, keys.log(MODEL, 0), [said(then, 1, "a")])
     count_all(start(label_wait_hours=20), client, keys, 1)
@@ -223,7 +268,9 @@ def test_past_days_are_deleted(client: redis.Redis, keys: Keys, start: Start) ->
 
 
 def test_a_foreign_value_is_named(client: redis.Redis, keys: Keys, start: Start) -> None:
-    """What somebody else wrote among the early labels stops the partition with a message, not with a traceback."""
+    """What somebody else wrote among the early labels stops the partition with a message, not with
+    a traceback.
+    """
     now = int(time.time() * 1000)
     append(client, keys.log(MODEL, 0), [said(now, 1, "a")])
     count_all(start(), client, keys, 1)
@@ -232,9 +279,13 @@ def test_a_foreign_value_is_named(client: redis.Redis, keys: Keys, start: Start)
         start()
 
 
-def test_labels_alone_let_time_pass(client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While only labels come the owner still appends ticks, so that panes close and other partitions are not held up."""
-    monkeypatch.setattr("consumer.counting_stage.IDLE_TICK_S", 0.05)
+def test_labels_alone_let_time_pass(
+    client: redis.Redis, keys: Keys, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While only labels come the owner still appends ticks, so that panes close and other
+    partitions are not held up.
+    """
+    monkeypatch.setattr("driftgauge.consumer.stages.counting.IDLE_TICK_S", 0.05)
     now = int(time.time() * 1000)
     stage = start()
     append(client, keys.log(MODEL, 0), [said(now, 1, "a")])

@@ -13,13 +13,13 @@ import pytest
 import redis
 from sklearn.linear_model import LinearRegression
 
-from shared.events import Prediction
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry, PublishedVersion
-from shared.settings import Settings
+from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion
+from driftgauge.shared.settings import Settings
 from tests.integration.plant import counters, settings_of, wait_for, worker_thread
 from tests.producer.conftest import GOOD, SCHEMA, api_process, publish, rows
-from tests.producer.test_events import log
+from tests.producer.routes.test_events import log
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,9 @@ def anyio_backend() -> str:
 
 
 class Load:
-    """Clients that post again as soon as they are answered, singly and in small batches; every answer is kept."""
+    """Clients that post again as soon as they are answered, singly and in small batches; every
+    answer is kept.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -68,7 +70,10 @@ class Load:
 
     def _keep(self, row: dict[str, Any], version: str, path: str) -> None:
         self.answers.append((time.monotonic(), version, row["id"]))
-        if abs(row["prediction"] - NUMBER[version]) > 1e-6 or row["event"] not in {"published", "spooled"}:
+        if abs(row["prediction"] - NUMBER[version]) > 1e-6 or row["event"] not in {
+            "published",
+            "spooled",
+        }:
             self.wrong.append((path, version, row))
 
 
@@ -77,7 +82,9 @@ async def switch(load: Load, version: str) -> float:
     started = time.monotonic()
     while True:
         await asyncio.sleep(0.01)
-        of_version = [moment for moment, name, _ in load.answers if moment >= started and name == version]
+        of_version = [
+            moment for moment, name, _ in load.answers if moment >= started and name == version
+        ]
         if len(of_version) >= 50:
             return of_version[0] - started
         assert time.monotonic() - started < 20, f"{version} does not answer"
@@ -86,14 +93,27 @@ async def switch(load: Load, version: str) -> float:
 async def test_promotions_under_load_fail_no_request(
     tmp_path: Path, redis_url: str, prefix: str, client: redis.Redis, keys: Keys
 ) -> None:
-    """Promoted and rolled back under load, a version answers within 2 s. No request fails, each answer names the version
-    that made it, and log and worker have for each version exactly the predictions that were answered."""
+    """Promoted and rolled back under load, a version answers within 2 s. No request fails, each
+    answer names the version that made it, and log and worker have for each version exactly the
+    predictions that were answered.
+    """
     registry = ModelRegistry(tmp_path / "registry")
     for version, number in NUMBER.items():
         constant = LinearRegression().fit(np.zeros((2, 2)), [number, number])
-        publish(registry, MODEL, SCHEMA, rows(), constant, stage="production" if version == "1.0.0" else "staging")
+        publish(
+            registry,
+            MODEL,
+            SCHEMA,
+            rows(),
+            constant,
+            stage="production" if version == "1.0.0" else "staging",
+        )
     settings = Settings(
-        redis_url=redis_url, key_prefix=prefix, registry_dir=registry.folder, data_dir=tmp_path / "data", ack_timeout_ms=5000
+        redis_url=redis_url,
+        key_prefix=prefix,
+        registry_dir=registry.folder,
+        data_dir=tmp_path / "data",
+        ack_timeout_ms=5000,
     )
     with api_process(settings, tmp_path) as (url, _), worker_thread(settings_of(redis_url, keys)):
         load = Load(url)
@@ -114,7 +134,9 @@ async def test_promotions_under_load_fail_no_request(
         wait_for(lambda: counters(client, keys, MODEL).events >= len(load.answers), "the worker")
         counted = counters(client, keys, MODEL)
     events = log(client, keys.log(MODEL, 0))
-    assert {event.id: event.version for event in events} == {name: version for _, version, name in load.answers}
+    assert {event.id: event.version for event in events} == {
+        name: version for _, version, name in load.answers
+    }
     assert Counter(event.version for event in events) == answered == counted.versions
     assert all(event.prediction == pytest.approx(NUMBER[event.version]) for event in events)
     assert (counted.dead, counted.duplicates) == (0, 0)
@@ -122,8 +144,15 @@ async def test_promotions_under_load_fail_no_request(
 
 
 def check_each_switch_is_one(events: list[Prediction]) -> None:
-    """Check that single predictions went over from version to version once at each change, but for those under way."""
-    order = [version for version, _ in itertools.groupby(event.version for event in events if event.source == "online")]
+    """Check that single predictions went over from version to version once at each change, but for
+    those under way.
+    """
+    order = [
+        version
+        for version, _ in itertools.groupby(
+            event.version for event in events if event.source == "online"
+        )
+    ]
     last = {version: position for position, version in enumerate(order)}
     assert set(order) == set(NUMBER)
     assert order[0] == "1.0.0"
@@ -134,14 +163,23 @@ def check_each_switch_is_one(events: list[Prediction]) -> None:
 def test_a_version_stands_in_redis_before_its_first_event(
     tmp_path: Path, redis_url: str, prefix: str, client: redis.Redis, keys: Keys
 ) -> None:
-    """Whoever sees an event of a version finds its schema and reference, which Redis got before it."""
+    """Whoever sees an event of a version finds its schema and reference, which Redis got before
+    it.
+    """
     registry = ModelRegistry(tmp_path / "registry")
     publish(registry, MODEL, SCHEMA, rows(), LinearRegression().fit(np.zeros((2, 2)), [1, 1]))
-    settings = Settings(redis_url=redis_url, key_prefix=prefix, registry_dir=registry.folder, data_dir=tmp_path / "data")
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=prefix,
+        registry_dir=registry.folder,
+        data_dir=tmp_path / "data",
+    )
     with client.monitor() as commands, api_process(settings, tmp_path) as (url, _):
         with httpx.Client(base_url=url, trust_env=False) as http:
             wait_for(lambda: answered_by(http, "1.0.0"), "the first version")
-            publish(registry, MODEL, SCHEMA, rows(), LinearRegression().fit(np.zeros((2, 2)), [2, 2]))
+            publish(
+                registry, MODEL, SCHEMA, rows(), LinearRegression().fit(np.zeros((2, 2)), [2, 2])
+            )
             wait_for(lambda: answered_by(http, "2.0.0"), "the second version")
         stands: set[str] = set()
         named: set[str] = set()
@@ -150,12 +188,20 @@ def test_a_version_stands_in_redis_before_its_first_event(
             if command.startswith(f"HSET {keys.versions(MODEL)} "):
                 stands |= {version for version in NUMBER if f" {version} " in command}
             if command.startswith(f"XADD {keys.log(MODEL, 0)} "):
-                named |= {version for version in NUMBER if f'version":"{version}' in command.replace("\\", "")}
+                named |= {
+                    version
+                    for version in NUMBER
+                    if f'version":"{version}' in command.replace("\\", "")
+                }
                 assert named <= stands
     packed: Any = client.hgetall(keys.versions(MODEL))
-    assert {version.decode(): PublishedVersion.unpack(each).reference.rows for version, each in packed.items()} == {
-        "1.0.0": 500, "2.0.0": 500,
-    }  # fmt: skip
+    assert {
+        version.decode(): PublishedVersion.unpack(each).reference.rows
+        for version, each in packed.items()
+    } == {
+        "1.0.0": 500,
+        "2.0.0": 500,
+    }
 
 
 def answered_by(http: httpx.Client, version: str) -> bool:

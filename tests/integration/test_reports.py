@@ -12,16 +12,16 @@ import msgspec
 import pytest
 import redis
 
-from consumer import reporting
-from consumer import worker as worker_module
-from consumer.reporting import ReportingStage, Unshared
-from consumer.stage import Connection, raw_reads
-from shared.alerts import cloud_event
-from shared.errors import BadData
-from shared.keys import Keys
-from shared.redis_client import connect
-from shared.settings import Settings
-from shared.snapshot import Snapshot, Window
+from driftgauge.consumer import worker as worker_module
+from driftgauge.consumer.stages import reporting
+from driftgauge.consumer.stages.reporting import ReportingStage, Unshared
+from driftgauge.consumer.stages.stage import Connection, raw_reads
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import Snapshot, Window
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.settings import Settings
 from tests.integration.plant import (
     MODEL,
     append,
@@ -39,15 +39,27 @@ MAY_1 = 1_714_557_600_000
 
 def taken(number: int, second: int | None = None) -> Snapshot:
     return Snapshot(
-        id=f"{MODEL}-1.0.0-{number}", model=MODEL, version="1.0.0", trigger="schedule",
-        created=MAY_1 + 1000 * (number if second is None else second), severity="ok", verdict="Normal.",
-        window=Window(0, 1, 2000, 8, 2000), reference_rows=5000, features=[], prediction=None, alerts=[], events_per_day=1.0,
-    )  # fmt: skip
+        id=f"{MODEL}-1.0.0-{number}",
+        model=MODEL,
+        version="1.0.0",
+        trigger="schedule",
+        created=MAY_1 + 1000 * (number if second is None else second),
+        severity="ok",
+        verdict="Normal.",
+        window=Window(0, 1, 2000, 8, 2000),
+        reference_rows=5000,
+        features=[],
+        prediction=None,
+        alerts=[],
+        events_per_day=1.0,
+    )
 
 
 def stage(redis_url: str, keys: Keys, folder: Path, **more: object) -> ReportingStage:
     settings = Settings(**settings_of(redis_url, keys, reports_dir=folder, **more))
-    return ReportingStage(raw_reads(connect(redis_url)), settings, MODEL, keys=keys, logs=[connect(redis_url)])
+    return ReportingStage(
+        raw_reads(connect(redis_url)), settings, MODEL, keys=keys, logs=[connect(redis_url)]
+    )
 
 
 @contextmanager
@@ -66,7 +78,9 @@ def written_by(one: ReportingStage) -> Iterator[threading.Event]:
 
 
 def reports(folder: Path) -> list[str]:
-    return sorted(msgspec.json.decode(path.read_bytes())["id"] for path in (folder / MODEL).glob("*.json"))
+    return sorted(
+        msgspec.json.decode(path.read_bytes())["id"] for path in (folder / MODEL).glob("*.json")
+    )
 
 
 def all_read(client: redis.Redis, keys: Keys) -> bool:
@@ -75,14 +89,29 @@ def all_read(client: redis.Redis, keys: Keys) -> bool:
     return bool(client.hget(keys.reports(MODEL), "offset") == last)
 
 
-def test_each_snapshot_is_written_once(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """What judging took becomes HTML and JSON of the same name, with the pipeline's state, and nothing else."""
+def test_each_snapshot_is_written_once(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """What judging took becomes HTML and JSON of the same name, with the pipeline's state, and
+    nothing else.
+    """
     publish(client, keys)
-    append(client, keys.log(MODEL, 0), events(1, 6000, int(time.time() * 1000) - 200_000, shift_from=3000))
+    append(
+        client,
+        keys.log(MODEL, 0),
+        events(1, 6000, int(time.time() * 1000) - 200_000, shift_from=3000),
+    )
     with worker_thread(settings_of(redis_url, keys, reports_dir=tmp_path)):
-        wait_for(lambda: judged_all(client, keys) and client.xlen(keys.snapshots(MODEL)) > 1, "snapshots")
-        wait_for(lambda: len(reports(tmp_path)) == client.xlen(keys.snapshots(MODEL)), "their reports")
-    ids = [msgspec.json.decode(fields[b"e"])["id"] for _, fields in client.xrange(keys.snapshots(MODEL))]
+        wait_for(
+            lambda: judged_all(client, keys) and client.xlen(keys.snapshots(MODEL)) > 1, "snapshots"
+        )
+        wait_for(
+            lambda: len(reports(tmp_path)) == client.xlen(keys.snapshots(MODEL)), "their reports"
+        )
+    ids = [
+        msgspec.json.decode(fields[b"e"])["id"]
+        for _, fields in client.xrange(keys.snapshots(MODEL))
+    ]
     assert reports(tmp_path) == sorted(ids)
     names = sorted(path.name for path in (tmp_path / MODEL).iterdir())
     assert [Path(name).stem for name in names[::2]] == [Path(name).stem for name in names[1::2]]
@@ -94,14 +123,18 @@ def test_each_snapshot_is_written_once(client: redis.Redis, redis_url: str, keys
 def test_a_writer_that_died_leaves_no_gap_and_no_double(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between a file and its offset, at any of them: the next one writes it to the same name and goes on."""
+    """Killed between a file and its offset, at any of them: the next one writes it to the same name
+    and goes on.
+    """
     for number in range(6):
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(number, second=number // 2))})
 
     class Killed(BaseException):
         pass
 
-    for survived in range(3):  # commits of this life, before it ends with a file that no offset tells of
+    for survived in range(
+        3
+    ):  # commits of this life, before it ends with a file that no offset tells of
         one = stage(redis_url, keys, tmp_path)
         assert one.checkpoint.acquire()
         one.load()
@@ -121,7 +154,10 @@ def test_a_writer_that_died_leaves_no_gap_and_no_double(
     with written_by(stage(redis_url, keys, tmp_path)):
         wait_for(lambda: len(reports(tmp_path)) == 6, "all reports")
         wait_for(
-            lambda: client.hget(keys.reports(MODEL), "offset") == client.xrevrange(keys.snapshots(MODEL), count=1)[0][0],
+            lambda: (
+                client.hget(keys.reports(MODEL), "offset")
+                == client.xrevrange(keys.snapshots(MODEL), count=1)[0][0]
+            ),
             "it",
         )
     assert reports(tmp_path) == [f"{MODEL}-1.0.0-{number}" for number in range(6)]
@@ -129,15 +165,26 @@ def test_a_writer_that_died_leaves_no_gap_and_no_double(
 
 
 def test_a_disk_that_fails_delays_reports_alone(
-    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    client: redis.Redis,
+    redis_url: str,
+    keys: Keys,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """While the folder cannot be written judging goes on; the fault is told once, and all reports come when it is mended."""
+    """While the folder cannot be written judging goes on; the fault is told once, and all reports
+    come when it is mended.
+    """
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")
     publish(client, keys)
     append(client, keys.log(MODEL, 0), events(1, 3000, int(time.time() * 1000) - 200_000))
-    with caplog.at_level(logging.ERROR), worker_thread(settings_of(redis_url, keys, reports_dir=blocked)):
-        wait_for(lambda: judged_all(client, keys) and client.xlen(keys.snapshots(MODEL)), "a snapshot")
+    with (
+        caplog.at_level(logging.ERROR),
+        worker_thread(settings_of(redis_url, keys, reports_dir=blocked)),
+    ):
+        wait_for(
+            lambda: judged_all(client, keys) and client.xlen(keys.snapshots(MODEL)), "a snapshot"
+        )
         wait_for(lambda: "DRIFTGAUGE_REPORTS_DIR" in caplog.text, "the fault")
         blocked.unlink()
         wait_for(lambda: len(reports(blocked)) == client.xlen(keys.snapshots(MODEL)), "the reports")
@@ -147,7 +194,9 @@ def test_a_disk_that_fails_delays_reports_alone(
 def test_a_disk_that_hangs_delays_nothing(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While a report is being written for ever, everything is judged, and the worker ends when it is told to."""
+    """While a report is being written for ever, everything is judged, and the worker ends when it
+    is told to.
+    """
     hangs, mended = threading.Event(), threading.Event()
 
     def hang(*_: object) -> None:
@@ -160,25 +209,42 @@ def test_a_disk_that_hangs_delays_nothing(
     with worker_thread(settings_of(redis_url, keys, reports_dir=tmp_path)):
         append(client, keys.log(MODEL, 0), events(1, 3000, int(time.time() * 1000) - 200_000))
         assert hangs.wait(40)
-        append(client, keys.log(MODEL, 0), events(2, 3000, int(time.time() * 1000) - 100_000, first=3001))
-        wait_for(lambda: counters(client, keys).events == 6000 and judged_all(client, keys), "6,000 events")
+        append(
+            client,
+            keys.log(MODEL, 0),
+            events(2, 3000, int(time.time() * 1000) - 100_000, first=3001),
+        )
+        wait_for(
+            lambda: counters(client, keys).events == 6000 and judged_all(client, keys),
+            "6,000 events",
+        )
     mended.set()
 
 
-def test_a_name_that_is_a_path(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """A model that was put into Redis by hand under the name of a path gets no folder, and no file anywhere."""
+def test_a_name_that_is_a_path(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """A model that was put into Redis by hand under the name of a path gets no folder, and no file
+    anywhere.
+    """
     name = "../../outside"
     client.xadd(keys.snapshots(name), {"e": cloud_event(taken(1))})
     settings = Settings(**settings_of(redis_url, keys, reports_dir=tmp_path / "a" / "b"))
-    one = ReportingStage(raw_reads(connect(redis_url)), settings, name, keys=keys, logs=[connect(redis_url)])
+    one = ReportingStage(
+        raw_reads(connect(redis_url)), settings, name, keys=keys, logs=[connect(redis_url)]
+    )
     with pytest.raises(BadData, match="no name of a model"):
         one.load()
     one.close()
     assert not list(tmp_path.iterdir())
 
 
-def test_two_writers_share_without_doubles(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """Of two workers one writes at a time; the other goes on where it stopped, into another folder if it is another host."""
+def test_two_writers_share_without_doubles(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """Of two workers one writes at a time; the other goes on where it stopped, into another folder
+    if it is another host.
+    """
     for number in range(20):
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(number))})
     here, there = tmp_path / "here", tmp_path / "there"
@@ -194,23 +260,34 @@ def test_two_writers_share_without_doubles(client: redis.Redis, redis_url: str, 
     assert len(reports(here)) == 21
 
 
-def test_old_reports_and_broken_entries(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """The folder keeps so many reports as are asked for; what is no snapshot has none, and stops nothing."""
+def test_old_reports_and_broken_entries(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """The folder keeps so many reports as are asked for; what is no snapshot has none, and stops
+    nothing.
+    """
     for number in range(12):
         client.xadd(keys.snapshots(MODEL), {"e": cloud_event(taken(number))})
         client.xadd(keys.snapshots(MODEL), {"e": "{"} if number % 2 else {"other": "1"})
     with written_by(stage(redis_url, keys, tmp_path, reports_kept=3)):
         wait_for(
-            lambda: client.hget(keys.reports(MODEL), "offset") == client.xrevrange(keys.snapshots(MODEL), count=1)[0][0],
+            lambda: (
+                client.hget(keys.reports(MODEL), "offset")
+                == client.xrevrange(keys.snapshots(MODEL), count=1)[0][0]
+            ),
             "it",
         )
     assert reports(tmp_path) == [f"{MODEL}-1.0.0-{number}" for number in (10, 11, 9)]
 
 
-def test_no_reports_if_none_are_kept(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
+def test_no_reports_if_none_are_kept(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
     """With `reports_kept` 0 the worker has no writer."""
     publish(client, keys)
     with worker_thread(settings_of(redis_url, keys, reports_dir=tmp_path, reports_kept=0)):
         wait_for(lambda: client.exists(keys.judge_owner(MODEL)), "judging")
-        assert not [thread for thread in threading.enumerate() if thread.name == f"reporting {MODEL}"]
+        assert not [
+            thread for thread in threading.enumerate() if thread.name == f"reporting {MODEL}"
+        ]
     assert not list(tmp_path.iterdir())

@@ -10,10 +10,18 @@ from typing import Any
 import msgspec
 import redis
 
-from consumer.retraining.state import RetrainingState
-from shared.keys import Keys
+from driftgauge.consumer.judging.alerts.retraining import RetrainingState
+from driftgauge.shared.contract.keys import Keys
 from tests.consumer.retraining.builders import alert_event
-from tests.integration.plant import MODEL, end, publish, settings_of, wait_for, worker_process, worker_thread
+from tests.integration.plant import (
+    MODEL,
+    end,
+    publish,
+    settings_of,
+    wait_for,
+    worker_process,
+    worker_thread,
+)
 
 CODE = """
 import json, os, pathlib, sys, time
@@ -25,7 +33,9 @@ while attempt == "1" and len(sys.argv) > 2: time.sleep(0.02)
 
 
 def hooked(url: str, keys: Keys, log: Path, *more: str, **settings: Any) -> dict[str, Any]:
-    return settings_of(url, keys, retrain_command=(sys.executable, "-c", CODE, str(log), *more), **settings)
+    return settings_of(
+        url, keys, retrain_command=(sys.executable, "-c", CODE, str(log), *more), **settings
+    )
 
 
 def runs(log: Path) -> list[dict[str, Any]]:
@@ -40,7 +50,9 @@ def state(client: redis.Redis, keys: Keys) -> RetrainingState | None:
 def test_several_workers_run_one_command_for_several_alerts(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:
-    """One run per cooldown, whoever is there; alerts from before the hook are not its business, later ones passed over."""
+    """One run per cooldown, whoever is there; alerts from before the hook are not its business,
+    later ones passed over.
+    """
     publish(client, keys)
     client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
     settings = hooked(redis_url, keys, tmp_path / "log")
@@ -49,7 +61,12 @@ def test_several_workers_run_one_command_for_several_alerts(
         for number in range(2, 6):
             client.xadd(keys.alerts(MODEL), {"e": alert_event(number)})
         last = client.xrevrange(keys.alerts(MODEL), count=1)[0][0].decode()
-        wait_for(lambda: (found := state(client, keys)) and found.offset == last and found.running is None, "all read")
+        wait_for(
+            lambda: (
+                (found := state(client, keys)) and found.offset == last and found.running is None
+            ),
+            "all read",
+        )
     found = state(client, keys)
     assert found is not None
     assert found.latest is not None
@@ -61,7 +78,9 @@ def test_several_workers_run_one_command_for_several_alerts(
 def test_a_run_that_was_cut_off_is_run_again_and_never_beside_itself(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:
-    """kill -9 of the worker ends its command too; the next owner runs it once more, under the same id."""
+    """kill -9 of the worker ends its command too; the next owner runs it once more, under the same
+    id.
+    """
     log = tmp_path / "log"
     publish(client, keys)
     settings = hooked(redis_url, keys, log, "first attempt never ends")

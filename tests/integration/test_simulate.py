@@ -1,4 +1,6 @@
-"""driftgauge simulate against a real deployment: each kind of drift is found, and what is said of it is true."""
+"""driftgauge simulate against a real deployment: each kind of drift is found, and what is said of
+it is true.
+"""
 
 import io
 import json
@@ -11,26 +13,31 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from models.catalogue import MODELS
-from models.drift.kinds import KINDS, Kind
-from models.drift.report import Record
-from models.drift.run import Plan
-from models.drift.show import conclude, keep, run_shown
-from models.training import store
-from shared.deployment import Deployment
-from shared.errors import BadData
-from shared.frames import columns_of
-from shared.manifest import PublishedVersion, new_manifest
-from shared.model_registry import ModelRegistry
-from shared.reference import ReferenceProfile
-from shared.settings import Settings
+from driftgauge.models.catalogue import MODELS
+from driftgauge.models.common.training import store
+from driftgauge.models.drift.kinds import KINDS, Kind
+from driftgauge.models.drift.report import Record
+from driftgauge.models.drift.run import Plan
+from driftgauge.models.drift.show import conclude, keep, run_shown
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.registry.creation import new_manifest
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import Settings
+from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.integration.test_demo import driftgauge
 from tests.models.drift.builders import SCHEMA, Coins
 
 EVENTS = 1200
 QUICK = {
-    "pane_events": 100, "window_events": 400, "min_window_rows": 200, "labelled_rows": 400, "access_log": False,
-}  # fmt: skip
+    "pane_events": 100,
+    "window_events": 400,
+    "min_window_rows": 200,
+    "labelled_rows": 400,
+    "access_log": False,
+}
 """Small windows, so that few events do; the rules and their budget are the defaults."""
 
 
@@ -44,10 +51,17 @@ def deployed(folder: Path) -> Iterator[tuple[Deployment, Path]]:
         stored = store(credit, trained, registry, kind.replace("_", "-"))
         registry.promote(stored.parent.name, stored.name, "production", actor="test")
     frame = Coins().labelled(3000).features
-    reference = ReferenceProfile.build(SCHEMA, columns_of(frame, SCHEMA), ["no", "yes"] * 1500)
-    registry.register(PublishedVersion(new_manifest("watched", "1.0.0", "monitor"), SCHEMA, reference))
+    reference = build_profile(SCHEMA, columns_of(frame, SCHEMA), ["no", "yes"] * 1500)
+    registry.register(
+        PublishedVersion(new_manifest("watched", "1.0.0", "monitor"), SCHEMA, reference)
+    )
     registry.promote("watched", "1.0.0", "production", actor="test")
-    own = {"data_dir": folder / "data", "registry_dir": folder / "registry", "reports_kept": 0, "port": 18_500}
+    own = {
+        "data_dir": folder / "data",
+        "registry_dir": folder / "registry",
+        "reports_kept": 0,
+        "port": 18_500,
+    }
     settings = Settings(**{**QUICK, **own})  # type: ignore[arg-type]  # pydantic validates them
     with Deployment(settings) as running:
         yield running, folder
@@ -59,7 +73,9 @@ def plant() -> Iterator[tuple[Deployment, Path]]:
         yield found
 
 
-def simulated(plant: tuple[Deployment, Path], model: str, kind: Kind, intensity: float = 0.6, **more: Any) -> Record:
+def simulated(
+    plant: tuple[Deployment, Path], model: str, kind: Kind, intensity: float = 0.6, **more: Any
+) -> Record:
     """Run a simulation as the command does."""
     running, folder = plant
     plan = Plan(model, kind, intensity, "abrupt", more.pop("events", EVENTS), 0, 0.0, 0.1, **more)
@@ -71,7 +87,9 @@ def simulated(plant: tuple[Deployment, Path], model: str, kind: Kind, intensity:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_drift_is_found_and_nothing_before_it(plant: tuple[Deployment, Path], kind: Kind) -> None:
+def test_each_kind_of_drift_is_found_and_nothing_before_it(
+    plant: tuple[Deployment, Path], kind: Kind
+) -> None:
     """The record and the picture say so; the labels were all taken."""
     found = simulated(plant, kind.replace("_", "-"), kind)
     assert found.passed, found.verdict
@@ -83,8 +101,12 @@ def test_each_kind_of_drift_is_found_and_nothing_before_it(plant: tuple[Deployme
         assert found.after["accuracy"] < found.before["accuracy"] - 0.2
 
 
-def test_a_model_that_is_only_watched_is_simulated_from_its_reference(plant: tuple[Deployment, Path]) -> None:
-    """Its rows are no drift before the injection; without labels a concept cannot change, which is said."""
+def test_a_model_that_is_only_watched_is_simulated_from_its_reference(
+    plant: tuple[Deployment, Path],
+) -> None:
+    """Its rows are no drift before the injection; without labels a concept cannot change, which is
+    said.
+    """
     found = simulated(plant, "watched", "feature_shift", feature="y")
     assert found.passed, found.verdict
     assert (found.labels, found.before) == (0, {})
@@ -92,20 +114,38 @@ def test_a_model_that_is_only_watched_is_simulated_from_its_reference(plant: tup
         simulated(plant, "watched", "concept")
 
 
-def test_a_drift_that_is_too_small_is_not_found_and_said_so_by_the_command(plant: tuple[Deployment, Path]) -> None:
+def test_a_drift_that_is_too_small_is_not_found_and_said_so_by_the_command(
+    plant: tuple[Deployment, Path],
+) -> None:
     """The verdict can fail: exit code 1, and the record on standard output says what was missed."""
     running, folder = plant
     done = driftgauge(
-        "simulate", "--model", "watched", "--drift", "feature_shift", "--feature", "x", "--intensity", "0.001", "--events",
-        "400", "--json", "--url", running.url, "--output", str(folder),
+        "simulate",
+        "--model",
+        "watched",
+        "--drift",
+        "feature_shift",
+        "--feature",
+        "x",
+        "--intensity",
+        "0.001",
+        "--events",
+        "400",
+        "--json",
+        "--url",
+        running.url,
+        "--output",
+        str(folder),
         environment={"DRIFTGAUGE_REGISTRY_DIR": str(folder / "registry")},
-    )  # fmt: skip
+    )
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout)["verdict"]["met"] == [{"name": "x drifts", "after": None}]
 
 
 def test_an_api_that_is_away_is_one_clear_line() -> None:
     """Exit code 69, and what to do."""
-    done = driftgauge("simulate", "--model", "m", "--drift", "concept", "--url", "http://127.0.0.1:1")
+    done = driftgauge(
+        "simulate", "--model", "m", "--drift", "concept", "--url", "http://127.0.0.1:1"
+    )
     assert done.returncode == 69
     assert done.stderr.splitlines()[-1].startswith("driftgauge: No API at http://127.0.0.1:1")

@@ -1,4 +1,6 @@
-"""The worker on a real Redis: what it does when models, neighbours, servers and signals come and go."""
+"""The worker on a real Redis: what it does when models, neighbours, servers and signals come and
+go.
+"""
 
 import logging
 import signal
@@ -10,19 +12,20 @@ import msgspec
 import pytest
 import redis
 
-from consumer import counting_stage, judging_stage
-from consumer.checkpoint import FORMAT
-from consumer.counting.policy import CountingPolicy
-from consumer.counting_stage import CountingStage
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging_stage import JudgingStage
-from consumer.stage import raw_reads
-from consumer.worker import Worker
-from shared.embedded_redis import EmbeddedRedis
-from shared.errors import BadData
-from shared.keys import Keys
-from shared.redis_client import connect
-from shared.settings import Settings
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.stages import counting as counting_stage
+from driftgauge.consumer.stages import judging as judging_stage
+from driftgauge.consumer.stages.checkpoint import FORMAT
+from driftgauge.consumer.stages.counting import CountingStage
+from driftgauge.consumer.stages.judging import JudgingStage
+from driftgauge.consumer.stages.stage import raw_reads
+from driftgauge.consumer.worker import Worker
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.settings import Settings
 from tests.integration.plant import (
     MODEL,
     append,
@@ -36,7 +39,7 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
     worker_thread,
-)  # fmt: skip
+)
 
 
 def now_ms() -> int:
@@ -44,7 +47,9 @@ def now_ms() -> int:
 
 
 def test_from_the_log_to_an_alert(client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """Events become counts, panes, a firing alert, a snapshot and a current state, and the group shows the progress."""
+    """Events become counts, panes, a firing alert, a snapshot and a current state, and the group
+    shows the progress.
+    """
     publish(client, keys)
     append(client, keys.log(MODEL, 0), events(1, 6000, now_ms() - 200_000, shift_from=3000))
     with worker_thread(settings_of(redis_url, keys)):
@@ -52,7 +57,11 @@ def test_from_the_log_to_an_alert(client: redis.Redis, redis_url: str, keys: Key
     alerts = [msgspec.json.decode(fields[b"e"]) for _, fields in client.xrange(keys.alerts(MODEL))]
     firing = [alert["data"] for alert in alerts if alert["type"] == "driftgauge.alert.firing"]
     assert {alert["feature"] for alert in firing if not alert["segment"]} == {"smooth"}
-    assert not [alert for alert in firing if alert["segment"] and (alert["notify"] or not alert["inhibited_by"])]
+    assert not [
+        alert
+        for alert in firing
+        if alert["segment"] and (alert["notify"] or not alert["inhibited_by"])
+    ]
     assert {alert["rule"] for alert in firing} >= {"adwin", "psi"}
     current = msgspec.json.decode(client.hget(keys.current(MODEL), "1.0.0"))
     assert current["severity"] == "critical"
@@ -63,14 +72,18 @@ def test_from_the_log_to_an_alert(client: redis.Redis, redis_url: str, keys: Key
 
 
 def test_dead_letters_written_by_hand(client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """Whatever somebody XADDs to the log stops nothing: each is one dead letter with reason, id and its own fields."""
+    """Whatever somebody XADDs to the log stops nothing: each is one dead letter with reason, id and
+    its own fields.
+    """
     publish(client, keys)
     log = keys.log(MODEL, 0)
     good = events(1, 3, now_ms() - 1000)
     client.xadd(log, {"hello": "world"})
     client.xadd(log, {"t": "p", "p": "me", "s": "1", "e": "{"})
     client.xadd(log, {"t": "p", "p": "me", "s": "99999999999999999999999", "e": b"\xff"})
-    client.execute_command("XADD", log, "*", b"t", b"p", b"p", b"me", b"s", b"2", b"e", b'{"zz":' + b"[" * 99_999)
+    client.execute_command(
+        "XADD", log, "*", b"t", b"p", b"p", b"me", b"s", b"2", b"e", b'{"zz":' + b"[" * 99_999
+    )
     client.execute_command("XADD", log, "*", b"\xff", b"\x00", b"\xff", b"\x01")
     append(client, log, good, with_ids=False)
     with worker_thread(settings_of(redis_url, keys)):
@@ -84,8 +97,12 @@ def test_dead_letters_written_by_hand(client: redis.Redis, redis_url: str, keys:
     assert dead[0][1][b"hello"] == b"world"
 
 
-def test_two_workers_share_without_counting_twice(client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """Of two workers one owns a partition; when it goes the other takes over, and every event is counted once."""
+def test_two_workers_share_without_counting_twice(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """Of two workers one owns a partition; when it goes the other takes over, and every event is
+    counted once.
+    """
     publish(client, keys)
     entries = events(1, 4000, now_ms() - 100_000)
     append(client, keys.log(MODEL, 0), entries[:2000])
@@ -101,7 +118,9 @@ def test_two_workers_share_without_counting_twice(client: redis.Redis, redis_url
 def test_a_stolen_lease_is_noticed(
     client: redis.Redis, redis_url: str, keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A worker whose lease somebody else has stops writing at once, and goes on from the checkpoint when it is free."""
+    """A worker whose lease somebody else has stops writing at once, and goes on from the checkpoint
+    when it is free.
+    """
     caplog.set_level(logging.INFO, "driftgauge.worker")
     publish(client, keys)
     entries = events(1, 2000, now_ms() - 50_000)
@@ -117,7 +136,9 @@ def test_a_stolen_lease_is_noticed(
 
 
 def test_killed_connections_lose_nothing(client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """Connections that Redis closes in the middle of the work, 30 times, neither lose nor double an event."""
+    """Connections that Redis closes in the middle of the work, 30 times, neither lose nor double an
+    event.
+    """
     publish(client, keys)
     entries = events(1, 6000, now_ms() - 150_000)
     mine = client.client_id()
@@ -143,15 +164,25 @@ def test_a_model_published_later_is_found(client: redis.Redis, redis_url: str, k
         wait_for(lambda: arrived(client, keys, "second") == 50, "the second model's events")
 
 
-def test_sigterm_commits_and_hands_over_at_once(client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path) -> None:
-    """SIGTERM commits what was counted and gives the lease back, though it and the next commit are a minute away."""
+def test_sigterm_commits_and_hands_over_at_once(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """SIGTERM commits what was counted and gives the lease back, though it and the next commit are
+    a minute away.
+    """
     publish(client, keys)
     append(client, keys.log(MODEL, 0), events(1, 700, now_ms() - 15_000))
-    settings = settings_of(redis_url, keys, lease_ms=60_000, commit_ms=60_000, log_retention_hours=1000.0)
+    settings = settings_of(
+        redis_url, keys, lease_ms=60_000, commit_ms=60_000, log_retention_hours=1000.0
+    )
     process = worker_process(settings, tmp_path / "worker.log")
     wait_for(lambda: client.exists(keys.owner(MODEL, 0)), "the lease")
-    # nothing tells from outside that the first entries were read before their commit: the group shows that it was loaded
-    wait_for(lambda: client.exists(keys.log(MODEL, 0)) and client.xinfo_groups(keys.log(MODEL, 0)), "the stage")
+    # nothing tells from outside that the first entries were read before their commit: the group
+    # shows that it was loaded
+    wait_for(
+        lambda: client.exists(keys.log(MODEL, 0)) and client.xinfo_groups(keys.log(MODEL, 0)),
+        "the stage",
+    )
     started = time.monotonic()
     assert end(process, signal.SIGTERM) == 0
     assert time.monotonic() - started < 5
@@ -163,7 +194,9 @@ def test_sigterm_commits_and_hands_over_at_once(client: redis.Redis, redis_url: 
 
 
 def test_a_signal_finds_the_event_locked(redis_url: str, keys: Keys) -> None:
-    """SIGTERM is obeyed even if it interrupts the main thread while that holds the lock of the event it waits for."""
+    """SIGTERM is obeyed even if it interrupts the main thread while that holds the lock of the
+    event it waits for.
+    """
     worker = Worker(Settings(**settings_of(redis_url, keys)))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -184,8 +217,14 @@ def test_an_idle_log_gets_ticks_that_close_its_panes(
     publish(client, keys)
     append(client, keys.log(MODEL, 0), events(1, 30, now_ms() - 700))
     with worker_thread(settings_of(redis_url, keys, pane_seconds=1)):
-        wait_for(lambda: client.xlen(keys.current(MODEL)) if client.type(keys.current(MODEL)) == b"stream" else
-                 client.hget(keys.current(MODEL), "1.0.0"), "the last pane to be judged")  # fmt: skip
+        wait_for(
+            lambda: (
+                client.xlen(keys.current(MODEL))
+                if client.type(keys.current(MODEL)) == b"stream"
+                else client.hget(keys.current(MODEL), "1.0.0")
+            ),
+            "the last pane to be judged",
+        )
     current = msgspec.json.decode(client.hget(keys.current(MODEL), "1.0.0"))
     assert (current["window"]["rows"], current["severity"]) == (30, "insufficient_data")
     assert counters(client, keys).dead == 0
@@ -194,7 +233,9 @@ def test_an_idle_log_gets_ticks_that_close_its_panes(
 def test_a_frozen_clock_stalls_no_pane(
     client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Events whose time stands still close panes all the same, while they keep coming: a tick is due to a full pane."""
+    """Events whose time stands still close panes all the same, while they keep coming: a tick is
+    due to a full pane.
+    """
     monkeypatch.setattr(counting_stage, "FULL_PANE_TICK_S", 0.2)
     publish(client, keys)
     frozen = now_ms() - 86_400_000
@@ -218,11 +259,20 @@ def test_a_frozen_clock_stalls_no_pane(
 
 def stage(redis_url: str, keys: Keys) -> CountingStage:
     settings = Settings(**settings_of(redis_url, keys))
-    return CountingStage(raw_reads(connect(redis_url, single_connection_client=True)), settings, MODEL, CountingPolicy())
+    return CountingStage(
+        raw_reads(connect(redis_url, single_connection_client=True)),
+        settings,
+        MODEL,
+        CountingPolicy(),
+    )
 
 
-def test_a_log_that_went_back_continues_behind_the_offset(client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """When the server came back with an older log, new entries get ids behind the offset, so that none is passed over."""
+def test_a_log_that_went_back_continues_behind_the_offset(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """When the server came back with an older log, new entries get ids behind the offset, so that
+    none is passed over.
+    """
     publish(client, keys)
     log = keys.log(MODEL, 0)
     future = now_ms() + 3_600_000
@@ -232,15 +282,22 @@ def test_a_log_that_went_back_continues_behind_the_offset(client: redis.Redis, r
     offset = client.hget(keys.count(MODEL, 0), "offset")
     client.delete(log)
     with worker_thread(settings_of(redis_url, keys)):
-        wait_for(lambda: client.exists(log) and client.xinfo_stream(log)["last-generated-id"] >= offset, "XSETID")
+        wait_for(
+            lambda: client.exists(log) and client.xinfo_stream(log)["last-generated-id"] >= offset,
+            "XSETID",
+        )
         append(client, log, events(2, 50, now_ms(), first=101), with_ids=False)
         wait_for(lambda: arrived(client, keys) == 150, "the events after it")
     assert counters(client, keys).events == 150
 
 
 @pytest.mark.parametrize("name", ["log", "panes", "dead"])
-def test_counting_refuses_keys_of_another_type(name: str, client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """A key that is not what it should be is refused before anything is written; the message names it."""
+def test_counting_refuses_keys_of_another_type(
+    name: str, client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """A key that is not what it should be is refused before anything is written; the message names
+    it.
+    """
     key = getattr(keys, name)(MODEL, 0)
     client.set(key, "mine")
     found = stage(redis_url, keys)
@@ -251,26 +308,39 @@ def test_counting_refuses_keys_of_another_type(name: str, client: redis.Redis, r
     found.client.close()
 
 
-@pytest.mark.parametrize(("name", "wanted"), [("alerts", "stream"), ("snapshots", "stream"), ("current", "hash")])
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("alerts", "stream"), ("snapshots", "stream"), ("current", "hash")]
+)
 def test_judging_refuses_keys_of_another_type(
     name: str, wanted: str, client: redis.Redis, redis_url: str, keys: Keys
 ) -> None:
     """The same for judging: inside a transaction such an error would lose an alert."""
     key = getattr(keys, name)(MODEL)
     client.set(key, "mine")
-    found = JudgingStage(connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy())
+    found = JudgingStage(
+        connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy()
+    )
     with pytest.raises(BadData, match=f"{key} is a string in Redis, not a {wanted}"):
         found.load()
     found.client.close()
 
 
-def test_panes_that_went_back_are_reported_at_once(client: redis.Redis, redis_url: str, keys: Keys) -> None:
-    """When a shard comes back with older panes, the judge's checkpoint says so once, though nothing new comes yet."""
+def test_panes_that_went_back_are_reported_at_once(
+    client: redis.Redis, redis_url: str, keys: Keys
+) -> None:
+    """When a shard comes back with older panes, the judge's checkpoint says so once, though nothing
+    new comes yet.
+    """
     publish(client, keys)
     client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="3-0")
-    client.hset(keys.judge(MODEL), mapping={"format": FORMAT, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'})
+    client.hset(
+        keys.judge(MODEL),
+        mapping={"format": FORMAT, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
+    )
     for _ in range(2):
-        found = JudgingStage(connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy())
+        found = JudgingStage(
+            connect(redis_url), Settings(**settings_of(redis_url, keys)), MODEL, 1, JudgingPolicy()
+        )
         assert found.checkpoint.acquire()
         found.load()
         found.close()
@@ -282,11 +352,17 @@ def test_panes_that_went_back_are_reported_at_once(client: redis.Redis, redis_ur
 def test_a_backlog_that_takes_longer_than_a_lease_is_judged(
     client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However long the judging of all that waits takes, it goes on in parts that fit into the lease, and loses none."""
+    """However long the judging of all that waits takes, it goes on in parts that fit into the
+    lease, and loses none.
+    """
     publish(client, keys)
     append(client, keys.log(MODEL, 0), events(1, 900, now_ms() - 500_000))
     settings = settings_of(redis_url, keys) | {"pane_events": 2, "lease_ms": 400}
-    monkeypatch.setattr(judging_stage.JudgingStage, "turn", lambda stage: time.sleep(0.02) or stage.checkpoint.renew())
+    monkeypatch.setattr(
+        judging_stage.JudgingStage,
+        "turn",
+        lambda stage: time.sleep(0.02) or stage.checkpoint.renew(),
+    )
     with worker_thread(settings):
         wait_for(lambda: arrived(client, keys) == 900, "the panes")
     monkeypatch.undo()
@@ -303,8 +379,12 @@ def test_a_backlog_that_takes_longer_than_a_lease_is_judged(
 
 
 @pytest.mark.timeout(90)
-def test_redis_goes_away_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: Keys) -> None:
-    """While Redis is away the worker waits and says so once; when it is back with its append-only file it goes on."""
+def test_redis_goes_away_and_comes_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keys: Keys
+) -> None:
+    """While Redis is away the worker waits and says so once; when it is back with its append-only
+    file it goes on.
+    """
     caplog.set_level(logging.INFO, "driftgauge.worker")
     entries = events(1, 3000, now_ms() - 100_000)
     with EmbeddedRedis(tmp_path / "redis") as server:
@@ -332,7 +412,9 @@ def test_redis_goes_away_and_comes_back(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_checkpoint_of_another_format_is_told_once(
     client: redis.Redis, redis_url: str, keys: Keys, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A stage that cannot start says why once, however often it tries; when the cause is gone it counts."""
+    """A stage that cannot start says why once, however often it tries; when the cause is gone it
+    counts.
+    """
     caplog.set_level(logging.INFO, "driftgauge.worker")
     publish(client, keys)
     append(client, keys.log(MODEL, 0), events(1, 300, now_ms() - 10_000))

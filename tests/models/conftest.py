@@ -2,10 +2,10 @@
 
 import pytest
 
-from models.credit.train import train as train_credit
-from models.obesity.train import train as train_obesity
-from models.steel.train import train as train_steel
-from models.training import Trained
+from driftgauge.models.common.training import Trained
+from driftgauge.models.credit.train import train as train_credit
+from driftgauge.models.obesity.train import train as train_obesity
+from driftgauge.models.steel.train import train as train_steel
 
 SMALL = {"steel": 8000, "obesity": 3000, "credit": 6000}
 """Rows to simulate."""

@@ -18,16 +18,18 @@ import pytest
 from fastapi import FastAPI
 from sklearn.linear_model import LinearRegression
 
-from producer.app import create_app
-from shared import deployment, processes
-from shared.api_client import authorization
-from shared.frames import columns_of
-from shared.model_registry import ModelRegistry, PublishedVersion, new_manifest
-from shared.reference import ReferenceProfile
-from shared.schema import Feature, Schema
-from shared.settings import Settings
+from driftgauge.producer.app import create_app
+from driftgauge.shared.connections.api_client import authorization
+from driftgauge.shared.local import deployment, processes
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
+from driftgauge.shared.settings import Settings
 
-SCHEMA = Schema((Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")), target="z")
+SCHEMA = Schema(
+    (Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")), target="z"
+)
 GOOD = {"x": 1.5, "y": 2}
 
 
@@ -49,8 +51,10 @@ def publish(
     prediction = None if schema.prediction is None else np.zeros(len(frame))
     if schema.prediction == "categorical":
         prediction = np.array(["a"] * len(frame), dtype=object)
-    reference = ReferenceProfile.build(schema, columns_of(frame, schema, key), prediction)
-    manifest = new_manifest(name, registry.next_version(name), task if estimator else "monitor", **more)
+    reference = build_profile(schema, columns_of(frame, schema, key), prediction)
+    manifest = new_manifest(
+        name, registry.next_version(name), task if estimator else "monitor", **more
+    )
     artifact = None
     if estimator is not None:
         artifact = registry.folder / f"{name}.joblib"
@@ -93,7 +97,10 @@ def settings(registry: ModelRegistry, redis_url: str, prefix: str, tmp_path: Pat
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as http,
+    ):
         yield http
 
 
@@ -124,12 +131,14 @@ def api_process(
     """A real server process, and its address."""
     port = processes.free_port(18000 + os.getpid() % 1000)
     environment = {**os.environ, **deployment.environment(settings)}
-    code = "from producer.cli import serve; serve()"
+    code = "from driftgauge.producer.cli import serve; serve()"
     log = folder / "api.log"
     process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        processes.wait_until(lambda: _redis_is(url, redis, authorization(settings)), process, "The API", log)
+        processes.wait_until(
+            lambda: _redis_is(url, redis, authorization(settings)), process, "The API", log
+        )
         yield url, process
     finally:
         processes.stop(process)
@@ -143,5 +152,7 @@ def api(settings: Settings, tmp_path: Path) -> Iterator[str]:
 
 def _redis_is(url: str, state: str, headers: dict[str, str]) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return bool(httpx.get(f"{url}/health", headers=headers, trust_env=False).json()["redis"] == state)
+        return bool(
+            httpx.get(f"{url}/health", headers=headers, trust_env=False).json()["redis"] == state
+        )
     return False

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis
 
-from shared.embedded_redis import EmbeddedRedis
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 
 
 def numbers(client: redis.Redis, key: str) -> dict[bytes, list[int]]:
@@ -20,7 +20,9 @@ def numbers(client: redis.Redis, key: str) -> dict[bytes, list[int]]:
 
 
 def check(client: redis.Redis, key: str, safe: Iterable[str]) -> dict[bytes, set[int]]:
-    """Each safe event has exactly one number, each number one event, and no publisher's numbers have a hole."""
+    """Each safe event has exactly one number, each number one event, and no publisher's numbers
+    have a hole.
+    """
     ids: dict[tuple[bytes, int], str] = {}
     found: dict[bytes, set[int]] = defaultdict(set)
     for publisher, sequence, event in _entries(client, key):
@@ -34,12 +36,17 @@ def check(client: redis.Redis, key: str, safe: Iterable[str]) -> dict[bytes, set
 
 def _entries(client: redis.Redis, key: str) -> list[tuple[bytes, int, str]]:
     entries: Any = client.xrange(key)
-    return [(fields[b"p"], int(fields[b"s"]), json.loads(fields[b"e"])["id"]) for _, fields in entries]
+    return [
+        (fields[b"p"], int(fields[b"s"]), json.loads(fields[b"e"])["id"]) for _, fields in entries
+    ]
 
 
 def log_file(server: EmbeddedRedis) -> Path:
     """The append-only file that is written to: Redis 7 has a folder of them, Redis 6 one."""
-    (path,) = [*server.folder.glob("appendonlydir/*.incr.aof"), *server.folder.glob("appendonly.aof")]
+    (path,) = [
+        *server.folder.glob("appendonlydir/*.incr.aof"),
+        *server.folder.glob("appendonly.aof"),
+    ]
     return path
 
 

@@ -5,15 +5,17 @@ from typing import Any
 import msgspec
 import redis
 
-from shared.events import MONITOR_GROUP
-from shared.keys import Keys
-from shared.snapshot import Alert, CloudEvent
+from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.contract.events import MONITOR_GROUP
+from driftgauge.shared.contract.keys import Keys
 
 
 class Written:
     """One partition of one model."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, model: str = "linear", partition: int = 0) -> None:
+    def __init__(
+        self, client: redis.Redis, keys: Keys, model: str = "linear", partition: int = 0
+    ) -> None:
         self.client, self.keys, self.model, self.partition = client, keys, model, partition
         client.sadd(keys.models, model)
 

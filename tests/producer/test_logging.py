@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from producer import app as producer_app
-from producer.access_log import AccessLog
-from shared.settings import Settings
+from driftgauge.producer import app as producer_app
+from driftgauge.producer.watching.access_log import AccessLog
+from driftgauge.shared.settings import Settings
 from tests.producer.conftest import GOOD, api_process, running, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("linear")]
@@ -31,7 +31,9 @@ class Log:
 
 
 @asynccontextmanager
-async def logged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[httpx.AsyncClient, Log]]:
+async def logged(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[httpx.AsyncClient, Log]]:
     log = Log()
     monkeypatch.setattr(producer_app, "AccessLog", lambda given: AccessLog(given, log.stream))
     app = producer_app.create_app(settings)
@@ -40,27 +42,48 @@ async def logged(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         yield http, log
 
 
-async def test_a_prediction_is_one_line(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line has the ids, model and version by which a prediction is found, status and latency, and no feature."""
+async def test_a_prediction_is_one_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line has the ids, model and version by which a prediction is found, status and latency,
+    and no feature.
+    """
     async with logged(settings, monkeypatch) as (http, log):
-        answer = await http.post("/predict", json={"features": GOOD}, headers={"X-Request-ID": "order-7_a.b"})
+        answer = await http.post(
+            "/predict", json={"features": GOOD}, headers={"X-Request-ID": "order-7_a.b"}
+        )
         await until(lambda: len(log.lines()) == 1)
     (line,) = log.lines()
     expected = {
-        "level": "info", "event": "request", "request_id": "order-7_a.b", "method": "POST", "route": "/predict",
-        "status": 200, "prediction_id": answer.json()["id"], "model": "linear", "version": "1.0.0",
-    }  # fmt: skip
+        "level": "info",
+        "event": "request",
+        "request_id": "order-7_a.b",
+        "method": "POST",
+        "route": "/predict",
+        "status": 200,
+        "prediction_id": answer.json()["id"],
+        "model": "linear",
+        "version": "1.0.0",
+    }
     assert {**line, **expected} == line
     assert set(line) - set(expected) == {"timestamp", "latency_ms"}
     assert line["latency_ms"] > 0
     assert answer.headers["x-request-id"] == "order-7_a.b"
 
 
-@pytest.mark.parametrize("given", ["", "-begins-with-a-dash", "a b", 'a"b', "x" * 129, "a\tb", "é", "a\x1b[31m"])
-async def test_a_malformed_request_id_is_replaced(given: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a stranger calls its request gets into log and answer only if it is a plain name; else an id is made."""
+@pytest.mark.parametrize(
+    "given", ["", "-begins-with-a-dash", "a b", 'a"b', "x" * 129, "a\tb", "é", "a\x1b[31m"]
+)
+async def test_a_malformed_request_id_is_replaced(
+    given: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a stranger calls its request gets into log and answer only if it is a plain name; else
+    an id is made.
+    """
     async with logged(settings, monkeypatch) as (http, log):
-        answers = [await http.get("/livez", headers=[(b"x-request-id", given.encode())]) for _ in range(2)]
+        answers = [
+            await http.get("/livez", headers=[(b"x-request-id", given.encode())]) for _ in range(2)
+        ]
         await until(lambda: len(log.lines()) == 2)
     made = [answer.headers["x-request-id"] for answer in answers]
     assert all(re.fullmatch(r"[0-9a-f]{16}-\d+", one) for one in made)
@@ -68,14 +91,18 @@ async def test_a_malformed_request_id_is_replaced(given: str, settings: Settings
     assert [line["request_id"] for line in log.lines()] == made
 
 
-async def test_every_answer_has_its_line_and_id(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refused, unknown and failed requests too; a path that a stranger made up, and a query, stay out of the log."""
+async def test_every_answer_has_its_line_and_id(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused, unknown and failed requests too; a path that a stranger made up, and a query, stay
+    out of the log.
+    """
     async with logged(settings, monkeypatch) as (http, log):
 
         def fail(*_: object) -> None:
             raise ValueError("planted-message")
 
-        monkeypatch.setattr("producer.routes.models.msgspec.to_builtins", fail)
+        monkeypatch.setattr("driftgauge.producer.routes.models.msgspec.to_builtins", fail)
         answers = [
             await http.post("/predict", json={"features": {"x": "planted-value"}}),
             await http.get("/planted-path", params={"q": "planted-query"}),
@@ -83,13 +110,19 @@ async def test_every_answer_has_its_line_and_id(settings: Settings, monkeypatch:
         ]
         await until(lambda: len(log.lines()) == 3)
     assert [(line["route"], line["status"]) for line in log.lines()] == [
-        ("/predict", 422), ("other", 404), ("/model-info", 500),
-    ]  # fmt: skip
-    assert [line["request_id"] for line in log.lines()] == [answer.headers["x-request-id"] for answer in answers]
+        ("/predict", 422),
+        ("other", 404),
+        ("/model-info", 500),
+    ]
+    assert [line["request_id"] for line in log.lines()] == [
+        answer.headers["x-request-id"] for answer in answers
+    ]
     assert "planted" not in log.stream.getvalue()
 
 
-async def test_features_are_logged_if_switched_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_features_are_logged_if_switched_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only where the setting says so, by name, for a single prediction."""
     told = settings.model_copy(update={"log_features": True})
     event = {"features": GOOD, "prediction": 1.0}
@@ -116,7 +149,9 @@ async def test_lines_can_be_switched_off(
     assert log.lines() == []
 
 
-async def test_a_closed_stream_stops_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_stream_stops_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A log that cannot be written costs no prediction."""
     async with logged(settings, monkeypatch) as (http, log):
         log.stream.close()
@@ -125,7 +160,9 @@ async def test_a_closed_stream_stops_nothing(settings: Settings, monkeypatch: py
 
 
 def test_a_process_logs_json_only(settings: Settings, tmp_path: Path) -> None:
-    """All that the server process writes to a file is JSON lines: its start, requests, and a request that is no HTTP."""
+    """All that the server process writes to a file is JSON lines: its start, requests, and a
+    request that is no HTTP.
+    """
     with api_process(settings, tmp_path) as (url, _):
         httpx.post(f"{url}/predict", json={"features": GOOD}, trust_env=False)
         host, port = url.removeprefix("http://").split(":")
@@ -135,5 +172,7 @@ def test_a_process_logs_json_only(settings: Settings, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "api.log").read_text().splitlines()]
     assert any("listens on" in line["event"] for line in lines)
     assert any(line.get("route") == "/predict" for line in lines)
-    assert any(line.get("logger") == "uvicorn.error" and line["level"] == "warning" for line in lines)
+    assert any(
+        line.get("logger") == "uvicorn.error" and line["level"] == "warning" for line in lines
+    )
     assert "planted" not in (tmp_path / "api.log").read_text()

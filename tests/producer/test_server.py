@@ -6,15 +6,17 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from producer.cli import serve
-from producer.server import check_host
-from shared.errors import ConfigurationError
-from shared.settings import Settings
+from driftgauge.producer.cli import serve
+from driftgauge.producer.server import check_host
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.settings import Settings
 from tests.producer.conftest import api_process
 
 
 def test_other_machines_are_refused(caplog: pytest.LogCaptureFixture) -> None:
-    """Without keys the API listens on loopback only, unless told that something protects it; then it warns."""
+    """Without keys the API listens on loopback only, unless told that something protects it; then
+    it warns.
+    """
     result = CliRunner().invoke(serve, ["--host", "0.0.0.0"])  # noqa: S104  that it is refused is the point
     assert isinstance(result.exception, ConfigurationError)
     with caplog.at_level(logging.WARNING):
@@ -36,7 +38,9 @@ def test_a_port_in_use_is_one_clear_error() -> None:
 
 @pytest.mark.usefixtures("linear")
 def test_stops_promptly_with_open_subscriptions(settings: Settings, tmp_path: Path) -> None:
-    """The server ends within seconds although a client follows; the client sees the stream's regular end."""
+    """The server ends within seconds although a client follows; the client sees the stream's
+    regular end.
+    """
     with (
         api_process(settings, tmp_path) as (url, process),
         httpx.Client(base_url=url, trust_env=False) as http,

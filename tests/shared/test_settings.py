@@ -3,20 +3,33 @@
 import pytest
 from pydantic import ValidationError
 
-from shared.errors import ConfigurationError
-from shared.settings import Settings, read_settings
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.settings import Settings, read_settings
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("KEY_PREFIX", "a{b}"), ("KEY_PREFIX", ""), ("PANE_EVENTS", "0"),
-        ("LEASE_MS", "10"), ("FALSE_ALARMS_PER_MONTH", "0"), ("FALSE_ALARMS_PER_MONTH", "nan"),
-        ("LOG_RETENTION_HOURS", "-1"), ("RETRAIN_COMMAND", "python train.py"), ("RETRAIN_COMMAND", "[1]"),
-        ("RETRAIN_WEBHOOK", "file:///etc/passwd"), ("RETRAIN_WEBHOOK", "https://"), ("RETRAIN_COOLDOWN_HOURS", "-1"),
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("KEY_PREFIX", "a{b}"),
+        ("KEY_PREFIX", ""),
+        ("PANE_EVENTS", "0"),
+        ("LEASE_MS", "10"),
+        ("FALSE_ALARMS_PER_MONTH", "0"),
+        ("FALSE_ALARMS_PER_MONTH", "nan"),
+        ("LOG_RETENTION_HOURS", "-1"),
+        ("RETRAIN_COMMAND", "python train.py"),
+        ("RETRAIN_COMMAND", "[1]"),
+        ("RETRAIN_WEBHOOK", "file:///etc/passwd"),
+        ("RETRAIN_WEBHOOK", "https://"),
+        ("RETRAIN_COOLDOWN_HOURS", "-1"),
     ],
-)  # fmt: skip
-def test_a_bad_value_names_its_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+)
+def test_a_bad_value_names_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who mistypes a setting is told which environment variable it was."""
     monkeypatch.setenv(f"DRIFTGAUGE_{name}", value)
     with pytest.raises(ConfigurationError, match=f"DRIFTGAUGE_{name}: ") as caught:
@@ -49,9 +62,13 @@ def test_settings_do_not_change() -> None:
 
 
 def test_there_is_one_hook_for_retraining(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command and a webhook at once are refused: which of them would be the one run of a cooldown?"""
+    """A command and a webhook at once are refused: which of them would be the one run of a
+    cooldown?
+    """
     monkeypatch.setenv("DRIFTGAUGE_RETRAIN_COMMAND", '["train"]')
     monkeypatch.setenv("DRIFTGAUGE_RETRAIN_WEBHOOK", "https://hooks.example/token")
-    with pytest.raises(ConfigurationError, match=r"DRIFTGAUGE_RETRAIN_WEBHOOK: .*unset one") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"DRIFTGAUGE_RETRAIN_WEBHOOK: .*unset one"
+    ) as caught:
         read_settings()
     assert "token" not in str(caught.value)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import BadData
-from shared.telemetry import StandardError, as_json, configure_logging, line_logger
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.telemetry import StandardError, as_json, configure_logging, line_logger
 
 HOSTILE = 'a\nlevel=error "forged"\r\x1b[31m\x9b31m\x7f\u2028\u202e\ud800 é'
 
@@ -46,10 +46,16 @@ def restored() -> Iterator[None]:
 
 
 def configured(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> io.StringIO:
-    """Log to a stream as if it were standard error; not in a fixture, since pytest sets its own when the test begins."""
+    """Log to a stream as if it were standard error; not in a fixture, since pytest sets its own
+    when the test begins.
+    """
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's report cannot hold what hostile text has
-    logging.captureWarnings(capture=False)  # a command of an earlier test may have begun it under that test's warnings
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", []
+    )  # pytest's report cannot hold what hostile text has
+    logging.captureWarnings(
+        capture=False
+    )  # a command of an earlier test may have begun it under that test's warnings
     configure_logging()
     return stream
 
@@ -66,7 +72,9 @@ def documents(stream: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_every_logger_is_rendered_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our loggers, a library's and Python's warnings are JSON, one a line; libraries only from WARNING on."""
+    """Our loggers, a library's and Python's warnings are JSON, one a line; libraries only from
+    WARNING on.
+    """
     lines = configured(monkeypatch, io.StringIO())
     logging.getLogger("driftgauge.worker").info("counted %d", 3)
     logging.getLogger("uvicorn.error").info("Application startup complete.")
@@ -75,7 +83,11 @@ def test_every_logger_is_rendered_alike(monkeypatch: pytest.MonkeyPatch) -> None
         warnings.simplefilter("always")
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     ours, uvicorn, warned = documents(lines)
-    assert (ours["level"], ours["logger"], ours["event"]) == ("info", "driftgauge.worker", "counted 3")
+    assert (ours["level"], ours["logger"], ours["event"]) == (
+        "info",
+        "driftgauge.worker",
+        "counted 3",
+    )
     assert ours["timestamp"].endswith("Z")
     assert (uvicorn["level"], uvicorn["event"]) == ("warning", "Invalid HTTP request received.")
     assert warned["logger"] == "py.warnings"
@@ -91,7 +103,9 @@ def test_configured_again_it_logs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_message_can_forge_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stranger's text stays inside its JSON string, for readers that break lines at other characters too."""
+    """A stranger's text stays inside its JSON string, for readers that break lines at other
+    characters too.
+    """
     lines = configured(monkeypatch, io.StringIO())
     logging.getLogger("driftgauge").error("got %s", HOSTILE)
     assert len(lines.getvalue().splitlines()) == 1
@@ -101,7 +115,13 @@ def test_no_message_can_forge_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(text)["event"] == "got " + HOSTILE.replace("\ud800", "\\ud800")
 
 
-@given(st.dictionaries(st.text(max_size=5), st.text(st.characters(codec=None, categories=None), max_size=20), max_size=3))
+@given(
+    st.dictionaries(
+        st.text(max_size=5),
+        st.text(st.characters(codec=None, categories=None), max_size=20),
+        max_size=3,
+    )
+)
 def test_any_text_is_one_line(event: dict[str, str]) -> None:
     """No text, halves of surrogate pairs included, makes a second line or stops the logger."""
     line = as_json(None, "info", dict(event))
@@ -110,7 +130,9 @@ def test_any_text_is_one_line(event: dict[str, str]) -> None:
 
 
 def test_a_terminal_gets_colours_and_no_steering(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a line is text; what a stranger sent can neither begin a line nor colour or move anything."""
+    """On a terminal a line is text; what a stranger sent can neither begin a line nor colour or
+    move anything.
+    """
     terminal = configured(monkeypatch, Terminal())
     logging.getLogger("driftgauge").error("got %s", HOSTILE)
     kept = Kept()
@@ -124,7 +146,9 @@ def test_a_terminal_gets_colours_and_no_steering(monkeypatch: pytest.MonkeyPatch
 
 
 def test_an_exception_is_told_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A library's message may quote a person's value, so it is left out, its cause's too; ours quote none and are told."""
+    """A library's message may quote a person's value, so it is left out, its cause's too; ours
+    quote none and are told.
+    """
     lines = configured(monkeypatch, io.StringIO())
     try:
         try:

@@ -1,9 +1,23 @@
 """Online drift detectors: one algorithm per file, found by name."""
 
-from consumer.counting.detectors import adwin, ddm, e_detector, integrity, page_hinkley
-from consumer.counting.detectors.base import DETECTORS, ERROR_DETECTORS, Detection, Detector, Observed
+from driftgauge.consumer.counting.detectors import adwin, ddm, e_detector, integrity, page_hinkley
+from driftgauge.consumer.counting.detectors.base import (
+    DETECTORS,
+    ERROR_DETECTORS,
+    Detection,
+    Detector,
+    Observed,
+)
 
 __all__ = [
-    "DETECTORS", "ERROR_DETECTORS", "Detection", "Detector", "Observed", "adwin", "ddm", "e_detector", "integrity",
+    "DETECTORS",
+    "ERROR_DETECTORS",
+    "Detection",
+    "Detector",
+    "Observed",
+    "adwin",
+    "ddm",
+    "e_detector",
+    "integrity",
     "page_hinkley",
-]  # fmt: skip
+]

@@ -1,8 +1,9 @@
-"""ADWIN (Bifet and Gavaldà 2007), river's, fed with ranks: what people know, with a delta that comes from a budget.
+"""ADWIN (Bifet and Gavaldà 2007), river's, fed with ranks: what people know, with a delta that
+comes from a budget.
 
-Each column starts from 1,000 reference ranks, so that a drift is found against the reference and not against the first
-events that happened to come. After an alarm it starts from them again: what came since must not become the new normal by
-itself.
+Each column starts from 1,000 reference ranks, so that a drift is found against the reference and
+not against the first events that happened to come. After an alarm it starts from them again: what
+came since must not become the new normal by itself.
 """
 
 from importlib.metadata import version
@@ -12,22 +13,35 @@ from typing import ClassVar, Self
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from river._river_rust.drift import AdaptiveWindowing  # ADWIN itself; the wrapper only adds Python time to each update
+from river._river_rust.drift import (
+    AdaptiveWindowing,  # ADWIN itself; the wrapper only adds Python time to each update
+)
 
-from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
-from consumer.counting.detectors.effect import describe_shift
-from shared.reference import Floats, ReferenceProfile
+from driftgauge.consumer.counting.detectors.base import (
+    Detection,
+    Observed,
+    detector,
+    frame,
+    unframe,
+)
+from driftgauge.consumer.counting.detectors.effect import describe_shift
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.reference.profile import ReferenceProfile
 
 Floats32 = NDArray[np.float32]
 
 SEED_RANKS = 1000
 RECENT = 256
-"""Latest events from which an alarm estimates the effect: ADWIN's own window still holds much of what was before."""
+"""Latest events from which an alarm estimates the effect: ADWIN's own window still holds much of
+what was before.
+"""
 RIVER = version("river")
 
 
 class _State(msgspec.Struct):
-    """river's helper gives its state as bytes whose layout belongs to its version, so the version is framed with it."""
+    """river's helper gives its state as bytes whose layout belongs to its version, so the version
+    is framed with it.
+    """
 
     river: str
     alpha: float
@@ -43,7 +57,7 @@ class RankAdwin:
 
     Examples
     --------
-    >>> from shared.reference import NumericReference
+    >>> from driftgauge.shared.reference.profile import NumericReference
     >>> values = np.random.default_rng(0).normal(size=5000)
     >>> profile = ReferenceProfile(5000, (NumericReference.build("x", values),))
     >>> cell_ranks = np.linspace(0, 1, profile.offsets[-1])
@@ -67,7 +81,9 @@ class RankAdwin:
         self._recent = np.full((len(columns), RECENT), 0.5, dtype=np.float32)
 
     @classmethod
-    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
+    def start(
+        cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float
+    ) -> Self:
         return cls(columns, alpha, seed_ranks(reference, columns, ranks))
 
     def update(self, observed: Observed) -> list[Detection]:
@@ -77,7 +93,9 @@ class RankAdwin:
         found: list[Detection] = []
         for place, column in enumerate(self.columns):
             for row, delay in self._alarms(place, ranks[column], complete=complete[column]):
-                found.append(_detection(row, column, delay, seen[place, row + 1 : row + 1 + RECENT]))
+                found.append(
+                    _detection(row, column, delay, seen[place, row + 1 : row + 1 + RECENT])
+                )
         self._recent = seen[:, -RECENT:]
         return sorted(found, key=lambda detection: (detection.row, detection.column))
 
@@ -105,14 +123,18 @@ class RankAdwin:
     def _seeded(self, place: int) -> AdaptiveWindowing:
         """Make a window with river's default settings that has seen the reference."""
         delta = self.alpha / len(self.columns)
-        window = AdaptiveWindowing(delta=delta, clock=32, max_buckets=5, min_window_length=5, grace_period=10)
+        window = AdaptiveWindowing(
+            delta=delta, clock=32, max_buckets=5, min_window_length=5, grace_period=10
+        )
         for rank in self._seeds[place]:
             window.update(rank)
         return window
 
     def pack(self) -> bytes:
         windows: list[bytes] = [window.__getstate__() for window in self._windows]
-        return frame(_State(RIVER, self.alpha, self.columns, self._since, windows, self._recent.tobytes()))
+        return frame(
+            _State(RIVER, self.alpha, self.columns, self._since, windows, self._recent.tobytes())
+        )
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:
@@ -133,7 +155,8 @@ class RankAdwin:
 def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection:
     """Describe an alarm by the latest ranks: those since the most likely moment of the change.
 
-    That moment is where the sum of deviations from 1/2, counted back from the alarm, stands out most for its length.
+    That moment is where the sum of deviations from 1/2, counted back from the alarm, stands out
+    most for its length.
     """
     backwards = recent[~np.isnan(recent)][::-1].astype(np.float64)
     lengths = np.arange(1, len(backwards) + 1)
@@ -141,9 +164,16 @@ def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection
     width = int(np.argmax(np.abs(sums) / np.sqrt(lengths))) + 1
     mean = 0.5 + float(sums[width - 1]) / width
     return Detection(
-        row=row, column=column, delay=delay, statistic="mean_rank", value=mean, expected=0.5, width=width,
-        effect=describe_shift(mean, width), mean_rank=mean,
-    )  # fmt: skip
+        row=row,
+        column=column,
+        delay=delay,
+        statistic="mean_rank",
+        value=mean,
+        expected=0.5,
+        width=width,
+        effect=describe_shift(mean, width),
+        mean_rank=mean,
+    )
 
 
 def seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:

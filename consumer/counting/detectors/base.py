@@ -1,7 +1,8 @@
 """What every online detector does: see events, raise alarms, and carry its state as framed bytes.
 
-A detector watches all columns of one (partition, version). It is fed with the cells of the reference that the values fell
-into, and their ranks u = F_ref(x), not with values, so that its delay does not depend on a feature's unit.
+A detector watches all columns of one (partition, version). It is fed with the cells of the
+reference that the values fell into, and their ranks u = F_ref(x), not with values, so that its
+delay does not depend on a feature's unit.
 """
 
 from binascii import crc32
@@ -12,9 +13,10 @@ from typing import ClassVar, Protocol, Self, TypeVar
 
 import msgspec
 
-from shared.errors import BadData
-from shared.pane import AlarmSeverity
-from shared.reference import Floats, Ints, ReferenceProfile
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.pane import AlarmSeverity
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.profile import ReferenceProfile
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,9 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """An alarm of a detector: at which row of the batch, for which column, and what it has seen: see `shared.pane.Alarm`."""
+    """An alarm of a detector: at which row of the batch, for which column, and what it has seen:
+    see `driftgauge.shared.contract.pane.Alarm`.
+    """
 
     row: int
     column: int
@@ -56,7 +60,9 @@ class Detection:
     threshold: float | None = None
     severity: AlarmSeverity = "warning"
     mean_rank: float | None = None
-    """Of what came since the change, among the reference; None where the detector does not estimate it."""
+    """Of what came since the change, among the reference; None where the detector does not estimate
+    it.
+    """
 
 
 class Detector(Protocol):
@@ -68,7 +74,9 @@ class Detector(Protocol):
     errors_share: ClassVar[float]
     """Of the same, for the errors of labelled predictions."""
     needs_exchangeable: ClassVar[bool]
-    """Whether its false-alarm rate holds for exchangeable events alone, so that ordered columns are kept from it."""
+    """Whether its false-alarm rate holds for exchangeable events alone, so that ordered columns are
+    kept from it.
+    """
 
     @property
     def alpha(self) -> float:
@@ -79,7 +87,9 @@ class Detector(Protocol):
         """Which columns of the reference it watches."""
 
     @classmethod
-    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
+    def start(
+        cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float
+    ) -> Self:
         """Start from the reference alone.
 
         Parameters
@@ -114,7 +124,11 @@ _T = TypeVar("_T", bound=type[Detector])
 
 
 def detector(
-    name: str, *, share: float | None = None, errors_share: float | None = None, needs_exchangeable: bool = True
+    name: str,
+    *,
+    share: float | None = None,
+    errors_share: float | None = None,
+    needs_exchangeable: bool = True,
 ) -> Callable[[_T], _T]:
     """Register a detector under its name, with its shares of the false-alarm budget.
 
@@ -140,7 +154,9 @@ MAGIC = b"DGF1"
 
 
 def frame(state: msgspec.Struct) -> bytes:
-    """Frame a detector's state with format and checksum: damaged bytes must never be taken for a state."""
+    """Frame a detector's state with format and checksum: damaged bytes must never be taken for a
+    state.
+    """
     body = msgspec.msgpack.encode(state)
     return MAGIC + crc32(body).to_bytes(4, "big") + body
 
@@ -158,5 +174,8 @@ def unframe(framed: bytes, kind: type[_S]) -> _S:
     """
     body = framed[8:]
     if framed[:4] != MAGIC or crc32(body).to_bytes(4, "big") != framed[4:8]:
-        raise BadData("The detector state in the checkpoint is damaged or of another format; delete the field to restart.")
+        raise BadData(
+            "The detector state in the checkpoint is damaged or of another format; delete the "
+            "field to restart."
+        )
     return msgspec.msgpack.decode(body, type=kind)

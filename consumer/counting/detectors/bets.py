@@ -1,17 +1,19 @@
 """The e-detector's bets: what each expert thinks the next values' rank cells will be.
 
-A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came, over that cell's
-chance without drift. Bets are fixed for 64 events at a time, and depend only on what came before.
+A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came,
+over that cell's chance without drift. Bets are fixed for 64 events at a time, and depend only on
+what came before.
 
-Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so that an e-value is
-never below a half), nine tilts by which a normal feature would move or spread, and one that bets on missing values.
+Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so
+that an e-value is never below a half), nine tilts by which a normal feature would move or spread,
+and one that bets on missing values.
 """
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from consumer.counting.detectors.rank_cells import BORDERS, MISSING, PRESENT
-from shared.reference import Floats, Ints
+from driftgauge.consumer.counting.detectors.rank_cells import BORDERS, MISSING, PRESENT
+from driftgauge.shared.arrays import Floats, Ints
 
 DECAYS = np.array([1 / 50, 1 / 200, 1 / 1000])
 """Per event, of the histograms."""
@@ -24,7 +26,9 @@ EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
 
 
 def _tilts() -> Floats:
-    """Give how many times likelier each cell is, shape (cells, tilts), if a standard normal feature was moved or spread."""
+    """Give how many times likelier each cell is, shape (cells, tilts), if a standard normal feature
+    was moved or spread.
+    """
     shares = np.array([0.0, *BORDERS, 1.0])
     edges, law = ndtri(shares), np.diff(shares)
     laws = [*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)]
@@ -35,7 +39,9 @@ TILTS = _tilts()
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
-    """Give what cells would come without drift, shape (…, cells), from the reference's gaps and the counts since."""
+    """Give what cells would come without drift, shape (…, cells), from the reference's gaps and the
+    counts since.
+    """
     known: Floats = (gaps + counts).astype(np.float64)
     known /= known.sum(axis=-1, keepdims=True)
     return known
@@ -63,7 +69,9 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     """
     found = np.empty((*law.shape, EXPERTS))
     present = law[..., :PRESENT, None]
-    found[..., :HISTOGRAMS] = (law.repeat(HISTOGRAMS, axis=-1).reshape(histograms.shape) + histograms) / 2
+    found[..., :HISTOGRAMS] = (
+        law.repeat(HISTOGRAMS, axis=-1).reshape(histograms.shape) + histograms
+    ) / 2
     tilted = present * TILTS
     tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
     found[..., :PRESENT, HISTOGRAMS:-1] = tilted
@@ -83,7 +91,9 @@ def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
     counts, events
         Shapes (columns, cells) and (columns,): the cells that came, and how many.
     """
-    kept = ((1 - DECAYS) ** events[:, None, None]).repeat(histograms.shape[1], axis=1)  # numpy is slow along 3 alone
+    kept = ((1 - DECAYS) ** events[:, None, None]).repeat(
+        histograms.shape[1], axis=1
+    )  # numpy is slow along 3 alone
     shares = counts / np.maximum(events, 1)[:, None]
     result: Floats = histograms * kept
     result += shares.repeat(HISTOGRAMS, axis=1).reshape(result.shape) * (1 - kept)

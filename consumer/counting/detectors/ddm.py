@@ -1,12 +1,15 @@
-"""DDM (Gama, Medas, Castillo and Rodrigues 2004, SBIA, 286-295): the share of errors against the least that it ever was.
+"""DDM (Gama, Medas, Castillo and Rodrigues 2004, SBIA, 286-295): the share of errors against the
+least that it ever was.
 
-It sees errors alone: 0 or 1 of a class; of a number whether it is larger than 9 in 10 of the reference's. With p the mean of
-all so far and s = sqrt(p (1 - p) / n), it remembers where p + s was least, and alarms at p + s > p_min + k s_min. So it
-finds a rise alone, and the later the slower: the mean holds everything since the start.
+It sees errors alone: 0 or 1 of a class; of a number whether it is larger than 9 in 10 of the
+reference's. With p the mean of all so far and s = sqrt(p (1 - p) / n), it remembers where p + s was
+least, and alarms at p + s > p_min + k s_min. So it finds a rise alone, and the later the slower:
+the mean holds everything since the start.
 
-Two things differ from the paper, which starts from nothing and has k = 3. It starts from the reference's errors, up to
-1,000 rows of them, with half an error more as Jeffreys has it: from nothing, 30 right predictions make s_min 0, and the
-first error alarms. And k follows from the budget, by the fit in `threshold`.
+Two things differ from the paper, which starts from nothing and has k = 3. It starts from the
+reference's errors, up to 1,000 rows of them, with half an error more as Jeffreys has it: from
+nothing, 30 right predictions make s_min 0, and the first error alarms. And k follows from the
+budget, by the fit in `threshold`.
 """
 
 import math
@@ -17,21 +20,33 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
-from shared.reference import Floats, Ints, NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors.base import (
+    Detection,
+    Observed,
+    detector,
+    frame,
+    unframe,
+)
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 
 CHANCE: Final = 0.01
-"""Its share of the budget, and so the chance of a false alarm in the events in which the model may have one."""
+"""Its share of the budget, and so the chance of a false alarm in the events in which the model may
+have one.
+"""
 SEED_ROWS: Final = 1000
 LARGE: Final = 0.9
-"""Quantile of the reference above which an error of a number is large: of .5, .75, .9 the quickest (docs/detectors.md)."""
+"""Quantile of the reference above which an error of a number is large: of .5, .75, .9 the quickest
+(docs/detectors.md).
+"""
 
 
 def threshold(errors: float, rows: float, horizon: float) -> float:
     """Give k: a false alarm within `horizon` events after a start has a chance of at most `CHANCE`.
 
-    A fit from above to the figures of `benchmarks.detection.ddm`, for 250 rows or more: k grows with the skewness of a share
-    of so few errors, and hardly with the horizon, since DDM grows deaf.
+    A fit from above to the figures of `benchmarks.detection.ddm`, for 250 rows or more: k grows
+    with the skewness of a share of so few errors, and hardly with the horizon, since DDM grows
+    deaf.
 
     Parameters
     ----------
@@ -49,7 +64,9 @@ def threshold(errors: float, rows: float, horizon: float) -> float:
 
 
 class Counts(msgspec.Struct, array_like=True, frozen=True):
-    """What DDM remembers of the events since its start: how many, the errors among them, and both where p + s was least."""
+    """What DDM remembers of the events since its start: how many, the errors among them, and both
+    where p + s was least.
+    """
 
     events: int = 0
     errors: int = 0
@@ -84,27 +101,40 @@ class Ddm:
     warm_start: int = 0
 
     def advance(self, counts: Counts, values: NDArray[np.integer]) -> tuple[Counts, int | None]:
-        """Go on to the end, or to the first alarm: then with its row. At no place does it hang on how values are cut."""
+        """Go on to the end, or to the first alarm: then with its row. At no place does it hang on
+        how values are cut.
+        """
         events = counts.events + np.arange(1, len(values) + 1)
         errors = counts.errors + np.cumsum(values)
         share, sd = self._mean(events, errors)
         level = np.where(events > self.warm_start, share + sd, np.inf)
         first, first_sd = self._least(counts)
         before = np.minimum.accumulate(np.concatenate(([first + first_sd], level)))[:-1]
-        places = np.maximum.accumulate(np.where((level <= before) & (level < np.inf), np.arange(len(values)), -1))
+        places = np.maximum.accumulate(
+            np.where((level <= before) & (level < np.inf), np.arange(len(values)), -1)
+        )
         least, least_sd = (
-            np.where(places < 0, start, found[places]) for start, found in ((first, share), (first_sd, sd))
-        )  # fmt: skip
-        alarms = np.flatnonzero((events > self.warm_start) & (share + sd > least + self.k * least_sd))
+            np.where(places < 0, start, found[places])
+            for start, found in ((first, share), (first_sd, sd))
+        )
+        alarms = np.flatnonzero(
+            (events > self.warm_start) & (share + sd > least + self.k * least_sd)
+        )
         last = int(alarms[0]) if len(alarms) else len(values) - 1
         if last < 0:
             return counts, None
         place = int(places[last])
-        kept = (counts.least_events, counts.least_errors) if place < 0 else (int(events[place]), int(errors[place]))
+        kept = (
+            (counts.least_events, counts.least_errors)
+            if place < 0
+            else (int(events[place]), int(errors[place]))
+        )
         return Counts(int(events[last]), int(errors[last]), *kept), last if len(alarms) else None
 
     def level(self, counts: Counts) -> tuple[float, float, float, float]:
-        """Give p + s, its least value, what it must exceed for an alarm, and p where it was least."""
+        """Give p + s, its least value, what it must exceed for an alarm, and p where it was
+        least.
+        """
         share, sd = self._mean(np.array([counts.events]), np.array([counts.errors]))
         least, least_sd = self._least(counts)
         return float(share[0] + sd[0]), least + least_sd, least + self.k * least_sd, least
@@ -154,7 +184,13 @@ class ErrorDdm:
         self._counts = [Counts()] * len(columns)
 
     @classmethod
-    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:  # noqa: ARG003
+    def start(
+        cls,
+        reference: ReferenceProfile,
+        columns: list[int],
+        ranks: Floats,  # noqa: ARG003  every detector is started alike
+        alpha: float,
+    ) -> Self:
         return cls(reference, columns, alpha)
 
     def update(self, observed: Observed) -> list[Detection]:
@@ -189,7 +225,9 @@ class ErrorDdm:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of errors: from which of all cells a value counts as one, and the test that it starts."""
+    """A column of errors: from which of all cells a value counts as one, and the test that it
+    starts.
+    """
 
     first: int
     what: str
@@ -209,7 +247,9 @@ class _Column:
         share = float(counts[limit + 1 :].sum() / total)
         rows = float(min(total, SEED_ROWS))
         k = threshold(share * rows, rows, CHANCE / alpha)
-        return cls(int(reference.offsets[column]) + limit + 1, what, Ddm(k, rows + 1, share * rows + 0.5))
+        return cls(
+            int(reference.offsets[column]) + limit + 1, what, Ddm(k, rows + 1, share * rows + 0.5)
+        )
 
     def errors(self, cells: Ints) -> Ints:
         return (cells >= self.first).astype(np.int64)
@@ -221,6 +261,13 @@ class _Column:
         now = (counts.errors - counts.least_errors) / width
         words = f"{now:.1%} {self.what} instead of {before:.1%} over {width} labels"
         return Detection(
-            row=row, column=column, delay=width, statistic="ddm", value=value, expected=expected, width=width,
-            effect=words.replace("%", " %"), threshold=limit,
-        )  # fmt: skip
+            row=row,
+            column=column,
+            delay=width,
+            statistic="ddm",
+            value=value,
+            expected=expected,
+            width=width,
+            effect=words.replace("%", " %"),
+            threshold=limit,
+        )

@@ -1,15 +1,18 @@
-"""The e-detector: a sequential test whose false-alarm rate holds at every moment, for all columns together.
+"""The e-detector: a sequential test whose false-alarm rate holds at every moment, for all columns
+together.
 
-A conformal Shiryaev-Roberts e-detector (Vovk et al., arXiv 2102.10439; Shin, Ramdas and Rinaldo, arXiv 2203.03532). Each
-value's rank cell has a known law (`rank_cells`), experts bet against it (`bets`), and the e-value e of a bet has mean 1 at
-most while the events are exchangeable. R <- (1 + R) e, averaged over experts and columns, has therefore a mean of at most
-the number of events, whatever the columns' dependence: R reaches c not sooner than after c events on average.
+A conformal Shiryaev-Roberts e-detector (Vovk et al., arXiv 2102.10439; Shin, Ramdas and Rinaldo,
+arXiv 2203.03532). Each value's rank cell has a known law (`rank_cells`), experts bet against it
+(`bets`), and the e-value e of a bet has mean 1 at most while the events are exchangeable. R <- (1 +
+R) e, averaged over experts and columns, has therefore a mean of at most the number of events,
+whatever the columns' dependence: R reaches c not sooner than after c events on average.
 
-The grid is the detector's own count of events: R is looked at after every 4th, bets are renewed after every 64th. What does
-not fill a look waits in the state, so that cutting the log differently changes nothing.
+The grid is the detector's own count of events: R is looked at after every 4th, bets are renewed
+after every 64th. What does not fill a look waits in the state, so that cutting the log differently
+changes nothing.
 
-After an alarm it starts from the reference alone. The column that raised it rests first: its alert fires already, and
-while it moves the others, that may move too, are not thrown back by it.
+After an alarm it starts from the reference alone. The column that raised it rests first: its alert
+fires already, and while it moves the others, that may move too, are not thrown back by it.
 """
 
 from typing import ClassVar, Self
@@ -18,18 +21,27 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
-from consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, decayed, unmoved
-from consumer.counting.detectors.effect import RECENT, estimate
-from consumer.counting.detectors.rank_cells import CELLS, RankCells
-from shared.reference import Floats, Ints, ReferenceProfile
+from driftgauge.consumer.counting.detectors.base import (
+    Detection,
+    Observed,
+    detector,
+    frame,
+    unframe,
+)
+from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, decayed, unmoved
+from driftgauge.consumer.counting.detectors.effect import RECENT, estimate
+from driftgauge.consumer.counting.detectors.rank_cells import CELLS, RankCells
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.profile import ReferenceProfile
 
 LOOK = 4
 """Events between looks at R."""
 RENEWAL = 64
 """Events between renewals of the bets, a multiple of LOOK."""
 REST = 1024
-"""Events that a column rests after its alarm, a multiple of RENEWAL; less than a window, so that its alert lives on."""
+"""Events that a column rests after its alarm, a multiple of RENEWAL; less than a window, so that
+its alert lives on.
+"""
 STRETCH = 512
 """Most events taken at once, so that what belongs to them stays in the cache."""
 
@@ -43,7 +55,17 @@ class _State(msgspec.Struct):
     arrays: dict[str, bytes]
 
 
-ARRAYS = ("wakes", "ages", "counts", "base_ages", "base_counts", "histograms", "scores", "recent", "pending")
+ARRAYS = (
+    "wakes",
+    "ages",
+    "counts",
+    "base_ages",
+    "base_counts",
+    "histograms",
+    "scores",
+    "recent",
+    "pending",
+)
 """Names of the arrays of the state."""
 
 
@@ -53,7 +75,7 @@ class EDetector:
 
     Examples
     --------
-    >>> from shared.reference import NumericReference
+    >>> from driftgauge.shared.reference.profile import NumericReference
     >>> random = np.random.default_rng(0)
     >>> column = NumericReference.build("x", random.normal(size=5000))
     >>> profile = ReferenceProfile(5000, (column,))
@@ -86,7 +108,13 @@ class EDetector:
         self._restart()
 
     @classmethod
-    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:  # noqa: ARG003
+    def start(
+        cls,
+        reference: ReferenceProfile,
+        columns: list[int],
+        ranks: Floats,  # noqa: ARG003  every detector is started alike
+        alpha: float,
+    ) -> Self:
         return cls(reference, columns, alpha)
 
     def _restart(self) -> None:
@@ -108,7 +136,9 @@ class EDetector:
         done, found = 0, list[Detection]()
         while done < whole:
             self._wake()
-            stop = min(whole, done + STRETCH, *(done + self._wakes[self._wakes > 0] - self._seen).tolist())
+            stop = min(
+                whole, done + STRETCH, *(done + self._wakes[self._wakes > 0] - self._seen).tolist()
+            )
             done, worst = self._advance(cells, done, stop)
             if worst is not None:
                 found.append(self._alarm(cells[:, :done], done - 1 - before, *worst))
@@ -126,7 +156,9 @@ class EDetector:
             self._renew(np.where(awake[:, None, None], self._start, self._histograms))
 
     def _advance(self, cells: Bytes, first: int, last: int) -> tuple[int, tuple[int, float] | None]:
-        """Go on to `last`, or to the first look at which R reaches c: then with the worst column and R."""
+        """Go on to `last`, or to the first look at which R reaches c: then with the worst column
+        and R.
+        """
         history = self._history(cells[:, first:last])
         totals = history.sum(axis=1)
         over = np.flatnonzero(totals >= self.threshold)
@@ -141,13 +173,17 @@ class EDetector:
         return first + passed, (int(by_column.argmax()), float(totals[look]))
 
     def _history(self, cells: Bytes) -> Floats:
-        """Give each expert's share of R at every look, shape (looks, columns x experts), and take the events in."""
+        """Give each expert's share of R at every look, shape (looks, columns x experts), and take
+        the events in.
+        """
         columns, events = cells.shape
         places = self._places + cells
         blocks = (self._seen % RENEWAL + np.arange(events)) // RENEWAL
         size = columns * CELLS
         bought = (blocks * size)[:, None] + places.T
-        counts = np.bincount(bought.ravel(), minlength=(int(blocks[-1]) + 1) * size).reshape(-1, columns, CELLS)
+        counts = np.bincount(bought.ravel(), minlength=(int(blocks[-1]) + 1) * size).reshape(
+            -1, columns, CELLS
+        )
         chances = self._chances(cells, places, counts.sum(axis=0))
         taken = self._bets(counts, events)
         factors = taken.take(bought, axis=0)
@@ -157,10 +193,14 @@ class EDetector:
         return _recursion(self._scores, kept, added)
 
     def _chances(self, cells: Bytes, places: Ints, counts: Ints) -> Floats:
-        """Give the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1 + t)."""
+        """Give the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1 +
+        t).
+        """
         flat = places.ravel()
         # column by column: numpy sorts 8 bits in one pass
-        order = (cells.argsort(axis=1, kind="stable") + np.arange(0, len(flat), cells.shape[1])[:, None]).ravel()
+        order = (
+            cells.argsort(axis=1, kind="stable") + np.arange(0, len(flat), cells.shape[1])[:, None]
+        ).ravel()
         sizes = counts.ravel()
         earlier = np.empty(len(flat), dtype=np.int64)
         earlier[order] = np.arange(len(flat)) - (np.cumsum(sizes) - sizes).repeat(sizes)
@@ -170,7 +210,9 @@ class EDetector:
         return chances
 
     def _bets(self, counts: Ints, events: int) -> Floats:
-        """Give each block's bets, shape (blocks x columns x cells, experts), and go past the blocks."""
+        """Give each block's bets, shape (blocks x columns x cells, experts), and go past the
+        blocks.
+        """
         laws, histograms = [], []
         edges = [*range(RENEWAL - self._seen % RENEWAL, events, RENEWAL), events]
         before = 0
@@ -194,15 +236,25 @@ class EDetector:
         self._restart()
         self._wakes[place] = -(-(self._seen + REST) // RENEWAL) * RENEWAL
         return Detection(
-            row=row, column=column, delay=effect.delay, statistic="shiryaev_roberts", value=score, expected=None,
-            width=effect.width, effect=effect.words, threshold=self.threshold, mean_rank=effect.mean_rank,
-        )  # fmt: skip
+            row=row,
+            column=column,
+            delay=effect.delay,
+            statistic="shiryaev_roberts",
+            value=score,
+            expected=None,
+            width=effect.width,
+            effect=effect.words,
+            threshold=self.threshold,
+            mean_rank=effect.mean_rank,
+        )
 
     def _remember(self, cells: Bytes) -> None:
         self._recent = np.concatenate((self._recent, cells), axis=1)[:, -RECENT:]
 
     def pack(self) -> bytes:
-        arrays = {name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS}
+        arrays = {
+            name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS
+        }
         return frame(_State(self.alpha, self.columns, self._seen, arrays))
 
     @classmethod
@@ -213,7 +265,9 @@ class EDetector:
         for name, plain in state.arrays.items():
             like: NDArray[np.generic] = getattr(detector, f"_{name}")
             shape = (len(state.columns), -1) if name == "pending" else like.shape
-            setattr(detector, f"_{name}", np.frombuffer(plain, dtype=like.dtype).reshape(shape).copy())
+            setattr(
+                detector, f"_{name}", np.frombuffer(plain, dtype=like.dtype).reshape(shape).copy()
+            )
         return detector
 
 
@@ -235,7 +289,9 @@ def _composed(factors: Floats) -> tuple[Floats, Floats]:
 
 
 def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
-    """Give R after every look, in the memory of `added`. Past c it may grow out of all bounds: as good as past c."""
+    """Give R after every look, in the memory of `added`. Past c it may grow out of all bounds: as
+    good as past c.
+    """
     with np.errstate(over="ignore"):
         for a, b in zip(kept, added, strict=True):
             np.multiply(scores, a, out=a)

@@ -1,4 +1,6 @@
-"""What an alarm says happened: since when, how much, in words. Estimates for people; no guarantee rests on them."""
+"""What an alarm says happened: since when, how much, in words. Estimates for people; no guarantee
+rests on them.
+"""
 
 import math
 from typing import NamedTuple
@@ -7,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, xlogy
 
-from consumer.counting.detectors.bets import bets
-from consumer.counting.detectors.rank_cells import CELLS, MISSING
-from shared.reference import Floats
+from driftgauge.consumer.counting.detectors.bets import bets
+from driftgauge.consumer.counting.detectors.rank_cells import CELLS, MISSING
+from driftgauge.shared.arrays import Floats
 
 RECENT = 512
 """Latest values of a column from which an alarm estimates the effect."""
@@ -21,8 +23,8 @@ LEAST = 1e-9
 
 
 class Effect(NamedTuple):
-    """Events since the change, values among them that are not missing, what changed, and the mean rank of those values
-    (None if there are none, or they have no order).
+    """Events since the change, values among them that are not missing, what changed, and the mean
+    rank of those values (None if there are none, or they have no order).
     """
 
     delay: int
@@ -65,14 +67,20 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
 
 
 def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
-    """Give the events since when one of the experts would have gained most, among them histograms of the latest events."""
-    histograms = [np.bincount(cells[-events:], minlength=CELLS) / len(cells[-events:]) for events in LATEST]
+    """Give the events since when one of the experts would have gained most, among them histograms
+    of the latest events.
+    """
+    histograms = [
+        np.bincount(cells[-events:], minlength=CELLS) / len(cells[-events:]) for events in LATEST
+    ]
     gains = np.log(bets(law, np.stack(histograms, axis=1)) / law[:, None])
     return int(np.cumsum(gains[cells[::-1]], axis=0).max(axis=1).argmax()) + 1
 
 
 def _movement(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a numeric column by what would make a normal one of them: a shift, or another spread."""
+    """Describe the cells of a numeric column by what would make a normal one of them: a shift, or
+    another spread.
+    """
     scores = ndtri(np.cumsum(law) - law / 2)
     events = counts.sum()
     mean = _mean_rank(counts, law)
@@ -88,13 +96,18 @@ def _mean_rank(counts: Floats, law: Floats) -> float:
 
 
 def _exchange(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a categorical column, which have no order: how many events must have changed their category."""
+    """Describe the cells of a categorical column, which have no order: how many events must have
+    changed their category.
+    """
     moved = float(np.abs(counts / counts.sum() - law).sum() / 2)
-    return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace("%", " %")
+    return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace(
+        "%", " %"
+    )
 
 
 def normal_shift(mean_rank: float) -> float:
-    """Give how far a normal variable must have moved to have this mean rank: P(X' > X) = Phi(shift / sqrt 2).
+    """Give how far a normal variable must have moved to have this mean rank: P(X' > X) = Phi(shift
+    / sqrt 2).
 
     Examples
     --------

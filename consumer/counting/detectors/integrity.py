@@ -1,14 +1,17 @@
-"""Online integrity: do missing, unseen or out-of-range values come more often than in the reference?
+"""Online integrity: do missing, unseen or out-of-range values come more often than in the
+reference?
 
-The same sequential test as the e-detector, on counts of 64 events. A share has g of the reference's n + 1 gaps: one more
-than the missing rows, the two gaps outside the smallest and largest value, one more than the categories seen once (Good and
-Turing's estimate of new ones). After t values, k of them bad, the next one is bad with chance (g + k) / (n + 1 + t). The
-bets are on feeds that break: a share of all values turns bad. R <- (1 + R) e after each 64 events, averaged over bets and
-tests; at R >= c / 64 it alarms, so that at least c events pass between false alarms on average. That bound is exact for
-out-of-range values (conformal) and for missing ones (`rank_cells`); for unseen categories it is as good as Good and Turing.
+The same sequential test as the e-detector, on counts of 64 events. A share has g of the reference's
+n + 1 gaps: one more than the missing rows, the two gaps outside the smallest and largest value, one
+more than the categories seen once (Good and Turing's estimate of new ones). After t values, k of
+them bad, the next one is bad with chance (g + k) / (n + 1 + t). The bets are on feeds that break: a
+share of all values turns bad. R <- (1 + R) e after each 64 events, averaged over bets and tests; at
+R >= c / 64 it alarms, so that at least c events pass between false alarms on average. That bound is
+exact for out-of-range values (conformal) and for missing ones (`rank_cells`); for unseen categories
+it is as good as Good and Turing.
 
-It also runs on columns that are ordered in time: how often a value is missing is steadier than the values are, but there
-the bound is no promise.
+It also runs on columns that are ordered in time: how often a value is missing is steadier than the
+values are, but there the bound is no promise.
 """
 
 from typing import ClassVar, Self
@@ -18,20 +21,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
-from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
-from shared.reference import CategoricalReference, ColumnReference, Floats, Ints, NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors.base import (
+    Detection,
+    Observed,
+    detector,
+    frame,
+    unframe,
+)
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    ColumnReference,
+    NumericReference,
+    ReferenceProfile,
+)
 
 BLOCK = 64
 """Events between looks."""
 REST = 1024
-"""Events that a test rests after its alarm, a multiple of BLOCK; less than a window, so that its alert lives on."""
+"""Events that a test rests after its alarm, a multiple of BLOCK; less than a window, so that its
+alert lives on.
+"""
 BROKEN = np.array([0.01, 0.05, 0.25, 0.9])
 """Shares of the values that turn bad, as the bets say."""
 RECENT = 32
 """Latest blocks from which an alarm estimates since when and how many."""
 STRETCH = 64
 """Most blocks taken at once."""
-WORDS = {"missing": "missing", "unseen": "of categories that the reference does not have", "out_of_range": "out of range"}
+WORDS = {
+    "missing": "missing",
+    "unseen": "of categories that the reference does not have",
+    "out_of_range": "out of range",
+}
 ARRAYS = ("wakes", "trials", "bad", "scores", "open", "recent")
 """Names of the arrays of the state."""
 
@@ -45,11 +66,12 @@ class _State(msgspec.Struct):
 
 @detector("integrity", share=0.1, needs_exchangeable=False)  # the test of each window has as much
 class OnlineIntegrity:
-    """Sequential tests of the shares of missing and of unseen or out-of-range values of every column.
+    """Sequential tests of the shares of missing and of unseen or out-of-range values of every
+    column.
 
     Examples
     --------
-    >>> from shared.reference import NumericReference
+    >>> from driftgauge.shared.reference.profile import NumericReference
     >>> column = NumericReference.build("x", np.arange(5000.0))
     >>> profile = ReferenceProfile(5000, (column,))
     >>> values = np.where(np.arange(640) % 20 == 7, np.nan, 9.0)
@@ -67,7 +89,9 @@ class OnlineIntegrity:
         self.columns = columns
         self.alpha = alpha
         self.threshold = 1 / (alpha * BLOCK)
-        self._rules, self._gaps, self._rows = _laws([reference.columns[column] for column in columns])
+        self._rules, self._gaps, self._rows = _laws(
+            [reference.columns[column] for column in columns]
+        )
         self._shares = _shares([reference.columns[column] for column in columns])
         self._kinds = _kinds(reference, columns)
         tests = 2 * len(columns)
@@ -80,7 +104,13 @@ class OnlineIntegrity:
         self._restart()
 
     @classmethod
-    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:  # noqa: ARG003
+    def start(
+        cls,
+        reference: ReferenceProfile,
+        columns: list[int],
+        ranks: Floats,  # noqa: ARG003  every detector is started alike
+        alpha: float,
+    ) -> Self:
         return cls(reference, columns, alpha)
 
     def _restart(self) -> None:
@@ -107,7 +137,9 @@ class OnlineIntegrity:
         return found
 
     def _blocks(self, cells: Ints, before: int) -> Ints:
-        """Give the bad values of each full block, shape (blocks, tests); keep those of the last one, if it is not full."""
+        """Give the bad values of each full block, shape (blocks, tests); keep those of the last
+        one, if it is not full.
+        """
         kinds = self._kinds[cells]
         rows, events = np.nonzero(kinds)
         tests = rows + len(self.columns) * (kinds[rows, events] - 1)
@@ -128,7 +160,9 @@ class OnlineIntegrity:
             self._bad = np.where(awake, 0, self._bad)
 
     def _advance(self, blocks: Ints) -> tuple[int, int | None]:
-        """Go on over full blocks, or to the first at which R reaches c / 64: then with the worst test."""
+        """Go on over full blocks, or to the first at which R reaches c / 64: then with the worst
+        test.
+        """
         factors = self._factors(blocks)
         weights = ((self._wakes == 0) / factors[0].size)[:, None]
         for number, factor in enumerate(factors, start=1):
@@ -141,13 +175,17 @@ class OnlineIntegrity:
     def _factors(self, blocks: Ints) -> Floats:
         """Give the e-values, shape (blocks, tests, bets), and count the blocks.
 
-        A block's chance is a product of the chances of its values one after another, whose order does not matter.
+        A block's chance is a product of the chances of its values one after another, whose order
+        does not matter.
         """
         trials = np.full_like(blocks, BLOCK)
         trials[:, len(self.columns) :] -= blocks[:, : len(self.columns)]
         all_trials = self._trials + np.cumsum(trials, axis=0)
         all_bad = self._bad + np.cumsum(blocks, axis=0)
-        bad, good = self._gaps + all_bad - blocks, self._good + all_trials - trials - (all_bad - blocks)
+        bad, good = (
+            self._gaps + all_bad - blocks,
+            self._good + all_trials - trials - (all_bad - blocks),
+        )
         possible = self._rows + 1 + all_trials - trials
         self._trials, self._bad = all_trials[-1], all_bad[-1]
 
@@ -155,7 +193,9 @@ class OnlineIntegrity:
         chance = _rising(bad, blocks) + _rising(good, trials - blocks) - _rising(possible, trials)
         bet = blocks[:, :, None] * np.log(law + BROKEN * (1 - law))
         bet += (trials - blocks)[:, :, None] * np.log((1 - BROKEN) * (1 - law))
-        factors: Floats = np.exp(np.minimum(bet - chance[:, :, None], 300.0))  # past any c, and still a number
+        factors: Floats = np.exp(
+            np.minimum(bet - chance[:, :, None], 300.0)
+        )  # past any c, and still a number
         return factors
 
     @property
@@ -171,22 +211,36 @@ class OnlineIntegrity:
         self._restart()
         self._wakes[test] = self._seen + REST
         return Detection(
-            row=row, column=self.columns[place], delay=events, statistic=rule, value=value, expected=expected, width=events,
-            effect=f"{value:.1%} {WORDS[rule]} instead of {expected:.1%} over {events} events".replace("%", " %"),
+            row=row,
+            column=self.columns[place],
+            delay=events,
+            statistic=rule,
+            value=value,
+            expected=expected,
+            width=events,
+            effect=f"{value:.1%} {WORDS[rule]} instead of {expected:.1%} over {events} events".replace(
+                "%", " %"
+            ),
             severity="critical",
-        )  # fmt: skip
+        )
 
     def _estimate(self, test: int) -> tuple[float, int]:
-        """Give the share of bad values since the likeliest moment of the change, and the events since then."""
+        """Give the share of bad values since the likeliest moment of the change, and the events
+        since then.
+        """
         bad = np.cumsum(self._recent[::-1, test])
         events = BLOCK * np.arange(1, RECENT + 1)
         law = self._gaps[test] / (self._rows[test] + 2)
-        gains = xlogy(bad, bad / (events * law)) + xlogy(events - bad, (1 - bad / events) / (1 - law))
+        gains = xlogy(bad, bad / (events * law)) + xlogy(
+            events - bad, (1 - bad / events) / (1 - law)
+        )
         blocks = int(np.argmax(np.where(bad > events * law, gains, 0.0)))
         return float(bad[blocks] / events[blocks]), int(events[blocks])
 
     def pack(self) -> bytes:
-        arrays = {name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS}
+        arrays = {
+            name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS
+        }
         return frame(_State(self.alpha, self.columns, self._seen, arrays))
 
     @classmethod
@@ -196,12 +250,18 @@ class OnlineIntegrity:
         detector._seen = state.seen
         for name, plain in state.arrays.items():
             like: NDArray[np.generic] = getattr(detector, f"_{name}")
-            setattr(detector, f"_{name}", np.frombuffer(plain, dtype=like.dtype).reshape(like.shape).copy())
+            setattr(
+                detector,
+                f"_{name}",
+                np.frombuffer(plain, dtype=like.dtype).reshape(like.shape).copy(),
+            )
         return detector
 
 
 def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
-    """Give each test's rule, gaps and rows: of missing values for all columns, then of what else may be wrong."""
+    """Give each test's rule, gaps and rows: of missing values for all columns, then of what else
+    may be wrong.
+    """
     rules, gaps, rows = ["missing"] * len(columns), [], []
     for column in columns:
         gaps.append(column.counts[-1] + 1)
@@ -209,7 +269,11 @@ def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
     for column in columns:
         categorical = isinstance(column, CategoricalReference)
         rules.append("unseen" if categorical else "out_of_range")
-        gaps.append(column.singletons + 1 if isinstance(column, CategoricalReference) else _outside(column) + 2)
+        gaps.append(
+            column.singletons + 1
+            if isinstance(column, CategoricalReference)
+            else _outside(column) + 2
+        )
         rows.append(sum(column.counts[:-1]))
     return rules, np.array(gaps, dtype=np.int64), np.array(rows, dtype=np.int64)
 
@@ -217,23 +281,32 @@ def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
 def _shares(columns: list[ColumnReference]) -> Floats:
     """Give what each share is expected to be, for people to read."""
     missing = [column.counts[-1] / max(sum(column.counts), 1) for column in columns]
-    beyond = [column.singletons if isinstance(column, CategoricalReference) else _outside(column) for column in columns]
+    beyond = [
+        column.singletons if isinstance(column, CategoricalReference) else _outside(column)
+        for column in columns
+    ]
     rows = [max(sum(column.counts[:-1]), 1) for column in columns]
     return np.array([*missing, *(count / row for count, row in zip(beyond, rows, strict=True))])
 
 
 def _outside(column: NumericReference) -> int:
-    """Count the values outside the range of the registered reference: there are some in one that was accepted later."""
+    """Count the values outside the range of the registered reference: there are some in one that
+    was accepted later.
+    """
     return column.counts[0] + column.counts[-2] if column.cuts else 0
 
 
 def _kinds(reference: ReferenceProfile, columns: list[int]) -> NDArray[np.int8]:
-    """Give for each of all cells 1 if it is MISSING, 2 if its values are unseen or out of range, else 0."""
+    """Give for each of all cells 1 if it is MISSING, 2 if its values are unseen or out of range,
+    else 0.
+    """
     kinds = np.zeros(int(reference.offsets[-1]), dtype=np.int8)
     for column in columns:
         first, last = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
         kinds[last] = 1
-        kinds[[last - 1] if reference.columns[column].kind == "categorical" else [first, last - 1]] = 2
+        kinds[
+            [last - 1] if reference.columns[column].kind == "categorical" else [first, last - 1]
+        ] = 2
     return kinds
 
 

@@ -1,7 +1,9 @@
-"""Page-Hinkley (Page 1954), river's at its defaults, fed with ranks: for those who know it; off by default.
+"""Page-Hinkley (Page 1954), river's at its defaults, fed with ranks: for those who know it; off by
+default.
 
-It has no share of the budget, since no bound of its false alarms is known. It begins with 1,000 reference ranks as ADWIN
-does, and begins again after an alarm. It takes a value at a time in Python: about .35 µs each.
+It has no share of the budget, since no bound of its false alarms is known. It begins with 1,000
+reference ranks as ADWIN does, and begins again after an alarm. It takes a value at a time in
+Python: about .35 µs each.
 """
 
 from typing import Any, ClassVar, Self
@@ -9,9 +11,16 @@ from typing import Any, ClassVar, Self
 import msgspec
 from river.drift import PageHinkley
 
-from consumer.counting.detectors.adwin import seed_ranks
-from consumer.counting.detectors.base import Detection, Observed, detector, frame, unframe
-from shared.reference import Floats, ReferenceProfile
+from driftgauge.consumer.counting.detectors.adwin import seed_ranks
+from driftgauge.consumer.counting.detectors.base import (
+    Detection,
+    Observed,
+    detector,
+    frame,
+    unframe,
+)
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.reference.profile import ReferenceProfile
 
 Sums = tuple[float, float, float, float, float, float]
 """Values seen, their mean, the two running sums, and the extremes of these."""
@@ -31,7 +40,7 @@ class RankPageHinkley:
     Examples
     --------
     >>> import numpy as np
-    >>> from shared.reference import NumericReference
+    >>> from driftgauge.shared.reference.profile import NumericReference
     >>> profile = ReferenceProfile(500, (NumericReference.build("x", np.arange(500.0)),))
     >>> cell_ranks = np.linspace(0, 1, profile.offsets[-1])
     >>> top = Observed(np.full((1, 300), len(cell_ranks) - 10), cell_ranks, [])
@@ -52,11 +61,19 @@ class RankPageHinkley:
         self._since = [0] * len(columns)
 
     @classmethod
-    def start(cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float) -> Self:
-        return cls(columns, alpha, [_after(seeds) for seeds in seed_ranks(reference, columns, ranks)])
+    def start(
+        cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float
+    ) -> Self:
+        return cls(
+            columns, alpha, [_after(seeds) for seeds in seed_ranks(reference, columns, ranks)]
+        )
 
     def update(self, observed: Observed) -> list[Detection]:
-        found = [one for place in range(len(self.columns)) for one in self._feed(place, observed.ranks[self.columns[place]])]
+        found = [
+            one
+            for place in range(len(self.columns))
+            for one in self._feed(place, observed.ranks[self.columns[place]])
+        ]
         return sorted(found, key=lambda one: (one.row, one.column))
 
     def _feed(self, place: int, ranks: Floats) -> list[Detection]:
@@ -76,13 +93,21 @@ class RankPageHinkley:
         _, _, rising, falling, least, most = _sums(self._tests[place])
         risen, fallen = rising - least, most - falling
         return Detection(
-            row=row, column=self.columns[place], delay=self._since[place], statistic="page_hinkley",
-            value=max(risen, fallen), expected=None, width=self._since[place],
-            effect=f"the mean rank has {'risen' if risen > fallen else 'fallen'}", threshold=self._tests[place].threshold,
-        )  # fmt: skip
+            row=row,
+            column=self.columns[place],
+            delay=self._since[place],
+            statistic="page_hinkley",
+            value=max(risen, fallen),
+            expected=None,
+            width=self._since[place],
+            effect=f"the mean rank has {'risen' if risen > fallen else 'fallen'}",
+            threshold=self._tests[place].threshold,
+        )
 
     def pack(self) -> bytes:
-        return frame(_State(self.alpha, self.columns, self._since, [_sums(test) for test in self._tests]))
+        return frame(
+            _State(self.alpha, self.columns, self._since, [_sums(test) for test in self._tests])
+        )
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:
@@ -111,13 +136,19 @@ def _after(ranks: list[float]) -> Sums:
 def _sums(test: Any) -> Sums:
     mean = test._x_mean  # noqa: SLF001  river has no other way to its state
     return (
-        mean.n, mean.get(), test._sum_increase, test._sum_decrease, test._min_increase, test._max_decrease,  # noqa: SLF001
-    )  # fmt: skip
+        mean.n,
+        mean.get(),
+        test._sum_increase,  # noqa: SLF001
+        test._sum_decrease,  # noqa: SLF001
+        test._min_increase,  # noqa: SLF001
+        test._max_decrease,  # noqa: SLF001
+    )
 
 
 def _with(sums: Sums) -> Any:
     test = _fresh()
     mean: Any = test._x_mean  # noqa: SLF001
     mean.n, mean._mean = sums[:2]  # noqa: SLF001
-    test._sum_increase, test._sum_decrease, test._min_increase, test._max_decrease = sums[2:]  # noqa: SLF001
+    test._sum_increase, test._sum_decrease = sums[2:4]  # noqa: SLF001
+    test._min_increase, test._max_decrease = sums[4:]  # noqa: SLF001
     return test

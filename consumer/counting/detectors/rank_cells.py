@@ -1,16 +1,18 @@
-"""Rank cells: where a value stands among the reference, in tenths and tails, with a law that is known exactly.
+"""Rank cells: where a value stands among the reference, in tenths and tails, with a law that is
+known exactly.
 
-The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so the new one falls into
-each of the n + 1 gaps between n reference values with the same chance, and a union of g of these gaps has chance
-g / (n + 1). After t new values, of which k fell there, it is (g + k) / (n + 1 + t): conformal prediction (Vovk et al.,
-arXiv 2102.10439). The borders of the cells are reference values, so the law holds for any feature: continuous,
-discrete, constant.
+The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so
+the new one falls into each of the n + 1 gaps between n reference values with the same chance, and a
+union of g of these gaps has chance g / (n + 1). After t new values, of which k fell there, it is (g
++ k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The borders of the cells
+are reference values, so the law holds for any feature: continuous, discrete, constant.
 
-A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new value in the tie draws its
-own from a hash of its event's id: so a replay gives the same cells.
+A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new
+value in the tie draws its own from a hash of its event's id: so a replay gives the same cells.
 
-MISSING is a cell of its own with one gap more than its reference rows. The shares then add up to a little more than 1,
-which makes the law exact for every bet that grows with the missing values of the reference (docs/detectors.md).
+MISSING is a cell of its own with one gap more than its reference rows. The shares then add up to a
+little more than 1, which makes the law exact for every bet that grows with the missing values of
+the reference (docs/detectors.md).
 """
 
 import math
@@ -22,11 +24,20 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.counting.detectors.base import Observed
-from shared.reference import BINS, CUTS, CategoricalReference, ColumnReference, Floats, Ints, ReferenceProfile
+from driftgauge.consumer.counting.detectors.base import Observed
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.profile import (
+    BINS,
+    CUTS,
+    CategoricalReference,
+    ColumnReference,
+    ReferenceProfile,
+)
 
 TAIL = (1 - math.cos(math.pi * 23 / (CUTS - 1))) / 2
-"""About .02, and a cut of the reference; without tails of their own, a wider spread is found a third later."""
+"""About .02, and a cut of the reference; without tails of their own, a wider spread is found a
+third later.
+"""
 BORDERS = np.array([TAIL, *np.arange(1, BINS) / BINS, 1 - TAIL])
 """Shares of the reference at which a cell ends."""
 PRESENT = len(BORDERS) + 1
@@ -69,14 +80,17 @@ class RankCells:
 
         Examples
         --------
-        >>> from shared.reference import NumericReference
+        >>> from driftgauge.shared.reference.profile import NumericReference
         >>> profile = ReferenceProfile(99, (NumericReference.build("x", np.arange(99.0)),))
         >>> RankCells.build(profile, [0]).gaps.tolist()
         [[2, 8, 10, 10, 10, 10, 10, 10, 10, 10, 8, 2, 1]]
         """
         size = int(reference.offsets[-1])
         cell, places = np.full(size, MISSING, dtype=np.int8), np.zeros(size, dtype=np.int64)
-        gaps, borders = np.empty((len(columns), CELLS), dtype=np.int64), np.empty((len(columns), len(BORDERS)))
+        gaps, borders = (
+            np.empty((len(columns), CELLS), dtype=np.int64),
+            np.empty((len(columns), len(BORDERS))),
+        )
         for row, column in enumerate(columns):
             first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
             place, counts = _ordered(reference.columns[column])
@@ -86,7 +100,9 @@ class RankCells:
             cell[first:missing] = np.where(low == high, low, TIED)
             places[first:missing] = place + first
             borders[row] = border + first
-        rows = np.array([sum(reference.columns[column].counts) for column in columns], dtype=np.int64)
+        rows = np.array(
+            [sum(reference.columns[column].counts) for column in columns], dtype=np.int64
+        )
         return cls(columns, gaps, rows, cell, places, borders.ravel())
 
     def of(self, observed: Observed) -> NDArray[np.int8]:
@@ -101,10 +117,12 @@ class RankCells:
 
 
 def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
-    """Give the place of each cell but MISSING in the column's order, and the reference rows at each place.
+    """Give the place of each cell but MISSING in the column's order, and the reference rows at each
+    place.
 
-    Categories stand in the order of their names: one by frequency would depend on the reference, and so break the law.
-    OTHER and UNSEEN share the last place: what is rare in the reference is often seen no more, and something like it is.
+    Categories stand in the order of their names: one by frequency would depend on the reference,
+    and so break the law. OTHER and UNSEEN share the last place: what is rare in the reference is
+    often seen no more, and something like it is.
     """
     counts = np.array(column.counts[:-1], dtype=np.int64)
     if not isinstance(column, CategoricalReference):
@@ -116,7 +134,9 @@ def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
 
 
 def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
-    """Give the gaps in each cell, and the borders: the place of the reference value, plus its uniform in the tie."""
+    """Give the gaps in each cell, and the borders: the place of the reference value, plus its
+    uniform in the tie.
+    """
     ends = np.cumsum(counts)
     total = int(ends[-1])
     ranks = np.ceil(BORDERS * total - 1e-9).astype(np.int64)
@@ -129,7 +149,11 @@ def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
     for number, (place, rank) in enumerate(zip(places.tolist(), ranks.tolist(), strict=True)):
         tied, within = int(counts[place]), rank - int(ends[place] - counts[place])
         before, low = drawn[1:] if drawn[0] == place else (0, 0.0)
-        uniform = low + (1 - low) * random.beta(within - before, tied - within + 1) if within > before else low
+        uniform = (
+            low + (1 - low) * random.beta(within - before, tied - within + 1)
+            if within > before
+            else low
+        )
         drawn = (place, within, uniform)
         borders[number] = place + uniform
     return gaps, borders

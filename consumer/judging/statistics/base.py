@@ -6,11 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
-from shared.reference import ColumnReference, Floats, Ints, NumericReference
-from shared.snapshot import Statistic
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.reference.profile import ColumnReference, NumericReference
 
 MIN_EXPECTED = 5.0
-"""Bins with fewer expected rows than this, in the smaller of the two samples, are pooled (Cochran's rule)."""
+"""Bins with fewer expected rows than this, in the smaller of the two samples, are pooled (Cochran's
+rule).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +120,15 @@ class ColumnCounts:
     def bins(self) -> tuple[Ints, Ints]:
         """Rows of each bin after pooling, reference and window."""
         place, reference = self.side.pooled(self.m)
-        return reference, np.bincount(place, weights=self.window, minlength=len(reference)).astype(np.int64)
+        return reference, np.bincount(place, weights=self.window, minlength=len(reference)).astype(
+            np.int64
+        )
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:
-        """Shares of the cells without MISSING, reference and window; all 0 where there is no value."""
+        """Shares of the cells without MISSING, reference and window; all 0 where there is no
+        value.
+        """
         return self.side.shares, self.window[:-1] / max(self.values, 1)
 
     @cached_property
@@ -170,7 +177,11 @@ def statistic(name: str) -> Callable[[Compute], Compute]:
 
 def statistics_of(counts: ColumnCounts) -> list[Statistic]:
     """Give all statistics that suit a column's kind; one that is undefined says why."""
-    return [found for compute in STATISTICS.values() if (found := compute(counts)).note != NOT_FOR_THIS_KIND]
+    return [
+        found
+        for compute in STATISTICS.values()
+        if (found := compute(counts)).note != NOT_FOR_THIS_KIND
+    ]
 
 
 NOT_FOR_THIS_KIND = "not for this kind of column"
@@ -183,5 +194,9 @@ def undefined(name: str, note: str) -> Statistic:
 
 def without_values(counts: ColumnCounts) -> str:
     """Say which side has no value at all; empty if both have some."""
-    sides = [side for side, values in (("reference", counts.side.values), ("window", counts.values)) if not values]
+    sides = [
+        side
+        for side, values in (("reference", counts.side.values), ("window", counts.values))
+        if not values
+    ]
     return f"no value in the {' and the '.join(sides)}" if sides else ""

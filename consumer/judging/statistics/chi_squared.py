@@ -1,11 +1,18 @@
-"""The two-sample chi-squared test of homogeneity, for categories. The reference is a sample too, not the truth."""
+"""The two-sample chi-squared test of homogeneity, for categories. The reference is a sample too,
+not the truth.
+"""
 
 import numpy as np
 from scipy import special
 
-from consumer.judging.statistics.base import NOT_FOR_THIS_KIND, ColumnCounts, statistic, undefined
-from shared.reference import Ints
-from shared.snapshot import Statistic
+from driftgauge.consumer.judging.statistics.base import (
+    NOT_FOR_THIS_KIND,
+    ColumnCounts,
+    statistic,
+    undefined,
+)
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.snapshot import Statistic
 
 
 def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:

@@ -1,13 +1,15 @@
-"""The Jensen-Shannon distance: the square root of the mean divergence from the middle of two distributions; 0 to 1."""
+"""The Jensen-Shannon distance: the square root of the mean divergence from the middle of two
+distributions; 0 to 1.
+"""
 
 import math
 
 import numpy as np
 from scipy import special
 
-from consumer.judging.statistics.base import ColumnCounts, statistic, undefined
-from shared.reference import Ints
-from shared.snapshot import Statistic
+from driftgauge.consumer.judging.statistics.base import ColumnCounts, statistic, undefined
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.snapshot import Statistic
 
 
 def distance(reference: Ints, window: Ints, base: float = 2.0) -> float:
@@ -31,7 +33,9 @@ def distance(reference: Ints, window: Ints, base: float = 2.0) -> float:
     """
     p, q = reference / reference.sum(), window / window.sum()
     middle = (p + q) / 2
-    divergence = float(np.sum(special.rel_entr(p, middle) + special.rel_entr(q, middle))) / (2 * math.log(base))
+    divergence = float(np.sum(special.rel_entr(p, middle) + special.rel_entr(q, middle))) / (
+        2 * math.log(base)
+    )
     return math.sqrt(max(divergence, 0.0))
 
 
@@ -39,7 +43,8 @@ def distance(reference: Ints, window: Ints, base: float = 2.0) -> float:
 def jensen_shannon(counts: ColumnCounts) -> Statistic:
     """Jensen-Shannon distance, base 2, over the bins of PSI.
 
-    Its square is about PSI / (8 ln 2) for close distributions: so is its expected value without drift.
+    Its square is about PSI / (8 ln 2) for close distributions: so is its expected value without
+    drift.
     """
     if not counts.n or not counts.m:
         return undefined("jensen_shannon", "no row to compare")

@@ -1,8 +1,9 @@
 """The population stability index, and the threshold that makes it significant as well as large.
 
-PSI = sum over bins of (q - p) ln(q / p). Without drift its mean is (B - 1)(1/n + 1/m) (Yurdakul and Naranjo 2020). With a
-true PSI of d, PSI / (1/n + 1/m) has about a noncentral chi-squared law with B - 1 degrees of freedom and noncentrality
-d / (1/n + 1/m) (Potgieter, arXiv 2307.11878): its quantile is the threshold for "larger than d, and not by chance".
+PSI = sum over bins of (q - p) ln(q / p). Without drift its mean is (B - 1)(1/n + 1/m) (Yurdakul and
+Naranjo 2020). With a true PSI of d, PSI / (1/n + 1/m) has about a noncentral chi-squared law with B
+- 1 degrees of freedom and noncentrality d / (1/n + 1/m) (Potgieter, arXiv 2307.11878): its quantile
+is the threshold for "larger than d, and not by chance".
 """
 
 from functools import lru_cache
@@ -10,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from consumer.judging.statistics.base import ColumnCounts, statistic, undefined
-from shared.reference import Floats, Ints
-from shared.snapshot import Statistic
+from driftgauge.consumer.judging.statistics.base import ColumnCounts, statistic, undefined
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.snapshot import Statistic
 
 ABSENT_SHARE = 1e-4
 """Share that an empty bin is taken to have."""

@@ -1,16 +1,24 @@
-"""The first Wasserstein distance: the area between two distribution functions, in units of the feature.
+"""The first Wasserstein distance: the area between two distribution functions, in units of the
+feature.
 
-Inside a cell the values are taken as evenly spread, so it is close for smooth features and approximate for discrete ones.
-What lies outside the reference's range is taken to lie at its end.
+Inside a cell the values are taken as evenly spread, so it is close for smooth features and
+approximate for discrete ones. What lies outside the reference's range is taken to lie at its end.
 """
 
 import math
 
 import numpy as np
 
-from consumer.judging.statistics.base import NOT_FOR_THIS_KIND, ColumnCounts, statistic, undefined, without_values
-from shared.reference import Floats, NumericReference
-from shared.snapshot import Statistic
+from driftgauge.consumer.judging.statistics.base import (
+    NOT_FOR_THIS_KIND,
+    ColumnCounts,
+    statistic,
+    undefined,
+    without_values,
+)
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.reference.profile import NumericReference
 
 
 @statistic("wasserstein")
@@ -30,7 +38,9 @@ def wasserstein(counts: ColumnCounts) -> Statistic:
 
 
 def _area(difference: Floats, widths: Floats) -> float:
-    """Integrate |difference|, which is linear between the cuts: from the value at a cut to the one before the next."""
+    """Integrate |difference|, which is linear between the cuts: from the value at a cut to the one
+    before the next.
+    """
     left, right = difference[1:-1:2][: len(widths)], difference[2:-1:2][: len(widths)]
     same_side = left * right >= 0
     total = np.abs(left) + np.abs(right)

@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from sklearn.linear_model import LogisticRegression
 
 from driftgauge import cli
-from shared.errors import DriftgaugeError, GateFailed
+from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.versions.checks import GateFailed
 
 RANDOM = np.random.default_rng(4)
 FRAME = pd.DataFrame(RANDOM.normal(size=(2400, 2)), columns=["x", "y"])
@@ -21,14 +22,21 @@ FRAME["kind"] = np.where(FRAME["x"] + RANDOM.normal(0, 0.3, 2400) > 0, "up", "do
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with training rows, validation rows, a good model and a bad one; the registry is below it."""
+    """A folder with training rows, validation rows, a good model and a bad one; the registry is
+    below it.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DRIFTGAUGE_REGISTRY_DIR", str(tmp_path / "registry"))
     FRAME[:1200].to_csv("train.csv", index=False)
     FRAME[1200:].to_csv("valid.csv", index=False)
-    joblib.dump(LogisticRegression().fit(FRAME[:1200][["x", "y"]], FRAME[:1200]["kind"]), "good.joblib")
     joblib.dump(
-        LogisticRegression().fit(FRAME[:1200][["x", "y"]], np.where(FRAME[:1200]["x"] > 0, "down", "up")), "bad.joblib"
+        LogisticRegression().fit(FRAME[:1200][["x", "y"]], FRAME[:1200]["kind"]), "good.joblib"
+    )
+    joblib.dump(
+        LogisticRegression().fit(
+            FRAME[:1200][["x", "y"]], np.where(FRAME[:1200]["x"] > 0, "down", "up")
+        ),
+        "bad.joblib",
     )
 
 
@@ -52,49 +60,89 @@ def refused(*words: str) -> DriftgaugeError:
 
 def register(artifact: str, *more: str) -> str:
     files = ("--artifact", artifact, "--reference", "train.csv", "--target-column", "kind")
-    return done("register", "wave", *files, "--max-latency-ms", "5000", *more)  # whatever else the machine does
+    return done(
+        "register", "wave", *files, "--max-latency-ms", "5000", *more
+    )  # whatever else the machine does
 
 
 def test_from_registration_to_rollback() -> None:
-    """Register two versions, validate, promote both, roll back; each step is seen in list and history."""
-    said = register("good.joblib", "--check", "accuracy>=0.8", "--check", "log_loss<=0.6", "--metrics", "accuracy=0.9")
+    """Register two versions, validate, promote both, roll back; each step is seen in list and
+    history.
+    """
+    said = register(
+        "good.joblib",
+        "--check",
+        "accuracy>=0.8",
+        "--check",
+        "log_loss<=0.6",
+        "--metrics",
+        "accuracy=0.9",
+    )
     assert "wave 1.0.0 (binary, model.joblib): 2 numeric features" in said
     assert "models promote wave 1.0.0" in said
     validated = done("validate", "wave", "1.0.0", "--data", "valid.csv")
     assert "passes all 8 checks" in validated
-    assert "wave 1.0.0 is in production." in done("promote", "wave", "1.0.0", "--reason", "first", "--actor", "ann")
+    assert "wave 1.0.0 is in production." in done(
+        "promote", "wave", "1.0.0", "--reason", "first", "--actor", "ann"
+    )
     register("good.joblib")
-    assert "2.0.0 is in production instead of 1.0.0" in done("promote", "wave", "2.0.0", "--data", "valid.csv")
-    assert "wave 1.0.0 is in production instead of 2.0.0" in done("rollback", "wave", "--reason", "slow", "--actor", "bob")
+    assert "2.0.0 is in production instead of 1.0.0" in done(
+        "promote", "wave", "2.0.0", "--data", "valid.csv"
+    )
+    assert "wave 1.0.0 is in production instead of 2.0.0" in done(
+        "rollback", "wave", "--reason", "slow", "--actor", "bob"
+    )
     listed: list[dict[str, Any]] = json.loads(done("list", "--json"))
-    assert [(row["version"], row["stage"]) for row in listed] == [("1.0.0", "production"), ("2.0.0", "archived")]
+    assert [(row["version"], row["stage"]) for row in listed] == [
+        ("1.0.0", "production"),
+        ("2.0.0", "archived"),
+    ]
     assert listed[0]["metrics"] == {"accuracy": 0.9}
     changes = json.loads(done("history", "wave", "--json"))
-    assert [change["action"] for change in changes] == ["validate", "promote", "promote", "rollback"]
-    assert (changes[1]["actor"], changes[1]["reason"], changes[3]["actor"]) == ("ann", "first", "bob")
+    assert [change["action"] for change in changes] == [
+        "validate",
+        "promote",
+        "promote",
+        "rollback",
+    ]
+    assert (changes[1]["actor"], changes[1]["reason"], changes[3]["actor"]) == (
+        "ann",
+        "first",
+        "bob",
+    )
     table = done("history", "wave")
     assert "1.0.0 → 2.0.0" in table
     assert "slow" in table
 
 
 def test_segments_are_told() -> None:
-    """What a model is parted by stands in what its registration prints, in `models show` and in its JSON."""
-    FRAME[:1200].assign(plant=np.where(FRAME[:1200]["y"] > 0.5, "north", "south")).to_csv("parted.csv", index=False)
+    """What a model is parted by stands in what its registration prints, in `models show` and in its
+    JSON.
+    """
+    FRAME[:1200].assign(plant=np.where(FRAME[:1200]["y"] > 0.5, "north", "south")).to_csv(
+        "parted.csv", index=False
+    )
     files = ("--reference", "parted.csv", "--prediction-column", "kind", "--segment", "plant")
     assert "Segments by plant: south, north, OTHER." in done("register", "watched", *files)
     assert "segments by plant: south, north, OTHER" in done("show", "watched")
     assert json.loads(done("show", "watched", "--json"))["schema"]["segments"] == ["plant"]
-    assert "'x' cannot be a segment: it is numeric" in str(refused("register", "watched", *files, "--segment", "x"))
+    assert "'x' cannot be a segment: it is numeric" in str(
+        refused("register", "watched", *files, "--segment", "x")
+    )
 
 
 def test_a_failed_gate() -> None:
-    """A bad version is refused with exit code 1 and every failed check; force with a reason overrules and is recorded."""
+    """A bad version is refused with exit code 1 and every failed check; force with a reason
+    overrules and is recorded.
+    """
     register("good.joblib", "--promote")
     register("bad.joblib", "--check", "accuracy>=0.8")
     result = run("validate", "wave", "2.0.0", "--data", "valid.csv")
     assert result.exit_code == 1, result.output
     for name in ("accuracy", "f1_weighted no worse than 1.0.0"):
-        assert any("FAILED" in line and name in line for line in result.stdout.splitlines()), result.stdout
+        assert any("FAILED" in line and name in line for line in result.stdout.splitlines()), (
+            result.stdout
+        )
     found = json.loads(run("validate", "wave", "2.0.0", "--data", "valid.csv", "--json").stdout)
     assert (found["passed"], found["against"]) == (False, "1.0.0")
     error = refused("promote", "wave", "2.0.0", "--data", "valid.csv")
@@ -110,8 +158,18 @@ def test_a_failed_gate() -> None:
 
 
 def test_promotion_at_registration_runs_the_gates() -> None:
-    """The quick start of a monitored model is one command; with too few rows it is stored but not promoted."""
-    done("register", "watched", "--reference", "train.csv", "--prediction-column", "kind", "--promote")
+    """The quick start of a monitored model is one command; with too few rows it is stored but not
+    promoted.
+    """
+    done(
+        "register",
+        "watched",
+        "--reference",
+        "train.csv",
+        "--prediction-column",
+        "kind",
+        "--promote",
+    )
     assert json.loads(done("show", "watched", "--json"))["stage"] == "production"
     FRAME[:50].to_csv("few.csv", index=False)
     few = ("register", "few", "--reference", "few.csv", "--prediction-column", "kind", "--promote")
@@ -121,7 +179,9 @@ def test_promotion_at_registration_runs_the_gates() -> None:
 
 
 def test_tampering_is_named() -> None:
-    """verify is silent about an intact model; after one changed byte it names the file and ends with 1, promote with 65."""
+    """verify is silent about an intact model; after one changed byte it names the file and ends
+    with 1, promote with 65.
+    """
     register("good.joblib", "--promote")
     register("good.joblib")
     assert "every file of 2 versions" in done("verify", "wave")
@@ -139,7 +199,9 @@ def test_tampering_is_named() -> None:
 
 
 def test_archive_and_show() -> None:
-    """An archived version is no target of a rollback; show tells manifest, checks and schema of a version."""
+    """An archived version is no target of a rollback; show tells manifest, checks and schema of a
+    version.
+    """
     register("good.joblib", "--promote", "--features-module", "models.wave", "--exclude", "y")
     register("good.joblib", "--promote")
     assert "a rollback goes to 1.0.0" in done("show", "wave")
@@ -157,7 +219,9 @@ def test_archive_and_show() -> None:
 
 
 def test_what_is_wrong_ends_with_its_code() -> None:
-    """Unknown models and versions end with 66, unusable input with 65, and an empty registry says what to do."""
+    """Unknown models and versions end with 66, unusable input with 65, and an empty registry says
+    what to do.
+    """
     assert "Register one with" in done("list")
     register("good.joblib")
     assert refused("show", "absent").exit_code == 66
@@ -165,7 +229,11 @@ def test_what_is_wrong_ends_with_its_code() -> None:
     assert refused("promote", "wave", "7.0.0").exit_code == 66
     assert refused("verify", "absent").exit_code == 66
     assert refused("validate", "wave", "1.0.0", "--data", "absent.csv").exit_code == 65
-    for more in (("--check", "accuracy"), ("--metrics", "accuracy=high"), ("--metrics", "absent.json")):
+    for more in (
+        ("--check", "accuracy"),
+        ("--metrics", "accuracy=high"),
+        ("--metrics", "absent.json"),
+    ):
         assert refused("register", "wave", "--reference", "train.csv", *more).exit_code == 65
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.counting.cells import LATENCY_EDGES_MS, CellMap
-from consumer.counting.clock import DAY_MS
-from consumer.counting.columns import Entry
-from consumer.counting.policy import CountingPolicy
-from shared.pane import Alarm, Watermark, decode, encode, unpack_counts
-from shared.reference import CategoricalReference, NumericReference
+from driftgauge.consumer.counting.clock import DAY_MS
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.counting.panes.cells import LATENCY_EDGES_MS, CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.shared.contract.pane import Alarm, Watermark, decode, encode, unpack_counts
+from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
 from tests.consumer.builders import (
     NOON,
     SCHEMA,
@@ -26,7 +26,7 @@ from tests.consumer.builders import (
     raw,
     tick,
     traffic,
-)  # fmt: skip
+)
 
 POLICY = CountingPolicy(pane_events=20, pane_seconds=600, expected_events_per_day=50)
 VERSIONS: dict[str, CellMap] = {
@@ -45,13 +45,19 @@ class Log:
 
 
 def random_log(seed: int, length: int = 220) -> Log:
-    """Draw a log with duplicates, dead letters, ticks, midnights, two versions, three sources, two publishers."""
+    """Draw a log with duplicates, dead letters, ticks, midnights, two versions, three sources, two
+    publishers.
+    """
     random = np.random.default_rng(seed)
     log, now = Log(), NOON + int(random.integers(0, DAY_MS))
     numbers = {b"api": 0, b"spool:a": 0}
-    rows = traffic(random, length // 2, missing=0.1) + traffic(random, length - length // 2, shift=3.0)
+    rows = traffic(random, length // 2, missing=0.1) + traffic(
+        random, length - length // 2, shift=3.0
+    )
     for place, row in enumerate(rows):
-        now += int(random.choice([0, 1, 40, 900, 30_000, 5_000_000], p=[0.3, 0.2, 0.3, 0.15, 0.03, 0.02]))
+        now += int(
+            random.choice([0, 1, 40, 900, 30_000, 5_000_000], p=[0.3, 0.2, 0.3, 0.15, 0.03, 0.02])
+        )
         publisher = list(numbers)[int(random.random() < 0.2)]
         kind = random.random()
         if kind < 0.05:
@@ -71,7 +77,9 @@ def random_log(seed: int, length: int = 220) -> Log:
                 source = str(random.choice(["online", "batch", "shadow"], p=[0.8, 0.1, 0.1]))
                 late = now + int(random.choice([0, -50, -DAY_MS, 3600_000], p=[0.7, 0.1, 0.1, 0.1]))
                 latency = None if random.random() < 0.3 else float(random.lognormal())
-                _, fields = event(late, number, row, version, publisher, source=source, latency_ms=latency)
+                _, fields = event(
+                    late, number, row, version, publisher, source=source, latency_ms=latency
+                )
                 entry = (entry_id.encode(), fields)
                 log.entries.append(entry)
                 log.fresh += [entry] if version != "9.0.0" else []
@@ -84,10 +92,15 @@ seeds = st.integers(0, 2**32 - 1)
 @settings(max_examples=25)
 @given(seeds, st.lists(st.integers(1, 219), max_size=6))
 def test_cuts_change_nothing(seed: int, cuts: list[int]) -> None:
-    """advance(a + b) is advance(a), a checkpoint, advance(b): outputs and packed state are the same bytes."""
+    """advance(a + b) is advance(a), a checkpoint, advance(b): outputs and packed state are the same
+    bytes.
+    """
     log = random_log(seed)
     decoder = VERSIONS["1.0.0"].decoder
-    whole, parts = (count(log.entries, VERSIONS, POLICY, found, way) for found, way in (((), None), (cuts, decoder)))
+    whole, parts = (
+        count(log.entries, VERSIONS, POLICY, found, way)
+        for found, way in (((), None), (cuts, decoder))
+    )
     assert [(number, place, encode(entry)) for number, place, entry in parts.panes] == [
         (number, place, encode(entry)) for number, place, entry in whole.panes
     ]
@@ -96,20 +109,26 @@ def test_cuts_change_nothing(seed: int, cuts: list[int]) -> None:
 
 
 def test_entry_by_entry_changes_nothing() -> None:
-    """The same for the finest cut of all, and the log has everything in it that a cut could disturb."""
+    """The same for the finest cut of all, and the log has everything in it that a cut could
+    disturb.
+    """
     log = random_log(7, length=400)
     whole, single = (count(log.entries, VERSIONS, POLICY, cuts) for cuts in ((), range(400)))
     assert single == whole
     kinds = {type(entry) for _, _, entry in whole.panes}
     assert {Alarm, Watermark} < kinds
     counters = whole.state(VERSIONS).counters
-    assert min(counters.duplicates, counters.dead, counters.missing, *counters.versions.values()) > 0
+    assert (
+        min(counters.duplicates, counters.dead, counters.missing, *counters.versions.values()) > 0
+    )
 
 
 @settings(max_examples=15)
 @given(seeds)
 def test_panes_and_open_pane_sum_to_the_batch_result(seed: int) -> None:
-    """Every cell of every column holds what comparing each value with each cut in one go would count."""
+    """Every cell of every column holds what comparing each value with each cut in one go would
+    count.
+    """
     log = random_log(seed)
     counted = count(log.entries, VERSIONS, POLICY)
     payloads = [payload_of(entry) for entry in log.fresh]
@@ -125,7 +144,9 @@ def test_panes_and_open_pane_sum_to_the_batch_result(seed: int) -> None:
     assert counted.state(VERSIONS).counters.events == len(payloads)
 
 
-def _expected(values: list[object], reference: NumericReference | CategoricalReference) -> list[int]:
+def _expected(
+    values: list[object], reference: NumericReference | CategoricalReference
+) -> list[int]:
     if isinstance(reference, NumericReference):
         return cells_by_comparison(values, reference)  # type: ignore[arg-type]
     known = [*reference.categories, *reference.other]
@@ -170,14 +191,18 @@ def test_latency_and_sources_are_counted() -> None:
     latency, sources, rows = np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=int), dict[str, int](), 0
     state = counted.state(VERSIONS)
     open_blocks = state.pane.blocks.values() if state.pane else ()
-    blocks = [block for pane in counted.closed for block in pane.blocks.values()] + [block.pack() for block in open_blocks]
+    blocks = [block for pane in counted.closed for block in pane.blocks.values()] + [
+        block.pack() for block in open_blocks
+    ]
     for block in blocks:
         latency += unpack_counts(block.latency)
         rows += block.rows
         for name, number in block.sources.items():
             sources[name] = sources.get(name, 0) + number
     payloads = [payload_of(entry) for entry in log.fresh]
-    expected = [payload["latency_ms"] for payload in payloads if payload.get("latency_ms") is not None]
+    expected = [
+        payload["latency_ms"] for payload in payloads if payload.get("latency_ms") is not None
+    ]
     bounds = np.array([-np.inf, *LATENCY_EDGES_MS, np.inf])
     assert latency.tolist() == [
         sum(low < value <= high for value in expected)  # type: ignore[operator]
@@ -190,7 +215,9 @@ def test_latency_and_sources_are_counted() -> None:
 
 @pytest.mark.parametrize("batch_counts", [False, True])
 def test_batches_count_for_drift_only_if_the_version_says_so(batch_counts: bool) -> None:  # noqa: FBT001  a parameter
-    """Predictions of a batch are counted as events, and move cells, detectors and traffic only if they count for drift."""
+    """Predictions of a batch are counted as events, and move cells, detectors and traffic only if
+    they count for drift.
+    """
     found = published("1.0.0", seed=0, rows=600)
     versions = {"1.0.0": CellMap(found.schema, found.reference, batch_counts=batch_counts)}
     random = np.random.default_rng(4)
@@ -198,7 +225,10 @@ def test_batches_count_for_drift_only_if_the_version_says_so(batch_counts: bool)
         event(NOON + number, number, row, source="batch")
         for number, row in enumerate(traffic(random, 400, shift=3.0), start=1)
     ]
-    online = [event(NOON + 500 + number, 400 + number, row) for number, row in enumerate(traffic(random, 40), start=1)]
+    online = [
+        event(NOON + 500 + number, 400 + number, row)
+        for number, row in enumerate(traffic(random, 40), start=1)
+    ]
     shadow = event(NOON + 600, 441, traffic(random, 1)[0], source="shadow")
     counted = count([*shifted, *online, shadow, tick(NOON + 10_000_000)], versions, POLICY)
     state = counted.state(versions)
@@ -222,7 +252,9 @@ def test_a_pane_closes_when_full_and_a_second_old(spacing: int) -> None:
 
 
 def test_a_full_pane_with_a_clock_that_stands_still_closes_at_a_tick() -> None:
-    """A shuffled file or a frozen clock stalls nothing: the tick that is due closes the full pane."""
+    """A shuffled file or a frozen clock stalls nothing: the tick that is due closes the full
+    pane.
+    """
     rows = traffic(np.random.default_rng(0), 120)
     log = [event(NOON, number + 1, row) for number, row in enumerate(rows)]
     counted = count([*log, tick(NOON, 500)], VERSIONS, CountingPolicy(pane_events=100))
@@ -234,7 +266,9 @@ def test_an_old_pane_closes_at_a_tick() -> None:
     row = traffic(np.random.default_rng(0), 1)[0]
     log = [event(NOON, 1, row), tick(NOON + 599_999), tick(NOON + 600_000)]
     counted = count(log, VERSIONS, POLICY)
-    assert [(pane.start, pane.end, pane.events) for pane in counted.closed] == [(NOON, NOON + 600_000, 1)]
+    assert [(pane.start, pane.end, pane.events) for pane in counted.closed] == [
+        (NOON, NOON + 600_000, 1)
+    ]
     assert [(number, place) for number, place, _ in counted.panes] == [(0, 1), (1, 0), (1, 1)]
 
 
@@ -252,7 +286,9 @@ def test_panes_are_numbered_without_a_gap() -> None:
 
 
 def test_measured_traffic_reaches_the_panes() -> None:
-    """Judging's significance levels come from the last whole logical day's events, once there was one."""
+    """Judging's significance levels come from the last whole logical day's events, once there was
+    one.
+    """
     row = traffic(np.random.default_rng(0), 1)[0]
     midnight = NOON // DAY_MS * DAY_MS
     times = [midnight + hour * 3_600_000 for hour in (20, 25, 26, 27, 49, 50)]

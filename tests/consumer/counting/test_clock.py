@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.counting.clock import DAY_MS, Clock, Traffic
-from consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.clock import DAY_MS, Clock, Traffic
+from driftgauge.consumer.counting.policy import CountingPolicy
 from tests.consumer.builders import NOON, SCHEMA, cell_map, count, event, published, tick, traffic
 
 times = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 500)), min_size=1, max_size=40)
@@ -14,7 +14,9 @@ times = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 500)), min_siz
 
 @given(times, st.integers(0, 40))
 def test_logical_time_is_the_running_maximum(steps: list[tuple[int, int]], cut: int) -> None:
-    """Logical time never runs back, never ahead of entry time, and does not hang on the cuts into batches."""
+    """Logical time never runs back, never ahead of entry time, and does not hang on the cuts into
+    batches.
+    """
     event_ms = [moment for moment, _ in steps]
     entry_ms = np.cumsum([passed for _, passed in steps]).tolist()
     expected, highest = [], 0
@@ -30,7 +32,9 @@ def test_logical_time_is_the_running_maximum(steps: list[tuple[int, int]], cut: 
 
 
 def test_a_tick_adds_the_entry_time_that_passed() -> None:
-    """A year replayed in a minute stays a year when it ends: a tick adds seconds, it does not jump to today."""
+    """A year replayed in a minute stays a year when it ends: a tick adds seconds, it does not jump
+    to today.
+    """
     clock = Clock()
     clock.advance(np.array([1000]), np.array([9_000_000]))
     assert clock.tick(9_005_000) == 6000
@@ -51,7 +55,9 @@ def test_a_day_is_measured_only_when_it_was_whole() -> None:
 
 
 def test_a_quiet_day_does_not_make_the_next_one_lax() -> None:
-    """The rate is that of a week: a weekend with few events or none leaves the levels near what a week needs."""
+    """The rate is that of a week: a weekend with few events or none leaves the levels near what a
+    week needs.
+    """
     traffic = Traffic()
     for day in range(100):
         traffic.begin(day)
@@ -61,12 +67,19 @@ def test_a_quiet_day_does_not_make_the_next_one_lax() -> None:
 
 
 def test_a_tick_before_the_first_event_does_not_make_its_day_whole() -> None:
-    """A worker that waited for its first event must not take the rest of that day's traffic for a whole day's."""
+    """A worker that waited for its first event must not take the rest of that day's traffic for a
+    whole day's.
+    """
     version = published()
     versions = {"1.0.0": cell_map(version)}
     rows = traffic(np.random.default_rng(1), 2)
     late = NOON // DAY_MS * DAY_MS + DAY_MS - 1000
-    log = [tick(late - 9000), tick(late - 4000), event(late, 1, rows[0]), event(late + 2000, 2, rows[1])]
+    log = [
+        tick(late - 9000),
+        tick(late - 4000),
+        event(late, 1, rows[0]),
+        event(late + 2000, 2, rows[1]),
+    ]
     counted = count(log, versions, CountingPolicy())
     assert counted.state(versions).position.traffic.per_day is None
     assert len(SCHEMA.features) == len(rows[0])

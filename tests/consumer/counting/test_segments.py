@@ -7,22 +7,29 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 
-from consumer.counting.cells import CellMap
-from consumer.counting.pending import Waiting
-from consumer.counting.policy import CountingPolicy
-from consumer.counting.revisions import Revisions
-from shared.frames import columns_of
-from shared.pane import unpack_counts
-from shared.pii import hashed
-from shared.reference import Column, Ints, ReferenceProfile
-from shared.schema import Feature, Schema
-from shared.segments import OTHER, SegmentLayout
+from driftgauge.consumer.counting.labels.pending import Waiting
+from driftgauge.consumer.counting.labels.revisions import Revisions
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.pane import unpack_counts
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.reference.pii import hashed
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.segments import OTHER, SegmentLayout
 from tests.consumer.builders import NOON, Counted, count, event, payload_of, reference_of, tick
-from tests.consumer.counting import test_advance, test_labels
+from tests.consumer.counting import test_advance
+from tests.consumer.counting import test_join as test_labels
 from tests.consumer.counting.test_advance import seeds
 
 COLORS = Schema(
-    (Feature("x", "numeric"), Feature("color", "categorical", nullable=True), Feature("shape", "categorical")),
+    (
+        Feature("x", "numeric"),
+        Feature("color", "categorical", nullable=True),
+        Feature("shape", "categorical"),
+    ),
     segments=("shape", "color"),
 )
 
@@ -53,10 +60,14 @@ def counts(counted: Counted, versions: dict[str, CellMap], version: str = "1.0.0
 
 def crosstab(layout: SegmentLayout, cell_map: CellMap, rows: list[list[Any]]) -> list[list[int]]:
     """Count rows by segment and bin with pandas; `rows` are features, then the prediction."""
-    frame = pd.DataFrame(rows, columns=[column.name for column in cell_map.reference.columns], dtype=object)
+    frame = pd.DataFrame(
+        rows, columns=[column.name for column in cell_map.reference.columns], dtype=object
+    )
     parts = []
     for feature, values in values_of(layout).items():
-        segments = pd.Categorical(frame[feature].where(frame[feature].isin(values), OTHER), [*values, OTHER])
+        segments = pd.Categorical(
+            frame[feature].where(frame[feature].isin(values), OTHER), [*values, OTHER]
+        )
         found = []
         for column in cell_map.reference.columns:
             bins = np.array(column.bin_of_cell)[column.cells(frame[column.name].tolist())]
@@ -69,35 +80,49 @@ def crosstab(layout: SegmentLayout, cell_map: CellMap, rows: list[list[Any]]) ->
 @settings(max_examples=8, deadline=None)
 @given(seeds)
 def test_panes_hold_the_crosstab_of_segment_and_bin(seed: int) -> None:
-    """Closed panes and the open one add up to what pandas counts of the rows that count for drift; a version beside it
-    without segments has none.
+    """Closed panes and the open one add up to what pandas counts of the rows that count for drift;
+    a version beside it without segments has none.
     """
     versions = test_advance.VERSIONS
     log = test_advance.random_log(seed)
     counted = count(log.entries, versions, test_advance.POLICY, range(0, len(log.entries), 60))
     payloads: list[Any] = [payload_of(entry) for entry in log.fresh]
-    mine = [one for one in payloads if one["version"] == "1.0.0" and one.get("source", "online") == "online"]
+    mine = [
+        one
+        for one in payloads
+        if one["version"] == "1.0.0" and one.get("source", "online") == "online"
+    ]
     rows = [[*one["features"], one["prediction"]] for one in mine]
-    assert counts(counted, versions).tolist() == crosstab(layout_of(versions), versions["1.0.0"], rows)
-    assert {pane.blocks["2.0.0"].segments for pane in counted.closed if "2.0.0" in pane.blocks} <= {b""}
+    assert counts(counted, versions).tolist() == crosstab(
+        layout_of(versions), versions["1.0.0"], rows
+    )
+    assert {pane.blocks["2.0.0"].segments for pane in counted.closed if "2.0.0" in pane.blocks} <= {
+        b""
+    }
 
 
 def test_several_segment_features_and_batches() -> None:
-    """Every row is in one segment of each feature; a missing or a new value is in OTHER; what does not count for drift is in
-    none.
+    """Every row is in one segment of each feature; a missing or a new value is in OTHER; what does
+    not count for drift is in none.
     """
     random = np.random.default_rng(1)
 
     def drawn(rows: int) -> list[list[Any]]:
-        colors = np.array(["red", "blue", "OTHER", None], dtype=object)[random.integers(0, 4, rows)].tolist()
+        colors = np.array(["red", "blue", "OTHER", None], dtype=object)[
+            random.integers(0, 4, rows)
+        ].tolist()
         shapes = random.choice(["round", "flat", "long"], rows, p=[0.6, 0.3, 0.1]).tolist()
-        return [list(row) for row in zip(random.normal(size=rows).tolist(), colors, shapes, strict=True)]
+        return [
+            list(row) for row in zip(random.normal(size=rows).tolist(), colors, shapes, strict=True)
+        ]
 
     cell_map = CellMap(COLORS, reference_of(drawn(400), COLORS, random.normal(size=400).tolist()))
     rows = [*drawn(300), [0.5, "new", "round"]]
     log = [event(NOON + 10 * place, place + 1, row) for place, row in enumerate(rows)]
     log += [event(NOON + 9000, 900, [0.5, "red", "flat"], source="shadow"), tick(NOON + 700_000)]
-    found = counts(count(log, {"1.0.0": cell_map}, CountingPolicy(pane_events=40)), {"1.0.0": cell_map})
+    found = counts(
+        count(log, {"1.0.0": cell_map}, CountingPolicy(pane_events=40)), {"1.0.0": cell_map}
+    )
     layout = layout_of({"1.0.0": cell_map})
     assert values_of(layout)["shape"] == ("round", "flat", "long")
     assert set(values_of(layout)["color"]) == {"red", "blue"}
@@ -106,18 +131,22 @@ def test_several_segment_features_and_batches() -> None:
 
 
 def test_a_hashed_feature_parts_rows_by_its_hashes() -> None:
-    """Reference and events hold hashes of a personal feature, and no trace of a dropped one before it: the same customers
-    are the same segments.
+    """Reference and events hold hashes of a personal feature, and no trace of a dropped one before
+    it: the same customers are the same segments.
     """
     key, random = "0123456789abcdef", np.random.default_rng(2)
     schema = Schema(
-        (Feature("email", "categorical"), Feature("customer", "categorical", pii="hash"), Feature("x", "numeric")),
+        (
+            Feature("email", "categorical"),
+            Feature("customer", "categorical", pii="hash"),
+            Feature("x", "numeric"),
+        ),
         segments=("customer",),
     )
     customers = random.choice([f"c{number}" for number in range(30)], 900)
     frame = pd.DataFrame({"customer": customers, "x": random.normal(size=900)})
     frame["email"] = frame["customer"] + "@example.org"
-    profile = ReferenceProfile.build(schema, columns_of(frame, schema, key), random.normal(size=900))
+    profile = build_profile(schema, columns_of(frame, schema, key), random.normal(size=900))
     clean, later = schema.cleaner(key), frame[:200]
     rows = [clean([row.email, row.customer, row.x]) for row in later.itertuples()]
     versions = {"1.0.0": CellMap(schema, profile)}
@@ -126,15 +155,21 @@ def test_a_hashed_feature_parts_rows_by_its_hashes() -> None:
     grouped = later.groupby(later["customer"].map(lambda name: hashed(name, key))).size()
     hashes = values_of(layout)["customer"]
     assert (len(hashes), "c1" in hashes) == (20, False)
-    expected = [*(int(grouped.get(name, 0)) for name in hashes), int(grouped[~grouped.index.isin(hashes)].sum())]
-    assert found.sum(axis=1).tolist() == [3 * rows for rows in expected]  # each row is in one bin of three columns
+    expected = [
+        *(int(grouped.get(name, 0)) for name in hashes),
+        int(grouped[~grouped.index.isin(hashes)].sum()),
+    ]
+    assert found.sum(axis=1).tolist() == [
+        3 * rows for rows in expected
+    ]  # each row is in one bin of three columns
 
 
 @settings(max_examples=8, deadline=None)
 @given(seeds)
 def test_deltas_add_up_to_the_joined_rows_of_each_segment(seed: int) -> None:
-    """First labels, corrections and early labels: rows and absolute errors of each segment are those of the rows with
-    the labels that they have last, as pandas groups them. A version without segments has none.
+    """First labels, corrections and early labels: rows and absolute errors of each segment are
+    those of the rows with the labels that they have last, as pandas groups them. A version without
+    segments has none.
     """
     versions = test_labels.VERSIONS
     log = test_labels.random_log(seed)
@@ -144,7 +179,10 @@ def test_deltas_add_up_to_the_joined_rows_of_each_segment(seed: int) -> None:
     assert measures is not None
     revised = [one for delta in store.deltas for one in delta.revised]
     assert {one.segments for one in revised if one.version == "2.0.0"} <= {b""}
-    total = sum((unpack_counts(one.segments) for one in revised if one.version == "1.0.0"), np.zeros(1, dtype=np.int64))
+    total = sum(
+        (unpack_counts(one.segments) for one in revised if one.version == "1.0.0"),
+        np.zeros(1, dtype=np.int64),
+    )
     found = np.broadcast_to(total, layout.size * measures.size).reshape(layout.size, measures.size)
     frame = pd.DataFrame(
         [
@@ -159,19 +197,26 @@ def test_deltas_add_up_to_the_joined_rows_of_each_segment(seed: int) -> None:
     grouped = frame.groupby(pd.Categorical(known, [*cities, OTHER]), observed=False)["error"]
     assert found[:, 0].tolist() == grouped.size().tolist()
     step = measures.unit / 2**16
-    assert np.abs(found[:, 1] * step - grouped.sum().to_numpy()).max() <= step / 2 * max(1, found[:, 0].max())
+    assert np.abs(found[:, 1] * step - grouped.sum().to_numpy()).max() <= step / 2 * max(
+        1, found[:, 0].max()
+    )
 
 
 def test_late_labels_of_many_panes_take_the_memory_of_few() -> None:
-    """A delta of labels that come one to a pane is what the panes' deltas are one by one, and holds the sums of a part of
-    them at a time: 20 classes in 63 segments of 2,000 panes would be 65 MB.
+    """A delta of labels that come one to a pane is what the panes' deltas are one by one, and holds
+    the sums of a part of them at a time: 20 classes in 63 segments of 2,000 panes would be 65 MB.
     """
     random, names = np.random.default_rng(3), ("a", "b", "c")
     classes = tuple(f"c{place:02d}" for place in range(20))
-    schema = Schema(tuple(Feature(name, "categorical") for name in names), "categorical", classes=classes, segments=names)
+    schema = Schema(
+        tuple(Feature(name, "categorical") for name in names),
+        "categorical",
+        classes=classes,
+        segments=names,
+    )
     columns: list[Column] = [[f"v{place}" for place in random.integers(0, 30, 2000)] for _ in names]
     said, labels = (np.array(classes)[random.integers(0, 20, 2000)].tolist() for _ in range(2))
-    profile = ReferenceProfile.build(schema, columns, said)
+    profile = build_profile(schema, columns, said)
     versions = {"1.0.0": CellMap(schema, profile, labels=True)}
     packed = layout_of(versions).packed(profile.cells([*columns, said]))
 

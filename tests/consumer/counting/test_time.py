@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.counting.cells import CellMap
-from consumer.counting.clock import DAY_MS, HOUR_MS
-from consumer.counting.columns import Entry
-from consumer.counting.policy import CountingPolicy
-from shared.pane import Pane, Watermark
+from driftgauge.consumer.counting.clock import DAY_MS, HOUR_MS
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.shared.contract.pane import Pane, Watermark
 from tests.consumer.builders import NOON, cell_map, count, event, published, tick, traffic
 
 POLICY = CountingPolicy(pane_events=20, pane_seconds=600)
@@ -27,10 +27,14 @@ def clock(jumps_at: list[tuple[int, int]]) -> list[int]:
 
 
 def log_of(server: list[tuple[int, int]], api: list[tuple[int, int]]) -> list[Entry]:
-    """Make a log as Redis would: its ids never go back, whatever its clock does. Every tenth entry is sent twice."""
+    """Make a log as Redis would: its ids never go back, whatever its clock does. Every tenth entry
+    is sent twice.
+    """
     entry_ms = np.maximum.accumulate(clock(server)).tolist()
     log: list[Entry] = []
-    for number, (row, id_ms, time) in enumerate(zip(ROWS, entry_ms, clock(api), strict=True), start=1):
+    for number, (row, id_ms, time) in enumerate(
+        zip(ROWS, entry_ms, clock(api), strict=True), start=1
+    ):
         fields = event(time, number, row)[1]
         log.append((f"{id_ms}-{len(log)}".encode(), fields))
         if number % 10 == 0:
@@ -41,35 +45,56 @@ def log_of(server: list[tuple[int, int]], api: list[tuple[int, int]]) -> list[En
 
 @settings(max_examples=40)
 @given(jumps, jumps, st.lists(st.integers(1, 143), max_size=4))
-def test_jumping_clocks_change_no_count(server: list[tuple[int, int]], api: list[tuple[int, int]], cuts: list[int]) -> None:
-    """Every cell holds what it holds with clocks that run straight; duplicates and losses are the same."""
+def test_jumping_clocks_change_no_count(
+    server: list[tuple[int, int]], api: list[tuple[int, int]], cuts: list[int]
+) -> None:
+    """Every cell holds what it holds with clocks that run straight; duplicates and losses are the
+    same.
+    """
     log = log_of(server, api)
     jumped, calm = count(log, VERSIONS, POLICY, cuts), count(log_of([], []), VERSIONS, POLICY)
     assert jumped.cells(VERSIONS)["1.0.0"].tolist() == calm.cells(VERSIONS)["1.0.0"].tolist()
     counters = jumped.state(VERSIONS).counters
-    assert (counters.events, counters.duplicates, counters.dead, counters.missing, counters.lost) == (120, 12, 0, 0, 0)
+    assert (
+        counters.events,
+        counters.duplicates,
+        counters.dead,
+        counters.missing,
+        counters.lost,
+    ) == (120, 12, 0, 0, 0)
     assert jumped == count(log, VERSIONS, POLICY)
 
 
 @settings(max_examples=40)
 @given(jumps, jumps)
-def test_jumping_clocks_reorder_nothing(server: list[tuple[int, int]], api: list[tuple[int, int]]) -> None:
-    """Panes follow each other in number, time and events, and watermarks never go back: the merge can rely on it."""
+def test_jumping_clocks_reorder_nothing(
+    server: list[tuple[int, int]], api: list[tuple[int, int]]
+) -> None:
+    """Panes follow each other in number, time and events, and watermarks never go back: the merge
+    can rely on it.
+    """
     panes = count(log_of(server, api), VERSIONS, POLICY).panes
     ends = [
-        entry.end if isinstance(entry, Pane) else entry.time for _, _, entry in panes if isinstance(entry, Pane | Watermark)
+        entry.end if isinstance(entry, Pane) else entry.time
+        for _, _, entry in panes
+        if isinstance(entry, Pane | Watermark)
     ]
     assert ends == sorted(ends)
     totals = [entry.total for _, _, entry in panes]
     assert totals == sorted(totals)
     closed = [entry for _, _, entry in panes if isinstance(entry, Pane)]
     assert [pane.number for pane in closed] == list(range(1, len(closed) + 1))
-    assert all(pane.start <= pane.end and pane.start // DAY_MS == (pane.end - 1) // DAY_MS for pane in closed)
+    assert all(
+        pane.start <= pane.end and pane.start // DAY_MS == (pane.end - 1) // DAY_MS
+        for pane in closed
+    )
 
 
 @settings(max_examples=40)
 @given(jumps, jumps)
-def test_jumping_clocks_stall_no_pane(server: list[tuple[int, int]], api: list[tuple[int, int]]) -> None:
+def test_jumping_clocks_stall_no_pane(
+    server: list[tuple[int, int]], api: list[tuple[int, int]]
+) -> None:
     """A full pane closes at the next tick at the latest, wherever the clocks stand."""
     log = log_of(server, api)
     for length in range(len(log) - 12, len(log) + 1):

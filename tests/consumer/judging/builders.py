@@ -6,14 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from consumer.judging.advance import advance
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.lifecycle import AlertState
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.state import JudgingState
-from shared.events import Prediction
-from shared.pane import Alarm, Block, Pane, PaneEntry, Watermark, pack_counts
-from shared.snapshot import Alert, Snapshot
+from driftgauge.consumer.judging.advance import advance
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.contract.pane import Alarm, Block, Pane, PaneEntry, Watermark, pack_counts
+from driftgauge.shared.contract.snapshot import Snapshot
 from tests.consumer.builders import NOON, cell_map, published, traffic
 
 PUBLISHED = {"1.0.0": published("1.0.0", rows=5000), "2.0.0": published("2.0.0", seed=1, rows=3000)}
@@ -46,11 +47,27 @@ class Stream:
         number = self.numbers[partition] = self.numbers.get(partition, 0) + 1
         events = sum(part.rows for part in blocks.values())
         self.totals[partition] = self.totals.get(partition, 0) + events
-        pane = Pane(partition, number, self.now - 1000, self.now, events, self.totals[partition], None, blocks)
+        pane = Pane(
+            partition,
+            number,
+            self.now - 1000,
+            self.now,
+            events,
+            self.totals[partition],
+            None,
+            blocks,
+        )
         self.entries.append((f"{number}-0", pane))
         return self
 
-    def panes(self, number: int, rows: int = 250, version: str = "1.0.0", seconds: float = 10, **law: float) -> "Stream":
+    def panes(
+        self,
+        number: int,
+        rows: int = 250,
+        version: str = "1.0.0",
+        seconds: float = 10,
+        **law: float,
+    ) -> "Stream":
         for _ in range(number):
             self.pane({version: block(version, self.random, rows, **law)}, seconds)
         return self
@@ -58,7 +75,20 @@ class Stream:
     def alarm(self, column: str = "smooth", version: str = "1.0.0", delay: int = 100) -> "Stream":
         self.now += 10
         total = self.totals.get(0, 0)
-        alarm = Alarm(0, self.now, total, version, column, "adwin", delay, "mean_rank", 0.7, 0.5, 200, "a shift")
+        alarm = Alarm(
+            0,
+            self.now,
+            total,
+            version,
+            column,
+            "adwin",
+            delay,
+            "mean_rank",
+            0.7,
+            0.5,
+            200,
+            "a shift",
+        )
         self.entries.append((f"{self.numbers.get(0, 0)}-{len(self.entries) + 1}", alarm))
         return self
 
@@ -94,7 +124,9 @@ def judge(
     cuts: Iterable[int] = (),
     shuffle: np.random.Generator | None = None,
 ) -> Judged:
-    """Judge entries cut into steps, through a checkpoint between any two, its fields in whatever order Redis gives them."""
+    """Judge entries cut into steps, through a checkpoint between any two, its fields in whatever
+    order Redis gives them.
+    """
     judged = Judged()
     edges = sorted({0, *cuts, len(entries)})
     for first, last in itertools.pairwise(edges):

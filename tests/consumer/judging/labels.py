@@ -6,18 +6,29 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from consumer.counting.cells import CellMap
-from consumer.judging.advance import advance
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.reporting import Outputs
-from consumer.judging.state import JudgingState
-from shared.events import Prediction
-from shared.manifest import PublishedVersion, new_manifest
-from shared.pane import DELAY_EDGES_S, Block, Delta, Pane, PaneEntry, Revised, pack_changes, pack_counts
-from shared.performance import Layout, PerformanceReference, Sums
-from shared.reference import Floats, ReferenceProfile
-from shared.schema import Feature, Schema
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.judging.advance import advance
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.snapshotting import Outputs
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.shared.arrays import Floats
+from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.contract.pane import (
+    DELAY_EDGES_S,
+    Block,
+    Delta,
+    Pane,
+    PaneEntry,
+    Revised,
+    pack_changes,
+    pack_counts,
+)
+from driftgauge.shared.performance import Layout, PerformanceReference, Sums
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.registry.creation import new_manifest
+from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.builders import NOON
 
 CLASSES = ("no", "yes")
@@ -37,11 +48,17 @@ class Rows:
     probabilities: Floats
 
     def sums(self, layout: Layout, chosen: slice = slice(None)) -> Sums:
-        return Sums.of(layout, self.predictions[chosen], self.labels[chosen], self.probabilities[chosen])
+        return Sums.of(
+            layout, self.predictions[chosen], self.labels[chosen], self.probabilities[chosen]
+        )
 
 
-def rows(random: np.random.Generator, number: int, wrong: float = 1 - ACCURACY, shift: float = 0.0) -> Rows:
-    """Draw rows of a model that is wrong for a share of them; `shift` moves a feature that it does not use."""
+def rows(
+    random: np.random.Generator, number: int, wrong: float = 1 - ACCURACY, shift: float = 0.0
+) -> Rows:
+    """Draw rows of a model that is wrong for a share of them; `shift` moves a feature that it does
+    not use.
+    """
     values = random.normal(size=(number, 2))
     values[:, 1] = np.clip(values[:, 1] + shift, -2.5, 2.5)  # never out of the reference's range
     said = values[:, 0] > 0
@@ -49,17 +66,27 @@ def rows(random: np.random.Generator, number: int, wrong: float = 1 - ACCURACY, 
     scores = np.where(said, ACCURACY, 1 - ACCURACY)
     names = np.array(CLASSES)
     return Rows(
-        values, names[said.astype(int)].tolist(), names[true.astype(int)].tolist(), np.column_stack([1 - scores, scores])
+        values,
+        names[said.astype(int)].tolist(),
+        names[true.astype(int)].tolist(),
+        np.column_stack([1 - scores, scores]),
     )
 
 
 def published() -> PublishedVersion:
     known = rows(np.random.default_rng(0), 4000)
-    profile = ReferenceProfile.build(SCHEMA, list(known.values.T), known.predictions)
+    profile = build_profile(SCHEMA, list(known.values.T), known.predictions)
     layout = Layout.of(SCHEMA, profile)
     assert layout is not None
-    performance = PerformanceReference.of(layout, known.predictions, known.labels, known.probabilities)
-    return PublishedVersion(new_manifest("plant", "1.0.0", "binary", labels=True), SCHEMA, profile, performance=performance)
+    performance = PerformanceReference.of(
+        layout, known.predictions, known.labels, known.probabilities
+    )
+    return PublishedVersion(
+        new_manifest("plant", "1.0.0", "binary", labels=True),
+        SCHEMA,
+        profile,
+        performance=performance,
+    )
 
 
 PUBLISHED = published()
@@ -73,7 +100,9 @@ LAYOUT = Layout("categorical", CLASSES, scored=True)
 
 @dataclass
 class LabelledStream:
-    """The panes stream of a model, as counting would have written it; labels come when `label` says so."""
+    """The panes stream of a model, as counting would have written it; labels come when `label` says
+    so.
+    """
 
     random: np.random.Generator
     partition: int = 0
@@ -83,7 +112,9 @@ class LabelledStream:
     deltas: int = 0
     since_pane: int = 0
 
-    def panes(self, number: int, size: int = 250, wrong: float = 1 - ACCURACY, shift: float = 0.0) -> "LabelledStream":
+    def panes(
+        self, number: int, size: int = 250, wrong: float = 1 - ACCURACY, shift: float = 0.0
+    ) -> "LabelledStream":
         for _ in range(number):
             self.now += 10_000
             self.since_pane = 0
@@ -92,24 +123,39 @@ class LabelledStream:
             self.rows[place] = found
             events = [
                 Prediction("i", "1.0.0", self.now, row.tolist(), said, probabilities=given.tolist())
-                for row, said, given in zip(found.values, found.predictions, found.probabilities, strict=True)
+                for row, said, given in zip(
+                    found.values, found.predictions, found.probabilities, strict=True
+                )
             ]
             cells = np.bincount(MAP.cells(events).ravel(), minlength=MAP.size)
             scores = pack_counts(MAP.score_counts(events))
             block = Block(size, pack_counts(cells), NO_LATENCY, {"online": size}, scores)
             total = size * place
-            pane = Pane(self.partition, place, self.now - 9000, self.now, size, total, None, {"1.0.0": block})
+            pane = Pane(
+                self.partition,
+                place,
+                self.now - 9000,
+                self.now,
+                size,
+                total,
+                None,
+                {"1.0.0": block},
+            )
             self.entries.append((f"{place}-0", pane))
         return self
 
-    def label(self, panes: Iterable[int], chosen: slice = slice(None), delay_s: float = 60) -> "LabelledStream":
+    def label(
+        self, panes: Iterable[int], chosen: slice = slice(None), delay_s: float = 60
+    ) -> "LabelledStream":
         """Bring the labels of some rows of some panes."""
         revised = []
         for place in panes:
             sums = self.rows[place].sums(LAYOUT, chosen)
             delays = np.zeros(len(DELAY_EDGES_S) + 1, dtype=np.int64)
             delays[np.searchsorted(DELAY_EDGES_S, delay_s)] = sums.rows
-            cells = np.bincount(LABELS.cells(self.rows[place].labels[chosen]), minlength=len(LABELS.counts))
+            cells = np.bincount(
+                LABELS.cells(self.rows[place].labels[chosen]), minlength=len(LABELS.counts)
+            )
             packed = pack_counts(delays), sums.pack(), pack_changes(cells)
             revised.append(Revised(place, "1.0.0", sums.rows, 0, *packed))
         return self.revise(revised)
@@ -126,18 +172,26 @@ class LabelledStream:
 
 
 def judge_labels(
-    entries: Sequence[tuple[str, PaneEntry]], policy: JudgingPolicy | None = None, cuts: Iterable[int] = (),
+    entries: Sequence[tuple[str, PaneEntry]],
+    policy: JudgingPolicy | None = None,
+    cuts: Iterable[int] = (),
     version: JudgedVersion = VERSION,
-) -> tuple[Outputs, dict[bytes, bytes]]:  # fmt: skip
-    """Judge entries cut into steps, through a checkpoint between any two; give all outputs, and the checkpoint."""
+) -> tuple[Outputs, dict[bytes, bytes]]:
+    """Judge entries cut into steps, through a checkpoint between any two; give all outputs, and the
+    checkpoint.
+    """
     fields: dict[bytes, bytes] = {}
     all_ = Outputs()
     edges = sorted({0, *cuts, len(entries)})
     for first, last in itertools.pairwise(edges):
         state = JudgingState.unpack(fields, {"1.0.0": MAP.size})
-        found = advance(state, entries[first:last], "plant", {"1.0.0": version}, policy or JudgingPolicy())
+        found = advance(
+            state, entries[first:last], "plant", {"1.0.0": version}, policy or JudgingPolicy()
+        )
         all_.alerts += found.alerts
         all_.snapshots += found.snapshots
         all_.current |= found.current
-        fields = {name: packed for name, packed in {**fields, **state.pack_changed()}.items() if packed}
+        fields = {
+            name: packed for name, packed in {**fields, **state.pack_changed()}.items() if packed
+        }
     return all_, fields

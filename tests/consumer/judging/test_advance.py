@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.judging.advance import HOUR_MS
-from consumer.judging.policy import JudgingPolicy
-from shared.alerts import cloud_event, fingerprint
-from shared.pane import Block, pack_counts
-from shared.snapshot import Snapshot
+from driftgauge.consumer.judging.advance import HOUR_MS
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.contract.alerts import cloud_event, fingerprint
+from driftgauge.shared.contract.pane import Block, pack_counts
+from driftgauge.shared.contract.snapshot import Snapshot
 from tests.consumer.builders import NOON
 from tests.consumer.judging.builders import NO_LATENCY, SIZES, Stream, block, judge
 
@@ -23,13 +23,21 @@ def stream(seed: int = 0) -> Stream:
 
 
 def eventful(seed: int) -> Stream:
-    """Draw a stream in which everything happens: two partitions out of step, two versions, drift, alarms, silence."""
+    """Draw a stream in which everything happens: two partitions out of step, two versions, drift,
+    alarms, silence.
+    """
     made = stream(seed)
     random = made.random
     for place in range(30):
         partition = int(random.random() < 0.4)
         blocks = {
-            "1.0.0": block("1.0.0", random, 300, shift=1.0 if 8 < place < 20 else 0.0, missing=0.02 + 0.1 * (place > 22))
+            "1.0.0": block(
+                "1.0.0",
+                random,
+                300,
+                shift=1.0 if 8 < place < 20 else 0.0,
+                missing=0.02 + 0.1 * (place > 22),
+            )
         }
         if place < 12:
             blocks["2.0.0"] = block("2.0.0", random, 300, shift=1.5 if place > 4 else 0.0)
@@ -45,21 +53,32 @@ def eventful(seed: int) -> Stream:
 @settings(max_examples=12)
 @given(st.integers(0, 10**6), st.lists(st.integers(1, 44), max_size=5))
 def test_replay_is_identical(seed: int, cuts: list[int]) -> None:
-    """A checkpoint at any point changes nothing: alerts, snapshot reports and packed state are the same bytes, and so
-    is what is current of each version in the end."""
+    """A checkpoint at any point changes nothing: alerts, snapshot reports and packed state are the
+    same bytes, and so is what is current of each version in the end.
+    """
     entries = eventful(seed).entries
     policy = JudgingPolicy(window_events=1500)
     whole = judge(entries, policy)
-    parts = judge(entries, policy, [cut for cut in cuts if cut < len(entries)], shuffle=np.random.default_rng(seed))
-    assert [cloud_event(alert) for alert in parts.alerts] == [cloud_event(alert) for alert in whole.alerts]
-    assert [cloud_event(found) for found in parts.snapshots] == [cloud_event(found) for found in whole.snapshots]
+    parts = judge(
+        entries,
+        policy,
+        [cut for cut in cuts if cut < len(entries)],
+        shuffle=np.random.default_rng(seed),
+    )
+    assert [cloud_event(alert) for alert in parts.alerts] == [
+        cloud_event(alert) for alert in whole.alerts
+    ]
+    assert [cloud_event(found) for found in parts.snapshots] == [
+        cloud_event(found) for found in whole.snapshots
+    ]
     assert parts.fields == whole.fields
     assert parts.current == whole.current
 
 
 def test_entry_by_entry_is_one_batch() -> None:
-    """What is left out of a step because nobody would see it is missed by nobody: judged one entry at a time, the same is
-    written, in one checkpoint or in many."""
+    """What is left out of a step because nobody would see it is missed by nobody: judged one entry
+    at a time, the same is written, in one checkpoint or in many.
+    """
     entries = eventful(5).panes(3, seconds=20 * 3600).entries
     policy = JudgingPolicy(window_events=1500)
     whole, single = judge(entries, policy), judge(entries, policy, range(len(entries)))
@@ -68,16 +87,22 @@ def test_entry_by_entry_is_one_batch() -> None:
 
 
 def test_the_eventful_stream_is_eventful() -> None:
-    """The replay test above would mean little if nothing happened: every transition and rule occurs in it."""
+    """The replay test above would mean little if nothing happened: every transition and rule occurs
+    in it.
+    """
     states = [
-        state for seed in range(4) for state in judge(eventful(seed).entries, JudgingPolicy(window_events=1500)).states
+        state
+        for seed in range(4)
+        for state in judge(eventful(seed).entries, JudgingPolicy(window_events=1500)).states
     ]
     assert {state for _, _, state in states} == {"pending", "firing", "resolved", "inactive"}
     assert {"psi", "adwin", "missing"} <= {rule for _, rule, _ in states}
 
 
 def test_a_lasting_shift_fires_once_and_resolves_once() -> None:
-    """A drift becomes one alert, pending, firing, resolved, with evidence; the calm features stay silent."""
+    """A drift becomes one alert, pending, firing, resolved, with evidence; the calm features stay
+    silent.
+    """
     made = stream().panes(10).panes(16, shift=1.0).panes(20)
     judged = judge(made.entries)
     psi = [alert for alert in judged.alerts if (alert.feature, alert.rule) == ("smooth", "psi")]
@@ -104,18 +129,26 @@ def test_an_outlier_pane_never_fires() -> None:
 
 
 def test_an_online_alarm_fires_at_once_and_only_once() -> None:
-    """An online detector's alarm fires without delay, is not repeated while it goes on, and resolves when it is over."""
+    """An online detector's alarm fires without delay, is not repeated while it goes on, and
+    resolves when it is over.
+    """
     made = stream().panes(8).alarm().panes(4).alarm(delay=1000).panes(11)
     judged = judge(made.entries)
     assert judged.states == [("smooth", "adwin", "firing")]
     alert = judged.alerts[0]
-    assert (alert.severity, alert.evidence.statistic, alert.evidence.effect) == ("warning", "mean_rank", "a shift")
+    assert (alert.severity, alert.evidence.statistic, alert.evidence.effect) == (
+        "warning",
+        "mean_rank",
+        "a shift",
+    )
     assert alert.evidence.events == 2000
     assert judged.current["1.0.0"].severity == "warning"
     made.panes(2)
     resolved = judge(made.entries)
     assert resolved.states == [("smooth", "adwin", "firing"), ("smooth", "adwin", "resolved")]
-    assert resolved.alerts[-1].evidence.events == 3000 + 3000  # three times the last delay, longer than a window
+    assert (
+        resolved.alerts[-1].evidence.events == 3000 + 3000
+    )  # three times the last delay, longer than a window
     assert resolved.current["1.0.0"].severity == "ok"
 
 
@@ -126,7 +159,9 @@ def test_an_online_alert_waits_for_its_psi() -> None:
 
 
 def test_an_alarm_before_the_first_pane() -> None:
-    """An alarm may come before any pane of its version: it fires, and what it cannot know is insufficient data."""
+    """An alarm may come before any pane of its version: it fires, and what it cannot know is
+    insufficient data.
+    """
     judged = judge(stream().alarm().entries)
     assert judged.states == [("smooth", "adwin", "firing")]
     assert judged.snapshots[0].window.rows == 0
@@ -134,10 +169,17 @@ def test_an_alarm_before_the_first_pane() -> None:
 
 
 def test_a_silent_version_resolves() -> None:
-    """A version that was retired takes its alerts with it, pending ones too, and its window leaves the checkpoint."""
+    """A version that was retired takes its alerts with it, pending ones too, and its window leaves
+    the checkpoint.
+    """
     made = stream()
     for _ in range(10):
-        made.pane({"1.0.0": block("1.0.0", made.random, 250), "2.0.0": block("2.0.0", made.random, 250, shift=1.0)})
+        made.pane(
+            {
+                "1.0.0": block("1.0.0", made.random, 250),
+                "2.0.0": block("2.0.0", made.random, 250, shift=1.0),
+            }
+        )
     made.alarm("heavy", "2.0.0")
     made.panes(1, seconds=23 * 3600)
     assert all(alert.state != "resolved" for alert in judge(made.entries).alerts)
@@ -145,8 +187,9 @@ def test_a_silent_version_resolves() -> None:
     judged = judge(made.entries)
     ended = [alert for alert in judged.alerts if alert.summary.startswith("version inactive")]
     assert {(alert.version, alert.feature, alert.rule, alert.state) for alert in ended} == {
-        ("2.0.0", "smooth", "psi", "resolved"), ("2.0.0", "heavy", "adwin", "resolved"),
-    }  # fmt: skip
+        ("2.0.0", "smooth", "psi", "resolved"),
+        ("2.0.0", "heavy", "adwin", "resolved"),
+    }
     assert not judged.open
     assert set(judged.state().windows) == {"1.0.0"}
     assert not judged.current["2.0.0"].alerts
@@ -160,7 +203,10 @@ def test_a_pending_alert_of_a_silent_version_is_not_resolved() -> None:
     for _ in range(10):
         made.pane({"2.0.0": block("2.0.0", made.random, 250, shift=1.0)})
     made.panes(1, seconds=25 * 3600)
-    assert judge(made.entries, policy).states == [("smooth", "psi", "pending"), ("smooth", "psi", "inactive")]
+    assert judge(made.entries, policy).states == [
+        ("smooth", "psi", "pending"),
+        ("smooth", "psi", "inactive"),
+    ]
 
 
 def test_every_alert_names_a_snapshot_that_exists() -> None:
@@ -171,25 +217,38 @@ def test_every_alert_names_a_snapshot_that_exists() -> None:
         told = {alert.snapshot for alert in judged.alerts if alert.state in {"firing", "resolved"}}
         assert told
         assert told <= known
-        assert not any(alert.snapshot for alert in judged.alerts if alert.state in {"pending", "inactive"})
+        assert not any(
+            alert.snapshot for alert in judged.alerts if alert.state in {"pending", "inactive"}
+        )
 
 
 def test_snapshots_come_by_time_and_by_events() -> None:
-    """Without any alert a report comes when there is enough to judge, then every logical hour or so many events."""
+    """Without any alert a report comes when there is enough to judge, then every logical hour or so
+    many events.
+    """
     hourly = judge(stream().panes(25, seconds=600).entries)
-    assert [found.created - NOON for found in hourly.snapshots] == [1_200_000 + hour * HOUR_MS for hour in range(4)]
+    assert [found.created - NOON for found in hourly.snapshots] == [
+        1_200_000 + hour * HOUR_MS for hour in range(4)
+    ]
     assert {found.trigger for found in hourly.snapshots} == {"schedule"}
     by_events = judge(stream().panes(20).entries, JudgingPolicy(snapshot_events=1000))
     assert [found.window.events for found in by_events.snapshots] == [500, 1500, 2500, 3500, 4500]
 
 
 def test_missing_values_are_critical() -> None:
-    """A sensor that was silent in 2 % of the training rows and is in 8 % now is critical: data quality before drift."""
+    """A sensor that was silent in 2 % of the training rows and is in 8 % now is critical: data
+    quality before drift.
+    """
     judged = judge(stream().panes(8).panes(8, missing=0.08).entries)
     assert {("smooth", "missing", "firing"), ("city", "missing", "firing")} <= set(judged.states)
     assert all(alert.severity == "critical" for alert in judged.alerts if alert.rule == "missing")
     assert judged.current["1.0.0"].severity == "critical"
-    assert "missing" in next(found for found in judged.current["1.0.0"].features if found.name == "smooth").reason
+    assert (
+        "missing"
+        in next(
+            found for found in judged.current["1.0.0"].features if found.name == "smooth"
+        ).reason
+    )
 
 
 def test_five_percent_missing_where_there_was_none() -> None:
@@ -204,7 +263,7 @@ def test_five_percent_missing_where_there_was_none() -> None:
 
 
 def _with_missing(good: Block, column: int, rows: int) -> Block:
-    from shared.pane import unpack_counts
+    from driftgauge.shared.contract.pane import unpack_counts
     from tests.consumer.judging.builders import MAPS
 
     cells = unpack_counts(good.cells)
@@ -218,16 +277,20 @@ def _with_missing(good: Block, column: int, rows: int) -> Block:
 def test_exchangeable_traffic_raises_nothing() -> None:
     """100 windows of traffic like the reference raise no alert at the default levels.
 
-    The budget allows one false alarm in 3 million events; 27,000 events are .009 of one, so a right judge fails with
-    probability below 1 %. The seed is fixed.
+    The budget allows one false alarm in 3 million events; 27,000 events are .009 of one, so a right
+    judge fails with probability below 1 %. The seed is fixed.
     """
     judged = judge(stream(1).panes(108).entries)
     assert judged.alerts == []
-    assert judged.current["1.0.0"].verdict.startswith("Normal: none of 7 columns drifted in 2,000 rows")
+    assert judged.current["1.0.0"].verdict.startswith(
+        "Normal: none of 7 columns drifted in 2,000 rows"
+    )
 
 
 def test_too_few_rows_are_a_state_of_their_own() -> None:
-    """Below 500 rows nothing is called normal or drifted: the severity is insufficient data, and says how many there are."""
+    """Below 500 rows nothing is called normal or drifted: the severity is insufficient data, and
+    says how many there are.
+    """
     current = judge(stream().panes(1, shift=0.5).entries).current["1.0.0"]
     assert current.severity == "insufficient_data"
     assert current.verdict == "Insufficient data: 250 of 500 window rows."
@@ -235,7 +298,9 @@ def test_too_few_rows_are_a_state_of_their_own() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1, 250, 600])
 def test_no_snapshot_ever_holds_nan_or_infinity(rows: int) -> None:
-    """Whatever a window holds, every number of its snapshots is finite, so that any JSON reader can read it."""
+    """Whatever a window holds, every number of its snapshots is finite, so that any JSON reader can
+    read it.
+    """
     made = stream()
     for offset in range(4):
         cells = np.zeros(SIZES["1.0.0"], dtype=np.int64)
@@ -257,25 +322,37 @@ def test_no_snapshot_ever_holds_nan_or_infinity(rows: int) -> None:
 def _assert_finite(value: object) -> None:
     if isinstance(value, float):
         assert math.isfinite(value)
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for inner in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         _assert_finite(inner)
 
 
 def test_cloud_events_are_deterministic_and_complete() -> None:
-    """An alert is a CloudEvents 1.0 event whose id tells transitions apart and is the same after a replay."""
+    """An alert is a CloudEvents 1.0 event whose id tells transitions apart and is the same after a
+    replay.
+    """
     alerts = judge(stream().panes(8).panes(20, shift=1.0).panes(20).entries).alerts
     events = [msgspec.json.decode(cloud_event(alert)) for alert in alerts]
     assert len({event["id"] for event in events}) == len(events) > 2
     for event, alert in zip(events, alerts, strict=True):
         assert {"specversion", "id", "source", "type", "time", "data"} <= event.keys()
         assert (event["specversion"], event["type"]) == ("1.0", f"driftgauge.alert.{alert.state}")
-        assert datetime.fromisoformat(event["time"]) == datetime.fromtimestamp(alert.updated / 1000, UTC)
-        assert event["data"]["fingerprint"] == fingerprint("plant", "1.0.0", alert.feature, alert.rule)
+        assert datetime.fromisoformat(event["time"]) == datetime.fromtimestamp(
+            alert.updated / 1000, UTC
+        )
+        assert event["data"]["fingerprint"] == fingerprint(
+            "plant", "1.0.0", alert.feature, alert.rule
+        )
 
 
 def test_a_severity_that_rises_is_another_event() -> None:
-    """A subscriber that drops ids it knows still learns that a firing alert became critical, though no event was added."""
-    alert = next(alert for alert in judge(eventful(1).entries).alerts if alert.severity == "warning")
+    """A subscriber that drops ids it knows still learns that a firing alert became critical, though
+    no event was added.
+    """
+    alert = next(
+        alert for alert in judge(eventful(1).entries).alerts if alert.severity == "warning"
+    )
     worse = msgspec.structs.replace(alert, severity="critical")
     ids = {msgspec.json.decode(cloud_event(one))["id"] for one in (alert, worse)}
     assert len(ids) == 2
@@ -294,10 +371,15 @@ def test_partitions_add_up() -> None:
 
 
 def test_a_superseded_version_resolves_within_hours() -> None:
-    """When a new version took over for an hour and a window of events, the old one's alerts end with its name."""
+    """When a new version took over for an hour and a window of events, the old one's alerts end
+    with its name.
+    """
     made = stream().panes(12, shift=1.0)
     made.panes(9, version="2.0.0", seconds=60)
-    assert all(alert.version == "1.0.0" and alert.state != "resolved" for alert in judge(made.entries).alerts)
+    assert all(
+        alert.version == "1.0.0" and alert.state != "resolved"
+        for alert in judge(made.entries).alerts
+    )
     made.panes(1, version="2.0.0", seconds=3600)
     ended = [alert for alert in judge(made.entries).alerts if alert.state == "resolved"]
     assert {alert.summary for alert in ended} == {"superseded by 2.0.0: no events of 1.0.0"}
@@ -305,18 +387,29 @@ def test_a_superseded_version_resolves_within_hours() -> None:
 
 
 def test_a_canary_is_not_superseded() -> None:
-    """A version that has few events, but has some, keeps its alerts: two versions may run side by side."""
+    """A version that has few events, but has some, keeps its alerts: two versions may run side by
+    side.
+    """
     made = stream().panes(12, shift=1.0)
     for _ in range(30):
-        parts = {"2.0.0": block("2.0.0", made.random, 250), "1.0.0": block("1.0.0", made.random, 3, shift=1.0)}
+        parts = {
+            "2.0.0": block("2.0.0", made.random, 250),
+            "1.0.0": block("1.0.0", made.random, 3, shift=1.0),
+        }
         made.pane(parts, seconds=1800)
-    assert not [alert for alert in judge(made.entries).alerts if alert.summary.startswith("superseded")]
+    assert not [
+        alert for alert in judge(made.entries).alerts if alert.summary.startswith("superseded")
+    ]
 
 
 def test_a_new_version_loses_no_transition_of_the_old_one() -> None:
-    """Whatever the traffic, each alert that fired has resolved or is open in the end: none is left without an end."""
+    """Whatever the traffic, each alert that fired has resolved or is open in the end: none is left
+    without an end.
+    """
     for seed in range(6):
-        judged = judge(eventful(seed).panes(1, seconds=26 * 3600).entries, JudgingPolicy(window_events=1500))
+        judged = judge(
+            eventful(seed).panes(1, seconds=26 * 3600).entries, JudgingPolicy(window_events=1500)
+        )
         states: dict[str, str] = {}
         for alert in judged.alerts:
             states[alert.fingerprint] = alert.state
@@ -325,7 +418,9 @@ def test_a_new_version_loses_no_transition_of_the_old_one() -> None:
 
 
 def test_an_online_alarm_that_stays_does_not_flap() -> None:
-    """A small drift that the detector alarms again and again for a day is one alert; it ends once it stays silent."""
+    """A small drift that the detector alarms again and again for a day is one alert; it ends once
+    it stays silent.
+    """
     made = stream().panes(8)
     for _ in range(20):
         made.alarm().panes(6)
@@ -335,16 +430,22 @@ def test_an_online_alarm_that_stays_does_not_flap() -> None:
 
 
 def test_online_integrity_waits_for_the_window() -> None:
-    """The online alarm of broken values inhibits the window's, and lasts until the window is clean as well."""
+    """The online alarm of broken values inhibits the window's, and lasts until the window is clean
+    as well.
+    """
     made = stream().panes(8)
     made.alarm()
     entry_id, alarm = made.entries[-1]
-    made.entries[-1] = (entry_id, msgspec.structs.replace(alarm, detector="integrity", severity="critical"))
+    made.entries[-1] = (
+        entry_id,
+        msgspec.structs.replace(alarm, detector="integrity", severity="critical"),
+    )
     made.panes(16, missing=0.08).panes(16)
     alerts = [alert for alert in judge(made.entries).alerts if alert.feature == "smooth"]
     assert [(alert.rule, alert.state) for alert in alerts if alert.notify] == [
-        ("integrity", "firing"), ("integrity", "resolved"),
-    ]  # fmt: skip
+        ("integrity", "firing"),
+        ("integrity", "resolved"),
+    ]
     assert alerts[0].severity == "critical"
     window = [alert for alert in alerts if alert.rule == "missing"]
     assert [alert.state for alert in window] == ["pending", "firing", "resolved"]
@@ -352,10 +453,14 @@ def test_online_integrity_waits_for_the_window() -> None:
 
 
 def test_a_pane_without_rows_that_count_is_no_evidence() -> None:
-    """Panes of predictions that do not count for drift neither move an alert on nor stay in the window."""
+    """Panes of predictions that do not count for drift neither move an alert on nor stay in the
+    window.
+    """
     empty = {
         "1.0.0": msgspec.structs.replace(
-            block("1.0.0", np.random.default_rng(0), 1), rows=0, cells=pack_counts(np.zeros(SIZES["1.0.0"], dtype=np.int64))
+            block("1.0.0", np.random.default_rng(0), 1),
+            rows=0,
+            cells=pack_counts(np.zeros(SIZES["1.0.0"], dtype=np.int64)),
         )
     }
     drifted = stream().panes(10).panes(1, rows=2000, shift=3.0)
@@ -365,4 +470,6 @@ def test_a_pane_without_rows_that_count_is_no_evidence() -> None:
     found = judge(drifted.entries)
     assert found.states == bare.states
     assert {state for _, _, state in found.states} == {"pending"}
-    assert sum(name.startswith(b"pane") for name in found.fields) == sum(name.startswith(b"pane") for name in bare.fields)
+    assert sum(name.startswith(b"pane") for name in found.fields) == sum(
+        name.startswith(b"pane") for name in bare.fields
+    )

@@ -4,11 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.judging.backtest import Watch, covered, rejudge
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.policy import JudgingPolicy
-from shared.pane import PaneEntry
-from shared.snapshot import Alert
+from driftgauge.consumer.judging.backtest import Watch, covered, rejudge
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.pane import PaneEntry
 from tests.consumer.judging.builders import VERSIONS, Stream, judge
 
 CALM = JudgingPolicy(psi_warning=3.0, psi_critical=6.0)
@@ -37,10 +37,14 @@ def again(versions: dict[str, JudgedVersion]) -> list[Alert]:
 
 
 def test_the_same_policy_takes_the_same_decisions() -> None:
-    """The transitions of a backtest are those of judging, in the same order and to the last field."""
+    """The transitions of a backtest are those of judging, in the same order and to the last
+    field.
+    """
     recorded = judge(entries()).alerts
     again = [
-        alert for _, (found,) in rejudge([e for _, e in entries()], "plant", VERSIONS, [JudgingPolicy()]) for alert in found
+        alert
+        for _, (found,) in rejudge([e for _, e in entries()], "plant", VERSIONS, [JudgingPolicy()])
+        for alert in found
     ]
     assert again == recorded
     assert {alert.state for alert in recorded} == {"pending", "firing", "resolved"}
@@ -54,14 +58,18 @@ def test_policies_do_not_disturb_each_other() -> None:
 
 
 def test_verdicts_say_how_often_and_how_long() -> None:
-    """Alerts, notices, severity and time in alarm of a feature are those of its transitions; a calmer policy tells less."""
+    """Alerts, notices, severity and time in alarm of a feature are those of its transitions; a
+    calmer policy tells less.
+    """
     (today, calm), end = watches([JudgingPolicy(), CALM])
     verdict = today.verdict(end)
     recorded = [alert for alert in judge(entries()).alerts if alert.feature == "smooth"]
     told = next(one for one in verdict.features if one.feature == "smooth")
     firing = [alert for alert in recorded if alert.state == "firing" and alert.change == "state"]
     assert told.alerts == len(firing)
-    assert told.notified == sum(alert.notify for alert in recorded if alert.state in {"firing", "resolved"})
+    assert told.notified == sum(
+        alert.notify for alert in recorded if alert.state in {"firing", "resolved"}
+    )
     assert told.first == firing[0].updated
     assert told.severity == "critical"
     assert {one.rule for one in verdict.rules if one.feature == "smooth"} >= {"psi", "adwin"}
@@ -70,10 +78,14 @@ def test_verdicts_say_how_often_and_how_long() -> None:
 
 
 def test_versions_that_are_gone_are_passed_over() -> None:
-    """Panes of a version that is not published any more stop nothing, and its blocks are left out."""
+    """Panes of a version that is not published any more stop nothing, and its blocks are left
+    out.
+    """
     known = {"1.0.0": VERSIONS["1.0.0"]}
     found = [
-        alert for _, (alerts,) in rejudge([e for _, e in entries()], "plant", known, [JudgingPolicy()]) for alert in alerts
+        alert
+        for _, (alerts,) in rejudge([e for _, e in entries()], "plant", known, [JudgingPolicy()])
+        for alert in alerts
     ]
     assert found
     assert {alert.version for alert in found} == {"1.0.0"}

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.judging.advance import advance
-from consumer.judging.policy import JudgingPolicy
-from consumer.judging.reporting import Outputs
-from consumer.judging.state import JudgingState
-from shared import commands
-from shared.alerts import cloud_event, fingerprint
-from shared.commands import Acknowledge, SilenceAlert
+from driftgauge.consumer.judging.advance import advance
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.snapshotting import Outputs
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.shared.contract import commands
+from driftgauge.shared.contract.alerts import cloud_event, fingerprint
+from driftgauge.shared.contract.commands import Acknowledge, SilenceAlert
 from tests.consumer.judging.builders import VERSIONS, Judged, Stream, judge
 from tests.consumer.judging.test_advance import stream
 
@@ -31,7 +31,9 @@ def apply(state: JudgingState, *packed: bytes | None, start: int = 1) -> Outputs
 
 
 def test_an_acknowledgement_is_a_transition() -> None:
-    """It is written as an event of its own type, with who and why, and stands in the current snapshot."""
+    """It is written as an event of its own type, with who and why, and stands in the current
+    snapshot.
+    """
     made, found = fired()
     state = found.state()
     outputs = apply(state, ACKNOWLEDGE)
@@ -40,7 +42,11 @@ def test_an_acknowledgement_is_a_transition() -> None:
     assert event["type"] == "driftgauge.alert.acknowledged"
     assert (alert.state, alert.change, alert.notify) == ("firing", "acknowledged", False)
     assert alert.acknowledged is not None
-    assert (alert.acknowledged.who, alert.acknowledged.note, alert.acknowledged.time) == ("ann", "looking", made.now)
+    assert (alert.acknowledged.who, alert.acknowledged.note, alert.acknowledged.time) == (
+        "ann",
+        "looking",
+        made.now,
+    )
     assert alert.evidence.statistic == "mean_rank"
     assert alert.report.startswith("/reports/plant-1.0.0-")
     assert outputs.current["1.0.0"].alerts[0].acknowledged == "ann"
@@ -55,7 +61,9 @@ def test_a_command_is_applied_once() -> None:
 
 
 def test_a_silence_holds_notifications_back() -> None:
-    """Silenced for two hours of logical time, an alert is recorded and not notified; then what still fires is told."""
+    """Silenced for two hours of logical time, an alert is recorded and not notified; then what
+    still fires is told.
+    """
     made, found = fired()
     state = found.state()
     (alert,) = apply(state, commands.encode(SilenceAlert(SMOOTH, "ann", minutes=120))).alerts
@@ -74,11 +82,16 @@ def test_a_silence_holds_notifications_back() -> None:
         (b"[" * 100_000, "not a command"),
         (commands.encode(Acknowledge("0" * 16, "a")), "no open alert"),
         (commands.encode(SilenceAlert(SMOOTH, "a", until=1)), "is over"),
-        (b'{"type":"silence","fingerprint":"%s","who":"a"}' % SMOOTH.encode(), "either `minutes` or `until`"),
+        (
+            b'{"type":"silence","fingerprint":"%s","who":"a"}' % SMOOTH.encode(),
+            "either `minutes` or `until`",
+        ),
     ],
 )
 def test_what_cannot_be_applied_stops_nothing(packed: bytes | None, reason: str) -> None:
-    """A malformed or pointless command is refused with a reason and counted; the next one is applied."""
+    """A malformed or pointless command is refused with a reason and counted; the next one is
+    applied.
+    """
     state = fired()[1].state()
     outputs = apply(state, packed, ACKNOWLEDGE)
     assert len(outputs.refused) == 1

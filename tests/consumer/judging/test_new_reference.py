@@ -1,29 +1,49 @@
-"""A change of reference in judging: alerts of the one before end, whatever partition brings it first, and nothing else."""
+"""A change of reference in judging: alerts of the one before end, whatever partition brings it
+first, and nothing else.
+"""
 
 import numpy as np
 
-from consumer.judging.advance import advance
-from consumer.judging.evaluation import JudgedVersion
-from consumer.judging.policy import JudgingPolicy, Threshold
-from consumer.judging.state import CHANGES_REMEMBERED, JudgingState, Progress, references_of
-from shared.pane import Alarm, NewReference, PaneEntry, unpack_counts
-from shared.references import recounted
-from shared.snapshot import Alert, Snapshot
+from driftgauge.consumer.judging.advance import advance
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.consumer.judging.state import (
+    CHANGES_REMEMBERED,
+    JudgingState,
+    Progress,
+    references_of,
+)
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, unpack_counts
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.reference.references import recounted
 from tests.consumer.judging.builders import PUBLISHED, SIZES, VERSIONS, Stream, block
 
 _SHIFTED = block("1.0.0", np.random.default_rng(9), 5000, shift=1.0)
 ACCEPTED = JudgedVersion(
-    PUBLISHED["1.0.0"].schema, recounted(PUBLISHED["1.0.0"].reference, unpack_counts(_SHIFTED.cells)), number=1
+    PUBLISHED["1.0.0"].schema,
+    recounted(PUBLISHED["1.0.0"].reference, unpack_counts(_SHIFTED.cells)),
+    number=1,
 )
 BOTH = {**VERSIONS, "1.0.0#1": ACCEPTED}
 
 
-def change(stream: Stream, change: int, number: int, *, partition: int = 0, undo: bool = False) -> Stream:
+def change(
+    stream: Stream, change: int, number: int, *, partition: int = 0, undo: bool = False
+) -> Stream:
     """Write a change of reference as counting does."""
     stream.now += 10
     entry = NewReference(
-        partition, stream.now, stream.totals.get(partition, 0), "1.0.0", change, number, "ann", "rebuilt", undo
-    )  # fmt: skip
+        partition,
+        stream.now,
+        stream.totals.get(partition, 0),
+        "1.0.0",
+        change,
+        number,
+        "ann",
+        "rebuilt",
+        undo,
+    )
     stream.entries.append((f"{stream.numbers.get(partition, 0)}-{len(stream.entries) + 1}", entry))
     return stream
 
@@ -40,7 +60,9 @@ def judge(
         outputs = advance(state, [entry], "plant", BOTH, policy or JudgingPolicy())
         alerts += outputs.alerts
         current |= outputs.current
-        fields = {name: packed for name, packed in {**fields, **state.pack_changed()}.items() if packed}
+        fields = {
+            name: packed for name, packed in {**fields, **state.pack_changed()}.items() if packed
+        }
     return alerts, current, JudgingState.unpack(fields, SIZES)
 
 
@@ -54,8 +76,8 @@ def told(alerts: list[Alert]) -> list[tuple[str, str, str]]:
 
 
 def test_alerts_end_with_the_reason_and_do_not_come_back() -> None:
-    """The alerts of the old reference resolve at once and say why; what was accepted is quiet from the next pane on, with no
-    pane thrown away.
+    """The alerts of the old reference resolve at once and say why; what was accepted is quiet from
+    the next pane on, with no pane thrown away.
     """
     panes = change(stream().panes(20, shift=1.0), 1, 1).panes(8, shift=1.0)
     alerts, current, state = judge(panes.entries)
@@ -66,12 +88,18 @@ def test_alerts_end_with_the_reason_and_do_not_come_back() -> None:
     assert current["1.0.0"].severity == "ok"
     assert current["1.0.0"].reference_rows == 5000
     assert state.windows["1.0.0"].rows >= 2000
-    assert current["1.0.0"].notes[0] == "Held against reference 1, which was accepted in production."
+    assert (
+        current["1.0.0"].notes[0] == "Held against reference 1, which was accepted in production."
+    )
 
 
 def test_undone_it_alarms_again_without_a_cooldown() -> None:
-    """Back at the old reference the drift fires as a new one does: the end of the alert was no all-clear."""
-    panes = change(change(stream().panes(20, shift=1.0), 1, 1).panes(4, shift=1.0), 2, 0, undo=True).panes(4, shift=1.0)
+    """Back at the old reference the drift fires as a new one does: the end of the alert was no
+    all-clear.
+    """
+    panes = change(
+        change(stream().panes(20, shift=1.0), 1, 1).panes(4, shift=1.0), 2, 0, undo=True
+    ).panes(4, shift=1.0)
     alerts, current, _ = judge(panes.entries)
     psi = [alert for alert in alerts if (alert.feature, alert.rule) == ("smooth", "psi")]
     assert [state for _, state, _ in told(psi)] == ["firing", "resolved", "firing"]
@@ -79,25 +107,43 @@ def test_undone_it_alarms_again_without_a_cooldown() -> None:
 
 
 def test_the_same_change_twice_or_an_older_one_changes_nothing() -> None:
-    """Every partition brings a change, and one may be published again: only the first one counts."""
-    once = change(change(stream().panes(20, shift=1.0), 1, 1).panes(2, shift=1.0), 2, 0).panes(4, shift=1.0)
+    """Every partition brings a change, and one may be published again: only the first one
+    counts.
+    """
+    once = change(change(stream().panes(20, shift=1.0), 1, 1).panes(2, shift=1.0), 2, 0).panes(
+        4, shift=1.0
+    )
     entries = [*once.entries]
-    again = Stream(np.random.default_rng(1), once.now, entries, dict(once.numbers), dict(once.totals))
+    again = Stream(
+        np.random.default_rng(1), once.now, entries, dict(once.numbers), dict(once.totals)
+    )
     change(change(again, 2, 0), 1, 1)
     alerts, current, state = judge(again.entries)
     assert alerts == judge(once.entries[:-2])[0]
     assert current["1.0.0"].reference == 0
-    assert (state.progress.references["1.0.0"].change, len(state.progress.references["1.0.0"].past)) == (2, 2)
+    assert (
+        state.progress.references["1.0.0"].change,
+        len(state.progress.references["1.0.0"].past),
+    ) == (2, 2)
 
 
 def test_an_alarm_of_a_partition_that_has_not_changed_yet_is_left_out() -> None:
-    """Between the first partition's change and another's, what that one alarms is about the reference before."""
+    """Between the first partition's change and another's, what that one alarms is about the
+    reference before.
+    """
     panes = stream().panes(8)
     change(panes, 1, 1)
-    early = Alarm(1, panes.now, 50, "1.0.0", "smooth", "adwin", 100, "mean_rank", 0.7, 0.5, 200, "a shift")
-    late = [("0-2", NewReference(1, panes.now, 50, "1.0.0", 1, 1, "ann", "rebuilt", False)), ("0-3", early)]
+    early = Alarm(
+        1, panes.now, 50, "1.0.0", "smooth", "adwin", 100, "mean_rank", 0.7, 0.5, 200, "a shift"
+    )
+    late = [
+        ("0-2", NewReference(1, panes.now, 50, "1.0.0", 1, 1, "ann", "rebuilt", False)),
+        ("0-3", early),
+    ]
     policy = JudgingPolicy(partitions=2)
-    assert not judge([*panes.entries, ("0-1", early)], policy)[0]  # the panes wait for the other partition
+    assert not judge([*panes.entries, ("0-1", early)], policy)[
+        0
+    ]  # the panes wait for the other partition
     alerts, _, state = judge([*panes.entries, ("0-1", early), *late], policy)
     assert [alert.rule for alert in alerts].count("adwin") == 1
     assert [entry_id for _, entry_id, _ in state.progress.alarms] == ["8-9", "0-1", "0-2", "0-3"]
@@ -115,7 +161,9 @@ def test_what_is_remembered_is_bounded_and_names_its_references() -> None:
     """The checkpoint keeps the latest changes alone, and says which reference it needs."""
     progress = Progress()
     for number in range(1, 60):
-        assert progress.note_change(NewReference(0, number, 0, "1.0.0", number, number % 3, "ann", "x", False))
+        assert progress.note_change(
+            NewReference(0, number, 0, "1.0.0", number, number % 3, "ann", "x", False)
+        )
     assert len(progress.references["1.0.0"].past) == CHANGES_REMEMBERED
     state = JudgingState(progress)
     assert references_of(state.pack_changed()) == {("1.0.0", 2)}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer.retraining.command import LINES, run_command
-from consumer.retraining.state import Run
+from driftgauge.consumer.judging.alerts.retraining import Run
+from driftgauge.consumer.retraining.command import LINES, run_command
 
 RUN = Run("the-id", '{"id": "the-id"}', 0, attempt=2)
 
@@ -18,18 +18,28 @@ def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
 
 
-def test_a_command_gets_the_alert_and_its_output_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The alert is the standard input, id and attempt are in the environment, no shell expands an argument."""
+def test_a_command_gets_the_alert_and_its_output_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The alert is the standard input, id and attempt are in the environment, no shell expands an
+    argument.
+    """
     code = "import os, sys; print(sys.stdin.read(), os.environ['DRIFTGAUGE_RETRAIN_ATTEMPT'], sys.argv[1])"
     with caplog.at_level(logging.INFO, "driftgauge.retraining"):
-        outcome = run_command((*python(code), "$HOME; `id`"), "retraining m", RUN, 20, threading.Event())
+        outcome = run_command(
+            (*python(code), "$HOME; `id`"), "retraining m", RUN, 20, threading.Event()
+        )
     assert (outcome.ok, outcome.detail) == (True, "exit code 0")
     assert 'retraining m: {"id": "the-id"} 2 $HOME; `id`' in caplog.messages
 
 
 @pytest.mark.parametrize(
     ("command", "detail"),
-    [(python("raise SystemExit(3)"), "exit code 3"), (("/no/such",), "not found"), (("/",), "not to be run")],
+    [
+        (python("raise SystemExit(3)"), "exit code 3"),
+        (("/no/such",), "not found"),
+        (("/",), "not to be run"),
+    ],
 )
 def test_a_command_that_fails_says_how(command: tuple[str, ...], detail: str) -> None:
     """Its exit code, or that it could not be started, is the outcome; nothing is raised."""
@@ -51,7 +61,9 @@ def test_a_command_has_a_time_limit_and_takes_its_children_with_it(tmp_path: Pat
     assert not mark.exists()
 
 
-def test_a_command_that_says_too_much_is_cut_in_the_log_and_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_command_that_says_too_much_is_cut_in_the_log_and_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Endless output fills neither memory nor log, and does not block the command."""
     code = f"import sys; print('y' * 9000); [print(n) for n in range({2 * LINES})]"
     with caplog.at_level(logging.INFO, "driftgauge.retraining"):

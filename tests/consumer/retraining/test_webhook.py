@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from consumer.retraining import webhook
-from consumer.retraining.state import Run
+from driftgauge.consumer.judging.alerts.retraining import Run
+from driftgauge.consumer.retraining import webhook
 
 RUN = Run("the-id", '{"id": "the-id"}', 0)
 
@@ -23,7 +23,11 @@ def receiver(*statuses: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             posted.append(
-                {"body": body.decode(), "key": self.headers["Idempotency-Key"], "type": self.headers["Content-Type"]}
+                {
+                    "body": body.decode(),
+                    "key": self.headers["Idempotency-Key"],
+                    "type": self.headers["Content-Type"],
+                }
             )
             self.send_response(statuses[len(posted) - 1])
             self.send_header("Location", "/elsewhere")
@@ -55,7 +59,9 @@ def test_a_webhook_gets_the_alert_as_a_cloud_event() -> None:
 
 
 def test_a_receiver_that_cannot_now_is_asked_again_under_the_same_key() -> None:
-    """503 is tried again, so that a restart of the receiver loses nothing; it can tell a repetition."""
+    """503 is tried again, so that a restart of the receiver loses nothing; it can tell a
+    repetition.
+    """
     with receiver(503, 429, 200) as (address, posted):
         assert webhook.post(address, RUN, 10, threading.Event()).ok
     assert [one["key"] for one in posted] == ["the-id"] * 3

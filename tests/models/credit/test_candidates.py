@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from models.credit.candidates import CANDIDATES, FOLDS, Candidate, fold_scores, steadiest, steadiness
-from models.credit.simulate import CardHolders
+from driftgauge.models.credit.candidates import (
+    CANDIDATES,
+    FOLDS,
+    Candidate,
+    fold_scores,
+    steadiest,
+    steadiness,
+)
+from driftgauge.models.credit.simulate import CardHolders
 
 
 def test_steadiness_of_known_scores() -> None:
@@ -41,7 +48,9 @@ class Recorder:
 
 
 def test_folds_keep_the_order_of_time() -> None:
-    """A model is fitted on every row before its fold, and on none of it or after it; scores are the F1 of class 0."""
+    """A model is fitted on every row before its fold, and on none of it or after it; scores are the
+    F1 of class 0.
+    """
     recorder = Recorder()
     frame = pd.DataFrame({"x": range(60)})
     labels = np.array(["0", "1"] * 30, dtype=object)
@@ -55,11 +64,15 @@ def test_folds_keep_the_order_of_time() -> None:
 
 @pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda candidate: candidate.name)
 def test_every_candidate_predicts_what_the_schema_lets_through(candidate: Candidate) -> None:
-    """Missing values, a code never seen and a calendar that was missing in training give probabilities all the same."""
+    """Missing values, a code never seen and a calendar that was missing in training give
+    probabilities all the same.
+    """
     rows = CardHolders(2).labelled(600)
     features = rows.features.assign(month_sin=np.nan, month_cos=np.nan)
     model = candidate.build(0, candidate.default).fit(features, rows.labels)
-    odd = rows.features[:3].assign(EDUCATION=["99", None, "1"], MARRIAGE=None, AGE=np.nan, PAY_6=np.nan)
+    odd = rows.features[:3].assign(
+        EDUCATION=["99", None, "1"], MARRIAGE=None, AGE=np.nan, PAY_6=np.nan
+    )
     chances = model.predict_proba(odd)
     assert chances.shape == (3, 2)
     assert np.isfinite(chances).all()

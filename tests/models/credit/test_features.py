@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.credit.features import (
+from driftgauge.models.credit.features import (
     CALENDAR,
     CODES,
     DATE,
@@ -22,10 +22,10 @@ from models.credit.features import (
     labels_of,
     read_raw,
 )
-from models.credit.simulate import CardHolders
-from shared.agreement import faults_of
-from shared.errors import BadData
-from shared.frames import rows_of
+from driftgauge.models.credit.simulate import CardHolders
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import rows_of
+from driftgauge.shared.versions.agreement import faults_of
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,9 @@ def real(data: Path) -> pd.DataFrame:
 
 
 def test_the_file_has_no_date_and_the_calendar_is_missing(real: pd.DataFrame) -> None:
-    """Without a date the calendar features are missing, which the schema allows; every row fits it."""
+    """Without a date the calendar features are missing, which the schema allows; every row fits
+    it.
+    """
     features = engineer(real)
     assert DATE not in real.columns
     assert features[list(CALENDAR)].isna().all(axis=None)
@@ -43,7 +45,9 @@ def test_the_file_has_no_date_and_the_calendar_is_missing(real: pd.DataFrame) ->
 
 
 def test_undocumented_codes_stay_what_they_are(real: pd.DataFrame) -> None:
-    """EDUCATION 0, 5, 6 and MARRIAGE 0 are categories of their own, as text; a code never seen is not refused."""
+    """EDUCATION 0, 5, 6 and MARRIAGE 0 are categories of their own, as text; a code never seen is
+    not refused.
+    """
     features = engineer(real)
     assert set(features["EDUCATION"]) == set("0123456")
     assert set(features["MARRIAGE"]) == set("0123")
@@ -53,18 +57,28 @@ def test_undocumented_codes_stay_what_they_are(real: pd.DataFrame) -> None:
 
 
 def test_the_calendar_is_excluded_from_drift_with_its_reason() -> None:
-    """Exactly the calendar features are left out of drift, each with a reason, and a date makes them a full cycle."""
-    assert {feature.name: feature.excluded for feature in SCHEMA.features if feature.excluded} == EXCLUDED
+    """Exactly the calendar features are left out of drift, each with a reason, and a date makes
+    them a full cycle.
+    """
+    assert {
+        feature.name: feature.excluded for feature in SCHEMA.features if feature.excluded
+    } == EXCLUDED
     assert set(EXCLUDED) == set(CALENDAR)
     assert all(EXCLUDED.values())
-    raw = CardHolders(0).rows(4).assign(**{DATE: pd.to_datetime(["2024-01-31", "2024-04-01", "2024-07-15", "2024-10-09"])})
+    raw = (
+        CardHolders(0)
+        .rows(4)
+        .assign(**{DATE: pd.to_datetime(["2024-01-31", "2024-04-01", "2024-07-15", "2024-10-09"])})
+    )
     cycle = engineer(raw)[list(CALENDAR)].to_numpy()
     assert cycle == pytest.approx(np.array([[0, 1], [1, 0], [0, -1], [-1, 0]]), abs=1e-12)
 
 
 def test_ratios_of_a_known_row() -> None:
     """Use of the limit, paid share and delays are what one computes by hand."""
-    amounts = {f"BILL_AMT{month}": 100.0 * month for month in range(1, 7)} | dict.fromkeys(PAYMENTS, 50.0)
+    amounts = {f"BILL_AMT{month}": 100.0 * month for month in range(1, 7)} | dict.fromkeys(
+        PAYMENTS, 50.0
+    )
     delays = {**dict.fromkeys(DELAYS, -1), "PAY_3": 2, "PAY_6": 4}
     raw = CardHolders(0).rows(1).assign(LIMIT_BAL=1000.0, **amounts, **delays)
     features = engineer(raw).iloc[0]
@@ -82,11 +96,17 @@ def test_target_is_never_read() -> None:
 
 @pytest.mark.parametrize("name", ["BILL_AMT3", "PAY_AMT2", "PAY_4", "EDUCATION", "AGE"])
 def test_what_is_missing_is_missing_in_what_needs_it(name: str) -> None:
-    """A missing reading is null in every feature that needs it, never a number made up, and the request is taken."""
+    """A missing reading is null in every feature that needs it, never a number made up, and the
+    request is taken.
+    """
     raw = CardHolders(0).rows(2)
     raw[name] = np.nan
     row = rows_of(engineer(raw), SCHEMA)[0]
-    needs = {"BILL_AMT3": {"mean_utilisation"}, "PAY_AMT2": {"paid_share"}, "PAY_4": {"worst_delay", "months_late"}}
+    needs = {
+        "BILL_AMT3": {"mean_utilisation"},
+        "PAY_AMT2": {"paid_share"},
+        "PAY_4": {"worst_delay", "months_late"},
+    }
     assert {key for key, value in row.items() if value is None} == {name, *needs.get(name, set())}
     assert SCHEMA.positional(row)[1] == []
 
@@ -104,15 +124,21 @@ def test_what_is_missing_is_missing_in_what_needs_it(name: str) -> None:
     ],
 )
 def test_values_out_of_range_are_refused(name: str, value: float | None) -> None:
-    """What cannot be is a fault of that field: ranges are declared, and limit and latest delay are required."""
+    """What cannot be is a fault of that field: ranges are declared, and limit and latest delay are
+    required.
+    """
     row = {**rows_of(CardHolders(0).labelled(1).features, SCHEMA)[0], name: value}
     assert [fault.field for fault in SCHEMA.positional(row)[1]] == [f"/features/{name}"]
     assert set(REQUIRED) == {feature.name for feature in SCHEMA.features if not feature.nullable}
 
 
 def test_rows_are_brought_into_the_order_of_their_dates() -> None:
-    """With dates rows are sorted, those of a day as they stand; without, the order of the file is kept."""
-    raw = pd.DataFrame({DATE: pd.to_datetime(["2024-02-01", "2024-01-01", "2024-02-01", "2024-01-01"])})
+    """With dates rows are sorted, those of a day as they stand; without, the order of the file is
+    kept.
+    """
+    raw = pd.DataFrame(
+        {DATE: pd.to_datetime(["2024-02-01", "2024-01-01", "2024-02-01", "2024-01-01"])}
+    )
     assert in_time_order(raw).index.tolist() == [1, 3, 0, 2]
     assert in_time_order(raw.drop(columns=DATE)).index.tolist() == [0, 1, 2, 3]
 
@@ -136,7 +162,9 @@ def test_a_file_with_dates_is_read_back(tmp_path: Path) -> None:
         (DATE, "1/2/24", "date must look like"),
     ],
 )
-def test_unusable_values_are_refused(tmp_path: Path, column: str, value: object, message: str) -> None:
+def test_unusable_values_are_refused(
+    tmp_path: Path, column: str, value: object, message: str
+) -> None:
     """A value of another kind is refused with its column, not read as something else."""
     file = tmp_path / "cards.csv"
     CardHolders(0).rows(3).assign(**{column: value}).to_csv(file, index=False)

@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.credit import tuning
-from models.credit.features import DATE, TARGET, read_raw
-from models.credit.simulate import CardHolders
-from models.credit.train import train
-from models.training import Trained
-from shared.errors import BadData
+from driftgauge.models.common.training import Trained
+from driftgauge.models.credit import tuning
+from driftgauge.models.credit.features import DATE, TARGET, read_raw
+from driftgauge.models.credit.simulate import CardHolders
+from driftgauge.models.credit.train import train
+from driftgauge.shared.errors import BadData
 from tests.models.conftest import SMALL
 
 
@@ -41,7 +41,10 @@ def test_the_file_is_split_in_its_order(from_file: Trained, data: Path) -> None:
     """The first 80 % are trained on, the last 20 % measured, none shuffled."""
     assert from_file.features.index.tolist() == list(range(24_000))
     assert from_file.holdout.index.tolist() == list(range(24_000, 30_000))
-    assert from_file.truth.tolist() == read_raw(data / "credit_default.csv")[TARGET][24_000:].map("{:.0f}".format).tolist()
+    assert (
+        from_file.truth.tolist()
+        == read_raw(data / "credit_default.csv")[TARGET][24_000:].map("{:.0f}".format).tolist()
+    )
 
 
 def test_simulated_rows_are_split_in_time(credit: Trained) -> None:
@@ -52,7 +55,9 @@ def test_simulated_rows_are_split_in_time(credit: Trained) -> None:
     assert days[credit.features.index].max() <= days[credit.holdout.index].min()
 
 
-def test_without_optuna_the_chosen_model_keeps_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_optuna_the_chosen_model_keeps_its_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Training works without the extra, and says that it did not tune."""
     monkeypatch.setattr(tuning, "installed", lambda: False)
     trained = train(None, rows=1500, trials=5)
@@ -60,7 +65,9 @@ def test_without_optuna_the_chosen_model_keeps_its_settings(monkeypatch: pytest.
 
 
 def test_with_optuna_the_chosen_model_is_tuned() -> None:
-    """A bounded number of trials is made, and what came of it is said; it is never worse than the default."""
+    """A bounded number of trials is made, and what came of it is said; it is never worse than the
+    default.
+    """
     pytest.importorskip("optuna")
     remarks = train(None, rows=1500, trials=2).remarks
     assert remarks[-1].startswith("Tuned in 2 trials")
@@ -75,6 +82,8 @@ def test_a_file_that_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
     rows[:100].to_csv(file, index=False)
     with pytest.raises(BadData, match="100 rows"):
         train(file)
-    rows.assign(**{TARGET: np.where(np.arange(1000) < 800, rows[TARGET], 0)}).drop(columns=DATE).to_csv(file, index=False)
+    rows.assign(**{TARGET: np.where(np.arange(1000) < 800, rows[TARGET], 0)}).drop(
+        columns=DATE
+    ).to_csv(file, index=False)
     with pytest.raises(BadData, match="from row 800 to 1000"):
         train(file)

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.drift.posting import Posted
-from models.drift.traffic import Row
-from models.simulation import Labelled
-from shared.events import Value
-from shared.schema import Feature, Schema
-from shared.snapshot import Alert, AlertEvidence
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.posting import Posted
+from driftgauge.models.drift.traffic import Row
+from driftgauge.shared.contract.alert import Alert, AlertEvidence
+from driftgauge.shared.contract.events import Value
+from driftgauge.shared.reference.schema import Feature, Schema
 
 SCHEMA = Schema(
     (
@@ -34,22 +34,42 @@ class Coins:
     def labelled(self, n: int) -> Labelled:
         x = self._random.normal(size=n).clip(-3, 3)
         frame = pd.DataFrame(
-            {"x": x, "y": self._random.normal(size=n), "c": self._random.choice(["r", "g"], n), "closed": "a", "hidden": 0.0}
+            {
+                "x": x,
+                "y": self._random.normal(size=n),
+                "c": self._random.choice(["r", "g"], n),
+                "closed": "a",
+                "hidden": 0.0,
+            }
         )
         return Labelled(frame, np.where(x > 1, "yes", "no").astype(object))
 
 
-def posted(label: Value, prediction: Value, x: float | None = 0.0, *, changed: bool = False) -> Posted:
+def posted(
+    label: Value, prediction: Value, x: float | None = 0.0, *, changed: bool = False
+) -> Posted:
     return Posted(
-        Row({"x": x, "y": 1.0, "c": "r", "closed": "a", "hidden": 0.0}, label, None, changed), "id", prediction, 1000
+        Row({"x": x, "y": 1.0, "c": "r", "closed": "a", "hidden": 0.0}, label, None, changed),
+        "id",
+        prediction,
+        1000,
     )
 
 
 def alert(feature: str, rule: str, events: int, **changes: Any) -> Alert:
     given: dict[str, Any] = {
-        "fingerprint": f"{feature}-{rule}", "model": "m", "version": "1.0.0", "feature": feature, "rule": rule,
-        "severity": "critical", "state": "firing", "summary": "it moved",
-        "evidence": AlertEvidence("psi", 0.3, 0.25, 0.0, 1, 1, events, 0, 1), "started": 0, "updated": 0, "ended": None,
+        "fingerprint": f"{feature}-{rule}",
+        "model": "m",
+        "version": "1.0.0",
+        "feature": feature,
+        "rule": rule,
+        "severity": "critical",
+        "state": "firing",
+        "summary": "it moved",
+        "evidence": AlertEvidence("psi", 0.3, 0.25, 0.0, 1, 1, events, 0, 1),
+        "started": 0,
+        "updated": 0,
+        "ended": None,
         "snapshot": "",
-    }  # fmt: skip
+    }
     return Alert(**{**given, **changes})

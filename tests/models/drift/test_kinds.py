@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from models.drift.kinds import CATEGORY, KINDS, Kind, World, apply, injection
-from models.simulation import Labelled
-from shared.errors import BadData
-from shared.frames import rows_of
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.kinds import CATEGORY, KINDS, Kind, World, apply, injection
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import rows_of
 from tests.models.drift.builders import SCHEMA, Coins
 
 RANDOM = np.random.default_rng(0)
@@ -25,15 +25,21 @@ def changed(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_rows_still_fit_the_schema(kind: Kind) -> None:
-    """The API would refuse others with 422, and nothing would be measured; ranges and kinds hold."""
+    """The API would refuse others with 422, and nothing would be measured; ranges and kinds
+    hold.
+    """
     _, after = changed(kind, 1.0)
-    faults = [fault for row in rows_of(after.features, SCHEMA) for fault in SCHEMA.positional(row)[1]]
+    faults = [
+        fault for row in rows_of(after.features, SCHEMA) for fault in SCHEMA.positional(row)[1]
+    ]
     assert faults == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_is_said_to_change_changes(kind: Kind) -> None:
-    """Features that the injection does not name are as they were; labels change by concept and imbalance only."""
+    """Features that the injection does not name are as they were; labels change by concept and
+    imbalance only.
+    """
     before, after = changed(kind)
     names = injection(kind, world(), 0.3).features
     if kind != "label_imbalance":  # that one replaces whole rows
@@ -44,12 +50,20 @@ def test_only_what_is_said_to_change_changes(kind: Kind) -> None:
 
 
 def test_the_intensity_is_the_size() -> None:
-    """Standard deviations of a shift, shares of rows otherwise, within sampling error; half the strength is half of it."""
+    """Standard deviations of a shift, shares of rows otherwise, within sampling error; half the
+    strength is half of it.
+    """
     before, after = changed("feature_shift", 0.5)
     assert np.mean(after.features["x"] - before.features["x"]) == pytest.approx(0.5, abs=0.02)
-    assert changed("missing_values", 0.4)[1].features["x"].isna().mean() == pytest.approx(0.4, abs=0.03)
-    assert changed("missing_values", 0.4, 0.5)[1].features["x"].isna().mean() == pytest.approx(0.2, abs=0.03)
-    assert (changed("new_category", 0.2)[1].features["c"] == CATEGORY).mean() == pytest.approx(0.2, abs=0.03)
+    assert changed("missing_values", 0.4)[1].features["x"].isna().mean() == pytest.approx(
+        0.4, abs=0.03
+    )
+    assert changed("missing_values", 0.4, 0.5)[1].features["x"].isna().mean() == pytest.approx(
+        0.2, abs=0.03
+    )
+    assert (changed("new_category", 0.2)[1].features["c"] == CATEGORY).mean() == pytest.approx(
+        0.2, abs=0.03
+    )
     before, after = changed("concept", 0.25)
     assert (before.labels != after.labels).mean() == pytest.approx(0.25, abs=0.03)
     before, after = changed("label_imbalance", 0.5)
@@ -58,8 +72,12 @@ def test_the_intensity_is_the_size() -> None:
 
 
 def test_other_classes_are_expected_as_target_drift() -> None:
-    """What has to come is an alert of the labels; one of a feature, or of the errors, does not stand for it."""
-    (expected,) = injection("label_imbalance", World(SCHEMA, Coins().labelled(2000), "x"), 0.5).expected
+    """What has to come is an alert of the labels; one of a feature, or of the errors, does not
+    stand for it.
+    """
+    (expected,) = injection(
+        "label_imbalance", World(SCHEMA, Coins().labelled(2000), "x"), 0.5
+    ).expected
     assert expected.is_met_by("label", "psi")
     assert not expected.is_met_by("x", "psi")
     assert not expected.is_met_by("", "performance.accuracy")
@@ -81,12 +99,16 @@ def test_a_regression_drifts_too() -> None:
 @pytest.mark.parametrize(
     ("kind", "chosen", "message"),
     [
-        ("feature_shift", "c", "only a number"), ("new_category", "closed", "declares its categories"),
-        ("missing_values", "c", "no feature be missing"), ("feature_shift", "hidden", "no feature that is watched"),
+        ("feature_shift", "c", "only a number"),
+        ("new_category", "closed", "declares its categories"),
+        ("missing_values", "c", "no feature be missing"),
+        ("feature_shift", "hidden", "no feature that is watched"),
         ("feature_shift", "nonsense", "no feature that is watched; there are x, y, c, closed"),
     ],
-)  # fmt: skip
-def test_a_drift_that_cannot_reach_the_stream_is_refused(kind: Kind, chosen: str, message: str) -> None:
+)
+def test_a_drift_that_cannot_reach_the_stream_is_refused(
+    kind: Kind, chosen: str, message: str
+) -> None:
     """Who asks for it is told why, before anything is posted."""
     with pytest.raises(BadData, match=message):
         injection(kind, world(chosen), 0.3)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.drift.recent_rows import RecentRows, read_recent, wait_for_rows
-from shared.errors import BadData
+from driftgauge.models.drift.recent_rows import RecentRows, read_recent, wait_for_rows
+from driftgauge.shared.errors import BadData
 from tests.models.drift.builders import SCHEMA, posted
 
 

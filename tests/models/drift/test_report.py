@@ -6,25 +6,54 @@ import msgspec
 import numpy as np
 import pytest
 
-from models.drift.findings import verdict
-from models.drift.picture import draw
-from models.drift.report import Record, errors, metrics, write
+from driftgauge.models.drift.findings import verdict
+from driftgauge.models.drift.picture import draw
+from driftgauge.models.drift.report import Record, errors, metrics, write
 from tests.models.drift.builders import posted
 
 RECORD = Record(
-    "2026-01-02T03:04:05+00:00", "m", "1.0.0", "concept", "abrupt", 0.3, 0, "where $x$ is large", 40, 20, 20, 40, {},
-    found=True, passed=True, verdict=verdict([], 20, []), before={"accuracy": 1.0}, after={"accuracy": 0.5}, seconds=1.0,
-)  # fmt: skip
-ROWS = [posted("a", "a", float(n)) for n in range(20)] + [posted("b", "a", None, changed=True) for _ in range(20)]
+    "2026-01-02T03:04:05+00:00",
+    "m",
+    "1.0.0",
+    "concept",
+    "abrupt",
+    0.3,
+    0,
+    "where $x$ is large",
+    40,
+    20,
+    20,
+    40,
+    {},
+    found=True,
+    passed=True,
+    verdict=verdict([], 20, []),
+    before={"accuracy": 1.0},
+    after={"accuracy": 0.5},
+    seconds=1.0,
+)
+ROWS = [posted("a", "a", float(n)) for n in range(20)] + [
+    posted("b", "a", None, changed=True) for _ in range(20)
+]
 
 
 def test_metrics_are_those_of_the_rows_whose_truth_is_known() -> None:
-    """By hand: three of four are right; errors of numbers are absolute; rows without labels are left out."""
-    assert metrics([posted("a", "a"), posted("a", "b"), posted("b", "b"), posted("b", "b")])["accuracy"] == 0.75
+    """By hand: three of four are right; errors of numbers are absolute; rows without labels are
+    left out.
+    """
+    assert (
+        metrics([posted("a", "a"), posted("a", "b"), posted("b", "b"), posted("b", "b")])[
+            "accuracy"
+        ]
+        == 0.75
+    )
     numbers = metrics([posted(1.0, 2.0), posted(3.0, 3.0), posted(None, 9.0)])
     assert (numbers["mae"], numbers["rmse"]) == (0.5, pytest.approx(np.sqrt(0.5)))
     assert metrics([posted(None, "a")]) == {}
-    assert errors([posted("a", "b"), posted(1.0, 3.0), posted(None, 1.0)]).tolist()[:2] == [1.0, 2.0]
+    assert errors([posted("a", "b"), posted(1.0, 3.0), posted(None, 1.0)]).tolist()[:2] == [
+        1.0,
+        2.0,
+    ]
 
 
 def test_a_record_is_named_by_its_time_and_drift(tmp_path: Path) -> None:
@@ -34,7 +63,9 @@ def test_a_record_is_named_by_its_time_and_drift(tmp_path: Path) -> None:
     assert msgspec.json.decode(path.read_bytes(), type=Record) == RECORD
 
 
-@pytest.mark.parametrize("rows", [ROWS, ROWS[:20] + [posted(None, 1.5, None)] * 20, [posted(1.0, 2.0)] * 40])
+@pytest.mark.parametrize(
+    "rows", [ROWS, ROWS[:20] + [posted(None, 1.5, None)] * 20, [posted(1.0, 2.0)] * 40]
+)
 def test_the_picture_is_drawn_whatever_is_missing(rows: list[object], tmp_path: Path) -> None:
     """Classes or numbers, all missing, no true values: no warning, and a picture."""
     path = tmp_path / "picture.png"

@@ -3,23 +3,32 @@
 import numpy as np
 import pytest
 
-from models.drift.shapes import EPISODES, SHAPES, Shape, amount
+from driftgauge.models.drift.shapes import EPISODES, SHAPES, Shape, amount
 
 PLACES = np.arange(2000)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_nothing_changes_before_the_start_and_all_of_it_is_reached(shape: Shape) -> None:
-    """Before the injection the share is 0, whatever the shape; later both share and strength are 1 somewhere."""
+    """Before the injection the share is 0, whatever the shape; later both share and strength are 1
+    somewhere.
+    """
     found = amount(shape, PLACES, 1000, 1000)
     assert not found.share[:1000].any()
     assert ((found.share == 1) & (found.strength == 1)).any()
-    assert ((found.share >= 0) & (found.share <= 1) & (found.strength >= 0) & (found.strength <= 1)).all()
+    assert (
+        (found.share >= 0) & (found.share <= 1) & (found.strength >= 0) & (found.strength <= 1)
+    ).all()
 
 
 def test_a_gradual_change_is_ever_more_rows_and_an_incremental_one_ever_stronger() -> None:
-    """That is what tells them apart: a mixture of two worlds, or one world on its way to another."""
-    gradual, incremental = amount("gradual", PLACES, 1000, 1000), amount("incremental", PLACES, 1000, 1000)
+    """That is what tells them apart: a mixture of two worlds, or one world on its way to
+    another.
+    """
+    gradual, incremental = (
+        amount("gradual", PLACES, 1000, 1000),
+        amount("incremental", PLACES, 1000, 1000),
+    )
     assert (np.diff(gradual.share[1000:]) >= 0).all()
     assert (gradual.strength[1000:] == 1).all()
     assert (np.diff(incremental.strength[1000:]) >= 0).all()

@@ -2,22 +2,28 @@
 
 import pytest
 
-from models.drift.kinds import World, injection
-from models.drift.shapes import SHAPES, Shape
-from models.drift.source import Source
-from models.drift.traffic import Course, Row, batches
+from driftgauge.models.drift.kinds import World, injection
+from driftgauge.models.drift.shapes import SHAPES, Shape
+from driftgauge.models.drift.source import Source
+from driftgauge.models.drift.traffic import Course, Row, batches
 from tests.models.drift.builders import SCHEMA, Coins
 
 
 def rows(shape: Shape, events: int = 1050, start: int = 420, seed: int = 1) -> list[Row]:
     drift = injection("missing_values", World(SCHEMA, Coins().labelled(500), "x"), 1.0)
     source = Source(Coins(seed), "x", scored=True)
-    return [row for batch in batches(source, SCHEMA, drift, Course(events, start, shape), seed) for row in batch]
+    return [
+        row
+        for batch in batches(source, SCHEMA, drift, Course(events, start, shape), seed)
+        for row in batch
+    ]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_truth_of_each_row_is_known(shape: Shape) -> None:
-    """There are as many rows as asked for, none is changed before the start, and the mark says which are."""
+    """There are as many rows as asked for, none is changed before the start, and the mark says
+    which are.
+    """
     found = rows(shape)
     assert len(found) == 1050
     assert not any(row.changed for row in found[:420])

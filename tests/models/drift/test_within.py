@@ -5,11 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.drift.findings import Finding, verdict
-from models.drift.kinds import KINDS, Kind, World, apply
-from models.drift.within import injection_within
-from shared.errors import BadData
-from shared.frames import rows_of
+from driftgauge.models.drift.findings import Finding, verdict
+from driftgauge.models.drift.kinds import KINDS, Kind, World, apply
+from driftgauge.models.drift.within import injection_within
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import rows_of
 from tests.models.drift.builders import SCHEMA, Coins
 
 PARTED = msgspec.structs.replace(SCHEMA, segments=("c",))
@@ -22,20 +22,28 @@ def world(schema: object = PARTED) -> World:
 
 @pytest.mark.parametrize("kind", WITHIN)
 def test_rows_of_other_segments_stay_as_they_are(kind: Kind) -> None:
-    """A drift of one segment changes some of its rows, none of the others', and the order of none; all fit the schema."""
+    """A drift of one segment changes some of its rows, none of the others', and the order of none;
+    all fit the schema.
+    """
     rows = Coins(2).labelled(4000)
     if kind == "new_category":
-        with pytest.raises(BadData, match="cannot be simulated"):  # its only open category is the segment itself
+        with pytest.raises(
+            BadData, match="cannot be simulated"
+        ):  # its only open category is the segment itself
             injection_within("c=r", kind, world(), 0.3)
         return
-    after = apply(injection_within("c=r", kind, world(), 0.3).changes(1.0), rows, np.random.default_rng(0))
+    after = apply(
+        injection_within("c=r", kind, world(), 0.3).changes(1.0), rows, np.random.default_rng(0)
+    )
     other = (rows.features["c"] == "g").to_numpy()
     pd.testing.assert_frame_equal(after.features[other], rows.features[other], check_dtype=False)
     assert (after.labels[other] == rows.labels[other]).all()
     assert (after.features["c"] == rows.features["c"]).all()
     own = after.features[~other].equals(rows.features[~other])
     assert not (own and (after.labels == rows.labels).all())
-    assert not [fault for row in rows_of(after.features, PARTED) for fault in PARTED.positional(row)[1]]
+    assert not [
+        fault for row in rows_of(after.features, PARTED) for fault in PARTED.positional(row)[1]
+    ]
 
 
 def test_the_intensity_is_measured_within_the_segment() -> None:
@@ -68,7 +76,9 @@ def test_only_an_alert_of_the_segment_meets_the_expectation() -> None:
         ("c=r", "label_imbalance", "choose another drift"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_posted(text: str, kind: Kind, message: str) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_posted(
+    text: str, kind: Kind, message: str
+) -> None:
     """Said with what is wrong, and what there is."""
     with pytest.raises(BadData, match=message):
         injection_within(text, kind, world(), 0.3)

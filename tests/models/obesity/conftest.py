@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from models.obesity.train import train
-from models.training import Trained
+from driftgauge.models.common.training import Trained
+from driftgauge.models.obesity.train import train
 
 
 @pytest.fixture(scope="session")

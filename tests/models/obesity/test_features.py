@@ -4,11 +4,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.obesity.features import ANSWERS, CLASSES, FEATURES, RANGES, REQUIRED, SCHEMA, TARGET, engineer, read_raw
-from models.obesity.simulate import People
-from shared.agreement import faults_of
-from shared.errors import BadData
-from shared.frames import rows_of
+from driftgauge.models.obesity.features import (
+    ANSWERS,
+    CLASSES,
+    FEATURES,
+    RANGES,
+    REQUIRED,
+    SCHEMA,
+    TARGET,
+    engineer,
+    read_raw,
+)
+from driftgauge.models.obesity.simulate import People
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import rows_of
+from driftgauge.shared.versions.agreement import faults_of
 
 
 def row() -> dict[str, object]:
@@ -54,7 +64,8 @@ def test_every_row_of_the_file_fits_the_schema(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "message"), [("Age", "old", "Age must be numeric"), (TARGET, "Huge", "Huge; known are")]
+    ("column", "value", "message"),
+    [("Age", "old", "Age must be numeric"), (TARGET, "Huge", "Huge; known are")],
 )
 def test_unusable_values_are_refused(tmp_path: Path, column: str, value: str, message: str) -> None:
     """A value of another kind is refused with its column, not read as something else."""

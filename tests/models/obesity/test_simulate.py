@@ -1,11 +1,13 @@
 import numpy as np
 
-from models.obesity.features import CLASSES, TARGET, with_bmi
-from models.obesity.simulate import LEVELS, LIMITS, People
+from driftgauge.models.obesity.features import CLASSES, TARGET, with_bmi
+from driftgauge.models.obesity.simulate import LEVELS, LIMITS, People
 
 
 def test_classes_follow_the_limits_of_the_body_mass_index() -> None:
-    """But for what people report wrongly, a class holds the index between its limits, and every class occurs often."""
+    """But for what people report wrongly, a class holds the index between its limits, and every
+    class occurs often.
+    """
     rows = with_bmi(People(1).rows(4000))
     expected = np.array(LEVELS)[np.searchsorted(LIMITS, rows["bmi"], side="right")]
     assert 0.9 < (expected == rows[TARGET]).mean() < 0.99

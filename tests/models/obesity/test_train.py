@@ -4,13 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.obesity.features import ANSWERS, CLASSES, FEATURES, SCHEMA, engineer, read_raw
-from models.obesity.simulate import People
-from models.obesity.train import halves, train
-from models.training import Trained
-from shared.errors import BadData
-from shared.frames import columns_of
-from shared.prediction import predict
+from driftgauge.models.common.training import Trained
+from driftgauge.models.obesity.features import (
+    ANSWERS,
+    CLASSES,
+    FEATURES,
+    SCHEMA,
+    engineer,
+    read_raw,
+)
+from driftgauge.models.obesity.simulate import People
+from driftgauge.models.obesity.train import halves, train
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.versions.prediction import predict
 from tests.models.conftest import SMALL
 
 
@@ -22,7 +29,9 @@ def test_same_seed_same_model(obesity: Trained) -> None:
 
 
 def test_the_simulated_model_is_good_on_rows_that_it_never_saw(obesity: Trained) -> None:
-    """The holdout's metrics are those of a useful model, though nobody can be right about all rows."""
+    """The holdout's metrics are those of a useful model, though nobody can be right about all
+    rows.
+    """
     assert 0.9 < obesity.metrics["accuracy"] < 0.99
     assert obesity.metrics["f1_weighted"] > 0.9
     assert obesity.metrics["roc_auc"] > 0.98
@@ -37,7 +46,10 @@ def test_the_model_of_the_real_file_is_as_good_as_stated(from_file: Trained) -> 
 
 def test_rows_of_the_same_content_are_on_one_side(from_file: Trained, data: Path) -> None:
     """The file's duplicates never are both trained on and measured, and no row is lost."""
-    fitted, held = (set(part.itertuples(index=False, name=None)) for part in (from_file.features, from_file.holdout))
+    fitted, held = (
+        set(part.itertuples(index=False, name=None))
+        for part in (from_file.features, from_file.holdout)
+    )
     assert not fitted & held
     parts = pd.concat([from_file.features, from_file.holdout])
     assert sorted(parts.index) == list(range(2111))
@@ -45,7 +57,9 @@ def test_rows_of_the_same_content_are_on_one_side(from_file: Trained, data: Path
 
 
 def test_planted_duplicates_are_on_one_side() -> None:
-    """Each of 200 rows, three times and shuffled, lands on one side with all of its copies, missing answers or not."""
+    """Each of 200 rows, three times and shuffled, lands on one side with all of its copies, missing
+    answers or not.
+    """
     rows = engineer(People(1).rows(200)).assign(FAF=np.nan, CALC=None)
     thrice = pd.concat([rows] * 3).sample(frac=1, random_state=1)
     one, other = halves(thrice, seed=3)

@@ -1,12 +1,14 @@
-"""What the steel tests share: the real file where it is present, and the simulator-trained model."""
+"""What the steel tests share: the real file where it is present, and the simulator-trained
+model.
+"""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from models.steel.features import read_raw
-from models.training import Trained
+from driftgauge.models.common.training import Trained
+from driftgauge.models.steel.features import read_raw
 
 REAL = Path(__file__).parents[3].parent / "shared" / "data" / "steel.csv"
 

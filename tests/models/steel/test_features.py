@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.steel.features import (
+from driftgauge.models.steel.features import (
     CO2,
     ELECTRICAL,
     EXCLUDED,
@@ -17,12 +17,14 @@ from models.steel.features import (
     engineer,
     read_raw,
 )
-from models.steel.simulate import Plant
-from shared.errors import BadData
+from driftgauge.models.steel.simulate import Plant
+from driftgauge.shared.errors import BadData
 
 
 def test_there_are_eighteen_numeric_features_in_a_fixed_order() -> None:
-    """Stream order is FEATURES; every feature is a number, and clock features are excluded with a reason."""
+    """Stream order is FEATURES; every feature is a number, and clock features are excluded with a
+    reason.
+    """
     features = engineer(Plant(0).rows(50))
     assert tuple(features.columns) == FEATURES
     assert len(set(FEATURES)) == 18
@@ -38,7 +40,9 @@ def test_target_and_co2_are_never_read() -> None:
 
 
 def test_rows_are_engineered_independently() -> None:
-    """A row's features are a function of that row alone: a client that sends one row gets what training computed."""
+    """A row's features are a function of that row alone: a client that sends one row gets what
+    training computed.
+    """
     raw = Plant(0).rows(20)
     one_by_one = pd.concat([engineer(raw.iloc[[i]]) for i in range(len(raw))])
     pd.testing.assert_frame_equal(engineer(raw), one_by_one)
@@ -49,12 +53,23 @@ def test_missing_sensor_is_missing_in_what_needs_it_and_nowhere_else() -> None:
     raw = Plant(0).rows(5)
     raw[LEADING] = np.nan
     missing = engineer(raw).isna().all()
-    assert set(missing[missing].index) == {"leading_kvarh", "net_kvarh", "log_total_kvarh", "log_kvarh_ratio"}
+    assert set(missing[missing].index) == {
+        "leading_kvarh",
+        "net_kvarh",
+        "log_total_kvarh",
+        "log_kvarh_ratio",
+    }
 
 
 def test_phase_of_a_known_triangle() -> None:
-    """The phase angle is that of the power triangle: equal active and reactive power are half a right angle."""
-    raw = Plant(0).rows(1).assign(**{"Lagging_Current_Power_Factor": 100 / np.sqrt(2), LEADING_FACTOR: 100.0})
+    """The phase angle is that of the power triangle: equal active and reactive power are half a
+    right angle.
+    """
+    raw = (
+        Plant(0)
+        .rows(1)
+        .assign(**{"Lagging_Current_Power_Factor": 100 / np.sqrt(2), LEADING_FACTOR: 100.0})
+    )
     features = engineer(raw).iloc[0]
     assert features["net_phase_angle"] == pytest.approx(45)
     assert features["phase_log_odds"] == pytest.approx(0, abs=1e-12)
@@ -67,7 +82,9 @@ def test_power_factor_of_a_standing_plant_stays_finite() -> None:
 
 
 def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
-    """read_raw mends the midnight stamp of the file's convention: simulated rows survive the way through a file."""
+    """read_raw mends the midnight stamp of the file's convention: simulated rows survive the way
+    through a file.
+    """
     path = tmp_path / "steel.csv"
     written = Plant(0).series(pd.Timestamp("2018-01-01 00:15"), 200)
     written[list(RAW)].to_csv(path, index=False)
@@ -86,7 +103,11 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
-    [("date", "2018-31-01", "date must look like"), (LAGGING, "high", "must be numeric"), ("Load_Type", "Huge", "Huge")],
+    [
+        ("date", "2018-31-01", "date must look like"),
+        (LAGGING, "high", "must be numeric"),
+        ("Load_Type", "Huge", "Huge"),
+    ],
 )
 def test_unusable_values_are_refused(tmp_path: Path, column: str, value: str, message: str) -> None:
     """A value of another kind is refused with its column, not read as something else."""
@@ -97,7 +118,9 @@ def test_unusable_values_are_refused(tmp_path: Path, column: str, value: str, me
 
 
 def test_file_that_is_not_there_is_bad_data(tmp_path: Path) -> None:
-    """A path that cannot be read is the user's error with the path in it, not a traceback of pandas."""
+    """A path that cannot be read is the user's error with the path in it, not a traceback of
+    pandas.
+    """
     with pytest.raises(BadData, match=r"absent\.csv"):
         read_raw(tmp_path / "absent.csv")
 
@@ -109,7 +132,9 @@ def test_real_time_runs_forward(real: pd.DataFrame) -> None:
 
 
 def test_real_features_are_finite(real: pd.DataFrame) -> None:
-    """All rows of the real file give finite features within the physical ranges of angle and factor."""
+    """All rows of the real file give finite features within the physical ranges of angle and
+    factor.
+    """
     features = engineer(real)
     assert np.isfinite(features.to_numpy()).all()
     assert features["net_phase_angle"].abs().max() <= 90

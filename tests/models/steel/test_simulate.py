@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from models.steel.features import (
+from driftgauge.models.steel.features import (
     ELECTRICAL,
     EXCLUDED,
     LAGGING,
@@ -10,7 +10,7 @@ from models.steel.features import (
     TARGET,
     engineer,
 )
-from models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
 
 
 def test_columns_are_those_of_the_file() -> None:
@@ -34,7 +34,9 @@ def test_series_is_in_time_order() -> None:
 
 
 def test_power_factor_follows_the_power_triangle() -> None:
-    """Active, reactive power and power factor agree as P / sqrt(P^2 + Q^2), but for the meter's error."""
+    """Active, reactive power and power factor agree as P / sqrt(P^2 + Q^2), but for the meter's
+    error.
+    """
     rows = Plant(1).rows(4000)
     factor: pd.Series = 100 * rows[TARGET] / np.hypot(rows[TARGET], rows[LAGGING])
     error = rows[LAGGING_FACTOR] - factor

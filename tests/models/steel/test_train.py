@@ -5,20 +5,31 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from models.simulation import shift
-from models.steel.features import CALENDAR, EXCLUDED, FEATURES, LAGGING, RAW, TARGET, engineer
-from models.steel.simulate import DRIFTING_FEATURE, Plant
-from models.steel.train import SCHEMA, train
-from models.training import Trained
-from shared.errors import BadData
-from shared.frames import columns_of, rows_of
-from shared.reference import NumericReference, ReferenceProfile
+from driftgauge.models.common.simulation import shift
+from driftgauge.models.common.training import Trained
+from driftgauge.models.steel.features import (
+    CALENDAR,
+    EXCLUDED,
+    FEATURES,
+    LAGGING,
+    RAW,
+    TARGET,
+    engineer,
+)
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.train import SCHEMA, train
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.frames import columns_of, rows_of
+from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 
 STREAM_ROWS = 2000
 
 
 def psi(reference: NumericReference, values: NDArray[np.float64]) -> tuple[float, int]:
-    """PSI on the bins without the one of missing values, half a row added to each; and the number of bins."""
+    """PSI on the bins without the one of missing values, half a row added to each; and the number
+    of bins.
+    """
     bins = np.array(reference.bin_of_cell)
     expected = np.bincount(bins, weights=reference.counts)[:-1] + 0.5
     seen = np.bincount(bins[reference.cells(values)], minlength=len(expected) + 1)[:-1] + 0.5
@@ -27,7 +38,7 @@ def psi(reference: NumericReference, values: NDArray[np.float64]) -> tuple[float
 
 
 def profile_of(trained: Trained) -> ReferenceProfile:
-    return ReferenceProfile.build(SCHEMA, columns_of(trained.holdout, SCHEMA), trained.predictions)
+    return build_profile(SCHEMA, columns_of(trained.holdout, SCHEMA), trained.predictions)
 
 
 def null_ratios(trained: Trained, stream: pd.DataFrame) -> list[float]:
@@ -47,7 +58,9 @@ def check_shift(trained: Trained, stream: pd.DataFrame) -> None:
     assert isinstance(column, NumericReference)
     assert column.sd is not None
     shifted = shift(stream, DRIFTING_FEATURE, sd=0.5, scale=column.sd)[DRIFTING_FEATURE].to_numpy()
-    rank = np.searchsorted(np.sort(trained.holdout[DRIFTING_FEATURE]), shifted).mean() / len(trained.holdout)
+    rank = np.searchsorted(np.sort(trained.holdout[DRIFTING_FEATURE]), shifted).mean() / len(
+        trained.holdout
+    )
     assert psi(column, shifted)[0] >= 0.2
     assert rank == pytest.approx(0.64, abs=0.02)
 
@@ -78,7 +91,9 @@ def test_parts_do_not_overlap(trained: Trained) -> None:
 
 
 def test_traffic_of_the_same_seed_is_not_the_training_sample(trained: Trained) -> None:
-    """A demo that simulates with the training's seed still sends rows that the model was not trained on."""
+    """A demo that simulates with the training's seed still sends rows that the model was not
+    trained on.
+    """
     traffic = engineer(Plant(0).rows(8000))
     assert not set(traffic[DRIFTING_FEATURE]) & set(trained.features[DRIFTING_FEATURE])
 
@@ -98,12 +113,16 @@ def test_simulated_traffic_is_exchangeable_with_the_reference(trained: Trained) 
 
 
 def test_shift_of_simulated_traffic_is_drift(trained: Trained) -> None:
-    """Half a standard deviation of bias is drift by the usual rule (PSI 0.2), of the normal's rank .64."""
+    """Half a standard deviation of bias is drift by the usual rule (PSI 0.2), of the normal's rank
+    .64.
+    """
     check_shift(trained, engineer(Plant(1).rows(STREAM_ROWS)))
 
 
 def test_clock_features_are_excluded_and_sensors_nullable() -> None:
-    """The schema leaves the clock out of drift with its reason, and takes a request whose sensors are silent."""
+    """The schema leaves the clock out of drift with its reason, and takes a request whose sensors
+    are silent.
+    """
     assert {f.name for f in SCHEMA.features if f.excluded} == set(CALENDAR)
     row = rows_of(engineer(Plant(0).rows(1).assign(**{LAGGING: np.nan})), SCHEMA)[0]
     assert row["lagging_kvarh"] is None
@@ -123,20 +142,27 @@ def test_rows_without_target_or_too_few_are_refused(tmp_path: Path) -> None:
 
 
 def test_real_parts_are_disjoint_and_fit_the_schema(from_file: Trained) -> None:
-    """Half of the file is trained on, a quarter held out, a quarter kept for the stream; every row is a valid request."""
+    """Half of the file is trained on, a quarter held out, a quarter kept for the stream; every row
+    is a valid request.
+    """
     assert from_file.stream is not None
     parts = [from_file.features, from_file.holdout, from_file.stream.features]
     assert [len(part) for part in parts] == [17520, 8760, 8760]
     assert pd.concat(parts).index.is_unique
     shifted = shift(
-        from_file.stream.features, DRIFTING_FEATURE, sd=0.5, scale=float(from_file.holdout[DRIFTING_FEATURE].std())
+        from_file.stream.features,
+        DRIFTING_FEATURE,
+        sd=0.5,
+        scale=float(from_file.holdout[DRIFTING_FEATURE].std()),
     )
     assert not any(SCHEMA.positional(row)[1] for row in rows_of(shifted, SCHEMA))
     assert from_file.metrics["r2"] > 0.99
 
 
 def test_real_stream_is_exchangeable_with_the_reference(from_file: Trained) -> None:
-    """Rows of the file that were kept for the stream show no drift, and half a standard deviation of bias does."""
+    """Rows of the file that were kept for the stream show no drift, and half a standard deviation
+    of bias does.
+    """
     assert from_file.stream is not None
     rows = from_file.stream.features
     chunks = [rows[start : start + STREAM_ROWS] for start in range(0, 4 * STREAM_ROWS, STREAM_ROWS)]

@@ -4,9 +4,9 @@ import json
 import httpx
 import pytest
 
-from producer.app import create_app
-from producer.dashboard.assets import FOLDER, KEPT, asset_path
-from shared.settings import Settings
+from driftgauge.producer.app import create_app
+from driftgauge.producer.dashboard.assets import FOLDER, KEPT, asset_path
+from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
 
 VENDOR = FOLDER / "vendor"
@@ -18,7 +18,9 @@ def manifest() -> list[dict[str, object]]:
 
 
 def test_the_vendored_files_are_as_they_were_published() -> None:
-    """Each file of others has the checksum that it came with, none is unlisted, and each library brings its licence."""
+    """Each file of others has the checksum that it came with, none is unlisted, and each library
+    brings its licence.
+    """
     listed: dict[str, str] = {}
     for library in manifest():
         assert set(library) == {"name", "version", "licence", "files"}
@@ -45,7 +47,9 @@ def test_our_files_ask_no_other_host() -> None:
 
 @pytest.mark.anyio
 async def test_files_are_kept_by_the_browser_and_lead_nowhere_else(settings: Settings) -> None:
-    """A file of this release may be kept for ever, one of another is asked for again; a path out of the folder is 404."""
+    """A file of this release may be kept for ever, one of another is asked for again; a path out of
+    the folder is 404.
+    """
     async with running(create_app(settings)) as http:
         style = await http.get(asset_path("dashboard.css"))
         assert (style.status_code, style.headers["cache-control"]) == (200, KEPT)
@@ -54,7 +58,15 @@ async def test_files_are_kept_by_the_browser_and_lead_nowhere_else(settings: Set
             "text/javascript",
             "application/javascript",
         )
-        assert (await http.get("/static/older/dashboard.css")).headers["cache-control"] == "no-cache"
-        for path in ("no.css", "%2e%2e/rendering.py", "..%2Frendering.py", "vendor", "%2Fetc/passwd"):
+        assert (await http.get("/static/older/dashboard.css")).headers[
+            "cache-control"
+        ] == "no-cache"
+        for path in (
+            "no.css",
+            "%2e%2e/rendering.py",
+            "..%2Frendering.py",
+            "vendor",
+            "%2Fetc/passwd",
+        ):
             answer = await http.get(httpx.URL("http://localhost/static/x/" + path))
             assert answer.status_code == 404, path

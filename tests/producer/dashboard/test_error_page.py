@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from producer.access import Guarded, for_everybody
-from producer.app import create_app
-from producer.dashboard import error_page
-from producer.key_file import create_key
-from shared.settings import Settings
+from driftgauge.producer.access.control import Guarded, for_everybody
+from driftgauge.producer.access.key_file import create_key
+from driftgauge.producer.app import create_app
+from driftgauge.producer.dashboard import error_page
+from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
 from tests.producer.dashboard.test_pages import Elements
-from tests.producer.test_predict import problem
+from tests.producer.routes.test_predict import problem
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("linear")]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -35,12 +35,17 @@ async def failing(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def links(text: str) -> list[str]:
-    return [attributes["href"] or "" for _, attributes in Elements(text).found if "href" in attributes]
+    return [
+        attributes["href"] or "" for _, attributes in Elements(text).found if "href" in attributes
+    ]
 
 
 async def shown(http: httpx.AsyncClient, path: str, status: int, **headers: str) -> str:
     answer = await http.get(path, headers={**BROWSER, **headers})
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "text/html; charset=utf-8",
+    )
     assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
@@ -52,11 +57,16 @@ async def shown(http: httpx.AsyncClient, path: str, status: int, **headers: str)
 
 async def test_each_error_says_what_where_and_what_next(settings: Settings) -> None:
     """401, 403, 404, 422 and 500 have the problem's own words, the address, and a way on."""
-    label, reader = (create_key(settings.keys_path, scope, (scope,), None) for scope in ("label", "read"))  # type: ignore[arg-type]
+    label, reader = (
+        create_key(settings.keys_path, scope, (scope,), None) for scope in ("label", "read")
+    )  # type: ignore[arg-type]
     page = "/dashboard/models?model=no"
     async with failing(settings) as http:
         text = await shown(http, page, 401, **{"X-API-Key": "dg_wrong"})
-        assert "This key is unknown, revoked or expired. <code>driftgauge keys create</code> makes keys." in text
+        assert (
+            "This key is unknown, revoked or expired. <code>driftgauge keys create</code> makes "
+            "keys." in text
+        )
         assert "/login?next=%2Fdashboard%2Fmodels%3Fmodel%3Dno" in links(text)
         text = await shown(http, page, 403, **{"X-API-Key": label})
         assert "lacks the scope read" in text
@@ -75,9 +85,16 @@ async def test_each_error_says_what_where_and_what_next(settings: Settings) -> N
 
 
 async def test_programs_get_the_problem_as_ever(settings: Settings) -> None:
-    """Whoever does not ask for HTML by a GET, and htmx inside of a page, gets a problem document."""
+    """Whoever does not ask for HTML by a GET, and htmx inside of a page, gets a problem
+    document.
+    """
     async with failing(settings) as http:
-        for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}, {**BROWSER, "HX-Request": "true"}):
+        for headers in (
+            {},
+            {"Accept": "*/*"},
+            {"Accept": "application/json"},
+            {**BROWSER, "HX-Request": "true"},
+        ):
             problem(await http.get("/dashboard/nothing", headers=headers), 404)
             problem(await http.get("/dashboard/fails", headers=headers), 500)
             problem(await http.get("/dashboard/models?model=no", headers=headers), 404)
@@ -86,16 +103,26 @@ async def test_programs_get_the_problem_as_ever(settings: Settings) -> None:
 
 
 async def test_below_a_prefix_every_link_has_it(settings: Settings) -> None:
-    """The page of an error 500, too, which is made outside of all layers; a path with two slashes names no other host."""
+    """The page of an error 500, too, which is made outside of all layers; a path with two slashes
+    names no other host.
+    """
     async with failing(settings.model_copy(update={"root_path": "/monitor"})) as http:
-        wrong = {"/monitor/dashboard/fails": 500, "/dashboard/nothing": 404, "/monitor//evil.example": 404}
+        wrong = {
+            "/monitor/dashboard/fails": 500,
+            "/dashboard/nothing": 404,
+            "/monitor//evil.example": 404,
+        }
         for path, status in wrong.items():
             text = await shown(http, path, status)
-            assert all(link.startswith("/monitor/") for link in links(text) if not link.startswith("#")), links(text)
+            assert all(
+                link.startswith("/monitor/") for link in links(text) if not link.startswith("#")
+            ), links(text)
             assert "//evil" not in "".join(links(text))
 
 
-async def test_a_page_that_cannot_be_made_hides_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_page_that_cannot_be_made_hides_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If the error's page fails too, a browser gets the problem document."""
 
     def broken(*_: Any, **__: Any) -> None:
@@ -103,4 +130,7 @@ async def test_a_page_that_cannot_be_made_hides_nothing(settings: Settings, monk
 
     monkeypatch.setattr(error_page, "page", broken)
     async with failing(settings) as http:
-        assert "its log says where" in problem(await http.get("/dashboard/fails", headers=BROWSER), 500)["detail"]
+        assert (
+            "its log says where"
+            in problem(await http.get("/dashboard/fails", headers=BROWSER), 500)["detail"]
+        )

@@ -1,4 +1,6 @@
-"""Strangers' text is never markup, script, path or formula: not in a page, a report, the name of a file, or a CSV."""
+"""Strangers' text is never markup, script, path or formula: not in a page, a report, the name of a
+file, or a CSV.
+"""
 
 import csv
 import io
@@ -11,10 +13,10 @@ import httpx
 import pytest
 import redis
 
-from producer.app import create_app
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry
-from shared.settings import Settings
+from driftgauge.producer.app import create_app
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import Settings
 from tests import hostile
 from tests.producer.conftest import SCHEMA, publish, rows, running, serving, until
 
@@ -22,13 +24,19 @@ pytestmark = pytest.mark.anyio
 HTML = {"Accept": "text/html"}
 PAGES = (
     "/",
-    *(f"/dashboard/{page}?model={hostile.MODEL}" for page in ("drift", "performance", "alerts", "models", "log", "reports")),
+    *(
+        f"/dashboard/{page}?model={hostile.MODEL}"
+        for page in ("drift", "performance", "alerts", "models", "log", "reports")
+    ),
     *(f"/dashboard/{page}" for page in ("alerts", "models", "batch", "reports")),
     *(f"/dashboard/alerts/{hostile.name_of(text)}" for text in hostile.TEXTS),
     *(f"/reports/{hostile.MODEL}-{number}?format=html" for number in range(len(hostile.TEXTS))),
 )
 QUERIES = (
-    *(("log", name) for name in ("model", "version", "id", "prediction", "since", "least", "before")),
+    *(
+        ("log", name)
+        for name in ("model", "version", "id", "prediction", "since", "least", "before")
+    ),
     *((page, "model") for page in ("alerts", "models", "batch", "reports")),
     *((page, "before") for page in ("alerts", "reports")),
     ("alerts", "state"),
@@ -55,12 +63,24 @@ class Reader(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         self.script = tag == "script"
         own = given.get("src", "").startswith("/static/") or given.get("type") == "application/json"
-        if tag in FORBIDDEN or (tag == "script" and not own) or (tag == "img" and not given["src"].startswith("/static/")):
+        if (
+            tag in FORBIDDEN
+            or (tag == "script" and not own)
+            or (tag == "img" and not given["src"].startswith("/static/"))
+        ):
             self.faults.append(f"<{tag} {given}>")
-        self.faults += [f"{tag} {name}={value}" for name, value in given.items() if name.startswith("on")]
-        self.faults += [f"{tag} {name}={given[name]}" for name in ADDRESSES & given.keys() if not sound(given[name])]
         self.faults += [
-            f"{name} of {len(value)}" for name, value in given.items() if len(value) > (20_000 if name in NAMES else 3000)
+            f"{tag} {name}={value}" for name, value in given.items() if name.startswith("on")
+        ]
+        self.faults += [
+            f"{tag} {name}={given[name]}"
+            for name in ADDRESSES & given.keys()
+            if not sound(given[name])
+        ]
+        self.faults += [
+            f"{name} of {len(value)}"
+            for name, value in given.items()
+            if len(value) > (20_000 if name in NAMES else 3000)
         ]
 
     def handle_data(self, data: str) -> None:
@@ -77,7 +97,9 @@ def sound(address: str) -> bool:
     if address == "data:," or address.startswith(("#", "data:image/")):
         return True
     parts = urlsplit(address)
-    return address.startswith("/") and not parts.netloc and ".." not in unquote(parts.path).split("/")
+    return (
+        address.startswith("/") and not parts.netloc and ".." not in unquote(parts.path).split("/")
+    )
 
 
 def read(text: str) -> Reader:
@@ -97,7 +119,9 @@ def planted(registry: ModelRegistry, client: redis.Redis, keys: Keys) -> ModelRe
 
 @pytest.mark.usefixtures("planted")
 async def test_no_page_or_report_is_made_of_strangers_text(settings: Settings) -> None:
-    """Every page and report, read as a browser reads it: no element, handler, address or direction of strangers."""
+    """Every page and report, read as a browser reads it: no element, handler, address or direction
+    of strangers.
+    """
     async with serving(settings) as http:
         for path in PAGES:
             answer = await http.get(path, headers=HTML)
@@ -113,21 +137,31 @@ async def test_no_page_or_report_is_made_of_strangers_text(settings: Settings) -
 async def test_the_reader_finds_what_it_is_for() -> None:
     """The check above can fail: each kind of fault, planted alone, is found."""
     for text in (
-        hostile.SCRIPT, f'<input value="{hostile.IMAGE}">', f'<a href="{hostile.LINK}">', "<a href='/x/../../y'>",
-        "<a href='/x/%2e%2e/y'>", "<a href='//evil.example'>", "<p>\u202ex</p>", f"<p>{hostile.LONG}</p>",
-    ):  # fmt: skip
+        hostile.SCRIPT,
+        f'<input value="{hostile.IMAGE}">',
+        f'<a href="{hostile.LINK}">',
+        "<a href='/x/../../y'>",
+        "<a href='/x/%2e%2e/y'>",
+        "<a href='//evil.example'>",
+        "<p>\u202ex</p>",
+        f"<p>{hostile.LONG}</p>",
+    ):
         assert read(text).faults, text
 
 
 @pytest.mark.usefixtures("planted")
 async def test_filters_are_only_text(settings: Settings) -> None:
-    """What stands in the address of a page comes back as text, or as a problem that no browser takes for a page."""
+    """What stands in the address of a page comes back as text, or as a problem that no browser
+    takes for a page.
+    """
     async with serving(settings) as http:
         for text in hostile.TEXTS:
             for page, query in QUERIES:
                 answer = await http.get(f"/dashboard/{page}?{query}={quote(text)}", headers=HTML)
                 if answer.headers["content-type"].startswith("text/html"):
-                    assert [fault for fault in read(answer.text).faults if hostile.LONG not in fault] == []
+                    assert [
+                        fault for fault in read(answer.text).faults if hostile.LONG not in fault
+                    ] == []
                 else:
                     assert answer.headers["content-type"] == "application/problem+json"
                     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -135,7 +169,9 @@ async def test_filters_are_only_text(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("planted")
 async def test_no_cell_of_a_csv_is_a_formula(settings: Settings) -> None:
-    """Ids, predictions, labels, feature names and categories: a spreadsheet runs none of them; the file's name is plain."""
+    """Ids, predictions, labels, feature names and categories: a spreadsheet runs none of them; the
+    file's name is plain.
+    """
     async with serving(settings) as http:
         answer = await http.get(f"/predictions?model={hostile.MODEL}&format=csv")
         name = answer.headers["content-disposition"]
@@ -143,21 +179,32 @@ async def test_no_cell_of_a_csv_is_a_formula(settings: Settings) -> None:
         table = list(csv.reader(io.StringIO(answer.text, newline="")))
     assert len(table) == len(hostile.TEXTS) + 1
     assert {row[5] for row in table[1:]} >= {hostile.SCRIPT, f"'{hostile.FORMULA}"}
-    faults = [cell for row in table for cell in row if RUN.match(cell) and not re.fullmatch(r"-?[\d.]+(e[+-]\d+)?", cell)]
+    faults = [
+        cell
+        for row in table
+        for cell in row
+        if RUN.match(cell) and not re.fullmatch(r"-?[\d.]+(e[+-]\d+)?", cell)
+    ]
     assert faults == []
 
 
 @pytest.mark.usefixtures("planted")
 async def test_a_hostile_file_is_checked_and_predicted_as_text(settings: Settings) -> None:
-    """CSV columns named by strangers are named back as JSON; no cell of the answer to a batch is a formula."""
+    """CSV columns named by strangers are named back as JSON; no cell of the answer to a batch is a
+    formula.
+    """
     header = io.StringIO(newline="")
     csv.writer(header).writerow([*hostile.TEXTS, "category"])
     csv.writer(header).writerow([*range(len(hostile.TEXTS)), hostile.FORMULA])
     async with serving(settings) as http:
         await until(lambda: http.get("/model-info?model=linear"))
-        answer = await http.post("/dashboard/batch/check?model=linear&whole=true", content=header.getvalue())
+        answer = await http.post(
+            "/dashboard/batch/check?model=linear&whole=true", content=header.getvalue()
+        )
         refused = await http.post(
-            "/predict_batch?model=linear", content=header.getvalue(), headers={"Content-Type": "text/csv"}
+            "/predict_batch?model=linear",
+            content=header.getvalue(),
+            headers={"Content-Type": "text/csv"},
         )
     for one in (answer, refused):
         assert one.headers["content-type"].startswith("application/")
@@ -165,21 +212,27 @@ async def test_a_hostile_file_is_checked_and_predicted_as_text(settings: Setting
 
 
 async def cross_site(http: httpx.AsyncClient, path: str, body: Any) -> int:
-    answer = await http.post(path, json=body, headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"})
+    answer = await http.post(
+        path, json=body, headers={"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"}
+    )
     return answer.status_code
 
 
 @pytest.mark.usefixtures("planted")
-async def test_another_sites_page_changes_nothing(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+async def test_another_sites_page_changes_nothing(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
     """Every route that the pages' forms use refuses what a browser says comes from another site."""
     async with running(create_app(settings)) as http:
         name = hostile.name_of(hostile.SCRIPT)
         for path, body in (
-            (f"/alerts/{name}/acknowledge", {}), (f"/alerts/{name}/silence", {"minutes": 5}),
+            (f"/alerts/{name}/acknowledge", {}),
+            (f"/alerts/{name}/silence", {"minutes": 5}),
             (f"/models/{hostile.MODEL}/versions/1.0.0/promote", {"to": "staging"}),
             (f"/models/{hostile.MODEL}/rollback", {}),
-            ("/predict_batch?model=linear", [{"x": 1, "y": 2}]), ("/dashboard/batch/check?model=linear", {}),
-        ):  # fmt: skip
+            ("/predict_batch?model=linear", [{"x": 1, "y": 2}]),
+            ("/dashboard/batch/check?model=linear", {}),
+        ):
             assert await cross_site(http, path, body) == 403, path
         assert (await http.get(f"/models/{hostile.MODEL}")).json()["production"] == "2.0.0"
     assert not client.exists(keys.commands(hostile.MODEL))

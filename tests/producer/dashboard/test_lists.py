@@ -8,16 +8,16 @@ import pytest
 import redis
 from sklearn.linear_model import LinearRegression
 
-from producer.app import create_app
-from producer.key_file import create_key
-from shared.checks import Checks
-from shared.keys import Keys
-from shared.model_registry import ModelRegistry
-from shared.settings import Settings
+from driftgauge.producer.access.key_file import create_key
+from driftgauge.producer.app import create_app
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import Settings
+from driftgauge.shared.versions.checks import Checks
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving
-from tests.producer.test_alerts import X, alert, hold_open, write
-from tests.producer.test_predict import problem
-from tests.producer.test_reading import cloud_event, snapshot
+from tests.producer.routes.test_alerts import X, alert, hold_open, write
+from tests.producer.routes.test_predict import problem
+from tests.producer.routes.test_reading import cloud_event, snapshot
 
 pytestmark = pytest.mark.anyio
 HTML = {"Accept": "text/html"}
@@ -41,7 +41,9 @@ async def shown(http: httpx.AsyncClient, path: str, **headers: str) -> str:
         ("reports", "driftgauge worker"),
     ],
 )
-async def test_an_empty_page_says_what_to_do_next(settings: Settings, page: str, next_step: str) -> None:
+async def test_an_empty_page_says_what_to_do_next(
+    settings: Settings, page: str, next_step: str
+) -> None:
     """Without models and events each page is there, and names the next step."""
     async with running(create_app(settings)) as http:
         assert next_step in await shown(http, page)
@@ -49,9 +51,13 @@ async def test_an_empty_page_says_what_to_do_next(settings: Settings, page: str,
 
 @pytest.mark.usefixtures("linear")
 async def test_alerts_open_and_past(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Open alerts with their commands, the history by model, state and severity; htmx gets the changing part alone."""
+    """Open alerts with their commands, the history by model, state and severity; htmx gets the
+    changing part alone.
+    """
     hold_open(client, keys, X)
-    write(client, keys, alert("x", "pending", 1), alert("x", "firing", 2), alert("y", "resolved", 3))
+    write(
+        client, keys, alert("x", "pending", 1), alert("x", "firing", 2), alert("y", "resolved", 3)
+    )
     async with running(create_app(settings)) as http:
         text = await shown(http, "alerts")
         assert text.count(f'data-fingerprint="{X}"') == 1
@@ -59,7 +65,9 @@ async def test_alerts_open_and_past(settings: Settings, client: redis.Redis, key
         assert states(text) == ["resolved", "firing", "pending"]
         assert states(await shown(http, "alerts?state=firing&severity=&model=")) == ["firing"]
         assert states(await shown(http, "alerts?severity=critical&model=linear")) == []
-        assert "Nothing in the history that fits these filters" in await shown(http, "alerts?severity=critical")
+        assert "Nothing in the history that fits these filters" in await shown(
+            http, "alerts?severity=critical"
+        )
         part = await shown(http, "alerts", **{"HX-Target": "alerts"})
         assert part.lstrip().startswith("<section")
         problem(await http.get("/dashboard/alerts?state=loud"), 422)
@@ -72,18 +80,25 @@ def states(text: str) -> list[str]:
 
 @pytest.mark.usefixtures("linear")
 async def test_one_alert(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Its life, newest first, its evidence in numbers, and what can be done; one that is not kept is 404."""
+    """Its life, newest first, its evidence in numbers, and what can be done; one that is not kept
+    is 404.
+    """
     write(client, keys, alert("x", "pending", 1), alert("x", "firing", 2, 2))
     async with running(create_app(settings)) as http:
         text = await shown(http, f"alerts/{X}")
-        assert re.findall(r'<li class="edge-warning"><p><span class="tag tag-([a-z]+)"', text) == ["firing", "pending"]
+        assert re.findall(r'<li class="edge-warning"><p><span class="tag tag-([a-z]+)"', text) == [
+            "firing",
+            "pending",
+        ]
         for number in ("0.300", "0.200", "0.010", "5,000", "2,000"):
             assert f">{number}</data>" in text
         problem(await http.get(f"/dashboard/alerts/{'0' * 16}"), 404)
 
 
 @pytest.mark.usefixtures("linear")
-async def test_an_alert_that_another_release_wrote_is_left_out(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+async def test_an_alert_that_another_release_wrote_is_left_out(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
     """Entries that are no alerts break neither the list nor the page of one."""
     write(client, keys, alert("x", "firing", 1))
     for event in ("{", "[]", '{"data":5}', '{"data":{"fingerprint":"' + X + '"}}'):
@@ -94,46 +109,73 @@ async def test_an_alert_that_another_release_wrote_is_left_out(settings: Setting
 
 
 async def test_models_with_their_checks(registry: ModelRegistry, settings: Settings) -> None:
-    """Versions with stage, metrics and what their checks found; the way back; one that cannot be read says why."""
+    """Versions with stage, metrics and what their checks found; the way back; one that cannot be
+    read says why.
+    """
     frame = rows()
     fitted = LinearRegression().fit(frame.to_numpy(), frame["x"])
     lenient = Checks(min_reference_rows=500)
     for _ in range(2):
         publish(registry, "linear", SCHEMA, frame, fitted, checks=lenient, metrics={"mae": 0.125})
-    publish(registry, "linear", SCHEMA, frame, fitted, stage="staging", checks=Checks(maximum={"mae": 0.1}))
+    publish(
+        registry,
+        "linear",
+        SCHEMA,
+        frame,
+        fitted,
+        stage="staging",
+        checks=Checks(maximum={"mae": 0.1}),
+    )
     publish(registry, "bikes", SCHEMA, frame)
     (registry.folder / "bikes" / "1.0.0" / "manifest.json").write_bytes(b"{")
     async with running(create_app(settings)) as http:
-        assert (await http.post("/models/linear/versions/1.0.0/promote", json={"reason": "better"})).status_code == 200
+        assert (
+            await http.post("/models/linear/versions/1.0.0/promote", json={"reason": "better"})
+        ).status_code == 200
         text = await shown(http, "models")
-        assert re.findall(r"<strong>([0-9.]+)</strong>", text) == ["1.0.0", "3.0.0", "2.0.0", "1.0.0"]
+        assert re.findall(r"<strong>([0-9.]+)</strong>", text) == [
+            "1.0.0",
+            "3.0.0",
+            "2.0.0",
+            "1.0.0",
+        ]
         assert re.findall(r'data-title="Stage"><span class="tag tag-([a-z]+)"', text)[1:] == [
-            "staging", "archived", "production",
-        ]  # fmt: skip
+            "staging",
+            "archived",
+            "production",
+        ]
         assert "Roll back to 2.0.0…" in text
         assert "needs mae ≤ 0.1" in text
         assert "tag-passed" in text
         assert ">0.125</data>" in text
         assert "manifest" in text
         assert "better" in text
-        assert "bikes" not in (await shown(http, "models?model=linear")).replace('<option value="bikes">bikes', "")
+        assert "bikes" not in (await shown(http, "models?model=linear")).replace(
+            '<option value="bikes">bikes', ""
+        )
         problem(await http.get("/dashboard/models?model=no"), 404)
 
 
 @pytest.mark.usefixtures("linear")
 async def test_the_log(settings: Settings) -> None:
-    """Predictions newest first with their features by name; filters and paging are links that can be kept."""
+    """Predictions newest first with their features by name; filters and paging are links that can
+    be kept.
+    """
     async with serving(settings) as http:
         for number in range(60):
             answer = await http.post("/predict", json={"features": GOOD, "id": f"row-{number}"})
             assert answer.status_code == 200
         text = await shown(http, "log")
-        assert re.findall(r"<bdi>row-(\d+)</bdi>", text) == [str(number) for number in range(59, 9, -1)]
+        assert re.findall(r"<bdi>row-(\d+)</bdi>", text) == [
+            str(number) for number in range(59, 9, -1)
+        ]
         assert "<dt><bdi>x</bdi></dt>" in text
         older = re.search(r'href="(/dashboard/log\?[^"]*before=[^"]*)"', text)
         assert older is not None
         following = await http.get(older[1].replace("&amp;", "&"), headers=HTML)
-        assert re.findall(r"<bdi>row-(\d+)</bdi>", following.text) == [str(number) for number in range(9, -1, -1)]
+        assert re.findall(r"<bdi>row-(\d+)</bdi>", following.text) == [
+            str(number) for number in range(9, -1, -1)
+        ]
         filtered = await shown(http, "log?model=linear&id=row-7&least=&most=")
         assert re.findall(r"<bdi>row-(\d+)</bdi>", filtered) == ["7"]
         assert "/predictions?model=linear&amp;format=csv&amp;id=row-7" in filtered
@@ -163,8 +205,12 @@ def reports_in(text: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("linear")
-async def test_a_file_is_checked_by_its_beginning(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Before anything is predicted: its columns, its first rows with their faults; nothing is published."""
+async def test_a_file_is_checked_by_its_beginning(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Before anything is predicted: its columns, its first rows with their faults; nothing is
+    published.
+    """
     async with serving(settings) as http:
 
         async def check(body: str | bytes, more: str = "&whole=true") -> Any:
@@ -175,13 +221,19 @@ async def test_a_file_is_checked_by_its_beginning(settings: Settings, client: re
         found = await check("y,x\n1,2\n3,z\n")
         assert (found["header"], found["faults"]) == (["y", "x"], [])
         assert [(row["line"], row["cells"], bool(row["errors"])) for row in found["rows"]] == [
-            (2, ["1", "2"], False), (3, ["3", "z"], True),
-        ]  # fmt: skip
+            (2, ["1", "2"], False),
+            (3, ["3", "z"], True),
+        ]
         wrong = await check("y,label\n1,2\n")
         assert [fault["field"] for fault in wrong["faults"]] == ["/header/label", "/header/x"]
         assert [row["line"] for row in (await check("x,y\n1,2\n3,4\n5", ""))["rows"]] == [2, 3]
         assert len((await check("x,y\n" + "1,2\n" * 50, ""))["rows"]) == 10
-        problem(await http.post("/dashboard/batch/check?model=linear&whole=true", content=b"x,y\n\xff,1\n"), 400)
+        problem(
+            await http.post(
+                "/dashboard/batch/check?model=linear&whole=true", content=b"x,y\n\xff,1\n"
+            ),
+            400,
+        )
         problem(await http.post("/dashboard/batch/check?model=linear&whole=true", content=b""), 400)
         problem(await http.post("/dashboard/batch/check?model=no", content=b"x"), 404)
     assert not client.exists(keys.log("linear", 0))
@@ -193,14 +245,17 @@ async def test_who_may_see_and_change(settings: Settings, client: redis.Redis, k
     hold_open(client, keys, X)
     write(client, keys, alert("x", "firing", 1))
     keyed = {
-        scope: {"X-API-Key": create_key(settings.keys_path, scope, (scope,), None)} for scope in ("read", "label", "admin")
+        scope: {"X-API-Key": create_key(settings.keys_path, scope, (scope,), None)}
+        for scope in ("read", "label", "admin")
     }
     async with running(create_app(settings)) as http:
         for page in (*PAGES, f"alerts/{X}"):
             answer = await http.get(f"/dashboard/{page}", headers=HTML)
             assert (answer.status_code, answer.headers["location"][:12]) == (303, "/login?next=")
             problem(await http.get(f"/dashboard/{page}", headers=keyed["label"]), 403)
-            assert (await http.get(f"/dashboard/{page}", headers={**HTML, **keyed["label"]})).status_code == 403
+            assert (
+                await http.get(f"/dashboard/{page}", headers={**HTML, **keyed["label"]})
+            ).status_code == 403
             for_readers = await shown(http, page, **keyed["read"])
             assert "data-dialog" not in for_readers
             assert 'type="file"' not in for_readers

@@ -7,23 +7,37 @@ import msgspec
 import pytest
 import redis
 
-from producer.app import create_app
-from producer.dashboard.rendering import POLICY
-from producer.key_file import create_key
-from shared.alerts import cloud_event
-from shared.keys import Keys
-from shared.reporting.segmented import segment_tables
-from shared.settings import Settings
+from driftgauge.producer.access.key_file import create_key
+from driftgauge.producer.app import create_app
+from driftgauge.producer.dashboard.rendering import POLICY
+from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.reporting.segmented import segment_tables
+from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
-from tests.producer.dashboard.snapshots import MODEL, Judging, active, alert, feature, performance, snapshot
-from tests.producer.test_predict import problem
+from tests.producer.dashboard.snapshots import (
+    MODEL,
+    Judging,
+    active,
+    alert,
+    feature,
+    performance,
+    snapshot,
+)
+from tests.producer.routes.test_predict import problem
 from tests.shared.reporting.segmented import region, segments
 
 pytestmark = pytest.mark.anyio
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 DRIFT = f"/dashboard/drift?model={MODEL}"
 PERFORMANCE = f"/dashboard/performance?model={MODEL}"
-HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "../../etc/passwd", "\u202egnp", "n" * 10_000)
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "../../etc/passwd",
+    "\u202egnp",
+    "n" * 10_000,
+)
 
 
 class Elements(HTMLParser):
@@ -38,7 +52,11 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
     def of(self, tag: str, **wanted: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.found if name == tag and wanted.items() <= attributes.items()]
+        return [
+            attributes
+            for name, attributes in self.found
+            if name == tag and wanted.items() <= attributes.items()
+        ]
 
 
 async def read(http: httpx.AsyncClient, path: str, **headers: str) -> str:
@@ -56,7 +74,9 @@ def check(text: str) -> None:
         assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
         assert tag != "style"
         if tag == "script":
-            assert attributes.get("type") == "application/json" or (attributes.get("src") or "").startswith("/"), attributes
+            assert attributes.get("type") == "application/json" or (
+                attributes.get("src") or ""
+            ).startswith("/"), attributes
 
 
 def shape(text: str) -> str:
@@ -72,7 +92,9 @@ def block(text: str, identifier: str) -> Any:
 
 @pytest.mark.usefixtures("linear")
 async def test_the_overview(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """It shows each model's window, tiles, prediction, performance and alerts, the worst model first."""
+    """It shows each model's window, tiles, prediction, performance and alerts, the worst model
+    first.
+    """
     judging = Judging(client, keys)
     judging.report(snapshot(1, performance=performance(1.5)))
     judging.current(
@@ -86,7 +108,9 @@ async def test_the_overview(settings: Settings, client: redis.Redis, keys: Keys)
     )
     async with running(create_app(settings)) as http:
         text = await read(http, "/")
-        assert text.index(f'data-model="{MODEL}"') < text.index('data-model="linear"'), "the worst first"
+        assert text.index(f'data-model="{MODEL}"') < text.index('data-model="linear"'), (
+            "the worst first"
+        )
         assert "Critical: 1 of 2 columns drifted (x)." in text
         assert '<data value="2000">2,000</data>' in text
         assert '<dd class="firing critical">1</dd><dd class="unit">1 pending</dd>' in text
@@ -125,24 +149,41 @@ async def test_pages_without_anything(settings: Settings, client: redis.Redis, k
 
 
 async def test_the_drift_of_a_version(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """The worst feature first, with its numbers and colours over time; excluded and ordered ones are shown as such."""
+    """The worst feature first, with its numbers and colours over time; excluded and ordered ones
+    are shown as such.
+    """
     judging = Judging(client, keys)
     times = [1000, 2000, 3000]
     columns = [
         feature("calm", 0.01, psi_history=[None, 0.01, 0.01]),
-        feature("moved", 0.4, "critical", psi_history=[0.01, 0.2, 0.4], reason="PSI 0.400 is above 0.300"),
+        feature(
+            "moved",
+            0.4,
+            "critical",
+            psi_history=[0.01, 0.2, 0.4],
+            reason="PSI 0.400 is above 0.300",
+        ),
         feature("seasonal", 0.1, note="of the last 7 whole days", psi_history=[0.1, 0.1, 0.1]),
         feature("clock", None, "excluded", reason="a function of the clock"),
     ]
-    judging.current(snapshot(3000, columns, severity="critical", history_times=times, alerts=[active("moved")]))
+    judging.current(
+        snapshot(3000, columns, severity="critical", history_times=times, alerts=[active("moved")])
+    )
     async with running(create_app(settings)) as http:
         text = await read(http, DRIFT)
         rows = [one["data-feature"] for one in Elements(text).of("tr") if "data-feature" in one]
         assert rows == ["moved", "seasonal", "prediction", "calm"]
         heat = text[text.index('id="heat"') : text.index("Features</h2>")]
         moved = heat[heat.index(">moved<") : heat.index("</tr>", heat.index(">moved<"))]
-        assert re.findall(r'class="(h\d)" title="([0-9.]+)', moved) == [("h0", "0.010"), ("h3", "0.200"), ("h5", "0.400")]
-        assert "ordered in time" in text[text.index('data-feature="seasonal"') : text.index('data-feature="calm"')]
+        assert re.findall(r'class="(h\d)" title="([0-9.]+)', moved) == [
+            ("h0", "0.010"),
+            ("h3", "0.200"),
+            ("h5", "0.400"),
+        ]
+        assert (
+            "ordered in time"
+            in text[text.index('data-feature="seasonal"') : text.index('data-feature="calm"')]
+        )
         assert "a function of the clock" in text[text.index("Excluded from drift") :]
         detail = await read(http, f"{DRIFT}&feature=moved", **{"HX-Target": "drawer"})
         course = block(detail, "course-points")
@@ -154,9 +195,12 @@ async def test_the_drift_of_a_version(settings: Settings, client: redis.Redis, k
         problem(await http.get(f"{DRIFT}&version=7.0.0"), 404)
 
 
-async def test_the_performance_of_a_version(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Metrics beside their baselines, the labels as a feature, and the report's section of segments; the overview says what
-    changed where and leads there."""
+async def test_the_performance_of_a_version(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Metrics beside their baselines, the labels as a feature, and the report's section of
+    segments; the overview says what changed where and leads there.
+    """
     judging = Judging(client, keys)
     target = feature("label", 0.4, "warning", reason="PSI 0.400 is above 0.300")
     found = msgspec.structs.replace(performance(2.5), target=target)
@@ -185,7 +229,9 @@ async def test_the_performance_of_a_version(settings: Settings, client: redis.Re
         assert f"/dashboard/performance?model={MODEL}&amp;version=1.0.0" in overview
 
 
-async def test_a_metric_of_one_report_has_its_windows_axis(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+async def test_a_metric_of_one_report_has_its_windows_axis(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
     """The chart of a single point is given the window that it is of: of itself it has no extent."""
     found = msgspec.structs.replace(performance(2.5), start=1000, end=9000)
     Judging(client, keys).current(snapshot(9000, performance=found))
@@ -194,8 +240,12 @@ async def test_a_metric_of_one_report_has_its_windows_axis(settings: Settings, c
         assert (metric["times"], metric["start"], metric["end"]) == ([9000], 1000, 9000)
 
 
-async def test_an_alert_names_its_segment(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Wherever the alert is shown: the overview, the open ones, the history, its own page, the dialogs' words."""
+async def test_an_alert_names_its_segment(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Wherever the alert is shown: the overview, the open ones, the history, its own page, the
+    dialogs' words.
+    """
     judging = Judging(client, keys)
     one = msgspec.structs.replace(active("x"), fingerprint=f"{1:016x}", segment="region=north")
     judging.current(snapshot(3, alerts=[one], severity="critical"))
@@ -212,8 +262,12 @@ async def test_an_alert_names_its_segment(settings: Settings, client: redis.Redi
         assert course["marks"] == [], "the feature's line is of all rows"
 
 
-async def test_another_statistic_comes_from_the_reports(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Its course is read from the snapshot stream: of this version, readable entries only, and the current window last."""
+async def test_another_statistic_comes_from_the_reports(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Its course is read from the snapshot stream: of this version, readable entries only, and the
+    current window last.
+    """
     judging = Judging(client, keys)
     for created in range(1, 40):
         judging.report(snapshot(created, [feature("x", created / 100)]))
@@ -229,25 +283,44 @@ async def test_another_statistic_comes_from_the_reports(settings: Settings, clie
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_name_is_never_markup(settings: Settings, client: redis.Redis, keys: Keys, name: str) -> None:
-    """Names, verdicts and reasons of strangers are text on every page, and the page's links still lead to them."""
+async def test_a_hostile_name_is_never_markup(
+    settings: Settings, client: redis.Redis, keys: Keys, name: str
+) -> None:
+    """Names, verdicts and reasons of strangers are text on every page, and the page's links still
+    lead to them.
+    """
     judging = Judging(client, keys)
-    columns = [feature(name, 0.4, "critical", reason=name), feature("b", None, "excluded", reason=name)]
-    judging.current(snapshot(3, columns, severity="critical", verdict=name, notes=[name], alerts=[active(name)]))
+    columns = [
+        feature(name, 0.4, "critical", reason=name),
+        feature("b", None, "excluded", reason=name),
+    ]
+    judging.current(
+        snapshot(3, columns, severity="critical", verdict=name, notes=[name], alerts=[active(name)])
+    )
     async with running(create_app(settings)) as http:
         for path in ("/", DRIFT, PERFORMANCE):
             text = await read(http, path)
             assert Elements(text).of("img", src="x") == []
             assert "\u202e" not in re.sub(r'data-feature="[^"]*"', "", text)
-        links = [one["href"] or "" for one in Elements(await read(http, DRIFT)).of("a") if "feature=" in (one["href"] or "")]
+        links = [
+            one["href"] or ""
+            for one in Elements(await read(http, DRIFT)).of("a")
+            if "feature=" in (one["href"] or "")
+        ]
         detail = await read(http, links[0])
         assert 'id="drawer-title"' in detail
 
 
-async def test_everything_lies_below_the_root_path(settings: Settings, client: redis.Redis, keys: Keys) -> None:
-    """Behind a proxy's prefix every link, form, file and stream begins with it, whether the proxy strips it or not."""
+async def test_everything_lies_below_the_root_path(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Behind a proxy's prefix every link, form, file and stream begins with it, whether the proxy
+    strips it or not.
+    """
     Judging(client, keys).current(snapshot(3))
-    async with running(create_app(settings.model_copy(update={"root_path": "/monitor/drift"}))) as http:
+    async with running(
+        create_app(settings.model_copy(update={"root_path": "/monitor/drift"}))
+    ) as http:
         for path in ("/", "/monitor/drift/", DRIFT, f"/monitor/drift{DRIFT}", PERFORMANCE):
             text = await read(http, path)
             for _, attributes in Elements(text).found:
@@ -256,18 +329,26 @@ async def test_everything_lies_below_the_root_path(settings: Settings, client: r
                     if address and not address.startswith("#"):
                         assert address.startswith("/monitor/drift/"), address
         assert 'aria-current="page"' in await read(http, "/monitor/drift/")
-        assert (await http.get("/monitor/drift/openapi.json")).json()["servers"] == [{"url": "/monitor/drift"}]
-        assert (await http.post("/monitor/drift/logout")).headers["location"] == "/monitor/drift/login"
+        assert (await http.get("/monitor/drift/openapi.json")).json()["servers"] == [
+            {"url": "/monitor/drift"}
+        ]
+        assert (await http.post("/monitor/drift/logout")).headers[
+            "location"
+        ] == "/monitor/drift/login"
 
 
 @pytest.mark.usefixtures("linear")
 async def test_a_browser_without_a_session_is_sent_to_the_login(settings: Settings) -> None:
-    """And from there to where it wanted to go, below a proxy's prefix too; its page and its files are open, nothing else."""
+    """And from there to where it wanted to go, below a proxy's prefix too; its page and its files
+    are open, nothing else.
+    """
     key = create_key(settings.keys_path, "reader", ("read",), None)
     async with running(create_app(settings.model_copy(update={"root_path": "/monitor"}))) as http:
         sent = await http.get("/dashboard/drift?model=linear", headers=BROWSER)
         assert sent.status_code == 303
-        assert sent.headers["location"] == "/monitor/login?next=%2Fdashboard%2Fdrift%3Fmodel%3Dlinear"
+        assert (
+            sent.headers["location"] == "/monitor/login?next=%2Fdashboard%2Fdrift%3Fmodel%3Dlinear"
+        )
         form = Elements(await read(http, sent.headers["location"])).of("input", name="next")
         entered = await http.post("/monitor/login", data={"key": key, "next": form[0]["value"]})
         assert entered.headers["location"] == "/monitor/dashboard/drift?model=linear"

@@ -1,17 +1,30 @@
-"""Performance without labels: the estimate is within its interval of the truth, and follows a change in who is scored."""
+"""Performance without labels: the estimate is within its interval of the truth, and follows a
+change in who is scored.
+"""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from shared.performance import Layout, ScoreMap, Sums, can_estimate, empty_counts, estimate, metrics, score_counts
+from driftgauge.shared.performance import (
+    Layout,
+    ScoreMap,
+    Sums,
+    can_estimate,
+    empty_counts,
+    estimate,
+    metrics,
+    score_counts,
+)
 
 TWO = Layout("categorical", ("no", "yes"), scored=True)
 THREE = Layout("categorical", ("a", "b", "c"), scored=True)
 
 
-def overconfident(rng: np.random.Generator, rows: int, shift: float = 0.0) -> tuple[list[str], list[str], Any]:
+def overconfident(
+    rng: np.random.Generator, rows: int, shift: float = 0.0
+) -> tuple[list[str], list[str], Any]:
     """Draw predictions, labels and probabilities of a model whose probabilities are too extreme."""
     logit = rng.normal(shift, 1, rows)
     labels = rng.random(rows) < 1 / (1 + np.exp(-logit))
@@ -24,7 +37,9 @@ def overconfident(rng: np.random.Generator, rows: int, shift: float = 0.0) -> tu
     )
 
 
-def of_three(rng: np.random.Generator, rows: int, shift: float = 0.0) -> tuple[list[str], list[str], Any]:
+def of_three(
+    rng: np.random.Generator, rows: int, shift: float = 0.0
+) -> tuple[list[str], list[str], Any]:
     """The same with three classes."""
     logits = rng.normal((shift, 0, 0), 1, (rows, 3))
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -37,8 +52,9 @@ def of_three(rng: np.random.Generator, rows: int, shift: float = 0.0) -> tuple[l
 @pytest.mark.parametrize(("layout", "draw"), [(TWO, overconfident), (THREE, of_three)])
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_the_interval_holds_the_truth(layout: Layout, draw: Any, shift: float) -> None:
-    """With and without a change in who is scored, 9 in 10 intervals hold what the labels give, and narrow ones do: though
-    the model's own probabilities are far off. Of three classes 8 in 10 do: each is mapped by its own probability alone.
+    """With and without a change in who is scored, 9 in 10 intervals hold what the labels give, and
+    narrow ones do: though the model's own probabilities are far off. Of three classes 8 in 10 do:
+    each is mapped by its own probability alone.
     """
     rng = np.random.default_rng(5)
     hits: dict[str, int] = {}
@@ -49,7 +65,12 @@ def test_the_interval_holds_the_truth(layout: Layout, draw: Any, shift: float) -
         predictions, labels, probabilities = draw(rng, 1000, shift)
         found = estimate(score_counts(layout, predictions, probabilities), scores, layout)
         truth = metrics(Sums.of(layout, predictions, labels, probabilities))
-        for name in ("accuracy", "f1_macro", "f1_weighted", *(["roc_auc"] if layout.binary else [])):
+        for name in (
+            "accuracy",
+            "f1_macro",
+            "f1_weighted",
+            *(["roc_auc"] if layout.binary else []),
+        ):
             value, low, high = truth[name].value, found[name].low, found[name].high
             assert value is not None
             assert low is not None
@@ -60,7 +81,9 @@ def test_the_interval_holds_the_truth(layout: Layout, draw: Any, shift: float) -
 
 
 def test_it_follows_who_is_scored() -> None:
-    """When rows come that the model is unsure of, the estimate falls as the truth does, without a label."""
+    """When rows come that the model is unsure of, the estimate falls as the truth does, without a
+    label.
+    """
     rng = np.random.default_rng(6)
     _, reference, given = overconfident(rng, 5000)
     scores = ScoreMap.fit(TWO, reference, given)
@@ -79,7 +102,9 @@ def test_it_follows_who_is_scored() -> None:
 def test_counts_add_over_panes() -> None:
     """The counts of two panes are the sum of theirs, so the estimate is that of all rows."""
     predictions, _, given = of_three(np.random.default_rng(7), 50)
-    parts = score_counts(THREE, predictions[:20], given[:20]) + score_counts(THREE, predictions[20:], given[20:])
+    parts = score_counts(THREE, predictions[:20], given[:20]) + score_counts(
+        THREE, predictions[20:], given[20:]
+    )
     assert (parts == score_counts(THREE, predictions, given)).all()
     assert empty_counts(THREE).shape == parts.shape
 
@@ -102,10 +127,14 @@ def test_nothing_is_estimated_where_nothing_can_be() -> None:
 
 
 def test_the_map_is_rising_and_of_all_bins() -> None:
-    """Frequencies rise with the score, and a score that the reference never had has that of its neighbours."""
+    """Frequencies rise with the score, and a score that the reference never had has that of its
+    neighbours.
+    """
     _, labels, given = overconfident(np.random.default_rng(9), 2000)
     middle = np.abs(given[:, 1] - 0.5) < 0.45
-    scores = ScoreMap.fit(TWO, [label for label, kept in zip(labels, middle, strict=True) if kept], given[middle])
+    scores = ScoreMap.fit(
+        TWO, [label for label, kept in zip(labels, middle, strict=True) if kept], given[middle]
+    )
     assert scores is not None
     assert (np.diff(scores.frequencies[0]) >= 0).all()
     assert scores.frequencies.shape == (1, 256)

@@ -6,26 +6,47 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.performance.exact import as_float, exact_squares, exact_sum, exact_sums, root_of, square_of, value_of
+from driftgauge.shared.performance.exact import (
+    as_float,
+    exact_squares,
+    exact_sum,
+    exact_sums,
+    root_of,
+    square_of,
+    value_of,
+)
 
 floats = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=20)
 
 
 @given(floats)
 def test_sums_are_those_of_fractions(values: list[float]) -> None:
-    """Whatever the floats, the smallest and the largest too, sum and sum of squares have no error at all."""
+    """Whatever the floats, the smallest and the largest too, sum and sum of squares have no error
+    at all.
+    """
     array = np.array(values, dtype=np.float64)
     assert value_of(exact_sum(array)) == sum(map(Fraction, values))
     squares = exact_squares(array, np.zeros(len(array), np.int64), 1)[0]
     assert square_of(squares) == sum(Fraction(value) ** 2 for value in values)
 
 
-@given(st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 3)), max_size=20))
+@given(
+    st.lists(
+        st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 3)), max_size=20
+    )
+)
 def test_groups_do_not_mix(rows: list[tuple[float, int]]) -> None:
-    """Sums of several groups are those of each by itself, whatever stands in the others; a group without rows has 0."""
-    values, groups = np.array([value for value, _ in rows]), np.array([group for _, group in rows], dtype=np.int64)
+    """Sums of several groups are those of each by itself, whatever stands in the others; a group
+    without rows has 0.
+    """
+    values, groups = (
+        np.array([value for value, _ in rows]),
+        np.array([group for _, group in rows], dtype=np.int64),
+    )
     parts = [[Fraction(value) for value, group in rows if group == wanted] for wanted in range(4)]
-    assert [value_of(total) for total in exact_sums(values, groups, 4)] == [sum(part) for part in parts]
+    assert [value_of(total) for total in exact_sums(values, groups, 4)] == [
+        sum(part) for part in parts
+    ]
     squares = [square_of(total) for total in exact_squares(values, groups, 4)]
     assert squares == [sum(value**2 for value in part) for part in parts]
 

@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.performance import Layout, Sums
-from shared.performance.layout import score_bins
-from shared.reference import CategoricalReference, NumericReference, ReferenceProfile
-from shared.schema import Feature, Schema
+from driftgauge.shared.performance import Layout, Sums
+from driftgauge.shared.performance.layout import score_bins
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    NumericReference,
+    ReferenceProfile,
+)
+from driftgauge.shared.reference.schema import Feature, Schema
 
 NUMBERS = Layout("numeric")
 BINARY = Layout("categorical", ("no", "yes"), scored=True)
@@ -25,7 +29,9 @@ def rows(draw: Any, layout: Layout) -> tuple[Any, Any, Any]:
     if layout.kind == "numeric":
         made = st.lists(finite, min_size=size, max_size=size)
         return np.array(draw(made), np.float64), np.array(draw(made), np.float64), None
-    names = st.lists(st.sampled_from([*layout.classes, "new", "other"]), min_size=size, max_size=size)
+    names = st.lists(
+        st.sampled_from([*layout.classes, "new", "other"]), min_size=size, max_size=size
+    )
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     probabilities = rng.dirichlet(np.ones(len(layout.classes)), size)
     probabilities[rng.random(size) < 0.2] = np.nan
@@ -35,7 +41,9 @@ def rows(draw: Any, layout: Layout) -> tuple[Any, Any, Any]:
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from([NUMBERS, BINARY, THREE]))
 def test_sums_are_a_group(data: Any, layout: Layout) -> None:
-    """Merging is associative, taking away undoes adding, and packing changes nothing: to the last bit."""
+    """Merging is associative, taking away undoes adding, and packing changes nothing: to the last
+    bit.
+    """
     one, two, three = (Sums.of(layout, *data.draw(rows(layout))) for _ in range(3))
     assert (one + two) + three == three + (two + one)
     assert one + two - two == one
@@ -50,7 +58,12 @@ def test_the_sums_of_parts_are_the_sums_of_all(data: Any, layout: Layout) -> Non
     predictions, labels, probabilities = data.draw(rows(layout))
     cut = data.draw(st.integers(0, len(labels)))
     left, right = (
-        Sums.of(layout, predictions[part], labels[part], None if probabilities is None else probabilities[part])
+        Sums.of(
+            layout,
+            predictions[part],
+            labels[part],
+            None if probabilities is None else probabilities[part],
+        )
         for part in (slice(0, cut), slice(cut, None))
     )
     assert left + right == Sums.of(layout, predictions, labels, probabilities)
@@ -65,16 +78,22 @@ def test_unknown_classes_are_other() -> None:
 
 
 def test_sums_of_one_label_are_small() -> None:
-    """A late label costs about a hundred bytes in the panes, though its layout has hundreds of counts."""
+    """A late label costs about a hundred bytes in the panes, though its layout has hundreds of
+    counts.
+    """
     assert len(Sums.of(BINARY, ["yes"], ["no"], np.array([[0.25, 0.75]])).pack()) < 220
     assert len(Sums.of(NUMBERS, np.array([1.5]), np.array([1.25])).pack()) < 120
 
 
 def test_layouts_follow_schema_and_reference() -> None:
-    """Classes are the declared ones, else the predictions of the reference; without a prediction nothing is summed."""
+    """Classes are the declared ones, else the predictions of the reference; without a prediction
+    nothing is summed.
+    """
     x = Feature("x", "numeric")
     numeric = NumericReference.build("x", np.arange(3.0))
-    profile = ReferenceProfile(3, (numeric, CategoricalReference.build("prediction", ["b", "a", "b"])))
+    profile = ReferenceProfile(
+        3, (numeric, CategoricalReference.build("prediction", ["b", "a", "b"]))
+    )
     assert Layout.of(Schema((x,), "categorical", classes=("u", "v")), profile) == Layout(
         "categorical", ("u", "v"), scored=True
     )

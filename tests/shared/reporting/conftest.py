@@ -1,8 +1,7 @@
 import msgspec
 import pytest
 
-from shared.reporting.health import PipelineHealth
-from shared.snapshot import (
+from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     Confusion,
     FeatureReport,
@@ -16,6 +15,7 @@ from shared.snapshot import (
     Statistic,
     Window,
 )
+from driftgauge.shared.reporting.health import PipelineHealth
 from tests.shared.reporting.segmented import segments
 
 replace = msgspec.structs.replace
@@ -78,7 +78,10 @@ def discrete() -> FeatureReport:
         kind="numeric",
         severity="warning",
         reason="PSI 0.203 exceeds 0.142",
-        statistics=[Statistic("psi", 0.203, expected=0.027, warning=0.142, critical=0.309), Statistic("ks", 0.09)],
+        statistics=[
+            Statistic("psi", 0.203, expected=0.027, warning=0.142, critical=0.309),
+            Statistic("ks", 0.09),
+        ],
         shares=[Share("missing", 0.0, 0.0, 1.0)],
         histogram=Histogram(
             edges=None,
@@ -176,8 +179,24 @@ def snapshot() -> Snapshot:
         features=[peaked(), insufficient(), discrete(), excluded(), categorical(), drifted()],
         prediction=prediction(),
         alerts=[
-            ActiveAlert("91be0c", "hour", "psi", "warning", "pending", MAY_1 - 60_000, "PSI 0.203 exceeds 0.142"),
-            ActiveAlert("07aa31", "temperature", "psi", "critical", "firing", MAY_1, "PSI 0.412 exceeds 0.318"),
+            ActiveAlert(
+                "91be0c",
+                "hour",
+                "psi",
+                "warning",
+                "pending",
+                MAY_1 - 60_000,
+                "PSI 0.203 exceeds 0.142",
+            ),
+            ActiveAlert(
+                "07aa31",
+                "temperature",
+                "psi",
+                "critical",
+                "firing",
+                MAY_1,
+                "PSI 0.412 exceeds 0.318",
+            ),
         ],
         events_per_day=88_013.0,
     )
@@ -186,25 +205,46 @@ def snapshot() -> Snapshot:
 def target() -> FeatureReport:
     """The labels, of which fewer are paid than in the reference."""
     bars = Histogram(None, ["paid", "default"], [0.78, 0.22], [0.64, 0.36])
-    return replace(categorical(), name="label", severity="warning", reason="PSI 0.21 exceeds 0.131", histogram=bars)
+    return replace(
+        categorical(),
+        name="label",
+        severity="warning",
+        reason="PSI 0.21 exceeds 0.131",
+        histogram=bars,
+    )
 
 
 def performance() -> Performance:
-    def metric(name: str, value: float | None, baseline: float | None = None, **more: object) -> MetricReport:
+    def metric(
+        name: str, value: float | None, baseline: float | None = None, **more: object
+    ) -> MetricReport:
         return replace(MetricReport(name, value, None, None, 0.0, 1876, baseline), **more)
 
     return Performance(
-        severity="critical", reason="F1 fell from 0.683 to 0.600", start=MAY_1 - 7_200_000, end=MAY_1, predictions=2250,
-        labelled=1876, coverage=0.834, corrected=4, delays_ms=[42_000.0, 900_000.0, 7_200_000.0], confidence=0.997,
+        severity="critical",
+        reason="F1 fell from 0.683 to 0.600",
+        start=MAY_1 - 7_200_000,
+        end=MAY_1,
+        predictions=2250,
+        labelled=1876,
+        coverage=0.834,
+        corrected=4,
+        delays_ms=[42_000.0, 900_000.0, 7_200_000.0],
+        confidence=0.997,
         metrics=[
-            metric("f1_macro", 0.6, 0.683, low=0.571, high=0.629, change=-0.1215, severity="critical"),
+            metric(
+                "f1_macro", 0.6, 0.683, low=0.571, high=0.629, change=-0.1215, severity="critical"
+            ),
             metric("accuracy", 0.79, 0.82, low=0.768, high=0.812, change=-0.037),
             metric("roc_auc", None, note="one class alone has labels"),
         ],
-        confusion=Confusion(["paid", "default", "OTHER"], [[1320, 130, 0], [262, 164, 0], [0, 0, 0]]),
-        estimated=[metric("accuracy", 0.803), metric("brier", 0.141)], assumption="no concept drift",
+        confusion=Confusion(
+            ["paid", "default", "OTHER"], [[1320, 130, 0], [262, 164, 0], [0, 0, 0]]
+        ),
+        estimated=[metric("accuracy", 0.803), metric("brier", 0.141)],
+        assumption="no concept drift",
         target=target(),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -216,7 +256,9 @@ def full(snapshot: Snapshot) -> Snapshot:
             feature,
             psi_history=[None, *(0.01 * place for place in range(40))],
             reference_quantiles=[*map(float, range(33))] if feature.kind == "numeric" else [],
-            window_quantiles=[1.0 + place for place in range(33)] if feature.kind == "numeric" else [],
+            window_quantiles=[1.0 + place for place in range(33)]
+            if feature.kind == "numeric"
+            else [],
             histogram=replace(feature.histogram, below=(0.005, 0.05), above=(0.005, 0.0))
             if feature.histogram.edges
             else feature.histogram,
@@ -224,11 +266,15 @@ def full(snapshot: Snapshot) -> Snapshot:
         for feature in snapshot.features
     ]
     return replace(
-        snapshot, features=features, history_times=times, performance=performance(), segments=segments(),
+        snapshot,
+        features=features,
+        history_times=times,
+        performance=performance(),
+        segments=segments(),
         notes=["The rows are exchangeable."],
         actions=[RecommendedAction("fix_feed", "Look at the feed.", ["07aa31"])],
         levels=[RuleLevel("psi", 0.3, 1e-6, 0.1, 3e6, critical=0.25, note="floors")],
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -9,10 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import shared.reporting
-from shared.reporting import render_html, report_name
-from shared.reporting.health import PipelineHealth
-from shared.snapshot import FeatureReport, Histogram, Performance, SegmentReport, Segments, Snapshot
+import driftgauge.shared.reporting
+from driftgauge.shared.contract.snapshot import (
+    FeatureReport,
+    Histogram,
+    Performance,
+    SegmentReport,
+    Segments,
+    Snapshot,
+)
+from driftgauge.shared.reporting import render_html, report_name
+from driftgauge.shared.reporting.health import PipelineHealth
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>\u202e</style></title>{{ 7*7 }}'
 VOID = {"meta", "link", "wbr"}
@@ -20,7 +27,9 @@ replace = msgspec.structs.replace
 
 
 class Page(HTMLParser):
-    """Elements, attributes and the numbers of each table row, and a check that every tag is closed in order."""
+    """Elements, attributes and the numbers of each table row, and a check that every tag is closed
+    in order.
+    """
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -71,8 +80,14 @@ def hostile(text: str, snapshot: Snapshot) -> Snapshot:
         confusion = replace(found.confusion, classes=[text] * 3) if found.confusion else None
         target = spoil(found.target) if found.target else None
         return replace(
-            found, reason=text, assumption=text, metrics=metrics, estimated=metrics, confusion=confusion, target=target
-        )  # fmt: skip
+            found,
+            reason=text,
+            assumption=text,
+            metrics=metrics,
+            estimated=metrics,
+            confusion=confusion,
+            target=target,
+        )
 
     def spoil_segment(found: SegmentReport) -> SegmentReport:
         drift = [replace(one, name=text) for one in found.drift]
@@ -81,29 +96,50 @@ def hostile(text: str, snapshot: Snapshot) -> Snapshot:
 
     def spoil_segments(found: Segments) -> Segments:
         features = [
-            replace(one, feature=text, explanation=text, segments=[spoil_segment(of) for of in one.segments])
+            replace(
+                one,
+                feature=text,
+                explanation=text,
+                segments=[spoil_segment(of) for of in one.segments],
+            )
             for one in found.features
         ]
         return replace(found, features=features)
 
-    alerts = [replace(a, fingerprint=text, feature=text, rule=text, summary=text, segment=text) for a in snapshot.alerts]
+    alerts = [
+        replace(a, fingerprint=text, feature=text, rule=text, summary=text, segment=text)
+        for a in snapshot.alerts
+    ]
     features = [spoil(feature) for feature in snapshot.features]
     return replace(
-        snapshot, id=text, model=text, version=text, verdict=text, features=features, alerts=alerts, notes=[text],
+        snapshot,
+        id=text,
+        model=text,
+        version=text,
+        verdict=text,
+        features=features,
+        alerts=alerts,
+        notes=[text],
         performance=spoil_metrics(snapshot.performance) if snapshot.performance else None,
         segments=spoil_segments(snapshot.segments) if snapshot.segments else None,
         actions=[replace(one, reason=text, alerts=[text]) for one in snapshot.actions],
         levels=[replace(one, rule=text, note=text) for one in snapshot.levels],
-    )  # fmt: skip
+    )
 
 
-@pytest.mark.parametrize("text", [EVIL, EVIL * 200, "'onload=alert(1) x='", "javascript:alert(1)", "\u202e\u0000\ud800"])
+@pytest.mark.parametrize(
+    "text", [EVIL, EVIL * 200, "'onload=alert(1) x='", "javascript:alert(1)", "\u202e\u0000\ud800"]
+)
 def test_hostile_text_is_inert(full: Snapshot, health: PipelineHealth, text: str) -> None:
-    """Whatever strangers write in any field, it is text: no script, no image, no handler, no link out."""
+    """Whatever strangers write in any field, it is text: no script, no image, no handler, no link
+    out.
+    """
     html = render_html(hostile(text, full), health)
     page = Page(html)
     assert page.tags.isdisjoint({"script", "img", "iframe", "object", "base", "form"})
-    assert not [name for name, _ in page.attributes if name.startswith("on") or name in {"src", "style"}]
+    assert not [
+        name for name, _ in page.attributes if name.startswith("on") or name in {"src", "style"}
+    ]
     links = {value for name, value in page.attributes if name in {"href", "action", "xlink:href"}}
     assert all(link == "data:," or re.fullmatch(r"#[a-z_]+(-\d+)?", link) for link in links)
     assert "\u202e" not in html
@@ -129,7 +165,9 @@ def test_same_snapshot_same_bytes(snapshot: Snapshot) -> None:
 
 
 def test_worst_features_first(snapshot: Snapshot) -> None:
-    """Features stand in order of severity, then of PSI; excluded ones and the prediction stand apart."""
+    """Features stand in order of severity, then of PSI; excluded ones and the prediction stand
+    apart.
+    """
     anchors = re.findall(r'<th scope="row"><a href="#([^"]+)"><bdi>(\w+)', render_html(snapshot))
     assert anchors == [
         ("feature-1", "temperature"),
@@ -146,7 +184,9 @@ def test_every_anchor_has_its_card(snapshot: Snapshot) -> None:
     page = Page(render_html(snapshot))
     ids = [value for name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
-    assert {value[1:] for name, value in page.attributes if name == "href" and value != "data:,"} <= set(ids)
+    assert {
+        value[1:] for name, value in page.attributes if name == "href" and value != "data:,"
+    } <= set(ids)
 
 
 def table_numbers(feature: FeatureReport) -> list[float]:
@@ -156,29 +196,41 @@ def table_numbers(feature: FeatureReport) -> list[float]:
         numbers += [psi.value, psi.warning, psi.expected]
     numbers += [by_name[name].value for name in ("ks", "jensen_shannon") if name in by_name]
     for share in feature.shares:
-        numbers += [share.reference, share.window] if share.name == "missing" or share.window > 0 else []
+        numbers += (
+            [share.reference, share.window] if share.name == "missing" or share.window > 0 else []
+        )
     return [number for number in numbers if number is not None]
 
 
 def card_numbers(feature: FeatureReport) -> list[float]:
     numbers: list[float | None] = [*feature.reference_quantiles, *feature.window_quantiles]
     for s in feature.statistics:
-        numbers += [s.value, s.expected, s.p_value, s.warning, s.critical] if s.value is not None else []
+        numbers += (
+            [s.value, s.expected, s.p_value, s.warning, s.critical] if s.value is not None else []
+        )
     for share in feature.shares:
         numbers += [share.reference, share.window, share.p_value]
     return [number for number in numbers if number is not None]
 
 
-@pytest.mark.parametrize("name", ["temperature", "load_type", "hour", "reactive_power_kvarh", "energy_kwh"])
+@pytest.mark.parametrize(
+    "name", ["temperature", "load_type", "hour", "reactive_power_kvarh", "energy_kwh"]
+)
 def test_numbers_are_the_snapshots(snapshot: Snapshot, name: str) -> None:
     """Every number in a feature's row and in its card is exactly the snapshot's."""
     assert snapshot.prediction
     feature = next(f for f in [*snapshot.features, snapshot.prediction] if f.name == name)
     html = render_html(snapshot)
-    row = next(part for part in html.split("<tr>") if f"<bdi>{name}</bdi></a>" in part).split("</tr>")[0]
-    card = next(part for part in html.split("<article") if f"<h3><bdi>{name}</bdi>" in part).split("</article>")[0]
+    row = next(part for part in html.split("<tr>") if f"<bdi>{name}</bdi></a>" in part).split(
+        "</tr>"
+    )[0]
+    card = next(part for part in html.split("<article") if f"<h3><bdi>{name}</bdi>" in part).split(
+        "</article>"
+    )[0]
     assert Page("<table><tr>" + row + "</tr></table>").rows == [table_numbers(feature)]
-    assert list(chain.from_iterable(Page("<article" + card + "</article>").rows)) == card_numbers(feature)
+    assert list(chain.from_iterable(Page("<article" + card + "</article>").rows)) == card_numbers(
+        feature
+    )
 
 
 def test_shown_numbers_are_rounded_only(snapshot: Snapshot) -> None:
@@ -189,7 +241,9 @@ def test_shown_numbers_are_rounded_only(snapshot: Snapshot) -> None:
         if "&lt;" in read:
             assert float(exact) * scale < number
         else:
-            assert number == pytest.approx(float(exact) * scale, rel=1e-3, abs=6e-4 if scale == 1 else 0.06)
+            assert number == pytest.approx(
+                float(exact) * scale, rel=1e-3, abs=6e-4 if scale == 1 else 0.06
+            )
 
 
 def test_undefined_statistics_say_why(snapshot: Snapshot) -> None:
@@ -200,7 +254,15 @@ def test_undefined_statistics_say_why(snapshot: Snapshot) -> None:
 def test_header_has_the_window(snapshot: Snapshot) -> None:
     """Verdict, times in UTC, rows, panes, events and reference rows are at the top."""
     top = Page(render_html(snapshot)).text.split("Active alerts")[0]
-    for text in ("2 of 6 features", "2024-05-01 09:30:00 UTC", "1,834", "182,345", "26,280", "by an alert", "critical"):
+    for text in (
+        "2 of 6 features",
+        "2024-05-01 09:30:00 UTC",
+        "1,834",
+        "182,345",
+        "26,280",
+        "by an alert",
+        "critical",
+    ):
         assert text in top
 
 
@@ -216,10 +278,22 @@ def test_no_alerts(snapshot: Snapshot) -> None:
 
 
 def test_sections_in_order(full: Snapshot, health: PipelineHealth) -> None:
-    """What matters first comes first: verdict, what to do, features, prediction, performance, segments, pipeline."""
+    """What matters first comes first: verdict, what to do, features, prediction, performance,
+    segments, pipeline.
+    """
     found = re.findall(r"<h2>(.*?)</h2>", render_html(full, health))
-    assert found == ["What to do", "Active alerts", "Features", "Distributions", "Prediction", "Performance", "Segments",
-                     "Pipeline", "Excluded features", "Methods and limits"]  # fmt: skip
+    assert found == [
+        "What to do",
+        "Active alerts",
+        "Features",
+        "Distributions",
+        "Prediction",
+        "Performance",
+        "Segments",
+        "Pipeline",
+        "Excluded features",
+        "Methods and limits",
+    ]
     assert "Pipeline" not in re.findall(r"<h2>(.*?)</h2>", render_html(full))
 
 
@@ -231,13 +305,23 @@ def test_actions_have_their_evidence(full: Snapshot) -> None:
 
 
 def test_performance_beside_its_estimate(full: Snapshot) -> None:
-    """Each metric has value, interval, baseline and change; an estimate stands beside it; what is undefined says why."""
+    """Each metric has value, interval, baseline and change; an estimate stands beside it; what is
+    undefined says why.
+    """
     html = render_html(full)
     part = html.split("<h2>Performance</h2>")[1].split("</section>")[0]
-    rows = {re.split("<", row.split('<th scope="row">')[1])[0]: row for row in part.split("<tr>")[2:6]}
+    rows = {
+        re.split("<", row.split('<th scope="row">')[1])[0]: row for row in part.split("<tr>")[2:6]
+    }
     assert [float(value) for value in re.findall(r'value="(.*?)"', rows["accuracy"])] == [
-        0.79, 0.768, 0.812, 0.82, -0.037, 0.803, 1876,
-    ]  # fmt: skip
+        0.79,
+        0.768,
+        0.812,
+        0.82,
+        -0.037,
+        0.803,
+        1876,
+    ]
     assert 'class="badge critical"' in rows["macro F1"]
     assert "one class alone has labels" in rows["ROC AUC"]
     text = " ".join(Page(html).text.split("Label delay")[1].split("Methods")[0].split())
@@ -247,47 +331,85 @@ def test_performance_beside_its_estimate(full: Snapshot) -> None:
 
 
 def test_the_target_is_shown_as_a_feature(full: Snapshot) -> None:
-    """The labels' distribution stands within the performance section, with severity and every number of a feature's card."""
+    """The labels' distribution stands within the performance section, with severity and every
+    number of a feature's card.
+    """
     assert full.performance
     assert full.performance.target
     part = render_html(full).split("<h2>Performance</h2>")[1].split("</section>")[0]
     card = part.split("<article")[1].split("</article>")[0]
     assert "<h3><bdi>label</bdi>" in card
     assert 'class="badge warning"' in card
-    assert list(chain.from_iterable(Page("<article" + card + "</article>").rows)) == card_numbers(full.performance.target)
+    assert list(chain.from_iterable(Page("<article" + card + "</article>").rows)) == card_numbers(
+        full.performance.target
+    )
     assert "PSI 0.21 exceeds 0.131" in card
     assert "78.0 → 64.0\u00a0%" in card
 
 
 def test_an_alert_names_its_segment(full: Snapshot) -> None:
-    """Among the alerts and what to do; the feature's own line and its "since" are of all rows, so it is no mark there."""
-    alert = replace(full.alerts[0], feature="temperature", segment="region=north", started=7, fingerprint="07aa31")
+    """Among the alerts and what to do; the feature's own line and its "since" are of all rows, so
+    it is no mark there.
+    """
+    alert = replace(
+        full.alerts[0],
+        feature="temperature",
+        segment="region=north",
+        started=7,
+        fingerprint="07aa31",
+    )
     html = render_html(replace(full, alerts=[alert]))
     assert html.count("in <bdi>region=north</bdi>") == 2
     assert "flag: an alert began" not in html
 
 
 def test_the_pipeline_as_it_stands(snapshot: Snapshot, health: PipelineHealth) -> None:
-    """What was counted, waits, could not be read and is lost, with the moment at which it was looked at."""
-    text = Page(render_html(snapshot, health).replace("<d", " <d")).text.split("Pipeline")[1].split("Excluded")[0]
-    for words in ("9,123", "800 ms", "Dead letters 3", "Not arrived yet 7", "Lost 2", "2024-05-01 10:00:00 UTC"):
+    """What was counted, waits, could not be read and is lost, with the moment at which it was
+    looked at.
+    """
+    text = (
+        Page(render_html(snapshot, health).replace("<d", " <d"))
+        .text.split("Pipeline")[1]
+        .split("Excluded")[0]
+    )
+    for words in (
+        "9,123",
+        "800 ms",
+        "Dead letters 3",
+        "Not arrived yet 7",
+        "Lost 2",
+        "2024-05-01 10:00:00 UTC",
+    ):
         assert words in " ".join(text.split()), words
 
 
 def test_lines_and_marks(full: Snapshot) -> None:
-    """A feature has its line over time with its thresholds and its alert's begin, a Q-Q plot, and since when."""
+    """A feature has its line over time with its thresholds and its alert's begin, a Q-Q plot, and
+    since when.
+    """
     html = render_html(full)
-    card = next(part for part in html.split("<article") if "<h3><bdi>temperature</bdi>" in part).split("</article>")[0]
-    for piece in ('class="limit warning"', 'class="limit critical"', 'class="mark critical"', 'class="diagonal"'):
+    card = next(
+        part for part in html.split("<article") if "<h3><bdi>temperature</bdi>" in part
+    ).split("</article>")[0]
+    for piece in (
+        'class="limit warning"',
+        'class="limit critical"',
+        'class="mark critical"',
+        'class="diagonal"',
+    ):
         assert card.count(piece) == 1, piece
     assert "psi firing, since 2024-05-01 10:00:00 UTC" in card
-    row = next(part for part in html.split("<tr>") if "<bdi>temperature</bdi></a>" in part).split("</tr>")[0]
+    row = next(part for part in html.split("<tr>") if "<bdi>temperature</bdi></a>" in part).split(
+        "</tr>"
+    )[0]
     assert 'class="spark"' in row
     assert "2024-05-01 10:00" in row
 
 
 def test_new_and_vanished_categories(snapshot: Snapshot) -> None:
-    """Categories that should be there and are not are named, with their number; new ones with their share."""
+    """Categories that should be there and are not are named, with their number; new ones with their
+    share.
+    """
     feature = next(one for one in snapshot.features if one.name == "load_type")
     gone = replace(feature, histogram=replace(feature.histogram, window=[0.0, 0.7, 0.28, 0.02]))
     text = " ".join(Page(render_html(replace(snapshot, features=[gone]))).text.split())
@@ -311,7 +433,9 @@ def test_bare_snapshot(snapshot: Snapshot) -> None:
 
 def test_excluded_features_give_their_reason(snapshot: Snapshot) -> None:
     """Excluded features are named with the reason."""
-    assert "a function of the clock" in Page(render_html(snapshot)).text.split("Excluded features")[1]
+    assert (
+        "a function of the clock" in Page(render_html(snapshot)).text.split("Excluded features")[1]
+    )
 
 
 def test_pictures_are_well_formed(snapshot: Snapshot) -> None:
@@ -324,7 +448,12 @@ def test_pictures_are_well_formed(snapshot: Snapshot) -> None:
 
 def test_size_of_a_full_report(snapshot: Snapshot) -> None:
     """Eighteen features with 24 bins each stay below 500 KB."""
-    bins = Histogram(edges=[float(i) for i in range(25)], labels=None, reference=[1 / 24] * 24, window=[1 / 24] * 24)
+    bins = Histogram(
+        edges=[float(i) for i in range(25)],
+        labels=None,
+        reference=[1 / 24] * 24,
+        window=[1 / 24] * 24,
+    )
     feature = replace(snapshot.features[-1], histogram=bins)
     assert len(render_html(replace(snapshot, features=[feature] * 18)).encode()) < 500_000
 
@@ -332,23 +461,43 @@ def test_size_of_a_full_report(snapshot: Snapshot) -> None:
 def test_name_of_the_report(snapshot: Snapshot) -> None:
     """The file name is the snapshot's own time in UTC, to the second."""
     assert report_name(snapshot) == "drift_report_20240501_100000"
-    assert report_name(replace(snapshot, created=snapshot.created + 999)) == "drift_report_20240501_100000"
+    assert (
+        report_name(replace(snapshot, created=snapshot.created + 999))
+        == "drift_report_20240501_100000"
+    )
 
 
 @pytest.mark.parametrize(
-    "module", ["__init__", "html", "svg", "lines", "canvas", "arranged", "segmented", "terminal", "text"]
+    "module",
+    ["__init__", "html", "svg", "lines", "canvas", "arranged", "segmented", "terminal", "text"],
 )
 def test_reporting_is_pure(module: str) -> None:
-    """Rendering reaches no file, network, clock or environment; only the template is loaded, at import."""
-    assert importlib.import_module("shared.reporting.html")
-    source = Path(shared.reporting.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+    """Rendering reaches no file, network, clock or environment; only the template is loaded, at
+    import.
+    """
+    assert importlib.import_module("driftgauge.shared.reporting.html")
+    source = (
+        Path(driftgauge.shared.reporting.__file__)
+        .with_name(f"{module}.py")
+        .read_text(encoding="utf-8")
+    )
     imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             imported.add((node.module or "").split(".")[0])
-        assert not (isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".now", ".today", "open")))
-    assert imported <= {"collections", "datetime", "itertools", "jinja2", "markupsafe", "math", "shared", "typing"} | {
-        "unicodedata"
-    }
+        assert not (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).endswith((".now", ".today", "open"))
+        )
+    assert imported <= {
+        "collections",
+        "datetime",
+        "itertools",
+        "jinja2",
+        "markupsafe",
+        "math",
+        "shared",
+        "typing",
+    } | {"unicodedata"}

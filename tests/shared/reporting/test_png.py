@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared.errors import ConfigurationError
-from shared.reporting.files import write_picture
-from shared.reporting.png import MOST_FEATURES, write_png
-from shared.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.reporting.files import write_picture
+from driftgauge.shared.reporting.png import MOST_FEATURES, write_png
 from tests.shared.reporting.test_html import EVIL, hostile
 
 MAGIC = b"\x89PNG\r\n\x1a\n"

@@ -8,8 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.reporting import render_html
-from shared.reporting.segmented import (
+from driftgauge.shared.contract.snapshot import (
+    MetricReport,
+    SegmentFeature,
+    SegmentReport,
+    Segments,
+    Snapshot,
+)
+from driftgauge.shared.reporting import render_html
+from driftgauge.shared.reporting.segmented import (
     MOST_SHOWN,
     WORST_FIRST,
     diverging,
@@ -17,7 +24,6 @@ from shared.reporting.segmented import (
     sentence_of,
     worst_segments,
 )
-from shared.snapshot import MetricReport, SegmentFeature, SegmentReport, Segments, Snapshot
 from tests.shared.reporting.segmented import calm, metric, numeric, region, segment, segments
 from tests.shared.reporting.test_html import Page
 
@@ -44,14 +50,18 @@ def reports(draw: st.DrawFn) -> SegmentReport:
     numbers: dict[str, Any] = {name: draw(NUMBERS) for name in ("value", "low", "high", "baseline")}
     found = MetricReport("accuracy", n=9, bound=0.0, **numbers)
     return segment(
-        severity=draw(st.sampled_from(WORST_FIRST)), rows=draw(st.integers(0, 10**12)), contribution=draw(NUMBERS),
+        severity=draw(st.sampled_from(WORST_FIRST)),
+        rows=draw(st.integers(0, 10**12)),
+        contribution=draw(NUMBERS),
         metrics=draw(st.sampled_from([[], [found]])),
-    )  # fmt: skip
+    )
 
 
 @given(st.lists(reports(), max_size=21))
 def test_the_worst_come_first_and_none_is_lost(found: list[SegmentReport]) -> None:
-    """Every segment is there once: by severity, then by its part of the change, then by rows; pictures stay inside."""
+    """Every segment is there once: by severity, then by its part of the change, then by rows;
+    pictures stay inside.
+    """
     (table,) = segment_tables(Segments("accuracy", 0.5, 0.6, [SegmentFeature("region", found)]))
     ordered = [row.segment for row in (*table.shown, *table.folded)]
     assert sorted(map(id, ordered)) == sorted(map(id, found))
@@ -65,61 +75,91 @@ def test_the_worst_come_first_and_none_is_lost(found: list[SegmentReport]) -> No
     for row in (*table.shown, *table.folded):
         for part in drawn(row.bar):
             if part.tag.endswith("rect"):
-                assert 0 <= float(part.attrib["x"]) <= float(part.attrib["x"]) + float(part.attrib["width"]) <= 96.01
+                assert (
+                    0
+                    <= float(part.attrib["x"])
+                    <= float(part.attrib["x"]) + float(part.attrib["width"])
+                    <= 96.01
+                )
         for part in drawn(row.interval):
-            assert all(0 <= float(x) <= 72 for x in re.findall(r"[MH]([-\d.e+]+)", part.get("d", "")))
+            assert all(
+                0 <= float(x) <= 72 for x in re.findall(r"[MH]([-\d.e+]+)", part.get("d", ""))
+            )
 
 
 def test_what_matters_is_shown_and_the_rest_is_folded(snapshot: Snapshot) -> None:
-    """Of 63 segments 8 are open, of the one feature that has something to say; the folds say how many of what they hold."""
+    """Of 63 segments 8 are open, of the one feature that has something to say; the folds say how
+    many of what they hold.
+    """
     html = shown(snapshot, segments())
     folds = re.findall(r"<details.*?</details>", html, re.DOTALL)
     assert len(rows(html)) == 63
     assert len(rows(html)) - sum(len(rows(fold)) for fold in folds) == MOST_SHOWN
     assert re.findall(r"<summary>(.*?)</summary>", html) == [
-        "13 more segments: 10 ok, 3 insufficient data", "All 21 segments: 21 ok", "All 21 segments: 21 ok",
-    ]  # fmt: skip
+        "13 more segments: 10 ok, 3 insufficient data",
+        "All 21 segments: 21 ok",
+        "All 21 segments: 21 ok",
+    ]
     assert html.index("By <bdi>region") < html.index("By <bdi>device"), "the worst feature first"
 
 
 def test_the_explanation_is_read_before_the_numbers(snapshot: Snapshot) -> None:
-    """Each feature begins with its sentence, and without one the page says that nothing stands out."""
-    found = re.findall(r'<p class="explanation"><bdi[^>]*>(.*?)</bdi></p>\n<(\w+)', shown(snapshot, segments()))
+    """Each feature begins with its sentence, and without one the page says that nothing stands
+    out.
+    """
+    found = re.findall(
+        r'<p class="explanation"><bdi[^>]*>(.*?)</bdi></p>\n<(\w+)', shown(snapshot, segments())
+    )
     assert [tag for _, tag in found] == ["table", "details", "details"]
     assert found[0][0] == region().explanation
     assert found[1][0] == "No segment of device stands out."
 
 
 def test_numbers_are_the_segments(snapshot: Snapshot) -> None:
-    """A row holds exactly its segment's shares, rows, metric, baseline, labels, contribution and PSI with its threshold."""
+    """A row holds exactly its segment's shares, rows, metric, baseline, labels, contribution and
+    PSI with its threshold.
+    """
     html = shown(snapshot, segments())
     row = next(row for row in rows(html) if "<bdi>area 04</bdi>" in row and "critical" in row)
     (numbers,) = Page(f"<table>{row}</table>").rows
     assert numbers == [0.11, 0.31, 1412, 0.61, 0.85, 812, -0.0312, 0.61, 0.3, 0.4, 0.3, 0.1]
-    for words in ("accuracy 0.61, baseline 0.85", 'class="interval"', 'class="diverging"', 'class="critical" x='):
+    for words in (
+        "accuracy 0.61, baseline 0.85",
+        'class="interval"',
+        'class="diverging"',
+        'class="critical" x=',
+    ):
         assert words in row
     assert "<small>above" in row
 
 
 def test_a_table_is_read_aloud(snapshot: Snapshot) -> None:
-    """Each column and each row has a header, severities are words, and every drawing has its number beside it."""
+    """Each column and each row has a header, severities are words, and every drawing has its number
+    beside it.
+    """
     html = shown(snapshot, segments())
     for head in re.findall(r"<thead>(.*?)</thead>", html, re.DOTALL):
         assert len(re.findall(r'<th scope="col"', head)) == len(re.findall("<th", head)) == 6
     assert all(row.count("<td") == 5 for row in rows(html))
-    assert re.findall(r"</svg>(critical|warning|insufficient data)<", html) == ["critical", "warning"] + [
-        "insufficient data"
-    ] * 3
+    assert (
+        re.findall(r"</svg>(critical|warning|insufficient data)<", html)
+        == ["critical", "warning"] + ["insufficient data"] * 3
+    )
     assert html.count('aria-hidden="true"') == html.count("<svg")
 
 
 def test_worse_is_left_of_accuracy_and_right_of_errors(snapshot: Snapshot) -> None:
-    """A bar's side is its sign, and its colour says whether that is for the worse: less accuracy, more error."""
+    """A bar's side is its sign, and its colour says whether that is for the worse: less accuracy,
+    more error.
+    """
     fell, rose = diverging(-0.01, 0.02, worse=True), diverging(0.01, 0.02, worse=True)
     assert 'x="24"' in fell
     assert 'x="48"' in rose
     html = shown(snapshot, numeric())
-    bars = {re.findall("<bdi>(.)</bdi>", row)[0]: re.findall(r'<rect class="(\w+)"', row) for row in rows(html)}
+    bars = {
+        re.findall("<bdi>(.)</bdi>", row)[0]: re.findall(r'<rect class="(\w+)"', row)
+        for row in rows(html)
+    }
     assert (bars["A"], bars["C"]) == (["ok"], ["critical"])
     assert "bars to the right of the line are for the worse" in html
     assert "bars to the left of the line are for the worse" in shown(snapshot, segments())
@@ -129,15 +169,25 @@ def test_the_parts_add_up(snapshot: Snapshot) -> None:
     """The change that is parted and what the mix of the segments has of it are said."""
     text = " ".join(Page(shown(snapshot, segments())).text.split())
     assert "accuracy 0.815, baseline 0.850, a change of \u22120.035." in text
-    assert "The parts of all segments and \u22120.004 from other shares of the segments add up to \u22120.035." in text
+    assert (
+        "The parts of all segments and \u22120.004 from other shares of the segments add up to "
+        "\u22120.035." in text
+    )
 
 
 def test_intervals_share_a_scale() -> None:
-    """The baseline of all segments of a feature stands at one place, and an interval of nine rows squeezes no other."""
+    """The baseline of all segments of a feature stands at one place, and an interval of nine rows
+    squeezes no other.
+    """
     (table,) = segment_tables(Segments("accuracy", 0.8, 0.85, [region()]))
     pictures = [row.interval for row in (*table.shown, *table.folded) if row.interval]
     assert len({re.findall(r'class="tick" d="M([\d.]+)', picture)[0] for picture in pictures}) == 1
-    widths = [b - a for a, b in (map(float, re.findall(r'"range" d="M([\d.]+) 7H([\d.]+)', one)[0]) for one in pictures)]
+    widths = [
+        b - a
+        for a, b in (
+            map(float, re.findall(r'"range" d="M([\d.]+) 7H([\d.]+)', one)[0]) for one in pictures
+        )
+    ]
     assert min(widths) > 2
 
 
@@ -145,26 +195,49 @@ def test_intervals_share_a_scale() -> None:
     ("found", "words", "absent"),
     [
         (Segments("", None, None, []), "No segment has been counted yet.", "<table"),
-        (Segments("", None, None, [SegmentFeature("region", [])]), "No segment of region has been counted yet.", "<table"),
         (
-            Segments("", None, None, [SegmentFeature("region", [segment(metrics=[], contribution=None, labelled=0)])]),
+            Segments("", None, None, [SegmentFeature("region", [])]),
+            "No segment of region has been counted yet.",
+            "<table",
+        ),
+        (
+            Segments(
+                "",
+                None,
+                None,
+                [SegmentFeature("region", [segment(metrics=[], contribution=None, labelled=0)])],
+            ),
             "There are no labels",
             "Part of the change",
         ),
         (
-            Segments("accuracy", 0.8, None, [SegmentFeature("region", [segment(metrics=[metric(0.8, 9, None)])])]),
+            Segments(
+                "accuracy",
+                0.8,
+                None,
+                [SegmentFeature("region", [segment(metrics=[metric(0.8, 9, None)])])],
+            ),
             "without a baseline no change is parted",
             "Part of the change",
         ),
         (
-            Segments("accuracy", 0.8, 0.8, [SegmentFeature("region", [segment(severity="insufficient_data", drift=[])])]),
+            Segments(
+                "accuracy",
+                0.8,
+                0.8,
+                [SegmentFeature("region", [segment(severity="insufficient_data", drift=[])])],
+            ),
             "No segment of region has rows enough to be judged.",
             "stands out",
         ),
     ],
 )
-def test_what_is_not_there_is_said(snapshot: Snapshot, found: Segments, words: str, absent: str) -> None:
-    """Without segments, rows, labels or baseline the section says so in words, and has no column of nothing."""
+def test_what_is_not_there_is_said(
+    snapshot: Snapshot, found: Segments, words: str, absent: str
+) -> None:
+    """Without segments, rows, labels or baseline the section says so in words, and has no column of
+    nothing.
+    """
     html = shown(snapshot, found)
     assert words in " ".join(Page(html).text.split())
     assert absent not in html
@@ -189,13 +262,21 @@ def test_the_worst_of_all_features() -> None:
     assert [one.value for one in worst_segments(segments(), 5)] == ["area 04", "area 02"]
     assert worst_segments(segments(), 1)[0].severity == "critical"
     assert worst_segments(Segments("", None, None, [calm()]), 5) == []
-    assert sentence_of(replace(region(), explanation="")) == "Segments of region: 1 critical, 1 warning."
+    assert (
+        sentence_of(replace(region(), explanation=""))
+        == "Segments of region: 1 critical, 1 warning."
+    )
 
 
 def test_segments_have_their_place_in_the_size_of_a_report(snapshot: Snapshot) -> None:
     """63 segments with long names add less than 300 kB."""
     long = [
-        replace(one, segments=[replace(of, value=f"{at} {'<' * 1000}") for at, of in enumerate(one.segments)])
+        replace(
+            one,
+            segments=[
+                replace(of, value=f"{at} {'<' * 1000}") for at, of in enumerate(one.segments)
+            ],
+        )
         for one in segments().features
     ]
     both = (None, replace(segments(), features=long))

@@ -4,21 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.reporting.svg import MOST_BARS, WIDTH, box_plot, gauge, histogram
-from shared.snapshot import Histogram
+from driftgauge.shared.contract.snapshot import Histogram
+from driftgauge.shared.reporting.svg import MOST_BARS, WIDTH, box_plot, gauge, histogram
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>&\u202e\x00\ud800'
 
 
 def areas(markup: str, kind: str) -> list[float]:
     rects = ET.fromstring(markup).iter("rect")  # noqa: S314 (our own output)
-    return [float(rect.attrib["width"]) * float(rect.attrib["height"]) for rect in rects if kind in rect.attrib["class"][0]]
+    return [
+        float(rect.attrib["width"]) * float(rect.attrib["height"])
+        for rect in rects
+        if kind in rect.attrib["class"][0]
+    ]
 
 
 def assert_areas_are(markup: str, reference: list[float], window: list[float]) -> None:
     drawn = areas(markup, "r") + areas(markup, "w")
     shares = reference + window
-    assert [area / sum(drawn) for area in drawn] == pytest.approx([s / sum(shares) for s in shares], abs=1e-3)
+    assert [area / sum(drawn) for area in drawn] == pytest.approx(
+        [s / sum(shares) for s in shares], abs=1e-3
+    )
 
 
 @st.composite
@@ -39,7 +45,9 @@ def test_areas_are_the_shares(shares: Histogram) -> None:
 
 def test_unequal_bins_are_drawn_as_densities() -> None:
     """The height of a numeric bar is share over bin width, on a labelled axis."""
-    markup = histogram(Histogram(edges=[0, 1, 4], labels=None, reference=[0.25, 0.75], window=[0.25, 0.75]))
+    markup = histogram(
+        Histogram(edges=[0, 1, 4], labels=None, reference=[0.25, 0.75], window=[0.25, 0.75])
+    )
     rects = list(ET.fromstring(markup).iter("rect"))  # noqa: S314 (our own output)
     assert len({rect.attrib["height"] for rect in rects}) == 1
     assert [float(rect.attrib["width"]) for rect in rects[::2]] == [WIDTH / 4, 3 * WIDTH / 4]
@@ -58,8 +66,12 @@ def test_unequal_bins_are_drawn_as_densities() -> None:
     ],
 )
 def test_bins_that_fit_no_scale_become_ranges(edges: list[float]) -> None:
-    """Bins without width, without end, or beside which all others vanish are drawn as labelled bars."""
-    markup = histogram(Histogram(edges=edges, labels=None, reference=[0.5, 0.3, 0.2], window=[0.4, 0.4, 0.2]))
+    """Bins without width, without end, or beside which all others vanish are drawn as labelled
+    bars.
+    """
+    markup = histogram(
+        Histogram(edges=edges, labels=None, reference=[0.5, 0.3, 0.2], window=[0.4, 0.4, 0.2])
+    )
     assert "Bars of" in markup
     assert_areas_are(markup, [0.5, 0.3, 0.2], [0.4, 0.4, 0.2])
 
@@ -68,7 +80,9 @@ def test_many_ranges_are_joined() -> None:
     """Any number of bins gives a picture of bounded height that still holds all rows."""
     n = 256
     edges = [0.0, 1e-9, *(float(i) for i in range(1, n))]
-    markup = histogram(Histogram(edges=edges, labels=None, reference=[1 / n] * n, window=[1 / n] * n))
+    markup = histogram(
+        Histogram(edges=edges, labels=None, reference=[1 / n] * n, window=[1 / n] * n)
+    )
     assert len(areas(markup, "r")) <= MOST_BARS
     assert_areas_are(markup, [11 / n] * 23 + [3 / n], [11 / n] * 23 + [3 / n])
 
@@ -93,7 +107,9 @@ def test_an_empty_window_is_drawn() -> None:
 
 def test_labels_are_inert() -> None:
     """A hostile label is text in a well-formed picture."""
-    markup = histogram(Histogram(edges=None, labels=[EVIL, "A" * 10_000], reference=[0.5, 0.5], window=[0.1, 0.9]))
+    markup = histogram(
+        Histogram(edges=None, labels=[EVIL, "A" * 10_000], reference=[0.5, 0.5], window=[0.1, 0.9])
+    )
     tags = {element.tag for element in ET.fromstring(markup).iter()}  # noqa: S314 (our own output)
     assert tags == {"svg", "g", "title", "text", "rect"}
     assert len(markup) < 2500
@@ -116,7 +132,8 @@ def test_one_sided_box_plot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "severity"), [(0.05, "ok"), (0.1, "ok"), (0.2, "warning"), (0.3, "critical"), (1e9, "critical")]
+    ("value", "severity"),
+    [(0.05, "ok"), (0.1, "ok"), (0.2, "warning"), (0.3, "critical"), (1e9, "critical")],
 )
 def test_gauge_says_what_the_thresholds_say(value: float, severity: str) -> None:
     """The bar has the severity of the threshold that it exceeds, and ends inside its track."""

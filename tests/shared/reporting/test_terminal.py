@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from shared.reporting.segmented import ALARMING
-from shared.reporting.terminal import MOST_SEGMENTS, render_text
-from shared.snapshot import SegmentFeature, Segments, Snapshot
+from driftgauge.shared.contract.snapshot import SegmentFeature, Segments, Snapshot
+from driftgauge.shared.reporting.segmented import ALARMING
+from driftgauge.shared.reporting.terminal import MOST_SEGMENTS, render_text
 from tests.shared.reporting.segmented import region, segment
 from tests.shared.reporting.test_html import EVIL, hostile
 
@@ -11,14 +11,26 @@ replace = msgspec.structs.replace
 
 
 def test_a_snapshot_on_a_terminal(full: Snapshot) -> None:
-    """Verdict, every column, metrics by their display names with interval and baseline, the target, a sentence a feature."""
+    """Verdict, every column, metrics by their display names with interval and baseline, the target,
+    a sentence a feature.
+    """
     text = render_text(full)
     assert text.startswith(f"steel v3: {full.verdict}\n")
     assert full.prediction
     for feature in [*full.features, full.prediction]:
         assert f"\n  {feature.name} " in text
     lines = {line.split("  ")[1]: line for line in text.splitlines() if line.startswith("  ")}
-    assert lines["macro F1"].split() == ["macro", "F1", "critical", "0.600", "(0.571", "to", "0.629),", "baseline", "0.683"]
+    assert lines["macro F1"].split() == [
+        "macro",
+        "F1",
+        "critical",
+        "0.600",
+        "(0.571",
+        "to",
+        "0.629),",
+        "baseline",
+        "0.683",
+    ]
     assert "PSI 0.21 exceeds 0.131" in lines["target (label)"]
     assert "warning" in lines["target (label)"]
     assert f"\n  {region().explanation}\n" in text
@@ -28,9 +40,17 @@ def test_a_snapshot_on_a_terminal(full: Snapshot) -> None:
 
 def test_the_five_worst_segments(full: Snapshot) -> None:
     """Of more that are bad the worst are named, and none that is well."""
-    bad = [segment("region", f"v{at}", severity="critical", contribution=-0.01 * at) for at in range(9)]
-    found = Segments("accuracy", 0.7, 0.8, [SegmentFeature("region", [*bad, segment("region", "well")])])
-    named = [line.split()[0] for line in render_text(replace(full, segments=found)).splitlines() if " region=" in line]
+    bad = [
+        segment("region", f"v{at}", severity="critical", contribution=-0.01 * at) for at in range(9)
+    ]
+    found = Segments(
+        "accuracy", 0.7, 0.8, [SegmentFeature("region", [*bad, segment("region", "well")])]
+    )
+    named = [
+        line.split()[0]
+        for line in render_text(replace(full, segments=found)).splitlines()
+        if " region=" in line
+    ]
     assert named == [f"region=v{at}" for at in (8, 7, 6, 5, 4)]
     assert len(named) == MOST_SEGMENTS
     assert {"critical", "warning"} == ALARMING
@@ -44,11 +64,19 @@ def test_an_alert_of_a_segment_is_named(full: Snapshot) -> None:
     assert text.count(" alert, ") == 1
 
 
-@pytest.mark.parametrize("text", [EVIL, "\x1b]0;owned\x07\x1b[2J\r", "a\nb", "\u202e\x00\ud800", "A" * 10_000])
+@pytest.mark.parametrize(
+    "text", [EVIL, "\x1b]0;owned\x07\x1b[2J\r", "a\nb", "\u202e\x00\ud800", "A" * 10_000]
+)
 def test_strangers_text_steers_no_terminal(full: Snapshot, text: str) -> None:
-    """Names, values and reasons reach the terminal without control characters, in lines of bounded length and number."""
+    """Names, values and reasons reach the terminal without control characters, in lines of bounded
+    length and number.
+    """
     shown = render_text(hostile(text, full))
-    assert not [character for character in shown if character != "\n" and (ord(character) < 32 or character == "\u202e")]
+    assert not [
+        character
+        for character in shown
+        if character != "\n" and (ord(character) < 32 or character == "\u202e")
+    ]
     assert len(shown.splitlines()) == len(render_text(hostile("x", full)).splitlines())
     assert max(map(len, shown.splitlines())) < 600
     shown.encode()

@@ -2,19 +2,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.reporting.text import clip, decimal, figure, moment, percent, shown
+from driftgauge.shared.reporting.text import clip, decimal, figure, moment, percent, shown
 
 
 @given(st.text(), st.integers(2, 100))
 def test_clip_holds_its_width(text: str, cells: int) -> None:
-    """Clipped text is never longer than asked for, has no line break, and can be written as UTF-8."""
+    """Clipped text is never longer than asked for, has no line break, and can be written as
+    UTF-8.
+    """
     clipped = clip(text, cells)
     assert len(clipped) <= cells
     assert "\n" not in clipped
     clipped.encode()
 
 
-@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\x00", "\x1b", "\ud800", "\ufffe", "\u2028"])
+@pytest.mark.parametrize(
+    "character", ["\u202e", "\u2066", "\x00", "\x1b", "\ud800", "\ufffe", "\u2028"]
+)
 def test_deceiving_characters_are_made_visible(character: str) -> None:
     """What reverses, hides or breaks text is shown as its code."""
     assert clip(f"a{character}b", 80) == f"a\\u{ord(character):04x}b"
@@ -60,7 +64,9 @@ def test_impossible_times_are_shown_raw(milliseconds: int) -> None:
     assert moment(milliseconds) == f"{milliseconds} ms"
 
 
-@pytest.mark.parametrize(("value", "text"), [(float("inf"), "∞"), (float("-inf"), "\u2212∞"), (float("nan"), "\u2013")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(float("inf"), "∞"), (float("-inf"), "\u2212∞"), (float("nan"), "\u2013")]
+)
 def test_what_is_no_number_is_shown_as_such(value: float, text: str) -> None:
     """Infinite and undefined values have a sign of their own."""
     assert figure(value) == text

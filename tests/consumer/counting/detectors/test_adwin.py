@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from river.drift import ADWIN
 
-from consumer.counting.cells import CellMap
-from consumer.counting.detectors import Observed
-from consumer.counting.detectors.adwin import RankAdwin, seed_ranks
-from shared.errors import BadData
+from driftgauge.consumer.counting.detectors import Observed
+from driftgauge.consumer.counting.detectors.adwin import RankAdwin, seed_ranks
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.shared.errors import BadData
 from tests.consumer.builders import NUMERIC_SCHEMA, numeric_reference
 
 CELLS = CellMap(NUMERIC_SCHEMA, numeric_reference(rows=5000))
@@ -27,7 +27,9 @@ def drawn(seed: int, events: int, shift: float = 0.6) -> np.ndarray:
     values = random.normal(size=(3, events))
     values[:, events // 2 :] += shift
     values[0, random.random(events) < 0.05] = np.nan
-    places = [reference.cells(row) for reference, row in zip(CELLS.reference.columns, values, strict=True)]
+    places = [
+        reference.cells(row) for reference, row in zip(CELLS.reference.columns, values, strict=True)
+    ]
     return np.array(places) + CELLS.offsets[:-1, None]
 
 
@@ -37,7 +39,9 @@ def start() -> RankAdwin:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_alarms_are_rivers(seed: int) -> None:
-    """The alarms are those of river.drift.ADWIN, fed one by one with the same ranks, started anew after each alarm."""
+    """The alarms are those of river.drift.ADWIN, fed one by one with the same ranks, started anew
+    after each alarm.
+    """
     traffic = drawn(seed, 3000)
     seeds = seed_ranks(CELLS.reference, COLUMNS, CELLS.ranks)
 
@@ -64,7 +68,9 @@ def test_alarms_are_rivers(seed: int) -> None:
 
 @pytest.mark.parametrize("cut", [1, 777, 1499, 1990])
 def test_a_packed_state_goes_on_identically(cut: int) -> None:
-    """A worker that takes over raises the same alarms with the same words as one that never stopped."""
+    """A worker that takes over raises the same alarms with the same words as one that never
+    stopped.
+    """
     traffic = drawn(5, 2000)
     whole = start()
     expected = whole.update(observed(traffic))
@@ -73,14 +79,16 @@ def test_a_packed_state_goes_on_identically(cut: int) -> None:
     second = RankAdwin.unpack(first.pack(), CELLS.reference, CELLS.ranks)
     after = second.update(observed(traffic[:, cut:]))
     shifted = [(one.row + cut, one.column, one.delay, one.value, one.effect) for one in after]
-    assert [(one.row, one.column, one.delay, one.value, one.effect) for one in before] + shifted == [
-        (one.row, one.column, one.delay, one.value, one.effect) for one in expected
-    ]
+    assert [
+        (one.row, one.column, one.delay, one.value, one.effect) for one in before
+    ] + shifted == [(one.row, one.column, one.delay, one.value, one.effect) for one in expected]
     assert second.pack() == whole.pack()
 
 
 def test_damaged_frames_are_refused() -> None:
-    """A state with any byte flipped, cut short or lengthened is refused, never taken for a state."""
+    """A state with any byte flipped, cut short or lengthened is refused, never taken for a
+    state.
+    """
     detector = start()
     detector.update(observed(drawn(1, 300)))
     packed = detector.pack()
@@ -96,34 +104,47 @@ def test_damaged_frames_are_refused() -> None:
 
 
 def test_a_state_of_another_river_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """River's bytes are only given to the river that wrote them; after an update the detector starts from the reference."""
+    """River's bytes are only given to the river that wrote them; after an update the detector
+    starts from the reference.
+    """
     detector = start()
     detector.update(observed(drawn(1, 300)))
-    monkeypatch.setattr("consumer.counting.detectors.adwin.RIVER", "0.0.1")
+    monkeypatch.setattr("driftgauge.consumer.counting.detectors.adwin.RIVER", "0.0.1")
     older = detector.pack()
     monkeypatch.undo()
     assert RankAdwin.unpack(older, CELLS.reference, CELLS.ranks).pack() == start().pack()
 
 
 def test_the_estimated_effect_is_near_the_truth() -> None:
-    """An alarm after a shift of half a standard deviation says so, within .15, in the mean of 40 alarms.
+    """An alarm after a shift of half a standard deviation says so, within .15, in the mean of 40
+    alarms.
 
-    The standard error of the mean is about .03 (measured .17 per alarm), so a right estimator fails once in 10^5 seeds.
+    The standard error of the mean is about .03 (measured .17 per alarm), so a right estimator fails
+    once in 10^5 seeds.
     """
     found = []
     for seed in range(40):
         random = np.random.default_rng(seed)
         values = random.normal(0.5, 1, 1500)
         place = CELLS.reference.columns[0].cells(values)
-        alarm = RankAdwin.start(CELLS.reference, [0], CELLS.ranks, 1e-6).update(observed(place[None]))[0]
+        alarm = RankAdwin.start(CELLS.reference, [0], CELLS.ranks, 1e-6).update(
+            observed(place[None])
+        )[0]
         found.append(float(re.search(r"shift of ([+-][\d.]+) standard", alarm.effect).group(1)))  # type: ignore[union-attr]
         assert alarm.expected == 0.5
     assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 
 
 def test_without_drift_there_is_no_alarm() -> None:
-    """20,000 events without drift raise no alarm at 1e-6: ADWIN's bound makes one likely in fewer than 1 % of runs."""
-    assert RankAdwin.start(CELLS.reference, COLUMNS, CELLS.ranks, 1e-6).update(observed(drawn(9, 20_000, shift=0.0))) == []
+    """20,000 events without drift raise no alarm at 1e-6: ADWIN's bound makes one likely in fewer
+    than 1 % of runs.
+    """
+    assert (
+        RankAdwin.start(CELLS.reference, COLUMNS, CELLS.ranks, 1e-6).update(
+            observed(drawn(9, 20_000, shift=0.0))
+        )
+        == []
+    )
 
 
 def test_nothing_but_missing_raises_nothing() -> None:

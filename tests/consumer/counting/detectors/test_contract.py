@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.counting.cells import CellMap
-from consumer.counting.detectors import DETECTORS, Detection, Observed
-from shared.errors import BadData
+from driftgauge.consumer.counting.detectors import DETECTORS, Detection, Observed
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.shared.errors import BadData
 from tests.consumer.builders import cell_map, published, traffic
 
 CELLS: CellMap = cell_map(published(rows=1500))
@@ -19,13 +19,21 @@ EVENTS = 1500
 
 
 def observed(first: int, last: int, traffic_cells: np.ndarray) -> Observed:
-    return Observed(traffic_cells[:, first:last], CELLS.ranks, [f"event-{place}" for place in range(first, last)])
+    return Observed(
+        traffic_cells[:, first:last],
+        CELLS.ranks,
+        [f"event-{place}" for place in range(first, last)],
+    )
 
 
 def drawn(seed: int, events: int = EVENTS) -> np.ndarray:
-    """Draw cells of a feature of every awkward kind; half way one shifts, one loses values and new categories come."""
+    """Draw cells of a feature of every awkward kind; half way one shifts, one loses values and new
+    categories come.
+    """
     random = np.random.default_rng(seed)
-    rows = traffic(random, events // 2) + traffic(random, events - events // 2, shift=1.0, missing=0.3)
+    rows = traffic(random, events // 2) + traffic(
+        random, events - events // 2, shift=1.0, missing=0.3
+    )
     for row in rows[events // 2 :: 3]:
         row[5] = "nowhere"
     columns = [*zip(*rows, strict=True), random.normal(size=events).tolist()]
@@ -37,7 +45,9 @@ def drawn(seed: int, events: int = EVENTS) -> np.ndarray:
 
 
 def run(name: str, cells: np.ndarray, cuts: Sequence[int]) -> tuple[list[Detection], bytes]:
-    """Show events in parts, through a packed state between any two; give the alarms by their rows in all events."""
+    """Show events in parts, through a packed state between any two; give the alarms by their rows
+    in all events.
+    """
     kind, found = DETECTORS[name], []
     detector = kind.start(CELLS.reference, CELLS.watched, CELLS.ranks, ALPHA)
     edges = sorted({0, *cuts, cells.shape[1]})
@@ -45,7 +55,12 @@ def run(name: str, cells: np.ndarray, cuts: Sequence[int]) -> tuple[list[Detecti
         detector = kind.unpack(detector.pack(), CELLS.reference, CELLS.ranks)
         for one in detector.update(observed(first, last, cells)):
             assert 0 <= one.row < last - first
-            found.append((one.row + first, *[getattr(one, field) for field in Detection.__slots__ if field != "row"]))
+            found.append(
+                (
+                    one.row + first,
+                    *[getattr(one, field) for field in Detection.__slots__ if field != "row"],
+                )
+            )
     return found, detector.pack()
 
 
@@ -53,7 +68,9 @@ def run(name: str, cells: np.ndarray, cuts: Sequence[int]) -> tuple[list[Detecti
 @settings(max_examples=12)
 @given(seed=st.integers(0, 50), cuts=st.lists(st.integers(1, EVENTS - 1), max_size=30))
 def test_cuts_change_nothing(name: str, seed: int, cuts: list[int]) -> None:
-    """However the log is cut, through checkpoints: the same alarms, in order, and the same bytes of state."""
+    """However the log is cut, through checkpoints: the same alarms, in order, and the same bytes of
+    state.
+    """
     cells = drawn(seed)
     assert run(name, cells, cuts) == run(name, cells, [])
 
@@ -69,10 +86,17 @@ def test_one_by_one_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_it_knows_what_it_was_started_with(name: str) -> None:
-    """Counting starts a detector anew when its columns or its rate are not those that are wanted."""
+    """Counting starts a detector anew when its columns or its rate are not those that are
+    wanted.
+    """
     detector = DETECTORS[name].start(CELLS.reference, [0, 5], CELLS.ranks, ALPHA)
     again = DETECTORS[name].unpack(detector.pack(), CELLS.reference, CELLS.ranks)
-    assert (again.name, again.alpha, again.columns, detector.columns) == (name, ALPHA, [0, 5], [0, 5])
+    assert (again.name, again.alpha, again.columns, detector.columns) == (
+        name,
+        ALPHA,
+        [0, 5],
+        [0, 5],
+    )
     assert 0 <= detector.share < 1
 
 
@@ -92,7 +116,9 @@ def test_damage_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_a_drift_that_stays_is_alarmed_again_but_does_not_flood(name: str) -> None:
-    """While a drift stays, its column alarms at least once in a window of 2,000 events, and far less often than events."""
+    """While a drift stays, its column alarms at least once in a window of 2,000 events, and far
+    less often than events.
+    """
     cells = drawn(4, 8000)[:, 4000:]
     found, _ = run(name, cells, [])
     column = found[0][1]

@@ -1,4 +1,6 @@
-"""DDM: river's alarms at river's threshold; ours holds the chance that the budget gives it; it finds what it is for."""
+"""DDM: river's alarms at river's threshold; ours holds the chance that the budget gives it; it
+finds what it is for.
+"""
 
 import itertools
 
@@ -9,9 +11,9 @@ from hypothesis import strategies as st
 from river.drift.binary import DDM
 from scipy import stats
 
-from consumer.counting.detectors import ERROR_DETECTORS, Detection, Observed
-from consumer.counting.detectors.ddm import CHANCE, Counts, Ddm, ErrorDdm, threshold
-from shared.reference import NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors import ERROR_DETECTORS, Detection, Observed
+from driftgauge.consumer.counting.detectors.ddm import CHANCE, Counts, Ddm, ErrorDdm, threshold
+from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 
 ALPHA = CHANCE / 20_000
 """A budget of one false alarm of the whole model in 20,000 labels."""
@@ -29,18 +31,22 @@ def shown(reference: ReferenceProfile, values: np.ndarray) -> Observed:
     return Observed(reference.columns[0].cells(values)[None], np.empty(0), [])
 
 
-def alarms(reference: ReferenceProfile, values: np.ndarray, alpha: float = ALPHA) -> list[Detection]:
+def alarms(
+    reference: ReferenceProfile, values: np.ndarray, alpha: float = ALPHA
+) -> list[Detection]:
     return ErrorDdm.start(reference, [0], np.empty(0), alpha).update(shown(reference, values))
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5])
 @pytest.mark.parametrize("seed", range(5))
 def test_alarms_are_rivers(share: float, seed: int) -> None:
-    """With river's threshold and warm start, and no reference, the alarms are those of river.drift.binary.DDM, event by
-    event; also where the share rises, and after alarms.
+    """With river's threshold and warm start, and no reference, the alarms are those of
+    river.drift.binary.DDM, event by event; also where the share rises, and after alarms.
     """
     random = np.random.default_rng(seed)
-    values = np.concatenate((wrong(random, share, 3000), wrong(random, share + 0.2, 4000))).astype(np.int64)
+    values = np.concatenate((wrong(random, share, 3000), wrong(random, share + 0.2, 4000))).astype(
+        np.int64
+    )
     yardstick, expected = DDM(), []
     for row, value in enumerate(values.tolist()):
         yardstick.update(value)
@@ -58,8 +64,9 @@ def test_alarms_are_rivers(share: float, seed: int) -> None:
 
 
 def test_false_alarms_stay_within_the_budget() -> None:
-    """In 20,000 labels after a start the chance of a false alarm is at most 1 %, for rare errors and frequent ones, and for
-    a reference that is itself a sample: of 400 runs of each, no more alarm than of such a chance do in 99.9 % of all tests.
+    """In 20,000 labels after a start the chance of a false alarm is at most 1 %, for rare errors
+    and frequent ones, and for a reference that is itself a sample: of 400 runs of each, no more
+    alarm than of such a chance do in 99.9 % of all tests.
     """
     most = stats.binom.ppf(0.999, 400, CHANCE)
 
@@ -73,10 +80,14 @@ def test_false_alarms_stay_within_the_budget() -> None:
 
 
 def test_rivers_threshold_would_not_hold_it() -> None:
-    """With Gama's k = 3 from the same reference more than one run in twenty alarms: the test above can fail."""
+    """With Gama's k = 3 from the same reference more than one run in twenty alarms: the test above
+    can fail.
+    """
     random, found = np.random.default_rng(1), 0
     for _ in range(200):
-        _, row = Ddm(3.0, 1001, 100.5).advance(Counts(), wrong(random, 0.1, 20_000).astype(np.int64))
+        _, row = Ddm(3.0, 1001, 100.5).advance(
+            Counts(), wrong(random, 0.1, 20_000).astype(np.int64)
+        )
         found += row is not None
     assert found > 10
 
@@ -91,7 +102,10 @@ def test_cuts_change_nothing(cuts: list[int]) -> None:
     parts, found = ErrorDdm.start(reference, [0], np.empty(0), ALPHA), []
     for first, last in itertools.pairwise([0, *cuts, 900]):
         parts = ErrorDdm.unpack(parts.pack(), reference, np.empty(0))
-        found += [(first + one.row, one.delay, one.value) for one in parts.update(shown(reference, values[first:last]))]
+        found += [
+            (first + one.row, one.delay, one.value)
+            for one in parts.update(shown(reference, values[first:last]))
+        ]
     assert found == [(one.row, one.delay, one.value) for one in expected]
     assert parts.pack() == whole.pack()
     assert len(expected) >= 2
@@ -112,7 +126,9 @@ def test_nothing_is_a_cut_too(values: list[int], cut: int) -> None:
 
 
 def test_it_finds_a_rise_and_no_fall() -> None:
-    """Twice as many errors are found within 1,500 labels, half as many never are: DDM sees degradation alone."""
+    """Twice as many errors are found within 1,500 labels, half as many never are: DDM sees
+    degradation alone.
+    """
     random = np.random.default_rng(5)
     reference = profile(wrong(random, 0.1, 2000))
     calm = wrong(random, 0.1, 2000)
@@ -125,7 +141,9 @@ def test_it_finds_a_rise_and_no_fall() -> None:
 
 
 def test_of_numbers_it_counts_the_large_errors() -> None:
-    """An error of a number counts if it is larger than 9 in 10 of the reference's; errors that grow by half are found."""
+    """An error of a number counts if it is larger than 9 in 10 of the reference's; errors that grow
+    by half are found.
+    """
     random = np.random.default_rng(6)
     errors = np.abs(random.normal(size=2000))
     reference = profile(errors)
@@ -138,13 +156,17 @@ def test_of_numbers_it_counts_the_large_errors() -> None:
 
 @pytest.mark.parametrize("errors", [0, 3, 1000])
 def test_references_without_errors_or_right_predictions_work(errors: int) -> None:
-    """A reference without a single error, with three, or with nothing else gives no alarm at its own kind of rows."""
+    """A reference without a single error, with three, or with nothing else gives no alarm at its
+    own kind of rows.
+    """
     values = np.array([1.0] * errors + [0.0] * (1000 - errors))
     assert alarms(profile(values), np.random.default_rng(0).permutation(values)) == []
     assert bool(alarms(profile(values), np.ones(500))) == (errors < 1000)
 
 
 def test_the_fit_is_for_its_share() -> None:
-    """The threshold is fitted for the share that the detector has; it grows with rareness, and with the horizon."""
+    """The threshold is fitted for the share that the detector has; it grows with rareness, and with
+    the horizon.
+    """
     assert ERROR_DETECTORS["ddm"].errors_share == CHANCE
     assert threshold(20, 1000, 1e6) > threshold(100, 1000, 1e6) > threshold(100, 1000, 1e4)

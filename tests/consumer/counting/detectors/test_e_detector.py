@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from consumer.counting.detectors import Detection, Observed
-from consumer.counting.detectors.e_detector import LOOK, REST, EDetector
-from shared.reference import Column, NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors import Detection, Observed
+from driftgauge.consumer.counting.detectors.e_detector import LOOK, REST, EDetector
+from driftgauge.shared.reference.profile import Column, NumericReference, ReferenceProfile
 
 
 def profile(columns: list[Column], label: str = "") -> ReferenceProfile:
-    built = tuple(NumericReference.build(f"x{place}{label}", column) for place, column in enumerate(columns))
+    built = tuple(
+        NumericReference.build(f"x{place}{label}", column) for place, column in enumerate(columns)
+    )
     return ReferenceProfile(len(columns[0]), built)
 
 
 def observed(reference: ReferenceProfile, columns: list[Column], label: str = "") -> Observed:
-    cells = np.stack([one.cells(column) for one, column in zip(reference.columns, columns, strict=True)])
+    cells = np.stack(
+        [one.cells(column) for one, column in zip(reference.columns, columns, strict=True)]
+    )
     ids = [f"{label}{place}" for place in range(cells.shape[1])]
     return Observed(cells + reference.offsets[:-1, None], np.empty(0), ids)
 
@@ -26,7 +30,9 @@ def started(reference: ReferenceProfile, c: float) -> EDetector:
     return EDetector.start(reference, list(range(len(reference.columns))), np.empty(0), 1 / c)
 
 
-def normal(seed: int, features: int, clean: int, shift: float, after: int = 1500) -> list[Detection]:
+def normal(
+    seed: int, features: int, clean: int, shift: float, after: int = 1500
+) -> list[Detection]:
     """Run on normal features, of which the last one shifts."""
     random = np.random.default_rng(seed)
     reference = profile(list(random.normal(size=(features, 5000))))
@@ -36,10 +42,12 @@ def normal(seed: int, features: int, clean: int, shift: float, after: int = 1500
 
 
 def test_the_false_alarm_rate_is_kept() -> None:
-    """R has a mean of at most t after t events, so an alarm within m events has chance m / c at most, whatever the columns:
-    here dependent ones, with ties, a constant, missing values, and a reference of only 60 rows.
+    """R has a mean of at most t after t events, so an alarm within m events has chance m / c at
+    most, whatever the columns: here dependent ones, with ties, a constant, missing values, and a
+    reference of only 60 rows.
 
-    600 runs with m = 200, c = 1,000; a rate just at the bound fails in one of 10,000 seeds (measured: .03).
+    600 runs with m = 200, c = 1,000; a rate just at the bound fails in one of 10,000 seeds
+    (measured: .03).
     """
     alarms, runs, m, c = 0, 600, 200, 1000
     for run in range(runs):
@@ -48,34 +56,50 @@ def test_the_false_alarm_rate_is_kept() -> None:
         lost = np.where(random.random(60 + m) < 0.1, np.nan, random.normal(size=60 + m))
         columns = [smooth, np.round(smooth), np.full(60 + m, 3.0), lost]
         reference = profile([column[:60] for column in columns], str(run))
-        alarms += bool(started(reference, c).update(observed(reference, [column[60:] for column in columns], f"{run}-")))
+        alarms += bool(
+            started(reference, c).update(
+                observed(reference, [column[60:] for column in columns], f"{run}-")
+            )
+        )
     assert alarms <= stats.binom.isf(1e-4, runs, m / c)
     assert alarms > 0  # or nothing was tested
 
 
 @pytest.mark.parametrize(("shift", "bound"), [(0.25, 560), (0.5, 150), (1.0, 50)])
 def test_a_shift_of_one_of_18_features_is_found(shift: float, bound: int) -> None:
-    """The median delay of 11 runs at c = 100,000 after 1,000 events without drift (measured: 388, 112, 36)."""
+    """The median delay of 11 runs at c = 100,000 after 1,000 events without drift (measured: 388,
+    112, 36).
+    """
     alarms = [normal(seed, 18, 1000, shift)[0] for seed in range(11)]
     assert np.median([alarm.row - 999 for alarm in alarms]) < bound
     assert [alarm.column for alarm in alarms].count(17) >= 10
 
 
 def test_an_alarm_says_what_happened() -> None:
-    """The column, R and c, the events since the change and the size of a shift stand in the alarm."""
+    """The column, R and c, the events since the change and the size of a shift stand in the
+    alarm.
+    """
     every = [normal(seed, 3, 1000, 0.8)[0] for seed in range(15)]
     alarms = [alarm for alarm in every if alarm.column == 2]
     assert len(alarms) >= 13  # with chance .15 there is a false alarm in the 15,000 events before
-    assert {(alarm.statistic, alarm.severity) for alarm in alarms} == {("shiryaev_roberts", "warning")}
+    assert {(alarm.statistic, alarm.severity) for alarm in alarms} == {
+        ("shiryaev_roberts", "warning")
+    }
     assert alarms[0].threshold == pytest.approx(100_000)
     assert all(alarm.value >= 100_000 for alarm in alarms)
     shifts = [float(re.search(r"shift of ([+-][\d.]+)", alarm.effect).group(1)) for alarm in alarms]  # type: ignore[union-attr]
-    assert np.mean(shifts) == pytest.approx(0.8, abs=0.35)  # an alarm picks its moment, so it overstates
-    assert np.median([alarm.delay - (alarm.row - 999) for alarm in alarms]) == pytest.approx(0, abs=15)
+    assert np.mean(shifts) == pytest.approx(
+        0.8, abs=0.35
+    )  # an alarm picks its moment, so it overstates
+    assert np.median([alarm.delay - (alarm.row - 999) for alarm in alarms]) == pytest.approx(
+        0, abs=15
+    )
 
 
 def test_a_column_that_moved_does_not_hide_another() -> None:
-    """While one column stays shifted by far, a second one that starts to shift is found as if it were alone."""
+    """While one column stays shifted by far, a second one that starts to shift is found as if it
+    were alone.
+    """
     random = np.random.default_rng(0)
     reference = profile(list(random.normal(size=(4, 5000))))
     values = random.normal(size=(4, 6000))
@@ -89,7 +113,9 @@ def test_a_column_that_moved_does_not_hide_another() -> None:
 
 
 def test_what_came_since_does_not_become_normal() -> None:
-    """After an alarm the reference alone is the measure: a shift that stays is found again as fast as at first."""
+    """After an alarm the reference alone is the measure: a shift that stays is found again as fast
+    as at first.
+    """
     rows = [one.row for one in normal(1, 1, 0, 1.0, after=6000)]
     rests = np.diff(rows)
     assert len(rows) >= 5

@@ -5,15 +5,17 @@ import re
 import numpy as np
 import pytest
 
-from consumer.counting.detectors.effect import describe_shift, estimate
-from consumer.counting.detectors.rank_cells import BORDERS
+from driftgauge.consumer.counting.detectors.effect import describe_shift, estimate
+from driftgauge.consumer.counting.detectors.rank_cells import BORDERS
 
 LAW = np.array([100.0, 400.0, *[500.0] * 8, 400.0, 100.0, 1.0]) / 5001
 
 
 @pytest.mark.parametrize("shift", [-1.0, -0.5, 0.0, 0.5, 2.0])
 def test_described_shift_inverts_the_mean_rank(shift: float) -> None:
-    """The words of an alarm turn a mean rank back into the shift of a normal variable that has it."""
+    """The words of an alarm turn a mean rank back into the shift of a normal variable that has
+    it.
+    """
     random = np.random.default_rng(4)
     mean = float((random.normal(shift, 1, 400_000) > random.normal(size=400_000)).mean())
     told = float(re.search(r"shift of ([+-][\d.]+)", describe_shift(mean, 10)).group(1))  # type: ignore[union-attr]
@@ -33,12 +35,16 @@ def words(cells: np.ndarray, *, ordered: bool = True) -> str:
 
 
 def test_the_change_is_dated() -> None:
-    """After 100 events with a shift of one standard deviation, the change is put there: within 20 events in the median."""
+    """After 100 events with a shift of one standard deviation, the change is put there: within 20
+    events in the median.
+    """
     delays = []
     for seed in range(41):
         random = np.random.default_rng(seed)
         before, after = random.normal(size=300), random.normal(1, 1, 100)
-        cells = np.searchsorted(np.quantile(random.normal(size=100_000), BORDERS), np.append(before, after))
+        cells = np.searchsorted(
+            np.quantile(random.normal(size=100_000), BORDERS), np.append(before, after)
+        )
         delays.append(estimate(cells, LAW, ordered=True).delay)
     assert abs(np.median(delays) - 100) <= 20  # the median's standard error is about 3
 

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from consumer.counting.detectors import Detection, Observed
-from consumer.counting.detectors.integrity import BLOCK, REST, OnlineIntegrity
-from shared.reference import CategoricalReference, Column, NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors import Detection, Observed
+from driftgauge.consumer.counting.detectors.integrity import BLOCK, REST, OnlineIntegrity
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    Column,
+    NumericReference,
+    ReferenceProfile,
+)
 
 
 def run(reference: list[Column], columns: list[Column], c: float) -> list[Detection]:
     built = tuple(
-        CategoricalReference.build("x", column) if isinstance(column, list) else NumericReference.build("x", column)
+        CategoricalReference.build("x", column)
+        if isinstance(column, list)
+        else NumericReference.build("x", column)
         for column in reference
     )
     profile = ReferenceProfile(len(reference[0]), built)
@@ -25,21 +32,30 @@ def lossy(random: np.random.Generator, rows: int, share: float) -> np.ndarray:
 
 
 def test_the_false_alarm_rate_is_kept() -> None:
-    """Within m events an alarm has chance m / c at most, though the reference has only 80 rows, some missing.
+    """Within m events an alarm has chance m / c at most, though the reference has only 80 rows,
+    some missing.
 
     500 runs with m = 640, c = 3,200; a rate just at the bound fails in one of 10,000 seeds.
     """
     alarms, runs, m, c = 0, 500, 640, 800
     for seed in range(runs):
         random = np.random.default_rng(seed)
-        columns = [lossy(random, 80 + m, 0.05), lossy(random, 80 + m, 0.0), np.round(lossy(random, 80 + m, 0.3))]
-        alarms += bool(run([column[:80] for column in columns], [column[80:] for column in columns], c))
+        columns = [
+            lossy(random, 80 + m, 0.05),
+            lossy(random, 80 + m, 0.0),
+            np.round(lossy(random, 80 + m, 0.3)),
+        ]
+        alarms += bool(
+            run([column[:80] for column in columns], [column[80:] for column in columns], c)
+        )
     assert 0 < alarms <= stats.binom.isf(1e-4, runs, m / c)
 
 
 @pytest.mark.parametrize("c", [100_000, 10_000_000])
 def test_lost_values_of_one_of_18_features_are_found(c: float) -> None:
-    """5 % missing in one of 18 features are found in under 200 events: the median of 20 runs (measured: 80 and 112)."""
+    """5 % missing in one of 18 features are found in under 200 events: the median of 20 runs
+    (measured: 80 and 112).
+    """
     delays = []
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -52,7 +68,9 @@ def test_lost_values_of_one_of_18_features_are_found(c: float) -> None:
 
 
 def test_each_kind_is_named() -> None:
-    """Missing, unseen and out-of-range values are told apart, with their share and what was expected."""
+    """Missing, unseen and out-of-range values are told apart, with their share and what was
+    expected.
+    """
     random = np.random.default_rng(0)
     reference: list[Column] = [random.normal(size=2000), ["a", "b"] * 1000]
     good: list[Column] = [random.normal(size=256) / 2, ["a", "b"] * 128]
@@ -65,24 +83,39 @@ def test_each_kind_is_named() -> None:
         (nothing, 1, "missing", 0.5),
     ):
         alarm = run(reference, columns, 1e6)[0]
-        assert (alarm.column, alarm.statistic, alarm.value, alarm.expected) == (column, rule, share, 0.0)
+        assert (alarm.column, alarm.statistic, alarm.value, alarm.expected) == (
+            column,
+            rule,
+            share,
+            0.0,
+        )
         assert alarm.row % BLOCK == BLOCK - 1
     assert run(reference, good, 1e6) == []
 
 
 def test_a_reference_that_loses_values_too_is_the_measure() -> None:
-    """A tenth missing is no alarm where a tenth of the reference is missing, and three tenths are one."""
+    """A tenth missing is no alarm where a tenth of the reference is missing, and three tenths are
+    one.
+    """
     random = np.random.default_rng(1)
     reference: list[Column] = [lossy(random, 5000, 0.1)]
     assert run(reference, [lossy(random, 20_000, 0.1)], 1e5) == []
-    assert run(reference, [lossy(random, 500, 0.3)], 1e5)[0].expected == pytest.approx(0.1, abs=0.02)
+    assert run(reference, [lossy(random, 500, 0.3)], 1e5)[0].expected == pytest.approx(
+        0.1, abs=0.02
+    )
 
 
 def test_a_column_that_broke_does_not_hide_another() -> None:
-    """While one column is dead, another that begins to lose values is found; the dead one is not alarmed at each block."""
+    """While one column is dead, another that begins to lose values is found; the dead one is not
+    alarmed at each block.
+    """
     random = np.random.default_rng(2)
     columns = [np.full(6400, np.nan), lossy(random, 6400, 0.0)]
     columns[1][3200:] = lossy(random, 3200, 0.2)
     found = run(list(random.normal(size=(2, 5000))), columns, 1e6)
-    assert [one.row for one in found if one.column == 0][:3] == [63, 63 + REST + BLOCK, 63 + 2 * (REST + BLOCK)]
+    assert [one.row for one in found if one.column == 0][:3] == [
+        63,
+        63 + REST + BLOCK,
+        63 + 2 * (REST + BLOCK),
+    ]
     assert next(one.row for one in found if one.column == 1) < 3200 + 3 * BLOCK

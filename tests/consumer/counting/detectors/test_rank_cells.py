@@ -7,18 +7,33 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from consumer.counting.detectors import Observed
-from consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, unmoved
-from consumer.counting.detectors.rank_cells import BORDERS, CELLS, MISSING, PRESENT, RankCells
-from shared.reference import CategoricalReference, Column, NumericReference, ReferenceProfile
+from driftgauge.consumer.counting.detectors import Observed
+from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, unmoved
+from driftgauge.consumer.counting.detectors.rank_cells import (
+    BORDERS,
+    CELLS,
+    MISSING,
+    PRESENT,
+    RankCells,
+)
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    Column,
+    NumericReference,
+    ReferenceProfile,
+)
 
 ROWS = 49
 LAWS = {
     "continuous": lambda random, size: random.normal(size=size),
     "discrete": lambda random, size: random.choice([1.0, 2.0, 5.0], size, p=[0.1, 0.5, 0.4]),
     "constant": lambda _random, size: np.full(size, 7.0),
-    "mixed": lambda random, size: np.where(random.random(size) < 0.3, 0.0, random.normal(size=size)),
-    "categories": lambda random, size: [f"c{place}" for place in random.choice(6, size, p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05])],
+    "mixed": lambda random, size: np.where(
+        random.random(size) < 0.3, 0.0, random.normal(size=size)
+    ),
+    "categories": lambda random, size: [
+        f"c{place}" for place in random.choice(6, size, p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.05])
+    ],
 }
 
 
@@ -34,7 +49,8 @@ def found(reference: ReferenceProfile, column: Column, ids: list[str]) -> np.nda
 
 @pytest.mark.parametrize("name", LAWS)
 def test_a_new_value_falls_into_each_cell_as_the_gaps_say(name: str) -> None:
-    """Over references and new values the cells come with chance g / (n + 1), and so do pairs of them as a Polya urn's.
+    """Over references and new values the cells come with chance g / (n + 1), and so do pairs of
+    them as a Polya urn's.
 
     Chi-squared tests with p > 1e-4: a right law fails in one of 10,000 seeds.
     """
@@ -54,7 +70,8 @@ def test_a_new_value_falls_into_each_cell_as_the_gaps_say(name: str) -> None:
 
 
 def test_bets_on_missing_values_gain_nothing_without_drift() -> None:
-    """For each number of missing values among reference and events, in any order, no expert's product has a mean above 1.
+    """For each number of missing values among reference and events, in any order, no expert's
+    product has a mean above 1.
 
     Exact: all arrangements of four events after 12 reference rows are summed up.
     """
@@ -78,7 +95,9 @@ def test_bets_on_missing_values_gain_nothing_without_drift() -> None:
 
 
 def test_ties_are_broken_by_the_id_alone() -> None:
-    """The same event gets the same cell in every replay, and the ids of one value spread evenly over its tie."""
+    """The same event gets the same cell in every replay, and the ids of one value spread evenly
+    over its tie.
+    """
     reference = profile(np.full(1000, 3.0))
     ids = [str(number) for number in range(20_000)]
     cells = found(reference, np.full(20_000, 3.0), ids)
@@ -96,6 +115,12 @@ def test_degenerate_references_have_a_law() -> None:
     assert RankCells.build(empty, [0]).gaps.tolist() == [[0] * len(BORDERS) + [1, 6]]
     single = RankCells.build(profile(np.array([4.0])), [0])
     assert single.gaps.sum() == 3
-    assert found(profile(np.array([4.0])), np.array([3.0, 5.0]), ["a", "b"]).tolist() == [0, PRESENT - 1]
+    assert found(profile(np.array([4.0])), np.array([3.0, 5.0]), ["a", "b"]).tolist() == [
+        0,
+        PRESENT - 1,
+    ]
     category = profile(["x"] * 50)
-    assert set(found(category, ["x", "new", None], ["a", "b", "c"]).tolist()[1:]) == {PRESENT - 1, MISSING}
+    assert set(found(category, ["x", "new", None], ["a", "b", "c"]).tolist()[1:]) == {
+        PRESENT - 1,
+        MISSING,
+    }

@@ -1,0 +1,1 @@
+"""Log entries become typed columns, each counted once. Pure."""

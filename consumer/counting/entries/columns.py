@@ -1,0 +1,382 @@
+"""A batch of raw log entries becomes arrays: the only place where JSON is decoded.
+
+The regular case, a batch of well-formed predictions and labels, runs without a Python loop over
+events: one `decode_lines` over the newline-joined payloads of each kind. Whatever is irregular is
+looked at one by one, and what cannot be read becomes a dead letter.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from driftgauge.consumer.counting.entries.client_ids import digest_of
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.events import (
+    LABEL,
+    NEW_REFERENCE,
+    PREDICTION,
+    TICK,
+    Label,
+    Prediction,
+)
+from driftgauge.shared.reference.references import ReferenceChange, decode_change
+from driftgauge.shared.reference.schema import Kinds, Schema
+
+Entry = tuple[bytes, list[bytes]]
+"""A raw stream entry: id, and field, value, field, value, …"""
+
+MAX_SEQUENCE = 2**63 - 1
+LAYOUT = (b"t", b"p", b"s", b"e")
+REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in (PREDICTION, LABEL)}
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What the decoder raises; the last one for a content that is nested too deeply."""
+
+
+_decoder = msgspec.json.Decoder(Prediction)
+_label_decoder = msgspec.json.Decoder(Label)
+_Event = TypeVar("_Event", Prediction, Label)
+
+
+class CheckedDecoder:
+    """Decodes predictions of one schema, and checks number and types of their values on the way.
+
+    The features become a tuple of a fixed type, so that msgspec refuses what does not fit. The
+    check holds for every version whose schema has the same kinds.
+
+    Examples
+    --------
+    >>> from driftgauge.shared.reference.schema import Feature
+    >>> checked = CheckedDecoder(Schema((Feature("x", "numeric"), Feature("c", "categorical"))))
+    >>> checked.decode_lines(b'{"id":"a","version":"1.0.0","time":0,"features":[1,"b"],"prediction":null}')[0].features
+    (1.0, 'b')
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self.kinds = schema.kinds
+        value: dict[str | None, Any] = {
+            "numeric": float | None,
+            "categorical": str | None,
+            None: float | str | None,
+        }
+        *features, prediction = (value[kind] for kind in schema.kinds)
+        fields = [
+            ("features", tuple.__class_getitem__(tuple(features))),
+            ("prediction", prediction),
+        ]
+        checked = msgspec.defstruct(
+            "CheckedPrediction", fields, bases=(Prediction,), gc=False, frozen=True, kw_only=True
+        )
+        self._decoder = msgspec.json.Decoder(checked)
+
+    def decode_lines(self, lines: bytes) -> list[Prediction]:
+        """Decode predictions, one a line."""
+        predictions: list[Prediction] = self._decoder.decode_lines(lines)  # type: ignore[assignment]  # defstruct has no type
+        return predictions
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """An entry that could not be read or used, and why."""
+
+    entry: Entry
+    reason: str
+
+
+@dataclass(slots=True)
+class Labels:
+    """The labels among the entries of a batch that could be decoded: place in the batch, entry
+    time, publisher, number, content.
+    """
+
+    positions: Ints
+    entry_ms: Ints
+    publishers: list[bytes]
+    sequences: Ints
+    labels: list[Label]
+    digests: list[bytes] = field(init=False)
+    """Of the ids that the labels name: what waits is asked for by them, and joined by them."""
+
+    def __post_init__(self) -> None:
+        self.digests = [digest_of(label.id) for label in self.labels]
+
+
+NO_LABELS = Labels(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0, np.int64), [])
+
+
+@dataclass(slots=True)
+class Batch:
+    """Log entries in order, read.
+
+    Parameters
+    ----------
+    all_ms
+        Entry time (ms) of every entry.
+    positions, entry_ms, publishers, sequences, predictions
+        Of each prediction that could be decoded: place in the batch, entry time, publisher, number,
+        content.
+    labels
+        The same of each label.
+    ticks
+        Place in the batch of each tick.
+    changes
+        New references, by place in the batch.
+    dead
+        Place in the batch to dead letter.
+    dead_numbers
+        Publisher and number of dead letters that have one, by place: they arrived, so they are no
+        loss.
+    checked
+        The kinds of values (of the features, then of the prediction) that the decoder has checked,
+        None if none.
+    """
+
+    entries: Sequence[Entry]
+    all_ms: Ints
+    positions: Ints
+    entry_ms: Ints
+    publishers: list[bytes]
+    sequences: Ints
+    predictions: list[Prediction]
+    labels: Labels = field(default_factory=lambda: NO_LABELS)
+    ticks: list[int] = field(default_factory=list)
+    changes: dict[int, ReferenceChange] = field(default_factory=dict)
+    dead: dict[int, DeadLetter] = field(default_factory=dict)
+    dead_numbers: dict[int, tuple[bytes, int]] = field(default_factory=dict)
+    checked: Kinds | None = None
+
+    @property
+    def versions(self) -> set[str]:
+        """The model versions that the batch names."""
+        return {prediction.version for prediction in self.predictions}
+
+
+def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Batch:
+    """Read raw entries of a log.
+
+    Parameters
+    ----------
+    entries
+        At least one, in the order of the log.
+    expected
+        Decoder of the schema that most predictions will have.
+
+    Examples
+    --------
+    >>> payload = b'{"id":"a","version":"1.0.0","time":0,"features":[1,null],"prediction":2}'
+    >>> batch = read([(b"5-0", [b"t", b"p", b"p", b"api", b"s", b"1", b"e", payload]), (b"6-0", [b"t", b"x"])])
+    >>> batch.predictions[0].features, batch.dead[1].reason
+    ([1.0, None], "unknown entry type b'x'")
+    """
+    fields = [entry[1] for entry in entries]
+    all_ms = _entry_times([entry[0] for entry in entries])
+    kinds = _regular(fields)
+    batch = None
+    if kinds == {PREDICTION}:
+        batch = _read_predictions(entries, all_ms, fields, expected)
+    elif kinds:
+        batch = _read_mixed(entries, all_ms, fields, expected)
+    return batch or _read_singly(entries, all_ms)
+
+
+def _read_predictions(
+    entries: Sequence[Entry],
+    all_ms: Ints,
+    fields: list[list[bytes]],
+    expected: CheckedDecoder | None,
+) -> Batch | None:
+    """Read entries that are all predictions; None if any cannot be read."""
+    numbers = _sequence_numbers([values[5] for values in fields])
+    predictions, checked = _decode_all([values[7] for values in fields], expected)
+    if numbers is None or predictions is None:
+        return None
+    publishers = [values[3] for values in fields]
+    return Batch(
+        entries,
+        all_ms,
+        np.arange(len(entries)),
+        all_ms,
+        publishers,
+        numbers,
+        predictions,
+        checked=checked,
+    )
+
+
+def _read_mixed(
+    entries: Sequence[Entry],
+    all_ms: Ints,
+    fields: list[list[bytes]],
+    expected: CheckedDecoder | None,
+) -> Batch | None:
+    """Read predictions and labels; None if any cannot be read."""
+    is_label = np.fromiter((values[1] == LABEL for values in fields), np.bool_, count=len(fields))
+    labels = _decode_lines(
+        [values[7] for values in fields if values[1] == LABEL], _label_decoder.decode_lines
+    )
+    if labels is None:
+        return None
+    said, told = np.flatnonzero(~is_label), np.flatnonzero(is_label)
+    numbers = _sequence_numbers([values[5] for values in fields])
+    predictions, checked = (
+        _decode_all([fields[place][7] for place in said], expected) if len(said) else ([], None)
+    )
+    if numbers is None or predictions is None:
+        return None
+    publishers = [[fields[place][3] for place in places] for places in (said, told)]
+    found = Labels(told, all_ms[told], publishers[1], numbers[told], labels)
+    return Batch(
+        entries,
+        all_ms,
+        said,
+        all_ms[said],
+        publishers[0],
+        numbers[said],
+        predictions,
+        found,
+        checked=checked,
+    )
+
+
+def _entry_times(ids: list[bytes]) -> Ints:
+    """Give the millisecond part of each entry id."""
+    numbers = np.fromstring(b" ".join(ids).replace(b"-", b" ").decode(), dtype=np.int64, sep=" ")
+    return numbers[::2]
+
+
+def _regular(fields: list[list[bytes]]) -> set[bytes]:
+    """Give the types of the entries if all are predictions or labels with their fields in the usual
+    order, else nothing.
+    """
+    if set(map(len, fields)) != {2 * len(LAYOUT)}:
+        return set()
+    found = set(map(itemgetter(0, 1, 2, 4, 6), fields))
+    return {kinds[1] for kinds in found} if found <= REGULAR else set()
+
+
+def _sequence_numbers(texts: list[bytes]) -> Ints | None:
+    try:
+        numbers = np.array(list(map(int, texts)), dtype=np.int64)
+    except (ValueError, OverflowError):
+        return None
+    return numbers if numbers.min() > 0 else None
+
+
+def _decode_all(
+    payloads: list[bytes], expected: CheckedDecoder | None
+) -> tuple[list[Prediction] | None, Kinds | None]:
+    """Decode predictions at once, checked if they fit what is expected; None if any is
+    unreadable.
+    """
+    checked = _decode_lines(payloads, expected.decode_lines) if expected is not None else None
+    if checked is not None and expected is not None:
+        return checked, expected.kinds
+    return _decode_lines(payloads, _decoder.decode_lines), None
+
+
+def _decode_lines(
+    payloads: list[bytes], decode: Callable[[bytes], list[_Event]]
+) -> list[_Event] | None:
+    """Decode the payloads at once; None if any is unreadable or two could have mended each other.
+
+    A payload with a newline inside, or with nothing in it, would shift the lines: so there must be
+    exactly as many results as payloads, and exactly one newline between each.
+    """
+    joined = b"\n".join(payloads)
+    if joined.count(b"\n") != len(payloads) - 1:
+        return None
+    try:
+        events = decode(joined)
+    except UNREADABLE:
+        return None
+    return events if len(events) == len(payloads) else None
+
+
+class _Read:
+    """Events of one kind that were read one by one."""
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self.publishers: list[bytes] = []
+        self.sequences: list[int] = []
+
+    def add(self, position: int, publisher: bytes, number: int) -> None:
+        self.positions.append(position)
+        self.publishers.append(publisher)
+        self.sequences.append(number)
+
+    def columns(self, all_ms: Ints) -> tuple[Ints, Ints, list[bytes], Ints]:
+        """Give positions, entry times, publishers and numbers."""
+        positions = np.array(self.positions, dtype=np.int64)
+        return (
+            positions,
+            all_ms[positions],
+            self.publishers,
+            np.array(self.sequences, dtype=np.int64),
+        )
+
+
+def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
+    """Read entries one by one; what is unreadable becomes a dead letter, its neighbours do not
+    suffer.
+    """
+    predictions, labels = _Read(), _Read()
+    batch = Batch(entries, all_ms, all_ms, all_ms, [], all_ms, [])
+    told: list[Label] = []
+    for position, entry in enumerate(entries):
+        values = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
+        if values.get(b"t") == TICK:
+            batch.ticks.append(position)
+            continue
+        number = _number(values)
+        try:
+            if values.get(b"t") == NEW_REFERENCE:
+                batch.changes[position] = decode_change(values.get(b"e", b""))
+                continue
+            event = _event(values, number)
+        except ValueError as error:
+            batch.dead[position] = DeadLetter(entry, str(error))
+            if number is not None:
+                batch.dead_numbers[position] = (values[b"p"], number)
+            continue
+        (labels if isinstance(event, Label) else predictions).add(
+            position, values[b"p"], number or 0
+        )
+        if isinstance(event, Label):
+            told.append(event)
+        else:
+            batch.predictions.append(event)
+    batch.positions, batch.entry_ms, batch.publishers, batch.sequences = predictions.columns(all_ms)
+    batch.labels = Labels(*labels.columns(all_ms), told)
+    return batch
+
+
+def _number(values: dict[bytes, bytes]) -> int | None:
+    """Give the sequence number of an entry that names its publisher, None if there is no usable
+    one.
+    """
+    try:
+        number = int(values[b"s"])
+    except (KeyError, ValueError):
+        return None
+    return number if b"p" in values and 0 < number <= MAX_SEQUENCE else None
+
+
+def _event(values: dict[bytes, bytes], number: int | None) -> Prediction | Label:
+    """Decode one entry; ValueError says what is wrong with it."""
+    kind = values.get(b"t")
+    if kind is None:
+        raise ValueError("no entry type: the field t is missing")
+    if kind not in {PREDICTION, LABEL}:
+        raise ValueError(f"unknown entry type {kind[:20]!r}")
+    if number is None:
+        raise ValueError("no publisher (p) or no sequence number (s) between 1 and 2^63 - 1")
+    try:
+        return (_label_decoder if kind == LABEL else _decoder).decode(values[b"e"])
+    except KeyError:
+        raise ValueError("no content: the field e is missing") from None
+    except UNREADABLE as error:
+        raise ValueError(f"content cannot be read: {error}") from error

@@ -1,0 +1,88 @@
+"""Which sequence numbers of a publisher have been counted: the dedupe set and the loss meter.
+
+Live traffic overtakes the spool, so the last number seen is not enough: the set is kept as disjoint
+intervals. It is committed together with the counts; an event is counted if and only if its number
+was not in the set.
+"""
+
+from bisect import bisect_right
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgauge.shared.arrays import Ints
+
+
+class Intervals:
+    """A set of positive integers as sorted, disjoint, non-adjacent closed intervals.
+
+    Examples
+    --------
+    >>> seen = Intervals()
+    >>> seen.claim(np.array([1, 2, 2, 5])).tolist()
+    [True, True, False, True]
+    >>> seen.bounds, seen.missing
+    ([[1, 2], [5, 5]], 2)
+    """
+
+    __slots__ = ("bounds",)
+
+    def __init__(self, bounds: list[list[int]] | None = None) -> None:
+        self.bounds: list[list[int]] = bounds or []
+
+    @property
+    def missing(self) -> int:
+        """How many numbers between 1 and the largest are not in the set."""
+        if not self.bounds:
+            return 0
+        return self.bounds[-1][1] - sum(last - first + 1 for first, last in self.bounds)
+
+    @property
+    def last(self) -> int:
+        """The largest number of the set, 0 if it is empty."""
+        return self.bounds[-1][1] if self.bounds else 0
+
+    def claim(self, numbers: Ints) -> NDArray[np.bool_]:
+        """Add numbers; tell for each whether it was new.
+
+        Parameters
+        ----------
+        numbers
+            Positive, in the order in which they arrived, shape (n,).
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+        """
+        first, last = int(numbers[0]), int(numbers[-1])
+        follows = not self.bounds or first > self.bounds[-1][1]
+        if follows and last - first + 1 == len(numbers) and bool((np.diff(numbers) == 1).all()):
+            self._append(first, last)
+            return np.ones(len(numbers), dtype=bool)
+        return np.array([self.add(number) for number in numbers.tolist()], dtype=bool)
+
+    def add(self, number: int) -> bool:
+        """Add one number; tell whether it was new."""
+        bounds = self.bounds
+        after = bisect_right(bounds, number, key=lambda interval: interval[0])
+        if after and bounds[after - 1][1] >= number:
+            return False
+        joins_left = after > 0 and bounds[after - 1][1] == number - 1
+        joins_right = after < len(bounds) and bounds[after][0] == number + 1
+        if joins_left and joins_right:
+            bounds[after - 1][1] = bounds[after][1]
+            del bounds[after]
+        elif joins_left:
+            bounds[after - 1][1] = number
+        elif joins_right:
+            bounds[after][0] = number
+        else:
+            bounds.insert(after, [number, number])
+        return True
+
+    def _append(self, first: int, last: int) -> None:
+        """Add a run of numbers that lies behind all others."""
+        if self.bounds and self.bounds[-1][1] == first - 1:
+            self.bounds[-1][1] = last
+        else:
+            self.bounds.append([first, last])

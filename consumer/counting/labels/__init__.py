@@ -1,0 +1,1 @@
+"""Labels find their predictions, also when they come late or change. Pure."""

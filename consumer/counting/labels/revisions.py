@@ -1,0 +1,298 @@
+"""Joined rows that judging does not know yet, and the delta that tells it.
+
+Rows are kept until enough of them, or the oldest for long enough, are there: then one delta revises
+all their panes. When that is, hangs on the log alone, and a delta never names a pane that was not
+written before it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+
+import msgspec
+import numpy as np
+
+from driftgauge.consumer.counting.labels.pending import Truth, Waiting
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.pane import DELAY_EDGES_S, Revised, pack_changes, pack_counts
+from driftgauge.shared.performance import Layout, Sums
+from driftgauge.shared.reference.profile import Column
+
+DELTA_ROWS = 5000
+"""Joined rows that are told at once."""
+PANES_AT_ONCE = 256
+"""Panes whose rows are summed up together: late labels come one to a pane, and 20 classes in 63
+segments are 33 KB of it.
+"""
+DELTA_MS = 5000
+"""Entry time after which joined rows are told at the next label, or at the closing of a pane."""
+
+
+class Joined(msgspec.Struct, array_like=True, gc=False):
+    """A prediction with its label.
+
+    Parameters
+    ----------
+    told
+        The label that judging knows; None if it knows none.
+    label
+        As it is now.
+    delay_ms
+        Time of the first label minus time of the prediction, if judging does not know the label.
+    corrected
+        How often the label was replaced since judging was told.
+    segments
+        As in `Waiting`.
+    """
+
+    version: str
+    prediction: Truth
+    probabilities: list[float] | None
+    told: Truth | None
+    label: Truth
+    delay_ms: int | None
+    corrected: int = 0
+    segments: bytes = b""
+
+
+class Revisions(msgspec.Struct):
+    """The rows to tell.
+
+    Parameters
+    ----------
+    number
+        Deltas so far.
+    since
+        Entry time (ms) of the first row, or of the last delta if it left some.
+    size
+        Rows, in all panes.
+    rows
+        By pane, and by digest of the prediction's id.
+
+    Examples
+    --------
+    >>> revisions = Revisions()
+    >>> revisions.join(b"id", Waiting(1, "1.0.0", 0, 2.5), 3.5, 7000, 60_000)
+    >>> revisions.due(closed=0, now=99_000), revisions.due(closed=1, now=61_000), revisions.due(closed=1, now=65_000)
+    (False, False, True)
+    """
+
+    number: int = 0
+    since: int = 0
+    size: int = 0
+    rows: dict[int, dict[bytes, Joined]] = {}
+
+    def join(self, digest: bytes, waiting: Waiting, label: Truth, time: int, now: int) -> None:
+        """Take the first label of a prediction, which became known at `time`; `now` is its entry
+        time.
+        """
+        rows = self._rows(waiting.pane, now)
+        if digest in rows:  # another prediction of the same id, which has its label
+            rows[digest + len(rows).to_bytes(8)] = rows.pop(digest)
+        delay_ms = time - waiting.time
+        rows[digest] = Joined(
+            waiting.version,
+            waiting.prediction,
+            waiting.probabilities,
+            None,
+            label,
+            delay_ms,
+            segments=waiting.segments,
+        )
+        self.size += 1
+
+    def correct(self, digest: bytes, waiting: Waiting, label: Truth, now: int) -> None:
+        """Replace the label of a prediction."""
+        rows = self._rows(waiting.pane, now)
+        if digest not in rows:
+            rows[digest] = Joined(
+                waiting.version,
+                waiting.prediction,
+                waiting.probabilities,
+                waiting.label,
+                label,
+                None,
+                segments=waiting.segments,
+            )
+            self.size += 1
+        rows[digest].label = label
+        rows[digest].corrected += 1
+
+    def ready(self, closed: int) -> int:
+        """Count the rows of closed panes."""
+        return self.size - len(self.rows.get(closed + 1, ()))
+
+    def due(self, closed: int, now: int) -> bool:
+        """Whether rows of closed panes, the last of which is `closed`, are to be told."""
+        ready = self.ready(closed)
+        return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
+
+    def first_labels(self, closed: int) -> list[tuple[bytes, Joined]]:
+        """Give the rows of closed panes whose label judging does not know, with the digests of
+        their ids, pane by pane.
+        """
+        panes = sorted(pane for pane in self.rows if pane <= closed)
+        return [
+            found for pane in panes for found in self.rows[pane].items() if found[1].told is None
+        ]
+
+    def take(self, closed: int, now: int, versions: Mapping[str, CellMap]) -> list[Revised]:
+        """Take out the rows of closed panes, summed up."""
+        panes = sorted(pane for pane in self.rows if pane <= closed)
+        if panes:
+            self.number += 1
+            self.since = now
+        revised = []
+        for first in range(0, len(panes), PANES_AT_ONCE):
+            rows = [
+                (pane, row)
+                for pane in panes[first : first + PANES_AT_ONCE]
+                for row in self.rows.pop(pane).values()
+            ]
+            self.size -= len(rows)
+            by_version = groupby(sorted(rows, key=_version), key=_version)
+            revised += [
+                one
+                for version, found in by_version
+                for one in _revised(version, list(found), versions[version])
+            ]
+        return sorted(revised, key=attrgetter("pane", "version"))
+
+    def _rows(self, pane: int, now: int) -> dict[bytes, Joined]:
+        if not self.rows:
+            self.since = now
+        return self.rows.setdefault(pane, {})
+
+
+def _version(found: tuple[int, Joined]) -> str:
+    return found[1].version
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of one version that are summed up together, each for its pane.
+
+    Parameters
+    ----------
+    places
+        The place of each row's pane among `panes` panes.
+    labels
+        Those that are summed up: known now, or told before.
+    """
+
+    cell_map: CellMap
+    rows: Sequence[Joined]
+    labels: Sequence[Truth | None]
+    places: Ints
+    panes: int
+
+    def sums(self) -> list[Sums]:
+        """Sum up each pane's rows."""
+        layout = self.cell_map.layout
+        assert layout is not None  # noqa: S101  only predictions of versions with labels wait
+        predictions, labels = (
+            _column(layout, [row.prediction for row in self.rows]),
+            _column(layout, self.labels),
+        )
+        return Sums.by_group(
+            layout, predictions, labels, _scores(layout, self.rows), self.places, self.panes
+        )
+
+    def by_label(self) -> Ints | None:
+        """Count each pane's labels by cell, shape (panes, cells); None for a version whose
+        reference has none.
+        """
+        reference, layout = self.cell_map.labels, self.cell_map.layout
+        if reference is None or layout is None:
+            return None
+        cells = self.places * len(reference.counts) + reference.cells(_column(layout, self.labels))
+        return np.bincount(cells, minlength=self.panes * len(reference.counts)).reshape(
+            self.panes, -1
+        )
+
+    def by_segment(self) -> Ints | None:
+        """Sum up each pane's rows by segment, shape (panes, numbers); None for a version without
+        segments.
+        """
+        segments, measures = self.cell_map.segments, self.cell_map.measures
+        if segments is None or measures is None:
+            return None
+        predictions = _column(measures.layout, [row.prediction for row in self.rows])
+        labels = _column(measures.layout, self.labels)
+        codes = segments.unpacked([row.segments for row in self.rows]) + self.places * segments.size
+        return measures.of(predictions, labels, codes, segments.size * self.panes).reshape(
+            self.panes, -1
+        )
+
+
+def _revised(version: str, found: Sequence[tuple[int, Joined]], cell_map: CellMap) -> list[Revised]:
+    """Sum up rows of one version, pane by pane: all panes at once, since each has few rows."""
+    names, places = np.unique([pane for pane, _ in found], return_inverse=True)
+    panes, rows = names.tolist(), [row for _, row in found]
+    known = _Rows(cell_map, rows, [row.label for row in rows], places, len(panes))
+    chosen = [place for place, row in enumerate(rows) if row.told is not None]
+    replaced = [rows[place] for place in chosen]
+    told = (
+        _Rows(cell_map, replaced, [row.told for row in replaced], places[chosen], len(panes))
+        if replaced
+        else None
+    )
+    sums = known.sums()
+    if told is not None:
+        sums = [one - other for one, other in zip(sums, told.sums(), strict=True)]
+    labelled = np.bincount(places, minlength=len(panes)) - np.bincount(
+        places[chosen], minlength=len(panes)
+    )
+    corrected = np.bincount(places, [row.corrected for row in rows], len(panes)).astype(np.int64)
+    columns = zip(
+        panes,
+        labelled.tolist(),
+        corrected.tolist(),
+        _delays(rows, places, len(panes)),
+        (one.pack() for one in sums),
+        _changes(known, told, _Rows.by_label),
+        _changes(known, told, _Rows.by_segment),
+        strict=True,
+    )
+    return [Revised(pane, version, *found) for pane, *found in columns]
+
+
+def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
+    """Count the delays of each pane's first labels, packed; empty where there is none."""
+    chosen = [place for place, row in enumerate(rows) if row.delay_ms is not None]
+    seconds = np.array([rows[place].delay_ms for place in chosen]) / 1000
+    kinds = len(DELAY_EDGES_S) + 1
+    cells = places[chosen] * kinds + np.searchsorted(DELAY_EDGES_S, seconds)
+    counts = np.bincount(cells, minlength=panes * kinds).reshape(panes, kinds)
+    return [pack_counts(pane) if pane.any() else b"" for pane in counts]
+
+
+def _changes(
+    known: _Rows, told: _Rows | None, count: Callable[[_Rows], Ints | None]
+) -> list[bytes]:
+    """Give what labels changed in counts of each pane, packed; empty for a version that has no such
+    counts.
+    """
+    total, before = count(known), count(told) if told is not None else None
+    if total is None:
+        return [b""] * known.panes
+    return [pack_changes(pane) for pane in (total if before is None else total - before)]
+
+
+def _column(layout: Layout, values: Sequence[Truth | None]) -> Column:
+    return np.array(values, dtype=np.float64) if layout.kind == "numeric" else list(values)
+
+
+def _scores(layout: Layout, rows: Sequence[Joined]) -> Floats | None:
+    """Give the probabilities, shape (rows, classes); NaN in rows that have none, or not those of
+    the classes.
+    """
+    if not layout.scored or all(row.probabilities is None for row in rows):
+        return None
+    scores = np.full((len(rows), len(layout.classes)), np.nan)
+    for place, row in enumerate(rows):
+        if row.probabilities is not None and len(row.probabilities) == len(layout.classes):
+            scores[place] = row.probabilities
+    return scores

@@ -1,0 +1,1 @@
+"""Values become cells, cells become panes, panes become roll-ups. Pure."""

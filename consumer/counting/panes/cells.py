@@ -1,0 +1,223 @@
+"""Values become cells of the reference, and cells become ranks. One look into a table per value, no
+loop over events.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
+from operator import attrgetter
+
+import numpy as np
+
+from driftgauge.consumer.counting.entries.columns import CheckedDecoder
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.events import Prediction, Source, Value
+from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
+from driftgauge.shared.performance import (
+    Layout,
+    Measures,
+    PerformanceReference,
+    can_estimate,
+    empty_counts,
+    score_counts,
+)
+from driftgauge.shared.reference.calibration import Calibration
+from driftgauge.shared.reference.profile import Column, ReferenceProfile
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.segments import SegmentLayout
+
+
+class CellMap:
+    """Maps the predictions of one model version to the cells of its reference.
+
+    Parameters
+    ----------
+    schema, reference
+        Of the version.
+    calibration
+        What is known about the reference's order in time.
+    batch_counts
+        Whether predictions from batches count for drift, beside those that were made online.
+    labels
+        Whether predictions wait for their labels.
+    performance
+        Of the labelled reference rows, if there are any.
+
+    Attributes
+    ----------
+    sources
+        Of predictions that count for drift.
+    watched
+        Places of the columns that count for drift: features that are not excluded, and the
+        prediction; no function of the clock.
+    exchangeable
+        Those of them whose rows may be taken as exchangeable: the only ones that such detectors
+        watch as assume it.
+    layout
+        Of the performance sums; None if predictions do not wait for labels.
+    scored
+        Layout of the probabilities that are counted, so that the performance can be estimated; None
+        if they are not.
+    errors
+        Profile of the reference's errors; None if labels do not come, or the reference has none.
+    labels
+        Profile of the reference's labels; None in the same cases.
+    segments
+        Layout of the segments that rows are parted into; None if there are none.
+    measures
+        What is summed of each segment's joined rows; None without segments, or if labels do not
+        come.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        reference: ReferenceProfile,
+        calibration: Calibration | None = None,
+        *,
+        batch_counts: bool = False,
+        labels: bool = False,
+        performance: PerformanceReference | None = None,
+    ) -> None:
+        self.schema = schema = schema.stream
+        self.reference = reference
+        self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
+        self.offsets = reference.offsets
+        self.size = int(self.offsets[-1])
+        self.numeric = all(feature.kind == "numeric" for feature in schema.features)
+        self.has_prediction = len(reference.columns) > len(schema.features)
+        self.watched = [
+            place for place, feature in enumerate(schema.features) if not feature.excluded
+        ]
+        if self.has_prediction:
+            self.watched.append(len(schema.features))
+        orders = calibration.order if calibration is not None else {}
+        order = {
+            place: orders.get(reference.columns[place].name, "exchangeable")
+            for place in self.watched
+        }
+        self.watched = [place for place in self.watched if order[place] != "clock"]
+        self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
+        layout = Layout.of(schema, reference)
+        self.layout = layout if labels else None
+        estimates = performance is not None and performance.scores is not None
+        self.scored = layout if estimates and can_estimate(layout) else None
+        known = performance.errors if performance is not None and labels else None
+        self.errors = ReferenceProfile(sum(known.counts), (known,)) if known is not None else None
+        self.labels = performance.labels if performance is not None and labels else None
+        self.segments = SegmentLayout.of(reference)
+        parted = self.segments is not None and self.layout is not None
+        self.measures = (
+            Measures.of_version(
+                self.layout, reference, performance.mean_error if performance else None
+            )
+            if parted and self.layout
+            else None
+        )
+
+    @cached_property
+    def decoder(self) -> CheckedDecoder:
+        """Decoder of predictions with this schema."""
+        return CheckedDecoder(self.schema)
+
+    @cached_property
+    def ranks(self) -> Floats:
+        """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for
+        MISSING.
+        """
+        return np.concatenate(
+            [_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns]
+        )
+
+    @cached_property
+    def error_ranks(self) -> Floats:
+        """The same of each cell of the errors."""
+        assert self.errors is not None  # noqa: S101  only errors that have a profile are ranked
+        return _ranks(np.array(self.errors.columns[0].counts, dtype=float))
+
+    def fault(self, prediction: Prediction) -> str | None:
+        """Say why a prediction does not fit the schema, None if it fits."""
+        expected = len(self.schema.features)
+        if len(prediction.features) != expected:
+            return f"{len(prediction.features)} features, but version {prediction.version} has {expected}"
+        for feature, value in zip(self.schema.features, prediction.features, strict=True):
+            if value is not None and isinstance(value, str) == (feature.kind == "numeric"):
+                return f"feature {feature.name!r} is {feature.kind}, but its value is {type(value).__name__}"
+        kind, value = self.schema.prediction, prediction.prediction
+        if value is not None and kind is not None and isinstance(value, str) == (kind == "numeric"):
+            return f"the prediction is {kind}, but its value is {type(value).__name__}"
+        return None
+
+    def cells(self, predictions: Sequence[Prediction]) -> Ints:
+        """Give the cell of every value, shape (columns, predictions), as places in the vector of
+        all cells.
+        """
+        columns = self._columns(predictions)
+        cells = np.empty((len(self.reference.columns), len(predictions)), dtype=np.int64)
+        for place, (reference, values) in enumerate(
+            zip(self.reference.columns, columns, strict=True)
+        ):
+            cells[place] = reference.cells(values)
+        cells += self.offsets[:-1, None]
+        return cells
+
+    def score_counts(self, predictions: Sequence[Prediction]) -> Ints:
+        """Count the probabilities, flat; predictions that have none of all classes are left out."""
+        assert self.scored is not None  # noqa: S101  its caller has looked
+        classes = len(self.scored.classes)
+        chosen = [
+            one
+            for one in predictions
+            if one.probabilities is not None and len(one.probabilities) == classes
+        ]
+        if not chosen:
+            return empty_counts(self.scored).ravel()
+        given = np.array([one.probabilities for one in chosen])
+        return score_counts(self.scored, [one.prediction for one in chosen], given).ravel()
+
+    def _columns(self, predictions: Sequence[Prediction]) -> list[Column]:
+        rows = list(map(attrgetter("features"), predictions))
+        if self.numeric:
+            flat = np.fromiter(
+                chain.from_iterable(rows), np.float64, count=len(rows) * len(self.schema.features)
+            )
+            columns: list[Column] = list(
+                np.ascontiguousarray(flat.reshape(len(rows), -1).T)
+            )  # None became NaN
+        else:
+            kinds = [feature.kind for feature in self.schema.features]
+            columns = [
+                _column(values, kind)
+                for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)
+            ]
+        if self.has_prediction:
+            columns.append(
+                _column(
+                    [prediction.prediction for prediction in predictions], self.schema.prediction
+                )
+            )
+        return columns
+
+
+def latency_cells(latencies_ms: Sequence[float | None]) -> Ints:
+    """Give the cell of each latency; predictions without one are left out."""
+    values = np.array(latencies_ms, dtype=np.float64)
+    return np.searchsorted(LATENCY_EDGES_MS, values[~np.isnan(values)])
+
+
+def _column(values: Sequence[Value], kind: str | None) -> Column:
+    return (
+        list(values)
+        if kind == "categorical"
+        else np.fromiter(values, np.float64, count=len(values))
+    )
+
+
+def _ranks(counts: Floats) -> Floats:
+    """Mid-ranks of the cells of one column, MISSING (the last) left out of the total."""
+    present = counts[:-1]
+    total = present.sum()
+    ranks = np.full(len(counts), np.nan)
+    if total:
+        ranks[:-1] = (np.cumsum(present) - present / 2) / total
+    return ranks

@@ -1,0 +1,140 @@
+"""The open pane: counts that grow until the pane closes."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.pane import (
+    LATENCY_EDGES_MS,
+    Block,
+    Pane,
+    pack_counts,
+    unpack_counts,
+)
+from driftgauge.shared.reference.segments import SegmentLayout
+
+
+@dataclass(slots=True)
+class OpenBlock:
+    """Counts of one version in the open pane."""
+
+    cells: Ints
+    latency: Ints = field(
+        default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64)
+    )
+    rows: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+    scores: Ints | None = None
+    segments: Ints | None = None
+
+    def add_scores(self, counts: Ints) -> None:
+        """Add counts of the probabilities."""
+        self.scores = counts if self.scores is None else self.scores + counts
+
+    def add(self, other: "OpenBlock") -> None:
+        """Add the counts of another block of the same version."""
+        self.cells += other.cells
+        self.latency += other.latency
+        self.rows += other.rows
+        for source, count in other.sources.items():
+            self.sources[source] = self.sources.get(source, 0) + count
+        if other.scores is not None:
+            self.add_scores(other.scores)
+        if other.segments is not None and self.segments is not None:
+            self.segments += other.segments
+
+    def copy(self) -> "OpenBlock":
+        """Give a block of its own with the same counts."""
+        segments = self.segments.copy() if self.segments is not None else None
+        return OpenBlock(
+            self.cells.copy(),
+            self.latency.copy(),
+            self.rows,
+            dict(self.sources),
+            self.scores,
+            segments,
+        )
+
+    def pack(self) -> Block:
+        scores, segments = (
+            b"" if found is None else pack_counts(found) for found in (self.scores, self.segments)
+        )
+        sources = dict(sorted(self.sources.items()))
+        return Block(
+            self.rows, pack_counts(self.cells), pack_counts(self.latency), sources, scores, segments
+        )
+
+    @classmethod
+    def unpack(cls, block: Block) -> "OpenBlock":
+        """Read what `pack` gave."""
+        scores, segments = (
+            unpack_counts(found) if found else None for found in (block.scores, block.segments)
+        )
+        return cls(
+            unpack_counts(block.cells),
+            unpack_counts(block.latency),
+            block.rows,
+            block.sources,
+            scores,
+            segments,
+        )
+
+
+@dataclass(slots=True)
+class OpenPane:
+    """The pane that is being counted.
+
+    Parameters
+    ----------
+    start
+        Logical time (ms) of its first event.
+    """
+
+    start: int
+    events: int = 0
+    blocks: dict[str, OpenBlock] = field(default_factory=dict)
+
+    def block(self, version: str, size: int, segments: SegmentLayout | None = None) -> OpenBlock:
+        """Give a version's block, made if absent; `size` is the number of its cells."""
+        if version not in self.blocks:
+            parted = segments.no_counts() if segments is not None else None
+            self.blocks[version] = OpenBlock(np.zeros(size, dtype=np.int64), segments=parted)
+        return self.blocks[version]
+
+    def pack(self) -> bytes:
+        """Give it for the checkpoint."""
+        return msgspec.msgpack.encode(_Packed(self.start, self.events, self._packed_blocks()))
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "OpenPane":
+        """Read what `pack` gave."""
+        state = msgspec.msgpack.decode(packed, type=_Packed)
+        blocks = {version: OpenBlock.unpack(block) for version, block in state.blocks.items()}
+        return cls(state.start, state.events, blocks)
+
+    def closed(
+        self, partition: int, number: int, end: int, total: int, events_per_day: float | None
+    ) -> Pane:
+        """Give it as it is written to the panes."""
+        return Pane(
+            partition,
+            number,
+            self.start,
+            end,
+            self.events,
+            total,
+            events_per_day,
+            self._packed_blocks(),
+        )
+
+    def _packed_blocks(self) -> dict[str, Block]:
+        """Pack the blocks in an order that does not hang on how the log was cut into batches."""
+        return {version: self.blocks[version].pack() for version in sorted(self.blocks)}
+
+
+class _Packed(msgspec.Struct):
+    start: int
+    events: int
+    blocks: dict[str, Block]

@@ -1,0 +1,1 @@
+"""Alerts live: pending, firing, resolved; what explains what, and what to do. Pure."""

@@ -1,0 +1,164 @@
+"""What to do about an alert. Pure: an alert and its circumstances in, an action out.
+
+Each action has one condition; the first whose condition holds is recommended, in this order:
+
+    fix_feed     the values are broken (data quality), or broken values explain the alert
+    roll_back    critical and firing, on a version that is new, while the model had another one before
+    accept_reference  an ordered column fires, more than 30 % of the last 30 days were in alarm, no performance fell
+    retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
+    recalibrate  the prediction, the labels or the performance moved, and no feature drifts
+    wait         everything else: evidence without a large effect, or too young to act upon
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
+from driftgauge.shared.contract.alert import Action
+from driftgauge.shared.contract.alerts import (
+    DATA_QUALITY,
+    PERFORMANCE,
+    SEGMENT_PERFORMANCE,
+    SEGMENT_PSI,
+)
+from driftgauge.shared.contract.snapshot import RecommendedAction
+from driftgauge.shared.performance import LABEL
+from driftgauge.shared.reference.profile import PREDICTION
+
+DAY_MS: Final = 86_400_000
+NEW_MS: Final = DAY_MS
+"""How long a version is new."""
+LASTING_MS: Final = DAY_MS
+"""How long a drift lasts before a new model is worth its cost."""
+
+ADVICE: Final[Mapping[Action, str]] = {
+    "fix_feed": "Look at the upstream feed: values are missing, unseen or out of range, which no retraining mends.",
+    "roll_back": "Roll back to the version before: this one is new, and it is critical.",
+    "accept_reference": (
+        "Accept a new reference if this is how the process is now (`driftgauge reference accept`), "
+        "or retrain on recent "
+        "data: more than 30 % of the last 30 days were in alarm."
+    ),
+    "retrain": "Retrain on recent data, or accept a new reference if the new world is the normal one.",
+    "recalibrate": "Recalibrate the model's output: it moved although no feature did.",
+    "wait": "Wait and watch: there is evidence of a change, but not yet of one that is large and lasts.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known beside the alert itself.
+
+    Parameters
+    ----------
+    now
+        Logical time (ms).
+    alerts
+        Open alerts of the version, this one among them.
+    version_since
+        When the version was first seen.
+    has_previous
+        Whether another version was seen before it.
+    outdated
+        Whether so many of the last days were in alarm that the reference no longer describes the
+        process.
+    """
+
+    now: int
+    alerts: Sequence[AlertState]
+    version_since: int
+    has_previous: bool
+    outdated: bool = False
+
+    @property
+    def feature_drifts(self) -> bool:
+        """Whether a feature's drift fires that broken values do not explain."""
+        return any(
+            alert.state == "firing" and _is_feature_drift(alert) and not self.is_broken(alert)
+            for alert in self.alerts
+        )
+
+    def is_broken(self, alert: AlertState) -> bool:
+        """Whether an alert speaks of broken values, or is explained by them."""
+        broken = {other.fingerprint for other in self.alerts if other.rule in DATA_QUALITY}
+        return alert.rule in DATA_QUALITY or alert.inhibited_by in broken
+
+
+def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
+    """Give the action for an alert."""
+    return next(action for action, holds in CONDITIONS.items() if holds(alert, circumstances))
+
+
+def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
+    """Give the actions for all open alerts, the most urgent first; each with the alerts that say
+    so.
+    """
+    asked: dict[Action, list[str]] = {}
+    for alert in circumstances.alerts:
+        asked.setdefault(recommend(alert, circumstances), []).append(alert.fingerprint)
+    return [
+        RecommendedAction(action, ADVICE[action], asked[action])
+        for action in CONDITIONS
+        if action in asked
+    ]
+
+
+def _is_feature_drift(alert: AlertState) -> bool:
+    if alert.rule == SEGMENT_PSI:
+        return set(alert.columns) != {PREDICTION}
+    of_feature = alert.feature not in {"", PREDICTION, LABEL}
+    return of_feature and alert.rule not in DATA_QUALITY and not is_performance(alert.rule)
+
+
+def is_performance(rule: str) -> bool:
+    """Whether a rule speaks of the model's errors, over all rows or within a segment."""
+    return rule.startswith(PERFORMANCE) or rule == SEGMENT_PERFORMANCE
+
+
+def _fix_feed(alert: AlertState, circumstances: Circumstances) -> bool:
+    return circumstances.is_broken(alert)
+
+
+def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:
+    new = circumstances.now - circumstances.version_since <= NEW_MS
+    return _is_critical(alert) and new and circumstances.has_previous
+
+
+def _accept_reference(alert: AlertState, circumstances: Circumstances) -> bool:
+    fell = any(
+        other.state == "firing" and is_performance(other.rule) for other in circumstances.alerts
+    )
+    return (
+        alert.rule == PSI_WEEK and alert.state == "firing" and circumstances.outdated and not fell
+    )
+
+
+def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
+    if is_performance(alert.rule):
+        return alert.state == "firing" and circumstances.feature_drifts
+    return (
+        _is_critical(alert)
+        and _is_feature_drift(alert)
+        and circumstances.now - alert.started >= LASTING_MS
+    )
+
+
+def _recalibrate(alert: AlertState, circumstances: Circumstances) -> bool:
+    moved = alert.feature in {PREDICTION, LABEL} or is_performance(alert.rule)
+    return alert.state == "firing" and moved and not circumstances.feature_drifts
+
+
+def _is_critical(alert: AlertState) -> bool:
+    return alert.state == "firing" and alert.severity == "critical"
+
+
+CONDITIONS: Final[Mapping[Action, Callable[[AlertState, Circumstances], bool]]] = {
+    "fix_feed": _fix_feed,
+    "roll_back": _roll_back,
+    "accept_reference": _accept_reference,
+    "retrain": _retrain,
+    "recalibrate": _recalibrate,
+    "wait": lambda _alert, _circumstances: True,
+}

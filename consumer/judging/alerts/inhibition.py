@@ -1,0 +1,176 @@
+"""Which alert explains another: broken values explain the drift that they cause, and an online
+alarm of them explains the window's finding of the same. A fall of the performance takes the drift
+that goes with it along: people are told of the fall, and the drift is recorded as its explanation.
+Ordered columns drift in episodes, and it is episodes of the model that their thresholds are
+calibrated to. An episode stands as long as one of them fires, and the column that has fired longest
+speaks for it: it alone is told again. A column that follows another one within 7 days speaks of the
+same rows, and is told if it is critical; one that follows later is told once.
+
+A segment is part of all rows: a fall of the model's performance explains that of its segments, and
+says which; a drift within a segment is explained if each of its columns has an alert over all rows,
+or by a fall of the model or of the segment.
+
+An alert with an explanation is recorded with `inhibited_by` and not notified. If the cause ends and
+the alert does not, it is told then. What broken values explain is measured: the PSI of the column
+without the bad cells must be quiet. Where rows are lacking to tell, data quality goes first.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
+from driftgauge.consumer.judging.ordered.day_bins import WEEK
+from driftgauge.consumer.judging.ordered.week import DAY_MS
+from driftgauge.consumer.judging.statistics.psi import population_stability
+from driftgauge.shared.contract.alerts import (
+    DATA_QUALITY,
+    PERFORMANCE,
+    SEGMENT_PERFORMANCE,
+    SEGMENT_PSI,
+)
+
+ONLINE_INTEGRITY = "integrity"
+
+
+def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evaluation) -> str:
+    """Give the fingerprint of the open alert that explains another one of the same version; empty
+    if there is none.
+    """
+    if alert.segment:
+        return _whole(alert, [other for other in others if not other.segment]) or _own_fall(
+            alert, others
+        )
+    if not alert.feature or alert.rule == ONLINE_INTEGRITY:
+        return ""
+    causes = [
+        other.fingerprint
+        for other in others
+        if other.feature == alert.feature
+        and other.rule in DATA_QUALITY
+        and other.fingerprint != alert.fingerprint
+        and (
+            alert.rule not in DATA_QUALITY
+            or (other.rule == ONLINE_INTEGRITY and other.state == "firing")
+        )
+    ]
+    column = evaluation.version.place.get(alert.feature)
+    if (
+        causes
+        and column is not None
+        and (alert.rule in DATA_QUALITY or is_explained(evaluation, column))
+    ):
+        return causes[0]
+    return "" if alert.rule in DATA_QUALITY else _fall(others) or _episode(alert, others)
+
+
+def _fall(others: Iterable[AlertState]) -> str:
+    """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
+    falls = (
+        other
+        for other in others
+        if other.rule.startswith(PERFORMANCE) and other.severity == "critical"
+    )
+    return next((other.fingerprint for other in falls if other.state == "firing"), "")
+
+
+def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
+    """Give the fingerprint of the alert over all rows that explains one of a segment: broken values
+    first.
+    """
+    if alert.rule == SEGMENT_PSI:
+        first = sorted(others, key=lambda other: other.rule not in DATA_QUALITY)
+        by_column = {
+            other.feature: other.fingerprint
+            for other in reversed(first)
+            if other.feature in alert.columns
+        }
+        if alert.columns and len(by_column) == len(set(alert.columns)):
+            return by_column[alert.columns[0]]
+    return _fall(others)
+
+
+def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
+    """Give the fingerprint of the fall of the performance in the segment whose drift goes with it;
+    empty if it did not.
+    """
+    falls = (
+        other
+        for other in others
+        if other.rule == SEGMENT_PERFORMANCE and other.segment == alert.segment
+    )
+    firing = (other.fingerprint for other in falls if other.state == "firing")
+    return next(firing, "") if alert.rule == SEGMENT_PSI else ""
+
+
+def _episode(alert: AlertState, others: Sequence[AlertState]) -> str:
+    """Give the fingerprint of the ordered column that speaks for the episode which an alert belongs
+    to; empty if it does itself, or has news of its own.
+
+    What begins at the same moment is told as one group already; from then on one of them is enough.
+    """
+    if alert.rule != PSI_WEEK:
+        return ""
+    causes = {other.fingerprint for other in others if other.rule != PSI_WEEK}
+    told = [
+        other
+        for other in others
+        if other.rule == PSI_WEEK
+        and other.state == "firing"
+        and other.notified is not None
+        and other.inhibited_by not in causes
+    ]
+    first = min(told, key=_age, default=None)
+    if first is None or _age(first) >= _age(alert):
+        return ""
+    if alert.notified is not None:
+        return first.fingerprint
+    soon = any(0 < alert.started - other.started < WEEK * DAY_MS for other in told)
+    return first.fingerprint if soon and alert.severity != "critical" else ""
+
+
+def _age(alert: AlertState) -> tuple[int, str]:
+    return alert.started, alert.fingerprint
+
+
+def is_explained(evaluation: Evaluation, column: int) -> bool:
+    """Whether a column's drift is gone without the cells that integrity calls bad: they get the
+    reference's share.
+    """
+    if evaluation.lacking:
+        return True
+    profile = evaluation.version.reference.columns[column]
+    reference = np.array(profile.counts, dtype=np.int64)
+    window = evaluation.version.part(evaluation.cells, column).copy()
+    offset = int(evaluation.version.reference.offsets[column])
+    bad = np.zeros(len(window), dtype=bool)
+    for check in evaluation.version.checks:
+        if check.column == column:
+            bad[check.cells - offset] = True
+    if not window[~bad].any() or not reference[~bad].any():
+        return True
+    scale = window[~bad].sum() / reference[~bad].sum()
+    window[bad] = np.rint(reference[bad] * scale).astype(np.int64)
+    bins = evaluation.version.bins_for(evaluation.rows)
+    place = bins.bin_of_cell[offset : offset + len(window)] - int(bins.starts[column])
+    size = int(bins.sizes[column])
+    p, q = (
+        np.bincount(place, weights=cells, minlength=size).astype(np.int64)
+        for cells in (reference, window)
+    )
+    return population_stability(p, q) < evaluation.policy.resolve_below * _drifts_from(
+        evaluation, column
+    )
+
+
+def _drifts_from(evaluation: Evaluation, column: int) -> float:
+    """Give the PSI from which a column drifts: an ordered one's comes from replay, chance says
+    nothing of it.
+
+    That is of 7 days; a shorter window varies more, so that at worst less is explained and both are
+    told.
+    """
+    if column in evaluation.version.ordered and not evaluation.lacking_days:
+        return evaluation.week_threshold(column)
+    return evaluation.psi_threshold(column, evaluation.policy.psi_warning)

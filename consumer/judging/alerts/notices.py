@@ -1,0 +1,113 @@
+"""What is written of a moment: the transitions of one entry of the panes, or of one command, as one
+group.
+
+A moment is collected first and written at its end, when it is known how many transitions it has and
+how all alerts stand.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from driftgauge.consumer.judging.alerts.actions import ADVICE, Circumstances, recommend
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Transition
+from driftgauge.shared.contract.alert import Alert, AlertEvidence, AlertGroup
+
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A transition of a moment: the alert after it, and its evidence."""
+
+    alert: AlertState
+    transition: Transition
+    evidence: AlertEvidence
+
+
+def write(
+    model: str, now: int, notices: Sequence[Notice], around: dict[str, Circumstances]
+) -> list[Alert]:
+    """Give a moment's transitions as they are published; `around` are the circumstances of each
+    version.
+    """
+    if not notices:
+        return []
+    first = notices[0]
+    group_id = f"{model}-{now}-{first.alert.fingerprint}-{first.alert.number}"
+    summary = group_summary(model, notices)
+    return [
+        _alert(
+            model,
+            now,
+            notice,
+            around[notice.alert.version],
+            AlertGroup(group_id, place, len(notices), summary),
+        )
+        for place, notice in enumerate(notices)
+    ]
+
+
+def group_summary(model: str, notices: Sequence[Notice]) -> str:
+    """Say a moment in one sentence: what people are told if there is something, else everything."""
+    told = [notice for notice in notices if notice.transition.notify] or list(notices)
+    if len(told) == 1:
+        return f"{model}: {_subject(told[0].alert)} {_verb(told[0])}: {told[0].alert.summary}"
+    parts = []
+    for verb in dict.fromkeys(_verb(notice) for notice in told):
+        names = list(
+            dict.fromkeys(_subject(notice.alert) for notice in told if _verb(notice) == verb)
+        )
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        parts.append(f"{', '.join(names[:NAMED])}{more} {verb}")
+    return f"{model}: {'; '.join(parts)}"
+
+
+def _verb(notice: Notice) -> str:
+    """Give the words for a transition."""
+    if notice.transition.change == "reminder":
+        return f"still {notice.alert.severity}"
+    if notice.transition.change in {"acknowledged", "silenced"}:
+        return notice.transition.change
+    return notice.alert.severity if notice.transition.state == "firing" else notice.transition.state
+
+
+def _subject(alert: AlertState) -> str:
+    return alert.feature or alert.segment or alert.rule
+
+
+def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: AlertGroup) -> Alert:
+    alert, transition = notice.alert, notice.transition
+    action = recommend(alert, around)
+    return Alert(
+        fingerprint=alert.fingerprint,
+        model=model,
+        version=alert.version,
+        feature=alert.feature,
+        rule=alert.rule,
+        severity=alert.severity,
+        state=transition.state,
+        summary=alert.summary,
+        evidence=notice.evidence,
+        started=alert.started,
+        updated=now,
+        ended=now if transition.state in {"resolved", "inactive"} else None,
+        snapshot=alert.snapshot,
+        report=f"/reports/{alert.snapshot}" if alert.snapshot else "",
+        number=alert.number,
+        change=transition.change,
+        notify=transition.notify,
+        action=action,
+        advice=ADVICE[action],
+        group=group,
+        inhibited_by=alert.inhibited_by,
+        acknowledged=alert.acknowledged,
+        silenced=alert.silenced,
+        segment=alert.segment,
+    )
+
+
+def with_evidence(alert: AlertState, evidence: AlertEvidence, snapshot: str) -> AlertState:
+    """Keep with an alert what its latest transition rests on; a pending one has no report yet."""
+    return msgspec.structs.replace(alert, evidence=evidence, snapshot=snapshot or alert.snapshot)

@@ -1,0 +1,1 @@
+"""What the rules need of a window, and what they read in it. Pure."""

@@ -1,0 +1,64 @@
+"""The false-alarm budget becomes significance levels, by the traffic (DETECTION.md, section 3)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.reference.schema import Kind
+
+DAYS_PER_MONTH = 30
+INTEGRITY_TESTS = 3
+"""Missing, unseen, out of range."""
+JUDGED_METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "numeric": ("mae", "rmse"),
+    "categorical": ("accuracy", "f1_macro"),
+}
+"""What the performance rule judges."""
+PERFORMANCE_TESTS = 2
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Significance of one test of one column at one evaluation."""
+
+    psi: float
+    integrity: float
+    performance: float = 0.5
+    segment_psi: float = 0.5
+    segment_performance: float = 0.5
+
+
+def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments: int = 0) -> Levels:
+    """Share the budget of 30 days among all tests that will be made in them.
+
+    An evaluation is made at each pane: a pane is full, or an hour old; never are there more of them
+    than events. Where a version has segments, their tests take `segment_share` of what PSI and
+    performance have.
+
+    Parameters
+    ----------
+    columns, segments
+        That are judged.
+
+    Examples
+    --------
+    >>> f"{levels(JudgingPolicy(), 100_000, 18).psi:.3g}"
+    '1.39e-06'
+    """
+    by_time = min(events_per_day, SECONDS_PER_DAY / policy.pane_seconds)
+    evaluations = max(events_per_day / policy.pane_events, by_time) * DAYS_PER_MONTH
+    tests = evaluations * max(columns, 1)
+    budget, of_segments = policy.false_alarms_per_month, policy.segment_share if segments else 0.0
+    psi = policy.psi_share * budget / tests
+    performance = policy.performance_share * budget / (evaluations * PERFORMANCE_TESTS)
+    return Levels(
+        psi=min(psi * (1 - of_segments), 0.5),
+        integrity=min(
+            policy.integrity_share / 2 * budget / (tests * INTEGRITY_TESTS), 0.5
+        ),  # as much is the online test's
+        performance=min(performance * (1 - of_segments), 0.5),
+        segment_psi=min(psi * of_segments / max(segments, 1), 0.5),
+        segment_performance=min(performance * of_segments / max(segments, 1), 0.5),
+    )

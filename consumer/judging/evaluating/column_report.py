@@ -1,0 +1,133 @@
+"""A column's part of a snapshot: all its statistics, shares and pictures, and what the rules
+conclude.
+"""
+
+import msgspec
+
+from driftgauge.consumer.judging.evaluating.evaluation import PSI, Evaluation
+from driftgauge.consumer.judging.evaluating.histogram import (
+    display_histogram,
+    quantiles,
+    reference_quantiles,
+)
+from driftgauge.consumer.judging.evaluating.reading import Reading, worst
+from driftgauge.consumer.judging.ordered.day_bins import WEEK
+from driftgauge.consumer.judging.statistics import statistics_of
+from driftgauge.shared.contract.snapshot import FeatureReport, Severity, Statistic
+
+EXCHANGEABLE = (
+    "The rows are taken as exchangeable: the reference has no times, so whether they are ordered "
+    "was not tested. "
+    "`driftgauge calibrate` tests it with a file that has them."
+)
+OFFER = (
+    "More than 30 % of the last 30 days were in alarm: the process has moved away from its "
+    "reference. If this is how it is "
+    "now, accept a new reference."
+)
+
+
+def column_reports(evaluation: Evaluation) -> list[FeatureReport]:
+    """Report every column of an evaluated window, in stream order."""
+    bad: dict[int, list[Reading]] = {}
+    for column, _, reading, _ in (*evaluation.readings(set()), *evaluation.weekly_readings(set())):
+        if reading.severity is not None:
+            bad.setdefault(column, []).append(reading)
+    return [
+        _report(evaluation, column, bad.get(column, []))
+        for column in range(len(evaluation.version.reference.columns))
+    ]
+
+
+def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureReport:
+    version = evaluation.version
+    counts = version.counts_of(evaluation.cells, column)
+    severity, reason = _conclusion(evaluation, column, bad)
+    return FeatureReport(
+        name=counts.reference.name,
+        kind="numeric" if counts.is_numeric else "categorical",
+        severity=severity,
+        reason=reason,
+        statistics=[
+            _with_thresholds(statistic, evaluation, column) for statistic in statistics_of(counts)
+        ],
+        shares=evaluation.shares(column),
+        histogram=display_histogram(counts),
+        reference_quantiles=reference_quantiles(counts.side),
+        window_quantiles=quantiles(counts.side, counts.window),
+    )
+
+
+def _conclusion(evaluation: Evaluation, column: int, bad: list[Reading]) -> tuple[Severity, str]:
+    """Say how a column stands, and why: the worst reading first."""
+    excluded = evaluation.version.excluded(column)
+    if excluded:
+        return "excluded", excluded
+    if bad:
+        severity = worst([reading.severity for reading in bad if reading.severity is not None])
+        return severity, next(reading.summary for reading in bad if reading.severity == severity)
+    found = evaluation.version.calibrated(column)
+    if found is not None and found.order == "uncalibrated":
+        return "uncalibrated", f"integrity only, {found.reason}"
+    if found is not None and found.order == "ordered":
+        return (
+            ("insufficient_data", evaluation.lacking_days)
+            if evaluation.lacking_days
+            else ("ok", "")
+        )
+    return ("insufficient_data", evaluation.lacking) if evaluation.lacking else ("ok", "")
+
+
+def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) -> Statistic:
+    if statistic.name == PSI and column in evaluation.version.ordered:
+        return _of_the_week(evaluation, column)
+    if (
+        statistic.name != PSI
+        or evaluation.lacking
+        or not evaluation.version.is_exchangeable(column)
+    ):
+        return statistic
+    policy = evaluation.policy
+    return msgspec.structs.replace(
+        statistic,
+        warning=evaluation.psi_threshold(column, policy.psi_warning),
+        critical=evaluation.psi_threshold(column, policy.psi_critical),
+    )
+
+
+def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
+    """Give the PSI that an ordered column is judged by: that of the last 7 whole days."""
+    if evaluation.lacking_days:
+        return Statistic(PSI, None, note=evaluation.lacking_days)
+    found = evaluation.version.calibrated(column)
+    return Statistic(
+        PSI,
+        float(evaluation.week_psi[column]),
+        expected=found.expected if found is not None else None,
+        warning=evaluation.week_threshold(column),
+        critical=evaluation.week_critical(column),
+        note=f"of the last {WEEK} whole days",
+    )
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """Say what a verdict rests on, and whether to accept a new reference."""
+    calibration, number = evaluation.version.calibration, evaluation.version.number
+    said = [f"Held against reference {number}, which was accepted in production."] if number else []
+    if calibration is None:
+        return [*said, EXCHANGEABLE]
+    if (
+        evaluation.version.ordered
+        and calibration.realised is not None
+        and calibration.alarm_share is not None
+    ):
+        said.append(
+            f"{len(evaluation.version.ordered)} columns are ordered in time and judged once a day "
+            f"on {WEEK} days. Replayed "
+            f"weeks of the reference gave {calibration.realised:.1f} false episodes per 30 days "
+            f"(asked: "
+            f"{calibration.target:g}), {calibration.alarm_share:.0%} of the time in alarm."
+        )
+    if evaluation.days is not None and evaluation.days.offers_reference:
+        said.append(OFFER)
+    return said

@@ -1,0 +1,321 @@
+"""The evaluation of a window: what the rules say of every column, all columns at once.
+
+It runs at each pane, so it computes only what the rules need: PSI and the integrity counts,
+vectorised over the columns. The full statistics and pictures of a column are computed when a
+snapshot is wanted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from driftgauge.consumer.judging.evaluating import integrity
+from driftgauge.consumer.judging.evaluating.budget import DAYS_PER_MONTH, Levels
+from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.reading import AlertSeverity, Evidence, Reading
+from driftgauge.consumer.judging.ordered.day_bins import WEEK
+from driftgauge.consumer.judging.ordered.week import VersionDays
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.statistics.psi import threshold
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.snapshot import Share
+
+PSI = "psi"
+PSI_WEEK = "psi_week"
+"""The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
+
+
+NOT_THIS_RULE = "a new calibration judges this column by another rule"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the rules say of a window.
+
+    Parameters
+    ----------
+    version
+        Whose window it is.
+    cells, rows
+        The window: counts over all cells of the reference, and its rows.
+    level
+        Significance levels.
+    policy
+        Rules.
+    days
+        Of the version's ordered columns; None if there is none, or no day yet.
+    labels_tell
+        Whether fresh labels say how the model does. Then a fall of its performance is what pages,
+        and input drift is at most a WARNING: a hint, or the explanation.
+    """
+
+    version: JudgedVersion
+    cells: Ints
+    rows: int
+    level: Levels
+    policy: JudgingPolicy
+    days: VersionDays | None = None
+    labels_tell: bool = False
+
+    @cached_property
+    def lacking(self) -> str:
+        """What PSI needs and does not have; empty if it has enough."""
+        n = self.version.reference.rows
+        if n < self.policy.min_reference_rows:
+            return f"{n} of {self.policy.min_reference_rows} reference rows"
+        if self.rows < self.policy.min_window_rows:
+            return f"{self.rows} of {self.policy.min_window_rows} window rows"
+        return ""
+
+    @cached_property
+    def psi(self) -> Floats:
+        """PSI of every column; NaN where rows are lacking."""
+        if self.lacking:
+            return np.full(len(self.version.reference.columns), np.nan)
+        return self.version.bins_for(self.rows).psi(self.cells, self.rows)
+
+    def psi_threshold(self, column: int, floor: float) -> float:
+        """Give the PSI above which a true PSI above `floor` is significant."""
+        bins = int(self.version.bins_for(self.rows).sizes[column])
+        return threshold(floor, self.level.psi, bins, self.version.reference.rows, self.rows)
+
+    def psi_quiet(self, column: int) -> bool:
+        """Whether PSI is well below its threshold, or there is none."""
+        if not self.version.is_exchangeable(column):
+            return True
+        return bool(self.lacking) or not self.psi[column] >= self._psi_quiet_below(column)
+
+    def _psi_quiet_below(self, column: int) -> float:
+        return self.policy.resolve_below * self.psi_threshold(column, self.policy.psi_warning)
+
+    def readings(
+        self, watching: set[tuple[int, str]]
+    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Give what is bad, and the reading of every column and rule that has an alert already.
+
+        Parameters
+        ----------
+        watching
+            (column, rule) of alerts.
+        """
+        weekly = self.weekly_readings(watching) if self.days is not None and self.days.due else ()
+        for column, rule, reading, evidence in (
+            *self._integrity_readings(watching),
+            *self._psi_readings(watching),
+            *weekly,
+        ):
+            if reading.severity is not None or (column, rule) in watching:
+                yield column, rule, reading, evidence
+
+    def _integrity_readings(
+        self, watching: set[tuple[int, str]]
+    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Test the shares above their mean: at or below it nothing is significant, which is nearly
+        always.
+        """
+        counts, means = self.version.bad_counts(self.cells)
+        high = counts > means * self.rows
+        if not watching and not high.any():
+            return
+        for check, count, above in zip(
+            self.version.checks, counts.tolist(), high.tolist(), strict=True
+        ):
+            if above or (check.column, check.rule) in watching:
+                yield check.column, check.rule, *self._integrity(check, count)
+
+    def _psi_readings(
+        self, watching: set[tuple[int, str]]
+    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Judge the columns whose PSI is above the floor: below it is no alarm, whatever the sample
+        sizes.
+        """
+        if self.lacking:
+            return
+        high = (self.psi > self.policy.psi_warning).tolist()
+        for column in self.version.watched:
+            if not self.version.is_exchangeable(column):
+                if (column, PSI) in watching:
+                    yield (
+                        column,
+                        PSI,
+                        Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
+                        Evidence(PSI, 0.0, None, None),
+                    )
+            elif high[column] or (column, PSI) in watching:
+                yield column, PSI, *self._psi(column)
+
+    @cached_property
+    def lacking_days(self) -> str:
+        """What the judgement of ordered columns needs and does not have; empty if it has enough."""
+        whole = self.days.whole if self.days is not None else 0
+        if whole < WEEK:
+            return f"ordered in time: {whole} of {WEEK} whole days"
+        seen, least = (
+            (self.days.seen if self.days else 0),
+            (self.version.week.least_days if self.version.week else WEEK),
+        )
+        return (
+            ""
+            if seen >= least
+            else f"ordered in time: rows on {seen} of the last {WEEK} days, the reference has {least}"
+        )
+
+    @cached_property
+    def _week(self) -> Ints:
+        reference = self.version.week
+        if self.days is None or reference is None:
+            return np.zeros(0, dtype=np.int64)
+        return self.days.last_week(reference.size)
+
+    @cached_property
+    def week_rows(self) -> int:
+        """Rows of the last 7 whole days."""
+        reference = self.version.week
+        return reference.bins.rows(self._week) if reference is not None and len(self._week) else 0
+
+    @cached_property
+    def week_psi(self) -> Floats:
+        """PSI of every column over the last 7 whole days."""
+        reference = self.version.week
+        columns = len(self.version.reference.columns)
+        if self.days is None or reference is None or self.lacking_days:
+            return np.zeros(columns)
+        return self.days.week_psi(reference)
+
+    @cached_property
+    def judged_psi(self) -> Floats:
+        """The PSI that each column is judged by, of the window or of whole days if ordered; NaN
+        without enough data.
+        """
+        columns = len(self.version.reference.columns)
+        found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
+        ordered = self.version.ordered
+        found[ordered] = np.nan if self.lacking_days else self.week_psi[ordered]
+        return found
+
+    def week_threshold(self, column: int) -> float:
+        """Give the PSI of 7 days that is an alarm: the replay's, never below what chance makes of
+        so few rows.
+        """
+        reference, found = self.version.week, self.version.calibrated(column)
+        if reference is None or found is None or found.threshold is None:
+            return float("inf")
+        bins = int(reference.bins.sizes[column])
+        tests = DAYS_PER_MONTH * max(len(self.version.ordered), 1)
+        alpha = min(self.policy.psi_share * self.policy.false_alarms_per_month / tests, 0.5)
+        return max(
+            found.threshold,
+            threshold(0.0, alpha, bins, max(reference.rows, 1), max(self.week_rows, 1)),
+        )
+
+    def week_critical(self, column: int) -> float:
+        """Give the PSI of 7 days that is critical: as far above the threshold as the floors are
+        apart.
+        """
+        return self.week_threshold(column) * self.policy.psi_critical / self.policy.psi_warning
+
+    def weekly_readings(
+        self, watching: set[tuple[int, str]]
+    ) -> Iterator[tuple[int, str, Reading, Evidence]]:
+        """Judge the ordered columns on the last 7 whole days; a column that is no longer ordered is
+        quiet.
+        """
+        ordered = set(self.version.ordered) if not self.lacking_days else set()
+        for column in self.version.watched:
+            if column in ordered:
+                yield column, PSI_WEEK, *self._weekly(column)
+            elif (column, PSI_WEEK) in watching and column not in self.version.ordered:
+                yield (
+                    column,
+                    PSI_WEEK,
+                    Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
+                    Evidence(PSI, 0.0, None, None),
+                )
+
+    def _weekly(self, column: int) -> tuple[Reading, Evidence]:
+        value, bound = float(self.week_psi[column]), self.week_threshold(column)
+        severity: AlertSeverity | None = None
+        if value > bound:
+            severity = (
+                "critical"
+                if value > self.week_critical(column) and not self.labels_tell
+                else "warning"
+            )
+        found = self.version.calibrated(column)
+        expected = found.expected if found is not None else None
+        side = "above" if severity else "not above"
+        summary = f"PSI of the last {WEEK} days {value:.3f} is {side} {bound:.3f}, usual is {expected or 0.0:.3f}"
+        quiet = value < self.policy.resolve_below * bound
+        reading = Reading(
+            severity,
+            quiet=quiet,
+            summary=summary,
+            at_once=True,
+            quiet_days=WEEK - 1,
+            rest_days=WEEK,
+        )  # a window holds no row of another one after a week: earlier its quiet is no news, nor its alarm
+        return reading, Evidence(PSI, value, bound, expected)
+
+    def shares(self, column: int) -> list[Share]:
+        """Give the tested shares of a column, for its report."""
+        return [
+            integrity.tested(check.rule, count, self.rows, check.law, check.reference)
+            for check, count in zip(
+                self.version.checks, self.version.bad_counts(self.cells)[0].tolist(), strict=True
+            )
+            if check.column == column and self.rows
+        ]
+
+    def _integrity(self, check: IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
+        """Test a share; at or below its mean no tail need be computed."""
+        window = count / max(self.rows, 1)
+        summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
+        if window <= check.mean:
+            quiet = Reading(
+                None, quiet=True, summary=summary, quiet_days=self._quiet_days(check.column)
+            )
+            return quiet, Evidence(f"{check.rule}_share", window, None, check.reference)
+        limit = integrity.limit(check.law, self.rows, self.level.integrity)
+        usual = check.mean * self.rows
+        reading = Reading(
+            "critical" if count >= limit else None,
+            quiet=count - usual < self.policy.resolve_below * (limit - usual),
+            summary=summary,
+            quiet_days=self._quiet_days(check.column),
+        )
+        return reading, Evidence(f"{check.rule}_share", window, limit / self.rows, check.reference)
+
+    def _quiet_days(self, column: int) -> int:
+        """Give the days that an ordered column must be quiet: until a window holds no row of the
+        last that was not.
+        """
+        return 0 if self.version.is_exchangeable(column) else WEEK - 1
+
+    def _psi(self, column: int) -> tuple[Reading, Evidence]:
+        """Alarm when PSI is above its floor by more than chance explains."""
+        value, policy = float(self.psi[column]), self.policy
+        warning, critical = (
+            self.psi_threshold(column, floor) for floor in (policy.psi_warning, policy.psi_critical)
+        )
+        severity: AlertSeverity | None = (
+            "critical" if value > critical else "warning" if value > warning else None
+        )
+        if severity is not None and self.labels_tell:
+            severity = "warning"
+        floor, bound = (
+            (policy.psi_critical, critical)
+            if severity == "critical"
+            else (policy.psi_warning, warning)
+        )
+        summary = f"PSI {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
+        if severity is None:
+            summary = f"PSI {value:.3f} is not above {bound:.3f}"
+        bins = int(self.version.bins_for(self.rows).sizes[column])
+        expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
+        quiet = value < self._psi_quiet_below(column)
+        return Reading(severity, quiet=quiet, summary=summary), Evidence(
+            PSI, value, bound, expected
+        )

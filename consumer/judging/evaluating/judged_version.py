@@ -1,0 +1,188 @@
+"""What judging needs of a model version, derived once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from driftgauge.consumer.judging.evaluating.bins import PooledBins
+from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck, checks_of
+from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard
+from driftgauge.consumer.judging.ordered.week import WeekReference
+from driftgauge.consumer.judging.statistics.base import ColumnCounts, ReferenceSide
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.performance import Layout, Standard
+from driftgauge.shared.reference.calibration import Calibration, FeatureCalibration
+from driftgauge.shared.reference.profile import PREDICTION, ReferenceProfile
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.versions.manifest import PublishedVersion
+
+
+@dataclass(frozen=True)
+class JudgedVersion:
+    """What judging needs of a version.
+
+    `standard` is what its performance is measured by, None if it predicts nothing; `labels` whether
+    true values come.
+    """
+
+    schema: Schema
+    reference: ReferenceProfile
+    calibration: Calibration | None = None
+    standard: Standard | None = None
+    labels: bool = False
+    number: int = 0
+    """Of the reference: 0 is the registered one."""
+
+    @classmethod
+    def of(cls, version: PublishedVersion, number: int = 0) -> "JudgedVersion":
+        """Take what judging needs of a published version."""
+        layout = Layout.of(version.schema, version.reference)
+        standard = (
+            None
+            if layout is None
+            else Standard(layout, version.manifest.metrics, version.performance)
+        )
+        labels = version.manifest.labels and standard is not None
+        return cls(version.schema, version.reference, version.calibration, standard, labels, number)
+
+    def excluded(self, column: int) -> str:
+        """Why a column is left out of drift; empty if it is not."""
+        features = self.schema.features
+        declared = features[column].excluded if column < len(features) else ""
+        found = self.calibrated(column)
+        return declared or (found.reason if found is not None and found.order == "clock" else "")
+
+    def calibrated(self, column: int) -> FeatureCalibration | None:
+        """What is known about a column's order in time; None if nothing."""
+        return self.calibration.features[column] if self.calibration is not None else None
+
+    def is_exchangeable(self, column: int) -> bool:
+        """Whether a column's rows are taken as exchangeable, so that closed-form thresholds
+        hold.
+        """
+        found = self.calibrated(column)
+        return found is None or found.order == "exchangeable"
+
+    @cached_property
+    def ordered(self) -> list[int]:
+        """Places of the columns that are judged on whole days."""
+        orders = [self.calibrated(place) for place in self.watched]
+        return [
+            place
+            for place, found in zip(self.watched, orders, strict=True)
+            if found and found.order == "ordered"
+        ]
+
+    @cached_property
+    def week(self) -> WeekReference | None:
+        """What whole days are held against; None if no column is ordered."""
+        return (
+            WeekReference(self.reference, self.calibration)
+            if self.calibration is not None and self.ordered
+            else None
+        )
+
+    @cached_property
+    def watched(self) -> list[int]:
+        """Places of the columns that count for drift."""
+        return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
+
+    @cached_property
+    def target(self) -> ReferenceSide | None:
+        """What the labels are held against; None if none come, or the reference has none."""
+        known = self.standard.reference if self.standard is not None and self.labels else None
+        return (
+            ReferenceSide(known.labels) if known is not None and known.labels is not None else None
+        )
+
+    @cached_property
+    def target_excluded(self) -> str:
+        """Why the labels are shown and not judged; empty if they are judged."""
+        column = self.place.get(PREDICTION)
+        if column is None or self.is_exchangeable(column):
+            return ""
+        return "the prediction is ordered in time, and so are the labels that it follows: they are shown, and not judged"
+
+    @property
+    def judged_columns(self) -> int:
+        """Columns that PSI is judged of: those that count for drift, and the labels."""
+        return len(self.watched) + (self.target is not None and not self.target_excluded)
+
+    @cached_property
+    def segments(self) -> SegmentStandard | None:
+        """What the segments are held against; None if there are none."""
+        exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
+        return SegmentStandard.of(self.reference, self.standard, self.watched, exchangeable)
+
+    @cached_property
+    def sides(self) -> list[ReferenceSide]:
+        """What the windows of each column are held against."""
+        return [ReferenceSide(column) for column in self.reference.columns]
+
+    def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
+        """Give one column's counts as the statistics see them."""
+        return ColumnCounts(
+            self.reference.columns[column], self.part(cells, column), self.sides[column]
+        )
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """The place of each column, by name."""
+        return {column.name: place for place, column in enumerate(self.reference.columns)}
+
+    def part(self, cells: Ints, column: int) -> Ints:
+        """Give one column's part of the vector of all cells."""
+        offsets = self.reference.offsets
+        return cells[offsets[column] : offsets[column + 1]]
+
+    @cached_property
+    def checks(self) -> list[IntegrityCheck]:
+        """The integrity checks of all watched columns."""
+        return [check for place in self.watched for check in self._checks(place)]
+
+    def _checks(self, place: int) -> Iterator[IntegrityCheck]:
+        """Give a column's checks. Values and missing ones of an ordered column cluster: they count
+        for fewer rows.
+        """
+        found = self.calibrated(place)
+        if found is None or self.calibration is None or self.is_exchangeable(place):
+            return checks_of(self.reference, place)
+        clustering = self.calibration.timeline.clustering(place)
+        return checks_of(self.reference, place, max(found.overdispersion or 1.0, 1.0), clustering)
+
+    @cached_property
+    def _check_cells(self) -> tuple[Ints, Ints, Floats]:
+        """The cells of all integrity checks in one vector, where each check's start, and the mean
+        of its law.
+        """
+        cells = [check.cells for check in self.checks]
+        starts = np.cumsum([0, *(len(part) for part in cells)])[:-1]
+        return np.concatenate(cells), starts, np.array([check.mean for check in self.checks])
+
+    def bad_counts(self, cells: Ints) -> tuple[Ints, Floats]:
+        """Count what every integrity check calls bad; give the mean share of each check's law
+        too.
+        """
+        if not self.checks:
+            return np.zeros(0, dtype=np.int64), np.zeros(0)
+        places, starts, means = self._check_cells
+        return np.add.reduceat(cells[places], starts), means
+
+    @cached_property
+    def bins(self) -> dict[int, PooledBins]:
+        """The pooled bins of all columns, by the number of window rows; few are kept."""
+        return {}
+
+    def bins_for(self, rows: int) -> PooledBins:
+        """Give the pooled bins for a number of window rows."""
+        found = self.bins.get(rows)
+        if found is None:
+            if len(self.bins) >= MAX_BINS_KEPT:
+                self.bins.clear()
+            found = self.bins[rows] = PooledBins.of(self.reference, rows)
+        return found
+
+
+MAX_BINS_KEPT = 64

@@ -1,0 +1,64 @@
+"""What one evaluation says of one rule, and the numbers behind it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from driftgauge.shared.contract.alert import Contribution
+from driftgauge.shared.contract.snapshot import Severity
+
+AlertSeverity = Literal["warning", "critical"]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one evaluation says of one rule: how bad, or quiet, or neither.
+
+    `at_once` fires without a second one, `over` resolves without two more. A quiet one resolves
+    only if the first of the quiet ones was `quiet_days` logical days before. With `rest_days` only
+    a bad one tells again, and a reminder waits for as many of them, if it is not due later.
+    """
+
+    severity: AlertSeverity | None
+    quiet: bool
+    summary: str = ""
+    at_once: bool = False
+    over: bool = False
+    quiet_days: int = 0
+    rest_days: int = 0
+
+
+def worst(severities: list[Severity]) -> Severity:
+    """Give the worst of some severities; insufficient data counts less than any verdict, excluded
+    least.
+
+    Examples
+    --------
+    >>> worst(["ok", "warning", "excluded"])
+    'warning'
+    """
+    order: list[Severity] = [
+        "critical",
+        "warning",
+        "ok",
+        "insufficient_data",
+        "uncalibrated",
+        "excluded",
+    ]
+    return min(severities, key=order.index, default="insufficient_data")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`,
+    and the bins that tell.
+    """
+
+    statistic: str
+    value: float
+    threshold: float | None
+    expected: float | None
+    n: int | None = None
+    m: int | None = None
+    cells: Sequence[Contribution] = ()

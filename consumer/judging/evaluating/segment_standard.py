@@ -1,0 +1,138 @@
+"""What the segments of a version are held against: their reference rows, and how right the model
+was in each of them.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.performance import Measures, Standard
+from driftgauge.shared.reference.profile import ReferenceProfile
+from driftgauge.shared.reference.segments import SegmentLayout
+
+Marks = NDArray[np.bool_]
+LONGEST: Final = 60
+"""Characters of a segment's name in a sentence."""
+
+
+@dataclass(frozen=True)
+class SegmentStandard:
+    """The segments of one reference.
+
+    Parameters
+    ----------
+    layout
+        Where they stand.
+    profile
+        The reference.
+    counts
+        Reference rows by segment and bin, shape (segments, bins).
+    shown, judged
+        Shape (segments, columns): whose drift is told, and whose is judged. A segment's own feature
+        is neither: within it there is nothing to drift.
+    measures, sums
+        What is summed of labelled rows, and these sums of the labelled reference rows, flat; None
+        if the version predicts nothing, and without such rows.
+    """
+
+    layout: SegmentLayout
+    profile: ReferenceProfile
+    counts: Ints
+    shown: Marks
+    judged: Marks
+    measures: Measures | None = None
+    sums: Ints | None = None
+
+    @classmethod
+    def of(
+        cls,
+        profile: ReferenceProfile,
+        standard: Standard | None,
+        watched: Sequence[int],
+        exchangeable: Sequence[int],
+    ) -> "SegmentStandard | None":
+        """Take it from a version's reference; None if that has no segments.
+
+        Parameters
+        ----------
+        watched, exchangeable
+            Columns that count for drift, and those of them that closed-form thresholds hold for.
+        """
+        layout = SegmentLayout.of(profile)
+        if layout is None:
+            return None
+        counts = np.array(
+            [rows for held in profile.segments for rows in held.counts], dtype=np.int64
+        )
+        shown = np.zeros((layout.size, len(profile.columns)), dtype=bool)
+        judged = shown.copy()
+        shown[:, list(watched)], judged[:, list(exchangeable)] = True, True
+        for place, (start, end) in zip(
+            layout.places, itertools.pairwise(layout.starts), strict=True
+        ):
+            shown[start:end, place] = judged[start:end, place] = False
+        if standard is None:
+            return cls(layout, profile, counts, shown, judged)
+        reference = standard.reference
+        measures = Measures.of_version(
+            standard.layout, profile, reference.mean_error if reference else None
+        )
+        sums = (
+            np.array(reference.segments, dtype=np.int64)
+            if reference is not None and reference.segments
+            else None
+        )
+        return cls(layout, profile, counts, shown, judged, measures, sums)
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Reference rows of each segment."""
+        return rows_of(self.layout, self.counts)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The name of each segment in alerts, `feature=value`, each once: features and values may
+        hold a `=` themselves.
+        """
+        found: list[str] = []
+        taken: set[str] = set()
+        for segment in range(self.layout.size):
+            name = "=".join(self.layout.name(segment))
+            while name in taken:
+                name += " (another)"
+            taken.add(name)
+            found.append(name)
+        return tuple(found)
+
+    def features(self) -> list[tuple[str, slice]]:
+        """Give each feature, and where its segments stand."""
+        ends = itertools.pairwise(self.layout.starts)
+        return [
+            (name, slice(start, end))
+            for name, (start, end) in zip(self.layout.features, ends, strict=True)
+        ]
+
+
+def rows_of(layout: SegmentLayout, counts: Ints) -> Ints:
+    """Give the rows of each segment, from counts by segment and bin: every row is in one bin of the
+    first column.
+    """
+    rows: Ints = counts[:, : int(layout.bin_starts[1])].sum(axis=1)
+    return rows
+
+
+def shortened(name: str) -> str:
+    """Give a segment's name as it stands in a sentence.
+
+    Examples
+    --------
+    >>> shortened("region=north"), len(shortened("region=" + 1000 * "x"))
+    ('region=north', 60)
+    """
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"

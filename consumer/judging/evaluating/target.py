@@ -1,0 +1,165 @@
+"""Drift of the target: the labels of the labelled window held against those of the labelled
+reference rows, as a column.
+
+Other classes, or other values, come true than when the model was made. That is no error of the
+model by itself, so it is a WARNING at most; a fall of the performance is what pages, and takes it
+along. It is judged by the same rule as a column, PSI above its floor by more than chance explains,
+and is one column more in the budget of PSI.
+
+Where the prediction is ordered in time so is the truth that it follows: then it is shown, and not
+judged.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+import numpy as np
+
+from driftgauge.consumer.judging.evaluating.budget import Levels
+from driftgauge.consumer.judging.evaluating.evaluation import PSI
+from driftgauge.consumer.judging.evaluating.histogram import (
+    display_histogram,
+    quantiles,
+    reference_quantiles,
+)
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.statistics import ColumnCounts, ReferenceSide, statistics_of
+from driftgauge.consumer.judging.statistics.psi import population_stability, threshold
+from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.shared.contract.snapshot import FeatureReport, Severity, Share
+from driftgauge.shared.performance import LABEL
+from driftgauge.shared.reference.profile import CategoricalReference
+
+
+@dataclass(frozen=True)
+class Target:
+    """The labels of a window, and by what they are judged.
+
+    Parameters
+    ----------
+    reference
+        Of the labels.
+    excluded
+        Why they are shown and not judged; empty if they are judged.
+    """
+
+    window: LabelledWindow
+    reference: ReferenceSide
+    level: Levels
+    policy: JudgingPolicy
+    excluded: str = ""
+
+    @classmethod
+    def of(
+        cls, version: JudgedVersion, window: LabelledWindow, level: Levels, policy: JudgingPolicy
+    ) -> "Target | None":
+        """Give the labels of a version's window; None if its reference has no labels."""
+        if version.target is None:
+            return None
+        return cls(window, version.target, level, policy, version.target_excluded)
+
+    @cached_property
+    def counts(self) -> ColumnCounts:
+        cells = (
+            self.window.labels
+            if self.window.labels is not None
+            else np.zeros_like(self.reference.cells)
+        )
+        return ColumnCounts(self.reference.column, cells, self.reference)
+
+    @property
+    def lacking(self) -> str:
+        """What a judgement needs and does not have; empty if it has enough."""
+        if self.counts.n < self.policy.min_reference_rows:
+            return f"{self.counts.n} of {self.policy.min_reference_rows} labelled reference rows"
+        if self.counts.m < self.policy.min_window_rows:
+            return f"{self.counts.m} of {self.policy.min_window_rows} labelled predictions"
+        return ""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is anything to say."""
+        return not self.excluded and not self.lacking
+
+    @cached_property
+    def value(self) -> float:
+        """PSI of the labels."""
+        return population_stability(*self.counts.bins)
+
+    @cached_property
+    def threshold(self) -> float:
+        """The PSI above which a true one above the floor is significant; of the classic policy the
+        floor itself.
+        """
+        if self.policy.kind == "classic":
+            return self.policy.psi_warning
+        bins = len(self.counts.bins[0])
+        return threshold(
+            self.policy.psi_warning, self.level.psi, bins, self.counts.n, self.counts.m
+        )
+
+    @property
+    def rule(self) -> str:
+        """Name of the rule, which is that of the columns."""
+        return "classic.psi" if self.policy.kind == "classic" else PSI
+
+    def readings(self) -> Iterator[tuple[str, Reading, Evidence]]:
+        """Give what the rule says, if it is judged."""
+        if not self.is_judged:
+            return
+        bad = self.value > self.threshold
+        summary = f"PSI of the labels {self.value:.3f} is {'above' if bad else 'not above'} {self.threshold:.3f}"
+        summary += f", {self.counts.m:,} labelled predictions"
+        quiet = self.value < self.policy.resolve_below * self.threshold
+        expected = (len(self.counts.bins[0]) - 1) * (1 / self.counts.n + 1 / self.counts.m)
+        yield (
+            self.rule,
+            Reading("warning" if bad else None, quiet=quiet, summary=summary),
+            Evidence(PSI, self.value, self.threshold, expected),
+        )
+
+    def report(self) -> FeatureReport:
+        """Report the labels as a column is."""
+        severity, reason = self._conclusion()
+        statistics = statistics_of(self.counts)
+        if self.is_judged:
+            limit = self.threshold
+            statistics = [
+                msgspec.structs.replace(one, warning=limit) if one.name == PSI else one
+                for one in statistics
+            ]
+        return FeatureReport(
+            name=LABEL,
+            kind="numeric" if self.counts.is_numeric else "categorical",
+            severity=severity,
+            reason=reason,
+            statistics=statistics,
+            shares=[self._unknown()],
+            histogram=display_histogram(self.counts),
+            reference_quantiles=reference_quantiles(self.reference),
+            window_quantiles=quantiles(self.reference, self.counts.window),
+        )
+
+    def _conclusion(self) -> tuple[Severity, str]:
+        if self.excluded:
+            return "excluded", self.excluded
+        if self.lacking:
+            return "insufficient_data", self.lacking
+        bad = next((reading.summary for _, reading, _ in self.readings() if reading.severity), "")
+        return ("warning", bad) if bad else ("ok", "")
+
+    def _unknown(self) -> Share:
+        """Give the share of labels that the reference does not have, or that are out of its range;
+        it is not tested.
+        """
+        reference, window = self.counts.reference_cells, self.counts.window
+        categorical = isinstance(self.reference.column, CategoricalReference)
+        cells = [len(window) - 2] if categorical else [0, len(window) - 2]
+        before, now = (
+            float(counts[cells].sum() / max(counts.sum(), 1)) for counts in (reference, window)
+        )
+        return Share("unseen" if categorical else "out_of_range", before, now)

@@ -1,0 +1,131 @@
+"""The published metrics: what a threshold may name. A new one is one function with a decorator.
+
+A column's metric is computed for one column of an evaluated window, a model's for the window as a
+whole; None where it is not defined, for lack of rows or by its nature.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
+from driftgauge.consumer.judging.evaluating.performance import Labelled
+from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.policy import LATENCY
+from driftgauge.consumer.judging.segments.window import SegmentWindow
+from driftgauge.consumer.judging.statistics import STATISTICS
+from driftgauge.consumer.judging.windows.window import VersionWindow
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.alerts import DATA_QUALITY
+from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
+from driftgauge.shared.contract.snapshot import Statistic
+
+LEAST_LATENCIES: Final = 100
+"""Predictions with a latency below which their 99 % quantile is the largest of a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled
+    window if labels come, `target` its labels if the reference has some too, and `segments` those
+    of the version if its schema names any.
+    """
+
+    evaluation: Evaluation
+    window: VersionWindow
+    events_per_day: float
+    labelled: Labelled | None = None
+    target: Target | None = None
+    segments: SegmentWindow | None = None
+
+
+ColumnMetric = Callable[[Judged, int], Statistic | None]
+ModelMetric = Callable[[Judged], float | None]
+COLUMN_METRICS: dict[str, ColumnMetric] = {}
+MODEL_METRICS: dict[str, ModelMetric] = {}
+
+
+def model_metric(name: str) -> Callable[[ModelMetric], ModelMetric]:
+    """Register a metric of the model's whole window under its name."""
+
+    def register(compute: ModelMetric) -> ModelMetric:
+        MODEL_METRICS[name] = compute
+        return compute
+
+    return register
+
+
+def statistic_of(judged: Judged, column: int, name: str) -> Statistic | None:
+    """Compute a statistic of a column; None below the least rows, or where it is undefined."""
+    evaluation = judged.evaluation
+    if evaluation.lacking:
+        return None
+    found = STATISTICS[name](evaluation.version.counts_of(evaluation.cells, column))
+    return None if found.value is None else found
+
+
+def _statistic(name: str) -> ColumnMetric:
+    return lambda judged, column: statistic_of(judged, column, name)
+
+
+def _share(rule: str) -> ColumnMetric:
+    def share(judged: Judged, column: int) -> Statistic | None:
+        evaluation = judged.evaluation
+        check = next(
+            (one for one in evaluation.version.checks if (one.column, one.rule) == (column, rule)),
+            None,
+        )
+        if check is None or not evaluation.rows:
+            return None
+        return Statistic(
+            f"{rule}_share",
+            int(evaluation.cells[check.cells].sum()) / evaluation.rows,
+            check.reference,
+        )
+
+    return share
+
+
+COLUMN_METRICS |= {name: _statistic(name) for name in STATISTICS}
+COLUMN_METRICS |= {f"{rule}_share": _share(rule) for rule in sorted(DATA_QUALITY - {"integrity"})}
+
+
+@model_metric(LATENCY)
+def latency_p99_ms(judged: Judged) -> float | None:
+    """Give the 99 % quantile of the serving latency, in ms."""
+    counts = judged.window.latency
+    return latency_quantile(counts, 0.99) if counts.sum() >= LEAST_LATENCIES else None
+
+
+@model_metric("events_per_day")
+def events_per_day(judged: Judged) -> float | None:
+    """Give the measured traffic of the model."""
+    return judged.events_per_day
+
+
+@model_metric("window_rows")
+def window_rows(judged: Judged) -> float | None:
+    """Give the rows of the window."""
+    return judged.window.rows
+
+
+def latency_quantile(counts: Ints, share: float) -> float:
+    """Give a quantile (ms) of the latencies from their 64 cells, taken as evenly spread on the
+    logarithmic scale inside one.
+
+    Examples
+    --------
+    >>> counts = np.zeros(64, dtype=np.int64)
+    >>> counts[30] = 100
+    >>> bool(LATENCY_EDGES_MS[29] < latency_quantile(counts, 0.99) <= LATENCY_EDGES_MS[30])
+    True
+    """
+    cumulative = np.cumsum(counts)
+    rank = share * cumulative[-1]
+    cell = int(np.searchsorted(cumulative, rank))
+    inside = (rank - (cumulative[cell] - counts[cell])) / max(counts[cell], 1)
+    low = np.log(LATENCY_EDGES_MS[max(cell - 1, 0)])
+    high = np.log(LATENCY_EDGES_MS[min(cell, len(LATENCY_EDGES_MS) - 1)])
+    return float(np.exp(low + inside * (high - low)))

@@ -1,0 +1,1 @@
+"""Drift and performance within a segment, and the segments that explain a change. Pure."""

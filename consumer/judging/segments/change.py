@@ -1,0 +1,132 @@
+"""Which segment explains a change of the model's metric, and how that is said: of the labelled
+window (attribution.py).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
+from driftgauge.consumer.judging.evaluating.performance import Labelled
+from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard, shortened
+from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.titles import title
+from driftgauge.shared.performance import LOSSES, mean_errors
+
+NAMED: Final = 3
+"""Segments that a sentence names."""
+
+
+@dataclass(frozen=True)
+class SegmentChange:
+    """The change of the model's metric against its reference, by segment.
+
+    Parameters
+    ----------
+    standard
+        What the segments are held against.
+    labelled
+        The labelled window; None for a version without labels.
+    """
+
+    standard: SegmentStandard
+    labelled: Labelled | None
+
+    @property
+    def metric(self) -> str:
+        """The metric whose change is parted among the segments; empty without labels."""
+        if self.labelled is None or self.sums is None or self.standard.measures is None:
+            return ""
+        return JUDGED_METRICS[self.labelled.standard.layout.kind][0]
+
+    @property
+    def sums(self) -> Ints | None:
+        """Sums of the labelled rows by segment, flat; None without."""
+        return self.labelled.window.segments if self.labelled is not None else None
+
+    @cached_property
+    def attributions(self) -> dict[str, Attribution]:
+        """The change of the mean error parted among the segments of each feature; empty without
+        labels on both sides.
+        """
+        measures, sums, before = self.standard.measures, self.sums, self.standard.sums
+        if measures is None or sums is None or before is None:
+            return {}
+        sides = [mean_errors(measures, side) for side in (sums, before)]
+        parts = [
+            (name, [Means(n[place], total[place], squares[place]) for n, total, squares in sides])
+            for name, place in self.standard.features()
+        ]
+        return {
+            name: attribute(now, then)
+            for name, (now, then) in parts
+            if now.rows > 0 and then.rows > 0
+        }
+
+    def clause(self, feature: str) -> str:
+        """Say in words what the change comes from, as seen by a feature; empty if there is no
+        change, or too few labels.
+        """
+        found = self.attributions.get(feature)
+        if found is None or self.labelled is None or self.labelled.lacking:
+            return ""
+        return clause(found, feature, self._names(feature))
+
+    def explanation(self, metric: str, bad: list[str]) -> str:
+        """Say what explains an alert of the model's metric; empty if nothing does.
+
+        Parameters
+        ----------
+        bad
+            Names of the segments in which the performance fell, for a metric that cannot be parted
+            among them.
+        """
+        telling = [name for name, one in self.attributions.items() if one.kind in {"named", "mix"}]
+        best = max(telling, key=lambda name: self.attributions[name].beyond, default="")
+        if metric == self.metric:
+            said = self.clause(best) if best else ""
+            return f", {said}" if said else ""
+        named = (
+            {self._names(best)[place] for place in self.attributions[best].places}
+            if best
+            else set()
+        )
+        worse = [name for name in bad if name in named] or bad
+        names = ", ".join(shortened(name) for name in worse[:NAMED])
+        return (
+            f", worse in {names}{f' and {len(worse) - NAMED} more' if len(worse) > NAMED else ''}"
+            if worse
+            else ""
+        )
+
+    def _names(self, feature: str) -> tuple[str, ...]:
+        return self.standard.names[dict(self.standard.features())[feature]]
+
+    def sentence(self, feature: str) -> str:
+        """Say what changed where; empty if nothing did."""
+        said, labelled = self.clause(feature), self.labelled
+        if not said or self.value is None or self.baseline is None or labelled is None:
+            return ""
+        return f"{title(self.metric)} {self.baseline:.3g} → {self.value:.3g}, {said}"
+
+    @property
+    def value(self) -> float | None:
+        """The metric of all labelled rows."""
+        return self._of_all(self.sums)
+
+    @property
+    def baseline(self) -> float | None:
+        """The metric of all labelled reference rows."""
+        return self._of_all(self.standard.sums)
+
+    def _of_all(self, sums: Ints | None) -> float | None:
+        if sums is None or self.standard.measures is None or not self.metric:
+            return None
+        rows, total, _ = (
+            numbers[self.standard.features()[0][1]].sum()
+            for numbers in mean_errors(self.standard.measures, sums)
+        )
+        if not rows:
+            return None
+        return float(total / rows) if self.metric in LOSSES else float(1 - total / rows)

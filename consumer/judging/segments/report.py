@@ -1,0 +1,145 @@
+"""The segments in a snapshot: how each stands, and what explains a change of the model's metric."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftgauge.consumer.judging.evaluating.performance import SHOWN_CONFIDENCE, metric_report
+from driftgauge.consumer.judging.segments.attribution import Attribution
+from driftgauge.consumer.judging.segments.window import SegmentReading, SegmentWindow
+from driftgauge.shared.contract.snapshot import (
+    SegmentDrift,
+    SegmentFeature,
+    SegmentReport,
+    Segments,
+    Severity,
+)
+from driftgauge.shared.performance import LOSSES, SegmentMetric
+
+SHOWN: Final = 3
+"""Columns whose drift is shown of each segment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What is known of all segments, by their places: metrics, falls of these, drift, and the
+    columns that are shown.
+    """
+
+    metrics: dict[str, SegmentMetric]
+    fallen: dict[int, SegmentReading]
+    drifted: dict[int, SegmentReading]
+    drifts: list[list[SegmentDrift]]
+
+
+def report(window: SegmentWindow) -> Segments:
+    """Report the segments of a window."""
+    fallen = {one.segment: one for one in window.performance_readings(set())}
+    drifted = {one.segment: one for one in window.drift_readings(set())}
+    found, change = (
+        _Found(window.metrics(SHOWN_CONFIDENCE), fallen, drifted, _drifts(window)),
+        window.change,
+    )
+    features = [
+        _feature(window, name, place, found, change.attributions.get(name))
+        for name, place in window.standard.features()
+    ]
+    return Segments(change.metric, change.value, change.baseline, features)
+
+
+def _feature(
+    window: SegmentWindow, name: str, place: slice, found: _Found, part: Attribution | None
+) -> SegmentFeature:
+    sign = 1 if window.change.metric in LOSSES else -1
+    sizes = [] if part is None else (sign * part.contributions).tolist()
+    segments = [
+        _segment(window, segment, place, found, sizes[segment - place.start] if sizes else None)
+        for segment in range(place.start, place.stop)
+    ]
+    return SegmentFeature(
+        name, segments, None if part is None else sign * part.mix, window.change.sentence(name)
+    )
+
+
+def _segment(
+    window: SegmentWindow, segment: int, place: slice, found: _Found, contribution: float | None
+) -> SegmentReport:
+    """Report one segment; `place` are those of its feature."""
+    feature, value = window.standard.layout.name(segment)
+    rows, known = window.rows, window.standard.rows
+    metrics = [(name, metric.of(segment)) for name, metric in found.metrics.items()]
+    labelled, fallen = metrics[0][1].n if metrics else 0, found.fallen.get(segment)
+    severity, reason = _conclusion(window, segment, found, labelled)
+    reports = (
+        [
+            metric_report(name, metric, window.baseline(name, segment), _of_metric(name, fallen))
+            for name, metric in metrics
+        ]
+        if labelled
+        else []
+    )
+    return SegmentReport(
+        feature,
+        value,
+        severity,
+        reason,
+        int(rows[segment]),
+        _share(int(rows[segment]), int(rows[place].sum())),
+        _share(int(known[segment]), int(known[place].sum())),
+        found.drifts[segment],
+        labelled,
+        reports,
+        contribution,
+    )
+
+
+def _of_metric(name: str, fallen: SegmentReading | None) -> Severity:
+    return "critical" if fallen is not None and name in fallen.names else "ok"
+
+
+def _conclusion(
+    window: SegmentWindow, segment: int, found: _Found, labelled: int
+) -> tuple[Severity, str]:
+    """Say how a segment stands, and why: its performance first."""
+    fallen, drifted = found.fallen.get(segment), found.drifted.get(segment)
+    said = "; ".join(one.reading.summary for one in (fallen, drifted) if one is not None)
+    if said:
+        return "critical" if fallen is not None else "warning", said
+    lacking = window.lacking(segment)
+    if lacking and not (
+        window.change.metric and labelled >= window.policy.min_segment_rows and window.baselines
+    ):
+        return "insufficient_data", lacking
+    return "ok", ""
+
+
+def _drifts(window: SegmentWindow) -> list[list[SegmentDrift]]:
+    """Give the columns with the largest PSI of each segment, the largest first; none below the
+    least rows.
+    """
+    shown = window.standard.shown & ~np.isnan(window.psi)
+    psi = np.where(shown, window.psi, -np.inf)
+    order = np.argsort(-psi, axis=1, kind="stable")[:, :SHOWN]
+    wanted = np.zeros(shown.shape, dtype=bool)
+    np.put_along_axis(wanted, order, values=True, axis=1)
+    limits = window.limits(wanted & shown)
+    names = [column.name for column in window.standard.profile.columns]
+    return [
+        []
+        if window.lacking(segment)
+        else [
+            SegmentDrift(
+                names[at],
+                float(psi[segment, at]),
+                None if np.isnan(limit := limits[segment, at]) else float(limit),
+            )
+            for at in order[segment].tolist()
+            if shown[segment, at]
+        ]
+        for segment in range(len(shown))
+    ]
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,311 @@
+"""The segments of an evaluated window: which of them drifted, and in which the model got worse.
+
+One reading per segment and kind, whatever number of columns or metrics is behind it: so one cause
+is one alert. A segment's drift is a WARNING, its performance is judged by the rule of the model's
+(performance.py). A segment that was in alarm and has too few rows now is quiet: nothing else would
+ever end its alert.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
+from driftgauge.consumer.judging.evaluating.contributions import of_bins
+from driftgauge.consumer.judging.evaluating.performance import Labelled, judge
+from driftgauge.consumer.judging.evaluating.reading import AlertSeverity, Evidence, Reading
+from driftgauge.consumer.judging.evaluating.segment_standard import (
+    Marks,
+    SegmentStandard,
+    rows_of,
+    shortened,
+)
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.segments.change import SegmentChange
+from driftgauge.consumer.judging.segments.drift import psi_by_segment, thresholds, usual
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.performance import (
+    LOSSES,
+    REFERENCE_CONFIDENCE,
+    Baseline,
+    Confidence,
+    SegmentMetric,
+    by_segment,
+)
+
+NAMED: Final = 3
+"""Columns that an alert names."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReading:
+    """What is said of a segment, by its place; `names` are the columns that drift in it, or the
+    metrics that fell.
+    """
+
+    segment: int
+    reading: Reading
+    evidence: Evidence
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SegmentWindow:
+    """The segments of a window.
+
+    Parameters
+    ----------
+    standard
+        What they are held against.
+    counts
+        Window rows by segment and bin, flat; None as long as no pane had any.
+    labelled
+        The labelled window; None for a version without labels.
+    """
+
+    standard: SegmentStandard
+    counts: Ints | None
+    level: Levels
+    policy: JudgingPolicy
+    labelled: Labelled | None = None
+
+    # -- drift -------------------------------------------------------------------------------------
+
+    @cached_property
+    def window(self) -> Ints:
+        """Window rows, shape (segments, bins)."""
+        shape = self.standard.counts.shape
+        return (
+            self.counts.reshape(shape)
+            if self.counts is not None
+            else np.zeros(shape, dtype=np.int64)
+        )
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Window rows of each segment."""
+        return rows_of(self.standard.layout, self.window)
+
+    @cached_property
+    def _drift(self) -> tuple[Floats, Ints]:
+        return psi_by_segment(self.standard.counts, self.window, self.standard.layout.bin_starts)
+
+    @property
+    def psi(self) -> Floats:
+        """PSI of every column within every segment, shape (segments, columns); NaN without rows."""
+        return self._drift[0]
+
+    def lacking(self, segment: int) -> str:
+        """What a judgement of a segment's drift needs and does not have; empty if it has enough."""
+        policy, n, m = self.policy, int(self.standard.rows[segment]), int(self.rows[segment])
+        if n < policy.min_segment_reference_rows:
+            return f"{n} of {policy.min_segment_reference_rows} reference rows"
+        return (
+            f"{m} of {policy.min_segment_rows} window rows" if m < policy.min_segment_rows else ""
+        )
+
+    def limits(self, wanted: Marks) -> Floats:
+        """Give the PSI above which columns of segments are in alarm; NaN where none is wanted, or
+        that is not judged.
+
+        Each costs far more than all PSI together.
+
+        Parameters
+        ----------
+        wanted
+            Shape (segments, columns).
+        """
+        found = np.full(wanted.shape, np.nan)
+        segments, columns = np.nonzero(wanted & self._judged)
+        if len(segments):
+            bins, n, m = (
+                self._drift[1][segments, columns],
+                self.standard.rows[segments],
+                self.rows[segments],
+            )
+            found[segments, columns] = thresholds(
+                self.policy.psi_warning, self.level.segment_psi, bins, n, m
+            )
+        return found
+
+    @cached_property
+    def _judged(self) -> Marks:
+        """Which columns are judged within which segments: those that have enough rows on both
+        sides.
+        """
+        n, m = self.standard.rows, self.rows
+        enough = (n >= self.policy.min_segment_reference_rows) & (m >= self.policy.min_segment_rows)
+        return np.asarray(self.standard.judged & enough[:, None] & (self.policy.kind == "standard"))
+
+    def drift_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
+        """Give the segments in which a column drifts, and those of open alerts.
+
+        Parameters
+        ----------
+        watching
+            Names of segments that have an alert of their drift.
+        """
+        if self.policy.kind != "standard":
+            return
+        watched = np.array([name in watching for name in self.standard.names])
+        limits = self.limits(self._suspect | watched[:, None])
+        for segment in np.flatnonzero(self._suspect.any(axis=1) | watched).tolist():
+            found = self._drifted(segment, limits[segment])
+            if found.reading.severity or watched[segment]:
+                yield found
+
+    @cached_property
+    def _suspect(self) -> Marks:
+        """Which columns have a PSI above what is usual at the floor: of the others no threshold is
+        needed.
+        """
+        n, m = np.maximum(self.standard.rows, 1), np.maximum(self.rows, 1)
+        high = self.psi > usual(self.policy.psi_warning, self._drift[1], n[:, None], m[:, None])
+        return np.asarray(self._judged & high)
+
+    def _drifted(self, segment: int, limits: Floats) -> SegmentReading:
+        psi, m = self.psi[segment], int(self.rows[segment])
+        bad = np.flatnonzero(self._suspect[segment] & (psi > limits))
+        bad = bad[np.argsort(-psi[bad], kind="stable")]
+        if not len(bad):
+            quiet = not (psi >= self.policy.resolve_below * limits).any()
+            said = self.lacking(segment) or f"no PSI is above its limit, {m:,} rows"
+            return SegmentReading(
+                segment, Reading(None, quiet=quiet, summary=said), Evidence("psi", 0.0, None, None)
+            )
+        names = [self.standard.profile.columns[place].name for place in bad.tolist()]
+        parts = [
+            f"{shortened(name)} {psi[place]:.3f} (limit {limits[place]:.3f})"
+            for name, place in zip(names[:NAMED], bad.tolist(), strict=False)
+        ]
+        more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        reading = Reading(
+            "warning", quiet=False, summary=f"PSI of {', '.join(parts)}{more}; {m:,} rows"
+        )
+        return SegmentReading(
+            segment,
+            reading,
+            self._psi_evidence(segment, int(bad[0]), float(limits[bad[0]])),
+            tuple(names),
+        )
+
+    def _psi_evidence(self, segment: int, column: int, limit: float) -> Evidence:
+        n, m = int(self.standard.rows[segment]), int(self.rows[segment])
+        part = slice(*self.standard.layout.bin_starts[column : column + 2].tolist())
+        p, q = self.standard.counts[segment, part] / n, self.window[segment, part] / m
+        cells = of_bins(self.standard.profile.columns[column], p, q)
+        expected = (int(self._drift[1][segment, column]) - 1) * (1 / n + 1 / m)
+        return Evidence("psi", float(self.psi[segment, column]), limit, expected, n, m, cells)
+
+    @cached_property
+    def change(self) -> SegmentChange:
+        """What explains a change of the model's metric."""
+        return SegmentChange(self.standard, self.labelled)
+
+    # -- performance -------------------------------------------------------------------------------
+
+    def metrics(self, confidence: float) -> dict[str, SegmentMetric]:
+        """Give the metrics of every segment by labels; empty without labels."""
+        measures, sums = self.standard.measures, self.change.sums
+        return {} if measures is None or sums is None else by_segment(measures, sums, confidence)
+
+    @cached_property
+    def baselines(self) -> dict[str, SegmentMetric]:
+        """The metrics of every segment on the labelled reference rows; empty without."""
+        measures, sums = self.standard.measures, self.standard.sums
+        return (
+            {}
+            if measures is None or sums is None
+            else by_segment(measures, sums, REFERENCE_CONFIDENCE)
+        )
+
+    def baseline(self, name: str, segment: int) -> Baseline | None:
+        """Give the baseline of a segment's metric, with its error; None without enough reference
+        rows to state one.
+        """
+        found = self.baselines.get(name)
+        metric = found.of(segment) if found is not None else None
+        if metric is None or metric.value is None or metric.n < self.policy.min_segment_rows:
+            return None
+        error = 0.0 if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
+        return Baseline(metric.value, error / Confidence(REFERENCE_CONFIDENCE).z)
+
+    def performance_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
+        """Give the segments in which the model is worse than it was, and those of open alerts, as
+        `drift_readings`.
+        """
+        if self.labelled is None:
+            return
+        confidence = 1 - 2 * self.level.segment_performance
+        found = self.metrics(confidence)
+        worse = self._worse(found)
+        for segment, name in enumerate(self.standard.names):
+            if worse[segment] or name in watching:
+                reading = self._performance(segment, found, Confidence(confidence))
+                if reading.reading.severity or name in watching:
+                    yield reading
+
+    def _worse(self, found: dict[str, SegmentMetric]) -> Floats:
+        """Which segments are worse by more than the limit in a metric: of the others no interval is
+        needed.
+        """
+        worse = np.zeros(len(self.standard.names), dtype=bool)
+        for name in self._judged_metrics:
+            now, before = found.get(name), self.baselines.get(name)
+            if now is not None and before is not None:
+                enough = np.minimum(now.n, before.n) >= self.policy.min_segment_rows
+                change = now.value - before.value if name in LOSSES else before.value - now.value
+                worse |= enough & (change > self.policy.performance_drop * np.abs(before.value))
+        return np.asarray(worse)
+
+    @property
+    def _judged_metrics(self) -> tuple[str, ...]:
+        return (
+            JUDGED_METRICS[self.labelled.standard.layout.kind] if self.labelled is not None else ()
+        )
+
+    def _performance(
+        self, segment: int, found: dict[str, SegmentMetric], sure: Confidence
+    ) -> SegmentReading:
+        """Judge all metrics of a segment: the worst that they say is what is said."""
+        said: list[tuple[str, Reading, Evidence]] = []
+        labelled = 0
+        for name in self._judged_metrics:
+            metric = found[name].of(segment) if name in found else None
+            base = self.baseline(name, segment)
+            labelled = metric.n if metric is not None else labelled
+            if (
+                metric is None
+                or base is None
+                or metric.value is None
+                or metric.n < self.policy.min_segment_rows
+            ):
+                continue
+            reading, evidence = judge(name, metric, base, sure, self.policy)
+            n = self.baselines[name].of(segment).n
+            said.append(
+                (
+                    name,
+                    reading,
+                    Evidence(
+                        name, evidence.value, evidence.threshold, evidence.expected, n, metric.n
+                    ),
+                )
+            )
+        if not said:
+            lacking = f"{labelled} of {self.policy.min_segment_rows} labelled predictions"
+            return SegmentReading(
+                segment,
+                Reading(None, quiet=True, summary=lacking),
+                Evidence("rows", labelled, None, None),
+            )
+        bad = [one for one in said if one[1].severity]
+        severity: AlertSeverity | None = "critical" if bad else None
+        summary = "; ".join(reading.summary for _, reading, _ in bad or said[:1])
+        reading = Reading(severity, quiet=all(one.quiet for _, one, _ in said), summary=summary)
+        return SegmentReading(
+            segment, reading, (bad or said)[0][2], tuple(name for name, _, _ in bad)
+        )

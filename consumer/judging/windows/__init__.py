@@ -1,0 +1,1 @@
+"""Panes are merged and summed up to windows. Pure."""

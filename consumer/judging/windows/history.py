@@ -1,0 +1,68 @@
+"""The PSI of a version's columns over the last days, in few points: what a report's lines are drawn
+from.
+
+Every evaluation is a point. When there are too many, the one that is missed least goes: the one
+whose neighbours are closest in time. So the points spread evenly over what is kept, the first and
+the latest among them.
+"""
+
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+
+from driftgauge.shared.arrays import Floats
+
+MOST_POINTS = 64
+"""Points of a version: 4 bytes each for every column, in the checkpoint."""
+
+
+class PsiHistory(msgspec.Struct):
+    """Logical times (ms), ascending, and at each the PSI of all columns (float32, packed; NaN where
+    it was not judged).
+    """
+
+    times: list[int] = []
+    values: list[bytes] = []
+
+    def add(self, now: int, psi: Floats, oldest: int) -> None:
+        """Add an evaluation; what is older than `oldest` goes. Of several at one moment the last
+        one counts.
+
+        Examples
+        --------
+        >>> history = PsiHistory()
+        >>> for now in range(1000):
+        ...     history.add(now, np.array([now / 1000]), oldest=500)
+        >>> len(history.times), history.times[0], history.times[-1], history.of(0)[-1]
+        (64, 500, 999, 0.999)
+        """
+        if self.times and now <= self.times[-1]:
+            self.times.pop()
+            self.values.pop()
+        self.times.append(now)
+        self.values.append(psi.astype("<f4").tobytes())
+        passed = sum(time < oldest for time in self.times)
+        del self.times[:passed], self.values[:passed]
+        if len(self.times) > MOST_POINTS:
+            self._thin()
+
+    def _thin(self) -> None:
+        times = np.array(self.times)
+        least = 1 + int(np.argmin(times[2:] - times[:-2]))
+        del self.times[least], self.values[least]
+
+    def of(self, column: int) -> list[float | None]:
+        """Give a column's PSI at each time; None where it was not judged."""
+        return [_shown(packed)[column] for packed in self.values]
+
+
+@lru_cache(maxsize=8 * MOST_POINTS)
+def _shown(packed: bytes) -> list[float | None]:
+    """Give the PSI of all columns at a point, as it is shown: every report shows most of the points
+    of the one before.
+    """
+    return [
+        None if np.isnan(value) else float(f"{value:.4g}")
+        for value in np.frombuffer(packed, dtype="<f4").tolist()
+    ]

@@ -1,0 +1,113 @@
+"""The window of a model version: its latest panes, and their sum."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.pane import LATENCY_EDGES_MS, unpack_counts
+
+DAY_MS = 86_400_000
+
+
+class WindowPane(msgspec.Struct, frozen=True):
+    """A version's part of a pane, as it stands in the checkpoint."""
+
+    partition: int
+    number: int
+    start: int
+    end: int
+    rows: int
+    cells: bytes
+    latency: bytes = b""
+    scores: bytes = b""
+    segments: bytes = b""
+
+    @property
+    def key(self) -> str:
+        return f"{self.partition}:{self.number}"
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        return self.end, self.partition, self.number
+
+
+@dataclass(slots=True)
+class VersionWindow:
+    """The latest panes of a version with at least a number of rows, none older than some days; the
+    sum is kept.
+
+    `segments` are counts by segment and bin (shared/reference/segments.py), None as long as no pane
+    had any.
+    """
+
+    cells: Ints
+    panes: deque[WindowPane] = field(default_factory=deque)
+    rows: int = 0
+    _start: int | None = None
+    """Of the earliest pane; None if that is to be looked up again."""
+    latency: Ints = field(
+        default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64)
+    )
+    scores: Ints | None = None
+    segments: Ints | None = None
+
+    def add(self, pane: WindowPane) -> None:
+        """Add a pane at its place in time, so that the window is the same whichever partition was
+        read first.
+        """
+        place = len(self.panes)
+        while place and self.panes[place - 1].order > pane.order:
+            place -= 1
+        self.panes.insert(place, pane)
+        self._start = pane.start if len(self.panes) == 1 else min(self.start, pane.start)
+        self.cells += unpack_counts(pane.cells)
+        self.rows += pane.rows
+        if pane.latency:
+            self.latency += unpack_counts(pane.latency)
+        if pane.scores:
+            counts = unpack_counts(pane.scores)
+            self.scores = counts if self.scores is None else self.scores + counts
+        if pane.segments:
+            counts = unpack_counts(pane.segments)
+            self.segments = counts if self.segments is None else self.segments + counts
+
+    def trim(self, least_rows: int, days: int) -> list[WindowPane]:
+        """Drop panes that the window does not need, oldest first; give them."""
+        oldest_end = self.end - days * DAY_MS
+        dropped = []
+        while self.panes and (
+            self.rows - self.panes[0].rows >= least_rows or self.panes[0].end < oldest_end
+        ):
+            pane = self.panes.popleft()
+            self._start = None
+            self.cells -= unpack_counts(pane.cells)
+            self.rows -= pane.rows
+            if pane.latency:
+                self.latency -= unpack_counts(pane.latency)
+            if pane.scores and self.scores is not None:
+                self.scores = self.scores - unpack_counts(pane.scores)
+            if pane.segments and self.segments is not None:
+                self.segments = self.segments - unpack_counts(pane.segments)
+            dropped.append(pane)
+        return dropped
+
+    @classmethod
+    def of(cls, size: int, panes: list[WindowPane]) -> "VersionWindow":
+        """Sum panes; `size` is the number of cells of the version's reference."""
+        window = cls(np.zeros(size, dtype=np.int64))
+        for pane in panes:
+            window.add(pane)
+        return window
+
+    @property
+    def start(self) -> int:
+        if self._start is None:
+            self._start = min((pane.start for pane in self.panes), default=0)
+        return self._start
+
+    @property
+    def end(self) -> int:
+        return self.panes[-1].end if self.panes else 0  # they stand in the order of their ends

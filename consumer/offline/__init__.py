@@ -1,0 +1,1 @@
+"""What needs no stream: registration, comparison, calibration and backtests."""

@@ -1,0 +1,161 @@
+"""A file's rows as panes: published, read and counted by the code that counts the log, without
+Redis.
+
+So a file can be judged as if it had come as traffic, at the times that it has.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from driftgauge.consumer.counting.advance import advance
+from driftgauge.consumer.counting.clock import DAY_MS
+from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import CountingState
+from driftgauge.consumer.offline.calibrating import parse_times
+from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.events import PREDICTION, TICK, Prediction, encode
+from driftgauge.shared.contract.pane import PaneEntry
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import as_column, columns_of, json_values
+from driftgauge.shared.tables.reading import read_table
+from driftgauge.shared.versions.manifest import PublishedVersion
+from driftgauge.shared.versions.prediction import model_columns, predict
+
+BATCH = 1000
+START = 1_735_689_600_000
+"""2025-01-01, in ms: when a file without times begins."""
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """A file to be judged.
+
+    Parameters
+    ----------
+    time
+        Column of the time; None spreads the rows evenly at the traffic that is expected.
+    prediction
+        Column of the predictions; None lets the model predict.
+    pii_key
+        Key of the hashes of personal features, if the schema has any.
+    """
+
+    path: Path
+    time: str | None = None
+    prediction: str | None = None
+    pii_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """A file as a log."""
+
+    entries: list[Entry]
+    remarks: list[str]
+
+
+def log_of(
+    version: PublishedVersion, rows: FileRows, expected_per_day: float, estimator: Any = None
+) -> Log:
+    """Read a file as the log that its rows would have made, in the order of their times.
+
+    Parameters
+    ----------
+    expected_per_day
+        Rows a day of a file without times.
+    estimator
+        The fitted model, which predicts the rows if they have no predictions; None if there is
+        none.
+
+    Raises
+    ------
+    BadData
+        If a column is missing, or a value is not what the schema says.
+    """
+    frame = read_table(rows.path)
+    absent = [
+        name
+        for name in (rows.time, rows.prediction)
+        if name is not None and name not in frame.columns
+    ]
+    if absent:
+        raise BadData(
+            f"{rows.path} has no column {', '.join(absent)}; it has: "
+            f"{', '.join(map(str, frame.columns))}."
+        )
+    if rows.time is not None:
+        times, remarks = parse_times(frame[rows.time], str(rows.path))
+    else:
+        times = START + (np.arange(len(frame)) * (DAY_MS / expected_per_day)).astype(np.int64)
+        remarks = [f"The file has no times: its rows are taken as {expected_per_day:,.0f} a day."]
+    order = np.argsort(times, kind="stable")
+    features = [json_values(column) for column in columns_of(frame, version.schema, rows.pii_key)]
+    predictions = _predictions(version, rows, frame, estimator)
+    if predictions is None:
+        predictions = [None] * len(frame)
+        if version.schema.prediction is not None:
+            raise BadData(
+                f"{rows.path}: name the column of the predictions with --prediction-column."
+            )
+    return Log(
+        [_entry(version, place, times, features, predictions) for place in order.tolist()], remarks
+    )
+
+
+def _predictions(
+    version: PublishedVersion, rows: FileRows, frame: Any, estimator: Any
+) -> Sequence[Any] | None:
+    kind = version.schema.prediction
+    if kind is None:
+        return None
+    if rows.prediction is not None:
+        return json_values(as_column(frame[rows.prediction], kind))
+    if estimator is None:
+        return None
+    return json_values(predict(version.schema, estimator, model_columns(frame, version.schema)))
+
+
+def _entry(
+    version: PublishedVersion,
+    place: int,
+    times: Ints,
+    features: Sequence[Sequence[Any]],
+    predictions: Sequence[Any],
+) -> Entry:
+    moment = int(times[place])
+    values = [column[place] for column in features]
+    event = Prediction(
+        f"row-{place + 1}", version.manifest.version, max(moment, 0), values, predictions[place]
+    )
+    fields = [b"t", PREDICTION, b"p", b"file", b"s", str(place + 1).encode(), b"e", encode(event)]
+    return f"{moment}-{place}".encode(), fields
+
+
+def counted(version: PublishedVersion, log: Log, policy: CountingPolicy) -> Iterator[PaneEntry]:
+    """Count a log; what is open at its end closes."""
+    name = version.manifest.version
+    cells = CellMap(
+        version.schema,
+        version.reference,
+        version.calibration,
+        batch_counts=version.manifest.batch_counts,
+    )
+    state = CountingState()
+    for first in range(0, len(log.entries), BATCH):
+        batch = columns.read(log.entries[first : first + BATCH], cells.decoder)
+        outputs = advance(state, batch, {name: cells}, policy)
+        if outputs.dead:
+            raise BadData(f"A row does not fit the schema: {outputs.dead[0].reason}.")
+        yield from (entry for _, _, entry in outputs.panes)
+    last = int(log.entries[-1][0].split(b"-")[0])
+    end: Entry = (f"{last + policy.pane_seconds * 1000}-0".encode(), [b"t", TICK])
+    yield from (
+        entry for _, _, entry in advance(state, columns.read([end]), {name: cells}, policy).panes
+    )

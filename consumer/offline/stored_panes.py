@@ -1,0 +1,235 @@
+"""Reading back what counting wrote: panes where they still are as they were, before that sums of
+hours, then of days.
+
+Every event is in it once: a roll-up says which panes it sums up, and of what overlaps the coarser
+one is used.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import redis
+
+from driftgauge.consumer.judging.state import Progress, entry_number, held_of
+from driftgauge.shared.connections.nodes import Nodes
+from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp
+from driftgauge.shared.versions.manifest import Manifest
+
+PAGE = 500
+"""Entries read at a time."""
+Resolution = Literal["pane", "hour", "day"]
+Placed = tuple[int, int, str, Resolution, PaneEntry]
+"""Logical time (ms), partition, entry id (empty for what was summed up), what it is, and the entry.
+"""
+LATER = 1 << 30
+"""Sorts behind the partitions of the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What the judge's checkpoint says.
+
+    Parameters
+    ----------
+    held
+        (partition, number) of panes that were read and not judged yet.
+    """
+
+    progress: Progress
+    held: frozenset[tuple[int, int]]
+
+
+class History:
+    """The stored panes of a model.
+
+    Parameters
+    ----------
+    redis_url
+        Of the deployment.
+    keys
+        Without salts; the manifest has them.
+    """
+
+    def __init__(self, redis_url: str | None, keys: Keys, manifest: Manifest) -> None:
+        self._nodes = Nodes(redis_url)
+        self._keys = keys.salted(manifest.salts)
+        self._model = manifest.model
+        self.partitions = manifest.partitions
+        self.used: dict[Resolution, int] = {}
+        """How many panes, hours and days were given."""
+
+    def judge(self) -> Judge:
+        """Read how far judging has come."""
+        key = self._keys.judge(self._model)
+        fields: dict[bytes, bytes] = self._nodes.client(key).hgetall(key)  # type: ignore[assignment]  # bytes, not str
+        packed = fields.get(b"state")
+        progress = Progress() if packed is None else msgspec.json.decode(packed, type=Progress)
+        return Judge(
+            progress,
+            frozenset(
+                (one.partition, one.number) for _, one in held_of(fields) if isinstance(one, Pane)
+            ),
+        )
+
+    def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
+        """Give everything that ended after a logical time, in the order in which it was judged.
+
+        With one partition that is the order of its stream. With several, panes come by (end,
+        partition), and the alarms whose turn the judge has recorded come at that turn; older ones
+        by their time.
+        """
+        self.used = {}
+        parts = [
+            _Partition(self._nodes, self._keys, self._model, number)
+            for number in range(self.partitions)
+        ]
+        merged = heapq.merge(
+            *(part.read(since_ms) for part in parts),
+            self._past(judge, parts),
+            key=lambda found: found[:2],
+        )
+        ordered = merged if self.partitions == 1 else self._as_recorded(merged, judge, parts)
+        for _, _, _, resolution, entry in ordered:
+            if isinstance(entry, Pane):
+                self.used[resolution] = self.used.get(resolution, 0) + 1
+            yield entry
+
+    def expected(self) -> int:
+        """Give how many entries there are, about."""
+        return sum(
+            self._nodes.client(key).xlen(key)
+            for partition in range(self.partitions)
+            for key in (
+                self._keys.panes(self._model, partition),
+                self._keys.rollups(self._model, partition, "hour"),
+            )
+        )
+
+    def _past(self, judge: Judge, parts: list["_Partition"]) -> Iterator[Placed]:
+        """Give the new references whose own entries are gone with their panes."""
+        first = min((part.first_time() for part in parts), default=0)
+        changes = [change for known in judge.progress.references.values() for change in known.past]
+        for change in sorted(changes, key=lambda change: (change.time, change.change)):
+            if change.time < first:
+                yield change.time, LATER, "", "pane", change
+
+    def _as_recorded(
+        self, merged: Iterator[Placed], judge: Judge, parts: list["_Partition"]
+    ) -> Iterator[Placed]:
+        """Put the recorded alarms at their turn: after as many judged panes as the judge had
+        then.
+        """
+        turns: dict[int, list[Placed]] = {}
+        recorded = {(partition, entry_id) for partition, entry_id, _ in judge.progress.alarms}
+        for partition, entry_id, judged in judge.progress.alarms:
+            turns.setdefault(judged, []).extend(parts[partition].one(entry_id))
+        done = judge.progress.judged - sum(
+            part.judged(judge.progress.offsets.get(part.partition, "0-0"), judge.held)
+            for part in parts
+        )
+        for found in merged:
+            _, partition, entry_id, resolution, entry = found
+            if isinstance(entry, Pane) and resolution == "pane":
+                yield from turns.pop(done, [])
+                done += 1
+                yield found
+            elif (partition, entry_id) not in recorded:
+                yield found
+        for judged in sorted(turns):
+            if judged >= done:
+                yield from turns[judged]
+
+
+class _Partition:
+    """The panes of one partition."""
+
+    def __init__(self, nodes: Nodes, keys: Keys, model: str, partition: int) -> None:
+        self.partition = partition
+        self._panes = keys.panes(model, partition)
+        self._rollups = {span: keys.rollups(model, partition, span) for span in ("day", "hour")}
+        self._client: redis.Redis = nodes.client(self._panes)
+        self._first = self._first_pane()
+
+    def read(self, since_ms: int) -> Iterator[Placed]:
+        """Give days, hours and panes, each as far as nothing finer is there."""
+        done = 0
+        for rolled in self._rolled_up("day", 0, self._first_hour()):
+            done = rolled.pane.number
+            yield from self._placed(rolled, "day", since_ms)
+        for rolled in self._rolled_up("hour", done, self._first):
+            done = rolled.pane.number
+            yield from self._placed(rolled, "hour", since_ms)
+        for entry_id, packed in self._pages(self._panes, f"({max(done, self._first - 1)}-0"):
+            entry = pane.decode(packed)
+            time = entry.end if isinstance(entry, Pane) else entry.time
+            if time > since_ms:
+                yield time, self.partition, entry_id, "pane", entry
+
+    def one(self, entry_id: str) -> list[Placed]:
+        """Give one entry of the panes; none if it is gone."""
+        found: Any = self._client.xrange(self._panes, entry_id, entry_id)
+        return [
+            (0, self.partition, entry_id, "pane", pane.decode(fields[pane.FIELD]))
+            for _, fields in found
+        ]
+
+    def judged(self, offset: str, held: frozenset[tuple[int, int]]) -> int:
+        """Give how many of the stored panes were judged."""
+        waiting = sum(partition == self.partition for partition, _ in held)
+        return max(0, entry_number(offset)[0] - self._first + 1 - waiting)
+
+    def first_time(self) -> int:
+        """Give the logical time at which the panes that are stored as they are begin."""
+        found: Any = self._client.xrange(self._panes, f"{self._first}-0", f"{self._first}-0")
+        entry = pane.decode(found[0][1][pane.FIELD]) if found else None
+        return entry.start if isinstance(entry, Pane) else LATER << 30
+
+    def _placed(self, rolled: RollUp, resolution: Resolution, since_ms: int) -> Iterator[Placed]:
+        """Give the alarms of a roll-up, then its sum."""
+        end = rolled.pane.end
+        if end > since_ms:
+            yield from ((end, self.partition, "", resolution, alarm) for alarm in rolled.kept)
+            yield end, self.partition, "", resolution, rolled.pane
+
+    def _rolled_up(self, span: str, done: int, before: int) -> Iterator[RollUp]:
+        """Give the roll-ups that begin after pane `done` and before pane `before`."""
+        for _, packed in self._pages(self._rollups[span], "-"):
+            rolled = pane.decode_rollup(packed)
+            if rolled.first >= before:
+                return
+            if rolled.first > done:
+                yield rolled
+
+    def _first_pane(self) -> int:
+        """Give the number of the first pane that is stored as it is; of the next one if there is
+        none.
+        """
+        found: Any = self._client.xrange(self._panes, count=1)
+        if not found:
+            return LATER
+        number, suffix = entry_number(found[0][0].decode())
+        return number + 1 if suffix or not number else number
+
+    def _first_hour(self) -> int:
+        """Give the first pane of the first hour that is stored; of the panes if there is none."""
+        found: Any = self._client.xrange(self._rollups["hour"], count=1)
+        return (
+            min(pane.decode_rollup(found[0][1][pane.FIELD]).first, self._first)
+            if found
+            else self._first
+        )
+
+    def _pages(self, stream: str, first: str) -> Iterator[tuple[str, bytes]]:
+        start = first
+        while True:
+            found: Any = self._client.xrange(stream, start, count=PAGE)
+            for entry_id, fields in found:
+                yield entry_id.decode(), fields[pane.FIELD]
+            if len(found) < PAGE:
+                return
+            start = f"({found[-1][0].decode()}"

@@ -1,0 +1,3 @@
+"""Stages: each reads entries, advances a pure state, and commits state, offset and outputs at
+once.
+"""

@@ -1,0 +1,192 @@
+"""The checkpoint: a hash that changes only in one transaction, by the one process that owns it
+(EXACTLY_ONCE.md).
+
+Own      SET owner token NX PX lease, a new token for each acquisition, inside WATCH/MULTI with the epoch.
+Load     the whole hash; its commit number is remembered.
+Commit   WATCH owner and hash, check token and commit number, then MULTI: state, offset, outputs, lease; EXEC.
+
+Safety rests on WATCH; the lease only gives liveness. After WATCH comes a GET always: a WATCH on a
+key that has just expired lets EXEC through on Redis 7.0. Any error at EXEC means that the outcome
+is unknown: throw the memory away and load again. A server that was started anew may have forgotten
+what was read from it since the last commit: load again.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+from redis.client import Pipeline
+
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
+
+FORMAT = b"2"
+"""Of the checkpoint's fields; another one is refused, never guessed at."""
+
+Outputs = Callable[[Pipeline], None]
+"""Queues further commands of a transaction."""
+
+
+class Checkpoint:
+    """A stage's checkpoint under a lease.
+
+    Parameters
+    ----------
+    client
+        A client of this stage alone, without retries.
+    key, owner_key, epoch_key
+        All in one slot.
+    lease_ms
+        How long the lease lasts without a commit or renewal.
+    """
+
+    def __init__(
+        self, client: redis.Redis, key: str, owner_key: str, epoch_key: str, lease_ms: int
+    ) -> None:
+        self._client = client
+        self.key = key
+        self._owner_key = owner_key
+        self._epoch_key = epoch_key
+        self._lease_ms = lease_ms
+        self._token = b""
+        self._number = 0
+        self._server = ""
+
+    def acquire(self) -> bool:
+        """Take the lease if nobody has it; tell whether it is ours now."""
+        token = secrets.token_hex(16).encode()
+        with self._client.pipeline(transaction=True) as pipe:
+            try:
+                pipe.watch(self._owner_key)
+                if pipe.get(self._owner_key) is not None:
+                    return False
+                pipe.multi()
+                pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
+                pipe.incr(self._epoch_key)
+                taken = bool(pipe.execute()[0])
+            except (
+                redis.WatchError
+            ):  # somebody was quicker, or the connection was lost: redis-py says the same of both
+                return False
+        self._token = token if taken else b""
+        return taken
+
+    def is_free(self) -> bool:
+        """Whether nobody has the lease."""
+        return not self._client.exists(self._owner_key)
+
+    def load(self) -> dict[bytes, bytes]:
+        """Read all fields, and remember the commit number.
+
+        Raises
+        ------
+        BadData
+            If another version of Driftgauge wrote it in another format, or the key is none of ours.
+        """
+        self._server = _server(self._client)
+        try:
+            fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
+        except redis.ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            raise BadData(
+                f"{self.key} is not a hash in Redis. Move it away, or use another key prefix."
+            ) from error
+        if fields and fields.get(b"format") != FORMAT:
+            raise BadData(
+                f"The checkpoint {self.key} has format {fields.get(b'format', b'?').decode()}, "
+                f"this version reads "
+                f"{FORMAT.decode()}. Run the version that wrote it, or delete the key to count "
+                f"from the start of the log."
+            )
+        self._number = int(fields.get(b"commit", 0))
+        return fields
+
+    def commit(self, fields: Mapping[bytes, bytes], outputs: Outputs) -> None:
+        """Write changed fields and outputs in one transaction; an empty value deletes its field.
+
+        Raises
+        ------
+        OwnershipLost
+            If the lease or the commit number is no longer ours, the server is not the one that was
+            loaded from, or the outcome is unknown. Load again.
+        """
+        with self._client.pipeline(transaction=True) as pipe:
+            try:
+                self._watch(pipe)
+                self._queue(pipe, fields)
+                outputs(pipe)
+                replies = pipe.execute(raise_on_error=False)
+            except (
+                redis.WatchError,
+                *UNAVAILABLE,
+            ) as error:  # redis-py makes a WatchError of a lost connection too
+                raise OwnershipLost(
+                    f"A commit of {self.key} was refused, or its outcome is unknown: {error}."
+                ) from error
+        self._check(replies)
+        self._number += 1
+
+    def renew(self) -> None:
+        """Prolong the lease without a commit; OwnershipLost if it is no longer ours."""
+        with self._client.pipeline(transaction=True) as pipe:
+            try:
+                self._watch(pipe)
+                pipe.multi()
+                pipe.pexpire(self._owner_key, self._lease_ms)
+                pipe.execute()
+            except redis.WatchError as error:
+                raise OwnershipLost(f"The lease of {self.key} was lost.") from error
+
+    def release(self) -> None:
+        """Give the lease back, if it is still ours, so that another worker need not wait."""
+        with self._client.pipeline(transaction=True) as pipe:
+            try:
+                pipe.watch(self._owner_key)
+                if pipe.get(self._owner_key) == self._token:
+                    pipe.multi()
+                    pipe.delete(self._owner_key)
+                    pipe.execute()
+            except redis.RedisError:
+                # it expires by itself; what was read since the last commit is read again by the
+                # next owner
+                pass
+
+    def _watch(self, pipe: Pipeline) -> None:
+        pipe.watch(self._owner_key, self.key)
+        if pipe.get(self._owner_key) != self._token:
+            raise OwnershipLost(f"Another worker owns {self.key} now.")
+        number: Any = pipe.hget(self.key, "commit")
+        if int(number or 0) != self._number:
+            raise OwnershipLost(f"{self.key} is at another commit than this worker.")
+        if _server(pipe) != self._server:  # a pooled connection is made anew without a word
+            raise OwnershipLost(
+                f"{self.key} is on another server than before: what was read there may be gone."
+            )
+
+    def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
+        pipe.multi()
+        kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
+        gone: list[Any] = [name for name, value in fields.items() if not value]
+        pipe.hset(self.key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
+        if gone:
+            pipe.hdel(self.key, *gone)
+        pipe.pexpire(self._owner_key, self._lease_ms)
+
+    def _check(self, replies: list[Any]) -> None:
+        """An error of one command does not undo the others, so each reply is looked at."""
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        if errors:
+            raise DriftgaugeError(
+                f"A commit of {self.key} was applied in part: {errors[0]}. This needs an operator."
+            )
+
+
+def _server(client: redis.Redis) -> str:
+    """Give the server's identity, which changes at each start; empty if it does not tell."""
+    try:
+        details: Any = client.info("server")
+    except redis.ResponseError:  # not allowed here, or not a real server
+        return ""
+    return str(details.get("run_id", ""))

@@ -1,0 +1,320 @@
+"""Counting one partition: entries of the log in, panes out, exactly once."""
+
+import time
+from functools import partial
+from typing import Any
+
+import redis
+from redis.client import Pipeline
+
+from driftgauge.consumer.counting.advance import advance
+from driftgauge.consumer.counting.clock import HOUR_MS
+from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.columns import DeadLetter
+from driftgauge.consumer.counting.panes.cells import CellMap
+from driftgauge.consumer.counting.panes.rollups import SPAN_MS, first_kept
+from driftgauge.consumer.counting.policy import CountingPolicy
+from driftgauge.consumer.counting.state import (
+    CountingState,
+    id_hours_of,
+    references_of,
+    versions_of,
+)
+from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.consumer.stages.pending_store import PendingStore
+from driftgauge.consumer.stages.reader import LogReader
+from driftgauge.consumer.stages.stage import CommitClock, Stage
+from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
+from driftgauge.shared.reference.references import reference_key
+from driftgauge.shared.settings import Settings
+from driftgauge.shared.versions.manifest import PublishedVersion
+
+IDLE_TICK_S = 5.0
+FULL_PANE_TICK_S = 2.0
+DEAD_LETTERS_KEPT = 10_000
+READERS_CHECK_S = 5.0
+"""How long the offsets of the log's other readers are believed: they only grow."""
+IDS_EXPIRE_S = 7 * 86_400
+"""Client ids are deleted when their hour of entry time has passed; this only cleans up behind a
+model that is gone. It is long, since a worker that was away for a day still needs the ids of the
+hour in which it stopped.
+"""
+
+
+class CountingStage(Stage):
+    """Counts one partition of one model.
+
+    Parameters
+    ----------
+    client
+        Of the partition's slot, for this stage alone.
+    keys
+        With the model's salts.
+    published
+        The model's versions, which live in another slot; with the stage's own client if not given.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        model: str,
+        policy: CountingPolicy,
+        *,
+        keys: Keys | None = None,
+        published: PublishedVersions | None = None,
+    ) -> None:
+        keys, partition = keys or Keys(settings.key_prefix), policy.partition
+        self.name = f"counting {model}.{partition}"
+        self.client = client
+        self.policy = policy
+        self.lease_ms = settings.lease_ms
+        self.checkpoint = Checkpoint(
+            client,
+            keys.count(model, partition),
+            keys.owner(model, partition),
+            keys.epoch(model, partition),
+            self.lease_ms,
+        )
+        self._log = keys.log(model, partition)
+        self._reader = LogReader(client, self._log)
+        self._panes = keys.panes(model, partition)
+        self._rollups: dict[Span, str] = {
+            span: keys.rollups(model, partition, span) for span in SPAN_MS
+        }
+        self._dead = keys.dead(model, partition)
+        self._ids = partial(keys.ids, model, partition)
+        self._pending = PendingStore(client, keys, model, partition, policy.label_wait_days)
+        self._published = published or PublishedVersions(client, keys, model)
+        self._cell_maps: dict[str, CellMap] = {}
+        self._usual_version = ""
+        self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)
+        self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
+        self._pane_hours = settings.pane_retention_hours
+        self._rollup_days: dict[Span, int] = {
+            "hour": settings.hour_retention_days,
+            "day": settings.day_retention_days,
+        }
+
+    def load(self) -> None:
+        self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
+        fields = self.checkpoint.load()
+        offset = fields.pop(b"offset", b"0-0")
+        self._learn(versions_of(fields))
+        self._published.require(versions_of(fields), fields, self.checkpoint.key)
+        self._learn_references(references_of(fields))
+        self._published.require_references(references_of(fields))
+        self._state = CountingState.unpack(fields, self._cell_maps)
+        self._load_ids()
+        self._pending.load(self._state.pending, self._state.position.clock.entry)
+        self._offset = offset
+        self._panes_out: list[tuple[int, int, PaneEntry]] = []
+        self._rollups_out: list[tuple[Span, RollUp]] = []
+        self._dead_out: list[DeadLetter] = []
+        self._clock.reset()
+        self._last_entry = self._last_room = time.monotonic()
+        self._reader.reset()
+        self._readers_known = 0.0
+        self._prepare_log(offset)
+
+    def _load_ids(self) -> None:
+        for hour in id_hours_of(self._state):
+            found: list[bytes] = self.client.hkeys(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
+            self._state.ids.hours[hour] = set(found)
+
+    def _prepare_log(self, offset: bytes) -> None:
+        """Make the group that shows our offset; bring a log that went back to an older state behind
+        the offset again.
+        """
+        try:
+            self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+        details: Any = self.client.xinfo_stream(self._log)
+        last: bytes = details["last-generated-id"]
+        if _number(last) < _number(offset):
+            self.client.execute_command("XSETID", self._log, offset)
+
+    def turn(self) -> None:
+        entries = self._reader.read(self._offset, self._clock.left_ms)
+        if entries:
+            self._count(entries)
+        self._tick_if_stuck()
+        self._learn_changes()
+        if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
+            self._commit()
+        elif self._clock.renewal_due:
+            self.checkpoint.renew()
+            self._clock.reset()
+
+    def finish(self) -> None:
+        if self._clock.pending:
+            self._commit()
+
+    def close(self) -> None:
+        self._reader.reset()
+        super().close()
+
+    def _count(self, entries: list[columns.Entry]) -> None:
+        usual = self._cell_maps.get(self._usual_version)
+        batch = columns.read(entries, usual.decoder if usual is not None else None)
+        if batch.predictions:
+            self._usual_version = batch.predictions[-1].version
+        changes = {(change.version, change.number) for change in batch.changes.values()}
+        waiting = self._pending.fetch(self._state.pending, batch.labels.digests)
+        self._learn(batch.versions | waiting | {version for version, _ in changes})
+        self._learn_references(changes)
+        outputs = advance(self._state, batch, self._cell_maps, self.policy)
+        self._panes_out += outputs.panes
+        self._rollups_out += outputs.rollups
+        self._dead_out += outputs.dead
+        self._offset = entries[-1][0]
+        self._clock.pending += len(entries)
+        now = time.monotonic()
+        if batch.predictions or batch.ticks:  # labels alone let no time pass
+            self._last_entry = now
+        if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
+            self._last_room = now
+
+    def _learn(self, names: set[str]) -> None:
+        """Fetch versions that were not met before."""
+        for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+            self._cell_maps[name] = _cell_map(version)
+
+    def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
+        """Fetch accepted references that were not met before."""
+        new = {pair for pair in wanted if reference_key(*pair) not in self._cell_maps}
+        for name, version in self._published.references(new).items():
+            self._cell_maps[name] = _cell_map(version)
+
+    def _learn_changes(self) -> None:
+        """Take up calibrations that were made meanwhile."""
+        for name, version in self._published.changed().items():
+            if name in self._cell_maps:
+                self._cell_maps[name] = _cell_map(version)
+
+    @property
+    def _full(self) -> bool:
+        open_pane = self._state.pane
+        return open_pane is not None and open_pane.events >= self.policy.pane_events
+
+    def _tick_if_stuck(self) -> None:
+        """Let time pass in the log when nothing comes, or when a full pane does not close because
+        the events' clock stands still. By our monotonic clock: clocks that jump stall no pane.
+        """
+        now = time.monotonic()
+        if now - self._last_entry >= IDLE_TICK_S or (
+            self._full and now - self._last_room >= FULL_PANE_TICK_S
+        ):
+            self.client.xadd(self._log, {b"t": TICK})
+            self._last_entry = self._last_room = now
+
+    # -- commit ------------------------------------------------------------------------------------
+
+    def _commit(self) -> None:
+        """State, offset, panes, roll-ups, dead letters, the group's offset and the trimming, in one
+        transaction.
+        """
+        self._find_kept()
+        self._look_at_readers()
+        fields = {**self._state.pack_changed(), b"offset": self._offset}
+        self.checkpoint.commit(fields, self._queue_outputs)
+        self._panes_out, self._rollups_out, self._dead_out = [], [], []
+        self._clock.reset()
+
+    def _queue_outputs(self, pipe: Pipeline) -> None:
+        for number, suffix, entry in self._panes_out:
+            pipe.xadd(self._panes, {pane.FIELD: pane.encode(entry)}, id=f"{number}-{suffix or 0}")
+        for span, rolled in self._rollups_out:
+            pipe.xadd(
+                self._rollups[span], {pane.FIELD: pane.encode(rolled)}, id=f"{rolled.pane.number}-0"
+            )
+        for letter in self._dead_out:
+            content = [
+                part
+                for pair in zip(letter.entry[1][::2], letter.entry[1][1::2], strict=True)
+                for part in pair
+            ]
+            pipe.execute_command(
+                "XADD",
+                self._dead,
+                "MAXLEN",
+                "~",
+                DEAD_LETTERS_KEPT,
+                "*",
+                "entry_id",
+                letter.entry[0],
+                "reason",
+                letter.reason,
+                *content,
+            )
+        self._queue_ids(pipe)
+        self._pending.queue(self._state.pending, pipe)
+        pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
+        young = self._state.position.clock.entry - self._retention_ms
+        keep_from = min(_number(self._offset)[0], young, *self._readers_ms)
+        if keep_from > 0:
+            pipe.xtrim(self._log, minid=f"{keep_from}-0", approximate=True)
+        for stream, first in self._first_kept.items():
+            if first:
+                pipe.xtrim(stream, minid=f"{first}-0", approximate=True)
+
+    def _queue_ids(self, pipe: Pipeline) -> None:
+        added, gone = self._state.ids.take_changes()
+        for hour, digests in added.items():
+            pipe.hset(self._ids(hour), mapping=dict.fromkeys(digests, b""))
+            pipe.expire(self._ids(hour), IDS_EXPIRE_S)
+        for hour in gone:
+            pipe.delete(self._ids(hour))
+
+    def _look_at_readers(self) -> None:
+        """Ask how far the other consumer groups of the log are: whoever registers one is never
+        overtaken by the trimming.
+        """
+        now = time.monotonic()
+        if self._readers_known and now - self._readers_known < READERS_CHECK_S:
+            return
+        groups: Any = self.client.xinfo_groups(self._log)
+        others = [
+            group["last-delivered-id"]
+            for group in groups
+            if group["name"] != MONITOR_GROUP.encode()
+        ]
+        self._readers_ms = [_number(offset)[0] for offset in others]
+        self._readers_known = now
+
+    def _find_kept(self) -> None:
+        """Find the first pane and roll-ups that are young enough to be kept, and forget the ages
+        before them.
+        """
+        state = self._state
+        entry_ms = state.position.clock.entry
+        self._first_kept = {
+            self._panes: first_kept(state.position.hours, entry_ms // HOUR_MS - self._pane_hours)
+        }
+        for span, stream in self._rollups.items():
+            self._first_kept[stream] = state.rollups.first_kept(
+                span, self._rollup_days[span], entry_ms
+            )
+
+
+def _number(entry_id: bytes) -> tuple[int, int]:
+    first, _, second = entry_id.partition(b"-")
+    return int(first), int(second or 0)
+
+
+def _cell_map(version: PublishedVersion) -> CellMap:
+    manifest = version.manifest
+    return CellMap(
+        version.schema,
+        version.reference,
+        version.calibration,
+        batch_counts=manifest.batch_counts,
+        labels=manifest.labels,
+        performance=version.performance,
+    )

@@ -1,0 +1,253 @@
+"""Judging one model: panes of all its partitions and people's commands in, alerts and snapshots
+out, exactly once.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import redis
+from redis.client import Pipeline
+
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.judging.advance import advance
+from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.snapshotting import Outputs
+from driftgauge.consumer.judging.state import (
+    JudgingState,
+    references_of,
+    versions_named,
+    versions_of,
+)
+from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
+from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.contract import commands, pane
+from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.pane import NewReference, PaneEntry
+from driftgauge.shared.reference.references import reference_key
+from driftgauge.shared.settings import Settings
+
+log = logging.getLogger("driftgauge.worker")
+
+SNAPSHOTS_KEPT = 1000
+CLUSTER_PAUSE_MS = 50
+
+
+class JudgingStage(Stage):
+    """Judges one model.
+
+    Parameters
+    ----------
+    client
+        Of the model's slot, for this stage alone.
+    keys
+        With the model's salts.
+    readers
+        On a cluster, a client for the panes of each partition; else one XREAD reads them all.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        model: str,
+        partitions: int,
+        policy: JudgingPolicy,
+        *,
+        keys: Keys | None = None,
+        readers: Sequence[redis.Redis] | None = None,
+    ) -> None:
+        keys = keys or Keys(settings.key_prefix)
+        self.name = f"judging {model}"
+        self.client = client
+        self.policy = policy
+        self.lease_ms = settings.lease_ms
+        self.checkpoint = Checkpoint(
+            client,
+            keys.judge(model),
+            keys.judge_owner(model),
+            keys.judge_epoch(model),
+            self.lease_ms,
+        )
+        self._model = model
+        self._streams = {keys.panes(model, partition): partition for partition in range(partitions)}
+        self._commands = keys.commands(model)
+        self._readers = readers
+        self._turns = 0
+        self._alerts, self._snapshots, self._current = (
+            keys.alerts(model),
+            keys.snapshots(model),
+            keys.current(model),
+        )
+        self._published = PublishedVersions(client, keys, model)
+        self._versions: dict[str, JudgedVersion] = {}
+        self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
+        self._pace = Pace(settings.lease_ms)
+
+    def load(self) -> None:
+        self._pace.slow_down()
+        self.check_types("stream", self._alerts, self._snapshots, self._commands)
+        for stream in self._streams:
+            self.check_types("stream", stream, client=self._reader_of(stream))
+        self.check_types("hash", self._current)
+        fields = self.checkpoint.load()
+        self._learn(versions_of(fields))
+        self._published.require(versions_of(fields), fields, self.checkpoint.key)
+        self._learn_references(references_of(fields))
+        sizes = {
+            name: int(version.reference.offsets[-1]) for name, version in self._versions.items()
+        }
+        self._state = JudgingState.unpack(fields, sizes)
+        self._clock.reset()
+        self._note_ends()
+
+    def _note_ends(self) -> None:
+        """Find panes that went back, and commit that at once: nothing else may come for long."""
+        noted = [
+            self._state.progress.note_end(place, self._last_id(key))
+            for key, place in self._streams.items()
+        ]
+        if any(noted):
+            log.error(
+                "%s: panes went back to numbers judged before (a failover to an older replica?).",
+                self.name,
+            )
+            self.checkpoint.commit(self._state.pack_changed(), lambda _: None)
+
+    def _last_id(self, stream: str) -> str:
+        client = self._reader_of(stream)
+        if not client.exists(stream):
+            return "0-0"
+        details: Any = client.xinfo_stream(stream)
+        last: bytes = details["last-generated-id"]
+        return last.decode()
+
+    def turn(self) -> None:
+        offsets = self._state.progress.offsets
+        positions = {
+            stream: offsets.get(partition, "0-0")
+            for stream, partition in self._streams.items()
+            if not self._state.merge.is_full(partition)
+        }
+        found = self._read(positions)
+        asked = [
+            (entry_id.decode(), _field(fields, commands.FIELD))
+            for stream, part in found
+            if stream.decode() == self._commands
+            for entry_id, fields in part
+        ]
+        entries = [
+            (entry_id.decode(), pane.decode(_field(fields, pane.FIELD) or b""))
+            for stream, part in found
+            if stream.decode() != self._commands
+            for entry_id, fields in part
+        ]
+        self._learn_changes()
+        if entries or asked:
+            self._judge(entries, asked)
+        elif self._clock.renewal_due:
+            self.checkpoint.renew()
+            self._clock.reset()
+
+    def _reader_of(self, stream: str) -> redis.Redis:
+        return self._readers[self._streams[stream]] if self._readers else self.client
+
+    def _read(self, positions: dict[str, str]) -> list[tuple[bytes, list[Entry]]]:
+        """Read panes and commands with one XREAD; on a cluster one for each slot, then wait on one
+        of them if all were empty.
+        """
+        asked = {self._commands: self._state.progress.commands}
+        if self._readers is None:
+            return read_streams(
+                self.client, {**positions, **asked}, self._clock.left_ms, self._pace.entries
+            )
+        found = read_streams(self.client, asked, None)
+        for stream, offset in positions.items():
+            found += read_streams(
+                self._reader_of(stream), {stream: offset}, None, self._pace.entries
+            )
+        if not found and positions:
+            self._turns += 1
+            stream = list(positions)[self._turns % len(positions)]
+            found = read_streams(
+                self._reader_of(stream),
+                {stream: positions[stream]},
+                CLUSTER_PAUSE_MS,
+                self._pace.entries,
+            )
+        return found
+
+    def close(self) -> None:
+        for reader in self._readers or ():
+            reader.close()
+        super().close()
+
+    def finish(self) -> None:
+        """Nothing is left over: every turn commits what it judged."""
+
+    def _judge(
+        self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]
+    ) -> None:
+        begun = time.monotonic()
+        alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
+        self._learn(
+            {version for _, entry in entries for version in versions_named(entry)} | alerted
+        )
+        self._learn_references(
+            {
+                (entry.version, entry.number)
+                for _, entry in entries
+                if isinstance(entry, NewReference)
+            }
+        )
+        outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
+        for reason in outputs.refused:
+            log.warning("%s: refused: %s", self.name, reason)
+        self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
+        self._clock.reset()
+        self._pace.took(len(entries), time.monotonic() - begun)
+
+    def _queue(self, pipe: Pipeline, outputs: Outputs) -> None:
+        for alert in outputs.alerts:
+            pipe.xadd(self._alerts, {"e": cloud_event(alert)}, maxlen=ALERTS_KEPT, approximate=True)
+        for snapshot in outputs.snapshots:
+            pipe.xadd(
+                self._snapshots,
+                {"e": cloud_event(snapshot)},
+                maxlen=SNAPSHOTS_KEPT,
+                approximate=True,
+            )
+        if outputs.current:
+            current: dict[Any, Any] = {
+                version: msgspec.json.encode(found) for version, found in outputs.current.items()
+            }
+            pipe.hset(self._current, mapping=current)
+
+    def _learn(self, names: set[str]) -> None:
+        for name, version in self._published.fetch(names - self._versions.keys()).items():
+            self._versions[name] = JudgedVersion.of(version)
+
+    def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
+        """Fetch accepted references that were not met before; without one of them the stage cannot
+        go on.
+        """
+        new = {pair for pair in wanted if reference_key(*pair) not in self._versions}
+        self._published.require_references(new)
+        for version, number in new:
+            for name, found in self._published.references({(version, number)}).items():
+                self._versions[name] = JudgedVersion.of(found, number)
+
+    def _learn_changes(self) -> None:
+        """Take up calibrations that were made meanwhile."""
+        for name, version in self._published.changed().items():
+            if name in self._versions:
+                self._versions[name] = JudgedVersion.of(version)
+
+
+def _field(fields: Sequence[bytes], name: bytes) -> bytes | None:
+    return dict(zip(fields[::2], fields[1::2], strict=True)).get(name)

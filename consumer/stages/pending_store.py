@@ -1,0 +1,114 @@
+"""What waits for labels, in Redis: read for the labels of a batch in one round trip, written in the
+commit of the counts.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+import redis
+from redis.client import Pipeline
+
+from driftgauge.consumer.counting.clock import DAY_MS
+from driftgauge.consumer.counting.labels.pending import Early, Pending, Waiting
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import BadData
+
+EXPIRE_BEHIND_S = 7 * 86_400
+"""A day is deleted when it has passed in the log; its expiry only cleans up behind a model that is
+gone. It comes late, since a worker that was away for days still needs what waited when it stopped.
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+_waiting = msgspec.msgpack.Decoder(Waiting).decode
+_early = msgspec.msgpack.Decoder(Early).decode
+_Kept = TypeVar("_Kept", Waiting, Early)
+
+
+class PendingStore:
+    """The hashes of one partition.
+
+    Parameters
+    ----------
+    client
+        Of the counting stage.
+    keys
+        With the model's salts.
+    wait_days
+        How long a day is kept after it has passed.
+    """
+
+    def __init__(
+        self, client: redis.Redis, keys: Keys, model: str, partition: int, wait_days: int
+    ) -> None:
+        self._client = client
+        self._pending = partial(keys.pending, model, partition)
+        self._early = partial(keys.early, model, partition)
+        self._wait_days = wait_days
+        self._expire_s = (wait_days + 1) * 86_400 + EXPIRE_BEHIND_S
+
+    def load(self, pending: Pending, entry_ms: int) -> None:
+        """Bring the early labels into memory; `entry_ms` is the time of the last entry that was
+        counted.
+        """
+        today = entry_ms // DAY_MS
+        for day in range(max(0, today - self._wait_days), today + 1) if entry_ms else ():
+            found: Any = self._client.hgetall(self._early(day))
+            pending.early |= self._read(_early, found.items(), self._early(day))
+
+    def fetch(self, pending: Pending, digests: Sequence[bytes]) -> set[str]:
+        """Bring the predictions that labels name into memory, as they stand committed; give their
+        versions.
+        """
+        pending.found = {}
+        if not digests or not pending.days:
+            return set()
+        wanted = list(dict.fromkeys(digests))
+        pipe = self._client.pipeline(transaction=False)
+        for day in pending.days:
+            pipe.hmget(self._pending(day), wanted)
+        replies = pipe.execute()
+        pending.found = {
+            day: self._read(_waiting, zip(wanted, reply, strict=True), self._pending(day))
+            for day, reply in zip(pending.days, replies, strict=True)
+        }
+        return {waiting.version for found in pending.found.values() for waiting in found.values()}
+
+    def queue(self, pending: Pending, pipe: Pipeline) -> None:
+        """Queue what has changed since the last commit."""
+        for day, waiting in pending.changes.items():
+            if waiting:
+                pipe.hset(
+                    self._pending(day),
+                    mapping={digest: _encode(one) for digest, one in waiting.items()},
+                )
+                pipe.expire(self._pending(day), self._expire_s)
+        for day, early in pending.early_changes.items():
+            kept: dict[Any, Any] = {
+                digest: _encode(one) for digest, one in early.items() if one is not None
+            }
+            freed: list[Any] = [digest for digest, one in early.items() if one is None]
+            if kept:
+                pipe.hset(self._early(day), mapping=kept)
+                pipe.expire(self._early(day), self._expire_s)
+            if freed:
+                pipe.hdel(self._early(day), *freed)
+        for day in pending.gone:
+            pipe.unlink(self._pending(day), self._early(day))
+        pending.written()
+
+    def _read(
+        self,
+        decode: Callable[[bytes], _Kept],
+        found: Iterable[tuple[bytes, bytes | None]],
+        key: str,
+    ) -> dict[bytes, _Kept]:
+        """Read what a hash holds, by digest; what it does not hold is left out."""
+        try:
+            return {digest: decode(packed) for digest, packed in found if packed is not None}
+        except msgspec.MsgspecError as error:
+            raise BadData(
+                f"{key} holds what Driftgauge did not write ({error}). Move it away, or use "
+                f"another prefix."
+            ) from error

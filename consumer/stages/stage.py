@@ -1,0 +1,233 @@
+"""A stage: own, load, then read → advance → commit, until told to stop. Whatever goes wrong, memory
+is thrown away and the checkpoint is loaded again; what was read and not committed is read again.
+"""
+
+import logging
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import redis
+
+from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.consumer.stages.reader import READ_COUNT, block_bounds
+from driftgauge.consumer.stages.sharing import Sharing
+from driftgauge.shared.connections.nodes import MOVED
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
+
+log = logging.getLogger("driftgauge.worker")
+
+RETRY_S = 1.0
+BACKOFF_S = (0.1, 5.0)
+POLLS_PER_LEASE = 10
+PACE_START = 256
+"""Entries that a stage would take at first; every load, the first one too, takes an eighth of what
+it was.
+"""
+
+
+class Connection:
+    """Whether Redis answers, so that a worker with many stages says once that it does not, and once
+    that it does again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lost_at: float | None = None
+
+    def lost(self, error: Exception) -> None:
+        with self._lock:
+            if self._lost_at is None:
+                log.warning("Redis does not answer (%s); waiting for it, nothing is lost", error)
+            self._lost_at = time.monotonic()
+
+    def back(self, asked_at: float) -> None:
+        """Take note of an answer, unless the question was asked before the loss."""
+        with self._lock:
+            if self._lost_at is not None and asked_at > self._lost_at:
+                log.info("Redis answers again")
+                self._lost_at = None
+
+
+class Stage(ABC):
+    """One stage of one partition or model, to be run in a thread of its own."""
+
+    name: str
+    client: redis.Redis
+    checkpoint: Checkpoint
+    lease_ms: int
+    may_move: bool = False
+    """Whether the keys' slot may move to another server."""
+    _free_since: float | None = None
+    _told = ""
+
+    @abstractmethod
+    def load(self) -> None:
+        """Take the state from the checkpoint."""
+
+    @abstractmethod
+    def turn(self) -> None:
+        """Read once, advance, and commit if it is time."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Commit what is not committed yet."""
+
+    def run(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
+        """Run until told to stop; on a cluster, until the slot may have moved: then the stage must
+        be built anew.
+        """
+        wait = BACKOFF_S[0]
+        while not stop.is_set():
+            try:
+                self._attempt(stop, connection, sharing)
+                wait = BACKOFF_S[0]
+            except OwnershipLost as error:
+                log.info("%s: %s Loading again.", self.name, error)
+                stop.wait(BACKOFF_S[0])
+            except UNAVAILABLE as error:
+                connection.lost(error)
+                # the other ones are dead too, and must not look like a second loss
+                self.client.connection_pool.disconnect()
+                stop.wait(wait)
+                if self.may_move:
+                    return
+                wait = min(wait * 2, BACKOFF_S[1])
+            except MOVED as error:
+                log.info("%s: the slot is elsewhere now (%s).", self.name, error)
+                stop.wait(BACKOFF_S[0])
+                return
+            except DriftgaugeError as error:
+                if str(error) != self._told:  # it is tried again every second, and told once
+                    log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
+                self._told = str(error)
+                stop.wait(RETRY_S)
+            except Exception:
+                log.exception(
+                    "%s failed; nothing was committed, trying again from the last commit", self.name
+                )
+                stop.wait(RETRY_S)
+
+    def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
+        """Take the stage if it is free and within our part; run it, or wait a little."""
+        now = time.monotonic()
+        free = self.checkpoint.is_free()
+        connection.back(now)
+        self._free_since = (self._free_since or now) if free else None
+        try:
+            if (
+                self._free_since
+                and sharing.may_take(self.name, now - self._free_since)
+                and self.checkpoint.acquire()
+            ):
+                self._free_since = None
+                self._own(stop, sharing)
+                return
+        finally:
+            sharing.dropped(self.name)
+        stop.wait(self.lease_ms / 1000 / POLLS_PER_LEASE * random.uniform(0.8, 1.2))
+
+    def _own(self, stop: threading.Event, sharing: Sharing) -> None:
+        """Run as the owner."""
+        try:
+            self.load()
+            self._told = ""
+            log.info("%s: owned", self.name)
+            while not stop.is_set() and not sharing.leaves(self.name):
+                self.turn()
+            self.finish()
+        finally:
+            self.checkpoint.release()
+
+    def close(self) -> None:
+        """Give the lease back and close the connections."""
+        self.checkpoint.release()
+        self.client.close()
+
+    def check_types(self, wanted: str, *keys: str, client: redis.Redis | None = None) -> None:
+        """Refuse keys of another type now: inside a transaction their error would not undo the
+        rest.
+        """
+        for key in keys:
+            kind: bytes = (client or self.client).type(key)  # type: ignore[assignment]  # bytes, not str
+            if kind.decode() not in {wanted, "none"}:
+                raise BadData(
+                    f"{key} is a {kind.decode()} in Redis, not a {wanted}. Move it away, or use "
+                    f"another key prefix."
+                )
+
+
+def read_streams(
+    client: redis.Redis, positions: dict[str, str], block_ms: int | None, count: int = READ_COUNT
+) -> list[tuple[bytes, list[Entry]]]:
+    """Read the next entries of some streams, behind the given ids: (stream, entries), raw; at most
+    `count` of each.
+
+    Without a time: do not wait.
+    """
+    wait = () if block_ms is None else ("BLOCK", block_bounds(block_ms))
+    reply: Any = client.execute_command(
+        "XREAD", "COUNT", count, *wait, "STREAMS", *positions, *positions.values()
+    )
+    return reply or []
+
+
+def raw_reads(client: redis.Redis) -> redis.Redis:
+    """Leave the replies of XREAD as they come: redis-py would build a dict for every entry."""
+    client.set_response_callback("XREAD", lambda reply, **_: reply)
+    return client
+
+
+class Pace:
+    """How many entries a stage takes at a time: as many as it is done with well within its lease.
+
+    A step is committed whole, so one that takes longer than the lease is lost, and would be lost
+    again and again.
+    """
+
+    def __init__(self, lease_ms: int) -> None:
+        self._seconds = lease_ms / 8000
+        self.entries = PACE_START
+
+    def slow_down(self) -> None:
+        """Take fewer: the step before was lost."""
+        self.entries = max(1, self.entries // 8)
+
+    def took(self, entries: int, seconds: float) -> None:
+        """Learn from a step."""
+        if seconds > self._seconds:
+            self.entries = max(1, self.entries // 2)
+        elif seconds < self._seconds / 4 and entries >= self.entries:
+            self.entries = min(2 * self.entries, READ_COUNT)
+
+
+class CommitClock:
+    """When a commit is due: after a time or a number of events, whichever comes first."""
+
+    def __init__(self, commit_ms: int, lease_ms: int, events: int) -> None:
+        self._seconds = min(commit_ms, lease_ms / 3) / 1000
+        self._renew_seconds = lease_ms / 3000
+        self._events = events
+        self._last = time.monotonic()
+        self.pending = 0
+
+    def reset(self) -> None:
+        self._last = time.monotonic()
+        self.pending = 0
+
+    @property
+    def left_ms(self) -> int:
+        """Time until the next commit or renewal."""
+        return int((self._last + self._seconds - time.monotonic()) * 1000)
+
+    @property
+    def due(self) -> bool:
+        return self.pending > 0 and (self.pending >= self._events or self.left_ms <= 0)
+
+    @property
+    def renewal_due(self) -> bool:
+        return time.monotonic() - self._last >= self._renew_seconds

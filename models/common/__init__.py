@@ -1,0 +1,1 @@
+"""What the demo models share: training, simulation, trees."""

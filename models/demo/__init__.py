@@ -1,0 +1,1 @@
+"""The demo on one machine: `up`, `demo`, and the retraining that it shows."""

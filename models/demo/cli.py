@@ -1,0 +1,159 @@
+"""Commands that show Driftgauge on one machine: up, demo and demo-retrain."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from driftgauge.models.drift.commands import json_option, output_option, seed_option
+from driftgauge.shared.settings import read_settings
+
+
+@click.command()
+@click.option("--port", type=int, help="Port of the API; the next free one if it is in use.")
+def up(port: int | None) -> None:
+    """Run Redis, API and worker on this machine until Ctrl-C."""
+    from driftgauge.shared.local.deployment import Deployment
+
+    _stop_on_signals()
+    with Deployment(read_settings(port=port)) as running:
+        if running.settings.port != running.wanted_port:
+            click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
+        click.echo(f"API       {running.url}/docs")
+        click.echo(
+            f"Redis     {running.server['kind']} {running.server['version']} at "
+            f"{running.settings.redis_url}"
+        )
+        click.echo(f"Logs      {running.settings.data_dir}/serve.log, worker.log")
+        click.echo(
+            f"For the other commands: export DRIFTGAUGE_REDIS_URL={running.settings.redis_url}"
+        )
+        click.echo("Ctrl-C stops everything; what was counted stays.")
+        while True:
+            running.require_running()
+            time.sleep(0.2)
+
+
+@click.command()
+@click.option(
+    "--model",
+    type=click.Choice(["steel", "obesity", "credit"]),
+    default="steel",
+    show_default=True,
+    help="The demo model that predicts.",
+)
+@click.option(
+    "--events",
+    type=click.IntRange(min=100),
+    help="Stop after this many; default: go on until Ctrl-C.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of model and traffic."
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="With steel: the CSV whose rows are streamed instead of the simulator's.",
+)
+@click.option("--in-order", is_flag=True, help="With --data: keep the file's order in time.")
+@click.option(
+    "--rate",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Predictions a second.",
+)
+@click.option("--port", type=int, help="Port of the API; the next free one if it is in use.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder of the reports.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+def demo(
+    model: str,
+    events: int | None,
+    seed: int,
+    data: Path | None,
+    rate: int,
+    port: int | None,
+    output: Path,
+    *,
+    in_order: bool,
+    as_json: bool,
+) -> None:
+    """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
+    from driftgauge.models.catalogue import MODELS
+    from driftgauge.models.demo.run import run
+    from driftgauge.models.demo.show import Plan
+
+    _stop_on_signals()
+    if in_order and data is None:
+        raise click.UsageError("--in-order needs --data.")
+    if data is not None and not MODELS[model].keeps_stream:
+        raise click.UsageError(
+            f"--data is not for --model {model}: training and reference need all of its file."
+        )
+    plan = Plan(MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json)
+    run(plan, read_settings(port=port))
+
+
+def _stop_on_signals() -> None:
+    """Treat SIGTERM as Ctrl-C, so that every child process is stopped; a shell's background job
+    would ignore Ctrl-C.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+@click.command("demo-retrain")
+@click.option(
+    "--model",
+    "name",
+    type=click.Choice(["obesity", "credit", "steel"]),
+    default="obesity",
+    show_default=True,
+    help="The demo model.",
+)
+@seed_option
+@output_option
+@json_option
+def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
+    """Show the retraining hook: the concept changes, an alert fires, a new version is trained,
+    validated and staged.
+    """
+    import msgspec
+    from rich.console import Console
+
+    from driftgauge.models.catalogue import MODELS
+    from driftgauge.models.demo.retraining import Show, run
+
+    console = Console(stderr=as_json, highlight=False)
+    outcome = run(Show(MODELS[name], seed, output), read_settings(), console)
+    for change in outcome.history:
+        passed = (
+            ""
+            if change.validation is None
+            else ": passed"
+            if change.validation.passed
+            else ": FAILED"
+        )
+        console.print(
+            f"{change.time[:19]} {change.actor}: {change.action} {change.version} "
+            f"{change.stage}{passed}"
+        )
+    console.print(
+        f"In staging: {', '.join(outcome.staged)}"
+        if outcome.staged
+        else "[red]No version came into staging.[/]"
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(outcome))
+    sys.exit(0 if outcome.staged else 1)
+
+
+COMMANDS = (demo, up, demo_retrain)

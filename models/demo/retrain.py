@@ -1,0 +1,128 @@
+"""What a retraining hook may run: train a demo model anew on rows since the alert, validate it, put
+it into staging.
+
+    DRIFTGAUGE_RETRAIN_COMMAND='["python", "-m", "driftgauge.models.demo.retrain", "--rows",
+    "recent.csv"]'
+
+The alert comes on standard input, as CloudEvents JSON. Nothing goes into production by itself: a
+person promotes from staging.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+import msgspec
+
+from driftgauge.models.catalogue import MODELS
+from driftgauge.models.common.training import DemoModel, Trained, held_out, store
+from driftgauge.models.drift.recent_rows import wait_for_rows
+from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import read_settings
+
+ACTOR = "driftgauge.models.demo.retrain"
+
+
+@click.command(
+    help="Train anew on the rows since the alert on standard input, validate, and put the version into staging."
+)
+@click.option(
+    "--rows",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV of recent rows with their labels.",
+)
+@click.option(
+    "--at-least",
+    type=click.IntRange(min=1),
+    default=2200,
+    show_default=True,
+    help="Rows to wait for.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=90,
+    show_default=True,
+    help="Seconds to wait for them.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and model."
+)
+def main(path: Path, at_least: int, patience: float, seed: int) -> None:
+    """Run once for one alert."""
+    try:
+        alert = _alert(sys.stdin.buffer.read())
+        registry = ModelRegistry(read_settings().registry_dir)
+        model = _model(registry, alert)
+        click.echo(
+            f"{alert.model} {alert.version}: {alert.summary}. Waiting for {at_least:,} rows since "
+            f"then."
+        )
+        rows = wait_for_rows(path, model.schema, alert.started, at_least, patience)
+        trained = model.fit(rows, seed, str(path))
+        checks = registry.manifest(alert.model, alert.version).checks
+        version = store(model, trained, registry, alert.model, checks=checks).name
+        click.echo(f"Trained {alert.model} {version} on {len(rows.labels):,} rows.")
+        _validate(model, trained, alert.model, version)
+        _driftgauge(
+            [
+                "models",
+                "promote",
+                alert.model,
+                version,
+                "--to",
+                "staging",
+                "--reason",
+                f"alert {alert.fingerprint}",
+            ]
+        )
+    except DriftgaugeError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(error.exit_code) from error
+
+
+def _alert(event: bytes) -> Alert:
+    try:
+        return msgspec.json.decode(msgspec.json.decode(event, type=CloudEvent).data, type=Alert)
+    except msgspec.MsgspecError as error:
+        raise BadData(f"Standard input holds no alert as CloudEvents JSON ({error}).") from error
+
+
+def _model(registry: ModelRegistry, alert: Alert) -> DemoModel:
+    """Find the demo model behind a version, whatever it is called."""
+    engineering = registry.manifest(alert.model, alert.version).feature_engineering
+    for model in MODELS.values():
+        if engineering == f"models.{model.name}.features":
+            return model
+    raise BadData(
+        f"{alert.model} {alert.version} is none of the demo models: train it by a command of its "
+        f"own."
+    )
+
+
+def _validate(model: DemoModel, trained: Trained, name: str, version: str) -> None:
+    with TemporaryDirectory() as folder:
+        data = Path(folder) / "held-out.csv"
+        held_out(model, trained).to_csv(data, index=False)
+        _driftgauge(["models", "validate", name, version, "--data", str(data)])
+
+
+def _driftgauge(arguments: Sequence[str]) -> None:
+    """Run a command of ours; its output is ours, and so is its failure."""
+    sys.stdout.flush()
+    done = subprocess.run(
+        [sys.executable, "-m", "driftgauge", *arguments, "--actor", ACTOR], check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""The demo: Redis, API and worker as processes of their own, traffic through POST /predict, and a
+drift half-way.
+
+Nothing is arranged for it: the thresholds are the production defaults, the shift is half a standard
+deviation of one feature. The traffic is exchangeable (simulated rows are drawn at random, those of
+a file are shuffled), since that is what the closed-form false-alarm rates hold for.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import msgspec
+import redis
+from rich.console import Console
+
+from driftgauge.models.common.training import register
+from driftgauge.models.demo.show import Outcome, Plan, Show, read_counters
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.reporting.files import written
+from driftgauge.shared.settings import Settings
+
+INTERRUPTED_S = 5.0
+
+
+def run(plan: Plan, settings: Settings) -> None:
+    """Run the demo; nothing of it is left running, whatever happens."""
+    started = time.monotonic()
+    console = Console(stderr=plan.as_json, highlight=False)
+    outcome = Outcome()
+    with tempfile.TemporaryDirectory(prefix="driftgauge-demo-") as folder:
+        own = settings.model_copy(
+            update={
+                "data_dir": Path(folder),
+                "registry_dir": Path(folder) / "registry",
+                "keys_file": Path(folder)
+                / "keys.json",  # absent: the demo's API is open, on loopback
+                "reports_dir": plan.output,
+                "key_prefix": f"{settings.key_prefix}-demo-{uuid.uuid4().hex[:8]}",
+                "default_model": plan.model.name,
+            }
+        )
+        console.print(f"Training the {plan.model.name} model …")
+        trained = plan.model.train(plan.data, plan.seed)
+        register(plan.model.patient, trained, ModelRegistry(own.registry_dir))
+        metric, value = next(iter(trained.metrics.items()))
+        features = len(plan.model.schema.features)
+        console.print(
+            f"  {plan.model.summary}, from {features} features: {metric} {value:.3f} on rows it "
+            f"has not seen"
+        )
+        with Deployment(own) as running:
+            _announce(console, plan, running)
+            client = connect(running.settings.redis_url)
+            try:
+                with suppress(KeyboardInterrupt):
+                    asyncio.run(Show(plan, console, running, outcome, trained).run())
+                _count(outcome, plan, client, own)
+                _find_reports(outcome, plan, running)
+            finally:
+                if settings.redis_url is not None:
+                    _forget(client, own.key_prefix)
+                client.close()
+            _conclude(console, plan, outcome, running, time.monotonic() - started)
+
+
+def _announce(console: Console, plan: Plan, running: Deployment) -> None:
+    if running.settings.port != running.wanted_port:
+        console.print(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
+    console.print(
+        f"{running.server['kind'].capitalize()} {running.server['version']}, API and worker run."
+    )
+    console.print(f"  [bold]{running.url}/[/]  the dashboard, live", highlight=False)
+    for path in ("docs", "alerts", "reports/latest?format=html"):
+        console.print(f"  {running.url}/{path}")
+    if plan.in_order:
+        console.print(
+            "In the order of time the file's rows are not exchangeable: seasons move every "
+            "feature, and the alerts that "
+            "this raises before the injection are no false alarms of chance but real change. "
+            "Without --in-order the rows "
+            "are shuffled, as the stated false-alarm rates assume."
+        )
+    elif plan.data is not None:
+        console.print(
+            "The file's rows are shuffled, since the stated false-alarm rates hold for "
+            "exchangeable traffic."
+        )
+    until = "until Ctrl-C" if plan.events is None else f"{plan.events:,} of them"
+    console.print(
+        f"Posting predictions, {until}; {plan.model.drifting_feature} drifts after "
+        f"{plan.clean_events:,}. "
+        "Their true values follow, most of them."
+    )
+
+
+def _count(outcome: Outcome, plan: Plan, client: redis.Redis, settings: Settings) -> None:
+    """Read what was counted from the committed checkpoint; after Ctrl-C the last commit may be a
+    moment away.
+    """
+    keys, deadline = Keys(settings.key_prefix), time.monotonic() + INTERRUPTED_S
+    while (
+        counted := read_counters(client, keys, plan.model.name).events
+    ) < outcome.published and time.monotonic() < deadline:
+        time.sleep(0.05)
+    outcome.counted = counted
+
+
+def _find_reports(outcome: Outcome, plan: Plan, running: Deployment) -> None:
+    """Wait for the worker to write the report of the latest snapshot."""
+    answer = httpx.get(
+        f"{running.url}/reports/latest", params={"model": plan.model.name}, timeout=10
+    )
+    if answer.status_code != httpx.codes.OK:
+        return
+    snapshot, deadline = (
+        msgspec.json.decode(answer.content, type=Snapshot),
+        time.monotonic() + INTERRUPTED_S,
+    )
+    while (
+        not (found := written(snapshot, plan.output / plan.model.name))
+        and time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    outcome.reports = [str(path) for path in found]
+
+
+def _conclude(
+    console: Console, plan: Plan, outcome: Outcome, running: Deployment, seconds: float
+) -> None:
+    first = outcome.first_alert_event
+    console.print(
+        f"{outcome.published:,} predictions published, {outcome.counted:,} counted, in "
+        f"{seconds:.1f} s."
+    )
+    if outcome.injected_at is not None and first is not None:
+        after = first - outcome.injected_at
+        console.print(
+            f"First alert {after:,} predictions after the drift."
+            if after >= 0
+            else "An alert before the drift."
+        )
+    for path in outcome.reports:
+        console.print(f"  {path}", soft_wrap=True)
+    if plan.as_json:
+        drift = {
+            "feature": plan.model.drifting_feature,
+            "injected_at_event": outcome.injected_at,
+            "first_alert_event": first,
+        }
+        result = {
+            "published": outcome.published,
+            "counted": outcome.counted,
+            "alerts": msgspec.to_builtins(outcome.alerts),
+            "reports": outcome.reports,
+            "drift": drift,
+            "redis": running.server,
+            "seconds": round(seconds, 2),
+        }
+        sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _forget(client: redis.Redis, prefix: str) -> None:
+    """Delete the demo's keys from a Redis that is not its own."""
+    for key in client.scan_iter(match=f"{prefix}:*", count=1000):
+        client.delete(key)

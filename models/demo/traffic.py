@@ -1,0 +1,57 @@
+"""The demo's traffic: rows without end, each as it is and as the drifting sensor would show it, and
+its true value.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from driftgauge.models.common.simulation import BATCH_ROWS, Labelled, shift
+from driftgauge.models.common.training import DemoModel, Trained
+from driftgauge.shared.contract.events import Value
+from driftgauge.shared.reference.frames import json_values, rows_of
+
+SHIFT_SD: Final = 0.5
+"""How far the sensor is off, in standard deviations of the reference."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row by feature name, without drift and with it; the sensor that is off changes nothing of
+    its true value.
+    """
+
+    clean: dict[str, Value]
+    drifted: dict[str, Value]
+    label: Value
+
+
+def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[Row]:
+    """Give one row after the other.
+
+    Parameters
+    ----------
+    in_order
+        Keep the order of a file's rows; else they are shuffled, again and again. A simulator's have
+        none.
+    """
+    scale = float(np.nanstd(trained.holdout[model.drifting_feature]))
+    for rows in _batches(model, trained, seed, in_order=in_order):
+        drifted = shift(rows.features, model.drifting_feature, SHIFT_SD, scale)
+        both = (rows_of(frame, model.schema) for frame in (rows.features, drifted))
+        yield from map(Row, *both, json_values(rows.labels))
+
+
+def _batches(
+    model: DemoModel, trained: Trained, seed: int, *, in_order: bool
+) -> Iterator[Labelled]:
+    simulator, random = model.simulator(seed), np.random.default_rng(seed)
+    while True:
+        if trained.stream is None:
+            yield simulator.labelled(BATCH_ROWS)
+        else:
+            features, labels = trained.stream
+            order = np.argsort(features.index) if in_order else random.permutation(len(features))
+            yield Labelled(features.iloc[order], labels[order])

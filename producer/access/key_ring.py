@@ -1,0 +1,86 @@
+"""The keys that the API holds in memory: those of the keys file, looked at each second.
+
+Without a file the API is open, which is for loopback. Once a process has seen a file it never opens
+again: if the file vanishes nobody has a key, and if it is damaged those that were read last stay in
+force, and /readyz says so.
+"""
+
+import asyncio
+import logging
+import secrets
+from pathlib import Path
+
+from driftgauge.producer.access.key_file import SECRET_BYTES, Held, KeyFile, read_keys
+from driftgauge.shared.errors import ConfigurationError
+
+POLL_S = 1.0
+
+logger = logging.getLogger("driftgauge.producer")
+
+
+class KeyRing:
+    """The keys in force.
+
+    Attributes
+    ----------
+    held
+        None while the API is open.
+    fault
+        Why the file's present state is not in force; empty if it is.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is a file that cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.held: Held | None = None
+        self.fault = ""
+        self._path = path
+        self._seen: object = None
+        self._load()
+
+    async def follow(self) -> None:
+        """Follow the file, for ever."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            await asyncio.to_thread(self.refresh)
+
+    def refresh(self) -> None:
+        """Take what is new in the file into force."""
+        try:
+            self._load()
+        except ConfigurationError as error:  # the keys that were read last stay in force
+            self._report(f"{error} The keys that were read before stay in force.")
+
+    def _load(self) -> None:
+        seen = self._signature()
+        if seen == self._seen:
+            return
+        content = read_keys(self._path)
+        if content is not None:
+            self.held = Held(content)
+            self._report("")
+            logger.info("The API needs a key: %d in %s.", len(content.keys), self._path)
+        elif self.held is not None:
+            self.held = Held(KeyFile(secrets.token_hex(SECRET_BYTES)))
+            self._report(
+                f"The keys file {self._path} is gone, so nobody has a key. Restore it, or make new "
+                f"keys."
+            )
+        self._seen = seen
+
+    def _signature(self) -> object:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # read_keys says what it is
+            return error.errno
+        return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _report(self, fault: str) -> None:
+        if fault and fault != self.fault:
+            logger.error("%s", fault)
+        self.fault = fault

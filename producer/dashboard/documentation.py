@@ -1,0 +1,67 @@
+"""GET /docs, /redoc and /openapi.json: all routes, with the scope that each needs.
+
+Swagger UI and ReDoc come with this package: from another host they would run beside a browser's
+session, and would show nothing without a network. Both write style into their pages, which their
+policy has to allow; scripts come from files only.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.dashboard.rendering import POLICY, page, root_of
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import examples
+
+SCHEMES: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of `driftgauge keys create`.",
+    },
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+STYLED: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+SEARCHING: Final = STYLED + "; worker-src blob:"
+"""ReDoc searches in a worker that it makes of its own text."""
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(route_class=Guarded, include_in_schema=False)
+
+    @routes.get("/openapi.json")
+    @needs("read", "predict")
+    async def openapi(request: Request) -> Response:
+        """Give the API's description in OpenAPI, with examples for a model that is served here."""
+        document = described(request.app)
+        served = examples.chosen(parts.serving.production, parts.settings.default_model)
+        if served is not None:
+            document = examples.with_examples(document, examples.examples(served))
+        servers = [{"url": root}] if (root := root_of(request)) else []
+        return Response(
+            msgspec.json.encode({**document, "servers": servers}), media_type="application/json"
+        )
+
+    @routes.get("/docs")
+    @needs("read", "predict")
+    async def docs(request: Request) -> Response:
+        """Give it as a page, to try requests on."""
+        return page(request, "swagger.html.j2", policy=STYLED)
+
+    @routes.get("/redoc")
+    @needs("read", "predict")
+    async def redoc(request: Request) -> Response:
+        """Give it as a page, to read."""
+        return page(request, "redoc.html.j2", policy=SEARCHING)
+
+    return routes
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """Give the OpenAPI document, with the ways in which a key is sent."""
+    document = app.openapi()
+    document.setdefault("components", {})["securitySchemes"] = SCHEMES
+    return document

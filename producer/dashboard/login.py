@@ -1,0 +1,128 @@
+"""GET and POST /login, POST /logout: a browser exchanges a key for a session, since a page cannot
+send a key.
+"""
+
+import re
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+
+from driftgauge.producer.access import session
+from driftgauge.producer.access.control import for_everybody
+from driftgauge.producer.dashboard.rendering import page, root_of
+from driftgauge.producer.http.problems import Problem, unauthorized
+from driftgauge.producer.intake.documents import decode, read_body
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.raw import RawRoute
+
+MAX_BODY: Final = 8192
+MAX_FIELDS: Final = 8
+HOME: Final = "/"
+OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
+"""A path of this API: two slashes at its start would name another host."""
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(route_class=RawRoute, tags=["access"])
+
+    @routes.get("/login")
+    @for_everybody
+    async def form(request: Request) -> Response:
+        """Give the page that asks for a key."""
+        return _page(request, request.query_params.get("next", HOME))
+
+    @routes.post("/login")
+    @for_everybody
+    async def login(request: Request) -> Response:
+        """Exchange a key (a form's or JSON's `key`) for a session's cookie."""
+        given, from_form = await _given(request)
+        held = parts.access.ring.held
+        key = None if held is None else held.find(given["key"].encode("utf-8", "replace"))
+        if held is not None and (key is None or key.expired()):
+            if from_form:
+                return _page(
+                    request, given["next"], 401, "This key is unknown, revoked or expired."
+                )
+            raise unauthorized("This key is unknown, revoked or expired.", invalid=True)
+        answer = Response(status_code=204)
+        if from_form:
+            answer = Response(
+                status_code=303, headers={"Location": root_of(request) + own_path(given["next"])}
+            )
+        if held is not None and key is not None:  # an API without keys needs no session
+            seconds = parts.settings.session_hours * 3600
+            _set(answer, request, session.seal(held, key, seconds), int(seconds))
+        return answer
+
+    @routes.post("/logout")
+    @for_everybody
+    async def logout(request: Request) -> Response:
+        """Forget the browser's session; revoking its key ends it everywhere."""
+        answer = Response(status_code=303, headers={"Location": f"{root_of(request)}/login"})
+        _set(answer, request, "", 0)
+        return answer
+
+    return routes
+
+
+def own_path(wanted: str) -> str:
+    r"""Give where to go after the login: a path of this API, and of nobody else.
+
+    Examples
+    --------
+    >>> own_path("/reports/latest?model=steel"), own_path("//evil.example"), own_path("/\\evil.example")
+    ('/reports/latest?model=steel', '/', '/')
+    """
+    return wanted if OWN_PATH.fullmatch(wanted) else HOME
+
+
+async def _given(request: Request) -> tuple[dict[str, str], bool]:
+    """Read key and destination, and whether a form sent them."""
+    body = await read_body(request, MAX_BODY)
+    from_form = request.headers.get("content-type", "").startswith(
+        "application/x-www-form-urlencoded"
+    )
+    if from_form:
+        try:
+            fields = parse_qs(
+                body.decode("latin-1"),
+                max_num_fields=MAX_FIELDS,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except ValueError as error:
+            raise Problem(
+                422, f"The form has more than {MAX_FIELDS} fields; it needs `key`."
+            ) from error
+        return {
+            "key": fields.get("key", [""])[0].strip(),
+            "next": fields.get("next", [HOME])[0],
+        }, True
+    document: Any = decode(body)[0]
+    key = document.get("key") if isinstance(document, dict) else None
+    if not isinstance(key, str):
+        raise Problem(
+            422, 'The body must be a form with the field `key`, or JSON such as {"key": "dg_…"}.'
+        )
+    return {"key": key, "next": HOME}, False
+
+
+def _page(request: Request, wanted: str, status: int = 200, fault: str = "") -> Response:
+    return page(request, "login.html.j2", status=status, next=own_path(wanted), fault=fault)
+
+
+def _set(answer: Response, request: Request, value: str, seconds: int) -> None:
+    """Set the cookie: not for scripts, not for other sites' pages, and once it came by TLS not
+    without.
+    """
+    answer.set_cookie(
+        session.COOKIE,
+        value,
+        max_age=seconds,
+        path=root_of(request) or "/",
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )

@@ -1,0 +1,223 @@
+"""GET /dashboard/alerts, models, batch, log, reports: pages that change nothing; their forms use
+the API's own routes.
+"""
+
+import asyncio
+import inspect
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BeforeValidator
+
+from driftgauge.producer.access.control import Guarded, needs
+from driftgauge.producer.dashboard import alerts, batch, models
+from driftgauge.producer.dashboard.rendering import page
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.documents import read_body
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.reading import history, prediction_log, reports
+from driftgauge.producer.reading.history import Wanted
+from driftgauge.producer.reading.prediction_log import Wanted as WantedPredictions
+from driftgauge.producer.routes.predictions import asked, schema_of
+from driftgauge.producer.routes.reading import known_model
+from driftgauge.shared.registry.registry import ModelRegistry
+
+ROWS: Final = 50
+REPORTS: Final = 25
+FILTERS: Final = frozenset(inspect.signature(asked).parameters)
+Blank = BeforeValidator(lambda text: text or None)
+Model = Annotated[str | None, Blank]
+"""A model, or nothing: a form sends its empty fields too."""
+Before = Annotated[str, Query(max_length=8192)]
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(route_class=Guarded, include_in_schema=False)
+    _alerts(routes, parts)
+    _models(routes, parts)
+    _batch(routes, parts)
+    _log(routes, parts)
+    _reports(routes, parts)
+    return routes
+
+
+def _alerts(routes: APIRouter, parts: Parts) -> None:
+    @routes.get("/dashboard/alerts")
+    @needs("read")
+    async def listed(
+        request: Request,
+        model: Model = None,
+        state: Annotated[Literal["pending", "firing", "resolved", "inactive"] | None, Blank] = None,
+        severity: Annotated[Literal["warning", "critical"] | None, Blank] = None,
+        before: Before = "",
+    ) -> Response:
+        """Give the open alerts, and the history."""
+        names = await _known(parts, model)
+        wanted = Wanted(state, None, severity)
+        return page(
+            request,
+            "alerts.html.j2",
+            model=model,
+            models=await _all(parts),
+            filters={"state": state, "severity": severity},
+            open_alerts=await alerts.open_alerts(parts, names, wanted),
+            page=await alerts.transitions(parts, names, wanted, before),
+            before=before,
+        )
+
+    @routes.get("/dashboard/alerts/{fingerprint}")
+    @needs("read")
+    async def one(
+        request: Request, fingerprint: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
+    ) -> Response:
+        """Give the life of one alert, and why it says what it says."""
+        found = alerts.readable(
+            await history.life(parts.reader, parts.keys, await _all(parts), fingerprint)
+        )
+        if not found:
+            raise Problem(
+                404,
+                f"No alert with the fingerprint {fingerprint} is kept; /dashboard/alerts has those "
+                f"that are.",
+            )
+        return page(
+            request, "alert.html.j2", model=found[-1].model, life=found[::-1], alert=found[-1]
+        )
+
+
+def _models(routes: APIRouter, parts: Parts) -> None:
+    registry = ModelRegistry(parts.settings.registry_dir)
+
+    @routes.get("/dashboard/models")
+    @needs("read")
+    async def listed(request: Request, model: Model = None) -> Response:
+        """Give the registered models with versions, checks and history."""
+        found = await asyncio.to_thread(models.registered, registry, model)
+        if model is not None and not found:
+            raise Problem(
+                404,
+                f"There is no model {model[:64]!r} in the registry; /dashboard/models lists those "
+                f"that are.",
+            )
+        names = await asyncio.to_thread(registry.registered)
+        return page(
+            request, "models.html.j2", model=model, models=names, found=found, serving=parts.serving
+        )
+
+
+def _batch(routes: APIRouter, parts: Parts) -> None:
+    @routes.get("/dashboard/batch")
+    @needs("read")
+    async def form(
+        request: Request, model: Model = None, version: Annotated[str | None, Blank] = None
+    ) -> Response:
+        """Give the form for a CSV file, and the columns that it must have."""
+        names = [
+            name
+            for name, served in sorted(parts.serving.production.items())
+            if served.estimator is not None
+        ]
+        chosen = model or (names[0] if names else None)
+        served = await parts.serving.predicting(chosen, version) if chosen is not None else None
+        limits = {"rows": parts.settings.batch_max_rows, "bytes": parts.settings.batch_max_bytes}
+        shown: dict[str, Any] = {
+            "models": names,
+            "served": served,
+            "asked_version": version,
+            "limits": limits,
+        }
+        return page(request, "batch.html.j2", model=chosen, **shown)
+
+    @routes.post("/dashboard/batch/check")
+    @needs("predict")
+    async def check(
+        request: Request, model: str, version: str | None = None, *, whole: bool = False
+    ) -> Response:
+        """Check the beginning of a file against the schema, before all of it is sent; nothing is
+        predicted.
+        """
+        served = await parts.serving.predicting(model, version)
+        body = await read_body(request, batch.MOST_BYTES)
+        found = await asyncio.to_thread(batch.beginning, body, served.schema, whole=whole)
+        return Response(msgspec.json.encode(found), media_type="application/json")
+
+
+def _log(routes: APIRouter, parts: Parts) -> None:
+    @routes.get("/dashboard/log")
+    @needs("read")
+    async def log(
+        request: Request,
+        wanted: Annotated[WantedPredictions, Depends(asked)],
+        model: Model = None,
+        before: Annotated[str, Query(max_length=64)] = "",
+    ) -> Response:
+        """Give the latest predictions."""
+        names = await _all(parts)
+        if model is None and not names:
+            return page(request, "log.html.j2", model=None, models=[])
+        chosen = names[0] if model is None else await known_model(parts, model)
+        logs = await parts.pipeline.logs(chosen)
+        found = await prediction_log.page(parts.reader, logs, wanted, ROWS, before)
+        return page(
+            request,
+            "log.html.j2",
+            model=chosen,
+            models=names,
+            filters={
+                name: value
+                for name, value in request.query_params.items()
+                if name in FILTERS and value
+            },
+            wanted=wanted,
+            found=found,
+            before=before,
+            classes=await _classes(parts, chosen, wanted.version),
+            names={
+                version: await _names(parts, chosen, version)
+                for version in {row.event.version for row in found.rows}
+            },
+        )
+
+
+def _reports(routes: APIRouter, parts: Parts) -> None:
+    @routes.get("/dashboard/reports")
+    @needs("read")
+    async def listed(request: Request, model: Model = None, before: Before = "") -> Response:
+        """Give the kept reports."""
+        names = await _known(parts, model)
+        found, following = await reports.page(
+            parts.reader, parts.keys, names, REPORTS, before or None
+        )
+        shown: dict[str, Any] = {
+            "models": await _all(parts),
+            "found": found,
+            "following": following,
+            "before": before,
+        }
+        return page(request, "reports.html.j2", model=model, **shown)
+
+
+async def _all(parts: Parts) -> list[str]:
+    """Name the models that Redis knows or that are served here."""
+    return sorted({*await parts.pipeline.models(), *parts.serving.production})
+
+
+async def _known(parts: Parts, model: str | None) -> list[str]:
+    return await _all(parts) if model is None else [await known_model(parts, model)]
+
+
+async def _classes(parts: Parts, model: str, version: str) -> Any:
+    """Give the classes that a model predicts; empty for numbers, None if this API does not know."""
+    schema = await schema_of(parts, model, version)
+    return (
+        None
+        if schema is None
+        else schema.classes or (() if schema.prediction == "numeric" else None)
+    )
+
+
+async def _names(parts: Parts, model: str, version: str) -> tuple[str, ...]:
+    schema = await schema_of(parts, model, version)
+    return () if schema is None else schema.names

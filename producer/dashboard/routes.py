@@ -1,0 +1,137 @@
+"""GET /, /dashboard/drift, performance, events, /static: the first pages, what keeps them live,
+what they load.
+"""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import StreamingResponse
+
+from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
+from driftgauge.producer.dashboard import assets
+from driftgauge.producer.dashboard.drift_page import drift_shown, performance_shown
+from driftgauge.producer.dashboard.overview import model_cards
+from driftgauge.producer.dashboard.rendering import page, root_of
+from driftgauge.producer.dashboard.views.course import PSI
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.parts import Parts
+from driftgauge.producer.routes.alerts import while_allowed
+from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.routes.reports import preferred
+
+BUSY = {"Retry-After": "5"}
+
+
+def router(parts: Parts) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter(route_class=Guarded, tags=["dashboard"], include_in_schema=False)
+
+    @routes.get("/")
+    @needs("read")
+    async def overview(
+        request: Request, model: str | None = None, accept: Annotated[str, Header()] = ""
+    ) -> Response:
+        """Give the overview to a browser, and what this API is to a program."""
+        if preferred(accept) != "html" and "HX-Request" not in request.headers:
+            return Response(
+                msgspec.json.encode(_about(request, parts)), media_type="application/json"
+            )
+        cards = await model_cards(parts)
+        return page(request, "overview.html.j2", model=model, cards=cards)
+
+    @routes.get("/dashboard/drift")
+    @needs("read")
+    async def drift(
+        request: Request,
+        model: str | None = None,
+        version: str | None = None,
+        statistic: str = PSI,
+        feature: str | None = None,
+    ) -> Response:
+        """Give the drift of a model's version: all features over time, and one of them in
+        detail.
+        """
+        name = await _chosen(parts, model)
+        if name is None:
+            return page(request, "nothing.html.j2", title="Drift")
+        return page(
+            request,
+            "drift.html.j2",
+            model=name,
+            **await drift_shown(parts, name, version, statistic, feature),
+        )
+
+    @routes.get("/dashboard/performance")
+    @needs("read")
+    async def performance(
+        request: Request, model: str | None = None, version: str | None = None
+    ) -> Response:
+        """Give how right a model's version is, of all rows and by segment."""
+        name = await _chosen(parts, model)
+        if name is None:
+            return page(request, "nothing.html.j2", title="Performance")
+        return page(
+            request,
+            "performance.html.j2",
+            model=name,
+            **await performance_shown(parts, name, version),
+        )
+
+    @routes.get("/dashboard/events", response_class=StreamingResponse)
+    @needs("read")
+    async def events(
+        request: Request,
+        model: str | None = None,
+        last_event_id: str | None = None,
+        header: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+    ) -> StreamingResponse:
+        """Keep a page live: states, windows, reports and alerts of one model or of all, as
+        server-sent events.
+        """
+        caller = caller_of(request)
+        if parts.feed.full:
+            raise Problem(
+                503, "As many pages are open as this API process keeps live; close some.", (), BUSY
+            )
+        name = None if model is None else await known_model(parts, model)
+        listener = await parts.feed.open(name, header or last_event_id)
+        return StreamingResponse(
+            while_allowed(parts.feed.follow(listener), lambda: parts.access.still(caller, "read")),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    @routes.get("/static/{release}/{path:path}")
+    @for_everybody
+    async def static(request: Request, release: str, path: str) -> Response:
+        """Give a style, module or library."""
+        return await assets.serve(request, release, path)
+
+    return routes
+
+
+async def _chosen(parts: Parts, model: str | None) -> str | None:
+    """Give the model that a page is about: the one that is asked for, else the default or first
+    one; None without any.
+    """
+    if model is not None:
+        return await known_model(parts, model)
+    names = sorted({*await parts.pipeline.models(), *parts.serving.production})
+    default = parts.settings.default_model
+    return default if default in names else next(iter(names), None)
+
+
+def _about(request: Request, parts: Parts) -> dict[str, Any]:
+    root = root_of(request)
+    return {
+        "name": "Driftgauge",
+        "version": version("driftgauge"),
+        "models": {served.model: served.version for served in parts.serving.production.values()},
+        "links": {
+            "openapi": f"{root}/openapi.json",
+            "docs": f"{root}/docs",
+            "health": f"{root}/health",
+        },
+    }

@@ -1,0 +1,155 @@
+"""What the drift page shows: a version's features over time, each with how it stands, and one of
+them in detail. Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from driftgauge.producer.dashboard.views.course import PSI, Course
+from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot, Statistic
+from driftgauge.shared.reporting.lines import Mark
+
+WORST_FIRST: Final = ("critical", "warning", "insufficient_data", "uncalibrated", "ok", "excluded")
+MOST_MOMENTS: Final = 64
+HEAT: Final = (0.25, 0.5, 1.0, 1.75, 2.5)
+"""Shares of the threshold at which a cell's colour changes: up to 1 blue, then yellow, then red."""
+UNTHRESHOLDED: Final = {"psi": 0.1, "ks": 0.1, "jensen_shannon": 0.1}
+"""Where a statistic has no threshold here, the value that the colours take for one: the field's
+habit.
+"""
+ORDERED: Final = ("ordered in time", "of the last 7 whole days")
+"""How the note of an ordered column's PSI begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A feature at a moment: its value, and the class of its colour, 0 to 6; None if there is no
+    value.
+    """
+
+    time: int
+    value: float | None
+    heat: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A feature on the drift page.
+
+    Parameters
+    ----------
+    place
+        In stream order, for ids in the page: a name of strangers is none.
+    shown
+        The chosen statistic now; None if the feature has none of that name.
+    psi
+        The statistic that it is judged by.
+    values
+        The chosen statistic over time.
+    """
+
+    place: int
+    feature: FeatureReport
+    shown: Statistic | None
+    psi: Statistic | None
+    values: list[float | None]
+    cells: list[Cell]
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it is judged on whole days, since its rows are ordered in time."""
+        return self.psi is not None and self.psi.note.startswith(ORDERED)
+
+
+@dataclass(frozen=True, slots=True)
+class DriftView:
+    """A version's drift.
+
+    Parameters
+    ----------
+    rows
+        The worst first; those that are excluded apart.
+    times
+        Of the heat map's columns.
+    statistics
+        Names that can be chosen.
+    """
+
+    snapshot: Snapshot
+    statistic: str
+    statistics: list[str]
+    times: list[int]
+    rows: list[Row]
+    excluded: list[FeatureReport]
+
+
+def drift_view(snapshot: Snapshot, course: Course, statistic: str) -> DriftView:
+    """Put together what the page shows of a current window and its course."""
+    columns = [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
+    rows = [
+        _row(place, one, course, statistic)
+        for place, one in enumerate(columns)
+        if one.severity != "excluded"
+    ]
+    return DriftView(
+        snapshot=snapshot,
+        statistic=statistic,
+        statistics=statistics_of(columns),
+        times=course.times[-MOST_MOMENTS:],
+        rows=sorted(rows, key=_urgency),
+        excluded=[one for one in columns if one.severity == "excluded"],
+    )
+
+
+def statistics_of(columns: Sequence[FeatureReport]) -> list[str]:
+    """Name the statistics that the features have, PSI first."""
+    names = dict.fromkeys(one.name for feature in columns for one in feature.statistics)
+    return sorted(names, key=lambda name: name != PSI)
+
+
+def marks_of(snapshot: Snapshot, feature: str) -> list[Mark]:
+    """Give the alerts of a feature that are open, for its line over time, which is of all rows:
+    none of a segment.
+    """
+    alerts = [one for one in snapshot.alerts if one.feature == feature and not one.segment]
+    return [Mark(one.started, one.severity, one.summary) for one in alerts]
+
+
+def heat_of(value: float | None, threshold: float | None) -> int | None:
+    """Give the colour of a value, from far below its threshold (0) to far above it (6); None
+    without a value.
+
+    Examples
+    --------
+    >>> [heat_of(value, 0.1) for value in (0.0, 0.04, 0.07, 0.12, 0.2, 0.4, None)]
+    [0, 1, 2, 3, 4, 5, None]
+    >>> heat_of(0.3, None)
+    1
+    """
+    if value is None:
+        return None
+    if not threshold:
+        return 1 if value else 0
+    return sum(value > share * threshold for share in HEAT)
+
+
+def _row(place: int, feature: FeatureReport, course: Course, statistic: str) -> Row:
+    shown, psi = (
+        next((one for one in feature.statistics if one.name == name), None)
+        for name in (statistic, PSI)
+    )
+    threshold = (
+        shown.warning if shown is not None and shown.warning else UNTHRESHOLDED.get(statistic)
+    )
+    values = course.values.get(feature.name, [None] * len(course.times))[-MOST_MOMENTS:]
+    cells = [
+        Cell(time, value, heat_of(value, threshold))
+        for time, value in zip(course.times[-MOST_MOMENTS:], values, strict=True)
+    ]
+    return Row(place, feature, shown, psi, values, cells)
+
+
+def _urgency(row: Row) -> tuple[int, float, int]:
+    value = row.psi.value if row.psi is not None and row.psi.value is not None else 0.0
+    return WORST_FIRST.index(row.feature.severity), -value, row.place

@@ -1,0 +1,1 @@
+"""HTTP itself: problem answers, headers, proxies and path prefixes."""

@@ -1,0 +1,61 @@
+"""What a trusted proxy says of a request: who sent it (X-Forwarded-For, -Proto), and below which
+path (X-Forwarded-Prefix).
+
+Anybody can send these headers, so they are believed only of the addresses in FORWARDED_ALLOW_IPS
+(127.0.0.1 if it is not set), uvicorn's own setting. The prefix has to be read outside of uvicorn's
+layer, which replaces the proxy's address by the client's.
+"""
+
+import re
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+PREFIX: Final = "driftgauge.prefix"
+"""Where the request's scope has the prefix, for prefix.py."""
+HEADER: Final = b"x-forwarded-prefix"
+MAX_PREFIX: Final = 200
+_PREFIX: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+
+
+class Forwarded:
+    """The layer, around the whole app.
+
+    Parameters
+    ----------
+    app
+        The app.
+    trusted
+        Addresses and networks of the proxies, by commas; `*` for all.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: str) -> None:
+        self._others: Any = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type]  # uvicorn's scopes are narrower
+        self._trusted = self._others.trusted_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with what its proxy says of it."""
+        if scope["type"] == "http":
+            client = scope.get("client")
+            if client is not None and client[0] in self._trusted:
+                scope[PREFIX] = prefix_of(
+                    [value for name, value in scope["headers"] if name == HEADER]
+                )
+        await self._others(scope, receive, send)
+
+
+def prefix_of(given: list[bytes]) -> str:
+    """Read the header: of several proxies, the outermost first; empty if none says anything, or it
+    can be no path.
+
+    Examples
+    --------
+    >>> prefix_of([b"/monitor/"]), prefix_of([b"/team, /drift"]), prefix_of([b"/a", b"/b"])
+    ('/monitor', '/team/drift', '/a/b')
+    >>> prefix_of([]), prefix_of([b"/"]), prefix_of([b"//evil.example"]), prefix_of([b"/a/../b"]), prefix_of([b"/<b>"])
+    ('', '', '', '', '')
+    """
+    parts = b",".join(given).decode("latin-1").split(",")
+    found = "".join(part.strip().removesuffix("/") for part in parts)
+    return found if len(found) <= MAX_PREFIX and _PREFIX.fullmatch(found) else ""

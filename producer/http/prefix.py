@@ -1,0 +1,38 @@
+"""The path below which a proxy serves the API, a layer around the app: DRIFTGAUGE_ROOT_PATH says
+it, or a trusted proxy.
+
+Proxies differ in whether they strip the prefix before they pass a request on, so requests with and
+without it are the same here; what the API links to has it.
+https://asgi.readthedocs.io/en/latest/specs/www.html (root_path)
+"""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from driftgauge.producer.http.forwarded import PREFIX
+
+
+class Prefixed:
+    """The layer.
+
+    Parameters
+    ----------
+    root
+        Begins with a slash and does not end with one; empty if there is none. What a trusted proxy
+        says of a request comes before it: the same API may be reached by several ways.
+    """
+
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self._app = app
+        self._root = root
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with its prefix apart."""
+        root = scope.get(PREFIX) or self._root
+        if root and scope["type"] == "http":
+            path = scope["path"]
+            whole = path if f"{path}/".startswith(f"{root}/") else root + path
+            scope["root_path"], scope["path"] = (
+                root,
+                whole,
+            )  # in place: the page of an error 500 is made outside of us
+        await self._app(scope, receive, send)

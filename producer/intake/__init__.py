@@ -1,0 +1,1 @@
+"""What came in becomes rows: JSON, CSV and labels, with every fault named."""

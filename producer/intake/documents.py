@@ -1,0 +1,142 @@
+"""Request bodies: bounded reading, JSON, and the check of everything in them but the features.
+
+Decoded without a typed model, so that one answer can name every bad field, not only the first.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from fastapi import Request
+
+from driftgauge.producer.http.problems import Problem, too_large
+from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.reference.schema import FieldError, pointer
+
+MAX_ID = 128
+
+Check = Callable[[object], str | None]
+_decode = msgspec.json.Decoder().decode
+
+
+async def read_body(request: Request, most_bytes: int) -> bytes:
+    """Read a body of bounded size.
+
+    Raises
+    ------
+    Problem
+        413 if it is larger.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most_bytes:
+        raise too_large(most_bytes)
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most_bytes:
+            raise too_large(most_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def decode(body: bytes) -> tuple[Any, Problem | None]:
+    """Decode JSON strictly.
+
+    A body that only the lenient decoder reads (NaN, Infinity, 1e999) is given together with its
+    problem, so that the fields can be named first; the caller raises the problem if no field is at
+    fault.
+
+    Examples
+    --------
+    >>> decode(b'{"x": 1}')
+    ({'x': 1}, None)
+    >>> document, problem = decode(b'{"x": NaN}')
+    >>> document, problem.status, problem.detail
+    ({'x': nan}, 400, 'The body is not JSON: JSON is malformed: invalid character (byte 6).')
+    """
+    try:
+        return _decode(body), None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = Problem(400, f"The body is not JSON: {error}.")
+    except RecursionError:
+        problem = Problem(400, "The body is nested too deeply.")
+    try:
+        return json.loads(body), problem
+    except (ValueError, RecursionError):
+        raise problem from None
+
+
+def field_faults(
+    document: object, checks: Mapping[str, Check], required: str | None, at: str = ""
+) -> list[FieldError]:
+    """Check the fields of an object, all but the values of its features.
+
+    Parameters
+    ----------
+    checks
+        Field name to its check; a check says what is wrong, None if nothing is.
+    required
+        The field that must be there, if one must; all others may be absent or null.
+    at
+        JSON pointer of the object.
+
+    Examples
+    --------
+    >>> field_faults({"id": 7, "x": 1}, {"features": is_object, "id": is_id}, "features")[0]
+    FieldError(field='/id', message='must be a string of 1 to 128 characters')
+    """
+    if not isinstance(document, dict):
+        return [FieldError(at, "must be an object")]
+    faults = []
+    for name, value in document.items():
+        check = checks.get(name)
+        if check is None:
+            faults.append(
+                FieldError(
+                    pointer(at, name), "is not a field of this request; use " + ", ".join(checks)
+                )
+            )
+        elif value is not None or name == required:
+            fault = check(value)
+            if fault is not None:
+                faults.append(FieldError(pointer(at, name), fault))
+    if required is not None and required not in document:
+        faults.append(FieldError(pointer(at, required), "is missing"))
+    return faults
+
+
+def is_object(value: object) -> str | None:
+    return None if isinstance(value, dict) else "must be an object of feature names and values"
+
+
+def is_text(value: object) -> str | None:
+    return None if isinstance(value, str) else "must be a string"
+
+
+def is_flag(value: object) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def is_id(value: object) -> str | None:
+    return (
+        None
+        if isinstance(value, str) and 0 < len(value) <= MAX_ID
+        else "must be a string of 1 to 128 characters"
+    )
+
+
+def is_time(value: object) -> str | None:
+    return (
+        "must be Unix milliseconds or an ISO 8601 time with its zone"
+        if milliseconds(value) is None
+        else None
+    )
+
+
+def is_duration(value: object) -> str | None:
+    if type(value) is int or type(value) is float:
+        return None if 0 <= value < math.inf else "must be a finite number of at least 0"
+    return "must be a number"

@@ -1,0 +1,214 @@
+"""Rows of a JSON document, of which one is in memory at a time."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from driftgauge.producer.http.problems import Problem, invalid
+from driftgauge.producer.intake.rows import MAX_ROW, MOST_FAULTS, Row
+from driftgauge.shared.contract.events import Value
+from driftgauge.shared.reference.schema import FieldError, Schema, pointer
+
+CHUNK: Final = 1 << 16
+"""Characters that are read at a time."""
+ENVELOPE: Final = ("model", "version", "rows")
+SPACE: Final = " \t\n\r"
+
+
+class JsonRows:
+    """Rows of a JSON document: a list of objects with the features, or an object with that list as
+    `rows`.
+
+    Examples
+    --------
+    >>> import io
+    >>> from driftgauge.shared.reference.schema import Feature
+    >>> rows = JsonRows(io.StringIO('{"rows": [{"x": 1}, {"x": "a"}, 7], "model": "m"}'))
+    >>> rows.count(10), rows.model()
+    (3, ('m', None))
+    >>> [len(row.faults) for row in rows.read(Schema((Feature("x", "numeric"),)))]
+    [0, 1, 1]
+    """
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._fields: dict[str, Any] = {}
+
+    def count(self, most: int) -> int:
+        """Count the rows, and read what the document says beside them."""
+        rows = 0
+        fields: dict[str, Any] = {}
+        for _ in self._items(fields):
+            rows += 1
+            if rows > most:
+                return rows
+        faults = [
+            FieldError(pointer("", name), "must be a string")
+            for name in ("model", "version")
+            if not isinstance(fields.get(name), str | None)
+        ]
+        if "rows" not in fields:
+            faults.append(FieldError("/rows", "is missing"))
+        if faults:
+            raise invalid(faults)
+        self._fields = fields
+        return rows
+
+    def model(self) -> tuple[str | None, str | None]:
+        """Give what the document names."""
+        return self._fields.get("model"), self._fields.get("version")
+
+    def read(self, schema: Schema) -> Iterator[Row]:
+        """Read the rows."""
+        for number, source in enumerate(self._items({}), start=1):
+            values, faults = _positional(source, schema)
+            yield Row(number, None, values, faults[:MOST_FAULTS])
+
+    def _items(self, fields: dict[str, Any]) -> Iterator[str]:
+        """Give each row's text; the other fields, and that there were rows, are noted."""
+        self._text.seek(0)
+        document = _JsonText(self._text)
+        if document.ahead() == "[":
+            fields["rows"] = True
+            yield from document.items()
+        else:
+            for name in document.names():
+                if name in fields or name not in ENVELOPE:
+                    fault = (
+                        "stands there more than once"
+                        if name in fields
+                        else f"is no field; use {', '.join(ENVELOPE)}"
+                    )
+                    raise invalid([FieldError(pointer("", name), fault)])
+                if name == "rows":
+                    fields["rows"] = True
+                    yield from document.items()
+                else:
+                    fields[name] = document.strict()
+        document.end()
+
+
+def _positional(source: str, schema: Schema) -> tuple[list[Value], list[FieldError]]:
+    """Read a row, strictly: what stands in it may be no JSON after all, as NaN is none."""
+    try:
+        features = msgspec.json.decode(source)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return [], [FieldError("", f"cannot be read: {error}")]
+    if not isinstance(features, dict):
+        return [], [FieldError("", "must be an object of feature names and values")]
+    return schema.positional(features, "")
+
+
+class _JsonText:
+    """A JSON document that is read value by value, of which only the present one is in memory."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._source = text
+        self._text = ""
+        self._at = 0
+        self._passed = 0
+        self._scan = json.JSONDecoder(strict=True).raw_decode
+
+    def ahead(self) -> str:
+        """Give the next character that is no space; empty at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in SPACE:
+                self._at += 1
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def value(self) -> str:
+        """Give the text of the next value."""
+        self.ahead()
+        while True:
+            try:
+                _, end = self._scan(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                if (
+                    not isinstance(error, ValueError)
+                    or len(self._text) - self._at > MAX_ROW
+                    or not self._more()
+                ):
+                    raise self._malformed("a value") from None
+                continue
+            if self._may_go_on(end) and self._more():
+                continue
+            value = self._text[self._at : end]
+            self._at = end
+            return value
+
+    def _may_go_on(self, end: int) -> bool:
+        """Tell whether a number ends only because the text read so far does: `1`, `1.`, `1e+`."""
+        return (
+            self._text[end - 1].isdigit()
+            and len(self._text) - end <= 2
+            and self._text[end:].strip(".eE+-") == ""
+        )
+
+    def strict(self) -> Any:
+        """Give the next value, decoded strictly."""
+        try:
+            return msgspec.json.decode(self.value())
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Problem(400, f"The body is not JSON: {error}.") from error
+
+    def items(self) -> Iterator[str]:
+        """Give the text of each value of the list that comes."""
+        yield from (self.value() for _ in self._members("[", "]"))
+
+    def names(self) -> Iterator[str]:
+        """Give the names in the object that comes; the caller takes the value of each."""
+        for _ in self._members("{", "}"):
+            name = self.strict() if self.ahead() == '"' else None
+            if name is None or not self._take(":"):
+                raise self._malformed("a name and its value")
+            yield name
+
+    def end(self) -> None:
+        """Check that nothing follows."""
+        if self.ahead():
+            raise self._malformed("the end")
+
+    def _members(self, opening: str, closing: str) -> Iterator[None]:
+        if not self._take(opening):
+            raise self._malformed(opening)
+        if self.ahead() == closing:
+            self._at += 1
+            return
+        while True:
+            yield
+            after = self._take(closing + ",")
+            if after == closing:
+                return
+            if after != ",":
+                raise self._malformed(f", or {closing}")
+
+    def _take(self, wanted: str) -> str:
+        """Take the next character, if it is one of those wanted."""
+        found = self.ahead()
+        if not found or found not in wanted:
+            return ""
+        self._at += 1
+        return found
+
+    def _more(self) -> bool:
+        try:
+            chunk = self._source.read(CHUNK)
+        except UnicodeDecodeError as error:
+            raise Problem(400, f"The body is not UTF-8: {error.reason}.") from error
+        self._passed += self._at
+        self._text = self._text[self._at :] + chunk
+        self._at = 0
+        return bool(chunk)
+
+    def _malformed(self, expected: str) -> Problem:
+        if len(self._text) - self._at > MAX_ROW:
+            return Problem(413, f"A row has more than {MAX_ROW} characters, or is no JSON.")
+        there = self._text[self._at : self._at + 1]
+        what = f"{there!r} stands" if there else "it ends"
+        return Problem(
+            400,
+            f"The body is not JSON: {what} at character {self._passed + self._at}, not {expected}.",
+        )

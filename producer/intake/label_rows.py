@@ -1,0 +1,131 @@
+"""The labels of one request, as the JSON or CSV body has them: one mapping each, not checked yet.
+
+A CSV body is a table with a header; its cells are texts, which `number` and `time_of` bring into
+the form that JSON has.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from typing import Any, Final, NamedTuple
+
+from driftgauge.producer.http.problems import Problem, invalid
+from driftgauge.producer.intake.documents import decode
+from driftgauge.shared.reference.schema import FieldError, pointer
+
+FIELDS: Final = ("prediction_id", "label", "time", "model")
+REQUIRED: Final = FIELDS[:2]
+
+
+class Item(NamedTuple):
+    """One label of a request.
+
+    Parameters
+    ----------
+    content
+        What stands there: an object, if it is one.
+    line
+        Where it begins in a CSV body, from 1; None in JSON.
+    """
+
+    content: Any
+    line: int | None = None
+
+
+def of_json(body: bytes) -> list[Item]:
+    """Read one label (an object) or many (a list).
+
+    Raises
+    ------
+    Problem
+        400 if it is no JSON.
+
+    Examples
+    --------
+    >>> of_json(b'{"prediction_id": "a", "label": 1}')
+    [Item(content={'prediction_id': 'a', 'label': 1}, line=None)]
+    """
+    document, flaw = decode(body)
+    if flaw is not None:
+        raise flaw
+    return [Item(content) for content in (document if isinstance(document, list) else [document])]
+
+
+def of_csv(body: bytes) -> list[Item]:
+    r"""Read a CSV body (RFC 4180); an empty cell is a missing value.
+
+    Raises
+    ------
+    Problem
+        400 if it is no CSV, 422 if its header has other columns.
+
+    Examples
+    --------
+    >>> of_csv(b"prediction_id,label\na,1.5\n\nb\n")
+    [Item(content={'prediction_id': 'a', 'label': '1.5'}, line=2), Item(content='has 1 cells, the header 2', line=4)]
+    """
+    try:
+        records = _records(body.decode("utf-8-sig"))
+        _, header = next(records, (0, []))
+        faults = _header_faults(header)
+        if faults:
+            raise invalid(faults)
+        return [Item(_content(header, record), line) for line, record in records]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise Problem(400, f"The CSV cannot be read: {error}.") from error
+
+
+def number(text: str) -> float | str:
+    """Give a cell as a number where it is one; the schema's check names what is not."""
+    try:
+        return float(text) if "_" not in text else text
+    except ValueError:
+        return text
+
+
+def time_of(text: str) -> int | str:
+    """Give a cell as Unix milliseconds where it is a whole number, else as it is.
+
+    Examples
+    --------
+    >>> time_of("1763666100000"), time_of("2025-11-20T20:15:00Z")
+    (1763666100000, '2025-11-20T20:15:00Z')
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Give the records that are not empty, each with the line where it begins."""
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    begins = 1
+    for record in reader:
+        if record:
+            yield begins, record
+        begins = reader.line_num + 1
+
+
+def _header_faults(header: Sequence[str]) -> list[FieldError]:
+    return [
+        *(
+            FieldError(pointer("/header", name), "stands in the header more than once")
+            for name, times in Counter(header).items()
+            if times > 1
+        ),
+        *(
+            FieldError(pointer("/header", name), "is no column of labels; use " + ", ".join(FIELDS))
+            for name in dict.fromkeys(header)
+            if name not in FIELDS
+        ),
+        *(
+            FieldError(pointer("/header", name), "is missing")
+            for name in REQUIRED
+            if name not in header
+        ),
+    ]
+
+
+def _content(header: Sequence[str], record: Sequence[str]) -> dict[str, str | None] | str:
+    if len(record) != len(header):
+        return f"has {len(record)} cells, the header {len(header)}"
+    return {name: cell or None for name, cell in zip(header, record, strict=True)}

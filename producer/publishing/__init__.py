@@ -1,0 +1,1 @@
+"""Events reach their log exactly once: lanes, sender, ring and spool."""

@@ -1,0 +1,231 @@
+"""Lanes: each is one publisher's events on their way to one partition's log, numbered from 1
+without holes.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from driftgauge.producer.publishing.receipts import Receipt
+from driftgauge.producer.publishing.spool_file import Segment
+from driftgauge.producer.publishing.spool_records import Record
+from driftgauge.shared.contract.events import PREDICTION
+from driftgauge.shared.contract.keys import Keys
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 2.0
+
+
+class Entry:
+    """An event in memory.
+
+    Parameters
+    ----------
+    kind
+        Its type in the log (shared/contract/events.py).
+    segment, offset
+        Where it is on disk, if it is.
+    again
+        Whether Redis has acknowledged it before.
+    """
+
+    __slots__ = ("again", "kind", "offset", "payload", "receipt", "segment", "sequence")
+
+    def __init__(
+        self,
+        sequence: int,
+        payload: bytes,
+        receipt: Receipt | None,
+        segment: Segment | None = None,
+        offset: int = 0,
+        kind: bytes = PREDICTION,
+    ) -> None:
+        self.kind = kind
+        self.sequence = sequence
+        self.payload = payload
+        self.receipt = receipt
+        self.segment = segment
+        self.offset = offset
+        self.again = False
+
+
+def longer(delay_s: float) -> float:
+    """Give the next delay of a backoff.
+
+    Examples
+    --------
+    >>> longer(0.0), longer(0.1), longer(1.5)
+    (0.1, 0.2, 2.0)
+    """
+    return min(max(2 * delay_s, FIRST_DELAY_S), LONGEST_DELAY_S)
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """The events of one publisher and partition that Redis has not acknowledged.
+
+    Parameters
+    ----------
+    model
+        The model that the partition belongs to.
+    log
+        Key of the partition's log.
+    publisher
+        Whose numbers these are: ours, or those of a process that has ended.
+    """
+
+    model: str
+    log: bytes
+    publisher: bytes = field(default_factory=lambda: secrets.token_hex(8).encode())
+    sequence: int = 0
+    fresh: deque[Entry] = field(default_factory=deque)
+    """Events that are in memory only."""
+    spooled: deque[Entry] = field(default_factory=deque)
+    """Events that are on disk too; the lane may have more of them there."""
+    delay_s: float = 0.0
+    """Pause after the last refusal; 0 if Redis takes the events."""
+    retry_at: float = 0.0
+
+    def append(self, payload: bytes, receipt: Receipt | None, kind: bytes = PREDICTION) -> None:
+        """Give an event its number and queue it."""
+        self.sequence += 1
+        self.fresh.append(Entry(self.sequence, payload, receipt, kind=kind))
+
+    def take(self, most: int, *, fresh: bool) -> list[Entry]:
+        """Take the first events out to send them: what is not spooled if it may be sent, since
+        somebody waits for it; a quarter is left to what is, so that a spool empties under any load.
+        """
+        live = _pop(self.fresh, most - most // 4 if self.spooled else most) if fresh else []
+        return live + _pop(self.spooled, most - len(live))
+
+    def take_fresh(self, most: int) -> list[Entry]:
+        """Take out the first events that are in memory only, to write them to disk."""
+        return _pop(self.fresh, most)
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """Queue events again at their old place; they keep their numbers."""
+        for entry in reversed(entries):
+            (self.fresh if entry.segment is None else self.spooled).appendleft(entry)
+
+    def refuse(self, now: float) -> None:
+        """Pause, for longer each time."""
+        self.delay_s = longer(self.delay_s)
+        self.retry_at = now + self.delay_s
+
+    def accept(self) -> None:
+        """End the pause."""
+        self.delay_s = self.retry_at = 0.0
+
+    def command(self, entry: Entry) -> tuple[bytes | int, ...]:
+        """Give the XADD of an event: type, publisher, sequence, event
+        (shared/contract/events.py).
+        """
+        return (
+            b"XADD",
+            self.log,
+            b"*",
+            b"t",
+            entry.kind,
+            b"p",
+            self.publisher,
+            b"s",
+            entry.sequence,
+            b"e",
+            entry.payload,
+        )
+
+
+Batch = list[tuple[Lane, Entry]]
+
+
+def _pop(entries: deque[Entry], most: int) -> list[Entry]:
+    return [entries.popleft() for _ in range(min(most, len(entries)))]
+
+
+def put_back(batch: Batch) -> None:
+    """Queue events again at their old places."""
+    by_lane: dict[Lane, list[Entry]] = {}
+    for lane, entry in batch:
+        by_lane.setdefault(lane, []).append(entry)
+    for lane, entries in by_lane.items():
+        lane.put_back(entries)
+
+
+class Lanes:
+    """All lanes of a process, in turn, and what keeps them from Redis.
+
+    Attributes
+    ----------
+    queued
+        Events that are in memory only and not acknowledged.
+    away
+        Whether Redis cannot be reached, or is too slow to be waited for.
+    held
+        Models whose versions Redis refuses: their events could not be read.
+    wake, drained
+        Set when there is something to send, and when nothing is queued any more.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self.queued = 0
+        self.away = False
+        self.held: set[str] = set()
+        self.wake = asyncio.Event()
+        self.drained = asyncio.Event()
+        self._keys = keys
+        self._keys_of: dict[str, Keys] = {}
+        self._ours: dict[tuple[str, int], Lane] = {}
+        self._lanes: dict[tuple[bytes, bytes], Lane] = {}
+        self._turns: deque[Lane] = deque()
+
+    def salt(self, model: str, salts: Sequence[str]) -> None:
+        """Note the salts of a model's partitions: they are part of the names of its logs."""
+        self._keys_of[model] = self._keys.salted(salts)
+
+    def ours(self, model: str, partition: int) -> Lane:
+        """Give our lane to a partition."""
+        lane = self._ours.get((model, partition))
+        if lane is None:
+            log = self._keys_of.get(model, self._keys).log(model, partition)
+            lane = self._ours[model, partition] = self._add(Lane(model, log.encode()))
+        return lane
+
+    def of(self, record: Record) -> Lane:
+        """Give the lane of a spooled event: one of ours, or that of an ended process."""
+        lane = self._lanes.get((record.publisher, record.log))
+        return lane or self._add(Lane(record.model, record.log, record.publisher))
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._turns)
+
+    def rotate(self) -> None:
+        """Let another lane be the first."""
+        self._turns.rotate(-1)
+
+    def blocked(self, lane: Lane) -> bool:
+        """Tell whether Redis does not take the events of a lane now."""
+        return self.away or lane.delay_s > 0 or lane.model in self.held
+
+    @property
+    def refused(self) -> bool:
+        """Whether Redis answers, but does not take what is written."""
+        return bool(self.held) or any(lane.delay_s for lane in self._turns)
+
+    def leave(self, events: int) -> None:
+        """Count events that are in memory only no more."""
+        self.queued -= events
+        if self.queued == 0:
+            self.drained.set()
+
+    def forget_ended(self) -> None:
+        """Forget the lanes of processes that have ended, when none of their events is left."""
+        if len(self._lanes) > len(self._ours):
+            self._lanes = {(lane.publisher, lane.log): lane for lane in self._ours.values()}
+            self._turns = deque(self._lanes.values())
+
+    def _add(self, lane: Lane) -> Lane:
+        self._lanes[lane.publisher, lane.log] = lane
+        self._turns.append(lane)
+        return lane

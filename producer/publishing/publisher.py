@@ -1,0 +1,203 @@
+"""Publishing: what becomes of an event between a request and its log.
+
+                      ┌─ published ◄── sender ──XADD──► Redis
+    publish ──► lane ─┤                  ▲                 │ ring: the last seconds, sent again if Redis restarts
+                      └─ spooled ◄── spooler ◄──► spool    ▼
+
+Theory of operation:
+
+- A number is given when an event enters a lane, never to an event that is dropped: so a hole in the
+  log is a loss.
+- An accepted event is in memory, on disk or both until Redis has kept it for some seconds. A
+  request is answered when its events are in Redis or on disk (`spool_first`: on disk).
+- A request waits at most `ack_timeout_ms`. Once one has waited in vain, Redis counts as away until
+  it answers: events go to disk. If the disk is no help either, nobody waits and events stay in
+  memory, up to `queue_events`.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+
+from driftgauge.producer.publishing.lane import Lanes
+from driftgauge.producer.publishing.receipts import Outcome, Receipts
+from driftgauge.producer.publishing.sender import Sender
+from driftgauge.producer.publishing.spool import Spool
+from driftgauge.producer.publishing.spooler import Spooler
+from driftgauge.producer.publishing.versions import Versions
+from driftgauge.shared.contract.events import (
+    LABEL,
+    PREDICTION,
+    Label,
+    Prediction,
+    encode,
+    partition_of,
+)
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.registry.registry import Manifest
+from driftgauge.shared.settings import Settings
+
+DRAIN_S = 5.0
+"""Longest wait for the queue at shutdown."""
+
+logger = logging.getLogger("driftgauge.producer")
+
+
+class Publisher:
+    """Publishes events of all models from one process.
+
+    Parameters
+    ----------
+    settings
+        Redis, prefix, bounds of queue, spool and ring, and longest wait for an acknowledgement.
+
+    Attributes
+    ----------
+    dropped
+        Events that were not taken, by reason: `queue_full`, `spool_full` or `spool_error` (the
+        queue is full because the spool is, or because its disk fails), `shutting_down`.
+    spool, sender
+        Where their own counters are.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        keys = Keys(settings.key_prefix)
+        self.dropped: Counter[str] = Counter()
+        self._queue_events = settings.queue_events
+        self._spool_first = settings.publish_mode == "spool_first"
+        self._partitions: dict[str, int] = {}
+        self._lanes = Lanes(keys)
+        self._versions = Versions(keys, self._lanes)
+        self._receipts = Receipts(settings.ack_timeout_ms / 1000, self._late)
+        self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
+        self._spooler = Spooler(
+            self._lanes, self.spool, self._receipts, spool_first=self._spool_first
+        )
+        self.sender = Sender(
+            settings, self._lanes, self._versions, self.spool, self._spooler, self._receipts
+        )
+        self._closing = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def connected(self) -> bool:
+        """Whether Redis answers."""
+        return self.sender.connected
+
+    @property
+    def refused(self) -> bool:
+        """Whether Redis answers, but does not take what is written."""
+        return self._lanes.refused
+
+    @property
+    def published(self) -> int:
+        """Events that Redis has acknowledged."""
+        return self.sender.published
+
+    @property
+    def queued(self) -> int:
+        """Events that are in memory only, and not acknowledged."""
+        return self._lanes.queued
+
+    def start(self) -> None:
+        """Start moving events; needs no Redis yet."""
+        self._tasks = [
+            _started(self.sender.run(), "sender"),
+            _started(self._spooler.run(), "spooler"),
+        ]
+
+    async def close(self) -> None:
+        """Send or spool what is queued, for a few seconds, then stop."""
+        self._closing = True
+        if self.queued:
+            self._lanes.drained.clear()
+            with suppress(TimeoutError):  # the last group below, then what is left is counted
+                await asyncio.wait_for(self._lanes.drained.wait(), DRAIN_S)
+        if self._tasks:
+            self.sender.stop()
+            self._spooler.stop()
+            self._tasks[0].cancel()
+            await asyncio.wait(self._tasks)
+        self._lanes.away = True
+        while await self._spooler.spill():
+            pass
+        await self.spool.close()
+        if self.queued:
+            logger.error(
+                "%d queued events are lost: neither Redis nor the disk took them.", self.queued
+            )
+        self._receipts.give_up()
+
+    def announce(self, manifest: Manifest, packed: bytes) -> None:
+        """Make a version known; it is published before its first event, and again after every
+        reconnect.
+        """
+        self._partitions[manifest.model] = manifest.partitions
+        self._lanes.salt(manifest.model, manifest.salts)
+        self._versions.add(manifest.model, manifest.version, packed)
+        self._lanes.wake.set()
+
+    async def publish(self, model: str, event: Prediction) -> Outcome:
+        """Publish an event, and wait until it is safe while Redis or the disk is prompt."""
+        return await self.publish_many(model, (event,))
+
+    async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
+        """Publish predictions or labels of a model: all are queued in one go, or all are
+        dropped.
+        """
+        if not self.has_room(len(events)):
+            self.drop(len(events))
+            return "dropped"
+        receipt = self._receipts.make(len(events)) if events else None
+        partitions = self._partitions[model]
+        blocked = False
+        for event in events:
+            lane = self._lanes.ours(
+                model, partition_of(event.id, partitions) if partitions > 1 else 0
+            )
+            lane.append(encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION)
+            blocked = blocked or self._lanes.blocked(lane)
+        if receipt is not None and blocked and self.spool.fault is not None:
+            receipt.give_up()
+        self._lanes.queued += len(events)
+        self._lanes.wake.set()
+        if blocked or self._spool_first:
+            self._spooler.wake.set()
+        return await receipt.future if receipt is not None else "queued"
+
+    def has_room(self, events: int) -> bool:
+        """Tell whether so many events can be queued."""
+        return not self._closing and self.queued + events <= self._queue_events
+
+    def drop(self, events: int) -> None:
+        """Count events that are not taken; they get no number."""
+        if self._closing:
+            reason = "shutting_down"
+        elif self.spool.fault is not None:
+            reason = f"spool_{self.spool.fault}"
+        else:
+            reason = "queue_full"
+        self.dropped[reason] += events
+
+    def _late(self) -> None:
+        """Redis lets requests wait in vain: use the disk until it answers."""
+        self._lanes.away = True
+        self._spooler.wake.set()
+
+
+def _started(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+    """Start a task; a fault of ours that ends it is not silent."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_report)
+    return task
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.critical(
+            "The %s has stopped; events are not published.",
+            task.get_name(),
+            exc_info=task.exception(),
+        )

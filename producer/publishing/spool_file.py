@@ -1,0 +1,194 @@
+"""One file of the spool: locked by its process, appended to in groups, removed whole.
+
+The lock (flock) belongs to the open file, so the kernel frees it when the process ends, however it
+ends: a file whose lock is free has no owner, and whoever takes the lock owns it.
+"""
+
+import fcntl
+import os
+import secrets
+import sys
+import time
+from enum import IntEnum
+from pathlib import Path
+
+from driftgauge.producer.publishing.spool_records import Contents, read
+
+SUFFIX = ".spool"
+DAMAGED = ".damaged"
+
+_sync = os.fsync if sys.platform == "darwin" else os.fdatasync
+
+
+class Mark(IntEnum):
+    """Where a record's event is, besides on disk. A record without a mark is nowhere else."""
+
+    MEMORY = 1
+    """In its lane, or on its way to Redis."""
+    ACKNOWLEDGED = 2
+    AGAIN = 3
+    """Acknowledged by a server that may have lost it."""
+
+
+class Segment:
+    """A file of the spool, and what has become of its records.
+
+    Parameters
+    ----------
+    path
+        Where it is.
+    descriptor
+        The open file; its lock is held.
+    size
+        Bytes that are synced.
+
+    Attributes
+    ----------
+    events
+        Records in it.
+    marks
+        What is known of a record, by its offset.
+    unread
+        Whether some records may be on disk only, and are to be sent.
+    """
+
+    def __init__(self, path: Path, descriptor: int, size: int = 0) -> None:
+        self.path = path
+        self.size = size
+        self.events = 0
+        self.acknowledged = 0
+        self.acknowledged_at = float("-inf")
+        self.marks: dict[int, Mark] = {}
+        self.unread = False
+        self.damaged = False
+        self._descriptor = descriptor
+
+    @property
+    def outstanding(self) -> int:
+        """How many events Redis has not acknowledged."""
+        return max(0, self.events - self.acknowledged)
+
+    def acknowledge(self, offset: int, now: float) -> None:
+        """Note that Redis has an event."""
+        if self.marks.get(offset) is not Mark.ACKNOWLEDGED:
+            self.marks[offset] = Mark.ACKNOWLEDGED
+            self.acknowledged += 1
+        self.acknowledged_at = now
+
+    def doubt(self) -> int:
+        """Note that the server may have lost what it acknowledged; gives the number of these
+        events.
+        """
+        doubtful = [offset for offset, mark in self.marks.items() if mark is Mark.ACKNOWLEDGED]
+        self.marks.update(dict.fromkeys(doubtful, Mark.AGAIN))
+        self.acknowledged -= len(doubtful)
+        self.unread = self.unread or bool(doubtful)
+        return len(doubtful)
+
+    def append(self, group: bytes) -> int:
+        """Write a group and sync it; gives where it begins.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take it. The file ends where it ended before, and must not be
+            appended to again: after a failed sync nobody knows what is on the disk.
+        """
+        start = self.size
+        try:
+            _write(self._descriptor, group)
+            _sync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, start)
+            raise
+        self.size += len(group)
+        return start
+
+    def read(self) -> Contents:
+        """Read what is synced."""
+        return read(os.pread(self._descriptor, self.size, 0))
+
+    def discard(self) -> None:
+        """Remove the file, or put it aside if it is damaged, and free its lock."""
+        try:
+            if self.damaged:
+                self.path.rename(self.path.with_suffix(DAMAGED))
+            else:
+                self.path.unlink(missing_ok=True)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Free the lock; whoever takes it next sends what is here."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def create(folder: Path) -> Segment:
+    """Make an empty file of our own.
+
+    Raises
+    ------
+    OSError
+        If the disk does not take it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        path = folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"
+        descriptor = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
+        if _lock(
+            path, descriptor
+        ):  # else another process took it for an orphan before we had the lock
+            _sync_folder(folder)
+            return Segment(path, descriptor)
+
+
+def adopt(path: Path) -> Segment | None:
+    """Take over a file whose process has ended; None if it has an owner, or is gone.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    if not _lock(path, descriptor):
+        return None
+    return Segment(path, descriptor, os.fstat(descriptor).st_size)
+
+
+def _lock(path: Path, descriptor: int) -> bool:
+    """Take the lock if it is free and the file is still there; else close the file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return True
+    except (
+        BlockingIOError,
+        FileNotFoundError,
+    ):  # it has an owner; or its owner has just removed it
+        pass
+    os.close(descriptor)
+    return False
+
+
+def _write(descriptor: int, group: bytes) -> None:
+    """Write all of it: a disk that is nearly full takes only a part, without an error."""
+    rest = memoryview(group)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name as durable as its content will be."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

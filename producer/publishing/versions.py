@@ -1,0 +1,58 @@
+"""The model versions that this process publishes events of, made known to the workers before these
+events.
+"""
+
+from collections.abc import Callable
+
+import redis
+from redis.asyncio.connection import AbstractConnection
+
+from driftgauge.producer.publishing.connection import ask
+from driftgauge.producer.publishing.lane import Lanes
+from driftgauge.shared.contract.keys import Keys
+
+
+class Versions:
+    """Versions by model, and which of them the present connection has yet to publish."""
+
+    def __init__(self, keys: Keys, lanes: Lanes) -> None:
+        self._keys = keys
+        self._lanes = lanes
+        self._known: dict[str, dict[str, bytes]] = {}
+        self._awaited: dict[str, dict[str, bytes]] = {}
+
+    def add(self, model: str, version: str, packed: bytes) -> None:
+        """Make a version known; it is published before its first event."""
+        self._known.setdefault(model, {})[version] = packed
+        self._awaited.setdefault(model, {})[version] = packed
+
+    def awaited(self, model: str) -> bool:
+        """Tell whether events of a model must wait for its versions."""
+        return model in self._awaited
+
+    def publish_again(self) -> None:
+        """Await all: the server of a new connection may not have them."""
+        self._awaited = {model: dict(versions) for model, versions in self._known.items()}
+
+    async def publish(
+        self, connection: AbstractConnection, refused: Callable[[str, Exception], None]
+    ) -> bool:
+        """Publish what is awaited; a model whose versions are refused is held. Tells whether one is
+        held no more.
+        """
+        held = set(self._lanes.held)
+        for model, versions in list(self._awaited.items()):
+            fields = [
+                part for version, packed in versions.items() for part in (version.encode(), packed)
+            ]
+            try:
+                await ask(connection, b"SADD", self._keys.models.encode(), model.encode())
+                await ask(connection, b"HSET", self._keys.versions(model).encode(), *fields)
+            except redis.ResponseError as error:  # its events are spooled
+                self._lanes.held.add(model)
+                refused(model, error)
+            else:
+                self._lanes.held.discard(model)
+                if self._awaited.get(model) == versions:  # none was added meanwhile
+                    del self._awaited[model]
+        return not held <= self._lanes.held

@@ -1,0 +1,1 @@
+"""What stands in Redis, read for routes and pages."""

@@ -1,0 +1,425 @@
+"""Where the events of the models stand in Redis: what is counted, what waits, who owns it. For
+health, metrics and watchdog.
+
+Read in three round trips, however many models and partitions there are: their partitions (once),
+what each has, and what waits where something does. Nothing is written.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from gzip import decompress
+from typing import Any, Final
+
+import msgspec
+import redis.asyncio
+
+from driftgauge.producer.reading.positions import BEGINNING, entry_number
+from driftgauge.shared.contract import counters
+from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.events import MONITOR_GROUP
+from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.errors import BadData
+
+MOST_ENTRIES: Final = 1000
+"""Entries that are counted one by one where Redis does not know the lag: 6.2, or a group that was
+set to an id.
+"""
+
+
+class _Partitions(msgspec.Struct):
+    partitions: int = 1
+    salts: tuple[str, ...] = ()
+
+
+class _Published(msgspec.Struct):
+    manifest: _Partitions
+
+
+class _Judged(msgspec.Struct):
+    """What judging's checkpoint says of its place in the panes, and of the commands that it could
+    not apply.
+    """
+
+    offsets: dict[int, str] = {}
+    waiting: dict[int, int] = {}
+    rolled_back: dict[int, int] = {}
+    commands_refused: int = 0
+
+
+class Judgement(msgspec.Struct):
+    """What is needed of a current snapshot."""
+
+    version: str
+    alerts: list[ActiveAlert]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a log.
+
+    Parameters
+    ----------
+    entries
+        Entries behind the worker's offset; exact only if `exact`, else at least so many.
+    seconds
+        Entry time between the offset and the last entry: how far the counts are behind the log.
+    oldest_ms
+        Entry time of the oldest one; None if nothing waits.
+    """
+
+    entries: int = 0
+    exact: bool = True
+    seconds: float = 0.0
+    oldest_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """A partition as it stands in Redis.
+
+    Parameters
+    ----------
+    counted
+        Everything that counting counts, as it wrote it.
+    offset
+        Id of the last counted entry.
+    dead_letters
+        Entries kept in the dead-letter stream, which is capped; `counters.dead` counts all.
+    judged
+        Id of the last panes entry that was judged; None if judging's checkpoint cannot be read.
+    panes_behind
+        Closed panes that judging has not read, 1 if only an alarm or late labels behind them were
+        not; None as well.
+    waiting
+        Panes, and late labels, that judging has read and that wait for what the other partitions
+        bring before them.
+    rolled_back
+        How often the partition's panes went back to an older state.
+    """
+
+    partition: int
+    counters: Counters
+    counted: dict[str, Any]
+    owned: bool
+    offset: str
+    backlog: Backlog
+    dead_letters: int
+    judged: str | None
+    panes_behind: int | None
+    waiting: int = 0
+    rolled_back: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model as it stands in Redis; `now_ms` is Redis's clock, which the entries' ids are made
+    by.
+    """
+
+    model: str
+    now_ms: int
+    partitions: tuple[PartitionState, ...]
+    judging_owned: bool
+    firing: dict[tuple[str, str], int]
+    """Firing drift alerts by version and severity, as of the current snapshots."""
+    commands_refused: int = 0
+
+    @property
+    def events(self) -> int:
+        return sum(partition.counters.events for partition in self.partitions)
+
+
+class Pipeline:
+    """Reads the state of the models.
+
+    Parameters
+    ----------
+    client
+        Client without retries and with bytes replies.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+        self._known: dict[str, Keys] = {}  # number and salts of a model's partitions never change
+        self._partitions: dict[str, int] = {}
+
+    async def models(self) -> list[str]:
+        """Give the models that exist in Redis; what cannot be a model's name was written by
+        hand.
+        """
+        names: Any = await self._client.smembers(self._keys.models)
+        return sorted(
+            name
+            for packed in names
+            if MODEL_NAME.fullmatch(name := packed.decode(errors="replace"))
+        )
+
+    async def read(
+        self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False
+    ) -> list[ModelState]:
+        """Give the state of some models; a model without a published version has no partitions yet.
+
+        Parameters
+        ----------
+        most
+            Waiting entries that are counted in a log whose lag Redis does not know; beyond it their
+            number is `at least`.
+        current
+            Whether to read the current snapshots for their alerts too.
+
+        Raises
+        ------
+        BadData
+            If what a model has in Redis cannot be read.
+        """
+        await self._learn(models)
+        pipe = self._client.pipeline(transaction=False)
+        pipe.time()
+        for model in models:
+            self._ask_model(pipe, model, current=current)
+        replies = iter(await pipe.execute(raise_on_error=False))
+        seconds, micros = _sound(next(replies))
+        now_ms = seconds * 1000 + micros // 1000
+        answers = [
+            _ModelAnswer.take(replies, self._counts(model), current=current) for model in models
+        ]
+        waiting = [
+            (self._keys_of(model).log(model, number), partition)
+            for model, answer in zip(models, answers, strict=True)
+            for number, partition in enumerate(answer.partitions)
+        ]
+        backlogs = iter(await self._backlogs(waiting, most))
+        return [
+            answer.state(model, now_ms, backlogs)
+            for model, answer in zip(models, answers, strict=True)
+        ]
+
+    async def logs(self, model: str) -> list[str]:
+        """Name the log of each of a model's partitions; none before a version of it was
+        published.
+        """
+        await self._learn([model])
+        keys = self._keys_of(model)
+        return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
+
+    async def _learn(self, models: Sequence[str]) -> None:
+        """Read the number of partitions of models that were not met before, from any published
+        version.
+        """
+        unknown = [model for model in models if model not in self._known]
+        if not unknown:
+            return
+        pipe = self._client.pipeline(transaction=False)
+        for model in unknown:
+            pipe.hrandfield(self._keys.versions(model), 1, withvalues=True)
+        for model, reply in zip(unknown, await pipe.execute(), strict=True):
+            if reply:
+                manifest = _manifest(self._keys.versions(model), reply[1])
+                self._known[model] = self._keys.salted(manifest.salts)
+                self._partitions[model] = manifest.partitions
+
+    def _counts(self, model: str) -> list[str]:
+        """Name the checkpoint of each of a model's partitions."""
+        keys = self._keys_of(model)
+        return [keys.count(model, partition) for partition in range(self._partitions.get(model, 0))]
+
+    def _keys_of(self, model: str) -> Keys:
+        return self._known.get(model, self._keys)
+
+    def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
+        keys = self._keys_of(model)
+        pipe.exists(keys.judge_owner(model))
+        pipe.hget(keys.judge(model), "state")
+        if current:
+            pipe.hvals(keys.current(model))
+        for partition, checkpoint in enumerate(self._counts(model)):
+            log = keys.log(model, partition)
+            pipe.hmget(checkpoint, "offset", counters.FIELD)
+            pipe.exists(keys.owner(model, partition))
+            pipe.xlen(keys.dead(model, partition))
+            pipe.xinfo_groups(log)
+            pipe.xrevrange(log, count=1)
+            pipe.xrevrange(keys.panes(model, partition), count=1)
+
+    async def _backlogs(
+        self, asked: Sequence[tuple[str, "_PartitionAnswer"]], most: int
+    ) -> list[Backlog]:
+        """Look into the logs where something waits."""
+        behind = [(log, answer) for log, answer in asked if answer.behind]
+        if not behind:
+            return [Backlog()] * len(asked)
+        pipe = self._client.pipeline(transaction=False)
+        for log, answer in behind:
+            pipe.xrange(log, min=f"({answer.offset}", count=most + 1 if answer.lag is None else 1)
+        found = dict(zip((log for log, _ in behind), await pipe.execute(), strict=True))
+        return [answer.backlog(found.get(log, []), most) for log, answer in asked]
+
+
+@dataclass(frozen=True, slots=True)
+class _PartitionAnswer:
+    """What Redis said of one partition."""
+
+    offset: str
+    counted: dict[str, Any]
+    counters: Counters
+    owned: bool
+    dead: int
+    lag: int | None
+    last: str
+    last_pane: str
+
+    @classmethod
+    def take(cls, replies: Iterator[Any], key: str) -> "_PartitionAnswer":
+        offset, packed = _sound(next(replies))
+        counted, known = _counted(key, packed)
+        owned, dead = _sound(next(replies)), _sound(next(replies))
+        groups = next(replies)
+        last, pane = _sound(next(replies)), _sound(next(replies))
+        return cls(
+            offset=(offset or BEGINNING.encode()).decode(),
+            counted=counted,
+            counters=known,
+            owned=bool(owned),
+            dead=dead,
+            lag=None
+            if isinstance(groups, Exception)
+            else _known_lag(groups),  # a log that does not exist has no groups
+            last=last[0][0].decode() if last else BEGINNING,
+            last_pane=pane[0][0].decode() if pane else BEGINNING,
+        )
+
+    @property
+    def behind(self) -> bool:
+        return entry_number(self.last) > entry_number(self.offset)
+
+    def backlog(self, entries: Sequence[Any], most: int) -> Backlog:
+        if not entries:
+            return Backlog()
+        oldest = entry_number(entries[0][0].decode())[0]
+        start = (
+            entry_number(self.offset)[0] or oldest
+        )  # nothing was counted yet: behind by all that there is
+        return Backlog(
+            entries=min(len(entries), most) if self.lag is None else max(self.lag, 1),
+            exact=self.lag is not None or len(entries) <= most,
+            seconds=(entry_number(self.last)[0] - start) / 1000,
+            oldest_ms=oldest,
+        )
+
+    def state(self, partition: int, backlog: Backlog, progress: _Judged | None) -> PartitionState:
+        judged = None if progress is None else progress.offsets.get(partition, BEGINNING)
+        return PartitionState(
+            partition=partition,
+            counters=self.counters,
+            counted=self.counted,
+            owned=self.owned,
+            offset=self.offset,
+            backlog=backlog,
+            dead_letters=self.dead,
+            judged=judged,
+            panes_behind=None if judged is None else self._panes_behind(judged),
+            waiting=0 if progress is None else progress.waiting.get(partition, 0),
+            rolled_back=0 if progress is None else progress.rolled_back.get(partition, 0),
+        )
+
+    def _panes_behind(self, judged: str) -> int:
+        last, done = entry_number(self.last_pane), entry_number(judged)
+        return max(last[0] - done[0], int(last > done))
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelAnswer:
+    """What Redis said of one model."""
+
+    judging_owned: bool
+    judged: _Judged | None
+    current: list[bytes]
+    partitions: list[_PartitionAnswer]
+
+    @classmethod
+    def take(cls, replies: Iterator[Any], keys: Sequence[str], *, current: bool) -> "_ModelAnswer":
+        return cls(
+            judging_owned=bool(_sound(next(replies))),
+            judged=_judged(_sound(next(replies))),
+            current=_sound(next(replies)) if current else [],
+            partitions=[_PartitionAnswer.take(replies, key) for key in keys],
+        )
+
+    def state(self, model: str, now_ms: int, backlogs: Iterator[Backlog]) -> ModelState:
+        partitions = (
+            answer.state(number, next(backlogs), self.judged)
+            for number, answer in enumerate(self.partitions)
+        )
+        refused = 0 if self.judged is None else self.judged.commands_refused
+        return ModelState(
+            model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current), refused
+        )
+
+
+def _manifest(key: str, packed: bytes) -> _Partitions:
+    """Read what a published version says of its model's partitions."""
+    try:
+        return msgspec.json.decode(decompress(packed), type=_Published).manifest
+    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+        raise BadData(
+            f"{key} holds no published version: {error}. Move it away; the API publishes its "
+            f"versions again."
+        ) from error
+
+
+def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
+    """Read the counters: all that counting wrote, and those that are known here."""
+    try:
+        counted = msgspec.json.decode(packed, type=dict[str, Any]) if packed else {}
+        return counted, msgspec.convert(counted, Counters)
+    except msgspec.MsgspecError as error:
+        raise BadData(
+            f"The counters of {key} cannot be read: {error}. Did another version of Driftgauge "
+            f"write them?"
+        ) from error
+
+
+def _sound(reply: Any) -> Any:
+    """Give a reply that is no error; raise one that is."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _known_lag(groups: Sequence[Any]) -> int | None:
+    """Give the lag that Redis knows: from Redis 7 on, and not right after the group was set to an
+    id.
+    """
+    lags = [group.get("lag") for group in groups if group["name"] == MONITOR_GROUP.encode()]
+    return int(lags[0]) if lags and lags[0] is not None else None
+
+
+def _judged(packed: bytes | None) -> _Judged | None:
+    """Read judging's offsets; None if another version wrote them."""
+    try:
+        return _Judged() if packed is None else msgspec.json.decode(packed, type=_Judged)
+    except msgspec.MsgspecError:  # shown as unknown: the rest of the state is still of use
+        return None
+
+
+def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
+    """Count the firing alerts of the current snapshots by version and severity; each version has
+    both, 0 too.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for packed in current:
+        try:
+            judgement = msgspec.json.decode(packed, type=Judgement)
+        except msgspec.MsgspecError:  # written by another version; /drift says so
+            continue
+        for severity in ("warning", "critical"):
+            alerts = [
+                alert
+                for alert in judgement.alerts
+                if alert.state == "firing" and alert.severity == severity
+            ]
+            found[judgement.version, severity] = len(alerts)
+    return found

@@ -1,0 +1,81 @@
+"""Where a subscriber stands in the alert streams: the id of a server-sent event. Pure.
+
+For one model it is the stream entry's id; for all models an opaque vector of them.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from typing import Final
+
+import msgspec
+
+from driftgauge.producer.http.problems import Problem
+from driftgauge.shared.contract.keys import MODEL_NAME
+
+BEGINNING: Final = "0-0"
+ENTRY_ID: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
+MAX_PART: Final = 2**64
+
+Positions = dict[str, str]
+"""Model to the id of the last entry that was seen."""
+
+
+def entry_number(entry_id: str) -> tuple[int, int]:
+    """Give an entry's id as numbers, in the order of time.
+
+    Examples
+    --------
+    >>> entry_number("1763650000123-4")
+    (1763650000123, 4)
+    """
+    time, _, counter = entry_id.partition("-")
+    return int(time), int(counter)
+
+
+def write_vector(positions: Positions) -> str:
+    """Write the positions in all models as an opaque id.
+
+    Examples
+    --------
+    >>> read_vector(write_vector({"steel": "5-0"}))
+    {'steel': '5-0'}
+    """
+    return urlsafe_b64encode(msgspec.json.encode(positions, order="sorted")).rstrip(b"=").decode()
+
+
+def read_vector(text: str) -> Positions:
+    """Read what `write_vector` gave.
+
+    Raises
+    ------
+    Problem
+        400 if it is malformed.
+    """
+    try:
+        raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+        positions = msgspec.json.decode(raw, type=dict[str, str])
+    except (NotBase64, ValueError):  # msgspec's and Unicode's errors are ValueErrors
+        raise malformed() from None
+    if not all(
+        MODEL_NAME.fullmatch(model) and is_entry_id(entry) for model, entry in positions.items()
+    ):
+        raise malformed()
+    return positions
+
+
+def is_entry_id(text: str) -> bool:
+    """Tell whether a text is the id of a stream entry: two numbers of 64 bits.
+
+    Examples
+    --------
+    >>> is_entry_id("1-0"), is_entry_id("$"), is_entry_id("18446744073709551616-0")
+    (True, False, False)
+    """
+    return ENTRY_ID.fullmatch(text) is not None and max(entry_number(text)) < MAX_PART
+
+
+def malformed() -> Problem:
+    return Problem(
+        400, "Last-Event-ID is not an id that this stream sent; leave it out to follow from now on."
+    )

@@ -1,0 +1,279 @@
+"""The predictions of a model's log, newest first, each with its label where one has come.
+
+Whoever shows predictions reads them here (`page`, `walk`), so that an archive can stand behind the
+log later. The partitions are read backwards in blocks and merged by their entries' ids, which
+Redis's clock makes; a label stands behind its prediction in the log, so a reader that comes from
+the end has met it first; one that begins elsewhere looks a stretch ahead for labels. Entries that
+cannot be read are passed over: counting has written them to the dead letters.
+
+A prediction's time is that of its event, but never later than that of its entry (a clock in the
+future).
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import redis.asyncio
+
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.reading.positions import entry_number
+from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction
+
+READ: Final = 500
+"""Entries read at once."""
+MOST_READ: Final = 20_000
+"""Entries that are looked through for one page."""
+MOST_LABELS: Final = 100_000
+"""Labels that wait for their prediction while reading backwards."""
+LOOK_AHEAD: Final = 5000
+"""Entries behind a later page's place among which its labels are looked for, in each partition."""
+PLACE: Final = re.compile(r"([0-9]{1,19}-[0-9]{1,19})\.([0-9]{1,5})")
+
+_decode = msgspec.json.Decoder(Prediction).decode
+
+
+_decode_label = msgspec.json.Decoder(Label).decode
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an entry stands: by its id, then by its partition."""
+
+    number: tuple[int, int]
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.number[0]}-{self.number[1]}.{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which predictions; None and empty for any.
+
+    Parameters
+    ----------
+    since_ms, until_ms
+        Times: from, and before.
+    least, most
+        Bounds of a numeric prediction, inclusive.
+    prediction
+        A category that is predicted.
+    id
+        Of the prediction, whole.
+    """
+
+    version: str = ""
+    since_ms: int | None = None
+    until_ms: int | None = None
+    least: float | None = None
+    most: float | None = None
+    prediction: str = ""
+    id: str = ""
+
+    def takes(self, event: Prediction, time_ms: int) -> bool:
+        """Tell whether a prediction is wanted.
+
+        Examples
+        --------
+        >>> event = Prediction(id="a", version="1.0.0", time=5, features=[], prediction=2.5)
+        >>> Wanted(least=2.5, until_ms=6).takes(event, 5), Wanted(most=2).takes(event, 5), Wanted(id="b").takes(event, 5)
+        (True, False, False)
+        """
+        return (
+            (not self.version or event.version == self.version)
+            and (not self.id or event.id == self.id)
+            and (self.since_ms is None or time_ms >= self.since_ms)
+            and (self.until_ms is None or time_ms < self.until_ms)
+            and (not self.prediction or event.prediction == self.prediction)
+            and ((self.least is None and self.most is None) or self._within(event.prediction))
+        )
+
+    def _within(self, made: float | str | None) -> bool:
+        if not isinstance(made, float | int):
+            return False
+        return (self.least is None or made >= self.least) and (
+            self.most is None or made <= self.most
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A prediction in the log; `label` is None where none was met."""
+
+    place: Place
+    time_ms: int
+    event: Prediction
+    label: float | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some predictions, newest first.
+
+    Parameters
+    ----------
+    following
+        `before` of the next page; empty at the log's beginning.
+    read
+        Entries that were looked through.
+    """
+
+    rows: list[Logged]
+    following: str
+    read: int
+
+
+async def page(
+    client: redis.asyncio.Redis,
+    logs: Sequence[str],
+    wanted: Wanted,
+    count: int,
+    before: str = "",
+    most: int = MOST_READ,
+) -> Page:
+    """Give up to `count` predictions, newest first, from the entries before a place.
+
+    Parameters
+    ----------
+    logs
+        Keys of the model's partitions.
+    before
+        What the page before gave as `following`; empty for the newest.
+    most
+        Entries that are looked through; then a page has fewer rows, and the next one goes on.
+
+    Raises
+    ------
+    Problem
+        400 if `before` is malformed.
+    """
+    rows: list[Logged] = []
+    read = 0
+    async with aclosing(_walk(client, logs, wanted, before)) as walked:
+        async for place, row in walked:
+            read += 1
+            if row is not None:
+                rows.append(row)
+            if len(rows) == count or read == most:
+                return Page(rows, str(place), read)
+    return Page(rows, "", read)
+
+
+async def walk(
+    client: redis.asyncio.Redis, logs: Sequence[str], wanted: Wanted
+) -> AsyncIterator[Logged]:
+    """Give all wanted predictions of a log, newest first, of any number in constant memory."""
+    async for _, row in _walk(client, logs, wanted, ""):
+        if row is not None:
+            yield row
+
+
+async def _walk(
+    client: redis.asyncio.Redis, logs: Sequence[str], wanted: Wanted, before: str
+) -> AsyncGenerator[tuple[Place, Logged | None], None]:
+    """Go through the entries: each place, and the prediction there if it is one that is wanted."""
+    start = _place(before)
+    labels = {} if start is None else await _ahead(client, logs, start)
+    async for place, fields in _merged(client, logs, start):
+        if wanted.since_ms is not None and place.number[0] < wanted.since_ms:
+            return  # no prediction is later than its entry
+        yield place, _understood(place, fields, wanted, labels)
+
+
+def _understood(
+    place: Place, fields: dict[bytes, bytes], wanted: Wanted, labels: dict[str, float | str]
+) -> Logged | None:
+    kind = fields.get(b"t")
+    try:
+        if kind == LABEL:
+            met = _decode_label(fields.get(b"e", b""))
+            labels.setdefault(met.id, met.label)  # a correction was met before what it corrects
+            if len(labels) > MOST_LABELS:
+                del labels[next(iter(labels))]
+        elif kind == PREDICTION:
+            event = _decode(fields.get(b"e", b""))
+            time_ms = min(event.time, place.number[0])
+            label = labels.pop(event.id, None)
+            return Logged(place, time_ms, event, label) if wanted.takes(event, time_ms) else None
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
+        return None
+    return None
+
+
+async def _ahead(
+    client: redis.asyncio.Redis, logs: Sequence[str], place: Place
+) -> dict[str, float | str]:
+    """Read the labels that stand behind a place."""
+    labels: dict[str, float | str] = {}
+    for key in logs:
+        start = f"{place.number[0]}-{place.number[1]}"
+        for _ in range(LOOK_AHEAD // READ):
+            entries: Any = await client.xrange(key, min=start, count=READ)
+            for _, fields in entries:
+                with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
+                    if fields.get(b"t") == LABEL:
+                        met = _decode_label(fields.get(b"e", b""))
+                        labels[met.id] = met.label  # the later one corrects
+            if len(entries) < READ:
+                break
+            start = f"({entries[-1][0].decode()}"
+    return labels
+
+
+async def _merged(
+    client: redis.asyncio.Redis, logs: Sequence[str], before: Place | None
+) -> AsyncIterator[tuple[Place, dict[bytes, bytes]]]:
+    """Read all partitions backwards as one."""
+    readers = [_backwards(client, key, number, before) for number, key in enumerate(logs)]
+    heads: dict[int, tuple[Place, dict[bytes, bytes]]] = {}
+    for number, reader in enumerate(readers):
+        if (head := await anext(reader, None)) is not None:
+            heads[number] = head
+    while heads:
+        number = max(heads, key=lambda one: heads[one][0])
+        yield heads[number]
+        if (head := await anext(readers[number], None)) is None:
+            del heads[number]
+        else:
+            heads[number] = head
+
+
+async def _backwards(
+    client: redis.asyncio.Redis, key: str, partition: int, before: Place | None
+) -> AsyncIterator[tuple[Place, dict[bytes, bytes]]]:
+    end = "+"
+    if before is not None:
+        number = f"{before.number[0]}-{before.number[1]}"
+        end = number if partition < before.partition else f"({number}"
+    while True:
+        entries: Any = await client.xrevrange(key, max=end, count=READ)
+        for entry_id, fields in entries:
+            name = entry_id.decode()
+            end = f"({name}"
+            yield Place(entry_number(name), partition), fields
+        if len(entries) < READ:
+            return
+        await asyncio.sleep(0)  # other requests have their turn
+
+
+def _place(text: str) -> Place | None:
+    """Read what a page gave.
+
+    Examples
+    --------
+    >>> _place("1763650000123-4.1")
+    Place(number=(1763650000123, 4), partition=1)
+    """
+    if not text:
+        return None
+    found = PLACE.fullmatch(text)
+    if found is None:
+        raise Problem(
+            400, "`before` is not the `next` of a page; leave it out to begin with the newest."
+        )
+    return Place(entry_number(found[1]), int(found[2]))

@@ -1,0 +1,80 @@
+"""A reference of the latest panes, made by a worker: the API has neither the statistics for it nor
+the time.
+"""
+
+import asyncio
+import time
+from typing import Any, Final
+from uuid import uuid4
+
+import redis.asyncio
+
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.shared.contract import proposals
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.proposals import ASKED_KEPT_S, Asked
+from driftgauge.shared.reference.references import AcceptedReference
+
+TAKEN_S: Final = 10.0
+"""A worker looks for requests twice a second; one that takes none for so long is not there, or busy
+with another.
+"""
+MADE_S: Final = 55.0
+"""In all; proxies commonly give up after 60 s."""
+POLL_S: Final = 0.1
+
+
+async def proposed(
+    client: redis.asyncio.Redis, keys: Keys, model: str, version: str, window_ms: int
+) -> AcceptedReference:
+    """Have a reference made, and wait for it.
+
+    Raises
+    ------
+    Problem
+        409 if it cannot be made of those panes, 503 if no worker takes the request, 504 if it takes
+        too long. Nothing has changed then.
+    """
+    asked, waiting, begun = (
+        Asked(uuid4().hex, version, window_ms),
+        keys.proposals(model),
+        time.monotonic(),
+    )
+    packed: Any = proposals.encode(asked)
+    pipe = client.pipeline(transaction=True)
+    pipe.rpush(waiting, packed)
+    pipe.expire(waiting, ASKED_KEPT_S)
+    await pipe.execute()
+    while time.monotonic() - begun < MADE_S:
+        found: Any = await client.getdel(keys.proposed(model, asked.id))
+        if found is not None:
+            return _usable(found)
+        if time.monotonic() - begun > TAKEN_S and await _taken_back(client, waiting, packed):
+            raise Problem(
+                503,
+                f"No worker took the request within {TAKEN_S:.0f} s, so nothing has changed. Does "
+                f"`driftgauge worker` "
+                "run? `driftgauge reference accept` needs none.",
+                (),
+                RETRY_AFTER,
+            )
+        await asyncio.sleep(POLL_S)
+    raise Problem(
+        504,
+        f"The reference was not made within {MADE_S:.0f} s, so nothing has changed. Choose a "
+        f"shorter window, or run "
+        f"`driftgauge reference accept {model} --version {version}`, which has no limit.",
+    )
+
+
+async def _taken_back(client: redis.asyncio.Redis, waiting: str, packed: Any) -> bool:
+    """Take a request out of the list; a worker that has taken it meanwhile goes on."""
+    removed: Any = client.lrem(waiting, 1, packed)
+    return bool(await removed)
+
+
+def _usable(packed: bytes) -> AcceptedReference:
+    answer = proposals.decode_answer(packed)
+    if answer.fault:
+        raise Problem(409, answer.fault)
+    return AcceptedReference.unpack(answer.reference)

@@ -1,0 +1,1 @@
+"""Rows become predictions: served versions, one model call for concurrent requests, batches."""

@@ -1,0 +1,259 @@
+"""A batch: its rows are checked, scored and published in blocks, and each row is answered.
+
+    body ──► temporary file ──► rows ──► block ──► scorer (takes turns with /predict) ──► publisher ──► answers
+
+The whole body is taken in first, to a file without a name on disk: so a client may send all before
+it reads anything, and what makes the batch unusable as a whole is answered before anything was
+scored. In memory there is one block at a time.
+"""
+
+import asyncio
+import io
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+from fastapi import Request
+
+from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.csv_rows import CsvRows
+from driftgauge.producer.intake.json_rows import JsonRows
+from driftgauge.producer.intake.rows import Row, Rows
+from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.publishing.receipts import Outcome
+from driftgauge.producer.scoring.estimator import Score
+from driftgauge.producer.scoring.scorer import Scorer
+from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.reference.schema import FieldError
+from driftgauge.shared.settings import Settings
+
+WRITE_BYTES: Final = 1 << 20
+PATIENCE_S: Final = 10.0
+"""How long in all a batch waits for room in the queue; then its rows are scored, but not published.
+"""
+ROOM_POLL_S: Final = 0.05
+
+Form = Literal["csv", "json"]
+Status = Literal["ok", "invalid", "failed"]
+
+
+class RowAnswer(msgspec.Struct, omit_defaults=True):
+    """What became of a row.
+
+    Parameters
+    ----------
+    row
+        Its number, from 1.
+    status
+        ok; invalid: it does not fit the schema; failed: the model gave nothing usable for it.
+    line
+        Where it begins in a CSV file, from 1.
+    event
+        What became of its event; None if there is none, since only rows that are ok are published.
+    errors
+        Every fault of the row.
+    """
+
+    row: int
+    status: Status
+    line: int | None = None
+    id: str | None = None
+    prediction: float | str | None = None
+    probabilities: list[float] | None = None
+    event: Outcome | None = None
+    errors: Sequence[FieldError] = ()
+
+
+class Batch:
+    """One batch, taken in and found usable; `close` it.
+
+    Parameters
+    ----------
+    rows
+        Those of the file.
+    served
+        The version that scores all of it, whatever is promoted meanwhile.
+    source
+        Of its events.
+    """
+
+    def __init__(
+        self,
+        parts: "Batches",
+        file: io.TextIOWrapper,
+        rows: Rows,
+        served: ServedVersion,
+        source: Source,
+    ) -> None:
+        self.served = served
+        self._parts = parts
+        self._file = file
+        self._read: Iterator[Row] = rows.read(served.schema)
+        self._source = source
+        self._patience_s = PATIENCE_S
+
+    async def answers(self) -> AsyncIterator[list[RowAnswer]]:
+        """Score and publish block after block; stops where the caller does."""
+        while block := await asyncio.to_thread(self._next_block):
+            fit = [row for row in block if not row.faults]
+            scores = (
+                await self._parts.scorer.score_block(self.served, [row.values for row in fit])
+                if fit
+                else []
+            )
+            events = {
+                row.number: self._event(row, score)
+                for row, score in zip(fit, scores, strict=True)
+                if score
+            }
+            outcome = await self._publish(list(events.values()))
+            yield [_answer(row, events.get(row.number), outcome) for row in block]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _next_block(self) -> list[Row]:
+        return list(islice(self._read, self._parts.block_rows))
+
+    def _event(self, row: Row, score: Score) -> Prediction:
+        return Prediction(
+            id=new_id(),
+            version=self.served.version,
+            time=time.time_ns() // 1_000_000,
+            features=self.served.clean(row.values),
+            prediction=score.prediction,
+            source=self._source,
+            probabilities=score.probabilities,
+        )
+
+    async def _publish(self, events: Sequence[Prediction]) -> Outcome:
+        """Publish a block. At most half of the queue is a batch's: a single prediction finds
+        room.
+        """
+        publisher = self._parts.publisher
+        while not publisher.has_room(len(events) + self._parts.reserve) and self._patience_s > 0:
+            self._patience_s -= ROOM_POLL_S
+            await asyncio.sleep(ROOM_POLL_S)
+        if not publisher.has_room(len(events) + self._parts.reserve):
+            publisher.drop(len(events))
+            return "dropped"
+        return await publisher.publish_many(self.served.model, events) if events else "published"
+
+
+class Batches:
+    """Takes batches in.
+
+    Attributes
+    ----------
+    block_rows
+        Rows that are scored and published at a time.
+    reserve
+        Room in the queue that is left to others, in events.
+    """
+
+    def __init__(
+        self, settings: Settings, serving: Serving, scorer: Scorer, publisher: Publisher
+    ) -> None:
+        self.serving = serving
+        self.scorer = scorer
+        self.publisher = publisher
+        self.reserve = settings.queue_events // 2
+        self.block_rows = min(
+            settings.score_batch_rows, max(1, settings.queue_events - self.reserve)
+        )
+        self.max_rows = settings.batch_max_rows
+        self._max_bytes = settings.batch_max_bytes
+        self._folder = settings.data_dir
+
+    async def take(
+        self, request: Request, form: Form, model: str | None, version: str | None
+    ) -> Batch:
+        """Take a request's body in, and find out whether it can be used.
+
+        Parameters
+        ----------
+        model, version
+            As the address names them; a JSON document may name them instead.
+
+        Raises
+        ------
+        Problem
+            For whatever is wrong with all of it; nothing was scored then.
+        """
+        try:
+            file = await asyncio.to_thread(_text_file, self._folder)
+        except OSError as error:
+            raise self._no_room(error) from error
+        try:
+            await self._receive(request, file)
+            rows: Rows = CsvRows(file) if form == "csv" else JsonRows(file)
+            await self._check_size(rows)
+            named = rows.model()
+            served = await self.serving.predicting(named[0] or model, named[1] or version)
+            source: Source = "batch" if self.serving.source_of(served) == "online" else "shadow"
+            return await asyncio.to_thread(Batch, self, file, rows, served, source)
+        except OSError as error:
+            file.close()
+            raise self._no_room(error) from error
+        except BaseException:
+            file.close()
+            raise
+
+    async def _check_size(self, rows: Rows) -> None:
+        if await asyncio.to_thread(rows.count, self.max_rows) > self.max_rows:
+            raise Problem(
+                413,
+                f"The batch has more than {self.max_rows} rows, the most at a time "
+                f"(DRIFTGAUGE_BATCH_MAX_ROWS). Nothing was "
+                "scored; send it in parts.",
+            )
+
+    def _no_room(self, error: OSError) -> Problem:
+        return Problem(
+            507,
+            f"A batch needs room in the API's data folder (DRIFTGAUGE_DATA_DIR): {error.strerror}. "
+            f"Nothing was scored.",
+        )
+
+    async def _receive(self, request: Request, file: io.TextIOWrapper) -> None:
+        """Write the body to a file, a megabyte at a time."""
+        size = 0
+        waiting = bytearray()
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise Problem(
+                    413,
+                    f"The body is larger than {self._max_bytes} bytes "
+                    f"(DRIFTGAUGE_BATCH_MAX_BYTES). Nothing was scored; "
+                    "send it in parts.",
+                )
+            waiting += chunk
+            if len(waiting) >= WRITE_BYTES:
+                await asyncio.to_thread(file.buffer.write, bytes(waiting))
+                waiting.clear()
+        await asyncio.to_thread(file.buffer.write, bytes(waiting))
+
+
+def _text_file(folder: Path) -> io.TextIOWrapper:
+    """Open a file that nobody else can open, and that is gone when it is closed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return io.TextIOWrapper(tempfile.TemporaryFile(dir=folder), encoding="utf-8-sig", newline="")
+
+
+def _answer(row: Row, event: Prediction | None, outcome: Outcome) -> RowAnswer:
+    if row.faults:
+        return RowAnswer(row.number, "invalid", row.line, errors=row.faults)
+    if event is None:
+        fault = FieldError("", "the model gave no usable prediction for these features")
+        return RowAnswer(row.number, "failed", row.line, errors=[fault])
+    return RowAnswer(
+        row.number, "ok", row.line, event.id, event.prediction, event.probabilities, outcome
+    )

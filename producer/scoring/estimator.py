@@ -1,0 +1,209 @@
+"""A fitted model as serving calls it: rows in stream order in, usable predictions out.
+
+What can be wrong with a model file is found here when it is loaded, by a first prediction on values
+of its own reference, and not by the first request.
+"""
+
+import traceback
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from driftgauge.shared.contract.events import Value
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import category_text
+from driftgauge.shared.reference.profile import CategoricalReference, ColumnReference
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry.registry import PublishedVersion
+
+WARM_UP_ROWS: Final = 32
+
+Row = list[Value]
+
+
+class Score(NamedTuple):
+    """What a model says of a row; probabilities in the order of the schema's classes."""
+
+    prediction: float | str
+    probabilities: list[float] | None = None
+
+
+class Estimator:
+    """Calls a fitted model.
+
+    Parameters
+    ----------
+    schema
+        Of its version. With classes, one call of `predict_proba` gives the probabilities, and the
+        class by the largest.
+    fitted
+        The model: `predict`, and `predict_proba` and `classes_` for probabilities.
+
+    Raises
+    ------
+    BadData
+        If the model's classes are not the schema's.
+    """
+
+    def __init__(self, schema: Schema, fitted: Any) -> None:
+        self._fitted = fitted
+        self._features = schema.features
+        self._numeric = all(feature.kind == "numeric" for feature in schema.features)
+        self._names = list(schema.names) if hasattr(fitted, "feature_names_in_") else None
+        self._categorical = schema.prediction == "categorical"
+        self._classes = (
+            np.array(schema.classes, dtype=object)
+            if hasattr(fitted, "predict_proba")
+            else np.array([])
+        )
+        if len(self._classes):
+            _check_classes(schema.classes, fitted)
+
+    def scores(self, rows: Sequence[Row]) -> list[Score | None]:
+        """Predict rows by one call of the model; None where it gives no finite number.
+
+        Raises
+        ------
+        Exception
+            Whatever the model raises; ValueError if it gives something of another shape.
+        """
+        inputs = self.inputs(rows)
+        if len(self._classes):
+            return self._by_probabilities(inputs, len(rows))
+        output = _shaped(self._fitted.predict(inputs), (len(rows),))
+        if self._categorical:
+            return [Score(category_text(label)) for label in output.tolist()]
+        numbers = output.astype(np.float64)
+        usable = np.isfinite(numbers).tolist()
+        return [
+            Score(number) if finite else None
+            for number, finite in zip(numbers.tolist(), usable, strict=True)
+        ]
+
+    def inputs(self, rows: Sequence[Row]) -> Any:
+        """Give rows as the model was fitted: a matrix, or a frame if it has categories or knows its
+        columns by name.
+        """
+        if self._numeric:
+            matrix = np.array(rows, dtype=np.float64)  # None becomes NaN
+            return (
+                matrix
+                if self._names is None
+                else pd.DataFrame(matrix, columns=self._names, copy=False)
+            )
+        columns = zip(*rows, strict=True)
+        return pd.DataFrame(
+            {
+                feature.name: np.array(
+                    column, dtype=np.float64 if feature.kind == "numeric" else object
+                )
+                for feature, column in zip(self._features, columns, strict=True)
+            }
+        )
+
+    def warm_up(self, published: PublishedVersion) -> None:
+        """Predict values of the reference: caches fill, and a model that cannot predict is found
+        out.
+
+        A model with personal features is not tried: no value of theirs is stored anywhere.
+
+        Raises
+        ------
+        BadData
+            If it fails, gives nothing usable, or its classes are not those of the largest
+            probability.
+        """
+        rows = reference_rows(published)
+        if not rows:
+            return
+        name = f"{published.manifest.model} {published.manifest.version}"
+        try:
+            scores = self.scores(rows)
+            labels = self._fitted.predict(self.inputs(rows)) if len(self._classes) else None
+        except Exception as error:
+            raise BadData(
+                f"{name} fails at a first prediction on values of its own reference: "
+                f"{failure(error)}. It is not served; "
+                "register a version whose model takes the schema's features in their order."
+            ) from error
+        if not any(scores):
+            raise BadData(
+                f"{name} gives no finite number on values of its own reference. It is not served."
+            )
+        chosen = [score.prediction for score in scores if score is not None]
+        if labels is not None and chosen != [
+            category_text(label) for label in np.asarray(labels).tolist()
+        ]:
+            raise BadData(
+                f"{name}: predict gives other classes than the largest probability, so the model "
+                f"decides by a threshold of "
+                "its own. It is not served; register it without classes, and predict alone is "
+                "asked."
+            )
+
+    def _by_probabilities(self, inputs: Any, rows: int) -> list[Score | None]:
+        shares = _shaped(self._fitted.predict_proba(inputs), (rows, len(self._classes))).astype(
+            np.float64
+        )
+        chosen = self._classes[shares.argmax(axis=1)].tolist()
+        usable = np.isfinite(shares).all(axis=1).tolist()
+        return [
+            Score(label, row) if finite else None
+            for label, row, finite in zip(chosen, shares.tolist(), usable, strict=True)
+        ]
+
+
+def reference_rows(published: PublishedVersion) -> list[Row]:
+    """Give some rows of values that the reference has: of each feature from its smallest to its
+    largest.
+
+    None if there are personal features, which the reference does not have, or has as hashes.
+    """
+    if published.schema.personal:
+        return []
+    columns = [
+        _values(column) for column in published.reference.columns[: len(published.schema.features)]
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def typical(column: ColumnReference) -> Value:
+    """Give a value from the middle of a column's reference; None if the reference has only missing
+    ones.
+    """
+    return _values(column)[WARM_UP_ROWS // 2]
+
+
+def failure(error: BaseException) -> str:
+    """Say what a model raised and where, but not its message: that can quote feature values."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {frame.filename}:{frame.lineno}"
+
+
+def _values(column: ColumnReference) -> list[Value]:
+    """Give values of a column, evenly over its range; missing if the reference has nothing else."""
+    known: Sequence[Value] = (
+        column.categories if isinstance(column, CategoricalReference) else column.cuts
+    )
+    places = np.linspace(0, len(known) - 1, WARM_UP_ROWS).astype(int).tolist() if known else []
+    return [known[place] for place in places] or [None] * WARM_UP_ROWS
+
+
+def _shaped(output: Any, expected: tuple[int, ...]) -> Any:
+    array = np.asarray(output)
+    if array.shape != expected:
+        raise ValueError(f"The model gave the shape {array.shape} instead of {expected}.")
+    return array
+
+
+def _check_classes(expected: Sequence[str], fitted: Any) -> None:
+    found = [category_text(label) for label in np.asarray(getattr(fitted, "classes_", ())).tolist()]
+    if found != list(expected):
+        raise BadData(
+            f"The model's classes are {', '.join(found) or 'unknown'}, the schema's "
+            f"{', '.join(expected)}: the "
+            "probabilities would be read in the wrong order. It is not served; register it with "
+            "the model's order."
+        )

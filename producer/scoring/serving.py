@@ -1,0 +1,418 @@
+"""The model versions that the API serves: the production version of each model of the registry
+folder, and on demand versions in staging.
+
+The folder is looked at twice a second. A new version is loaded and makes a first prediction beside
+the old one, which serves until then and finishes what it has begun; one that cannot be loaded is
+reported, and the old one goes on.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.producer.scoring.estimator import Estimator
+from driftgauge.shared.contract.events import Source
+from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
+from driftgauge.shared.registry.registry import (
+    Manifest,
+    ModelRegistry,
+    PublishedVersion,
+    check_name,
+)
+
+POLL_S: Final = 0.5
+RETRY_BROKEN_S: Final = 10.0
+"""How long a version that cannot be loaded is left alone: a large file is not read twice a second
+in vain.
+"""
+MOST_TRIALS: Final = 4
+"""Versions in staging that are kept loaded."""
+
+logger = logging.getLogger("driftgauge.producer")
+
+
+class ServedVersion:
+    """A loaded version.
+
+    Parameters
+    ----------
+    published
+        Manifest, schema and reference.
+    packed
+        The same, as it is published to Redis.
+    estimator
+        The fitted model, None if there is none or it is not needed.
+    key
+        Key of the hashes of personal features.
+
+    Attributes
+    ----------
+    clean
+        Makes of a row that the model gets what an event may hold of it (Schema.cleaner).
+
+    Raises
+    ------
+    ConfigurationError
+        If a feature is to be hashed and there is no key.
+    """
+
+    __slots__ = (
+        "clean",
+        "estimator",
+        "manifest",
+        "model",
+        "packed",
+        "published",
+        "schema",
+        "version",
+    )
+
+    def __init__(
+        self,
+        published: PublishedVersion,
+        packed: bytes,
+        estimator: Estimator | None = None,
+        key: str | None = None,
+    ) -> None:
+        self.published = published
+        self.packed = packed
+        self.estimator = estimator
+        self.manifest = published.manifest  # these are read at each request
+        self.schema = published.schema
+        self.clean = published.schema.cleaner(key)
+        self.model = published.manifest.model
+        self.version = published.manifest.version
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the production version of a model is not served; the version is empty if it is not known
+    either.
+    """
+
+    version: str
+    reason: str
+    seen: float
+
+
+class Serving:
+    """The loaded versions, by model.
+
+    Parameters
+    ----------
+    registry
+        The registry folder.
+    default
+        Model of requests that name none, when there are several.
+    announce
+        Called for each version that was loaded, before anything is served from it.
+    pii_key
+        Key of the hashes of personal features; a version that needs one is not served without.
+
+    Attributes
+    ----------
+    production
+        The version that serves each model.
+    faults
+        By model, why its production version does not serve; under the empty name, why the folder
+        cannot be read.
+    """
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        default: str | None,
+        announce: Callable[[Manifest, bytes], None],
+        pii_key: str | None = None,
+    ) -> None:
+        self.production: dict[str, ServedVersion] = {}
+        self.faults: dict[str, Fault] = {}
+        self._registry = registry
+        self._default = default
+        self._announce = announce
+        self._pii_key = pii_key
+        self._others: dict[tuple[str, str], ServedVersion] = {}
+        self._trials: dict[tuple[str, str], ServedVersion] = {}
+        self._broken: dict[tuple[str, str], Fault] = {}
+        self._loading = asyncio.Lock()
+
+    async def poll(self) -> None:
+        """Follow the registry folder, for ever."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Load what is new in production, and let go of trials that have left staging."""
+        try:
+            wanted = await asyncio.to_thread(self._wanted)
+            gone = await asyncio.to_thread(self._left_staging, list(self._trials))
+        except Exception as error:  # noqa: BLE001  whatever stands there: what is loaded goes on, and is followed on
+            self._report(
+                "", "", f"The registry folder cannot be read: {type(error).__name__}: {error}"
+            )
+            return
+        self.faults.pop("", None)
+        for model, version in wanted.items():
+            await self._follow(model, version)
+        for model in self.production.keys() - wanted.keys():
+            self._report(
+                model, "", f"{model} has no version in production any more; the loaded one goes on."
+            )
+        for trial in gone:  # only now: one that was promoted need not be loaded again
+            self._trials.pop(trial, None)
+
+    def choose(self, model: str | None) -> ServedVersion:
+        """Give the production version of a model, or of the default one.
+
+        Raises
+        ------
+        Problem
+            404 for an unknown model, 422 if one must be named, 503 if there is none.
+        """
+        if model is None:
+            model = self._default_model()
+        try:
+            return self.production[model]
+        except KeyError:
+            pass
+        if model in self.faults:
+            raise Problem(
+                503, f"{model} cannot be served: {self.faults[model].reason}", (), RETRY_AFTER
+            )
+        raise Problem(
+            404, f"There is no model {model[:64]!r} in production. The models are: {self._names()}."
+        )
+
+    async def predicting(self, model: str | None, version: str | None) -> ServedVersion:
+        """Give the version that is to predict: that in production, or one in staging that is named.
+
+        Raises
+        ------
+        Problem
+            As `choose`; 409 for a model that is only monitored, 422 for a version in another stage,
+            503 for one that cannot be loaded.
+        """
+        served = (
+            self.choose(model) if version is None or model is None else self.production.get(model)
+        )
+        if version is not None and (served is None or served.version != version):
+            served = await self._trial(served.model if served is not None else str(model), version)
+        assert served is not None  # noqa: S101  without a version, `choose` has given one
+        if served.estimator is None:
+            raise Problem(
+                409,
+                f"{served.model} is only monitored, so it has no model to predict with. Post the "
+                f"predictions that were made "
+                "elsewhere to POST /events.",
+            )
+        return served
+
+    async def version(self, model: str, version: str) -> ServedVersion | None:
+        """Give any registered version of a model, perhaps without its fitted model; None if there
+        is no such version.
+        """
+        served = self.production.get(model)
+        if served is not None and served.version == version:
+            return served
+        if (model, version) not in self._others:
+            try:
+                check_name(model, version)  # before a path is made of it
+                self._others[model, version] = found = await asyncio.to_thread(
+                    self._read, model, version
+                )
+            except (
+                DriftgaugeError,
+                ValueError,
+                OSError,
+            ):  # the caller names the version in its answer
+                return None
+            self._announce(found.manifest, found.packed)
+        return self._others[model, version]
+
+    def source_of(self, served: ServedVersion) -> Source:
+        """Give the source of a version's predictions: `online` in production, `shadow` in
+        staging.
+        """
+        return "online" if self.production.get(served.model) is served else "shadow"
+
+    def _default_model(self) -> str:
+        if self._default in self.production or self._default in self.faults:
+            return str(self._default)
+        if self._default is not None:
+            raise Problem(
+                503,
+                f"The default model {self._default!r} (DRIFTGAUGE_DEFAULT_MODEL) has no version in "
+                f"production. Promote one, "
+                f"or name another model as `model`: {self._names()}.",
+                (),
+                RETRY_AFTER,
+            )
+        if not self.production:
+            raise Problem(
+                503,
+                "No model is loaded yet. Put one in with `driftgauge models register`, then "
+                "`driftgauge models promote`; "
+                "it is noticed within seconds.",
+                (),
+                RETRY_AFTER,
+            )
+        if len(self.production) > 1:
+            raise Problem(
+                422, f"There are several models, so name one as `model`: {self._names()}."
+            )
+        return next(iter(self.production))
+
+    def _names(self) -> str:
+        return ", ".join(sorted(self.production)) or "none"
+
+    # -- production --------------------------------------------------------------------------------
+
+    def _wanted(self) -> dict[str, str | Exception]:
+        """Give the production version of each model, or why it is not known."""
+        wanted: dict[str, str | Exception] = {}
+        for model in self._registry.models():
+            try:
+                wanted[model] = self._registry.production(model)
+            except ModelNotFound:  # it left production just now: the next look misses it
+                continue
+            except (DriftgaugeError, ValueError) as error:  # reported by `_follow`
+                wanted[model] = error
+        return wanted
+
+    async def _follow(self, model: str, version: str | Exception) -> None:
+        """Load the production version of one model, unless it is loaded or has just failed."""
+        if isinstance(version, Exception):
+            self._report(model, "", str(version))
+            return
+        served, fault = self.production.get(model), self.faults.get(model)
+        if served is not None and served.version == version:
+            await self._follow_calibration(served)
+            self.faults.pop(model, None)
+        elif (
+            fault is None
+            or fault.version != version
+            or time.monotonic() - fault.seen >= RETRY_BROKEN_S
+        ):
+            await self._switch(model, version)
+
+    async def _follow_calibration(self, served: ServedVersion) -> None:
+        """Publish a version again that was calibrated meanwhile."""
+        try:
+            found = await asyncio.to_thread(
+                self._registry.calibration, served.model, served.version
+            )
+        except (DriftgaugeError, OSError) as error:  # the old one goes on
+            logger.warning("%s", error)
+            return
+        if found != served.published.calibration:
+            published = msgspec.structs.replace(served.published, calibration=found)
+            again = ServedVersion(published, published.pack(), served.estimator, self._pii_key)
+            self._announce(again.manifest, again.packed)
+            self.production[served.model] = again
+
+    async def _switch(self, model: str, version: str) -> None:
+        """Serve another version from now on. What waits for the old one holds it, and is finished
+        by it.
+        """
+        try:
+            served = self._trials.get((model, version))
+            if served is None:
+                served = await asyncio.to_thread(self._load, model, version)
+        except DriftgaugeError as error:  # the old version goes on
+            self._report(model, version, str(error))
+        except Exception as error:  # noqa: BLE001  a model file can raise anything; the old version goes on
+            self._report(
+                model,
+                version,
+                f"{model} {version} cannot be loaded: {type(error).__name__}: {error}",
+            )
+        else:
+            self._announce(served.manifest, served.packed)
+            self.production[model] = served
+            self.faults.pop(model, None)
+            logger.info("%s %s is served.", model, version)
+
+    def _read(self, model: str, version: str) -> ServedVersion:
+        published = self._registry.load(model, version)
+        return ServedVersion(published, published.pack(), key=self._pii_key)
+
+    def _load(self, model: str, version: str) -> ServedVersion:
+        """Load a version and let it predict once; runs in a thread."""
+        served = self._read(model, version)
+        if served.manifest.task == "monitor":
+            return served
+        estimator = Estimator(served.schema, self._registry.load_artifact(model, version))
+        estimator.warm_up(served.published)
+        return ServedVersion(served.published, served.packed, estimator, self._pii_key)
+
+    def _report(self, model: str, version: str, reason: str) -> None:
+        known = self.faults.get(model)
+        if known is None or known.reason != reason:
+            logger.error("%s", reason)
+        self.faults[model] = Fault(version, reason, time.monotonic())
+
+    # -- staging -----------------------------------------------------------------------------------
+
+    async def _trial(self, model: str, version: str) -> ServedVersion:
+        """Give a version in staging; it is loaded when it is first asked for."""
+        async with self._loading:
+            loaded = self._trials.get((model, version))
+            if loaded is None:
+                self._refuse_broken(model, version)
+                loaded = await self._load_trial(model, version)
+                self._announce(loaded.manifest, loaded.packed)
+                self._trials[model, version] = loaded
+                if len(self._trials) > MOST_TRIALS:
+                    del self._trials[next(iter(self._trials))]
+            return loaded
+
+    def _refuse_broken(self, model: str, version: str) -> None:
+        """Answer for a version that could not be loaded a moment ago without reading its files
+        again.
+        """
+        now = time.monotonic()
+        self._broken = {
+            name: fault for name, fault in self._broken.items() if now - fault.seen < RETRY_BROKEN_S
+        }
+        if (model, version) in self._broken:
+            raise Problem(503, self._broken[model, version].reason, (), RETRY_AFTER)
+
+    async def _load_trial(self, model: str, version: str) -> ServedVersion:
+        try:
+            check_name(model, version)  # before a path is made of it
+        except BadData as error:
+            raise Problem(422, str(error)) from error
+        try:
+            stage = await asyncio.to_thread(self._registry.stage, model, version)
+            if stage == "staging":
+                return await asyncio.to_thread(self._load, model, version)
+        except ModelNotFound as error:
+            raise Problem(404, f"There is no {model} {version} in the registry.") from error
+        except Exception as error:  # a model file can raise anything
+            detail = f"{model} {version} cannot be loaded: {type(error).__name__}."
+            reason = str(error) if isinstance(error, DriftgaugeError) else detail
+            self._broken[model, version] = Fault(version, reason, time.monotonic())
+            raise Problem(503, reason, (), RETRY_AFTER) from error
+        raise Problem(
+            422,
+            f"{model} {version} is in stage {stage}: only versions in production or staging "
+            f"predict. Leave `version` out, "
+            f"or run `driftgauge models promote {model} {version} --to staging`.",
+        )
+
+    def _left_staging(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Give the trials that are not in staging any more."""
+        return [trial for trial in trials if not self._is_in_staging(*trial)]
+
+    def _is_in_staging(self, model: str, version: str) -> bool:
+        try:
+            return self._registry.stage(model, version) == "staging"
+        except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
+            return False

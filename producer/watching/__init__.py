@@ -1,0 +1,1 @@
+"""The API watches itself and the pipeline: watchdog, metrics, live feed, access log."""

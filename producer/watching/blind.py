@@ -1,0 +1,429 @@
+"""Whether the monitor sees: the rules of the "monitor blind" alerts. Pure: memory and a look at the
+pipeline in, alerts out.
+
+    blind.no_worker      critical   entries wait, and nobody owns their partition
+    blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
+    blind.lost           critical   numbers are missing for longer than any spool could bring them
+    blind.dropped        critical   an API process had no room for events
+    blind.dead_letters   warning    entries cannot be read
+    blind.rolled_back    warning    a shard of Redis came back with older panes
+    blind.silent         warning    no events for longer than usual for the hour
+    blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
+    blind.labels_full    warning    predictions or labels have no room to wait for each other
+
+These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a
+partition without a worker is not called slow too, and events that wait are no silence. A rule that
+cannot be decided now leaves its alert as it is. Every time is Redis's; after a jump back, what lies
+in the future counts as now.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final, Literal
+
+from driftgauge.producer.watching.look import (
+    Hour,
+    Look,
+    Memory,
+    Reading,
+    Traffic,
+    Work,
+    late,
+    named,
+    remember,
+    unowned,
+    works,
+)
+from driftgauge.shared.contract.alert import Alert, AlertEvidence
+from driftgauge.shared.contract.alerts import BLIND, fingerprint
+
+NO_VERSION: Final = "-"
+SEVERITIES: Final[Mapping[str, Literal["warning", "critical"]]] = {
+    "no_worker": "critical",
+    "lag": "critical",
+    "lost": "critical",
+    "dropped": "critical",
+    "dead_letters": "warning",
+    "rolled_back": "warning",
+    "silent": "warning",
+    "labels_stopped": "warning",
+    "labels_full": "warning",
+}
+LOOKS: Final = 2
+"""Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
+DROPPED_HOLD_MS: Final = 600_000
+"""How long after the last dropped event the alert stays."""
+LOSS_SLICES: Final = 8
+GROWTH_SLICE_MS: Final = 300_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+HOURS_KEPT: Final = 7 * 24
+SILENT_LEAST_EVENTS: Final = 100
+SILENT_LEAST_MS: Final = 600_000
+SILENT_TIMES_MEAN: Final = 10
+SILENT_TIMES_LARGEST: Final = 2
+
+
+def judge(memory: Memory, look: Look) -> list[Alert]:
+    """Give the transitions of a model's alerts, and remember.
+
+    Parameters
+    ----------
+    memory
+        Of the looks before; changed in place.
+    """
+    for work in works(look.seen):
+        remember(memory, work, look)
+    found = (_move(memory, look, rule, read(memory, look)) for rule, read in RULES.items())
+    return [alert for alert in found if alert is not None]
+
+
+def no_worker(memory: Memory, look: Look) -> Reading:
+    """Work without an owner; good again when there is one and it has moved on."""
+    limit = look.settings.blind_worker_seconds
+    alone = {work.name: memory.parts[work.name].unowned_ms for work in works(look.seen)}
+    since = {
+        name: look.since(moment) / 1000 for name, moment in alone.items() if moment is not None
+    }
+    if not since:
+        return Reading(
+            bad=False,
+            limit=limit,
+            summary="Every partition with waiting entries has a worker that moves on.",
+        )
+    owned = {work.name for work in works(look.seen) if work.owned}
+    worst = max((seconds for name, seconds in since.items() if name not in owned), default=-1.0)
+    summary = (
+        f"No worker: {named(since)} without an owner for {worst:.0f} s while entries wait. Start "
+        f"`driftgauge worker`, or "
+        "look at its log. Nothing is lost: it goes on where it stopped."
+    )
+    return Reading(bad=True if worst >= limit else None, value=worst, limit=limit, summary=summary)
+
+
+def lag(memory: Memory, look: Look) -> Reading:
+    """The age of the oldest waiting entry, or the time for which the owner did not move, whichever
+    is longer.
+    """
+    limit = look.settings.blind_lag_seconds
+    owned = [work for work in works(look.seen) if work.waits and work.owned]
+    ages = {work.name: _age(memory, look, work) for work in owned}
+    worst = max(ages.values(), default=0.0)
+    memory.late = memory.late + 1 if worst > limit else 0
+    slow = named({name: age for name, age in ages.items() if age > limit})
+    if memory.late:
+        summary = (
+            f"The worker does not keep up: {slow}, {worst:.0f} s behind. Start more workers, or "
+            f"look at the log of the one "
+            "that owns it."
+        )
+        return Reading(
+            bad=True if memory.late >= LOOKS else None, value=worst, limit=limit, summary=summary
+        )
+    settled = worst <= limit / 2 and not unowned(look)
+    return Reading(
+        bad=False if settled else None,
+        value=worst,
+        limit=limit,
+        summary="The worker keeps up again.",
+    )
+
+
+def _age(memory: Memory, look: Look, work: Work) -> float:
+    waited = 0 if work.oldest_ms is None else look.since(work.oldest_ms)
+    return max(waited, look.since(memory.parts[work.name].moved_ms)) / 1000
+
+
+def lost(memory: Memory, look: Look) -> Reading:
+    """Missing numbers that did not arrive in the whole time in which a spool could have brought
+    them.
+
+    Holes come and go, so what counts is the least number of them over that time. Those of a
+    publisher that is retired meanwhile still count, until they have been told for as long.
+    """
+    slice_ms = max(1, int(look.settings.loss_after_seconds * 1000 / LOSS_SLICES))
+    now = look.now // slice_ms
+    retired = sum(partition.counters.lost for partition in look.seen.partitions)
+    missing = retired + sum(partition.counters.missing for partition in look.seen.partitions)
+    least = dict(entry for entry in memory.missing if now - LOSS_SLICES <= entry[0] <= now)
+    least[now] = min(missing, least.get(now, missing))
+    memory.missing = sorted(least.items())
+    memory.retired = [entry for entry in memory.retired if now - LOSS_SLICES <= entry[0] <= now]
+    if now not in dict(memory.retired):
+        memory.retired.append((now, retired))
+    if memory.missing[0][0] > now - LOSS_SLICES:
+        return Reading(bad=None)
+    gone = min(least.values()) - memory.retired[0][1]
+    if gone <= 0:
+        return Reading(bad=False, summary="No sequence number is missing for long.")
+    hours = look.settings.loss_after_seconds / 3600
+    summary = (
+        f"{gone:,} events are lost: they were numbered by a publisher and have not arrived for "
+        f"{hours:.0f} hours. The "
+        "counts lack them. Was Redis without an append-only file, or a spool's disk lost?"
+    )
+    return Reading(bad=True, value=gone, summary=summary)
+
+
+def dropped(_: Memory, look: Look) -> Reading:
+    """Events that an API process had no room for: they are in no log."""
+    recent = [one for one in look.dropped if look.since(one.grew_ms) < DROPPED_HOLD_MS]
+    events = sum(one.events for one in recent)
+    if not events:
+        return Reading(
+            bad=False, summary=f"No event was dropped for {DROPPED_HOLD_MS // 60_000} minutes."
+        )
+    reasons = sorted({reason for one in recent for reason in one.reasons})
+    summary = (
+        f"{events:,} events were dropped by {len(recent)} API process(es) that serve this model "
+        f"({', '.join(reasons)}): "
+        "they are not counted. Was Redis away for long? Then give the API a larger queue."
+    )
+    return Reading(bad=True, value=events, summary=summary)
+
+
+def dead_letters(memory: Memory, look: Look) -> Reading:
+    """Dead letters of about the last hour."""
+    limit = look.settings.dead_letters_per_hour
+    memory.dead, grown = _last_hour(
+        memory.dead, look, sum(partition.counters.dead for partition in look.seen.partitions)
+    )
+    if grown <= limit:
+        return Reading(
+            bad=False if grown <= limit / 2 else None,
+            value=grown,
+            limit=limit,
+            summary="Entries are readable.",
+        )
+    summary = (
+        f"{grown:,} entries of the last hour cannot be read and are not counted. Their reasons "
+        f"stand in the dead-letter "
+        "stream; often a version was not published."
+    )
+    return Reading(bad=True, value=grown, limit=limit, summary=summary)
+
+
+def rolled_back(memory: Memory, look: Look) -> Reading:
+    """Panes that went back within about the last hour: a replica took over that had not received
+    everything.
+    """
+    times = sum(partition.rolled_back for partition in look.seen.partitions)
+    memory.rolled_back, grown = _last_hour(memory.rolled_back, look, times)
+    summary = (
+        f"{grown} times within the last hour a partition's panes went back to an older state. "
+        f"Nothing is judged twice, but "
+        "what its server had acknowledged since may be lost: did a replica take over?"
+    )
+    return Reading(
+        bad=grown > 0,
+        value=grown,
+        summary=summary if grown else "No partition went back for an hour.",
+    )
+
+
+def labels_stopped(memory: Memory, look: Look) -> Reading:
+    """Time without a joined label while predictions wait for some; what waits on is lost for the
+    performance.
+
+    A model that never got a label is not told of: it has just begun, or its labels were never meant
+    to come.
+    """
+    counts = [partition.counters.labels for partition in look.seen.partitions]
+    joined = sum(one.joined for one in counts)
+    if (
+        joined != memory.labels[0]
+        or not any(one.waiting for one in counts)
+        or unowned(look)
+        or late(look)
+    ):
+        memory.labels = joined, look.now
+    memory.labels = joined, min(memory.labels[1], look.now)
+    quiet_ms, hours = look.since(memory.labels[1]), look.settings.label_wait_hours
+    if not joined or quiet_ms <= hours * HOUR_MS:
+        return Reading(
+            bad=False, value=quiet_ms / 1000, limit=hours * 3600, summary="Labels come again."
+        )
+    summary = (
+        f"No label was joined for {quiet_ms / HOUR_MS:.0f} hours, the whole time that a prediction "
+        f"waits for its label. The "
+        "performance stands still: does whoever sends the labels still run, and with the right ids?"
+    )
+    return Reading(bad=True, value=quiet_ms / 1000, limit=hours * 3600, summary=summary)
+
+
+def labels_full(memory: Memory, look: Look) -> Reading:
+    """Predictions that could not wait for a label within about the last hour, and labels that could
+    not for a prediction.
+    """
+    counts = [partition.counters.labels for partition in look.seen.partitions]
+    memory.labels_full, grown = _last_hour(
+        memory.labels_full, look, sum(one.full + one.refused for one in counts)
+    )
+    if not grown:
+        return Reading(
+            bad=False, summary="Predictions and labels have room to wait for each other."
+        )
+    summary = (
+        f"{grown:,} predictions or labels of the last hour had no room to wait for each other and "
+        f"will not be joined: the "
+        f"performance is that of the rest. {sum(one.waiting for one in counts):,} predictions are "
+        f"kept, and "
+        f"{sum(one.early for one in counts):,} labels whose prediction never came: are their ids "
+        f"right? Else raise "
+        "DRIFTGAUGE_LABEL_PENDING_MAX, or lower DRIFTGAUGE_LABEL_WAIT_HOURS."
+    )
+    return Reading(bad=True, value=grown, summary=summary)
+
+
+def _last_hour(
+    memory: list[tuple[int, int]], look: Look, count: int
+) -> tuple[list[tuple[int, int]], int]:
+    """Remember a count that only grows, by slices of time; give the new memory, and by how much it
+    grew in an hour.
+    """
+    now = look.now // GROWTH_SLICE_MS
+    kept = [
+        entry
+        for entry in memory
+        if now - HOUR_MS // GROWTH_SLICE_MS <= entry[0] <= now and entry[1] <= count
+    ]
+    memory = kept if kept and kept[-1][0] == now else [*kept, (now, count)]
+    return memory, count - memory[0][1]
+
+
+def silent(memory: Memory, look: Look) -> Reading:
+    """Time without an event; while workers do not count, it is not known."""
+    traffic = _observe(memory, look)
+    if unowned(look) or late(look):
+        return Reading(bad=None)
+    limit = _longest_silence(traffic, look)
+    quiet_ms = look.since(traffic.changed_ms)
+    if limit is None or quiet_ms <= limit:
+        if traffic.changed_ms < memory.firing.get(
+            "silent", 0
+        ):  # the hour in which it was unusual passed, no event came
+            return Reading(bad=None)
+        return Reading(
+            bad=False,
+            value=quiet_ms / 1000,
+            limit=(limit or 0) / 1000,
+            summary="Events come again.",
+        )
+    summary = (
+        f"No events for {quiet_ms / 60_000:.0f} minutes, where {limit / 60_000:.0f} would be long. "
+        f"Is the model still "
+        "called, and does its API reach Redis?"
+    )
+    return Reading(bad=True, value=quiet_ms / 1000, limit=limit / 1000, summary=summary)
+
+
+def _observe(memory: Memory, look: Look) -> Traffic:
+    """Take in what was counted since the last look."""
+    events = look.seen.events
+    traffic = memory.traffic
+    if traffic is None:
+        traffic = memory.traffic = Traffic(look.now, look.now, events)
+    if events != traffic.events:
+        hour = look.now // HOUR_MS
+        if not traffic.hours or traffic.hours[-1].hour != hour:
+            traffic.hours.append(Hour(hour, traffic.events, 0))
+        traffic.hours[-1].gap_ms = max(traffic.hours[-1].gap_ms, look.since(traffic.changed_ms))
+        traffic.hours = [one for one in traffic.hours if hour - HOURS_KEPT < one.hour <= hour]
+        traffic.events, traffic.changed_ms = events, look.now
+    if unowned(look) or late(look):
+        traffic.changed_ms = look.now
+    traffic.changed_ms = min(traffic.changed_ms, look.now)
+    return traffic
+
+
+def _longest_silence(traffic: Traffic, look: Look) -> float | None:
+    """Give the longest silence (ms) that is usual for the hour.
+
+    None while nothing is usual: without events ever, or, if it is to be learned, before a whole day
+    was watched and with fewer than 100 events in the 24 hours before the last one.
+    """
+    if look.settings.silent_after_seconds:
+        return look.settings.silent_after_seconds * 1000 if traffic.events else None
+    if not traffic.hours or traffic.changed_ms - traffic.since_ms < DAY_MS:
+        return None
+    last_day = next(one for one in traffic.hours if one.hour > traffic.hours[-1].hour - 24)
+    events = traffic.events - last_day.before
+    if events < SILENT_LEAST_EVENTS:
+        return None
+    return max(
+        SILENT_LEAST_MS,
+        SILENT_TIMES_MEAN * DAY_MS / events,
+        SILENT_TIMES_LARGEST * _usual_gap(traffic, look.now),
+    )
+
+
+def _usual_gap(traffic: Traffic, now: int) -> int:
+    """Give the longest gap (ms) between events that belongs to this hour.
+
+    If this hour of the day had events on every day that was watched, it is the longest one that
+    ended within an hour of it on those days: a night without traffic says nothing of noon. Else the
+    hour is idle on some days, and it is the longest one of the week.
+    """
+    hour, gaps = now // HOUR_MS, {one.hour: one.gap_ms for one in traffic.hours}
+    days = [
+        past
+        for past in range(hour - 24, hour - HOURS_KEPT - 1, -24)
+        if past > traffic.since_ms // HOUR_MS
+    ]
+    if days and all(past in gaps for past in days):
+        return max(gaps.get(past + beside, 0) for past in (hour, *days) for beside in (-1, 0, 1))
+    return max(gaps.values())
+
+
+def _move(memory: Memory, look: Look, rule: str, reading: Reading) -> Alert | None:
+    """Begin or end an alert, if its reading says so."""
+    if reading.bad and rule not in memory.firing:
+        memory.firing[rule] = look.now
+        return _alert(look, rule, reading, "firing", look.now)
+    if reading.bad is False and rule in memory.firing:
+        return _alert(look, rule, reading, "resolved", memory.firing.pop(rule))
+    return None
+
+
+def _alert(
+    look: Look, rule: str, reading: Reading, state: Literal["firing", "resolved"], started: int
+) -> Alert:
+    model, name = look.seen.model, BLIND + rule
+    evidence = AlertEvidence(
+        statistic=name,
+        value=reading.value,
+        threshold=reading.limit,
+        expected=None,
+        n=0,
+        m=0,
+        events=look.seen.events,
+        window_start=started,
+        window_end=look.now,
+    )
+    return Alert(
+        fingerprint=fingerprint(model, NO_VERSION, "", name),
+        model=model,
+        version=NO_VERSION,
+        feature="",
+        rule=name,
+        severity=SEVERITIES[rule],
+        state=state,
+        summary=reading.summary,
+        evidence=evidence,
+        started=started,
+        updated=look.now,
+        ended=look.now if state == "resolved" else None,
+        snapshot="",
+    )
+
+
+RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {
+    "no_worker": no_worker,
+    "lag": lag,
+    "lost": lost,
+    "dropped": dropped,
+    "dead_letters": dead_letters,
+    "rolled_back": rolled_back,
+    "silent": silent,
+    "labels_stopped": labels_stopped,
+    "labels_full": labels_full,
+}

@@ -1,0 +1,327 @@
+"""What live pages are told: one look at Redis a second for all pages of this process, and only
+while one is open.
+
+Events: `state` (how a model's traffic and backlog stand), `current` (a window was judged),
+`snapshot` (a report was written), `serving` (another version of a model serves here), `alert` (a
+transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page that
+hears none is stale. The first four are the latest of their kind, so a page that reads slowly skips
+some; an alert is never skipped: its position is the event's id (of all models, as positions.py
+writes it), from which a page resumes.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import redis
+import redis.asyncio
+
+from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.reading.positions import (
+    BEGINNING,
+    Positions,
+    entry_number,
+    read_vector,
+    write_vector,
+)
+from driftgauge.producer.reading.streams import newest
+from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.watching.meter import Meter
+from driftgauge.producer.watching.traffic import Traffic, state_of
+from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.errors import BadData
+
+TICK_S: Final = 1.0
+BEAT_S: Final = 5.0
+MOST_LISTENERS: Final = 500
+MOST_ALERTS: Final = 1000
+"""Alerts that wait for a listener, or that one gets at once when it resumes; beyond it it is cut
+off and resumes.
+"""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Current(msgspec.Struct):
+    """What is told of a current window; the page asks for the rest."""
+
+    model: str
+    version: str
+    created: int
+    severity: str
+    alerts: list[ActiveAlert]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event for pages: the latest of its name, model and version; `entry` is its place in the
+    alerts if it is one.
+    """
+
+    name: str
+    model: str
+    data: bytes
+    version: str = ""
+    entry: str = ""
+
+
+@dataclass(eq=False)
+class Listener:
+    """An open page.
+
+    Parameters
+    ----------
+    model
+        The only one that it hears of; None for all.
+    positions
+        Last alert of each model that it has seen.
+    """
+
+    model: str | None
+    positions: Positions
+    latest: dict[tuple[str, str, str], Told] = field(default_factory=dict)
+    alerts: deque[Told] = field(default_factory=deque)
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+
+    def tell(self, told: Told) -> None:
+        """Leave an event for it."""
+        if self.model not in (None, told.model) and told.model:
+            return
+        if not told.entry:
+            self.latest[told.name, told.model, told.version] = told
+        elif len(self.alerts) < MOST_ALERTS:
+            self.alerts.append(told)
+        else:
+            self.over = True
+        self.awake.set()
+
+    def resume(self, missed: Sequence[Told]) -> None:
+        """Put what it missed before what was told meanwhile; with too much of it, it has to come
+        again for the rest.
+        """
+        self.alerts.extendleft(reversed(missed))
+        self.over = self.over or len(missed) >= MOST_ALERTS
+        self.awake.set()
+
+    def take(self) -> list[bytes]:
+        """Give what was left, as blocks of the stream; alerts that it has seen are left out."""
+        self.awake.clear()
+        alerts, self.alerts = self.alerts, deque()
+        latest, self.latest = self.latest, {}
+        blocks = [block for told in alerts if (block := self._alert(told))]
+        return blocks + [_block(told) for told in latest.values()]
+
+    def _alert(self, told: Told) -> bytes:
+        if entry_number(told.entry) <= entry_number(self.positions.get(told.model, BEGINNING)):
+            return b""
+        self.positions[told.model] = told.entry
+        return _block(told, write_vector(self.positions))
+
+
+class Feed:
+    """The open pages of this process, and the task that looks for them.
+
+    Parameters
+    ----------
+    client
+        Client of the reading routes: no look waits.
+    """
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        keys: Keys,
+        pipeline: Pipeline,
+        meter: Meter,
+        serving: Serving,
+    ) -> None:
+        self.traffic = Traffic()
+        self._client = client
+        self._keys = keys
+        self._pipeline = pipeline
+        self._meter = meter
+        self._serving = serving
+        self._listeners: set[Listener] = set()
+        self._looking: asyncio.Task[None] | None = None
+        self._seen: dict[tuple[str, str, str], object] = {}
+        self._alerts: Positions = {}
+        self._ended = False
+
+    @property
+    def full(self) -> bool:
+        """Whether no further page can listen."""
+        return len(self._listeners) >= MOST_LISTENERS
+
+    def end(self) -> None:
+        """End all streams, so that the server can stop."""
+        self._ended = True
+        for listener in self._listeners:
+            listener.over = True
+            listener.awake.set()
+
+    async def open(self, model: str | None, last_event_id: str | None) -> Listener:
+        """Resolve where a page starts: from the id that it saw last, or from now on.
+
+        Raises
+        ------
+        Problem
+            400 if the id is malformed.
+        """
+        if last_event_id:
+            return Listener(model, read_vector(last_event_id))
+        names = await self._pipeline.models()
+        return Listener(model, {name: await self._last_alert(name) for name in names})
+
+    async def follow(self, listener: Listener) -> AsyncIterator[bytes]:
+        """Give the blocks of the stream until the page or the server is gone."""
+        self._listeners.add(listener)
+        self._seen.clear()  # the next look tells everything: the new page knows nothing
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_on(), name="dashboard")
+        try:
+            yield (
+                b"retry: 1000\nevent: beat\nid: "
+                + write_vector(listener.positions).encode()
+                + b"\ndata: {}\n\n"
+            )
+            listener.resume(await self._missed(listener))
+            while not self._ended:
+                await listener.awake.wait()
+                over = listener.over
+                for block in listener.take():
+                    yield block
+                if over:
+                    return
+        finally:
+            self._listeners.discard(listener)
+
+    async def _look_on(self) -> None:
+        """Look once a second while somebody listens; Redis may go and come back."""
+        beat = 0.0
+        while self._listeners and not self._ended:
+            started = time.monotonic()
+            with suppress(
+                *UNAVAILABLE, redis.RedisError, BadData
+            ):  # pages go stale, and say so; /readyz says why
+                await self._look()
+                if started - beat >= BEAT_S:
+                    self._tell(Told("beat", "", b"{}"))
+                    beat = started
+            await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - started)))
+
+    async def _look(self) -> None:
+        """Tell what changed since the last look."""
+        self._tell_serving()
+        models = await self._pipeline.models()
+        states = await self._pipeline.read(models)
+        for state in states:
+            self._tell_new(
+                "state", state.model, state_of(state, self.traffic.rate(state), self._meter)
+            )
+        await self._look_at_streams(states)
+
+    def _tell_serving(self) -> None:
+        for model, served in self._serving.production.items():
+            fault = self._serving.faults.get(model)
+            told = {
+                "model": model,
+                "serving": served.version,
+                "fault": None if fault is None else fault.reason,
+            }
+            self._tell_new("serving", model, told)
+
+    async def _look_at_streams(self, states: Sequence[ModelState]) -> None:
+        pipe = self._client.pipeline(transaction=False)
+        for state in states:
+            after = self._alerts.setdefault(state.model, self._first_position(state.model))
+            pipe.hvals(self._keys.current(state.model))
+            pipe.xrevrange(self._keys.snapshots(state.model), count=1)
+            pipe.xrange(self._keys.alerts(state.model), min=f"({after}", count=MOST_ALERTS)
+        replies = iter(await pipe.execute())
+        for state in states:
+            self._tell_current(state.model, next(replies))
+            self._tell_snapshot(state.model, next(replies))
+            self._tell_alerts(state.model, next(replies))
+
+    def _tell_current(self, model: str, packed: Sequence[bytes]) -> None:
+        for one in packed:
+            with suppress(msgspec.MsgspecError):  # of another version; its page says so
+                current = msgspec.json.decode(one, type=Current)
+                firing = sum(alert.state == "firing" for alert in current.alerts)
+                told = {"model": model, "version": current.version, "created": current.created}
+                self._tell_new(
+                    "current", model, {**told, "severity": current.severity, "firing": firing}
+                )
+
+    def _tell_snapshot(self, model: str, entries: Any) -> None:
+        if entries:
+            self._tell_new("snapshot", model, {"model": model, "entry": entries[0][0].decode()})
+
+    def _tell_alerts(self, model: str, entries: Any) -> None:
+        for told in _alerts(model, entries):
+            self._tell(told)
+        if entries:
+            self._alerts[model] = entries[-1][0].decode()
+
+    def _first_position(self, model: str) -> str:
+        """Give where to read a model's alerts from at its first look: no page has seen less; each
+        knows what it has seen.
+        """
+        return min(
+            (one.positions.get(model, BEGINNING) for one in self._listeners),
+            key=entry_number,
+            default=BEGINNING,
+        )
+
+    def _tell_new(self, name: str, model: str, value: dict[str, Any]) -> None:
+        key = (name, model, str(value.get("version", "")))
+        if self._seen.get(key) != value:
+            self._seen[key] = value
+            self._tell(Told(name, model, _encode(value), key[2]))
+
+    def _tell(self, told: Told) -> None:
+        for listener in self._listeners:
+            listener.tell(told)
+
+    async def _missed(self, listener: Listener) -> list[Told]:
+        """Read the alerts since a listener's position."""
+        models = [listener.model] if listener.model else await self._pipeline.models()
+        missed: list[Told] = []
+        for model in models:
+            after = listener.positions.get(model, BEGINNING)
+            room = MOST_ALERTS - len(missed)
+            found: Any = (
+                await self._client.xrange(self._keys.alerts(model), min=f"({after}", count=room)
+                if room
+                else []
+            )
+            missed += _alerts(model, found)
+        return missed
+
+    async def _last_alert(self, model: str) -> str:
+        last = await newest(self._client, self._keys.alerts(model), 1)
+        return last[0][0] if last else BEGINNING
+
+
+def _alerts(model: str, entries: Any) -> list[Told]:
+    """Give the alerts of some entries; one that is no JSON, written by hand, is passed over."""
+    found = []
+    for entry_id, fields in entries:
+        with suppress(msgspec.DecodeError):
+            msgspec.json.decode(fields.get(b"e", b""))
+            found.append(Told("alert", model, fields[b"e"], entry=entry_id.decode()))
+    return found
+
+
+def _block(told: Told, event_id: str = "") -> bytes:
+    named = f"event: {told.name}\n" + (f"id: {event_id}\n" if event_id else "")
+    lines = b"".join(b"data: " + line + b"\n" for line in told.data.splitlines())
+    return named.encode() + lines + b"\n"

@@ -1,0 +1,105 @@
+"""How a model's traffic and backlog stand, in numbers and in the words of a page's tiles."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any, Final
+
+from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.watching.meter import BOUNDS_S, Meter
+from driftgauge.producer.watching.metrics import age_s
+from driftgauge.shared.reporting.wording import count, duration
+
+SPAN_S: Final = 10.0
+"""Time over which a rate is taken."""
+KEPT: Final = 300
+"""Rates that are kept for a page's first picture: one a second while a page is open."""
+DASH: Final = "\u2013"
+
+
+class Traffic:
+    """Counted events per second, from what was seen lately."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[str, deque[tuple[float, int]]] = {}
+        self._rates: dict[str, deque[tuple[int, float]]] = {}
+
+    def rate(self, state: ModelState) -> float | None:
+        """Take in a model's state and give its rate; None if it was not seen within the last
+        seconds.
+        """
+        now, seen = self._clock(), self._seen.setdefault(state.model, deque())
+        while seen and now - seen[0][0] > SPAN_S:
+            seen.popleft()
+        seen.append((now, state.events))
+        start, before = seen[0]
+        if now - start < 1:
+            return None
+        rate = max(0, state.events - before) / (now - start)
+        self._rates.setdefault(state.model, deque(maxlen=KEPT)).append(
+            (state.now_ms, round(rate, 3))
+        )
+        return rate
+
+    def latest(self, model: str) -> float | None:
+        """Give a model's rate as it was taken last; None if that is long ago."""
+        seen, rates = self._seen.get(model), self._rates.get(model)
+        return rates[-1][1] if seen and rates and self._clock() - seen[-1][0] <= SPAN_S else None
+
+    def points(self, model: str) -> list[tuple[int, float]]:
+        """Give a model's rates of the last minutes: time (ms, Redis's clock) and events a
+        second.
+        """
+        return list(self._rates.get(model, ()))
+
+
+def state_of(state: ModelState, rate: float | None, meter: Meter) -> dict[str, Any]:
+    """Describe a model's traffic and backlog; `words` are what its tiles say."""
+    lag = max((age_s(state, partition) for partition in state.partitions), default=0.0)
+    waiting = sum(partition.backlog.entries for partition in state.partitions)
+    exact = all(partition.backlog.exact for partition in state.partitions)
+    latency = [quantile_s(meter.latencies, share) for share in (0.5, 0.99)]
+    return {
+        "model": state.model,
+        "time": state.now_ms,
+        "events": state.events,
+        "rate": rate,
+        "lag_seconds": lag,
+        "waiting": waiting,
+        "words": {
+            "events": count(state.events),
+            "rate": DASH if rate is None else f"{rate:,.1f}/s" if rate < 10 else f"{rate:,.0f}/s",
+            "lag": duration(lag),
+            "waiting": f"{count(waiting)} waiting"
+            if exact
+            else f"more than {count(waiting)} waiting",
+            "latency": DASH if latency[0] is None else duration(latency[0]),
+            "latency99": "no prediction here yet"
+            if latency[1] is None
+            else f"99 % below {duration(latency[1])}",
+        },
+    }
+
+
+def quantile_s(buckets: list[int], share: float) -> float | None:
+    """Estimate a quantile of a latency (s) from its buckets, evenly spread within one; None without
+    any.
+
+    Examples
+    --------
+    >>> quantile_s([0, 10, *[0] * (len(BOUNDS_S) - 1)], 0.5)
+    0.00175
+    """
+    total = sum(buckets)
+    if not total:
+        return None
+    wanted = share * total
+    place, below = next(
+        (place, reached) for place, reached in enumerate(accumulate(buckets)) if reached >= wanted
+    )
+    if place == len(BOUNDS_S):
+        return BOUNDS_S[-1]
+    low = BOUNDS_S[place - 1] if place else 0.0
+    return low + (BOUNDS_S[place] - low) * (1 - (below - wanted) / buckets[place])

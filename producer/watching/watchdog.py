@@ -1,0 +1,275 @@
+"""The watchdog: a task in each API process that looks at the pipeline by the clock, and raises the
+"monitor blind" alerts.
+
+Any number of processes may run; one at a time looks at a model. Theory of operation:
+
+- A model's lease, memory and what the processes dropped are fields of one hash. It is watched, then
+  read; then the pipeline is looked at; then the new memory, the lease and the alerts are written in
+  one transaction. So a transition is written once, whoever holds the lease: the lease only saves
+  the others the work.
+- Nothing is remembered here. After an EXEC without an answer the next look starts from what Redis
+  holds.
+- Every time is Redis's, so the clocks of the API hosts do not matter.
+- It has connections of its own, with short timeouts. A failure is logged once, shown by /readyz,
+  and tried again.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+import redis
+import redis.asyncio
+
+from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.watching import blind
+from driftgauge.producer.watching.look import Dropped, Look, Memory
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
+from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.settings import Settings
+
+TIMEOUT_S: Final = 2.0
+LEASE_LOOKS: Final = 3
+"""Looks that the holder may miss before another process takes over."""
+FORGET_DROPPED_MS: Final = 86_400_000
+DROPPED: Final = b"dropped:"
+
+logger = logging.getLogger("driftgauge.producer")
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Who looks at a model, and until when (ms)."""
+
+    token: str
+    until: int
+
+
+class Watchdog:
+    """Watches every model that exists in Redis.
+
+    Parameters
+    ----------
+    dropped
+        What this process dropped, by reason.
+    served
+        The models that it serves: it cannot tell whose events were dropped, so each of them is
+        told.
+    clock
+        Time in ms instead of Redis's, for tests.
+
+    Attributes
+    ----------
+    fault
+        Why the last look failed, empty if it did not.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        dropped: Mapping[str, int],
+        served: Collection[str],
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.fault = ""
+        self._settings = settings
+        self._keys = Keys(settings.key_prefix)
+        self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
+        self._pipeline = Pipeline(self._client, self._keys)
+        self._dropped = dropped
+        self._served = served
+        self._clock = clock
+        self._token = secrets.token_hex(8)
+        self._told: dict[str, dict[str, int]] = {}
+        self._lease_ms = int(LEASE_LOOKS * settings.watchdog_seconds * 1000)
+        self._ending = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start watching; needs no Redis yet."""
+        self._task = asyncio.create_task(self._run(), name="watchdog")
+
+    async def close(self) -> None:
+        """Stop watching."""
+        self._ending.set()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._client.aclose()
+
+    async def _run(self) -> None:
+        while not self._ending.is_set():
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001  serving goes on whatever happens here; the next look tries again
+                self._complain(error)
+            else:
+                self.fault = ""
+            with suppress(TimeoutError):  # which is when the next look is due
+                async with asyncio.timeout(self._settings.watchdog_seconds):
+                    await self._ending.wait()
+
+    def _complain(self, error: Exception) -> None:
+        reason = (
+            str(error) if isinstance(error, DriftgaugeError) else f"{type(error).__name__}: {error}"
+        )
+        if not self.fault:
+            logger.warning("The watchdog cannot look at the pipeline (%s); it tries again.", reason)
+        self.fault = reason
+
+    async def look(self) -> None:
+        """Look at each model once; one that cannot be read does not hide the others."""
+        now = await self._now()
+        await self._tell_dropped(now)
+        failed: Exception | None = None
+        for model in await self._pipeline.models():
+            try:
+                await self._look_at(model, now)
+            except UNAVAILABLE:
+                raise
+            except (
+                redis.ResponseError,
+                msgspec.MsgspecError,
+                BadData,
+            ) as error:  # raised when all were looked at
+                failed = BadData(f"{model} cannot be watched: {error}")
+        if failed is not None:
+            raise failed
+
+    async def _now(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        answer: Any = await self._client.time()
+        seconds, micros = answer
+        return int(seconds * 1000 + micros // 1000)
+
+    async def _tell_dropped(self, now: int) -> None:
+        """Write what this process dropped, if it is more than before: whoever holds the lease reads
+        it.
+        """
+        reasons = dict(self._dropped)
+        for model in list(self._served):
+            if reasons and self._told.get(model) != reasons:
+                packed = msgspec.json.encode(Dropped(reasons, now))
+                await self._client.hset(
+                    self._keys.watchdog(model), mapping={DROPPED + self._token.encode(): packed}
+                )
+                self._told[model] = reasons
+
+    async def _look_at(self, model: str, now: int) -> None:
+        """Look at one model, unless another process does."""
+        key = self._keys.watchdog(model)
+        async with self._client.pipeline(transaction=True) as pipe:
+            await pipe.watch(key)
+            reading: Any = pipe.hgetall(key)
+            fields: dict[bytes, bytes] = await reading
+            if not self._may_take(fields.get(b"lease"), now):
+                return
+            memory = _memory(fields.get(b"memory"))
+            (seen,) = await self._pipeline.read([model], most=1)
+            if self._clock is not None:
+                seen = replace(seen, now_ms=now)
+            alerts = blind.judge(
+                memory, Look(seen, list(_dropped(fields).values()), self._settings)
+            )
+            if alerts:
+                await self._check_type(self._keys.alerts(model))
+            with suppress(
+                redis.WatchError
+            ):  # another process was faster, or the outcome is unknown: look again
+                await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
+
+    def _may_take(self, packed: bytes | None, now: int) -> bool:
+        """Tell whether the lease is free, ours or over; one that lies far ahead was taken before
+        the clock went back.
+        """
+        if packed is None:
+            return True
+        lease = msgspec.json.decode(packed, type=Lease)
+        return lease.token == self._token or not now < lease.until <= now + self._lease_ms
+
+    async def _check_type(self, key: str) -> None:
+        """Refuse a key of another type now: inside the transaction its error would not undo the
+        rest.
+        """
+        kind: Any = await self._client.type(key)
+        if kind not in {b"stream", b"none"}:
+            raise BadData(
+                f"{key} is a {kind.decode()} in Redis, not a stream. Move it away, or use another "
+                f"key prefix."
+            )
+
+    async def _commit(
+        self,
+        pipe: Any,
+        key: str,
+        memory: Memory,
+        forgotten: list[bytes],
+        alerts: list[Alert],
+        now: int,
+    ) -> None:
+        lease = Lease(self._token, now + self._lease_ms)
+        pipe.multi()
+        pipe.hset(
+            key,
+            mapping={b"lease": msgspec.json.encode(lease), b"memory": msgspec.json.encode(memory)},
+        )
+        if forgotten:
+            pipe.hdel(key, *forgotten)
+        for alert in alerts:
+            pipe.xadd(
+                self._keys.alerts(alert.model),
+                {b"e": cloud_event(alert)},
+                maxlen=ALERTS_KEPT,
+                approximate=True,
+            )
+        await pipe.execute()
+        for alert in alerts:
+            logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)
+
+
+async def firing_rules(
+    client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
+) -> list[tuple[str, str, bool]]:
+    """Give (model, rule, whether it fires) of every rule, as the watchdog left it."""
+    pipe = client.pipeline(transaction=False)
+    for model in models:
+        pipe.hget(keys.watchdog(model), "memory")
+    memories = zip(models, await pipe.execute(), strict=True)
+    return [
+        (model, rule, rule in _memory(packed).firing)
+        for model, packed in memories
+        for rule in blind.RULES
+    ]
+
+
+def _memory(packed: bytes | None) -> Memory:
+    """Read the memory; one of another format is as good as none."""
+    if packed is None:
+        return Memory()
+    try:
+        return msgspec.json.decode(packed, type=Memory)
+    except msgspec.MsgspecError:
+        logger.warning("Another version's watchdog was here; this one starts anew.")
+        return Memory()
+
+
+def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
+    """Give what each process dropped, by the name of its field."""
+    return {
+        name: msgspec.json.decode(packed, type=Dropped)
+        for name, packed in fields.items()
+        if name.startswith(DROPPED)
+    }
+
+
+def _forgotten(fields: Mapping[bytes, bytes], now: int) -> list[bytes]:
+    """Name the fields of processes that dropped nothing for a day."""
+    return [name for name, one in _dropped(fields).items() if now - one.grew_ms > FORGET_DROPPED_MS]

@@ -1,0 +1,89 @@
+"""The one way to a Redis connection, and the translation of its errors.
+
+Every client is built without retries: redis-py's defaults send a command again after a lost reply,
+so that an XADD is applied twice and a transaction is repeated without its WATCH. Who wants to try
+again decides that himself.
+"""
+
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from driftgauge.shared.errors import ConfigurationError, RedisUnavailable
+
+SOCKET_TIMEOUT_S = 5.0
+BLOCK_MS = 1000
+"""Longest blocking read: well below half of the socket timeout."""
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+
+UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
+"""What redis-py raises when the server cannot be reached, or not yet."""
+
+_T = TypeVar("_T", redis.Redis, redis.asyncio.Redis)
+
+
+def connect(url: str | None, **options: Any) -> redis.Redis:
+    """Make a client for blocking code; connects at the first command."""
+    return _from_url(redis.Redis, url, retry=Retry(NoBackoff(), 0), **options)
+
+
+def connect_async(url: str | None, **options: Any) -> redis.asyncio.Redis:
+    """Make a client for asyncio; connects at the first command."""
+    return _from_url(redis.asyncio.Redis, url, retry=AsyncRetry(NoBackoff(), 0), **options)
+
+
+def _from_url(kind: type[_T], url: str | None, **options: Any) -> _T:
+    """Build a client with pinned protocol, bytes replies and no retries."""
+    settings = {
+        "protocol": 2,
+        "socket_timeout": SOCKET_TIMEOUT_S,
+        "socket_connect_timeout": 2.0,
+        **options,
+    }
+    try:
+        return kind.from_url(url or DEFAULT_URL, **settings)
+    except ValueError as error:
+        raise ConfigurationError(f"DRIFTGAUGE_REDIS_URL cannot be used: {error}.") from error
+
+
+def shown(url: str | None) -> str:
+    """Give the address of a Redis without its password.
+
+    Examples
+    --------
+    >>> shown("redis://user:secret@cache:6379/0")
+    'redis://cache:6379/0'
+    """
+    parts = urlsplit(url or DEFAULT_URL)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def require(client: redis.Redis, url: str | None) -> dict[str, str]:
+    """Check that Redis answers, and tell which server it is.
+
+    Returns
+    -------
+    dict
+        `kind` (redis or valkey) and `version`.
+
+    Raises
+    ------
+    RedisUnavailable
+        If it does not answer.
+    """
+    try:
+        server: dict[str, Any] = client.info("server")
+    except redis.RedisError as error:
+        raise RedisUnavailable(
+            f"No Redis at {shown(url)} ({error}). Start one, or set DRIFTGAUGE_REDIS_URL to where "
+            f"it listens."
+        ) from error
+    if "valkey_version" in server:
+        return {"kind": "valkey", "version": str(server["valkey_version"])}
+    return {"kind": "redis", "version": str(server["redis_version"])}

@@ -1,0 +1,94 @@
+"""How alerts and snapshots are named and wrapped, whoever makes them: judging from the log, or the
+watchdog from the clock.
+
+A rule that begins with `blind.` is the watchdog's: it says that the monitor does not see, not that
+the model drifted. Such an alert is no function of the log, so a replay of the log does not raise it
+again; its times are those of Redis's clock.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.contract.snapshot import Snapshot
+
+ALERTS_KEPT: Final = 10_000
+"""Entries of a model's alert stream."""
+BLIND: Final = "blind."
+"""Prefix of the rules that are not replayable."""
+PERFORMANCE: Final = "performance."
+"""Prefix of the rules that speak of the model's errors: of a metric, or of the errors as they come.
+"""
+IMPROVEMENT: Final = "improvement."
+"""Prefix of the rules of errors that became smaller: a change, but no degradation."""
+DATA_QUALITY: Final = frozenset({"integrity", "missing", "unseen", "out_of_range"})
+"""Rules that speak of broken values; `integrity` is the online one."""
+MARKS: Final = frozenset({"acknowledged", "silenced"})
+"""Changes that are marks on an alert, not states: each is a type of event of its own."""
+
+
+SEGMENT_PSI: Final = "segment.psi"
+"""Drift within a segment: an alert of its own, whatever number of columns drift in it."""
+SEGMENT_PERFORMANCE: Final = "segment.performance"
+
+
+def fingerprint(model: str, version: str, feature: str, rule: str, segment: str = "") -> str:
+    """Name an alert: the same for all its transitions, and after a restart.
+
+    Examples
+    --------
+    >>> fingerprint("steel", "1.0.0", "x", "psi")
+    '71256aeb82dfcc53'
+    """
+    named = [model, version, feature, rule, *([segment] if segment else [])]
+    return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]
+
+
+def cloud_event(data: Alert | Snapshot) -> bytes:
+    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log
+    is judged.
+
+    The severity is part of an alert's id: with several partitions it can rise at a pane that brings
+    no event more. So is the transition's number, since marks and reminders change neither state nor
+    events.
+    """
+    if isinstance(data, Alert):
+        name = (
+            f"{data.fingerprint}-{data.started}-{data.evidence.events}-{data.state}-{data.severity}"
+        )
+        name += f"-{data.number}" if data.number else ""
+        kind = f"alert.{data.change if data.change in MARKS else data.state}"
+        subject, moment = f"{data.version}/{data.feature or data.segment}", data.updated
+    else:
+        name, kind, subject, moment = (
+            data.id,
+            f"snapshot.{data.trigger}",
+            data.version,
+            data.created,
+        )
+    return msgspec.json.encode(
+        CloudEvent(
+            id=name,
+            source=f"/driftgauge/{data.model}",
+            type=f"driftgauge.{kind}",
+            subject=subject,
+            time=datetime.fromtimestamp(moment / 1000, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            data=msgspec.Raw(msgspec.json.encode(data)),
+        )
+    )
+
+
+def subject_of(alert: Alert) -> str:
+    """Name what an alert is about: a column, a segment, or the whole model, or the monitor
+    itself.
+    """
+    return (
+        alert.feature
+        or alert.segment
+        or ("the monitor" if alert.rule.startswith(BLIND) else "the model")
+    )

@@ -1,0 +1,88 @@
+"""What predictions and labels look like in the log: the contract between producer and consumer
+(DESIGN.md, section 3).
+
+A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact
+JSON), in this order. A tick has only `t`; a new reference has `t` and `e`
+(shared/reference/references.py).
+"""
+
+from binascii import crc32
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+PREDICTION: Final = b"p"
+LABEL: Final = b"l"
+TICK: Final = b"k"
+NEW_REFERENCE: Final = b"r"
+MONITOR_GROUP: Final = "monitor"
+"""The consumer group whose offset shows the counting stage's progress to redis-cli and dashboards.
+"""
+
+Source = Literal["online", "batch", "shadow"]
+Value = float | str | None
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""Unix time in ms, from 1970 to 9999."""
+
+
+class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """One prediction as it stands in the log.
+
+    `features` is positional, in the order of the version's schema: numbers, category strings, or
+    None for missing. `probabilities` are those of the schema's classes, in their order; None where
+    the model gives none.
+
+    Examples
+    --------
+    >>> event = Prediction(id="a", version="1.0.0", time=1763650000123, features=[1.5, None, "x"], prediction=41.7)
+    >>> encode(event)
+    b'{"id":"a","version":"1.0.0","time":1763650000123,"features":[1.5,null,"x"],"prediction":41.7}'
+    """
+
+    id: str
+    version: str
+    time: Milliseconds
+    features: list[Value]
+    prediction: float | str | None
+    latency_ms: float | None = None
+    source: Source = "online"
+    client_id: bool = False
+    probabilities: list[float] | None = None
+
+
+class Label(msgspec.Struct, gc=False, frozen=True):
+    """The true value of a prediction as it stands in the log of the prediction's partition.
+
+    Parameters
+    ----------
+    id
+        Of the prediction.
+    label
+        A number or a class, as the schema's prediction is.
+    time
+        When it became known.
+
+    Examples
+    --------
+    >>> encode(Label(id="a", label="yes", time=1763650000123))
+    b'{"id":"a","label":"yes","time":1763650000123}'
+    """
+
+    id: str
+    label: float | str
+    time: Milliseconds
+
+
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+
+
+def partition_of(prediction_id: str, partitions: int) -> int:
+    """Give the partition of a prediction, and so of its label.
+
+    Examples
+    --------
+    >>> partition_of("0190f0a0-0000-7000-8000-000000000000", 1)
+    0
+    """
+    return crc32(prediction_id.encode()) % partitions

@@ -1,0 +1,180 @@
+"""The names of everything stored in Redis (DESIGN.md, section 3).
+
+All keys of one partition, and all keys of one model's judging, share a hash tag, so that one
+transaction covers them on Redis Cluster too.
+"""
+
+import re
+from binascii import crc_hqx
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Self
+
+MODEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+SLOTS = 16_384
+"""Hash slots of a Redis Cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix.
+
+    Parameters
+    ----------
+    salts
+        Of the partitions of one model, from its manifest: they are part of the hash tags. Without
+        them a tag is the model and the partition.
+
+    Examples
+    --------
+    >>> keys = Keys("dg")
+    >>> keys.log("steel", 0), keys.alerts("steel")
+    ('dg:{steel.0}:log', 'dg:{steel}:alerts')
+    >>> keys.salted(("7", "40")).log("steel", 1)
+    'dg:{steel.1.40}:log'
+    """
+
+    prefix: str = "dg"
+    salts: tuple[str, ...] = ()
+
+    def salted(self, salts: Sequence[str]) -> Self:
+        """Give the keys of a model with these salts."""
+        return replace(self, salts=tuple(salts))
+
+    @property
+    def models(self) -> str:
+        return f"{self.prefix}:models"
+
+    @property
+    def workers(self) -> str:
+        return f"{self.prefix}:workers"
+
+    def _model(self, model: str, name: str) -> str:
+        return f"{self.prefix}:{{{model}}}:{name}"
+
+    def _partition(self, model: str, partition: int, name: str) -> str:
+        return f"{self.prefix}:{{{_tag(model, partition, self.salts[partition] if self.salts else '')}}}:{name}"
+
+    def versions(self, model: str) -> str:
+        return self._model(model, "versions")
+
+    def references(self, model: str) -> str:
+        return self._model(model, "references")
+
+    def proposals(self, model: str) -> str:
+        return self._model(model, "proposals")
+
+    def proposed(self, model: str, asked: str) -> str:
+        return self._model(model, f"proposed:{asked}")
+
+    def judge(self, model: str) -> str:
+        return self._model(model, "judge")
+
+    def judge_owner(self, model: str) -> str:
+        return self._model(model, "owner")
+
+    def judge_epoch(self, model: str) -> str:
+        return self._model(model, "epoch")
+
+    def retraining(self, model: str) -> str:
+        return self._model(model, "retraining")
+
+    def retraining_owner(self, model: str) -> str:
+        return self._model(model, "retraining:owner")
+
+    def retraining_epoch(self, model: str) -> str:
+        return self._model(model, "retraining:epoch")
+
+    def commands(self, model: str) -> str:
+        return self._model(model, "commands")
+
+    def current(self, model: str) -> str:
+        return self._model(model, "current")
+
+    def alerts(self, model: str) -> str:
+        return self._model(model, "alerts")
+
+    def snapshots(self, model: str) -> str:
+        return self._model(model, "snapshots")
+
+    def reports(self, model: str) -> str:
+        return self._model(model, "reports")
+
+    def reports_owner(self, model: str) -> str:
+        return self._model(model, "reports:owner")
+
+    def reports_epoch(self, model: str) -> str:
+        return self._model(model, "reports:epoch")
+
+    def watchdog(self, model: str) -> str:
+        return self._model(model, "watchdog")
+
+    def log(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "log")
+
+    def count(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "count")
+
+    def panes(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "panes")
+
+    def rollups(self, model: str, partition: int, span: str) -> str:
+        return self._partition(model, partition, f"panes:{span}")
+
+    def owner(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "owner")
+
+    def epoch(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "epoch")
+
+    def dead(self, model: str, partition: int) -> str:
+        return self._partition(model, partition, "dead")
+
+    def ids(self, model: str, partition: int, hour: int) -> str:
+        return self._partition(model, partition, f"ids:{hour}")
+
+    def pending(self, model: str, partition: int, day: int) -> str:
+        return self._partition(model, partition, f"pending:{day}")
+
+    def early(self, model: str, partition: int, day: int) -> str:
+        return self._partition(model, partition, f"early:{day}")
+
+
+def salts_for(model: str, partitions: int) -> tuple[str, ...]:
+    """Choose salts that put the partitions of a model at even distances over the slots, so over any
+    number of shards.
+
+    One partition needs none: its keys stay as they are.
+
+    Examples
+    --------
+    >>> salts = salts_for("steel", 4)
+    >>> [round(slot_of(f"{{steel.{place}.{salt}}}") / SLOTS, 2) for place, salt in enumerate(salts)]
+    [0.13, 0.38, 0.63, 0.87]
+    """
+    if partitions == 1:
+        return ()
+    return tuple(_salt(model, partition, partitions) for partition in range(partitions))
+
+
+def slot_of(key: str) -> int:
+    """Give the slot of a key with a hash tag (CRC-16/XMODEM of the tag, as Redis Cluster
+    specifies).
+    """
+    return crc_hqx(key.partition("{")[2].partition("}")[0].encode(), 0) % SLOTS
+
+
+def _salt(model: str, partition: int, partitions: int) -> str:
+    """Find the first number whose slot lies close to the middle of the partition's share."""
+    share = SLOTS / partitions
+    middle = (partition + 0.5) * share
+    return next(
+        str(salt)
+        for salt in count()
+        if abs(slot_of(f"{{{_tag(model, partition, str(salt))}}}") - middle) <= max(share / 64, 4)
+    )
+
+
+def _tag(model: str, partition: int, salt: str) -> str:
+    return f"{model}.{partition}.{salt}" if salt else f"{model}.{partition}"

@@ -1,0 +1,288 @@
+"""Panes: slices of a partition's log, summed up as counts. All that passes from counting to
+judging.
+
+Panes add: the counts of a window are the sum of its panes. In Redis a pane is the stream entry
+`<n>-0`, so that it can never be written twice; what is written after pane n has the ids `<n>-1`,
+`<n>-2`, ….
+"""
+
+import zlib
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from driftgauge.shared.arrays import Ints
+
+FEW_COUNTS = 100
+AlarmSeverity = Literal["warning", "critical"]
+FIELD = b"b"
+"""The field of a panes entry that holds the message."""
+LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
+"""Edges of the 64 latency cells."""
+DELAY_EDGES_S = np.geomspace(1, 40 * 86_400, 47)
+"""Edges of the 48 cells of a label's delay, in seconds: two of them differ by two fifths."""
+
+
+class Block(msgspec.Struct, frozen=True):
+    """The part of a pane that belongs to one model version.
+
+    Parameters
+    ----------
+    rows
+        Predictions that count for drift.
+    cells
+        Packed counts over all cells of the version's reference.
+    latency
+        Packed counts of the latency cells.
+    sources
+        Predictions of each source: all of them were counted, whether they count for drift or not.
+    scores
+        Packed counts of the probabilities (shared/performance/estimate.py), of the rows that count
+        for drift; empty for a version whose performance cannot be estimated from them.
+    segments
+        Packed counts by segment and bin (`SegmentLayout.counts`), of the rows that count for drift;
+        empty for a version without segments.
+    """
+
+    rows: int
+    cells: bytes
+    latency: bytes
+    sources: dict[str, int]
+    scores: bytes = b""
+    segments: bytes = b""
+
+
+class Pane(msgspec.Struct, frozen=True, tag="pane"):
+    """A closed pane.
+
+    Parameters
+    ----------
+    number
+        From 1, per partition.
+    start, end
+        Logical times (ms) of its first event and of its closing.
+    events
+        Predictions in it.
+    total
+        Predictions of the partition until its end.
+    events_per_day
+        Measured traffic of the partition, None until a whole logical day is known.
+    blocks
+        By model version.
+    """
+
+    partition: int
+    number: int
+    start: int
+    end: int
+    events: int
+    total: int
+    events_per_day: float | None
+    blocks: dict[str, Block]
+
+
+class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
+    """An online detector's alarm; it leaves counting at once.
+
+    Parameters
+    ----------
+    time
+        Logical time (ms) of the event that raised it.
+    total
+        Predictions of the partition until that event, it included.
+    column
+        Name of the feature, or `prediction`.
+    detector
+        Name of the detector.
+    delay
+        Events since the change, as the detector estimates it; of ADWIN, since it (re)started.
+    value, expected, threshold
+        Of the statistic that the detector watches: now, without drift, and where it alarms, where
+        it has these.
+    width
+        Values that the estimate rests on.
+    effect
+        What it estimates that happened, in words.
+    severity
+        Evidence alone is a warning; a broken feed is critical.
+    """
+
+    partition: int
+    time: int
+    total: int
+    version: str
+    column: str
+    detector: str
+    delay: int
+    statistic: str
+    value: float
+    expected: float | None
+    width: int
+    effect: str
+    threshold: float | None = None
+    severity: AlarmSeverity = "warning"
+
+
+class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
+    """Logical time has come this far in the partition, though no pane closed."""
+
+    partition: int
+    time: int
+    total: int
+
+
+class Revised(msgspec.Struct, frozen=True):
+    """What labels changed in one version's part of one pane: add it to what was known of the pane.
+
+    Parameters
+    ----------
+    pane
+        Number of the pane that the predictions are in.
+    labelled
+        Predictions that got their first label.
+    corrected
+        Labels that were replaced by another.
+    delays
+        Packed counts of the delay cells: time of the first label minus time of the prediction;
+        empty if there was none.
+    sums
+        Packed `driftgauge.shared.performance.Sums` of the rows with their labels now, less those of
+        the labels that these replace.
+    labels
+        Packed counts of the labels' cells (`PerformanceReference.labels`), in the same way; empty
+        for a version whose reference has no labels.
+    segments
+        Packed sums by segment (`driftgauge.shared.performance.Measures`), in the same way; empty
+        for a version without segments.
+    """
+
+    pane: int
+    version: str
+    labelled: int
+    corrected: int
+    delays: bytes
+    sums: bytes
+    labels: bytes = b""
+    segments: bytes = b""
+
+
+class Delta(msgspec.Struct, frozen=True, tag="delta"):
+    """Labels that were joined to predictions: revises panes of the partition, all of them closed
+    and written before.
+
+    Parameters
+    ----------
+    time, total
+        Logical time (ms) and predictions of the partition when it was written.
+    revision
+        From 1, per partition: what a pane's last revision is called.
+    revised
+        By pane and version; each pair once.
+    """
+
+    partition: int
+    time: int
+    total: int
+    revision: int
+    revised: list[Revised]
+
+
+class NewReference(msgspec.Struct, frozen=True, tag="reference"):
+    """From here on, a version is held against another of its references
+    (shared/reference/references.py).
+
+    Parameters
+    ----------
+    time
+        Logical time (ms).
+    total
+        Predictions of the partition until here.
+    change
+        Number of the change; one that is not larger than another one seen changes nothing.
+    number
+        Of the reference.
+    """
+
+    partition: int
+    time: int
+    total: int
+    version: str
+    change: int
+    number: int
+    who: str
+    reason: str
+    undo: bool
+
+
+class RollUp(msgspec.Struct, frozen=True):
+    """The panes of a logical hour or day, summed up: an entry of its own stream, which outlives the
+    panes.
+
+    Parameters
+    ----------
+    pane
+        The sum, as if it were one pane; its number is the last pane's, and the entry's id.
+    first
+        Number of the first pane in it.
+    kept
+        The first and the latest alarm of each version, detector and column.
+    alarms
+        How many there were.
+    """
+
+    pane: Pane
+    first: int
+    kept: list[Alarm]
+    alarms: int
+
+
+Span = Literal["hour", "day"]
+PaneEntry = Pane | Alarm | NewReference | Watermark | Delta
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(PaneEntry).decode
+decode_rollup = msgspec.msgpack.Decoder(RollUp).decode
+
+
+def pack_counts(counts: Ints) -> bytes:
+    """Pack counts: the smallest unsigned type that holds them, many of them compressed.
+
+    Examples
+    --------
+    >>> unpack_counts(pack_counts(np.array([0, 300, 2]))).tolist()
+    [0, 300, 2]
+    """
+    return _packed(counts, np.min_scalar_type(int(counts.max(initial=0))))
+
+
+def _packed(counts: Ints, kind: np.dtype[Any]) -> bytes:
+    plain = counts.astype(kind.newbyteorder("<")).tobytes()
+    head = kind.char.encode()
+    if len(counts) <= FEW_COUNTS:
+        return head + b"-" + plain
+    packer = zlib.compressobj(
+        1, strategy=zlib.Z_RLE
+    )  # counts have runs of zeros, and no words that come again
+    return head + b"z" + packer.compress(plain) + packer.flush()
+
+
+def pack_changes(counts: Ints) -> bytes:
+    """Pack counts of which some may be negative, as those of corrections are; `unpack_counts` reads
+    them.
+
+    Examples
+    --------
+    >>> unpack_counts(pack_changes(np.array([0, -300, 2]))).tolist()
+    [0, -300, 2]
+    """
+    largest = int(np.abs(counts).max(initial=0))
+    kind = next(np.dtype(kind) for kind in "bhiq" if largest <= np.iinfo(kind).max)
+    return _packed(counts, kind)
+
+
+def unpack_counts(packed: bytes) -> Ints:
+    """Read what `pack_counts` gave."""
+    kind = np.dtype(packed[:1].decode()).newbyteorder("<")
+    plain = zlib.decompress(packed[2:]) if packed[1:2] == b"z" else packed[2:]
+    return np.frombuffer(plain, dtype=kind).astype(np.int64)

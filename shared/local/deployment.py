@@ -1,0 +1,121 @@
+"""All of Driftgauge on one machine: Redis (a private one if none is configured), API and worker,
+each a process.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from pydantic import SecretStr
+
+from driftgauge.shared.connections.redis_client import connect, require
+from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.local import processes
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.settings import Settings
+
+TAIL = 2000
+"""Characters of a log that an error quotes."""
+STARTED = {200, 503}
+"""Answers of a process that is up, whether it is ready or not."""
+
+
+class Deployment:
+    """The processes of one machine, while the context lasts.
+
+    Parameters
+    ----------
+    settings
+        `redis_url` None starts a private Redis in `data_dir`; a port in use is replaced by the next
+        free one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.wanted_port = settings.port
+        self.settings = settings.model_copy(
+            update={"port": processes.free_port(settings.port, settings.host)}
+        )
+        self.server: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """Address of the API."""
+        return f"http://{self.settings.host}:{self.settings.port}"
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._start_redis()
+            self.worker = self._start("worker")
+            self.api = self._start("serve")
+            processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
+            self._stack = self._stack.pop_all()
+        return self
+
+    def require_running(self) -> None:
+        """Check that API and worker live.
+
+        Raises
+        ------
+        DriftgaugeError
+            With the last lines of the one that ended.
+        """
+        for command, process in (("serve", self.api), ("worker", self.worker)):
+            if process.poll() is not None:
+                last = self._log(command).read_text(errors="replace")[-TAIL:]
+                raise DriftgaugeError(
+                    f"`driftgauge {command}` ended by itself. Its last output:\n{last}"
+                )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _start_redis(self) -> None:
+        folder = self.settings.data_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.settings.redis_url is None:
+            private = self._stack.enter_context(EmbeddedRedis(folder / "redis"))
+            self.settings = self.settings.model_copy(update={"redis_url": private.url})
+        client = connect(self.settings.redis_url)
+        self.server = require(client, self.settings.redis_url)
+        client.close()
+
+    def _start(self, command: str) -> subprocess.Popen[bytes]:
+        arguments = [sys.executable, "-m", "driftgauge", command]
+        process = processes.start(
+            arguments, self._log(command), {**os.environ, **environment(self.settings)}
+        )
+        self._stack.callback(processes.stop, process)
+        return process
+
+    def _log(self, command: str) -> Path:
+        return self.settings.data_dir / f"{command}.log"
+
+    def _api_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/livez", timeout=1).status_code in STARTED
+        except httpx.HTTPError:
+            return False
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Give the settings as environment variables for a child process, secrets in clear."""
+    given = {name: value for name, value in settings.model_dump().items() if value is not None}
+    return {f"DRIFTGAUGE_{name.upper()}": _clear(value) for name, value in given.items()}
+
+
+def _clear(value: object) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(value)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,85 @@
+"""Child processes that end with their parent, for the private Redis, `up` and `demo`."""
+
+import ctypes
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from driftgauge.shared.errors import DriftgaugeError
+
+PR_SET_PDEATHSIG = 1
+
+
+def start(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a process with its output in a file. It gets no Ctrl-C of ours, and on Linux it ends if
+    we are killed.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment) if environment is not None else None,
+            start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  no threads yet
+        )
+
+
+def stop(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> None:
+    """End a process: politely, then not."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_until(
+    ready: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+    name: str,
+    log: Path,
+    patience_s: float = 60.0,
+) -> None:
+    """Wait until a started process is ready.
+
+    Raises
+    ------
+    DriftgaugeError
+        If it ended or is not ready in time, with the last lines of its output.
+    """
+    deadline = time.monotonic() + patience_s
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            stop(process)
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise DriftgaugeError(
+                f"{name} did not start (exit code {process.returncode}). Its last output:\n{tail}"
+            )
+        time.sleep(0.02)
+
+
+def free_port(wanted: int, host: str = "127.0.0.1") -> int:
+    """Give the wanted port, or the next one that nobody listens on."""
+    for port in range(wanted, min(wanted + 1000, 65536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise DriftgaugeError(f"No free port from {wanted} upwards; choose another with --port.")
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""The reference: schema, profile, cells, segments, calibration, personal fields. Pure."""

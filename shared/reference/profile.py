@@ -1,0 +1,266 @@
+"""The reference profile: what each feature looked like in training, as counts of cells.
+
+A numeric feature has k cut values: K tail-dense quantiles, the deciles, and every value that holds
+at least 1/K of the rows. Its 2k + 2 cells are the intervals below, at and between the cuts, and
+MISSING. A categorical feature has a cell for each of its 50 most frequent categories, and OTHER,
+UNSEEN, MISSING. All statistics are functions of cell counts, so that no raw value is needed once it
+was counted. The bins of PSI and its kin are unions of cells.
+
+Pure: arrays in, values out.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.numeric_cells import NumericCells
+
+CUTS = 256
+"""K: the number of tail-dense quantiles of a numeric feature."""
+TOP_CATEGORIES = 50
+MAX_OTHER = 10_000
+"""Most categories beyond the top ones that are remembered; with more, an unseen category cannot be
+told from OTHER.
+"""
+BINS = 10
+PREDICTION = "prediction"
+"""Name of the prediction's column in profiles and snapshots."""
+
+Column = NDArray[Any] | list[Any]
+"""A feature's values: an array of float64 with NaN for missing, or a list of str with None for
+missing.
+"""
+
+
+class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
+    """A numeric feature of the reference.
+
+    Parameters
+    ----------
+    cuts
+        Ascending cut values, k of them; none if the reference has no value at all.
+    counts
+        Reference rows in each of the 2k + 1 intervals, then MISSING.
+    bin_of_cell
+        The PSI bin of each cell; MISSING has the last bin for itself.
+    mean, sd
+        Of the values that are not missing; None without values.
+
+    Examples
+    --------
+    >>> reference = NumericReference.build("x", np.array([1.0, 2.0, 2.0, np.nan]))
+    >>> reference.cuts, reference.counts
+    ([1.0, 2.0], [0, 1, 0, 2, 0, 1])
+    >>> reference.cells(np.array([0.5, 1.0, 1.5, 9.0, np.nan])).tolist()
+    [0, 1, 2, 4, 5]
+    """
+
+    name: str
+    cuts: list[float]
+    counts: list[int]
+    bin_of_cell: list[int]
+    mean: float | None
+    sd: float | None
+
+    @classmethod
+    def build(cls, name: str, column: Column, cuts: int = CUTS) -> "NumericReference":
+        """Choose the cuts of a column and count its rows."""
+        values: Floats = np.asarray(column, dtype=np.float64)
+        present = np.sort(values[~np.isnan(values)])
+        chosen, deciles = _choose_cuts(present, cuts)
+        cells = NumericCells(chosen).of(values)
+        scale = (
+            float(np.abs(present).max(initial=0.0)) or 1.0
+        )  # the square of a large number is no number
+        return cls(
+            name=name,
+            cuts=chosen.tolist(),
+            counts=np.bincount(cells, minlength=2 * len(chosen) + 2).tolist(),
+            bin_of_cell=_bins(chosen, deciles).tolist(),
+            mean=float((present / scale).mean() * scale) if len(present) else None,
+            sd=float((present / scale).std() * scale) if len(present) else None,
+        )
+
+    @property
+    def kind(self) -> str:
+        return "numeric"
+
+    @property
+    def missing(self) -> int:
+        """The cell of missing values."""
+        return len(self.counts) - 1
+
+    @cached_property
+    def _cells(self) -> NumericCells:
+        return NumericCells(np.array(self.cuts))
+
+    def cells(self, values: Column) -> Ints:
+        """Map values to cells by one look into a table each."""
+        return self._cells.of(np.asarray(values, dtype=np.float64))
+
+
+class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=True):
+    """A categorical feature of the reference.
+
+    Parameters
+    ----------
+    categories
+        The most frequent categories, most frequent first.
+    other
+        The further categories of the reference, counted together as OTHER.
+    counts
+        Reference rows in each category, then OTHER, UNSEEN and MISSING.
+    singletons
+        Categories that occur once: the Good-Turing estimate of how many rows in n bring a new
+        category.
+
+    Examples
+    --------
+    >>> reference = CategoricalReference.build("c", ["a", "b", "a", None])
+    >>> reference.categories, reference.counts
+    (['a', 'b'], [2, 1, 0, 0, 1])
+    >>> reference.cells(["b", "new", None]).tolist()
+    [1, 3, 4]
+    """
+
+    name: str
+    categories: list[str]
+    other: list[str]
+    counts: list[int]
+    singletons: int
+
+    @classmethod
+    def build(cls, name: str, values: Column, top: int = TOP_CATEGORIES) -> "CategoricalReference":
+        """Rank the categories of a column and count its rows."""
+        present = [value for value in values if value is not None]
+        names, counts = np.unique(np.array(present, dtype=str), return_counts=True)
+        order = np.lexsort((names, -counts))
+        ranked, sizes = names[order].tolist(), counts[order]
+        return cls(
+            name=name,
+            categories=ranked[:top],
+            other=ranked[top : top + MAX_OTHER],
+            counts=[*sizes[:top].tolist(), int(sizes[top:].sum()), 0, len(values) - len(present)],
+            singletons=int((sizes == 1).sum()),
+        )
+
+    @property
+    def kind(self) -> str:
+        return "categorical"
+
+    @property
+    def bin_of_cell(self) -> list[int]:
+        """Every cell is its own bin."""
+        return list(range(len(self.counts)))
+
+    @property
+    def unseen(self) -> int:
+        """The cell of categories that the reference does not have."""
+        return len(self.counts) - 2
+
+    @property
+    def missing(self) -> int:
+        """The cell of missing values."""
+        return len(self.counts) - 1
+
+    @cached_property
+    def _code(self) -> "_Codes":
+        top = len(self.categories)
+        codes = _Codes(dict.fromkeys(self.other, top))
+        codes.unknown = self.unseen if len(self.other) < MAX_OTHER else top
+        codes.update((name, code) for code, name in enumerate(self.categories))
+        codes[None] = self.missing
+        return codes
+
+    def cells(self, values: Column) -> Ints:
+        """Map values to cells by one look-up each."""
+        return np.fromiter(map(self._code.__getitem__, values), np.int64, count=len(values))
+
+
+class _Codes(dict[str | None, int]):
+    """The cell of each category; of any other one, that of unknown categories."""
+
+    unknown: int
+
+    def __missing__(self, category: str | None) -> int:
+        return self.unknown
+
+
+ColumnReference = NumericReference | CategoricalReference
+
+
+class SegmentReference(msgspec.Struct, frozen=True):
+    """The segments of one feature in the reference.
+
+    Parameters
+    ----------
+    values
+        Most frequent first; OTHER follows them and is not among them.
+    counts
+        Reference rows of each segment, OTHER last, in each bin of all columns.
+    """
+
+    feature: str
+    values: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
+    """The reference of a model version: its columns in stream order, the prediction last if there
+    is one.
+
+    Parameters
+    ----------
+    rows
+        Number of reference rows.
+    columns
+        One reference per feature of the schema, in its order, then the prediction's.
+    segments
+        One per segment feature of the schema.
+    """
+
+    rows: int
+    columns: tuple[ColumnReference, ...]
+    segments: tuple[SegmentReference, ...] = ()
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """Where each column's cells start in a vector of all cells; the last value is the vector's
+        length.
+        """
+        return np.concatenate(([0], np.cumsum([len(column.counts) for column in self.columns])))
+
+    def cells(self, columns: list[Column]) -> Ints:
+        """Give the cell of every value, shape (columns, rows), as places in the vector of all
+        cells.
+        """
+        parts = [
+            reference.cells(values) for reference, values in zip(self.columns, columns, strict=True)
+        ]
+        return np.array(parts, dtype=np.int64).reshape(len(parts), -1) + self.offsets[:-1, None]
+
+
+def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats]:
+    """Give the cut values, and the deciles among them that bound the PSI bins from above."""
+    if not len(present):
+        return np.empty(0), np.empty(0)
+    shares = (1 - np.cos(np.pi * np.arange(cuts) / (cuts - 1))) / 2
+    quantiles = np.quantile(present, shares, method="inverted_cdf")
+    deciles = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="inverted_cdf"))
+    values, counts = np.unique(present, return_counts=True)
+    atoms = values[counts * cuts >= len(present)]
+    chosen = np.unique(np.concatenate((quantiles, deciles, atoms)))
+    return chosen, deciles[deciles < chosen[-1]]
+
+
+def _bins(cuts: Floats, deciles: Floats) -> Ints:
+    """Give the PSI bin of each cell: a bin ends with the cell at its decile; MISSING is the last
+    bin.
+    """
+    ends = 2 * np.searchsorted(cuts, deciles) + 1
+    intervals = np.searchsorted(ends, np.arange(2 * len(cuts) + 1))
+    return np.append(intervals, len(deciles) + 1)

@@ -1,0 +1,1 @@
+"""Model versions on disk: folders, checksums, stages under a lock, gates, publication to Redis."""

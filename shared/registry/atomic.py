@@ -1,0 +1,63 @@
+"""Changing files so that a reader, another process, or a loss of power never meets a half-written
+one.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from driftgauge.shared.errors import BadData
+
+LOCK_S: Final = 60
+"""Longest wait for another process that changes the same model."""
+
+
+class Locked:
+    """A lock between processes, with a clear error if another one holds it for too long; it ends
+    with its process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = FileLock(path, timeout=LOCK_S)
+
+    def __enter__(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout:
+            raise BadData(
+                f"Another process has held {self._path} for {LOCK_S} s; nothing was changed. End "
+                f"it, and try again."
+            ) from None
+        except OSError as error:
+            raise BadData(
+                f"{self._path} cannot be locked: {error.strerror}. Is the registry folder writable?"
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part; the lock is
+    held.
+    """
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    sync(new)
+    new.replace(path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Force a file or folder to the disk, so that a rename never outlives what it names in a loss
+    of power.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

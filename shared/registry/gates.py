@@ -1,0 +1,129 @@
+"""The gates before production: a version's checks are run, all failures are listed at once, and
+only then is it promoted.
+
+Files, reference and methods are always checked. With validation data also: its agreement with the
+schema, the metrics' bounds, the time that one row takes, and that no metric is worse than the
+production version's on the same rows.
+"""
+
+import msgspec
+
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.registry.creation import utc_now
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.registry.trial import Trial, ValidationData
+from driftgauge.shared.versions.checks import CheckResult, GateFailed, Validation
+from driftgauge.shared.versions.stages import Change, Target
+
+__all__ = ["ValidationData", "promote", "record", "validate"]
+
+
+def validate(
+    registry: ModelRegistry, model: str, version: str, data: ValidationData | None = None
+) -> Validation:
+    """Run the checks of a version; nothing is recorded or changed.
+
+    Parameters
+    ----------
+    data
+        None for those checks that need no rows.
+
+    Raises
+    ------
+    ModelNotFound
+        If there is no such version.
+    """
+    run = Trial(registry, model, version, data)
+    results = tuple(run.results())
+    return Validation(
+        model=model,
+        version=version,
+        time=utc_now(),
+        results=results,
+        data_digest=data.sha256() if data is not None else "",
+        against=run.against,
+        metrics=run.metrics,
+    )
+
+
+def record(registry: ModelRegistry, validation: Validation, *, actor: str) -> Change:
+    """Add a validation to the model's history, where a later promotion without data finds it."""
+    change = Change(validation.time, actor, "validate", validation.version, validation=validation)
+    return registry.record(change, validation.model)
+
+
+def promote(
+    registry: ModelRegistry,
+    model: str,
+    version: str,
+    to: Target = "production",
+    *,
+    actor: str,
+    reason: str = "",
+    force: bool = False,
+    data: ValidationData | None = None,
+) -> Change:
+    """Promote a version; to production only if it passes its gates.
+
+    Parameters
+    ----------
+    force
+        Promote in spite of failed checks, with a reason, which is recorded. It never overrules a
+        checksum.
+    data
+        To run all checks on. Without, the latest recorded validation must have passed if metrics
+        have bounds.
+
+    Raises
+    ------
+    GateFailed
+        With every failed check; nothing was promoted, and the outcome on data is in the history.
+    BadData
+        If a file is not as registered, the version is there already, or a reason is missing.
+    """
+    if force and not reason.strip():
+        raise BadData("To overrule the checks, give a reason; it is recorded.")
+    if to == "staging":
+        return registry.promote(model, version, to, actor=actor, reason=reason, forced=force)
+    validation = validate(registry, model, version, data)
+    if data is None:
+        validation = _with_latest(registry, validation)
+    if validation.failed and not force:
+        if data is not None:
+            record(registry, validation, actor=actor)
+        raise GateFailed(_message(validation), validation.failed)
+    return registry.promote(
+        model, version, to, actor=actor, reason=reason, forced=force, validation=validation
+    )
+
+
+def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
+    """Add the check that metrics with a bound were validated on data before."""
+    model, version = validation.model, validation.version
+    try:
+        bounds = registry.manifest(model, version).checks.metrics
+    except BadData:  # that check has failed already
+        return validation
+    if not bounds:
+        return validation
+    latest = registry.stages(model).latest_validation(version)
+    advice = f"run `driftgauge models validate {model} {version} --data FILE`"
+    if latest is None:
+        detail = f"{', '.join(bounds)} have bounds, and no validation on data is recorded: {advice}"
+    else:
+        failed = "; ".join(map(str, latest.failed))
+        detail = (
+            f"the latest one, of {latest.time[:19]}, failed ({failed}): {advice}" if failed else ""
+        )
+    result = CheckResult("recorded validation", passed=not detail, detail=detail)
+    return msgspec.structs.replace(validation, results=(*validation.results, result))
+
+
+def _message(validation: Validation) -> str:
+    lines = "".join(f"\n  - {result}" for result in validation.failed)
+    return (
+        f"{validation.model} {validation.version} fails {len(validation.failed)} of "
+        f"{len(validation.results)} checks, so "
+        f"nothing was promoted:{lines}\nRegister a better version, or overrule with --force "
+        f"--reason TEXT."
+    )

@@ -1,0 +1,86 @@
+"""The accepted references of a registered version, in files beside its folder, which never changes.
+
+    registry/NAME/references/VERSION/history.json    every change, with who and why
+                                     N.json.gz       reference N
+
+A reference is written before the change that names it, both under the model's lock.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.references import AcceptedReference, ReferenceHistory
+from driftgauge.shared.registry.atomic import Locked, replace
+from driftgauge.shared.registry.creation import utc_now
+from driftgauge.shared.registry.registry import ModelRegistry, check_name
+
+HISTORY_FILE: Final = "history.json"
+
+
+class ReferenceStore:
+    """The accepted references of one version.
+
+    Raises
+    ------
+    ModelNotFound
+        If there is no such version.
+    """
+
+    def __init__(self, registry: ModelRegistry, model: str, version: str) -> None:
+        check_name(model, version)
+        registry.manifest(model, version)
+        self._home = registry.folder / model
+        self._folder = self._home / "references" / version
+        self._version = version
+
+    def history(self) -> ReferenceHistory:
+        """Read all changes; BadData if the file is damaged."""
+        path = self._folder / HISTORY_FILE
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=ReferenceHistory)
+        except FileNotFoundError:
+            return ReferenceHistory()
+        except msgspec.MsgspecError as error:
+            raise BadData(
+                f"{path} is no history of references: {error}. Restore it from a backup."
+            ) from error
+
+    def load(self, number: int) -> AcceptedReference:
+        """Read an accepted reference; BadData if it is gone or damaged."""
+        path = self._path(number)
+        try:
+            return AcceptedReference.unpack(path.read_bytes())
+        except (OSError, EOFError, msgspec.MsgspecError, ValueError) as error:
+            raise BadData(
+                f"{path} cannot be read as a reference: {error}. Restore it from a backup."
+            ) from error
+
+    def accept(self, proposed: AcceptedReference, *, who: str, reason: str) -> ReferenceHistory:
+        """Store a new reference, which gets its number here, and the change to it."""
+        with Locked(self._home / ".lock"):
+            changed = self.history().accepted(self._version, who, reason, utc_now())
+            accepted = msgspec.structs.replace(
+                proposed, version=self._version, number=changed.number
+            )
+            self._folder.mkdir(parents=True, exist_ok=True)
+            replace(self._path(accepted.number), accepted.pack())
+            self._write(changed)
+        return changed
+
+    def undo(self, *, who: str, reason: str) -> ReferenceHistory:
+        """Go back to the reference before; BadData if there is none."""
+        with Locked(self._home / ".lock"):
+            changed = self.history().undone(self._version, who, reason, utc_now())
+            self._write(changed)
+        return changed
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number}.json.gz"
+
+    def _write(self, history: ReferenceHistory) -> None:
+        replace(
+            self._folder / HISTORY_FILE, msgspec.json.format(msgspec.json.encode(history), indent=1)
+        )

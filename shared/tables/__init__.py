@@ -1,0 +1,1 @@
+"""Tables of users are read from files."""

@@ -1,0 +1,1 @@
+"""A model version: its manifest, number, stages and checks, and how it is scored. Pure."""

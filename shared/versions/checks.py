@@ -1,0 +1,160 @@
+"""What a version must fulfil before production, and what came of checking it.
+
+Pure. The checks stand in the version's manifest; shared/registry/gates.py runs them.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from driftgauge.shared.errors import BadData, DriftgaugeError
+
+_BOUND: Final = re.compile(r"\s*([a-z][a-z0-9_]*(?::[^<>=]+?)?)\s*(>=|<=)\s*(\S+)\s*")
+
+
+class Checks(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The checks of a version.
+
+    Parameters
+    ----------
+    minimum, maximum
+        Metric (shared/versions/scores.py) to the least, or largest, value that it may have on
+        validation data.
+    max_latency_ms
+        Bound of the 99th percentile of the time that one row takes, in ms.
+    methods
+        Methods that the fitted model must have.
+    min_reference_rows
+        Least rows of the reference profile.
+    tolerance
+        How much worse than the production version's a metric may be on the same data, as a share of
+        its value there.
+    """
+
+    minimum: dict[str, float] = {}
+    maximum: dict[str, float] = {}
+    max_latency_ms: float = 100.0
+    methods: tuple[str, ...] = ("predict",)
+    min_reference_rows: int = 1000
+    tolerance: float = 0.02
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that have a bound."""
+        return tuple(dict.fromkeys((*self.minimum, *self.maximum)))
+
+
+class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of one check.
+
+    Parameters
+    ----------
+    value
+        What was measured, None where nothing could be.
+    bound
+        What it had to be, as text.
+    detail
+        What is wrong and what to do, empty if it passed.
+    """
+
+    name: str
+    passed: bool
+    value: float | None = None
+    bound: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        measured = "" if self.value is None else f" {self.value:.6g}"
+        required = f" (required: {self.bound})" if self.bound else ""
+        return f"{self.name}{measured}{required}" + (f": {self.detail}" if self.detail else "")
+
+
+class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of all checks of a version.
+
+    Parameters
+    ----------
+    time
+        When, ISO 8601 in UTC.
+    data_digest
+        SHA-256 of the validation file; empty if there was none.
+    against
+        The production version that it was compared with; empty without one.
+    metrics
+        Every metric that was computed.
+    """
+
+    model: str
+    version: str
+    time: str
+    results: tuple[CheckResult, ...]
+    data_digest: str = ""
+    against: str = ""
+    metrics: dict[str, float] = {}
+
+    @property
+    def passed(self) -> bool:
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        """The checks that were not passed."""
+        return tuple(result for result in self.results if not result.passed)
+
+
+def parse_bounds(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Read bounds such as `accuracy>=0.9` and `rmse<=4`.
+
+    Returns
+    -------
+    minimum, maximum
+        Metric to bound.
+
+    Raises
+    ------
+    BadData
+        Naming every text that is no bound.
+
+    Examples
+    --------
+    >>> parse_bounds(["accuracy>=0.9", "rmse <= 4", "f1:good>=.8"])
+    ({'accuracy': 0.9, 'f1:good': 0.8}, {'rmse': 4.0})
+    """
+    bounds: dict[str, dict[str, float]] = {">=": {}, "<=": {}}
+    wrong = []
+    for text in texts:
+        found = _BOUND.fullmatch(text)
+        number = _number(found[3]) if found else None
+        if found is None or number is None:
+            wrong.append(text)
+        else:
+            bounds[found[2]][found[1]] = number
+    if wrong:
+        raise BadData(
+            f"These are no checks: {', '.join(map(repr, wrong))}. Write METRIC>=NUMBER or "
+            f"METRIC<=NUMBER."
+        )
+    return bounds[">="], bounds["<="]
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+class GateFailed(DriftgaugeError):
+    """A version does not fulfil its checks, so that nothing was promoted; `failed` has each of
+    them.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, failed: "tuple[CheckResult, ...]") -> None:
+        super().__init__(message)
+        self.failed = failed

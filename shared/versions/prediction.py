@@ -1,0 +1,116 @@
+"""Predicting whole columns with a fitted model, as the API does with requests: at registration and
+in the gates.
+
+Pure. Inputs are the columns of the features in the schema's order, as `model_columns` gives them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import as_column, category_text
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Schema
+
+
+def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
+    """Give every feature of a frame as the model gets it, in the schema's order.
+
+    Raises
+    ------
+    BadData
+        If a column is missing, or has other values than the schema says.
+    """
+    missing = [name for name in schema.names if name not in frame.columns]
+    if missing:
+        raise BadData(f"The rows lack these columns of the schema: {', '.join(missing)}.")
+    return [as_column(frame[feature.name], feature.kind) for feature in schema.features]
+
+
+def model_inputs(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Any:
+    """Give rows as the model was fitted: a matrix, or a frame if it has categories or knows its
+    columns by name.
+
+    Parameters
+    ----------
+    columns
+        One per feature of the schema, in its order.
+    """
+    if all(feature.kind == "numeric" for feature in schema.features):
+        matrix = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
+        named = hasattr(estimator, "feature_names_in_")
+        return pd.DataFrame(matrix, columns=list(schema.names), copy=False) if named else matrix
+    return pd.DataFrame(
+        {
+            feature.name: np.array(
+                column, dtype=np.float64 if feature.kind == "numeric" else object
+            )
+            for feature, column in zip(schema.features, columns, strict=True)
+        }
+    )
+
+
+def predict(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Column:
+    """Predict rows: finite numbers, or labels as text, as the schema's prediction is.
+
+    Raises
+    ------
+    BadData
+        If the model does not give one usable prediction for each row.
+    """
+    rows = len(columns[0])
+    output = np.asarray(estimator.predict(model_inputs(schema, estimator, columns)))
+    if output.shape != (rows,):
+        raise BadData(
+            f"The model gives the shape {output.shape} for {rows} rows; one value a row is needed."
+        )
+    if schema.prediction == "categorical":
+        return [category_text(label) for label in output.tolist()]
+    try:
+        numbers = output.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise BadData(
+            f"The model's predictions are no numbers, as the schema says: {error}."
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise BadData(
+            f"The model gives no finite number for {int((~np.isfinite(numbers)).sum())} of {rows} "
+            f"rows."
+        )
+    return numbers
+
+
+def class_labels(estimator: Any) -> tuple[str, ...]:
+    """Give the labels of a classifier in the order of its probabilities; none if it has no
+    probabilities.
+    """
+    if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
+        return ()
+    return tuple(category_text(label) for label in np.asarray(estimator.classes_).tolist())
+
+
+def probabilities(
+    schema: Schema, estimator: Any, columns: Sequence[Column]
+) -> NDArray[np.float64] | None:
+    """Give the probability of each class, shape (rows, classes); None for a model without.
+
+    Raises
+    ------
+    BadData
+        If their shape is not that.
+    """
+    labels = class_labels(estimator)
+    if not labels:
+        return None
+    found = np.asarray(
+        estimator.predict_proba(model_inputs(schema, estimator, columns)), dtype=np.float64
+    )
+    if found.shape != (len(columns[0]), len(labels)):
+        raise BadData(
+            f"The model gives probabilities of the shape {found.shape} for {len(labels)} classes."
+        )
+    return found

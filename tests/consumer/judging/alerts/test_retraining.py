@@ -1,0 +1,98 @@
+"""When to retrain."""
+
+import msgspec
+import pytest
+
+from driftgauge.consumer.judging.alerts.retraining import (
+    MAX_ATTEMPTS,
+    Outcome,
+    RetrainingState,
+    asks_for_it,
+)
+from driftgauge.shared.contract.alert import CloudEvent, Silence
+from tests.consumer.retraining.builders import alert_event
+
+HOUR_MS = 3_600_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"severity": "warning"},
+        {"state": "pending"},
+        {"state": "resolved"},
+        {"rule": "psi"},
+        {"rule": "blind.worker"},
+        {"rule": "segment.psi", "segment": "region=north"},
+        {"rule": "improvement.ddm"},
+        {"change": "acknowledged"},
+        {"notify": False, "silenced": Silence("me", "", 0, 1)},
+        {"notify": False},
+    ],
+)
+def test_only_a_critical_performance_alert_that_people_are_told_asks_for_it(
+    changes: dict[str, object],
+) -> None:
+    """Drift, a warning, a resolved, silenced or explained alert and a mark start nothing."""
+    assert asks_for_it(alert_event(**changes)) is None
+
+
+def test_each_way_of_being_critical_asks_for_it() -> None:
+    """A new alert does, one that rose to critical, one that was released, and the reminder of one
+    that goes on; a fall within a segment does too.
+    """
+    segment = {"rule": "segment.performance", "segment": "region=north"}
+    for changes in (
+        {"change": "state"},
+        {"change": "severity"},
+        {"change": "released"},
+        {"change": "reminder"},
+        segment,
+    ):
+        event = alert_event(**changes)
+        assert asks_for_it(event) == msgspec.json.decode(event, type=CloudEvent).id
+
+
+@pytest.mark.parametrize("event", [b"", b"{}", b"\xff", b'{"data": 3}', b"[1"])
+def test_what_is_no_alert_is_passed_over(event: bytes) -> None:
+    """An entry that somebody wrote by hand neither stops the stage nor starts a run."""
+    state = RetrainingState("0-0").read([("1-0", event)], 0, HOUR_MS)
+    assert (state.offset, state.running) == ("1-0", None)
+
+
+def test_of_several_alerts_the_first_starts_the_run_and_the_others_are_passed_over() -> None:
+    """Accuracy and F1 fall together: that is one retraining."""
+    entries = [(f"{place}-0", alert_event(place)) for place in range(1, 4)]
+    state = RetrainingState("0-0").read(entries, 10, HOUR_MS)
+    assert state.running is not None
+    assert (state.offset, state.running.started, state.running.attempt) == ("1-0", 10, 1)
+    ended = state.end(Outcome(ok=True, detail=""), 20).read(entries[1:], 20, HOUR_MS)
+    assert (ended.offset, ended.running, ended.passed_over, ended.runs) == ("3-0", None, 2, 1)
+
+
+def test_the_cooldown_is_measured_from_start_to_start() -> None:
+    """An alert at its end starts the next run, one a millisecond before does not, whether the run
+    failed or not.
+    """
+    state = (
+        RetrainingState("0-0")
+        .read([("1-0", alert_event())], 0, HOUR_MS)
+        .end(Outcome(ok=False, detail=""), 5)
+    )
+    assert state.failures == 1
+    assert state.read([("2-0", alert_event(2))], HOUR_MS - 1, HOUR_MS).running is None
+    assert state.read([("2-0", alert_event(2))], HOUR_MS, HOUR_MS).running is not None
+
+
+def test_a_run_without_an_end_has_a_bounded_number_of_attempts_under_one_id() -> None:
+    """A hook that takes its worker down with it is given up, and each attempt can be told to be a
+    repetition.
+    """
+    state = RetrainingState("0-0").read([("1-0", alert_event())], 0, HOUR_MS)
+    ids = set()
+    while not state.exhausted:
+        assert state.running is not None
+        ids.add(state.running.id)
+        state = msgspec.json.decode(msgspec.json.encode(state.again()), type=RetrainingState)
+    assert state.running is not None
+    assert (state.running.attempt, len(ids)) == (MAX_ATTEMPTS, 1)

@@ -1,0 +1,312 @@
+"""Registration from a CSV, with a fitted model and without."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import joblib
+import msgspec
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import LinearSVC
+
+from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import columns_of
+from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
+from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.segments import SegmentLayout
+from driftgauge.shared.registry.provenance import file_digest
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.manifest import Manifest
+from driftgauge.shared.versions.prediction import predict
+
+RANDOM = np.random.default_rng(2)
+FRAME = pd.DataFrame(RANDOM.normal(size=(300, 2)), columns=["b", "a"])
+FRAME["city"] = RANDOM.choice(["rome", "oslo"], 300)
+FRAME["price"] = FRAME["a"] * 2 + (FRAME["city"] == "rome")
+FRAME["grade"] = np.where(FRAME["price"] > 0, "good", "bad")
+FRAME["day"] = "2026-01-01"
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> ModelRegistry:
+    return ModelRegistry(tmp_path / "registry")
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    FRAME.to_csv(tmp_path / "train.csv", index=False)
+    return tmp_path / "train.csv"
+
+
+def dumped(estimator: Any, folder: Path) -> Path:
+    joblib.dump(estimator, folder / "fitted.joblib")
+    return folder / "fitted.joblib"
+
+
+def submission(csv: Path, **more: Any) -> Submission:
+    return Submission("houses", csv, **{"target": "price", "time": "day", **more})
+
+
+def stored(registry: ModelRegistry, given: Submission) -> tuple[Manifest, Schema, ReferenceProfile]:
+    _, published = register_version(registry, given)
+    assert published == registry.load(published.manifest.model, published.manifest.version)
+    return published.manifest, published.schema, published.reference
+
+
+def test_the_models_columns_and_predictions(
+    registry: ModelRegistry, csv: Path, tmp_path: Path
+) -> None:
+    """Features are the columns that the model was fitted on, in its order; the reference's
+    predictions are its own.
+    """
+    fitted = LinearRegression().fit(FRAME[["a", "b"]], FRAME["price"])
+    artifact = dumped(fitted, tmp_path)
+    manifest, schema, reference = stored(registry, submission(csv, artifact=artifact))
+    assert (manifest.task, schema.names, schema.prediction, schema.classes) == (
+        "regression",
+        ("a", "b"),
+        "numeric",
+        (),
+    )
+    column = reference.columns[-1]
+    assert isinstance(column, NumericReference)
+    assert column.mean == pytest.approx(fitted.predict(FRAME[["a", "b"]]).mean())
+    assert (manifest.artifact, manifest.data_digest) == ("model.joblib", file_digest(csv))
+    assert manifest.trained
+    assert "scikit-learn" in manifest.libraries
+    assert manifest.checks.methods == ("predict",)
+    again = registry.load_artifact("houses", "1.0.0")
+    assert np.allclose(
+        np.asarray(predict(schema, again, columns_of(FRAME, schema))),
+        fitted.predict(FRAME[["a", "b"]]),
+    )
+
+
+def test_a_pipeline_of_categories_and_classes(
+    registry: ModelRegistry, csv: Path, tmp_path: Path
+) -> None:
+    """Text columns reach the model in a frame; its labels become the schema's classes, in the order
+    of probabilities.
+    """
+    steps = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough"),
+        LogisticRegression(),
+    )
+    fitted = steps.fit(FRAME[["b", "a", "city"]], FRAME["grade"])
+    given = submission(csv, artifact=dumped(fitted, tmp_path), target="grade", exclude=("price",))
+    with pytest.raises(BadData, match="Cannot exclude price"):  # the model knows no such column
+        register_version(registry, given)
+    manifest, schema, reference = stored(
+        registry, submission(csv, artifact=given.artifact, target="grade", exclude=("b",))
+    )
+    assert (manifest.task, schema.prediction, schema.classes) == (
+        "binary",
+        "categorical",
+        ("bad", "good"),
+    )
+    assert [feature.excluded for feature in schema.features] == ["excluded at registration", "", ""]
+    assert set(reference.columns[-1].categories) == {"bad", "good"}  # type: ignore[union-attr]  # it is categorical
+    assert manifest.checks.methods == ("predict", "predict_proba")
+
+
+def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> None:
+    """The text's task is read from it; its labels are given, since it does not know them."""
+    wrapper = LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1).fit(
+        FRAME[["b", "a"]], FRAME["grade"]
+    )
+    wrapper.booster_.save_model(tmp_path / "model.txt")
+    file = tmp_path / "schema.json"
+    given = submission(
+        csv,
+        artifact=tmp_path / "model.txt",
+        target="grade",
+        classes=("bad", "good"),
+        schema_file=file,
+    )
+    manifest, schema, _ = stored(registry, given)
+    assert (manifest.artifact, manifest.task, schema.names, schema.classes) == (
+        "model.txt",
+        "binary",
+        ("b", "a"),
+        ("bad", "good"),
+    )
+    columns = columns_of(FRAME, schema)
+    assert predict(schema, registry.load_artifact("houses", "1.0.0"), columns) == list(
+        wrapper.predict(FRAME[["b", "a"]])
+    )
+    by_file = dataclasses.replace(given, classes=())
+    assert stored(registry, by_file)[1].classes == ("bad", "good")
+    with pytest.raises(BadData, match="leave --exclude out"):
+        register_version(registry, dataclasses.replace(by_file, exclude=("b",)))
+    LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1).fit(
+        FRAME[["b", "a"]], FRAME["price"]
+    ).booster_.save_model(tmp_path / "numbers.txt")
+    assert (
+        stored(registry, submission(csv, artifact=tmp_path / "numbers.txt"))[0].task == "regression"
+    )
+
+
+def test_a_monitored_model(registry: ModelRegistry, csv: Path) -> None:
+    """Without an artifact nothing is loaded, every feature may be missing, and its predictions are
+    a column.
+    """
+    given = submission(
+        csv,
+        prediction="grade",
+        labels=True,
+        batch_counts=True,
+        partitions=2,
+        metrics={"accuracy": 0.9},
+    )
+    manifest, schema, _ = stored(registry, given)
+    assert (manifest.task, manifest.artifact, manifest.libraries, manifest.trained) == (
+        "monitor",
+        "",
+        {},
+        "",
+    )
+    assert (manifest.labels, manifest.batch_counts, manifest.partitions) == (True, True, 2)
+    assert manifest.metrics == {"accuracy": 0.9}
+    assert (schema.names, schema.prediction) == (("b", "a", "city"), "categorical")
+    assert all(feature.nullable for feature in schema.features)
+    assert registry.stage("houses", "1.0.0") == "none"
+
+
+def test_segments_are_counted_and_measured(
+    registry: ModelRegistry, csv: Path, tmp_path: Path
+) -> None:
+    """Reference rows, and the errors of those with a label, by the values of a feature as pandas
+    groups them; a schema file holds its own segments.
+    """
+    file = tmp_path / "schema.json"
+    fitted = make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["city"]), remainder="passthrough"),
+        LogisticRegression(),
+    ).fit(FRAME[["b", "a", "city"]], FRAME["grade"])
+    given = submission(
+        csv,
+        artifact=dumped(fitted, tmp_path),
+        target="grade",
+        segments=("city",),
+        schema_file=file,
+        labels=True,
+    )
+    _, published = register_version(registry, given)
+    (held,) = published.reference.segments
+    assert (held.feature, set(held.values), published.schema.segments) == (
+        "city",
+        {"oslo", "rome"},
+        ("city",),
+    )
+    layout, performance = SegmentLayout.of(published.reference), published.performance
+    assert layout is not None
+    assert performance is not None
+    sums = np.array(performance.segments).reshape(layout.size, -1)
+    right = pd.Series(fitted.predict(FRAME[["b", "a", "city"]]) == FRAME["grade"]).groupby(
+        FRAME["city"]
+    )
+    for place, city in enumerate(held.values):
+        rows, wrong = sums[place, :2].tolist()
+        assert (rows, rows - wrong) == (right.size()[city], right.sum()[city])
+        assert sum(held.counts[place][-4:]) > 0
+    assert sums[-1].tolist() == [0] * sums.shape[1]
+    with pytest.raises(BadData, match="leave --segment out"):
+        register_version(registry, given)
+    assert (
+        register_version(registry, dataclasses.replace(given, segments=()))[1].reference
+        == published.reference
+    )
+    for wrong_one, message in (
+        ("a", "'a' cannot be a segment: it is numeric"),
+        ("price", "not among the features"),
+    ):
+        with pytest.raises(BadData, match=message):
+            register_version(
+                registry,
+                submission(csv, artifact=given.artifact, target="grade", segments=(wrong_one,)),
+            )
+
+
+def test_a_schema_file_is_written_and_read(
+    registry: ModelRegistry, csv: Path, tmp_path: Path
+) -> None:
+    """The inferred schema can be edited: what was edited is used, and completed with the model's
+    classes.
+    """
+    file = tmp_path / "schema.json"
+    artifact = dumped(LogisticRegression().fit(FRAME[["b", "a"]], FRAME["grade"]), tmp_path)
+    given = submission(csv, artifact=artifact, target="grade", schema_file=file)
+    _, inferred, _ = stored(registry, given)
+    assert msgspec.json.decode(file.read_bytes(), type=Schema) == inferred
+    edited = msgspec.structs.replace(
+        inferred, classes=(), features=(Feature("b", "numeric", minimum=-99), inferred.features[1])
+    )
+    file.write_bytes(msgspec.json.encode(edited))
+    _, used, _ = stored(registry, given)
+    assert (used.features, used.classes) == (edited.features, ("bad", "good"))
+    for wrong, message in (
+        (msgspec.structs.replace(edited, prediction="numeric"), "the model's is categorical"),
+        (
+            msgspec.structs.replace(edited, classes=("good", "bad")),
+            "probabilities are in the order bad, good",
+        ),
+    ):
+        file.write_bytes(msgspec.json.encode(wrong))
+        with pytest.raises(BadData, match=message):
+            register_version(registry, given)
+    file.write_text("{}")
+    with pytest.raises(BadData, match=r"schema\.json is no schema"):
+        register_version(registry, given)
+
+
+def test_what_cannot_be_used_is_said_before_anything_is_stored(
+    registry: ModelRegistry, csv: Path, tmp_path: Path
+) -> None:
+    """Each wrong input has its own message, and leaves the registry as it was."""
+    linear = dumped(LinearRegression().fit(FRAME[["a", "b"]], FRAME["price"]), tmp_path)
+    unnamed = tmp_path / "unnamed.joblib"
+    joblib.dump(LinearRegression().fit(FRAME[["a"]].to_numpy(), FRAME["price"]), unnamed)
+    margins, junk, odd = tmp_path / "svc.joblib", tmp_path / "junk.joblib", tmp_path / "odd.joblib"
+    joblib.dump(LinearSVC().fit(FRAME[["a", "b"]], FRAME["grade"]), margins)
+    junk.write_bytes(b"no pickle")
+    joblib.dump({"a": 1}, odd)
+    small = tmp_path / "small.csv"
+    FRAME[["b", "price", "day"]].to_csv(small, index=False)
+    cases: list[tuple[Submission, str]] = [
+        (submission(csv, target="cost", artifact=linear), "has no column cost; it has: b, a, city"),
+        (submission(tmp_path / "absent.csv"), "There is no file"),
+        (submission(csv, task="regression"), "Without an artifact a model is only monitored"),
+        (submission(csv, artifact=tmp_path / "absent.joblib"), "absent.joblib cannot be read"),
+        (submission(csv, artifact=csv), "is no artifact"),
+        (submission(csv, artifact=junk), "junk.joblib cannot be loaded"),
+        (submission(csv, artifact=odd), "The task of a dict is unknown"),
+        (submission(csv, artifact=unnamed), "The model cannot predict the reference rows"),
+        (submission(small, artifact=linear), "fitted on columns that .* lacks: a"),
+        (
+            submission(csv, artifact=linear, checks=Checks({"accuracy": 0.9})),
+            "no metrics of a numeric prediction: accuracy",
+        ),
+        (
+            submission(csv, artifact=linear, classes=("a", "b")),
+            "The model's own classes are unknown",
+        ),
+        (submission(csv, artifact=linear, version="one"), "is no version"),
+    ]
+    for given, message in cases:
+        with pytest.raises(BadData, match=message):
+            register_version(registry, given)
+    assert registry.registered() == []
+    manifest, _, _ = stored(
+        registry,
+        submission(csv, artifact=margins, target="grade", checks=Checks(methods=("predict",))),
+    )
+    assert manifest.checks.methods == ("predict",)

@@ -1,0 +1,68 @@
+import csv
+import io
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftgauge.producer.scoring.answers import CsvText, JsonText, harmless
+from driftgauge.producer.scoring.batch import RowAnswer
+from driftgauge.shared.reference.schema import FieldError
+
+ANSWERS = [
+    RowAnswer(1, "ok", 2, "a-b", -1.5, None, "published"),
+    RowAnswer(2, "ok", 3, "c-d", "=cmd|' /C calc'!A0", [0.25, 0.75], "spooled"),
+    RowAnswer(3, "invalid", 4, errors=[FieldError("/+x", "is missing"), FieldError("", "too")]),
+    RowAnswer(4, "ok", 5, "e-f", "-1", [1.0, 0.0], "published"),
+]
+
+
+def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
+    """Text that a spreadsheet would run gets a quote before it, headers too; numbers keep their
+    minus.
+    """
+    text = CsvText(("=a", "b"))
+    table = (
+        text.head("m", "1.0.0") + text.block(ANSWERS[:2]) + text.block(ANSWERS[2:]) + text.tail()
+    )
+    header, first, second, third, fourth = csv.reader(io.StringIO(table.decode(), newline=""))
+    assert header[-2:] == ["probability =a", "probability b"]
+    assert first == ["1", "2", "ok", "a-b", "-1.5", "published", "", "", ""]
+    assert second[4] == "'=cmd|' /C calc'!A0"
+    assert second[-2:] == ["0.25", "0.75"]
+    assert third[3:7] == ["", "", "", "'+x is missing; too"]
+    assert fourth[4] == "-1"
+
+
+@given(st.text(max_size=20))
+def test_no_cell_begins_like_a_formula(text: str) -> None:
+    """Whatever a stranger names things, a cell begins like a formula only if it is a plain
+    number.
+    """
+    found = harmless(text)
+    assert found in (text, f"'{text}")
+    if found[:1] in set("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"):
+        float(found)
+
+
+def test_a_document_is_one_however_it_is_cut() -> None:
+    """JSON in blocks, empty ones too, is one document, and its summary counts every row."""
+    for blocks in ([ANSWERS], [ANSWERS[:1], ANSWERS[1:]], []):
+        text = JsonText()
+        document = json.loads(
+            text.head("m", "1.0.0") + b"".join(map(text.block, blocks)) + text.tail()
+        )
+        assert (document["model"], document["version"]) == ("m", "1.0.0")
+        assert len(document["rows"]) == sum(map(len, blocks))
+        if blocks:
+            assert document["summary"] == {"ok": 3, "invalid": 1, "published": 2, "spooled": 1}
+            assert document["rows"][1]["probabilities"] == [0.25, 0.75]
+            assert document["rows"][2] == {
+                "row": 3,
+                "status": "invalid",
+                "line": 4,
+                "errors": [
+                    {"field": "/+x", "message": "is missing"},
+                    {"field": "", "message": "too"},
+                ],
+            }

@@ -1,0 +1,225 @@
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+import yaml
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from driftgauge.producer.app import create_app
+from driftgauge.producer.watching.exposition import MEDIA_TYPE, Family, render
+from driftgauge.shared.contract.counters import LabelCounts
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.settings import Settings
+from tests.producer.conftest import GOOD, running, serving, until
+from tests.producer.pipeline import Written
+from tests.producer.routes.test_reading import snapshot
+
+pytestmark = pytest.mark.anyio
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
+Metrics = dict[str, Metric]
+
+
+def parse(text: str) -> Metrics:
+    """Read an exposition strictly: every family once, with help and type."""
+    families = list(text_string_to_metric_families(text))
+    metrics = {family.name: family for family in families}
+    assert len(metrics) == len(families)
+    assert all(family.documentation and family.type != "unknown" for family in families)
+    return metrics
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    (found,) = [
+        sample
+        for family in metrics.values()
+        for sample in family.samples
+        if _matches(sample, name, labels)
+    ]
+    return float(found.value)
+
+
+def _matches(sample: Any, name: str, labels: dict[str, str]) -> bool:
+    return sample.name == name and labels.items() <= sample.labels.items()
+
+
+async def scrape(http: httpx.AsyncClient) -> Metrics:
+    answer = await http.get("/metrics")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, MEDIA_TYPE)
+    return parse(answer.text)
+
+
+@pytest.mark.parametrize("hostile", ['a"b', "a\\", "a\nb", '"} 1\nforged{x="', "\ud800", "", "é☃"])
+def test_a_hostile_label_value_stays_a_label_value(hostile: str) -> None:
+    """Whatever a name holds, it is read back as that label's value and forges no other sample."""
+    family = Family("things_total", "counter", "Things\\ that\nare.")
+    family.add(1, name=hostile, other="x")
+    metrics = parse(render([family]))
+    (sample,) = metrics["things"].samples
+    assert sample.labels == {
+        "name": hostile.encode("utf-8", "backslashreplace").decode(),
+        "other": "x",
+    }
+
+
+def test_values_as_prometheus_reads_them() -> None:
+    """Large counts stay exact, floats keep their digits, booleans are 0 and 1."""
+    family = Family("numbers", "gauge", "Numbers.")
+    for number, given in enumerate((2**53, 0.1, True, 1e300, -3)):
+        family.add(given, n=str(number))
+    assert [sample.value for sample in parse(render([family]))["numbers"].samples] == [
+        2**53,
+        0.1,
+        1,
+        1e300,
+        -3,
+    ]
+
+
+@pytest.mark.usefixtures("linear")
+async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """What is counted, missing, dead, waiting, owned and firing is there, by model, partition and
+    version.
+    """
+    settings = settings.model_copy(
+        update={"watchdog_seconds": 0.05, "blind_worker_seconds": 0, "dead_letters_per_hour": 1}
+    )
+    written = Written(client, keys)
+    written.count(
+        written.publish(3),
+        events=3,
+        versions={"1.0.0": 2, 'x"\n': 1},
+        duplicates=1,
+        dead=2,
+        missing=5,
+        labels=LabelCounts(joined=7, early=2, untold=4, untold_open=1),
+    )
+    firing = b'"alerts":[{"fingerprint":"f","feature":"x","rule":"psi","severity":"critical","state":"firing","started":1,'
+    current = snapshot(1).replace(b'"alerts":[', firing + b'"summary":""}')
+    client.hset(keys.current("linear"), mapping={"1.0.0": current, "2.0.0": b"{"})
+    written.publish(2)
+    where = {"model": "linear", "partition": "0"}
+    async with serving(settings) as http:
+        await until(written.transitions)
+        metrics = await scrape(http)
+        assert (
+            value(metrics, "driftgauge_redis_up")
+            == value(metrics, "driftgauge_pipeline_readable")
+            == 1
+        )
+        assert value(metrics, "driftgauge_events_counted_total", version="1.0.0", **where) == 2
+        assert value(metrics, "driftgauge_events_counted_total", version='x"\n', **where) == 1
+        counted = [
+            "duplicates_total",
+            "dead_letters_total",
+            "sequences_missing",
+            "lag_entries",
+            "owner_present",
+        ]
+        assert [value(metrics, f"driftgauge_{name}", **where) for name in counted] == [
+            1,
+            2,
+            5,
+            2,
+            0,
+        ]
+        assert value(metrics, "driftgauge_labels_total", outcome="joined", **where) == 7
+        assert value(metrics, "driftgauge_labels_waiting", kind="label", **where) == 2
+        assert value(metrics, "driftgauge_labels_untold", pane="closed", **where) == 4
+        assert value(metrics, "driftgauge_labels_untold", pane="open", **where) == 1
+        assert value(metrics, "driftgauge_oldest_uncounted_seconds", **where) >= 0
+        assert (
+            value(
+                metrics,
+                "driftgauge_alerts_firing",
+                model="linear",
+                version="1.0.0",
+                severity="critical",
+            )
+            == 1
+        )
+        assert (
+            value(
+                metrics,
+                "driftgauge_alerts_firing",
+                model="linear",
+                version="1.0.0",
+                severity="warning",
+            )
+            == 0
+        )
+        assert value(metrics, "driftgauge_blind", model="linear", rule="no_worker") == 1
+        assert value(metrics, "driftgauge_blind", model="linear", rule="lost") == 0
+
+
+@pytest.mark.usefixtures("linear")
+async def test_requests_in_metrics(settings: Settings) -> None:
+    """Requests are counted by route, never by the path that a client made up; predictions have a
+    latency.
+    """
+    async with serving(settings) as http:
+        for _ in range(3):
+            await http.post("/predict", json={"features": GOOD})
+        await http.post("/predict", json={})
+        for number in range(50):
+            await http.get(f"/made-up/{number}")
+        metrics = await scrape(http)
+    assert value(metrics, "driftgauge_http_requests_total", route="/predict", status="200") == 3
+    assert value(metrics, "driftgauge_http_requests_total", route="/predict", status="422") == 1
+    assert value(metrics, "driftgauge_http_requests_total", status="404") == 50
+    assert len(metrics["driftgauge_http_requests"].samples) == 3
+    assert value(metrics, "driftgauge_predict_duration_seconds_count") == 4
+    assert value(metrics, "driftgauge_predict_duration_seconds_bucket", le="+Inf") == 4
+    assert value(metrics, "driftgauge_events_published_total") == 3
+
+
+@pytest.mark.usefixtures("linear")
+async def test_metrics_without_redis(settings: Settings, tmp_path: Path) -> None:
+    """Without Redis and room on disk the process's own metrics are there, dropped events too, and
+    Redis is 0.
+    """
+    changed = {"redis_url": f"unix://{tmp_path}/none.sock", "queue_events": 2, "spool_max_bytes": 1}
+    app = create_app(settings.model_copy(update=changed))
+    async with running(app) as http:
+        for _ in range(5):
+            await http.post("/predict", json={"features": GOOD})
+        metrics = await scrape(http)
+    assert (
+        value(metrics, "driftgauge_redis_up")
+        == value(metrics, "driftgauge_publisher_connected")
+        == 0
+    )
+    assert value(metrics, "driftgauge_events_queued") == 2
+    assert value(metrics, "driftgauge_events_dropped_total", reason="spool_full") == 3
+    assert "driftgauge_lag_entries" not in metrics
+
+
+@pytest.mark.usefixtures("linear")
+async def test_the_rules_name_metrics_that_exist(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """The deployed examples are sound YAML, and every metric that an alert rule asks for is one
+    that the API gives.
+    """
+    assert yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
+    groups = yaml.safe_load((DEPLOY / "rules.yml").read_text())["groups"]
+    Written(client, keys).count(events=1, versions={"1.0.0": 1})
+    client.hset(keys.current("linear"), "1.0.0", snapshot(1))
+    async with serving(settings) as http:
+        families = await scrape(http)
+    known = {sample.name for family in families.values() for sample in family.samples} | {
+        "driftgauge_events_dropped_total"
+    }
+    for rule in (rule for group in groups for rule in group["rules"]):
+        asked = {word for word in _words(rule["expr"]) if word.startswith("driftgauge_")}
+        assert asked
+        assert asked <= known, rule["alert"]
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert rule["annotations"]["summary"]
+
+
+def _words(expression: str) -> list[str]:
+    return "".join(char if char.isalnum() or char == "_" else " " for char in expression).split()

@@ -1,0 +1,279 @@
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from driftgauge.consumer.commands.alerts import alert_line
+from driftgauge.consumer.worker import Worker
+from driftgauge.producer.app import create_app
+from driftgauge.producer.watching.watchdog import Watchdog
+from driftgauge.shared.contract.alert import CloudEvent
+from driftgauge.shared.contract.alerts import BLIND, cloud_event
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.settings import Settings
+from tests.producer.conftest import GOOD, running, serving, until
+from tests.producer.pipeline import Written
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    """Redis's time as the test wants it."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+
+@asynccontextmanager
+async def watchdogs(
+    settings: Settings, clock: Callable[[], int], count: int = 3
+) -> AsyncIterator[list[Watchdog]]:
+    made = [Watchdog(settings, Counter(), {"linear"}, clock) for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for watchdog in made:
+            await watchdog.close()
+
+
+async def look(made: list[Watchdog]) -> None:
+    await asyncio.gather(*(watchdog.look() for watchdog in made))
+
+
+@pytest.fixture
+def written(linear: ModelRegistry, client: redis.Redis, keys: Keys) -> Written:
+    published = linear.load("linear", "1.0.0")
+    client.hset(keys.versions("linear"), "1.0.0", published.pack())
+    return Written(client, keys)
+
+
+@contextmanager
+def worker(settings: Settings) -> Iterator[None]:
+    made = Worker(settings)
+    thread = threading.Thread(target=made.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        made.stop.set()
+        thread.join()
+
+
+@pytest.mark.usefixtures("linear")
+async def test_three_apps_raise_one_alert_and_a_worker_resolves_it(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Without a worker three API processes raise one alert; when a worker counts, it is resolved,
+    once.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05, "blind_worker_seconds": 0.5})
+    written = Written(client, keys)
+    async with serving(changed) as http, serving(changed), serving(changed):
+        assert (await http.post("/predict", json={"features": GOOD})).json()["event"] == "published"
+        await until(written.transitions)
+        stop = time.monotonic() + 0.5
+        await until(lambda: time.monotonic() > stop)  # the others have had many looks by now
+        assert written.transitions() == ["blind.no_worker firing"]
+        shown = (await http.get("/alerts?model=linear")).json()["alerts"]
+        assert [alert["data"]["rule"] for alert in shown] == ["blind.no_worker"]
+        with worker(changed):
+            await until(lambda: len(written.transitions()) > 1)
+            health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+            assert (
+                health["events"],
+                health["partitions"][0]["owned"],
+                health["judging"]["owned"],
+            ) == (1, True, True)
+        assert written.transitions() == ["blind.no_worker firing", "blind.no_worker resolved"]
+    assert len({alert.fingerprint for alert in written.alerts()}) == 1
+
+
+async def test_another_takes_over(settings: Settings, written: Written) -> None:
+    """The holder looks alone; when it is gone for longer than its lease, another goes on from what
+    it remembered.
+    """
+    clock = Clock()
+    written.publish()
+    async with watchdogs(settings, clock, 2) as (first, second):
+        await first.look()
+        lease = written.client.hget(written.keys.watchdog("linear"), "lease")
+        clock.ahead_ms += 14_000
+        await second.look()
+        assert written.client.hget(written.keys.watchdog("linear"), "lease") == lease
+        clock.ahead_ms += 2_000
+        await second.look()
+        assert written.transitions() == ["blind.no_worker firing"]
+        await first.look()
+        assert written.transitions() == ["blind.no_worker firing"]
+
+
+async def test_a_lease_of_the_future_is_taken(settings: Settings, written: Written) -> None:
+    """When Redis's clock went back an hour, the dead holder's lease does not block the watch for an
+    hour.
+    """
+    clock = Clock()
+    written.publish()
+    async with watchdogs(settings, clock, 2) as (first, second):
+        clock.ahead_ms = 3_600_000
+        await first.look()
+        clock.ahead_ms = 0
+        await second.look()
+        clock.ahead_ms = 20_000
+        await second.look()
+        assert written.transitions() == ["blind.no_worker firing"]
+
+
+async def test_dead_letters_and_missing_numbers(settings: Settings, written: Written) -> None:
+    """What the counters say is raised once by three watchdogs, and resolved when it is over."""
+    clock = Clock()
+    settings = settings.model_copy(update={"loss_after_seconds": 60})
+    async with watchdogs(settings, clock) as made:
+        written.count(events=10)
+        await look(made)
+        written.count(events=10, dead=11, missing=2)
+        for _ in range(30):
+            clock.ahead_ms += 5000
+            await look(made)
+        assert sorted(written.transitions()) == ["blind.dead_letters firing", "blind.lost firing"]
+        written.count(events=12, dead=11)
+        clock.ahead_ms += 2 * 3_600_000
+        await look(made)
+        clock.ahead_ms += 61_000
+        for _ in range(30):
+            clock.ahead_ms += 5000
+            await look(made)
+        assert sorted(written.transitions())[1::2] == [
+            "blind.dead_letters resolved",
+            "blind.lost resolved",
+        ]
+
+
+async def test_what_any_process_dropped(settings: Settings, written: Written) -> None:
+    """A process that does not hold the lease says what it dropped, and the holder raises it."""
+    clock = Clock()
+    counted: Counter[str] = Counter()
+    async with watchdogs(settings, clock, 1) as (holder,):
+        await holder.look()
+        dropping = Watchdog(settings, counted, {"linear"}, clock)
+        counted["queue full"] += 7
+        await dropping.look()
+        assert written.transitions() == []
+        await holder.look()
+        await dropping.look()
+        await dropping.close()
+        (alert,) = written.alerts()
+        assert (alert.rule, alert.severity, alert.evidence.value) == (
+            "blind.dropped",
+            "critical",
+            7,
+        )
+        assert "queue full" in alert.summary
+        clock.ahead_ms += 2 * 86_400_000
+        await holder.look()
+        assert written.transitions() == ["blind.dropped firing", "blind.dropped resolved"]
+        assert not [
+            name
+            for name in written.client.hkeys(written.keys.watchdog("linear"))
+            if name.startswith(b"dropped")
+        ]
+
+
+async def test_the_alert_is_judgings_contract(settings: Settings, written: Written) -> None:
+    """Whoever reads alerts reads these: the same envelope, bytes and names; they say that a replay
+    does not give them.
+    """
+    clock = Clock()
+    written.publish()
+    async with watchdogs(settings, clock, 1) as made:
+        await look(made)
+        clock.ahead_ms = 20_000
+        await look(made)
+    (alert,) = written.alerts()
+    assert (alert.model, alert.feature, alert.version, alert.state) == ("linear", "", "-", "firing")
+    assert alert.rule.startswith(BLIND)
+    assert "driftgauge worker" in alert_line(alert)
+    entries: Any = written.client.xrange(written.keys.alerts("linear"))
+    assert entries[0][1][b"e"] == cloud_event(alert)
+    assert (
+        msgspec.json.decode(entries[0][1][b"e"], type=CloudEvent).type == "driftgauge.alert.firing"
+    )
+
+
+async def test_a_transition_is_written_with_its_memory_or_not_at_all(
+    settings: Settings, written: Written
+) -> None:
+    """An alert stream of another type is refused before anything is written; once it is right the
+    alert comes, once.
+    """
+    clock = Clock()
+    written.publish()
+    written.client.set(written.keys.alerts("linear"), "stray")
+    async with watchdogs(settings, clock, 1) as (watchdog,):
+        await watchdog.look()
+        clock.ahead_ms = 20_000
+        with pytest.raises(Exception, match="not a stream"):
+            await watchdog.look()
+        written.client.delete(written.keys.alerts("linear"))
+        await watchdog.look()
+        await watchdog.look()
+        assert written.transitions() == ["blind.no_worker firing"]
+
+
+async def test_one_broken_model_does_not_hide_the_others(
+    settings: Settings, written: Written
+) -> None:
+    """A checkpoint that cannot be read is reported, and the other models are watched all the
+    same.
+    """
+    clock = Clock()
+    written.publish()
+    broken = Written(written.client, written.keys, "a-broken-one")
+    written.client.hset(written.keys.versions("a-broken-one"), "1.0.0", b"no gzip")
+    async with watchdogs(settings, clock, 1) as (watchdog,):
+        for _ in range(2):
+            with pytest.raises(Exception, match="a-broken-one"):
+                await watchdog.look()
+            clock.ahead_ms += 20_000
+    assert written.transitions() == ["blind.no_worker firing"]
+    assert broken.transitions() == []
+
+
+@pytest.mark.usefixtures("linear")
+async def test_redis_away_and_back(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without Redis the watchdog says so once and hurts nobody; when Redis comes it watches."""
+    server = EmbeddedRedis(tmp_path / "redis")
+    changed = {"redis_url": server.url, "watchdog_seconds": 0.05, "blind_worker_seconds": 0.1}
+    app = create_app(settings.model_copy(update=changed))
+    try:
+        with caplog.at_level(logging.WARNING):
+            async with running(app) as http:
+                await until(lambda: app.state.parts.watchdog.fault)
+                answer = await http.post("/predict", json={"features": GOOD})
+                assert answer.json()["event"] == "spooled"
+                assert "Redis does not answer" in (await http.get("/readyz")).text
+                await asyncio.to_thread(server.start)
+                await until(lambda: not app.state.parts.watchdog.fault)
+
+                async def raised() -> bool:
+                    return bool((await http.get("/alerts")).json()["alerts"])
+
+                await until(raised)
+        assert caplog.text.count("watchdog cannot look") == 1
+    finally:
+        server.stop()

@@ -1,0 +1,48 @@
+"""Promises of starting everything on one machine."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.local.deployment import Deployment, environment
+from driftgauge.shared.settings import Settings, read_settings
+
+OTHER: Mapping[str, object] = {
+    "detectors": ("adwin", "page_hinkley"),
+    "registry_dir": Path("elsewhere"),
+    "redis_url": "redis://localhost:1/3",
+    "api_key": SecretStr("s3cret"),
+    "false_alarms_per_month": 0.25,
+    "default_model": "steel",
+}
+
+
+@pytest.mark.parametrize(
+    "given", [{}, OTHER, {"detectors": (), "retrain_command": ("sh", "-c", "a, b")}]
+)
+def test_a_child_has_the_settings_of_its_parent(
+    given: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings read from the environment that a child process gets are those of its parent, lists
+    and secrets too.
+    """
+    settings = Settings(**given)  # type: ignore[arg-type]  # pydantic validates them
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+def test_a_worker_that_ends_is_seen_with_its_last_words(tmp_path: Path) -> None:
+    """A deployment without a worker is none: who started it is told, and why."""
+    settings = read_settings(
+        data_dir=tmp_path / "data",
+        registry_dir=tmp_path / "registry",
+        policy_file=tmp_path / "absent",
+    )
+    with Deployment(settings) as running:
+        running.worker.wait(30)
+        with pytest.raises(DriftgaugeError, match=r"(?s)driftgauge worker.*DRIFTGAUGE_POLICY_FILE"):
+            running.require_running()

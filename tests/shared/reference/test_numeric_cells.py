@@ -1,0 +1,43 @@
+"""Cells of numbers against NumPy's binary search on both sides of each cut."""
+
+import numpy as np
+import pytest
+
+from driftgauge.shared.reference.numeric_cells import FEW, NumericCells
+
+CUTS = {
+    "normal": np.sort(np.random.default_rng(0).normal(size=256)),
+    "integers": np.arange(7.0),
+    "skewed": np.unique(np.exp(np.random.default_rng(1).normal(scale=5, size=256))),
+    "nearly one number": 1 + np.arange(300) * 2.0**-52,
+    "span beyond all numbers": np.array([-1.7e308, 0.0, 1.7e308]),
+    "span near beyond": np.array([-8e307, -1.0, 3.0, 8e307]),
+    "subnormal": np.array([0.0, 5e-324, 1e-320]),
+    "one": np.array([3.0]),
+    "none": np.empty(0),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("rows", [FEW // 2, 5000])
+def test_the_table_gives_the_cells_of_a_binary_search(name: str, rows: int) -> None:
+    """Whatever the cuts are, a value, a cut and their closest neighbours get the cell that
+    comparing with each cut gives.
+    """
+    cuts, random = CUTS[name], np.random.default_rng(2)
+    drawn = [
+        random.normal(size=rows),
+        random.normal(scale=1e3, size=rows),
+        np.exp(random.normal(scale=9, size=rows)),
+    ]
+    beside = [cuts, np.nextafter(cuts, np.inf), np.nextafter(cuts, -np.inf)]
+    for values in (*drawn, *beside, np.array([0.0, -0.0, 1.79e308, -1.79e308, -np.inf])):
+        expected = cuts.searchsorted(values) + cuts.searchsorted(values, side="right")
+        assert NumericCells(cuts).of(values).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_what_is_no_number_is_missing(name: str) -> None:
+    """NaN and infinity beyond the last cut are MISSING, the last cell."""
+    cells = NumericCells(CUTS[name]).of(np.array([np.nan, np.inf]))
+    assert cells.tolist() == [2 * len(CUTS[name]) + 1] * 2
