@@ -13,6 +13,7 @@ from hypothesis import settings
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from tests.places import DATA
 
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("seeded")
@@ -60,7 +61,6 @@ def data() -> Path:
     """Give the folder of the real data files; a test that needs it is skipped where it is
     absent.
     """
-    folder = Path(__file__).parents[2] / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"the real data files are not at {folder}")
-    return folder
+    if not DATA.is_dir():
+        pytest.skip(f"the real data files are not at {DATA}")
+    return DATA

@@ -3,7 +3,6 @@ promise.
 """
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,7 @@ from click.testing import CliRunner
 
 from driftgauge import cli
 from driftgauge.shared.settings import Settings
-
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """The library's page runs as it stands."""
 
 import doctest
-from pathlib import Path
 
 import driftgauge
+from tests.places import ROOT
 
-PAGE = Path(__file__).parents[1] / "docs" / "library.md"
+PAGE = ROOT / "docs" / "library.md"
 
 
 def test_page_runs() -> None:

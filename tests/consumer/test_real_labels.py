@@ -15,8 +15,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from driftgauge.shared.contract.snapshot import MetricReport
 from driftgauge.shared.performance import Layout, Sums, metrics
 from tests.consumer.labelled_world import Run, Scored, Traffic, World
+from tests.places import DATA
 
-FILES = Path(__file__).parents[2].parent / "shared" / "data"
+FILES = DATA
 PANE = {"credit": 250, "obesity": 50}
 """Events of a pane."""
 

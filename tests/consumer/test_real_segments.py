@@ -3,7 +3,6 @@ rows; what changes in one is found there and named, and without a change nothing
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.snapshot import SegmentReport, Snapshot
 from driftgauge.shared.reference.segments import OTHER
 from tests.consumer.labelled_world import Run, Scored, Traffic, World
+from tests.places import DATA
 
-FILE = Path(__file__).parents[2].parent / "shared" / "data" / "credit_default.csv"
+FILE = DATA / "credit_default.csv"
 PANE = 250
 CHANGED_AT = 2500
 EDUCATION = "2"

@@ -24,6 +24,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event, published, traffic
+from tests.places import ROOT
 
 MODEL = "plant"
 PUBLISHED = published(rows=5000, segments=("city",))
@@ -128,7 +129,7 @@ def worker_process(settings: dict[str, Any], log: Path) -> "subprocess.Popen[byt
         process = subprocess.Popen(
             [sys.executable, "-c", _SCRIPT, msgspec.json.encode(settings).decode()],
             stderr=output,
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             env={**os.environ, "PYTHONWARNINGS": "error"},
         )
     atexit.register(process.kill)

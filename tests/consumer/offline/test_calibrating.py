@@ -23,8 +23,9 @@ from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion
 from tests.consumer.judging.weeks import rows, times
+from tests.places import DATA
 
-STEEL = Path(__file__).parents[3] / "shared" / "data" / "steel.csv"
+STEEL = DATA / "steel.csv"
 
 
 @pytest.fixture

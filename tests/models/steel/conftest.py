@@ -9,8 +9,9 @@ import pytest
 
 from driftgauge.models.common.training import Trained
 from driftgauge.models.steel.features import read_raw
+from tests.places import DATA
 
-REAL = Path(__file__).parents[3].parent / "shared" / "data" / "steel.csv"
+REAL = DATA / "steel.csv"
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,14 @@ from driftgauge.producer.watching.exposition import MEDIA_TYPE, Family, render
 from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
+from tests.places import ROOT
 from tests.producer.conftest import GOOD, running, serving, until
 from tests.producer.pipeline import Written
 from tests.producer.routes.test_reading import snapshot
 
 pytestmark = pytest.mark.anyio
 
-DEPLOY = Path(__file__).parents[2] / "deploy" / "prometheus"
+DEPLOY = ROOT / "deploy" / "prometheus"
 Metrics = dict[str, Metric]
 
 

@@ -2,7 +2,6 @@
 rely on.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,9 @@ from driftgauge.shared.performance.measures import LARGEST, STEPS
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.reference.segments import SegmentLayout
+from tests.places import DATA
 
-CREDIT = Path(__file__).parents[3].parent / "shared" / "data" / "credit_default.csv"
+CREDIT = DATA / "credit_default.csv"
 NUMBERS = Layout("numeric")
 CLASSES = Layout("categorical", ("a", "b", "c"))
 MANY = Layout("categorical", tuple(f"class{number}" for number in range(30)))

@@ -1,6 +1,5 @@
 """Segments of rows: parity with pandas, on drawn rows and on real ones."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.reference.segments import OTHER, TOP_VALUES, SegmentLayout
+from tests.places import DATA
 
-CREDIT = Path(__file__).parents[2].parent / "shared" / "data" / "credit_default.csv"
+CREDIT = DATA / "credit_default.csv"
 SCHEMA = Schema(
     (
         Feature("x", "numeric", nullable=True),

@@ -1,12 +1,12 @@
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.reporting.schema import snapshot_schema, written
+from tests.places import ROOT
 
-PUBLISHED = Path(__file__).parents[3] / "docs" / "snapshot.schema.json"
+PUBLISHED = ROOT / "docs" / "snapshot.schema.json"
 
 
 def test_the_published_schema_is_current() -> None:
