@@ -4,7 +4,8 @@
 FROM python:3.12-slim AS build
 WORKDIR /build
 RUN python -m venv /opt/driftgauge
-COPY pyproject.toml constraints.txt README.md driftgauge.py ./
+COPY pyproject.toml constraints.txt README.md ./
+COPY driftgauge driftgauge
 COPY shared shared
 COPY producer producer
 COPY consumer consumer

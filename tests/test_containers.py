@@ -9,7 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from driftgauge import cli
+from driftgauge.__main__ import cli
 from driftgauge.shared.settings import Settings
 from tests.places import ROOT
 

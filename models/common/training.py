@@ -190,7 +190,7 @@ def store(
         metrics=trained.metrics,
         checks=checks or model.checks,
         labels=True,
-        feature_engineering=f"models.{model.name}.features",
+        feature_engineering=f"driftgauge.models.{model.name}.features",
         trained=trained.finished,
         git_revision=git_revision(Path(__file__).parent),
         libraries=library_versions(trained.estimator),

@@ -99,7 +99,7 @@ def _model(registry: ModelRegistry, alert: Alert) -> DemoModel:
     """Find the demo model behind a version, whatever it is called."""
     engineering = registry.manifest(alert.model, alert.version).feature_engineering
     for model in MODELS.values():
-        if engineering == f"models.{model.name}.features":
+        if engineering == f"driftgauge.models.{model.name}.features":
             return model
     raise BadData(
         f"{alert.model} {alert.version} is none of the demo models: train it by a command of its "

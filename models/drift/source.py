@@ -21,7 +21,7 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 
-MODULE = "models."
+MODULE = "driftgauge.models."
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 python -m driftgauge.shared.reporting.schema > docs/snapshot.schema.json
 """
 
+import re
 import sys
 from inspect import cleandoc
 from typing import Any
@@ -13,7 +14,7 @@ from driftgauge.shared.contract.snapshot import SNAPSHOT_FORMAT, Snapshot
 
 
 def snapshot_schema() -> dict[str, Any]:
-    """Give the schema (JSON Schema 2020-12) of a snapshot's JSON.
+    """Return the schema (JSON Schema 2020-12) of a snapshot's JSON.
 
     Examples
     --------
@@ -22,7 +23,7 @@ def snapshot_schema() -> dict[str, Any]:
     """
     found = msgspec.json.schema(Snapshot)
     for struct in found["$defs"].values():
-        struct["description"] = cleandoc(struct.get("description", ""))
+        struct["description"] = _unwrapped(cleandoc(struct.get("description", "")))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A snapshot of a model version's window, format {SNAPSHOT_FORMAT}",
@@ -30,8 +31,13 @@ def snapshot_schema() -> dict[str, Any]:
     }
 
 
+def _unwrapped(text: str) -> str:
+    """Join the lines of each paragraph, so that the schema does not change with a line's length."""
+    return re.sub(r"(?<!\n)\n(?![\n -])", " ", text)
+
+
 def written() -> bytes:
-    """Give the schema as it stands in its file."""
+    """Return the schema as it stands in its file."""
     return msgspec.json.format(msgspec.json.encode(snapshot_schema()), indent=2) + b"\n"
 
 

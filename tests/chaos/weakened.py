@@ -48,6 +48,6 @@ def replace(owner: type, name: str, by: Callable[..., Any]) -> None:
 
 if __name__ == "__main__":
     GUARDS[sys.argv.pop(1)]()
-    from driftgauge import main
+    from driftgauge.__main__ import main
 
     main()

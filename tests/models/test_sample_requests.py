@@ -7,9 +7,9 @@ import pytest
 
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import Trained, register
-from driftgauge.producer.routes import models
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
+from tests.places import ROOT
 from tests.producer.conftest import serving
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +37,7 @@ async def test_every_sample_request_is_answered(
     )
     async with serving(settings) as http:
         for name, model in MODELS.items():
-            body = (Path(models.__file__).parent / name / "sample_request.json").read_text()
+            body = (ROOT / "models" / name / "sample_request.json").read_text()
             assert list(json.loads(body)["features"]) == list(model.schema.names)
             answer = await http.post(
                 "/predict", content=body, headers={"content-type": "application/json"}
