@@ -24,6 +24,10 @@ from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 FIELD_BYTES = 50_000
 
 
+SMOKE = ("--megabytes", "1", "--commits", "300")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option("--megabytes", default=5, show_default=True)
 @click.option("--commits", default=2000, show_default=True)

@@ -74,6 +74,10 @@ MIXES = (
 )
 
 
+SMOKE = ("--events", "4000", "--repeats", "1", "--mix", "18 numeric")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option("--events", default=400_000, show_default=True, help="A multiple of 2,000.")
 @click.option("--repeats", default=3, show_default=True)

@@ -17,6 +17,9 @@ import click
 
 from benchmarks.results import Row, write
 
+SMOKE = ("--seeds", "1", "--events", "2000", "--rate", "2000")
+"""Arguments of the smallest run, which CI starts."""
+
 
 @click.command()
 @click.option("--seeds", default=20, show_default=True)

@@ -105,6 +105,10 @@ def measure(choice: Choice, name: str, seconds: float, folder: Path) -> Row:
     }
 
 
+SMOKE = ("--seconds", "0.1")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option("--seconds", default=4.0, show_default=True, help="Time for each row.")
 def main(seconds: float) -> None:

@@ -57,6 +57,10 @@ BATCH = 256
 Packed = list[tuple[str, bytes]]
 
 
+SMOKE = ("--panes", "60", "--repeats", "1")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option(
     "--panes", default=1000, show_default=True, help="So many, from the first; a year has 6,000."

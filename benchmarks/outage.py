@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.results import Row, write
-from benchmarks.serving import CONNECTIONS, HOST, WARM_UP_S, answers
+from benchmarks.serving import CONNECTIONS, HOST, WARM_UP_S, answers, request
 from driftgauge.models.common.training import register
 from driftgauge.models.steel.train import MODEL, train
 from driftgauge.shared.local import processes
@@ -101,14 +101,10 @@ class Caller(asyncio.Protocol):
 
 async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) -> list[Row]:
     """Load the API through a cut of Redis."""
-    request = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (len(body), body)
-    )
     samples = Samples()
     loop = asyncio.get_running_loop()
     opened = [
-        await loop.create_connection(lambda: Caller(request, samples), HOST, port)
+        await loop.create_connection(lambda: Caller(request("/predict", body), samples), HOST, port)
         for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(WARM_UP_S)
@@ -161,6 +157,10 @@ def measure(seconds: float, folder: Path) -> list[Row]:
             return rows
         finally:
             processes.stop(api)
+
+
+SMOKE = ("--seconds", "1")
+"""Arguments of the smallest run, which CI starts."""
 
 
 @click.command()

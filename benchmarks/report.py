@@ -48,6 +48,10 @@ SEGMENTED = (18, 100, 800)
 """Features, ms and kB that a page with all segments that there can be may take."""
 
 
+SMOKE = ("--repeats", "1")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option("--repeats", default=9, show_default=True)
 def main(repeats: int) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-FOLDER = Path(__file__).parent / "results"
+FOLDER = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).parent / "results"))
+"""Where results are written."""
 
 WIDTH = 160
 """Of a table that is not printed on a terminal."""
@@ -30,7 +31,7 @@ def write(name: str, title: str, rows: list[Row]) -> Path:
             *(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values())
         )
     Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
     machine = {
         "python": platform.python_version(),

@@ -22,11 +22,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
 MOST_BYTES: Final = 150_000
-EVENTS: Final = 9000
 PATIENCE_S: Final = 600
 SETTLE_MS: Final = 3000
-TRAFFIC_MS: Final = 30_000
-"""How long a page was open before its picture: the line of its traffic then has that length."""
 SHOTS: Final[dict[str, tuple[str, Literal["light", "dark"], int, int]]] = {
     "overview": ("/", "light", 1180, 640),
     "drift": ("/dashboard/drift", "light", 1180, 640),
@@ -35,24 +32,39 @@ SHOTS: Final[dict[str, tuple[str, Literal["light", "dark"], int, int]]] = {
 """Name to path, colour scheme, width and height."""
 
 
+SMOKE = ("--events", "500", "--page", "overview", "--open-ms", "500")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
-def main() -> None:
+@click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, help="Of the pictures.")
+@click.option("--events", default=9000, show_default=True, help="Counted before the first picture.")
+@click.option(
+    "--page", "pages", multiple=True, type=click.Choice(list(SHOTS)), help="[default: all]"
+)
+@click.option(
+    "--open-ms",
+    default=30_000,
+    show_default=True,
+    help="How long the overview is open: the line of its traffic then has that length.",
+)
+def main(folder: Path, events: int, pages: tuple[str, ...], open_ms: int) -> None:
     """Run the demo until its drift shows, and take the pictures."""
     chromium = next(
         filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
     )
     if chromium is None:
         raise click.ClickException("No Chromium is installed: apt-get install chromium.")
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with demo() as url, sync_playwright() as playwright:
+    folder.mkdir(parents=True, exist_ok=True)
+    with demo(events) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for name in SHOTS:
-            click.echo(shot(browser, url, name))
+        for name in pages or SHOTS:
+            click.echo(shot(browser, url, name, folder, open_ms))
         browser.close()
 
 
 @contextmanager
-def demo() -> Iterator[str]:
+def demo(events: int) -> Iterator[str]:
     """Run the demo, and give its address when enough was counted."""
     command = [sys.executable, "-m", "driftgauge", "demo"]
     with subprocess.Popen(
@@ -60,14 +72,14 @@ def demo() -> Iterator[str]:
     ) as process:
         try:
             url = _address(process)
-            _wait(url)
+            _wait(url, events)
             yield url
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=60)
 
 
-def shot(browser: Browser, url: str, name: str) -> Path:
+def shot(browser: Browser, url: str, name: str, folder: Path, open_ms: int) -> Path:
     """Take a picture.
 
     Raises
@@ -81,8 +93,8 @@ def shot(browser: Browser, url: str, name: str) -> Path:
     )
     page = context.new_page()
     page.goto(url + path)
-    page.wait_for_timeout(TRAFFIC_MS if path == "/" else SETTLE_MS)
-    target = FOLDER / f"{name}.png"
+    page.wait_for_timeout(open_ms if path == "/" else min(open_ms, SETTLE_MS))
+    target = folder / f"{name}.png"
     page.screenshot(path=target)
     context.close()
     if target.stat().st_size > MOST_BYTES:
@@ -101,15 +113,15 @@ def _address(process: "subprocess.Popen[str]") -> str:
     raise click.ClickException("The demo did not start; run `driftgauge demo` to see why.")
 
 
-def _wait(url: str) -> None:
+def _wait(url: str, events: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         answer = httpx.get(f"{url}/drift")
-        if answer.status_code == httpx.codes.OK and answer.json()["window"]["events"] >= EVENTS:
+        if answer.status_code == httpx.codes.OK and answer.json()["window"]["events"] >= events:
             return
         time.sleep(1)
     raise click.ClickException(
-        f"The demo did not count {EVENTS} predictions within {PATIENCE_S} s."
+        f"The demo did not count {events} predictions within {PATIENCE_S} s."
     )
 
 

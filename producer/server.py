@@ -9,6 +9,7 @@ import os
 import socket
 
 import uvicorn
+from fastapi import FastAPI
 
 from driftgauge.producer.access.key_file import read_keys
 from driftgauge.producer.app import create_app
@@ -46,9 +47,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def make_server(settings: Settings) -> Server:
-    """Build the server of an app of its own."""
-    app = create_app(settings)
+def make_server(app: FastAPI) -> Server:
+    """Build the server of an app that `create_app` made."""
     config = uvicorn.Config(
         Forwarded(app, os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK)),
         proxy_headers=False,  # ours does it too
@@ -74,7 +74,7 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("The API listens on http://%s:%d (documentation: /docs).", host, settings.port)
     with listener:
-        make_server(settings).run(sockets=[listener])
+        make_server(create_app(settings)).run(sockets=[listener])
 
 
 def check_host(host: str, *, insecure: bool, keys: bool) -> None:

@@ -26,6 +26,10 @@ DRIFT_S = 10.0
 """How long the temperature is calm, and how long it has drifted, in turns."""
 
 
+SMOKE = ("--minutes", "0.1", "--gap", "1")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
 @click.option(

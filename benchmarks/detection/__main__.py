@@ -8,40 +8,48 @@ import click
 from benchmarks.detection import errors, fixed, ordered, real, synthetic
 from benchmarks.results import FOLDER, Row, write
 
-SEEDS = 20
+SMOKE = ("--quick", "--seeds", "1", "--most", "400")
+"""Arguments of the smallest run, which CI starts."""
 
 
 @click.command()
 @click.option("--quick", is_flag=True, help="Fewer events and trials: under five minutes.")
+@click.option("--seeds", default=20, show_default=True, help="Streams with a change in them.")
+@click.option("--most", default=10**9, help="Most events of a stream without a change.")
 @click.option(
     "--data",
     default=Path("../shared/data"),
     type=click.Path(path_type=Path),
     help="Folder of the real files.",
 )
-def main(*, quick: bool, data: Path) -> None:
+def main(seeds: int, most: int, data: Path, *, quick: bool) -> None:
     """Measure delays and false alarms of our detectors beside what people use."""
     tables: dict[str, tuple[str, Callable[[], list[Row]]]] = {
         "alone": (
             "one feature, median delay in events",
-            lambda: synthetic.alone(SEEDS, 600_000 if quick else 6_000_000),
+            lambda: synthetic.alone(seeds, min(most, 600_000 if quick else 6_000_000)),
         ),
         "together": (
             "one drifting feature of 18, median delay in events",
-            lambda: synthetic.together(SEEDS, 100_000 if quick else 2_000_000),
+            lambda: synthetic.together(seeds, min(most, 100_000 if quick else 2_000_000)),
         ),
         "fixed": (
             "evaluations without drift that alarm",
-            lambda: fixed.rows(400 if quick else 5000),
+            lambda: fixed.rows(min(most, 400 if quick else 5000)),
         ),
-        "real": ("rows of real files in random order", lambda: real.rows(data, 300_000)),
+        "real": (
+            "rows of real files in random order",
+            lambda: real.rows(data, min(most, 300_000)) if data.is_dir() else [],
+        ),
         "errors": (
             "errors of a classifier, median delay in labels",
-            lambda: errors.rows(SEEDS, 1_000_000 if quick else 5_000_000),
+            lambda: errors.rows(seeds, min(most, 1_000_000 if quick else 5_000_000)),
         ),
         "ordered": (
             "rows of real files in their order in time",
-            lambda: ordered.tables(5 if quick else 40, data) if data.is_dir() else [],
+            lambda: (
+                ordered.tables(min(seeds, 5) if quick else 2 * seeds, data) if data.is_dir() else []
+            ),
         ),
     }
     pages = []

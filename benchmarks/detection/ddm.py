@@ -82,12 +82,17 @@ def rows(paths: int) -> list[Row]:
     return found
 
 
+SMOKE = ("--paths", "400")
+"""Arguments of the smallest run, which CI starts."""
+
+
 @click.command()
-@click.option("--quick", is_flag=True, help="Fewer paths: about two minutes.")
-def main(*, quick: bool) -> None:
+@click.option("--quick", is_flag=True, help="20,000 paths: about two minutes.")
+@click.option("--paths", default=100_000, show_default=True, help="Simulated runs of each row.")
+def main(paths: int, *, quick: bool) -> None:
     """Measure thresholds of DDM on the errors of a model that does not change."""
     title = "DDM: chance of a false alarm within so many labels after a start"
-    write("detection_ddm", title, rows(20_000 if quick else 100_000))
+    write("detection_ddm", title, rows(20_000 if quick else paths))
 
 
 if __name__ == "__main__":
