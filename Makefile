@@ -1,7 +1,7 @@
 # make demo   sets everything up and shows drift being found in live traffic
 # make drift-test     injects one drift into a deployment of its own; drift-test-all injects every kind
 # make demo-retrain   shows an alert that trains, validates and stages a new version
-# make test   sets everything up and runs all tests
+# make test   sets everything up and runs the tests; make test-long runs those that take many seconds each
 PYTHON ?= python3
 DEMO_ARGS ?=
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
@@ -10,7 +10,7 @@ TEST_ARGS ?= -n 2 --dist loadfile
 VENV := .venv
 READY := $(VENV)/.ready
 
-.PHONY: demo drift-test drift-test-all demo-retrain test lint types setup clean
+.PHONY: demo drift-test drift-test-all demo-retrain test test-long lint types setup clean
 
 demo: $(READY)
 	$(VENV)/bin/driftgauge demo $(DEMO_ARGS)
@@ -25,10 +25,14 @@ demo-retrain: $(READY)
 	$(VENV)/bin/driftgauge demo-retrain
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest $(TEST_ARGS)
+	$(VENV)/bin/python -m pytest -m "not long" $(TEST_ARGS)
+
+test-long: $(READY)
+	$(VENV)/bin/python -m pytest -m long $(TEST_ARGS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
 types: $(READY)
 	$(VENV)/bin/mypy

@@ -17,7 +17,7 @@ import click
 
 from benchmarks.results import Row, write
 
-SMOKE = ("--seeds", "1", "--events", "2000", "--rate", "2000")
+SMOKE = ("--seeds", "1", "--events", "400", "--rate", "2000")
 """Arguments of the smallest run, which CI starts."""
 
 

@@ -15,6 +15,10 @@ from tests.places import DATA, ROOT
 FOLDER = ROOT / "benchmarks"
 NEED_DATA = {"benchmarks.judging", "benchmarks.detection.ordered", "benchmarks.detection.told"}
 PICTURES = "benchmarks.screenshots"
+LONG = {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds", "benchmarks.detection"} | {
+    f"benchmarks.{name}" for name in ("serving", "outage", "report")
+}
+"""Those that start several processes or draw many pages: run with the long tests."""
 EXPECTED = {
     "benchmarks.chaos": ("chaos", {"what", "number"}),
     "benchmarks.commits": ("commits", {"what", "mean ms"}),
@@ -63,7 +67,10 @@ def test_every_benchmark_has_a_smallest_run() -> None:
     assert set(COMMANDS) == {*EXPECTED, PICTURES}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in COMMANDS],
+)
 def test_a_benchmark_starts(name: str, tmp_path: Path) -> None:
     """It ends without an error, and its result file has rows, a yardstick among their columns, and
     finite numbers.

@@ -15,6 +15,8 @@ from driftgauge.shared.contract.events import PREDICTION
 from tests.browser.conftest import Watched
 from tests.browser.plant import MODEL, SERVED, Plant, rows, wait_for
 
+pytestmark = pytest.mark.long
+
 PAGES = ("alerts", "models", "batch", "log", "reports")
 
 

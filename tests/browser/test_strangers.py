@@ -11,6 +11,8 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from tests import hostile
 from tests.browser.plant import SERVED, Plant, wait_for
 
+pytestmark = pytest.mark.long
+
 PAGES = (
     "/",
     *(

@@ -76,6 +76,7 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
     assert verdict.alerts > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("guard", [None, pytest.param("without_fence", id="without the fence")])
 def test_a_worker_that_slept_through_its_lease(folder: Path, guard: str | None) -> None:
     """A worker that wakes after another one took over cannot commit; without token and WATCH,
@@ -109,6 +110,7 @@ def test_a_worker_that_slept_through_its_lease(folder: Path, guard: str | None) 
         conclude(plant, traffic, late, "alerts were written twice" if guard else None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "guard", [None, pytest.param("without_intervals", id="without the intervals")]
 )
@@ -131,6 +133,7 @@ def test_a_tail_that_is_sent_again(folder: Path, guard: str | None) -> None:
         conclude(plant, traffic, settle(plant), "events counted" if guard else None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("guard", [None, pytest.param("without_ring", id="without the ring")])
 def test_power_loss_right_after_the_acknowledgement(folder: Path, guard: str | None) -> None:
     """What Redis acknowledged and forgot with its last second is sent again; without the ring it is

@@ -62,6 +62,7 @@ def alerts_of(seed: int, trained: Trained, reference: ReferenceProfile) -> list[
     ).alerts
 
 
+@pytest.mark.long
 def test_the_demo_finds_its_drift_and_cries_no_wolf(
     model: tuple[Trained, ReferenceProfile],
 ) -> None:

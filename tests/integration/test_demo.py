@@ -67,7 +67,7 @@ def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, A
         done = driftgauge(
             "demo",
             "--events",
-            "5000",
+            "3000",
             "--rate",
             "1500",
             "--seed",
@@ -87,7 +87,7 @@ def test_the_demo_counts_every_prediction(finished_demo: tuple[dict[str, Any], s
     once.
     """
     result, _ = finished_demo
-    assert result["published"] == result["counted"] == 5000
+    assert result["published"] == result["counted"] == 3000
 
 
 def test_the_demo_finds_the_drift_and_nothing_before_it(
@@ -97,8 +97,8 @@ def test_the_demo_finds_the_drift_and_nothing_before_it(
     result, _ = finished_demo
     drift = result["drift"]
     assert drift["feature"] == DRIFTING_FEATURE
-    assert drift["injected_at_event"] == 2500
-    assert drift["injected_at_event"] < drift["first_alert_event"] <= 5000
+    assert drift["injected_at_event"] == 1500
+    assert drift["injected_at_event"] < drift["first_alert_event"] <= 3000
     assert DRIFTING_FEATURE in {
         alert["feature"] for alert in result["alerts"] if alert["state"] == "firing"
     }
@@ -116,7 +116,9 @@ def test_a_port_in_use_is_replaced_and_said(finished_demo: tuple[dict[str, Any],
     assert "is in use; using" in finished_demo[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc to find the processes")
 def test_an_interrupted_demo_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     """Ctrl-C or SIGTERM stops Redis, API and worker, and what was counted is told."""

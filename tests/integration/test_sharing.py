@@ -113,7 +113,9 @@ def test_workers_share_evenly_and_settle(
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_worker_that_goes_is_replaced(
     number: signal.Signals,
     client: redis.Redis,
@@ -146,6 +148,7 @@ def test_a_worker_that_goes_is_replaced(
     ] == [(600, 0, 0)] * PARTITIONS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(90)
 def test_a_worker_that_slept_through_its_leases_cannot_commit(
     client: redis.Redis, redis_url: str, keys: Keys, salted: Keys, tmp_path: Path

@@ -30,6 +30,8 @@ from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.integration.test_demo import driftgauge
 from tests.models.drift.builders import SCHEMA, Coins
 
+pytestmark = pytest.mark.long
+
 EVENTS = 1200
 QUICK = {
     "pane_events": 100,

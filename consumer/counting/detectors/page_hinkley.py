@@ -9,7 +9,6 @@ Python: about .35 µs each.
 from typing import Any, ClassVar, Self
 
 import msgspec
-from river.drift import PageHinkley
 
 from driftgauge.consumer.counting.detectors.adwin import seed_ranks
 from driftgauge.consumer.counting.detectors.base import (
@@ -122,7 +121,13 @@ class RankPageHinkley:
 
 
 def _fresh() -> Any:
-    """Give river's with its defaults; it has no types."""
+    """Return river's test with its defaults; it has no types.
+
+    Imported at first use: with it come scikit-learn, pandas and SQLAlchemy, and it is off by
+    default.
+    """
+    from river.drift import PageHinkley
+
     return PageHinkley()
 
 

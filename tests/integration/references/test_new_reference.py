@@ -87,6 +87,7 @@ def current(client: redis.Redis, keys: Keys) -> Snapshot:
     return msgspec.json.decode(packed, type=Snapshot)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 def test_accept_and_undo_under_load(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

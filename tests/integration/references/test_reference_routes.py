@@ -105,6 +105,7 @@ class Plant:
         return {alert.feature for alert in self.current().alerts if alert.state == "firing"}
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_accept_and_undo_over_three_partitions(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path

@@ -17,6 +17,7 @@ def from_file(data: Path) -> Trained:
     return train(data / "credit_default.csv", trials=0)
 
 
+@pytest.mark.long
 def test_same_seed_same_model(credit: Trained) -> None:
     """Training is reproducible: one seed gives the same choice, metrics and predictions."""
     again = train(None, seed=0, rows=SMALL["credit"], trials=0)
@@ -55,6 +56,7 @@ def test_simulated_rows_are_split_in_time(credit: Trained) -> None:
     assert days[credit.features.index].max() <= days[credit.holdout.index].min()
 
 
+@pytest.mark.long
 def test_without_optuna_the_chosen_model_keeps_its_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -64,6 +66,7 @@ def test_without_optuna_the_chosen_model_keeps_its_settings(
     assert trained.remarks[-1].endswith("not tuned (Optuna is not installed).")
 
 
+@pytest.mark.long
 def test_with_optuna_the_chosen_model_is_tuned() -> None:
     """A bounded number of trials is made, and what came of it is said; it is never worse than the
     default.

@@ -89,7 +89,7 @@ def _follows(context: BrowserContext, base: str) -> None:
 
 
 @pytest.mark.usefixtures("linear")
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.long)])
 def test_an_error_is_a_page_that_leads_on(
     settings: Settings, browser: Browser, tmp_path: Path, width: int
 ) -> None:

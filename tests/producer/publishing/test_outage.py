@@ -129,6 +129,7 @@ async def test_api_killed_while_spooling(
     )  # a restarted process is another publisher
 
 
+@pytest.mark.long
 async def test_another_process_sends_what_a_killed_one_spooled(
     server: EmbeddedRedis, own: Settings, tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ async def test_another_process_sends_what_a_killed_one_spooled(
     assert len(found(server, own, first.safe() | second.safe())) == 2
 
 
+@pytest.mark.long
 async def test_spool_first_survives_both(
     server: EmbeddedRedis, own: Settings, tmp_path: Path
 ) -> None:
@@ -290,6 +292,7 @@ async def test_a_disk_that_fails(
     found(server, own, traffic.safe())
 
 
+@pytest.mark.long
 async def test_spool_first_stays_small(
     server: EmbeddedRedis, own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

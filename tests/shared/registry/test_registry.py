@@ -402,6 +402,7 @@ def _change_for_ever(folder: Path, started: "multiprocessing.Queue[bool]") -> No
         registry.promote("plant", version, actor="ann")
 
 
+@pytest.mark.long
 def test_killed_at_any_instant(registry: ModelRegistry) -> None:
     """Whenever a process that registers and promotes is killed, all that is visible is whole, and
     the next one goes on.

@@ -47,7 +47,10 @@ def found(reference: ReferenceProfile, column: Column, ids: list[str]) -> np.nda
     return RankCells.build(reference, [0]).of(Observed(cells, np.empty(0), ids))[0]
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name != "discrete" else name for name in LAWS],
+)
 def test_a_new_value_falls_into_each_cell_as_the_gaps_say(name: str) -> None:
     """Over references and new values the cells come with chance g / (n + 1), and so do pairs of
     them as a Polya urn's.
