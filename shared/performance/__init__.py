@@ -27,17 +27,19 @@ from driftgauge.shared.performance.estimate import (
 )
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.measures import Measures
-from driftgauge.shared.performance.metric import LOSSES, Confidence, Metric
-from driftgauge.shared.performance.metrics import metrics
+from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.metrics import LOSSES, METRICS, Definition, definition, metrics
 from driftgauge.shared.performance.sums import Sums
 
 __all__ = [
     "ASSUMPTION",
     "LABEL",
     "LOSSES",
+    "METRICS",
     "REFERENCE_CONFIDENCE",
     "Baseline",
     "Confidence",
+    "Definition",
     "Layout",
     "Measures",
     "Metric",
@@ -49,6 +51,7 @@ __all__ = [
     "by_segment",
     "can_estimate",
     "confusion",
+    "definition",
     "empty_counts",
     "error_of",
     "estimate",

@@ -30,8 +30,6 @@ LABEL = "label"
 """Name of the labels' column in profiles, snapshots and alerts."""
 REFERENCE_CONFIDENCE = 0.95
 """Of the intervals in a `PerformanceReference`."""
-_ALSO_CALLED = {"f1_macro": "f1", "precision_macro": "precision", "recall_macro": "recall"}
-"""What shared/versions/scores.py calls them in short."""
 
 
 class PerformanceReference(msgspec.Struct, frozen=True):
@@ -174,7 +172,7 @@ class Standard(msgspec.Struct, frozen=True):
         """
         measured = self.reference.metrics.get(name) if self.reference is not None else None
         known = measured.value if measured is not None else None
-        value = self.stated.get(name, self.stated.get(_ALSO_CALLED.get(name, name), known))
+        value = self.stated.get(name, self.stated.get(name.removesuffix("_macro"), known))
         if value is None:
             return None
         if measured is None or measured.low is None or measured.high is None:

@@ -21,6 +21,7 @@ import numpy as np
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance.layout import SCORE_BINS, Layout, score_bins
 from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.probabilities import Ranks
 from driftgauge.shared.reference.profile import Column
 
 MAX_ESTIMATED = 20
@@ -165,13 +166,12 @@ class _Expected:
 
     def of_two(self) -> dict[str, Metric]:
         """Estimate for two classes, of which the second is mapped."""
-        missed, hit = self.true[0].tolist()
-        others, own = self.said[0].tolist()
-        positive, negative = own + hit + missed, others + (self.n - hit - missed)
-        f1 = 2 * hit / positive if positive else 0.0
-        f0 = 2 * (others - missed) / negative if negative else 0.0
-        slope1 = np.array([-f1, 2 - f1]) / positive if positive else np.zeros(2)
-        slope0 = np.array([f0 - 2, f0]) / negative if negative else np.zeros(2)
+        (missed, hit), (others, own) = self.true[0].tolist(), self.said[0].tolist()
+        both, slopes = _f1(
+            np.array([others - missed, hit]), np.array([own - hit, missed]), np.array([others, own])
+        )
+        f0, f1 = both.tolist()
+        slope0, slope1 = -slopes[0, ::-1], slopes[1]  # a label of one class is none of the other
         weight = (hit + missed) / self.n
         found = {
             "accuracy": self._metric(
@@ -189,11 +189,8 @@ class _Expected:
     def of_many(self) -> dict[str, Metric]:
         """Estimate for more classes, each mapped against the rest."""
         missed, hit = self.true[:, 0], self.true[:, 1]
-        size = self.said[:, 1] + hit + missed
-        present = size > 0
-        f1 = np.divide(2 * hit, size, out=np.zeros(len(hit)), where=present)
-        slope = np.zeros((len(hit), 2))
-        slope[present] = np.stack([-f1, 2 - f1], axis=1)[present] / size[present, None]
+        f1, slope = _f1(hit, missed, self.said[:, 1])
+        present = self.said[:, 1] + hit + missed > 0
         weights = (hit + missed) / max(float((hit + missed).sum()), 1e-300)
         weighted = float(weights @ f1)
         found = {
@@ -214,15 +211,12 @@ class _Expected:
     def _auc(self) -> dict[str, Metric]:
         rows, frequency = self.counts[0].sum(axis=0), self.scores.frequencies[0]
         positives, negatives = rows * frequency, rows * (1 - frequency)
-        up, down = float(positives.sum()), float(negatives.sum())
+        up, down = positives.sum(), negatives.sum()
         if up < 1 or down < 1:
             return {}
-        beaten = (np.cumsum(negatives) - negatives / 2) / down
-        losing = (up - np.cumsum(positives) + positives / 2) / up
-        value = float(positives @ beaten) / up
-        slope = (beaten - value) / up - (losing - value) / down
-        bound = float(positives @ negatives) / (2 * up * down)
-        return {"roc_auc": self._metric(value, np.stack([slope, slope]), bound)}
+        ranks = Ranks.of(positives, negatives)
+        slope = (ranks.beaten - ranks.area) / up - (ranks.losing - ranks.area) / down
+        return {"roc_auc": self._metric(ranks.area, np.stack([slope, slope]), ranks.bound)}
 
     def _metric(self, value: float, slope: Floats, bound: float = 0.0) -> Metric:
         """Give an estimate with its interval.
@@ -240,8 +234,8 @@ class _Expected:
         chance = self.scores.frequencies * (1 - self.scores.frequencies)
         labels = float((by_bin**2 * self.counts * chance[:, None, :]).sum())
         variance = labels + self._of_the_reference((by_bin * self.counts).sum(axis=1), chance)
-        half = self.sure.z * variance**0.5 + bound
-        return Metric(value, max(value - half, 0.0), min(value + half, 1.0), self.n, bound)
+        low, high = self.sure.normal(value, variance**0.5, least=0.0, most=1.0, bound=bound)
+        return Metric(value, float(low), float(high), self.n, bound)
 
     def _of_the_reference(self, weights: Floats, chance: Floats) -> float:
         """Give the variance that comes from the frequencies, which all bins of one level share."""
@@ -253,6 +247,16 @@ class _Expected:
             sums = np.add.reduceat(weight, begins)
             total += float((sums**2 * spread[begins] / np.maximum(np.array(rows)[begins], 1)).sum())
         return total
+
+
+def _f1(hit: Floats, missed: Floats, said: Ints) -> tuple[Floats, Floats]:
+    """Compute F1 of classes, and its derivative by one more true label among the rows that are not,
+    and that are, predicted as the class: shapes (...) and (..., 2).
+    """
+    size = np.asarray(said + hit + missed)
+    share = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+    f1 = 2 * hit * share
+    return f1, np.stack([-f1, 2 - f1], axis=-1) * share[..., None]
 
 
 def _mapped(layout: Layout) -> range:
