@@ -25,11 +25,11 @@ from driftgauge.shared.performance.probabilities import Ranks
 from driftgauge.shared.reference.profile import Column
 
 MAX_ESTIMATED = 20
-"""Classes beyond which nothing is estimated: each costs two histograms in every pane."""
+"""Most classes of a model that is estimated: each costs two histograms in every pane."""
 BINS_OF_MANY = 64
-"""Bins of each class's probability, of more than two classes; two have SCORE_BINS."""
+"""Bins of each class's probability if there are more than two classes; two have SCORE_BINS."""
 LEAST_ROWS = 200
-"""Labelled reference rows without which there is no map."""
+"""Fewest labelled reference rows that a map is fitted on."""
 ASSUMPTION = (
     "Estimated from the probabilities, not from labels: it assumes that labels depend on the "
     "scores as they did in the "
@@ -44,7 +44,7 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
     Parameters
     ----------
     classes
-        That are mapped: of two the second, else all.
+        The classes that are mapped: the second of two, all of more.
     frequency
         One list per mapped class: isotonic in the bins, between 0 and 1.
     rows
@@ -63,8 +63,8 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
 
     @classmethod
     def fit(cls, layout: Layout, labels: Column, probabilities: Floats) -> "ScoreMap | None":
-        """Fit the map on labelled reference rows, held out from training at best; None with too few
-        rows or classes.
+        """Fit the map on labelled reference rows, best on rows that were not trained on; None with
+        too few rows, or too many or too few classes.
 
         Parameters
         ----------
@@ -83,13 +83,13 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
 
 
 def can_estimate(layout: Layout | None) -> bool:
-    """Whether the counts are kept for a layout."""
+    """Tell whether counts for estimates are kept for a layout."""
     return layout is not None and layout.scored and 2 <= len(layout.classes) <= MAX_ESTIMATED
 
 
 def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> Ints:
-    """Count rows, shape (mapped classes, 2, bins): by class, predicted as it or not (0, 1), and bin
-    of its probability.
+    """Count rows by mapped class, whether they are predicted as it (0 no, 1 yes), and bin of its
+    probability: shape (mapped classes, 2, bins).
 
     Examples
     --------
@@ -110,7 +110,7 @@ def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> 
 
 
 def empty_counts(layout: Layout) -> Ints:
-    """Give the counts of no rows."""
+    """Return the counts of no rows."""
     return np.zeros((len(_mapped(layout)), 2, _bins(layout)), dtype=np.int64)
 
 
@@ -127,7 +127,7 @@ def estimate(
     Parameters
     ----------
     counts
-        Of `score_counts`, summed over panes.
+        What `score_counts` returned, summed over panes.
     """
     if not counts.sum():
         return {}
@@ -137,8 +137,9 @@ def estimate(
 
 @dataclass(frozen=True)
 class _Expected:
-    """Expected hits and misses. A metric's `slope` is its derivative by one more true label in a
-    cell of the counts.
+    """The confusion matrix that the counts lead to expect, and the metrics of that.
+
+    The `slope` of a metric is its derivative by one more true label in a cell of the counts.
     """
 
     counts: Ints
@@ -152,15 +153,15 @@ class _Expected:
 
     @cached_property
     def true(self) -> Floats:
-        """Expected rows of each class that are not, and are, predicted as it: shape (classes,
-        2).
+        """Expected rows with the label of each class that are not, and are, predicted as it: shape
+        (classes, 2).
         """
         hits: Floats = (self.counts * self.scores.frequencies[:, None, :]).sum(axis=2)
         return hits
 
     @cached_property
     def said(self) -> Ints:
-        """Rows not predicted, and predicted, as each class."""
+        """Rows that are not, and are, predicted as each class: shape (classes, 2)."""
         rows: Ints = self.counts.sum(axis=2)
         return rows
 
@@ -219,7 +220,7 @@ class _Expected:
         return {"roc_auc": self._metric(ranks.area, np.stack([slope, slope]), ranks.bound)}
 
     def _metric(self, value: float, slope: Floats, bound: float = 0.0) -> Metric:
-        """Give an estimate with its interval.
+        """Return an estimate with its interval.
 
         Parameters
         ----------
@@ -238,7 +239,7 @@ class _Expected:
         return Metric(value, float(low), float(high), self.n, bound)
 
     def _of_the_reference(self, weights: Floats, chance: Floats) -> float:
-        """Give the variance that comes from the frequencies, which all bins of one level share."""
+        """Compute the variance that comes from the frequencies, one for all bins of a level."""
         total = 0.0
         for weight, spread, rows, level in zip(
             weights, chance, self.scores.rows, self.scores.frequencies, strict=True
@@ -272,8 +273,8 @@ def _bins_of(layout: Layout, scores: Floats) -> Ints:
 
 
 def _isotonic(places: Ints, came: Ints, size: int) -> tuple[list[float], list[int]]:
-    """Give the frequency of each bin, rising from bin to bin, and the rows behind it; one without
-    rows has its neighbours'.
+    """Fit the frequency of each bin, rising from bin to bin, and count the rows behind it; a bin
+    without rows has its neighbours'.
 
     Zadrozny and Elkan 2002: isotonic regression of the label on the score, here on the bins.
     """
