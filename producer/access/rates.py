@@ -1,10 +1,10 @@
 """Requests per second of each key, or of each address without one: a sliding window, in this
 process's memory.
 
-The window is the current second and the share of the last one that it still covers, so a burst
-across the second's turn gets no double allowance
-(https://limits.readthedocs.io/en/stable/strategies.html, sliding window counter). Each process
-counts for itself: behind N processes a key has N times the limit.
+The window is the current second and the share of the second before that it still covers (the
+sliding window counter of https://limits.readthedocs.io/en/stable/strategies.html), so that a burst
+across the turn of a second gets no double allowance. Each process counts for itself: behind N
+processes a key has N times the limit.
 """
 
 import ipaddress
@@ -13,83 +13,55 @@ from collections import OrderedDict
 from functools import lru_cache
 from typing import Final
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
-
 MOST_CALLERS: Final = 10_000
-"""Callers that are remembered; beyond it the one that was silent for longest is forgotten, at about
-200 B each.
+"""Callers that are remembered; beyond it the one whose last admitted request is oldest is
+forgotten. Each takes about 200 B.
 """
 IPV6_SITE: Final = 64
-"""Bits of an IPv6 address that a site is given as a whole: a caller has as many addresses below
-them as it likes.
+"""Leading bits of an IPv6 address that make one caller: whoever holds a network of this size
+chooses freely among the addresses in it.
 """
-
-
-class BoundedWindows(MemoryStorage):
-    """The library's memory with a bound, and without the threads that clear its own.
-
-    Only what the sliding window needs is here; all of it is called by one thread, the event loop's.
-    """
-
-    STORAGE_SCHEME = ["bounded"]  # noqa: RUF012  as the library declares it: its name in the registry of storages
-
-    def __init__(self, most: int = MOST_CALLERS) -> None:
-        super().__init__()
-        self._most = most
-        self._windows: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
-
-    def acquire_sliding_window_entry(
-        self, key: str, limit: int, expiry: int, amount: int = 1
-    ) -> bool:
-        """Count a request, unless the window is full."""
-        now = time.monotonic() / expiry
-        window, before, current = self._turned(key, int(now))
-        if before * (1 - now % 1) + current + amount > limit:
-            return False
-        self._windows[key] = (window, before, current + amount)
-        self._windows.move_to_end(key)
-        if len(self._windows) > self._most:
-            self._windows.popitem(last=False)
-        return True
-
-    def __len__(self) -> int:
-        return len(self._windows)
-
-    def _turned(self, key: str, window: int) -> tuple[int, int, int]:
-        """Give a caller's counts as of a window: number, requests of the one before, requests of
-        it.
-        """
-        last, before, current = self._windows.get(key, (window, 0, 0))
-        if last == window:
-            return last, before, current
-        return window, current if last == window - 1 else 0, 0
 
 
 class Rates:
-    """The limit of every caller.
+    """The number of requests that each caller may make in a second; for one thread, the event
+    loop's.
 
     Parameters
     ----------
     per_second
-        Requests; 0 for no limit.
+        Requests of a caller; 0 for no limit.
+    most_callers
+        Callers that are remembered.
     """
 
-    def __init__(self, per_second: int) -> None:
+    def __init__(self, per_second: int, most_callers: int = MOST_CALLERS) -> None:
         self.per_second = per_second
-        self.windows = BoundedWindows()
-        self._limiter = SlidingWindowCounterRateLimiter(self.windows)
-        self._limit = RateLimitItemPerSecond(max(1, per_second))
+        self._most = most_callers
+        self._windows: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        """A second of each caller, the requests admitted in the second before it, and in it."""
 
     def admit(self, caller: str) -> bool:
-        """Count a request of a caller; False if it has had its share of this second."""
-        return not self.per_second or self._limiter.hit(self._limit, caller)
+        """Count a request of a caller; False, and not counted, if it is beyond the limit."""
+        if not self.per_second:
+            return True
+        now = time.monotonic()
+        second = int(now)
+        last, before, admitted = self._windows.get(caller, (second, 0, 0))
+        if last != second:
+            before, admitted = (admitted if last == second - 1 else 0), 0
+        if before * (1 - now % 1) + admitted + 1 > self.per_second:
+            return False
+        self._windows[caller] = (second, before, admitted + 1)
+        self._windows.move_to_end(caller)
+        if len(self._windows) > self._most:
+            self._windows.popitem(last=False)
+        return True
 
 
 @lru_cache(maxsize=MOST_CALLERS)
 def site_of(address: str) -> str:
-    """Give what an address is limited as; empty for this machine, which is not.
+    """Return the caller that an address counts as; empty for this machine, which has no limit.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""What came in becomes rows: JSON, CSV and labels, with every fault named."""
+"""What clients send becomes rows and labels, from JSON or CSV, with every fault named."""

@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Self, TextIO
 
 from driftgauge.producer.http.problems import Problem, invalid
-from driftgauge.producer.intake.rows import MAX_ROW, MOST_FAULTS, Row
+from driftgauge.producer.intake.rows import MAX_ROW, MOST_FAULTS, InputRow
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
 
 class CsvRows:
-    r"""Rows of a CSV file (RFC 4180) with a header of feature names, in any order; an empty cell is
-    a missing value.
+    r"""The rows of a CSV file (RFC 4180) whose header names the features, in any order; an empty
+    cell is a missing value.
 
     Examples
     --------
@@ -23,8 +23,9 @@ class CsvRows:
     >>> rows = CsvRows(io.StringIO("c,x\na,1.5\n,z\n", newline=""))
     >>> rows.count(10)
     2
-    >>> [(row.line, row.values, [fault.message for fault in row.faults]) for row in rows.read(schema)]
-    [(2, [1.5, 'a'], []), (3, [None], ['must be a number, not a string'])]
+    >>> good, bad = rows.read(schema)
+    >>> good.line, good.values, bad.line, bad.faults[0].message
+    (2, [1.5, 'a'], 3, 'must be a number, not a string')
     """
 
     def __init__(self, text: TextIO) -> None:
@@ -35,11 +36,17 @@ class CsvRows:
         return max(0, sum(1 for _ in islice(records(self._text), most + 2)) - 1)
 
     def model(self) -> tuple[str | None, str | None]:
-        """Give nothing: a CSV file names no model."""
+        """Return nothing: a CSV file names no model."""
         return None, None
 
-    def read(self, schema: Schema) -> Iterator[Row]:
-        """Check the header, all of it, and then read the rows."""
+    def read(self, schema: Schema) -> Iterator[InputRow]:
+        """Check the whole header, then decode and check the rows.
+
+        Raises
+        ------
+        Problem
+            422 with every fault of the header.
+        """
         found = records(self._text)
         _, header = next(found, (0, []))
         faults = header_faults(header, schema)
@@ -80,7 +87,7 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
 
 
 class _Lines:
-    """The lines of a file, of which no record takes more than some."""
+    """The lines of a file, as long as no record has more than `MAX_ROW` characters."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -100,8 +107,12 @@ class _Lines:
 
 
 def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """Read a CSV file from its beginning: records that are not empty, each with the line where it
-    begins.
+    """Read the records of a CSV file that are not empty, each with the line where it begins.
+
+    Raises
+    ------
+    Problem
+        400 if the file is no CSV, with the line; 413 if a record is too long.
     """
     text.seek(0)
     lines = _Lines(text)
@@ -119,24 +130,24 @@ def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
 
 def _csv_rows(
     found: Iterator[tuple[int, list[str]]], header: Sequence[str], schema: Schema
-) -> Iterator[Row]:
+) -> Iterator[InputRow]:
     kinds = {feature.name: feature.kind for feature in schema.features}
     numeric = [kinds[name] == "numeric" for name in header]
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
             wrong = FieldError("", f"has {len(record)} cells, the header {len(header)}")
-            yield Row(number, line, [], [wrong])
+            yield InputRow(number, line, [], [wrong])
             continue
         cells = [
             _number(cell) if is_number else cell or None
             for cell, is_number in zip(record, numeric, strict=True)
         ]
         values, faults = schema.positional(dict(zip(header, cells, strict=True)), "")
-        yield Row(number, line, values, faults[:MOST_FAULTS])
+        yield InputRow(number, line, values, faults[:MOST_FAULTS])
 
 
 def _number(cell: str) -> float | str | None:
-    """Give a cell as a number where it is one; the schema's check names what is not."""
+    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
     try:
         return float(cell) if "_" not in cell else cell
     except ValueError:

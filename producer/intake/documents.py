@@ -1,6 +1,7 @@
-"""Request bodies: bounded reading, JSON, and the check of everything in them but the features.
+"""Request bodies: bounded reading, JSON, and the check of every field but the features.
 
-Decoded without a typed model, so that one answer can name every bad field, not only the first.
+They are decoded without a typed model, so that one answer can name every bad field, not only the
+first.
 """
 
 import json
@@ -18,6 +19,7 @@ from driftgauge.shared.reference.schema import FieldError, pointer
 MAX_ID = 128
 
 Check = Callable[[object], str | None]
+"""Says what is wrong with a value; None if nothing is."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -43,11 +45,16 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 
 def decode(body: bytes) -> tuple[Any, Problem | None]:
-    """Decode JSON strictly.
+    """Decode JSON strictly; return the document, and what is wrong with it as a whole.
 
-    A body that only the lenient decoder reads (NaN, Infinity, 1e999) is given together with its
-    problem, so that the fields can be named first; the caller raises the problem if no field is at
-    fault.
+    A body that only the lenient decoder reads (NaN, Infinity, 1e999) is returned together with its
+    problem, so that the caller can name the bad fields first; it raises the problem if no field is
+    at fault.
+
+    Raises
+    ------
+    Problem
+        400 if not even the lenient decoder reads it.
 
     Examples
     --------
@@ -72,20 +79,21 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
 def field_faults(
     document: object, checks: Mapping[str, Check], required: str | None, at: str = ""
 ) -> list[FieldError]:
-    """Check the fields of an object, all but the values of its features.
+    """Find the faults in the fields of an object, but not in the values of its features.
 
     Parameters
     ----------
     checks
-        Field name to its check; a check says what is wrong, None if nothing is.
+        The check of each field that the object may have.
     required
-        The field that must be there, if one must; all others may be absent or null.
+        The one field that must be there; None if all may be absent or null.
     at
         JSON pointer of the object.
 
     Examples
     --------
-    >>> field_faults({"id": 7, "x": 1}, {"features": is_object, "id": is_id}, "features")[0]
+    >>> faults = field_faults({"id": 7}, {"features": is_object, "id": is_id}, "features")
+    >>> faults[0]
     FieldError(field='/id', message='must be a string of 1 to 128 characters')
     """
     if not isinstance(document, dict):

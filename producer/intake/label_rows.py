@@ -1,7 +1,7 @@
-"""The labels of one request, as the JSON or CSV body has them: one mapping each, not checked yet.
+"""The labels of one request, as they stand in its JSON or CSV body: decoded, not checked yet.
 
-A CSV body is a table with a header; its cells are texts, which `number` and `time_of` bring into
-the form that JSON has.
+A CSV body is a table with a header; its cells are texts, which `number` and `time_of` convert to
+what JSON would hold.
 """
 
 import csv
@@ -18,22 +18,22 @@ FIELDS: Final = ("prediction_id", "label", "time", "model")
 REQUIRED: Final = FIELDS[:2]
 
 
-class Item(NamedTuple):
-    """One label of a request.
+class InputLabel(NamedTuple):
+    """One decoded label of a request, not checked yet.
 
     Parameters
     ----------
     content
-        What stands there: an object, if it is one.
+        An object with the fields of a label; anything else is at fault.
     line
-        Where it begins in a CSV body, from 1; None in JSON.
+        The line of the CSV body where it begins, from 1; None in JSON.
     """
 
     content: Any
     line: int | None = None
 
 
-def of_json(body: bytes) -> list[Item]:
+def of_json(body: bytes) -> list[InputLabel]:
     """Read one label (an object) or many (a list).
 
     Raises
@@ -44,26 +44,27 @@ def of_json(body: bytes) -> list[Item]:
     Examples
     --------
     >>> of_json(b'{"prediction_id": "a", "label": 1}')
-    [Item(content={'prediction_id': 'a', 'label': 1}, line=None)]
+    [InputLabel(content={'prediction_id': 'a', 'label': 1}, line=None)]
     """
     document, flaw = decode(body)
     if flaw is not None:
         raise flaw
-    return [Item(content) for content in (document if isinstance(document, list) else [document])]
+    return [InputLabel(each) for each in (document if isinstance(document, list) else [document])]
 
 
-def of_csv(body: bytes) -> list[Item]:
+def of_csv(body: bytes) -> list[InputLabel]:
     r"""Read a CSV body (RFC 4180); an empty cell is a missing value.
 
     Raises
     ------
     Problem
-        400 if it is no CSV, 422 if its header has other columns.
+        400 if it is no CSV, 422 with every fault of its header.
 
     Examples
     --------
-    >>> of_csv(b"prediction_id,label\na,1.5\n\nb\n")
-    [Item(content={'prediction_id': 'a', 'label': '1.5'}, line=2), Item(content='has 1 cells, the header 2', line=4)]
+    >>> good, bad = of_csv(b"prediction_id,label\na,1.5\n\nb\n")
+    >>> good.content, bad.line, bad.content
+    ({'prediction_id': 'a', 'label': '1.5'}, 4, 'has 1 cells, the header 2')
     """
     try:
         records = _records(body.decode("utf-8-sig"))
@@ -71,13 +72,13 @@ def of_csv(body: bytes) -> list[Item]:
         faults = _header_faults(header)
         if faults:
             raise invalid(faults)
-        return [Item(_content(header, record), line) for line, record in records]
+        return [InputLabel(_content(header, record), line) for line, record in records]
     except (csv.Error, UnicodeDecodeError) as error:
         raise Problem(400, f"The CSV cannot be read: {error}.") from error
 
 
 def number(text: str) -> float | str:
-    """Give a cell as a number where it is one; the schema's check names what is not."""
+    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
     try:
         return float(text) if "_" not in text else text
     except ValueError:
@@ -85,7 +86,7 @@ def number(text: str) -> float | str:
 
 
 def time_of(text: str) -> int | str:
-    """Give a cell as Unix milliseconds where it is a whole number, else as it is.
+    """Convert a cell to Unix milliseconds where it is a whole number; otherwise return it as it is.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def time_of(text: str) -> int | str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Give the records that are not empty, each with the line where it begins."""
+    """Read the records that are not empty, each with the line where it begins."""
     reader = csv.reader(StringIO(text, newline=""), strict=True)
     begins = 1
     for record in reader:

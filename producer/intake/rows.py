@@ -1,4 +1,5 @@
-"""The rows of a batch, read one by one from a file that may be larger than memory: CSV or JSON.
+"""What every file of a batch becomes, CSV or JSON: decoded rows, read one by one, since the file
+may be larger than memory.
 
 A file is read twice: `count` finds what makes it unusable as a whole, before anything is scored;
 then each row is checked against the schema by itself, so that one that does not fit harms no other.
@@ -11,22 +12,24 @@ from driftgauge.shared.contract.events import Value
 from driftgauge.shared.reference.schema import FieldError, Schema
 
 MOST_FAULTS: Final = 20
-"""Faults that are told of one row."""
+"""Most faults of one row that are named in its answer."""
 MAX_ROW: Final = 1 << 20
 """Longest row, in characters."""
 
 
-class Row(NamedTuple):
-    """A row of a batch.
+class InputRow(NamedTuple):
+    """One decoded row of a batch, checked against the schema.
 
     Parameters
     ----------
     number
-        From 1.
+        Its place among the rows, from 1.
     line
-        Where it begins in a CSV file, from 1; None in JSON.
+        The line of the CSV file where it begins, from 1; None in JSON.
     values
-        In stream order; of use only without faults.
+        Value of each feature in stream order; meaningless if there are faults.
+    faults
+        What is wrong with it, at most `MOST_FAULTS`; empty for a row that can be scored.
     """
 
     number: int
@@ -35,16 +38,26 @@ class Row(NamedTuple):
     faults: Sequence[FieldError]
 
 
-class Rows(Protocol):
-    """A file of rows. Each method reads it from its beginning."""
+class InputRows(Protocol):
+    """The rows of one file. Each method reads the file from its beginning."""
 
     def count(self, most: int) -> int:
-        """Count the rows, to one more than `most`; raises a Problem if the file cannot be read to
-        its end.
+        """Count the rows, up to one more than `most`.
+
+        Raises
+        ------
+        Problem
+            If the file cannot be read to its end.
         """
 
     def model(self) -> tuple[str | None, str | None]:
-        """Give the model and the version that the file names; known when it has been counted."""
+        """Return the model and the version that the file names; known after `count`."""
 
-    def read(self, schema: Schema) -> Iterator[Row]:
-        """Read the rows; raises a Problem if none of them can fit."""
+    def read(self, schema: Schema) -> Iterator[InputRow]:
+        """Decode and check the rows.
+
+        Raises
+        ------
+        Problem
+            If no row of the file can fit the schema.
+        """

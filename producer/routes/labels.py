@@ -23,7 +23,7 @@ from driftgauge.producer.intake.documents import (
     is_time,
     read_body,
 )
-from driftgauge.producer.intake.label_rows import Item, number, of_csv, of_json, time_of
+from driftgauge.producer.intake.label_rows import InputLabel, number, of_csv, of_json, time_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.raw import RawRoute, documented
@@ -154,7 +154,7 @@ class Desk:
         self._known: dict[str | None, ServedVersion | str] = {}
         self._now = time.time_ns() // 1_000_000
 
-    async def take(self, items: Sequence[Item]) -> None:
+    async def take(self, items: Sequence[InputLabel]) -> None:
         """Check labels."""
         for index, item in enumerate(items):
             try:
@@ -165,7 +165,7 @@ class Desk:
             if index % TURN == TURN - 1:
                 await asyncio.sleep(0)
 
-    def _label(self, item: Item) -> tuple[str, Label]:
+    def _label(self, item: InputLabel) -> tuple[str, Label]:
         content = item.content
         if isinstance(content, str) and item.line is not None:
             raise _Refusal(content)

@@ -22,7 +22,7 @@ from fastapi import Request
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.csv_rows import CsvRows
 from driftgauge.producer.intake.json_rows import JsonRows
-from driftgauge.producer.intake.rows import Row, Rows
+from driftgauge.producer.intake.rows import InputRow, InputRows
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.scoring.estimator import Score
@@ -87,14 +87,14 @@ class Batch:
         self,
         parts: "Batches",
         file: io.TextIOWrapper,
-        rows: Rows,
+        rows: InputRows,
         served: ServedVersion,
         source: Source,
     ) -> None:
         self.served = served
         self._parts = parts
         self._file = file
-        self._read: Iterator[Row] = rows.read(served.schema)
+        self._read: Iterator[InputRow] = rows.read(served.schema)
         self._source = source
         self._patience_s = PATIENCE_S
 
@@ -119,10 +119,10 @@ class Batch:
         """Let go of the file."""
         self._file.close()
 
-    def _next_block(self) -> list[Row]:
+    def _next_block(self) -> list[InputRow]:
         return list(islice(self._read, self._parts.block_rows))
 
-    def _event(self, row: Row, score: Score) -> Prediction:
+    def _event(self, row: InputRow, score: Score) -> Prediction:
         return Prediction(
             id=new_id(),
             version=self.served.version,
@@ -193,7 +193,7 @@ class Batches:
             raise self._no_room(error) from error
         try:
             await self._receive(request, file)
-            rows: Rows = CsvRows(file) if form == "csv" else JsonRows(file)
+            rows: InputRows = CsvRows(file) if form == "csv" else JsonRows(file)
             await self._check_size(rows)
             named = rows.model()
             served = await self.serving.predicting(named[0] or model, named[1] or version)
@@ -206,7 +206,7 @@ class Batches:
             file.close()
             raise
 
-    async def _check_size(self, rows: Rows) -> None:
+    async def _check_size(self, rows: InputRows) -> None:
         if await asyncio.to_thread(rows.count, self.max_rows) > self.max_rows:
             raise Problem(
                 413,
@@ -248,7 +248,7 @@ def _text_file(folder: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(tempfile.TemporaryFile(dir=folder), encoding="utf-8-sig", newline="")
 
 
-def _answer(row: Row, event: Prediction | None, outcome: Outcome) -> RowAnswer:
+def _answer(row: InputRow, event: Prediction | None, outcome: Outcome) -> RowAnswer:
     if row.faults:
         return RowAnswer(row.number, "invalid", row.line, errors=row.faults)
     if event is None:

@@ -1,5 +1,5 @@
-"""What the API counts and logs of its own requests: a layer around the app that costs a request
-some microseconds.
+"""What the API counts and logs of its own requests, in a layer around the app that costs each
+request some microseconds.
 """
 
 import time
@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from driftgauge.producer.watching.access_log import HEADER, AccessLog
 
 BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Upper bounds of the latency's buckets."""
+"""Upper bounds (s) of the latency's buckets; a last bucket holds what took longer."""
 PREDICT: Final = "/predict"
 UNMATCHED: Final = "other"
-"""Route of requests that match none: a path that a stranger made up must not become a label."""
+"""Route of the requests that match none: a path that a client made up must not become a label."""
 
 
 class Meter:
@@ -23,8 +23,12 @@ class Meter:
 
     Attributes
     ----------
+    requests
+        Requests by route and status.
     latencies
-        Predictions in each bucket, one more than bounds.
+        Requests to /predict in each bucket: one number more than `BOUNDS_S`.
+    latency_sum_s
+        Seconds that they took in all.
     """
 
     def __init__(self) -> None:
@@ -42,12 +46,12 @@ class Meter:
 
 
 def route_of(scope: Scope) -> str:
-    """Give the route that a request matched, as it was declared."""
+    """Return the route that a request matched, as it was declared (`/models/{model}`)."""
     return getattr(scope.get("route"), "path", UNMATCHED)
 
 
 class Metered:
-    """The ASGI layer that counts into a meter, logs, and gives the answer its request id."""
+    """The ASGI layer that counts each request, logs it, and adds its id to the answer."""
 
     def __init__(self, app: ASGIApp, meter: Meter, log: AccessLog) -> None:
         self._app = app
@@ -55,7 +59,7 @@ class Metered:
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass a request on, and count it when its answer begins."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,10 +1,12 @@
-"""How right a model is: sums over joined rows that add over panes, and the metrics that follow from
-them. Pure.
+"""How right a model is: sums over joined rows, which add over panes, and the metrics that follow
+from them. Pure.
 
-`exact` sums floats without rounding, `layout` says what is summed for a version, `sums` sums rows;
-`regression`, `classification` and `probabilities` compute the `metrics` of a sum. `estimate`
-expects them without labels, `baseline` is what they are held against; `measures` are the little
-that is summed by segment, `by_segment` the metrics of that.
+A joined row is a prediction with its label. `exact` sums floats without rounding, `layout` says
+what is summed for a version, and `sums` sums it. `metrics` is the table of all metrics, which
+`regression`, `classification` and `probabilities` compute from sums, with the intervals of
+`metric`. By segment less is summed: `measures`, of which `by_segment` computes fewer metrics.
+`estimate` says what the metrics are expected to be as long as there are no labels, `baseline` what
+they are compared with.
 """
 
 from driftgauge.shared.performance.baseline import (
@@ -27,17 +29,19 @@ from driftgauge.shared.performance.estimate import (
 )
 from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.measures import Measures
-from driftgauge.shared.performance.metric import LOSSES, Confidence, Metric
-from driftgauge.shared.performance.metrics import metrics
+from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.metrics import LOSSES, METRICS, Definition, definition, metrics
 from driftgauge.shared.performance.sums import Sums
 
 __all__ = [
     "ASSUMPTION",
     "LABEL",
     "LOSSES",
+    "METRICS",
     "REFERENCE_CONFIDENCE",
     "Baseline",
     "Confidence",
+    "Definition",
     "Layout",
     "Measures",
     "Metric",
@@ -49,6 +53,7 @@ __all__ = [
     "by_segment",
     "can_estimate",
     "confusion",
+    "definition",
     "empty_counts",
     "error_of",
     "estimate",

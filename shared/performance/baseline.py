@@ -1,4 +1,4 @@
-"""What a version's performance is held against: its metrics when it was made, and how its
+"""What a version's performance is compared with: its metrics when it was made, and how its
 probabilities relate to labels.
 """
 
@@ -27,30 +27,28 @@ from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 
 LABEL = "label"
-"""Name of the labels' column in profiles, snapshots and alerts."""
+"""Name of the column of labels in profiles, snapshots and alerts."""
 REFERENCE_CONFIDENCE = 0.95
-"""Of the intervals in a `PerformanceReference`."""
-_ALSO_CALLED = {"f1_macro": "f1", "precision_macro": "precision", "recall_macro": "recall"}
-"""What shared/versions/scores.py calls them in short."""
+"""The confidence of the intervals in a `PerformanceReference`."""
 
 
 class PerformanceReference(msgspec.Struct, frozen=True):
-    """The performance on those reference rows that have a label, plain JSON beside the reference.
+    """The performance on the reference rows that have a label; plain JSON beside the reference.
 
     Parameters
     ----------
     rows
         Reference rows with prediction and label.
     metrics
-        On them, with intervals of `REFERENCE_CONFIDENCE`.
+        The metrics of these rows, with intervals of `REFERENCE_CONFIDENCE`.
     scores
         How often each class came true at each probability; None for a model without probabilities.
     errors
-        Profile of the errors: of a class 0 or 1, of a number the absolute error.
+        Profile of the rows' errors (see `error_of`).
     labels
-        Profile of the labels, what a drift of the target is held against.
+        Profile of the labels, with which the labels of a window are compared.
     segments
-        Sums by segment, flat, as `Measures.of` gives them; empty for a version without segments.
+        Sums by segment, flat, as `Measures.of` returns them; empty for a version without segments.
     """
 
     rows: int
@@ -78,7 +76,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         Parameters
         ----------
         predictions, labels
-            Of the same rows: arrays with NaN, or lists with None, where one is missing.
+            One value a row: arrays with NaN, or lists with None, where one is missing.
         probabilities
             Shape (rows, classes); None for a model without.
         """
@@ -115,9 +113,9 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         Parameters
         ----------
         columns
-            What the profile was built from: in stream order, the predictions last.
+            The columns that the profile was built from, in stream order, the predictions last.
         labels, probabilities
-            As `of` takes them.
+            Those of the same rows, as in `of`.
         """
         layout, segments = Layout.of(schema, profile), SegmentLayout.of(profile)
         if layout is None or profile.columns[-1].name != PREDICTION:
@@ -135,8 +133,12 @@ class PerformanceReference(msgspec.Struct, frozen=True):
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """What a metric is held against, and the standard error of that number; 0 if it is unknown, and
-    taken as exact.
+    """The value that a metric is compared with.
+
+    Parameters
+    ----------
+    error
+        Standard error of the value; 0 if it is not known, and the value is taken as exact.
     """
 
     value: float
@@ -174,7 +176,7 @@ class Standard(msgspec.Struct, frozen=True):
         """
         measured = self.reference.metrics.get(name) if self.reference is not None else None
         known = measured.value if measured is not None else None
-        value = self.stated.get(name, self.stated.get(_ALSO_CALLED.get(name, name), known))
+        value = self.stated.get(name, self.stated.get(name.removesuffix("_macro"), known))
         if value is None:
             return None
         if measured is None or measured.low is None or measured.high is None:
@@ -185,7 +187,8 @@ class Standard(msgspec.Struct, frozen=True):
 
 
 def error_of(prediction: object, label: object) -> float:
-    """Give the error of a row: of a class 0 or 1, of a number the absolute error.
+    """Return the error of a row: the absolute error of a number; of a class 0 if it is right, else
+    1.
 
     Examples
     --------
@@ -198,7 +201,7 @@ def error_of(prediction: object, label: object) -> float:
 
 
 def _known(predictions: Column, labels: Column) -> list[int]:
-    """Give the rows that have both."""
+    """Find the rows that have both."""
     return [
         row
         for row, pair in enumerate(zip(predictions, labels, strict=True))

@@ -1,20 +1,20 @@
-"""Metrics of every segment at once, from their measures: with the intervals of shared/performance
-where these follow from so few numbers, and wider ones where they do not. Pure.
+"""Metrics of every segment at once, from their measures: with the intervals of the version's own
+metrics where these follow from so few numbers, and wider ones where they do not. Pure.
 """
 
 from dataclasses import dataclass
+from math import isnan
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.arrays import Flags, Floats, Ints
+from driftgauge.shared.performance.classification import F1, NO_ROWS, ClassShares
 from driftgauge.shared.performance.measures import STEPS, Measures
-from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.metric import Confidence, Metric, variance_of_mean
 
-TWO = 2
-NO_ROWS = "no rows"
-NO_INTERVAL = "no interval is known for a segment"
-ONE_ROW = "one row has no interval"
+NO_INTERVAL: Final = "no interval is known for a segment"
+ONE_ROW: Final = "one row has no interval"
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class SegmentMetric:
     note: str = ""
 
     def of(self, segment: int) -> Metric:
-        """Give the metric of one segment."""
+        """Return the metric of one segment."""
         n = int(self.n[segment])
         value, low, high = (float(found[segment]) for found in (self.value, self.low, self.high))
-        if value != value:  # noqa: PLR0124  NaN: no rows
+        if isnan(value):
             return Metric(None, None, None, n, note=NO_ROWS)
-        if low != low or high != high:  # noqa: PLR0124
+        if isnan(low) or isnan(high):
             return Metric(value, None, None, n, note=self.note or ONE_ROW)
         return Metric(value, low, high, n)
 
@@ -56,7 +56,7 @@ def by_segment(
     Parameters
     ----------
     sums
-        As `Measures.of` gives them, or sums of these.
+        What `Measures.of` returns, or sums of that.
 
     Examples
     --------
@@ -67,88 +67,71 @@ def by_segment(
     >>> found["accuracy"].value.tolist(), found["f1_macro"].of(2).note
     ([0.5, 1.0, nan], 'no rows')
     """
-    rows, sure = sums.reshape(-1, measures.size), Confidence(confidence)
-    if measures.layout.kind == "numeric":
-        return {"mae": _mae(measures, rows, sure), "rmse": _rmse(measures, rows)}
-    found = {"accuracy": _accuracy(rows, sure)}
-    return found | ({"f1_macro": _f1(measures, rows, sure)} if measures.by_class else {})
+    sure = Confidence(confidence)
+    if measures.numeric:
+        return _of_numbers(*mean_errors(measures, sums), sure)
+    rows = sums.reshape(-1, measures.size)
+    n = _known(rows[:, 0])
+    right = rows[:, 0] - rows[:, 1]
+    found = {"accuracy": SegmentMetric(right / n, *sure.wilson(right, n), rows[:, 0])}
+    if measures.by_class:
+        macro_f1 = F1.averaged(_shares(n, rows[:, 2:], measures.layout.side), "macro", sure)
+        found["f1_macro"] = SegmentMetric(*macro_f1, rows[:, 0])
+    return found
 
 
 def mean_errors(measures: Measures, sums: Ints) -> tuple[Ints, Floats, Floats]:
-    """Give rows, sum of the errors and sum of their squares of every segment; of classes an error
+    """Return rows, sum of the errors and sum of their squares of every segment; of classes an error
     is 0 or 1.
     """
     rows = sums.reshape(-1, measures.size)
-    if measures.layout.kind == "numeric":
+    if measures.numeric:
         steps = rows[:, 1:].astype(np.float64) / STEPS
         return rows[:, 0], steps[:, 0] * measures.unit, steps[:, 1] * measures.unit**2
     wrong = rows[:, 1].astype(np.float64)
     return rows[:, 0], wrong, wrong
 
 
-def _ratio(one: Floats | Ints, other: Floats | Ints) -> Floats:
-    """Divide; NaN where there is nothing to divide by."""
-    nothing = np.full(np.broadcast(one, other).shape, np.nan)
-    return np.asarray(np.divide(one, other, out=nothing, where=np.asarray(other) > 0))
-
-
-def _accuracy(rows: Ints, sure: Confidence) -> SegmentMetric:
-    """Give the share of right rows, with Wilson's interval."""
-    n, hits = rows[:, 0], rows[:, 0] - rows[:, 1]
-    value, z2 = _ratio(hits, n), sure.z**2
-    center = (hits + z2 / 2) / (n + z2)
-    half = sure.z / (n + z2) * np.sqrt(_ratio(hits * (n - hits), n) + z2 / 4)
-    return SegmentMetric(
-        value, np.minimum(np.maximum(center - half, 0), value), np.maximum(center + half, value), n
-    )
-
-
-def _f1(measures: Measures, rows: Ints, sure: Confidence) -> SegmentMetric:
-    """Give the mean F1 of the classes that a segment has, with the interval of the delta method.
-
-    The derivative by the share of a cell is as in classification.py. Where label i was taken for j
-    it is -(b_i + b_j), and how often that was is known for two classes only; with more, its square
-    is taken as 2 b_i^2 + 2 b_j^2, which is not less.
+def _of_numbers(
+    rows: Ints, total: Floats, squares: Floats, sure: Confidence
+) -> dict[str, SegmentMetric]:
+    """Compute MAE with its normal interval, and RMSE; an interval of RMSE needs fourth powers,
+    which are not summed by segment.
     """
-    n, side = rows[:, 0], measures.layout.side
-    true, said, both = (
-        _ratio(part, n[:, None]) for part in np.split(rows[:, 2:], [side, 2 * side], axis=1)
-    )
-    denominators = (true + said) / 2
-    present = denominators > 0
-    f1 = np.divide(both, denominators, out=np.zeros_like(both), where=present)
-    classes = present.sum(axis=1)
-    value = _ratio(f1.sum(axis=1), classes)
-    slope = np.divide(
-        1 / np.maximum(classes, 1)[:, None], denominators, out=np.zeros_like(both), where=present
-    )
-    b = slope * f1 / 2
-    missed = true + said - 2 * both
-    mean = ((slope - 2 * b) * both).sum(axis=1) - (b * missed).sum(axis=1)
-    pairs = (b**2 * missed).sum(axis=1)
-    crossed = np.where(classes <= TWO, 2 * _product(b, present) * missed.sum(axis=1) / 2, pairs)
-    squares = ((slope - 2 * b) ** 2 * both).sum(axis=1) + pairs + crossed
-    half = sure.z * np.sqrt(_ratio(np.maximum(squares - mean**2, 0), n))
-    return SegmentMetric(value, np.maximum(value - half, 0), np.minimum(value + half, 1), n)
+    n, nothing = _known(rows), np.full(len(rows), np.nan)
+    variance = np.full(len(rows), np.nan)
+    many = rows > 1
+    variance[many] = variance_of_mean(total[many], squares[many], n[many])
+    mae, error = total / n, np.sqrt(np.maximum(variance, 0.0))
+    return {
+        "mae": SegmentMetric(mae, *sure.normal(mae, error, least=0.0), rows),
+        "rmse": SegmentMetric(np.sqrt(squares / n), nothing, nothing, rows, NO_INTERVAL),
+    }
 
 
-def _product(values: Floats, present: NDArray[np.bool_]) -> Floats:
-    """Multiply the values of the classes that are present, of up to two."""
+def _shares(n: Floats, counts: Ints, side: int) -> ClassShares:
+    """Take the shares of labels, predictions and both in each segment.
+
+    How often label i was taken for j is known for two classes only, where it is the share of wrong
+    rows. With more, 2 b_i b_j is taken as b_i^2 + b_j^2, which is not less: so the interval of F1,
+    of which b and c are equal, is never too narrow.
+    """
+    true, said, right = np.split(counts / n[:, None], [side, 2 * side], axis=1)
+    present, missed = true + said > 0, true + said - 2 * right
+
+    def crossed(b: Floats, _: Floats) -> Floats:
+        most = (b**2 * missed).sum(axis=1) / 2
+        pair = _product(b, present) * missed.sum(axis=1) / 2
+        return np.asarray(np.where(present.sum(axis=1) <= 2, pair, most))
+
+    return ClassShares(n, true, said, right, crossed)
+
+
+def _product(values: Floats, present: Flags) -> Floats:
+    """Multiply the values of the classes that are present."""
     return np.asarray(np.where(present, values, 1.0).prod(axis=1))
 
 
-def _mae(measures: Measures, rows: Ints, sure: Confidence) -> SegmentMetric:
-    """Give the mean absolute error, with its normal interval."""
-    n, total, squares = mean_errors(measures, rows.ravel())
-    mean = _ratio(total, n)
-    half = sure.z * np.sqrt(_ratio(np.maximum(_ratio(squares, n) - mean**2, 0), n - 1))
-    return SegmentMetric(mean, np.maximum(mean - half, 0), mean + half, n)
-
-
-def _rmse(measures: Measures, rows: Ints) -> SegmentMetric:
-    """Give the root mean squared error; its interval needs fourth powers, which are not summed by
-    segment.
-    """
-    n, _, squares = mean_errors(measures, rows.ravel())
-    nothing = np.full(len(n), np.nan)
-    return SegmentMetric(np.sqrt(_ratio(squares, n)), nothing, nothing, n, NO_INTERVAL)
+def _known(rows: Ints) -> Floats:
+    """Return the numbers of rows, NaN for none: what is divided by it is not defined."""
+    return np.where(rows > 0, rows, np.nan)

@@ -1,11 +1,13 @@
-"""Metrics of classes, from the confusion matrix: labels down, predictions across, OTHER last.
+"""Metrics of classes, each a function of the confusion matrix: labels down, predictions across,
+OTHER last.
 
 Averages are over the classes that a row has or was predicted to have, as in scikit-learn; a class
 without any counts 0 where a ratio has no denominator.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
@@ -13,115 +15,186 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance.metric import Confidence, Metric, undefined
 from driftgauge.shared.performance.sums import Sums
 
-OTHER = "OTHER"
-NOTHING = "no rows"
+OTHER: Final = "OTHER"
+NO_ROWS: Final = "no rows"
+
+Average = Literal["macro", "weighted", "labelled"]
+"""Over all classes alike, by the frequency of their labels, or over those with a label alike."""
+Compute = Callable[[Sums, Confidence], Metric]
+ComputeEach = Callable[[Sums, Confidence], dict[str, Metric]]
 
 
-def of_classes(sums: Sums, sure: Confidence) -> dict[str, Metric]:
-    """Compute accuracy, and precision, recall and F1: macro, weighted by the labels' frequency, and
-    of each class.
+@dataclass(frozen=True, slots=True)
+class ClassShares:
+    """Shares of rows by class, of one confusion matrix or of many at once.
+
+    Parameters
+    ----------
+    rows
+        How many rows there are, shape (...); NaN for none.
+    true, said, right
+        Share of the rows with the label, with the prediction, and with both, of each class: shape
+        (..., classes).
+    crossed
+        Sums share_ij b_i c_j over all rows of label i and prediction j that differ, for two vectors
+        b and c by class.
+    """
+
+    rows: float | Floats
+    true: Floats
+    said: Floats
+    right: Floats
+    crossed: Callable[[Floats, Floats], Floats]
+
+    @classmethod
+    def of(cls, matrix: Ints) -> "ClassShares":
+        """Take the shares of a matrix that is not empty."""
+        rows = float(matrix.sum())
+        shares = matrix / rows
+        right = np.diag(shares)
+        return cls(
+            rows,
+            shares.sum(axis=1),
+            shares.sum(axis=0),
+            right,
+            lambda b, c: np.asarray(b @ shares @ c - (right * b * c).sum()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A metric of a class: the share of right rows over a weighted sum of the share of rows with
+    the label and of those with the prediction.
+    """
+
+    label: float
+    prediction: float
+
+    def averaged(
+        self, shares: ClassShares, average: Average, sure: Confidence
+    ) -> tuple[Floats, Floats, Floats]:
+        """Average the ratio over the classes, with the interval of the multinomial delta method:
+        value, low and high, each of the shape of `shares.rows`.
+
+        Takahashi, Yamamoto, Kuchiba, Koyama 2022 (Applied Intelligence 52, 4961-4972) for F1. With
+        the ratio f_k = p_kk / d_k and weight w_k, the derivative by the share p_ij of label i and
+        prediction j is w_i / d_i [i = j] - b_i - c_j, where b_k = label w_k f_k / d_k and c_k =
+        prediction w_k f_k / d_k, less f_k in b_k where the weight is the frequency of label k. The
+        variance is that of this derivative over the rows, divided by their number.
+        """
+        true, said, right = shares.true, shares.said, shares.right
+        denominators = self.label * true + self.prediction * said
+        denominators = denominators + (denominators == 0)  # then nothing is right, and 0 is 0 / 1
+        present = true > 0 if average == "labelled" else true + said > 0
+        classes = present.sum(axis=-1)
+        weighted = average == "weighted"
+        weights = true if weighted else present / np.maximum(classes, 1)[..., None]
+        values, scale = right / denominators, weights / denominators
+        b = self.label * scale * values - (values if weighted else 0.0)
+        c = self.prediction * scale * values
+        hit, missed, mistaken = scale - b - c, true - right, said - right
+        mean = (hit * right - b * missed - c * mistaken).sum(axis=-1)
+        squares = (hit**2 * right + b**2 * missed + c**2 * mistaken).sum(axis=-1)
+        variance = squares + 2 * shares.crossed(b, c) - mean**2
+        value = np.where(classes > 0, (weights * values).sum(axis=-1), np.nan)
+        error = np.sqrt(np.maximum(variance, 0.0) / shares.rows)
+        return value, *sure.normal(value, error, least=0.0, most=1.0)
+
+
+F1: Final = Ratio(0.5, 0.5)
+PRECISION: Final = Ratio(0.0, 1.0)
+RECALL: Final = Ratio(1.0, 0.0)
+
+
+def accuracy(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the share of right rows, with Wilson's interval.
 
     Examples
     --------
     >>> from driftgauge.shared.performance.layout import Layout
-    >>> sums = Sums.of(Layout("categorical", ("a", "b")), ["a", "b", "b", "a"], ["a", "b", "b", "b"])
-    >>> found = of_classes(sums, Confidence())
-    >>> found["accuracy"].value, found["f1:b"].value
+    >>> layout = Layout("categorical", ("a", "b"))
+    >>> sums = Sums.of(layout, ["a", "b", "b", "a"], ["a", "b", "b", "b"])
+    >>> accuracy(sums, Confidence()).value, f1_of_each(sums, Confidence())["b"].value
     (0.75, 0.8)
     """
-    matrix, wrong = sums.matrix, int(sums.count("other_wrong")[0])
-    rows = sums.rows
-    if not rows:
-        return {"accuracy": undefined(NOTHING)}
-    found = {"accuracy": sure.share(int(np.trace(matrix)) - wrong, rows, NOTHING)}
-    for name, ratio in (("f1", _F1), ("precision", _PRECISION), ("recall", _RECALL)):
-        found |= {
-            f"{name}_{average}": _averaged(matrix, ratio, average, sure)
-            for average in ("macro", "weighted")
-        }
-    found["balanced_accuracy"] = _averaged(matrix, _RECALL, "labelled", sure)
-    return found | dict(_each(sums, sure))
+    right = int(np.trace(sums.matrix)) - int(sums.count("other_wrong")[0])
+    return sure.share(right, sums.rows, NO_ROWS)
+
+
+def averaged(ratio: Ratio, average: Average) -> Compute:
+    """Make the function that averages a ratio over the classes."""
+
+    def compute(sums: Sums, sure: Confidence) -> Metric:
+        if not sums.rows:
+            return undefined(NO_ROWS)
+        value, low, high = ratio.averaged(ClassShares.of(sums.matrix), average, sure)
+        return Metric(float(value), float(low), float(high), sums.rows)
+
+    return compute
+
+
+def f1_of_each(sums: Sums, sure: Confidence) -> dict[str, Metric]:
+    """Compute F1 of each class that there is.
+
+    With t right rows and w wrong ones of the class it is 2 t / (2 t + w) = 2 s / (1 + s) with the
+    share s = t / (t + w), so its interval is that of the share, transformed.
+    """
+    true, said, right = _totals(sums)
+    return _of_each(sums, true + said - right, NO_ROWS, sure, lambda share: 2 * share / (1 + share))
+
+
+def precision_of_each(sums: Sums, sure: Confidence) -> dict[str, Metric]:
+    """Compute the share of right rows among those predicted as a class, of each class that there
+    is.
+    """
+    return _of_each(sums, _totals(sums)[1], "never predicted", sure)
+
+
+def recall_of_each(sums: Sums, sure: Confidence) -> dict[str, Metric]:
+    """Compute the share of right rows among those with a label, of each class that there is."""
+    return _of_each(sums, _totals(sums)[0], "no such label", sure)
 
 
 def confusion(sums: Sums) -> tuple[list[str], list[list[int]]]:
-    """Give the classes and the matrix to be shown; OTHER only if a row has it."""
+    """Return the classes and the confusion matrix as they are shown: OTHER only if a row has it."""
     matrix, classes = sums.matrix, list(sums.layout.classes)
     if matrix[-1].any() or matrix[:, -1].any():
         return [*classes, OTHER], matrix.tolist()
     return classes, matrix[:-1, :-1].tolist()
 
 
-@dataclass(frozen=True, slots=True)
-class _Ratio:
-    """A metric of a class: hits over a denominator that counts each row with the label and each
-    with the prediction.
-    """
-
-    label: float
-    prediction: float
-
-    def denominators(self, shares: Floats) -> Floats:
-        labels: Floats = shares.sum(axis=1)
-        said: Floats = shares.sum(axis=0)
-        return self.label * labels + self.prediction * said
-
-
-_F1, _PRECISION, _RECALL = _Ratio(0.5, 0.5), _Ratio(0, 1), _Ratio(1, 0)
-
-
-def _averaged(matrix: Ints, ratio: _Ratio, average: str, sure: Confidence) -> Metric:
-    """Average a ratio over the classes, with the interval of the multinomial delta method.
-
-    Takahashi, Yamamoto, Kuchiba, Koyama 2022 (Applied Intelligence 52, 4961-4972) for F1. With the
-    ratio f_k = p_kk / d_k and weight w_k, the derivative by the share p_ij of row i, column j is
-    sum over k of w_k ([i = j = k] - f_k (label [i = k] + prediction [j = k])) / d_k, and f_i more
-    where the weight is the frequency of label i. The variance is that of this derivative over the
-    rows, divided by their number.
-    """
-    n = int(matrix.sum())
-    shares = matrix / n
-    labels, said = shares.sum(axis=1), shares.sum(axis=0)
-    denominators = ratio.denominators(shares)
-    defined = denominators > 0
-    values = np.divide(np.diag(shares), denominators, out=np.zeros(len(matrix)), where=defined)
-    present = labels > 0 if average == "labelled" else labels + said > 0
-    weights = labels if average == "weighted" else present / present.sum()
-    scale = np.divide(weights, denominators, out=np.zeros(len(matrix)), where=defined)
-    slope = (
-        np.diag(scale)
-        - (ratio.label * scale * values)[:, None]
-        - (ratio.prediction * scale * values)[None, :]
-    )
-    if average == "weighted":
-        slope = slope + values[:, None]
-    value = float(weights @ values)
-    variance = float((shares * slope**2).sum() - (shares * slope).sum() ** 2) / n
-    half = sure.z * max(variance, 0.0) ** 0.5
-    return Metric(value, max(value - half, 0.0), min(value + half, 1.0), n)
-
-
-def _each(sums: Sums, sure: Confidence) -> Iterator[tuple[str, Metric]]:
-    """Give the metrics of each class that there is, with Wilson's intervals.
-
-    F1 = 2 t / (2 t + w) with t rows right and w wrong ones of the class: 2 s / (1 + s) with the
-    share s = t / (t + w).
-    """
+def _totals(sums: Sums) -> tuple[Ints, Ints, Ints]:
+    """Return the rows with the label, with the prediction, and with both, of each class."""
     matrix = sums.matrix
-    names = [*sums.layout.classes, OTHER]
-    both, said, labels = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
-    for name, right, predicted, true in zip(
-        names, both.tolist(), said.tolist(), labels.tolist(), strict=True
-    ):
-        if not predicted + true:
-            continue
-        share = sure.share(right, predicted + true - right, NOTHING)
-        yield (
-            f"f1:{name}",
-            Metric(_f1(share.value), _f1(share.low), _f1(share.high), predicted + true - right),
+    return matrix.sum(axis=1), matrix.sum(axis=0), np.diag(matrix)
+
+
+def _of_each(
+    sums: Sums,
+    rows: Ints,
+    nothing: str,
+    sure: Confidence,
+    curve: Callable[[Floats], Floats] = np.asarray,
+) -> dict[str, Metric]:
+    """Compute a rising function of the share of right rows among some, of each class that there
+    is, with Wilson's interval.
+
+    Parameters
+    ----------
+    rows
+        Rows of each class of which the share is taken.
+    nothing
+        Why a class without such rows has no value.
+    """
+    true, said, right = _totals(sums)
+    n = np.where(rows > 0, rows, np.nan)
+    low, high = sure.wilson(right, n)
+    found = [curve(numbers).tolist() for numbers in (right / n, low, high)]
+    metrics = map(Metric, *found, rows.tolist())
+    return {
+        name: metric if metric.n else undefined(nothing)
+        for name, metric, there in zip(
+            [*sums.layout.classes, OTHER], metrics, true + said > 0, strict=True
         )
-        yield f"precision:{name}", sure.share(right, predicted, "never predicted")
-        yield f"recall:{name}", sure.share(right, true, "no such label")
-
-
-def _f1(share: float | None) -> float | None:
-    return None if share is None else 2 * share / (1 + share)
+        if there
+    }

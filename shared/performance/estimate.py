@@ -21,14 +21,15 @@ import numpy as np
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance.layout import SCORE_BINS, Layout, score_bins
 from driftgauge.shared.performance.metric import Confidence, Metric
+from driftgauge.shared.performance.probabilities import Ranks
 from driftgauge.shared.reference.profile import Column
 
 MAX_ESTIMATED = 20
-"""Classes beyond which nothing is estimated: each costs two histograms in every pane."""
+"""Most classes of a model that is estimated: each costs two histograms in every pane."""
 BINS_OF_MANY = 64
-"""Bins of each class's probability, of more than two classes; two have SCORE_BINS."""
+"""Bins of each class's probability if there are more than two classes; two have SCORE_BINS."""
 LEAST_ROWS = 200
-"""Labelled reference rows without which there is no map."""
+"""Fewest labelled reference rows that a map is fitted on."""
 ASSUMPTION = (
     "Estimated from the probabilities, not from labels: it assumes that labels depend on the "
     "scores as they did in the "
@@ -43,7 +44,7 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
     Parameters
     ----------
     classes
-        That are mapped: of two the second, else all.
+        The classes that are mapped: the second of two, all of more.
     frequency
         One list per mapped class: isotonic in the bins, between 0 and 1.
     rows
@@ -62,8 +63,8 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
 
     @classmethod
     def fit(cls, layout: Layout, labels: Column, probabilities: Floats) -> "ScoreMap | None":
-        """Fit the map on labelled reference rows, held out from training at best; None with too few
-        rows or classes.
+        """Fit the map on labelled reference rows, best on rows that were not trained on; None with
+        too few rows, or too many or too few classes.
 
         Parameters
         ----------
@@ -82,13 +83,13 @@ class ScoreMap(msgspec.Struct, frozen=True, dict=True):
 
 
 def can_estimate(layout: Layout | None) -> bool:
-    """Whether the counts are kept for a layout."""
+    """Tell whether counts for estimates are kept for a layout."""
     return layout is not None and layout.scored and 2 <= len(layout.classes) <= MAX_ESTIMATED
 
 
 def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> Ints:
-    """Count rows, shape (mapped classes, 2, bins): by class, predicted as it or not (0, 1), and bin
-    of its probability.
+    """Count rows by mapped class, whether they are predicted as it (0 no, 1 yes), and bin of its
+    probability: shape (mapped classes, 2, bins).
 
     Examples
     --------
@@ -109,7 +110,7 @@ def score_counts(layout: Layout, predictions: Column, probabilities: Floats) -> 
 
 
 def empty_counts(layout: Layout) -> Ints:
-    """Give the counts of no rows."""
+    """Return the counts of no rows."""
     return np.zeros((len(_mapped(layout)), 2, _bins(layout)), dtype=np.int64)
 
 
@@ -126,7 +127,7 @@ def estimate(
     Parameters
     ----------
     counts
-        Of `score_counts`, summed over panes.
+        What `score_counts` returned, summed over panes.
     """
     if not counts.sum():
         return {}
@@ -136,8 +137,9 @@ def estimate(
 
 @dataclass(frozen=True)
 class _Expected:
-    """Expected hits and misses. A metric's `slope` is its derivative by one more true label in a
-    cell of the counts.
+    """The confusion matrix that the counts lead to expect, and the metrics of that.
+
+    The `slope` of a metric is its derivative by one more true label in a cell of the counts.
     """
 
     counts: Ints
@@ -151,27 +153,26 @@ class _Expected:
 
     @cached_property
     def true(self) -> Floats:
-        """Expected rows of each class that are not, and are, predicted as it: shape (classes,
-        2).
+        """Expected rows with the label of each class that are not, and are, predicted as it: shape
+        (classes, 2).
         """
         hits: Floats = (self.counts * self.scores.frequencies[:, None, :]).sum(axis=2)
         return hits
 
     @cached_property
     def said(self) -> Ints:
-        """Rows not predicted, and predicted, as each class."""
+        """Rows that are not, and are, predicted as each class: shape (classes, 2)."""
         rows: Ints = self.counts.sum(axis=2)
         return rows
 
     def of_two(self) -> dict[str, Metric]:
         """Estimate for two classes, of which the second is mapped."""
-        missed, hit = self.true[0].tolist()
-        others, own = self.said[0].tolist()
-        positive, negative = own + hit + missed, others + (self.n - hit - missed)
-        f1 = 2 * hit / positive if positive else 0.0
-        f0 = 2 * (others - missed) / negative if negative else 0.0
-        slope1 = np.array([-f1, 2 - f1]) / positive if positive else np.zeros(2)
-        slope0 = np.array([f0 - 2, f0]) / negative if negative else np.zeros(2)
+        (missed, hit), (others, own) = self.true[0].tolist(), self.said[0].tolist()
+        both, slopes = _f1(
+            np.array([others - missed, hit]), np.array([own - hit, missed]), np.array([others, own])
+        )
+        f0, f1 = both.tolist()
+        slope0, slope1 = -slopes[0, ::-1], slopes[1]  # a label of one class is none of the other
         weight = (hit + missed) / self.n
         found = {
             "accuracy": self._metric(
@@ -189,11 +190,8 @@ class _Expected:
     def of_many(self) -> dict[str, Metric]:
         """Estimate for more classes, each mapped against the rest."""
         missed, hit = self.true[:, 0], self.true[:, 1]
-        size = self.said[:, 1] + hit + missed
-        present = size > 0
-        f1 = np.divide(2 * hit, size, out=np.zeros(len(hit)), where=present)
-        slope = np.zeros((len(hit), 2))
-        slope[present] = np.stack([-f1, 2 - f1], axis=1)[present] / size[present, None]
+        f1, slope = _f1(hit, missed, self.said[:, 1])
+        present = self.said[:, 1] + hit + missed > 0
         weights = (hit + missed) / max(float((hit + missed).sum()), 1e-300)
         weighted = float(weights @ f1)
         found = {
@@ -214,18 +212,15 @@ class _Expected:
     def _auc(self) -> dict[str, Metric]:
         rows, frequency = self.counts[0].sum(axis=0), self.scores.frequencies[0]
         positives, negatives = rows * frequency, rows * (1 - frequency)
-        up, down = float(positives.sum()), float(negatives.sum())
+        up, down = positives.sum(), negatives.sum()
         if up < 1 or down < 1:
             return {}
-        beaten = (np.cumsum(negatives) - negatives / 2) / down
-        losing = (up - np.cumsum(positives) + positives / 2) / up
-        value = float(positives @ beaten) / up
-        slope = (beaten - value) / up - (losing - value) / down
-        bound = float(positives @ negatives) / (2 * up * down)
-        return {"roc_auc": self._metric(value, np.stack([slope, slope]), bound)}
+        ranks = Ranks.of(positives, negatives)
+        slope = (ranks.beaten - ranks.area) / up - (ranks.losing - ranks.area) / down
+        return {"roc_auc": self._metric(ranks.area, np.stack([slope, slope]), ranks.bound)}
 
     def _metric(self, value: float, slope: Floats, bound: float = 0.0) -> Metric:
-        """Give an estimate with its interval.
+        """Return an estimate with its interval.
 
         Parameters
         ----------
@@ -240,11 +235,11 @@ class _Expected:
         chance = self.scores.frequencies * (1 - self.scores.frequencies)
         labels = float((by_bin**2 * self.counts * chance[:, None, :]).sum())
         variance = labels + self._of_the_reference((by_bin * self.counts).sum(axis=1), chance)
-        half = self.sure.z * variance**0.5 + bound
-        return Metric(value, max(value - half, 0.0), min(value + half, 1.0), self.n, bound)
+        low, high = self.sure.normal(value, variance**0.5, least=0.0, most=1.0, bound=bound)
+        return Metric(value, float(low), float(high), self.n, bound)
 
     def _of_the_reference(self, weights: Floats, chance: Floats) -> float:
-        """Give the variance that comes from the frequencies, which all bins of one level share."""
+        """Compute the variance that comes from the frequencies, one for all bins of a level."""
         total = 0.0
         for weight, spread, rows, level in zip(
             weights, chance, self.scores.rows, self.scores.frequencies, strict=True
@@ -253,6 +248,16 @@ class _Expected:
             sums = np.add.reduceat(weight, begins)
             total += float((sums**2 * spread[begins] / np.maximum(np.array(rows)[begins], 1)).sum())
         return total
+
+
+def _f1(hit: Floats, missed: Floats, said: Ints) -> tuple[Floats, Floats]:
+    """Compute F1 of classes, and its derivative by one more true label among the rows that are not,
+    and that are, predicted as the class: shapes (...) and (..., 2).
+    """
+    size = np.asarray(said + hit + missed)
+    share = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
+    f1 = 2 * hit * share
+    return f1, np.stack([-f1, 2 - f1], axis=-1) * share[..., None]
 
 
 def _mapped(layout: Layout) -> range:
@@ -268,8 +273,8 @@ def _bins_of(layout: Layout, scores: Floats) -> Ints:
 
 
 def _isotonic(places: Ints, came: Ints, size: int) -> tuple[list[float], list[int]]:
-    """Give the frequency of each bin, rising from bin to bin, and the rows behind it; one without
-    rows has its neighbours'.
+    """Fit the frequency of each bin, rising from bin to bin, and count the rows behind it; a bin
+    without rows has its neighbours'.
 
     Zadrozny and Elkan 2002: isotonic regression of the label on the score, here on the bins.
     """

@@ -1,8 +1,8 @@
 """Sums of floats without any rounding: whole numbers in a fixed, tiny unit.
 
-Float sums hang on their order, so a sum over panes would not be the sum over rows, and what was
-added could not be taken away again. A float is a whole number times a power of two, so its sum, and
-that of its square, is a whole number in the unit 2^-1200 (2^-2400 for squares): adding is
+A sum of floats depends on their order, so a sum over panes would not be the sum over rows, and what
+was added could not be taken away again. A float is a whole number times a power of two, so its sum,
+and that of its square, is a whole number in the unit 2^-1200 (2^-2400 for squares): adding is
 associative, subtracting is exact, and a variance from sums does not cancel.
 """
 
@@ -14,17 +14,17 @@ import numpy as np
 from driftgauge.shared.arrays import Floats, Ints
 
 UNIT = 1200
-"""Sums are in units of 2^-UNIT, sums of squares of 2^-(2 UNIT): finer than the smallest float."""
+"""A sum counts units of 2^-UNIT, a sum of squares units of 2^-(2 UNIT): finer than any float."""
 _MANTISSA = 53
 _HALF = 27
 _DIGIT = 24
 """Bits of a digit: three bytes, and sums of up to 2^26 of them are exact as floats."""
 _SPARE = 3
-"""Digits that sums have beyond those of their values: for what is carried, and the sign."""
+"""Digits of a sum beyond those of its values: for what is carried, and for the sign."""
 
 
 def exact_sum(values: Floats) -> int:
-    """Sum finite floats, in units of 2^-UNIT.
+    """Sum finite floats; the result counts units of 2^-UNIT.
 
     Parameters
     ----------
@@ -41,12 +41,19 @@ def exact_sum(values: Floats) -> int:
 
 
 def exact_sums(values: Floats, groups: Ints, count: int) -> list[int]:
-    """Sum the floats of each group, see `exact_sum`; `groups` says for each float to which of
-    `count` it belongs.
+    """Sum the finite floats of each group, as `exact_sum` does.
+
+    Parameters
+    ----------
+    groups
+        The group of each float, from 0.
+    count
+        Number of groups.
 
     Examples
     --------
-    >>> [float(value_of(total)) for total in exact_sums(np.array([0.5, 3.0, 0.25]), np.array([1, 0, 1]), 2)]
+    >>> totals = exact_sums(np.array([0.5, 3.0, 0.25]), np.array([1, 0, 1]), 2)
+    >>> [float(value_of(total)) for total in totals]
     [3.0, 0.75]
     """
     wholes, exponents = _parts(values)
@@ -54,8 +61,9 @@ def exact_sums(values: Floats, groups: Ints, count: int) -> list[int]:
 
 
 def exact_squares(values: Floats, groups: Ints, count: int) -> list[int]:
-    """Sum the squares of each group's finite floats, in units of 2^-(2 UNIT); one that is no float
-    is summed all the same.
+    """Sum the squares of the finite floats of each group; the results count units of 2^-(2 UNIT).
+
+    A square may be too large or too small for a float and is summed all the same.
 
     Examples
     --------
@@ -75,17 +83,17 @@ def exact_squares(values: Floats, groups: Ints, count: int) -> list[int]:
 
 
 def value_of(total: int) -> Fraction:
-    """Give a sum as a fraction."""
+    """Convert a sum, as `exact_sums` returns it, to a fraction."""
     return Fraction(total, 1 << UNIT)
 
 
 def square_of(total: int) -> Fraction:
-    """Give a sum of squares as a fraction."""
+    """Convert a sum of squares, as `exact_squares` returns it, to a fraction."""
     return Fraction(total, 1 << 2 * UNIT)
 
 
 def as_float(value: Fraction) -> float:
-    """Give a fraction as the nearest float; beyond the largest float, as that."""
+    """Convert a fraction to the nearest float, which is the largest one for all beyond it."""
     try:
         return float(value)
     except OverflowError:
@@ -93,8 +101,8 @@ def as_float(value: Fraction) -> float:
 
 
 def root_of(value: Fraction) -> float:
-    """Give the square root of a fraction that is not negative, though the fraction itself may be no
-    float.
+    """Compute the square root of a fraction, which may itself be beyond the floats; 0 of a negative
+    one.
     """
     if value <= 0:
         return 0.0
@@ -104,7 +112,7 @@ def root_of(value: Fraction) -> float:
 
 
 def _parts(values: Floats) -> tuple[Ints, Ints]:
-    """Give whole numbers and exponents with value = whole x 2^exponent."""
+    """Split floats into whole numbers and exponents: value = whole x 2^exponent."""
     mantissas, exponents = np.frexp(values)
     return (mantissas * 2.0**_MANTISSA).astype(np.int64), exponents.astype(np.int64) - _MANTISSA
 
@@ -131,7 +139,7 @@ def _gather(wholes: Ints, exponents: Ints, groups: Ints, count: int) -> list[int
 
 
 def _digits(wholes: Ints, shifts: Ints) -> Iterator[Ints]:
-    """Cut whole x 2^shift into four digits, the lowest first; the sign is that of the highest."""
+    """Cut whole x 2^shift into four digits, the lowest first; the highest carries the sign."""
     mask = (1 << _DIGIT) - 1
     parts = [
         part << shifts for part in (wholes & mask, wholes >> _DIGIT & mask, wholes >> 2 * _DIGIT)
@@ -143,7 +151,7 @@ def _digits(wholes: Ints, shifts: Ints) -> Iterator[Ints]:
 
 
 def _bytes(sums: Ints) -> list[bytes]:
-    """Carry what is beyond a digit to the next place, and give each row of digits as bytes."""
+    """Carry what is beyond a digit to the next place, and write each row of digits as bytes."""
     for place in range(sums.shape[1] - 1):
         sums[:, place + 1] += sums[:, place] >> _DIGIT
         sums[:, place] &= (1 << _DIGIT) - 1

@@ -1,4 +1,4 @@
-"""What of a version's joined rows is summed up, and where in the sums it stands."""
+"""What is summed of a version's joined rows, and where each sum stands among the others."""
 
 from functools import cached_property
 
@@ -15,16 +15,19 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.reference.schema import Kind, Schema
 
 MAX_CLASSES = 50
-"""Classes that are told apart; further ones, and labels that the model does not know, are OTHER
-together.
+"""Most classes that are told apart. Further ones, and labels that the model does not know, count
+together as OTHER.
 """
 SCORE_BINS = 256
-"""Bins of a binary model's score, for the ROC curve."""
+"""Bins of the score of a model with two classes, for the ROC curve."""
 CALIBRATION_BINS = 10
-"""Bins of equal width of the calibration error, as usual (Guo et al. 2017, arXiv 1706.04599, use
-15).
+"""Bins of equal width for the calibration error: 10 is usual (Guo et al. 2017, arXiv 1706.04599,
+take 15).
 """
 REGRESSION_TOTALS = ("e", "abs_e", "e2", "e4", "y", "y2", "ratio", "ratio2")
+"""What is summed of numbers: the error e, its size, square and fourth power, the label y and its
+square, and the size of e / y and its square.
+"""
 
 
 class Layout(msgspec.Struct, frozen=True, dict=True):
@@ -33,11 +36,11 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     Parameters
     ----------
     kind
-        Of prediction and label.
+        Whether prediction and label are numbers or classes.
     classes
-        Of a classifier: the classes that are told apart.
+        The classes that are told apart; empty for numbers.
     scored
-        Whether probabilities of exactly these classes are published.
+        Whether a probability of each of these classes is published.
 
     Examples
     --------
@@ -52,9 +55,9 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @classmethod
     def of(cls, schema: Schema, reference: ReferenceProfile) -> "Layout | None":
-        """Give the layout of a version; None if it predicts nothing.
+        """Choose the layout of a version; None if it predicts nothing.
 
-        Without declared classes they are the most frequent predictions of the reference.
+        If the schema declares no classes, they are the most frequent predictions of the reference.
         """
         if schema.prediction is None:
             return None
@@ -73,8 +76,8 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @property
     def binary(self) -> bool:
-        """Whether there is a score of the positive class, which is the second one, as in
-        scikit-learn.
+        """Whether there is a score: the probability of the positive one of two classes, which is
+        the second, as in scikit-learn.
         """
         return self.scored and len(self.classes) == 2
 
@@ -112,8 +115,8 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
         return {name: code for code, name in enumerate(self.classes)}
 
     def codes(self, values: Column) -> Ints:
-        """Give the place of each class in the confusion matrix; an unknown one is OTHER, the
-        last.
+        """Return the place of each value in the confusion matrix; an unknown one is OTHER, the last
+        place.
         """
         other = len(self.classes)
         return np.fromiter(
@@ -122,8 +125,8 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
 
 def score_bins(scores: Floats) -> Ints:
-    """Map scores in [0, 1] to SCORE_BINS bins with dense tails: bin j ends at (1 - cos(pi
-    (j+1)/SCORE_BINS))/2.
+    """Sort scores in [0, 1] into SCORE_BINS bins, narrow near 0 and 1: bin j ends at
+    (1 - cos(pi (j + 1) / SCORE_BINS)) / 2.
 
     Rare positives crowd near 0, where bins of equal width would hide their order.
 

@@ -1,9 +1,9 @@
-"""Performance by segment: a few whole numbers of the joined rows of each segment, which add and can
-be taken away exactly.
+"""The sums of joined rows by segment: a few whole numbers for each segment, which add, and can be
+taken away again, exactly.
 
-A version's own sums (sums.py) are exact and rich; of up to 63 segments a few are enough. Numbers
-are summed in fixed point: an absolute error and its square in steps of 2^-16 of a unit, which is
-about the reference's mean error, and of its square.
+They are fewer than those of the whole version (sums.py), since there can be 63 segments. Errors of
+numbers are summed in fixed point: the absolute error in steps of 2^-16 of a unit, its square in
+steps of 2^-16 of the unit's square. The unit is about the mean error of the reference.
 """
 
 from dataclasses import dataclass
@@ -16,25 +16,28 @@ from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.reference.profile import Column, NumericReference, ReferenceProfile
 
 STEPS: Final = 2**16
-"""Of a unit."""
+"""Steps of a unit, in which errors are summed."""
 LARGEST: Final = 2048.0
-"""Units: a larger error counts as this one, so that no sum of fewer than 2^25 rows overflows."""
+"""Largest error, in units: a larger one counts as this one, so that no sum of fewer than 2^25 rows
+overflows.
+"""
 MOST_CLASSES: Final = 20
-"""With more classes only the accuracy of a segment is known."""
+"""Most classes of which F1 is known by segment; with more only the accuracy is."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What is summed of each segment's joined rows: their number, their errors, and the errors'
-    squares (of numbers) or how often each class was true, predicted, and both (of up to 20 classes,
-    and OTHER).
+    """What is summed of the joined rows of each segment.
+
+    For numbers: rows, absolute errors, and their squares. For classes: rows, wrong rows, and, of up
+    to 20 classes and OTHER, the rows with the label, with the prediction, and with both.
 
     Parameters
     ----------
     layout
-        Of the version's sums.
+        The layout of the version's own sums.
     unit
-        Of errors of numbers; 1 for classes, whose error is 0 or 1.
+        The unit of errors of numbers; 1 for classes, whose error is 0 or 1.
 
     Examples
     --------
@@ -50,11 +53,11 @@ class Measures:
     def of_version(
         cls, layout: Layout, profile: ReferenceProfile, mean_error: float | None
     ) -> "Measures":
-        """Choose the unit of a version: a power of two that is near its reference's mean absolute
+        """Choose the unit of a version: the power of two just below its reference's mean absolute
         error.
 
-        Without labelled reference rows it is a sixteenth of the range of its predictions. An
-        accepted reference has the same cells, so it has the same unit.
+        Without labelled reference rows a sixteenth of the range of its predictions takes the place
+        of the mean error. An accepted reference has the same cells, and so the same unit.
         """
         if layout.kind == "categorical":
             return cls(layout, 1.0)
@@ -65,17 +68,17 @@ class Measures:
 
     @property
     def numeric(self) -> bool:
-        """Whether numbers are predicted, no classes."""
+        """Whether numbers are predicted, not classes."""
         return self.layout.kind == "numeric"
 
     @property
     def by_class(self) -> bool:
-        """Whether classes are told apart."""
+        """Whether rows are summed by class too."""
         return not self.numeric and len(self.layout.classes) <= MOST_CLASSES
 
     @property
     def size(self) -> int:
-        """Numbers of one segment."""
+        """How many numbers one segment has."""
         if self.numeric:
             return 3
         return 2 + (3 * self.layout.side if self.by_class else 0)
@@ -86,11 +89,11 @@ class Measures:
         Parameters
         ----------
         predictions, labels
-            Of the same rows, none missing: finite floats, or lists of classes.
+            One value a row, none missing: finite floats, or lists of classes.
         codes
-            Shape (features, rows): the segments of each row.
+            The segments of each row, shape (features, rows).
         segments
-            How many there are.
+            Number of segments.
 
         Returns
         -------
@@ -108,8 +111,8 @@ class Measures:
         return total
 
     def _of_numbers(self, predictions: Column, labels: Column) -> tuple[Ints, Ints]:
-        """Give what each row adds, and at which place of its segment's numbers: shape (numbers,
-        rows).
+        """Return the places among a segment's numbers that a row adds to, and what it adds there:
+        shape (numbers, rows).
         """
         with np.errstate(over="ignore"):  # what is no float any more counts as the largest error
             errors = (

@@ -1,19 +1,23 @@
-"""A metric of joined rows, with what is known about its error; and the intervals that several
-metrics share.
+"""A metric of joined rows with what is known about its error, and the two intervals that metrics
+have: Wilson's for shares, the normal one for everything else.
+
+Both intervals take numbers or arrays, so that one arithmetic serves a whole version and all of its
+segments at once.
 """
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import TypeVar
 
 import msgspec
+import numpy as np
 from scipy.special import ndtri
 
+from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance.exact import as_float, root_of
 
-LOSSES: Final = frozenset({"mae", "rmse", "mape", "log_loss", "brier", "ece"})
-"""Metrics of which less is better; of all others but `mean_error` more is."""
+Number = TypeVar("Number", Fraction, Floats)
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -22,14 +26,16 @@ class Metric(msgspec.Struct, frozen=True):
     Parameters
     ----------
     value
-        None where it is not defined for these rows, as `note` says; never NaN.
+        None where the metric is not defined for these rows, as `note` says; never NaN.
     low, high
         Interval for the metric of all rows that could have come; None where none is known.
     n
-        Rows that it rests on.
+        Rows that the metric rests on.
     bound
-        How far `value` may be from that of the rows themselves, because scores were binned; 0 where
-        it is exact.
+        How far `value` may be from the value of the rows themselves, because scores were binned; 0
+        where it is exact.
+    note
+        Why there is no value or no interval; empty if there are both.
     """
 
     value: float | None
@@ -42,17 +48,17 @@ class Metric(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How sure an interval is: the share of intervals that hold the true value."""
+    """The share of intervals that hold the true value, between 0 and 1."""
 
     level: float = 0.95
 
     @property
     def z(self) -> float:
-        """The quantile of the normal law that belongs to it."""
+        """The quantile of the normal law that belongs to it: 1.96 for 95 %."""
         return float(-ndtri((1 - self.level) / 2))
 
-    def wilson(self, hits: float, n: float) -> tuple[float, float]:
-        """Give Wilson's score interval of a share (Wilson 1927, JASA 22, 209-212).
+    def wilson(self, hits: float | Ints | Floats, n: float | Floats) -> tuple[Floats, Floats]:
+        """Compute Wilson's score interval of the share `hits / n` (Wilson 1927, JASA 22, 209-212).
 
         Examples
         --------
@@ -60,38 +66,78 @@ class Confidence:
         >>> f"{low:.3f} {high:.3f}"
         '0.490 0.943'
         """
-        z2 = self.z**2
+        share, z2 = np.asarray(hits / n), self.z**2
         center = (hits + z2 / 2) / (n + z2)
-        half = self.z / (n + z2) * math.sqrt(max(hits * (n - hits) / n, 0.0) + z2 / 4)
-        return min(max(center - half, 0.0), hits / n), max(min(center + half, 1.0), hits / n)
+        half = self.z / (n + z2) * np.sqrt(np.maximum(hits * (1 - share), 0.0) + z2 / 4)
+        low, high = np.maximum(center - half, 0.0), np.minimum(center + half, 1.0)
+        return np.minimum(low, share), np.maximum(high, share)
+
+    def normal(
+        self,
+        value: float | Floats,
+        error: float | Floats,
+        *,
+        least: float = -math.inf,
+        most: float = math.inf,
+        bound: float = 0.0,
+    ) -> tuple[Floats, Floats]:
+        """Compute the normal interval around a value.
+
+        Parameters
+        ----------
+        error
+            Standard error of the value.
+        least, most
+            What the metric never goes beyond.
+        bound
+            How far the value itself may be off.
+
+        Examples
+        --------
+        >>> low, high = Confidence(0.95).normal(0.9, 0.1, most=1.0)
+        >>> f"{low:.3f} {high:.3f}"
+        '0.704 1.000'
+        """
+        half = self.z * error + bound
+        return np.maximum(value - half, least), np.minimum(value + half, most)
 
     def share(self, hits: int, n: int, nothing: str) -> Metric:
-        """Give a share with its interval; without rows it is not defined."""
-        return Metric(hits / n, *self.wilson(hits, n), n) if n else undefined(nothing)
+        """Return a share with its interval; of no rows it is not defined, for the reason given."""
+        if not n:
+            return undefined(nothing)
+        low, high = self.wilson(hits, n)
+        return Metric(hits / n, float(low), float(high), n)
 
     def mean(
         self, total: Fraction, squares: Fraction, n: int, *, least: float = -math.inf
     ) -> Metric:
-        """Give a mean with its normal interval, by the central limit theorem; of one row it has no
-        interval.
+        """Return a mean with its normal interval, by the central limit theorem; of one row it has
+        no interval.
 
         Parameters
         ----------
         total, squares
-            Sums of the values and of their squares.
+            Sum of the values, and of their squares.
         least
             What no value is below.
         """
         if not n:
             return undefined("no rows")
-        mean = total / n
-        value = as_float(mean)
+        value = as_float(total / n)
         if n == 1:
             return Metric(value, None, None, n, note="one row has no interval")
-        half = self.z * root_of((squares / n - mean**2) / (n - 1))
-        return Metric(value, max(value - half, least), value + half, n)
+        error = root_of(variance_of_mean(total, squares, n))
+        low, high = self.normal(value, error, least=least)
+        return Metric(value, float(low), float(high), n)
+
+
+def variance_of_mean(total: Number, squares: Number, n: Number | int) -> Number:
+    """Compute the variance of a mean from the sum of n > 1 values and the sum of their squares;
+    exact of fractions.
+    """
+    return (squares / n - (total / n) ** 2) / (n - 1)
 
 
 def undefined(why: str, n: int = 0) -> Metric:
-    """Give a metric that is not defined for these rows."""
+    """Return a metric that is not defined for these rows, with the reason."""
     return Metric(None, None, None, n, note=why)

@@ -1,29 +1,165 @@
-"""All metrics of joined rows, by name."""
+"""The table of all metrics, and their computation from the sums of joined rows.
 
-from driftgauge.shared.performance.classification import of_classes
+A new metric is a function of sums, in the file of its kind, and a row here.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Final, Literal
+
+from driftgauge.shared.performance.classification import (
+    F1,
+    PRECISION,
+    RECALL,
+    Compute,
+    ComputeEach,
+    accuracy,
+    averaged,
+    f1_of_each,
+    precision_of_each,
+    recall_of_each,
+)
+from driftgauge.shared.performance.layout import Layout
 from driftgauge.shared.performance.metric import Confidence, Metric
-from driftgauge.shared.performance.probabilities import of_probabilities
-from driftgauge.shared.performance.regression import of_numbers
+from driftgauge.shared.performance.probabilities import brier, ece, log_loss, roc_auc
+from driftgauge.shared.performance.regression import mae, mape, mean_error, r2, rmse
 from driftgauge.shared.performance.sums import Sums
 
+Better = Literal["larger", "smaller", "neither"]
+Basis = Literal["numbers", "classes", "probabilities", "score"]
+"""What a model publishes that has the metric: numbers, classes, a probability of each class, or
+such of exactly two classes.
+"""
 
-def metrics(sums: Sums, confidence: float = 0.95) -> dict[str, Metric]:
-    """Compute every metric of joined rows, by name: those of shared/versions/scores.py, and more.
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a metric is.
+
+    Parameters
+    ----------
+    name
+        As it stands in snapshots, manifests and alerts. `NAME:LABEL` is that of one class.
+    title
+        What people read for it.
+    better
+        Which of two values is the better one.
+    compute
+        Computes it from sums; None if it exists only by class, or on the rows of a validation.
+    each
+        Computes it for each class that there is; None if it is none of a class.
+    in_gates
+        Whether a gate before production can bound it.
+    """
+
+    name: str
+    title: str
+    better: Better
+    basis: Basis
+    compute: Compute | None
+    each: ComputeEach | None = None
+    in_gates: bool = False
+
+
+TABLE: Final = (
+    Definition("mae", "MAE", "smaller", "numbers", mae, in_gates=True),
+    Definition("rmse", "RMSE", "smaller", "numbers", rmse, in_gates=True),
+    Definition("r2", "R²", "larger", "numbers", r2, in_gates=True),
+    Definition("mean_error", "mean error", "neither", "numbers", mean_error),
+    Definition("mape", "MAPE", "smaller", "numbers", mape),
+    Definition("wape", "WAPE", "smaller", "numbers", None, in_gates=True),
+    Definition("accuracy", "accuracy", "larger", "classes", accuracy, in_gates=True),
+    *(
+        Definition(
+            f"{name}_{average}",
+            f"{average} {title}",
+            "larger",
+            "classes",
+            averaged(ratio, average),
+            in_gates=True,
+        )
+        for name, title, ratio in (
+            ("f1", "F1", F1),
+            ("precision", "precision", PRECISION),
+            ("recall", "recall", RECALL),
+        )
+        for average in ("macro", "weighted")
+    ),
+    Definition(
+        "balanced_accuracy",
+        "balanced accuracy",
+        "larger",
+        "classes",
+        averaged(RECALL, "labelled"),
+        in_gates=True,
+    ),
+    Definition("f1", "F1", "larger", "classes", None, f1_of_each, in_gates=True),
+    Definition(
+        "precision", "precision", "larger", "classes", None, precision_of_each, in_gates=True
+    ),
+    Definition("recall", "recall", "larger", "classes", None, recall_of_each, in_gates=True),
+    Definition("log_loss", "log loss", "smaller", "probabilities", log_loss, in_gates=True),
+    Definition("brier", "Brier score", "smaller", "probabilities", brier),
+    Definition("roc_auc", "ROC AUC", "larger", "score", roc_auc, in_gates=True),
+    Definition("ece", "calibration error", "smaller", "score", ece),
+)
+METRICS: Final = {metric.name: metric for metric in TABLE}
+LOSSES: Final = frozenset(metric.name for metric in TABLE if metric.better == "smaller")
+"""The metrics of which a smaller value is better."""
+
+
+def definition(name: str) -> Definition | None:
+    """Return what a metric is; None if there is none of this name.
+
+    Examples
+    --------
+    >>> definition("f1_macro").title, definition("f1:late").title, definition("mae:late")
+    ('macro F1', 'F1', None)
+    """
+    family, of_class, _ = name.partition(":")
+    found = METRICS.get(family)
+    return None if found is None or (of_class and found.each is None) else found
+
+
+def metrics(
+    sums: Sums, confidence: float = 0.95, names: Collection[str] = METRICS
+) -> dict[str, Metric]:
+    """Compute the metrics of joined rows, by name; those of a class by `NAME:LABEL`.
 
     Parameters
     ----------
     sums
-        Of a window.
+        Sums of a window's rows, or of those of a validation.
     confidence
-        Of the intervals, between 0 and 1.
+        Share of the intervals that hold the true value, between 0 and 1.
+    names
+        Names in the table; those that the model does not have are left out.
 
     Examples
     --------
-    >>> from driftgauge.shared.performance.layout import Layout
-    >>> metrics(Sums.zero(Layout("numeric")))["mae"].note
+    >>> metrics(Sums.zero(Layout("numeric")), names=["mae"])["mae"].note
     'no rows'
     """
-    sure = Confidence(confidence)
-    if sums.layout.kind == "numeric":
-        return of_numbers(sums, sure)
-    return of_classes(sums, sure) | of_probabilities(sums, sure)
+    sure, published = Confidence(confidence), _published(sums.layout)
+    wanted = [each for each in TABLE if each.basis in published and each.name in names]
+    found: dict[str, Metric] = {}
+    for _, group in groupby(wanted, attrgetter("basis")):
+        rows = list(group)
+        found |= {each.name: each.compute(sums, sure) for each in rows if each.compute is not None}
+        by_class = {each.name: each.each(sums, sure) for each in rows if each.each is not None}
+        for label in next(iter(by_class.values()), ()):
+            found |= {f"{name}:{label}": of[label] for name, of in by_class.items()}
+    return found
+
+
+def _published(layout: Layout) -> set[Basis]:
+    if layout.kind == "numeric":
+        return {"numbers"}
+    found: set[Basis] = {"classes"}
+    if layout.scored:
+        found.add("probabilities")
+    if layout.binary:
+        found.add("score")
+    return found

@@ -1,6 +1,8 @@
-"""Metrics of published probabilities: log loss, Brier score; of two classes ROC AUC and calibration
-error.
+"""Metrics of published probabilities, each a function of the sums of joined rows: log loss and
+Brier score; of two classes also ROC AUC and calibration error.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,65 +12,36 @@ from driftgauge.shared.performance.layout import CALIBRATION_BINS
 from driftgauge.shared.performance.metric import Confidence, Metric, undefined
 from driftgauge.shared.performance.sums import Sums
 
-CALIBRATION_NOTE = f"over {CALIBRATION_BINS} bins of equal width; chance alone makes it larger than 0, within-bin differences cancel"
+CALIBRATION_NOTE = (
+    f"over {CALIBRATION_BINS} bins of equal width; chance alone makes it larger than 0, "
+    "within-bin differences cancel"
+)
 
 
-def of_probabilities(sums: Sums, sure: Confidence) -> dict[str, Metric]:
-    """Compute the metrics of the rows that have probabilities.
+def log_loss(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the mean of minus the logarithm of the true class's probability."""
+    return _mean("log_loss", sums, sure)
 
-    Log loss and Brier score are means, with normal intervals. The Brier score of two classes is the
-    mean of (p - y)^2, of more the sum over the classes (Brier 1950), twice as much.
+
+def brier(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the Brier score: of two classes the mean of (p - y)^2; of more the sum over the
+    classes (Brier 1950), which of two would be twice as much.
     """
-    if not sums.layout.scored:
-        return {}
+    return _mean("brier", sums, sure)
+
+
+def roc_auc(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the area under the ROC curve of two classes from the histograms of the score."""
+    return area_under_roc(
+        sums.count("positives").astype(float), sums.count("negatives").astype(float), sure
+    )
+
+
+def ece(sums: Sums, _: Confidence) -> Metric:
+    """Compute the expected calibration error (Naeini, Cooper, Hauskrecht 2015): the mean distance
+    of score and frequency over the bins of the score.
+    """
     n = int(sums.count("scored")[0])
-    found = {
-        name: sure.mean(value_of(sums.total(name)), square_of(sums.total(f"{name}2")), n, least=0.0)
-        for name in ("log_loss", "brier")
-    }
-    if sums.layout.binary:
-        found["roc_auc"] = roc_auc(
-            sums.count("positives").astype(float), sums.count("negatives").astype(float), sure
-        )
-        found["ece"] = _calibration_error(sums, n)
-    return found
-
-
-def roc_auc(positives: Floats, negatives: Floats, sure: Confidence) -> Metric:
-    """Give the area under the ROC curve from histograms of the score.
-
-    Rows of one bin count as tied: half of their pairs are right, so the area is off by at most half
-    of their share, `bound`. The interval is DeLong's (DeLong, DeLong, Clarke-Pearson 1988,
-    Biometrics 44, 837-845) of the binned scores, wider by it.
-
-    Examples
-    --------
-    >>> found = roc_auc(np.array([1.0, 0, 3]), np.array([4.0, 1, 0]), Confidence())
-    >>> found.value, found.bound
-    (0.85, 0.1)
-    """
-    up, down = float(positives.sum()), float(negatives.sum())
-    if not up or not down:
-        return undefined("it needs labels of both classes", int(up + down))
-    beaten = (np.cumsum(negatives) - negatives / 2) / down
-    losing = (up - np.cumsum(positives) + positives / 2) / up
-    value = float(positives @ beaten) / up
-    bound = float(positives @ negatives) / (2 * up * down)
-    variance = _spread(positives, beaten, value) / max(up - 1, 1) + _spread(
-        negatives, losing, value
-    ) / max(down - 1, 1)
-    half = sure.z * variance**0.5 + bound
-    return Metric(value, max(value - half, 0.0), min(value + half, 1.0), int(up + down), bound)
-
-
-def _spread(counts: Floats, values: Floats, mean: float) -> float:
-    return float(counts @ (values - mean) ** 2 / counts.sum())
-
-
-def _calibration_error(sums: Sums, n: int) -> Metric:
-    """Give the expected calibration error (Naeini, Cooper, Hauskrecht 2015): the mean distance of
-    score and frequency.
-    """
     if not n:
         return undefined("no rows")
     scores = [
@@ -76,3 +49,72 @@ def _calibration_error(sums: Sums, n: int) -> Metric:
     ]
     value = float(np.abs(np.array(scores) - sums.count("calibration_positives")).sum() / n)
     return Metric(value, None, None, n, note=CALIBRATION_NOTE)
+
+
+class Ranks(NamedTuple):
+    """What the area under the ROC curve follows from, by bins of the score in rising order.
+
+    Parameters
+    ----------
+    area
+        Share of pairs of a positive and a negative row of which the positive one has the higher
+        score; of a pair in one bin half counts.
+    bound
+        Half of the share of pairs in one bin: how far the area of the scores themselves may be off.
+    beaten
+        Share of the negative rows that a positive row of each bin is above.
+    losing
+        Share of the positive rows that a negative row of each bin is below.
+    """
+
+    area: float
+    bound: float
+    beaten: Floats
+    losing: Floats
+
+    @classmethod
+    def of(cls, positives: Floats, negatives: Floats) -> "Ranks":
+        """Rank the rows of two histograms, of which neither is empty."""
+        up, down = float(positives.sum()), float(negatives.sum())
+        beaten = (np.cumsum(negatives) - negatives / 2) / down
+        losing = (up - np.cumsum(positives) + positives / 2) / up
+        ties = float(positives @ negatives) / (2 * up * down)
+        return cls(float(positives @ beaten) / up, ties, beaten, losing)
+
+
+def area_under_roc(positives: Floats, negatives: Floats, sure: Confidence) -> Metric:
+    """Compute the area under the ROC curve from the histograms of two classes.
+
+    Rows of one bin count as tied: half of their pairs are right, so the area is off by at most half
+    of their share, `bound`. The interval is DeLong's (DeLong, DeLong, Clarke-Pearson 1988,
+    Biometrics 44, 837-845) of the binned scores, wider by it.
+
+    Parameters
+    ----------
+    positives, negatives
+        Rows in each bin of the score, the bins in rising order.
+
+    Examples
+    --------
+    >>> found = area_under_roc(np.array([1.0, 0, 3]), np.array([4.0, 1, 0]), Confidence())
+    >>> found.value, found.bound
+    (0.85, 0.1)
+    """
+    up, down = float(positives.sum()), float(negatives.sum())
+    if not up or not down:
+        return undefined("it needs labels of both classes", int(up + down))
+    ranks = Ranks.of(positives, negatives)
+    variance = _spread(positives, ranks.beaten, ranks.area) / max(up - 1, 1)
+    variance += _spread(negatives, ranks.losing, ranks.area) / max(down - 1, 1)
+    low, high = sure.normal(ranks.area, variance**0.5, least=0.0, most=1.0, bound=ranks.bound)
+    return Metric(ranks.area, float(low), float(high), int(up + down), ranks.bound)
+
+
+def _mean(name: str, sums: Sums, sure: Confidence) -> Metric:
+    """Return the mean of what is summed of each row with probabilities, and its normal interval."""
+    n, squares = int(sums.count("scored")[0]), square_of(sums.total(f"{name}2"))
+    return sure.mean(value_of(sums.total(name)), squares, n, least=0.0)
+
+
+def _spread(counts: Floats, values: Floats, mean: float) -> float:
+    return float(counts @ (values - mean) ** 2 / counts.sum())

@@ -1,7 +1,8 @@
-"""Metrics of numbers: how far predictions were from the true values."""
+"""Metrics of numbers, each a function of the sums of joined rows. The error of a row is its
+prediction minus its label.
+"""
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 
 from driftgauge.shared.performance.exact import as_float, root_of, square_of, value_of
@@ -9,44 +10,45 @@ from driftgauge.shared.performance.metric import Confidence, Metric, undefined
 from driftgauge.shared.performance.sums import Sums
 
 
-def of_numbers(sums: Sums, sure: Confidence) -> dict[str, Metric]:
-    """Compute the metrics of numbers.
-
-    mae, mean_error and mape are means, with normal intervals. The error is prediction minus label.
-    mape leaves out labels that are 0, and `n` says how many are left.
+def mae(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the mean absolute error.
 
     Examples
     --------
     >>> import numpy as np
     >>> from driftgauge.shared.performance.layout import Layout
     >>> sums = Sums.of(Layout("numeric"), np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0]))
-    >>> found = of_numbers(sums, Confidence())
-    >>> found["mae"].value, found["mean_error"].value, found["r2"].value
-    (1.0, 0.3333333333333333, -1.5)
+    >>> [metric(sums, Confidence()).value for metric in (mae, mean_error, r2)]
+    [1.0, 0.3333333333333333, -1.5]
     """
-    n, ratios = int(sums.count("rows")[0]), int(sums.count("nonzero")[0])
-    value, square = _by_name(sums, value_of), _by_name(sums, square_of)
-    mape = sure.mean(value("ratio"), square("ratio2"), ratios, least=0.0)
-    return {
-        "mae": sure.mean(value("abs_e"), square("e2"), n, least=0.0),
-        "rmse": _rmse(square("e2"), square("e4"), n, sure),
-        "r2": _r2(square("e2"), value("y"), square("y2"), n),
-        "mean_error": sure.mean(value("e"), square("e2"), n),
-        "mape": mape if ratios else undefined("every label is 0" if n else "no rows"),
-    }
+    squares = square_of(sums.total("e2"))
+    return sure.mean(value_of(sums.total("abs_e")), squares, sums.rows, least=0.0)
 
 
-def _by_name(sums: Sums, convert: Callable[[int], Fraction]) -> Callable[[str], Fraction]:
-    return lambda name: convert(sums.total(name))
+def mean_error(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the mean error: above 0 where the model predicts too much."""
+    return sure.mean(value_of(sums.total("e")), square_of(sums.total("e2")), sums.rows)
 
 
-def _rmse(squares: Fraction, fourths: Fraction, n: int, sure: Confidence) -> Metric:
-    """Give the root of the mean squared error.
+def mape(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the mean absolute error as a share of the label; labels that are 0 are left out, and
+    `n` says how many rows are not.
+    """
+    n = int(sums.count("nonzero")[0])
+    if not n:
+        return undefined("every label is 0" if sums.rows else "no rows")
+    squares = square_of(sums.total("ratio2"))
+    return sure.mean(value_of(sums.total("ratio")), squares, n, least=0.0)
+
+
+def rmse(sums: Sums, sure: Confidence) -> Metric:
+    """Compute the root of the mean squared error.
 
     Its interval is the root of the normal one of the mean squared error, whose variance comes from
     the fourth powers: the chi-squared interval would need normal errors.
     """
-    mean = sure.mean(squares, fourths, n, least=0.0)
+    squares, n = square_of(sums.total("e2")), sums.rows
+    mean = sure.mean(squares, square_of(sums.total("e4")), n, least=0.0)
     if mean.value is None:
         return mean
     value = root_of(squares / n)
@@ -55,9 +57,13 @@ def _rmse(squares: Fraction, fourths: Fraction, n: int, sure: Confidence) -> Met
     return Metric(value, min(math.sqrt(mean.low), value), max(math.sqrt(mean.high), value), n)
 
 
-def _r2(squares: Fraction, total: Fraction, label_squares: Fraction, n: int) -> Metric:
-    """Give the coefficient of determination; of labels that are all the same it is not defined."""
-    spread = label_squares - total**2 / n if n else Fraction(0)
+def r2(sums: Sums, _: Confidence) -> Metric:
+    """Compute the coefficient of determination; of labels that are all the same it is not
+    defined.
+    """
+    n, total = sums.rows, value_of(sums.total("y"))
+    spread = square_of(sums.total("y2")) - total**2 / n if n else Fraction(0)
     if n < 2 or spread <= 0:
         return undefined("fewer than 2 rows" if n < 2 else "all labels are the same", n)
-    return Metric(as_float(1 - squares / spread), None, None, n, note="no interval is known for it")
+    value = as_float(1 - square_of(sums.total("e2")) / spread)
+    return Metric(value, None, None, n, note="no interval is known for it")

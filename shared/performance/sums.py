@@ -1,8 +1,8 @@
-"""Performance as sums over joined rows (prediction and label): they add over panes and partitions,
-and can be taken away.
+"""The sums over joined rows (prediction and label) that a version's metrics follow from: they add
+over panes and partitions, and can be taken away again.
 
-Counting makes them when a label meets its prediction; judging adds those of a window and computes
-the metrics.
+Counting sums when a label meets its prediction; judging adds the sums of a window's panes and
+computes the metrics.
 """
 
 from collections.abc import Callable
@@ -21,20 +21,20 @@ from driftgauge.shared.reference.profile import Column
 
 _LARGEST = float(np.finfo(np.float64).max)
 _LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
-"""Probabilities are clipped here before their logarithm, as scikit-learn does."""
+"""A smaller probability counts as this one in a logarithm, as in scikit-learn."""
 
 
 @dataclass(slots=True, eq=False)
 class Sums:
-    """Sums over joined rows of one version.
+    """The sums over some joined rows of one version.
 
     Parameters
     ----------
     counts
-        int64, in the order of `layout.counts`. Of a correction (a label replaced by another) some
-        are negative.
+        Whole numbers (int64) in the order of `layout.counts`. Some are negative in the sums of a
+        correction, which replaces one label by another.
     totals
-        Exact sums (exact.py), in the order of `layout.totals`.
+        Exact sums (exact.py) in the order of `layout.totals`.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class Sums:
 
     @classmethod
     def zero(cls, layout: Layout) -> "Sums":
-        """Give the sums of no rows."""
+        """Return the sums of no rows."""
         return cls(layout, np.zeros(_size(layout.counts), np.int64), [0] * _size(layout.totals))
 
     @classmethod
@@ -67,7 +67,7 @@ class Sums:
         Parameters
         ----------
         predictions, labels
-            Of the same rows, none missing: finite floats, or lists of classes.
+            One value a row, none missing: finite floats, or lists of classes.
         probabilities
             Shape (rows, classes), with NaN in the rows that have none; None if no row has any.
         """
@@ -85,17 +85,20 @@ class Sums:
         groups: Ints,
         count: int,
     ) -> list["Sums"]:
-        """Sum up the joined rows of each group, see `of`.
+        """Sum up the joined rows of each group, as `of` does.
 
         Parameters
         ----------
         groups
-            For each row, to which of `count` groups it belongs.
+            The group of each row, from 0.
+        count
+            Number of groups.
 
         Examples
         --------
-        >>> column = np.array([1.0, 2.0, 4.0])
-        >>> [sums.rows for sums in Sums.by_group(Layout("numeric"), column, column, None, np.array([0, 2, 0]), 3)]
+        >>> column, groups = np.array([1.0, 2.0, 4.0]), np.array([0, 2, 0])
+        >>> found = Sums.by_group(Layout("numeric"), column, column, None, groups, 3)
+        >>> [sums.rows for sums in found]
         [2, 0, 1]
         """
         if layout.kind == "numeric":
@@ -124,25 +127,25 @@ class Sums:
     __hash__ = None  # type: ignore[assignment]  # its arrays change
 
     def count(self, name: str) -> Ints:
-        """Give one kind of counts."""
+        """Return the counts of one kind, a name in `layout.counts`."""
         return self.counts[self.layout.counts[name]]
 
     def total(self, name: str) -> int:
-        """Give one exact sum."""
+        """Return one exact sum, a name in `layout.totals`."""
         return self.totals[self.layout.totals[name]][0]
 
     @property
     def rows(self) -> int:
-        """How many rows were joined."""
+        """Joined rows."""
         return int(self.count("rows" if self.layout.kind == "numeric" else "matrix").sum())
 
     @property
     def matrix(self) -> Ints:
-        """Confusion matrix: labels down, predictions across, the classes and then OTHER."""
+        """The confusion matrix: labels down, predictions across, the classes and then OTHER."""
         return self.count("matrix").reshape(self.layout.side, self.layout.side)
 
     def pack(self) -> bytes:
-        """Give it as bytes: the same sums give the same bytes."""
+        """Write the sums as bytes; equal sums give equal bytes."""
         layout = self.layout
         packed = _Packed(
             layout.kind,
@@ -155,7 +158,7 @@ class Sums:
 
     @classmethod
     def unpack(cls, data: bytes) -> "Sums":
-        """Read what `pack` gave."""
+        """Read what `pack` wrote."""
         packed = msgspec.msgpack.decode(data, type=_Packed)
         layout = Layout(packed.kind, packed.classes, packed.scored)
         return cls(
@@ -176,8 +179,8 @@ def _size(places: dict[str, slice]) -> int:
 
 
 def _pack_int(total: int) -> tuple[int, bytes]:
-    """Split a whole number in its zero bits at the end and the rest: sums of floats end with a
-    thousand zeros.
+    """Split a whole number into the number of its last zero bits and the rest: exact sums end in
+    about a thousand of them.
     """
     zeros = (total & -total).bit_length() - 1 if total else 0
     rest = total >> zeros
@@ -194,7 +197,7 @@ def _unpack_int(zeros: int, rest: bytes) -> int:
 def _of_numbers(
     predictions: Floats, labels: Floats, groups: Ints, count: int
 ) -> tuple[Ints, list[list[int]]]:
-    """Give the counts, shape (groups, counts), and of each total its exact sums by group."""
+    """Return the counts, shape (groups, counts), and the exact sums by group of each total."""
     with np.errstate(over="ignore"):  # what is no float any more counts as the largest one
         errors = np.clip(predictions - labels, -_LARGEST, _LARGEST)
         squares = np.minimum(errors * errors, _LARGEST)
@@ -220,8 +223,8 @@ def _of_numbers(
 def _totals(
     sum_up: Callable[[Floats, Ints, int], list[int]], columns: list[tuple[Floats, Ints]], count: int
 ) -> list[list[int]]:
-    """Sum up several columns, each with the groups of its values, at once: a call costs as much as
-    hundreds of values.
+    """Sum up several columns at once, each with the groups of its values: a call alone costs as
+    much as hundreds of values.
     """
     values = np.concatenate([column for column, _ in columns])
     groups = np.concatenate([rows + place * count for place, (_, rows) in enumerate(columns)])
@@ -237,7 +240,7 @@ def _of_classes(
     groups: Ints,
     count: int,
 ) -> tuple[Ints, list[list[int]]]:
-    """Give the counts, shape (groups, counts), and of each total its exact sums by group."""
+    """Return the counts, shape (groups, counts), and the exact sums by group of each total."""
     truth, said = layout.codes(labels), layout.codes(predictions)
     other = len(layout.classes)
     both = np.flatnonzero((truth == other) & (said == other))
@@ -274,9 +277,7 @@ def _add_scores(
     probabilities: Floats,
     groups: Ints,
 ) -> None:
-    """Add what is summed of probabilities: losses, and of two classes the histograms of the
-    score.
-    """
+    """Add the losses of probabilities, and of two classes the histograms of the score."""
     count = len(counts)
     is_true = truth[:, None] == np.arange(len(layout.classes))
     loss = -np.log(

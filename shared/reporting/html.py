@@ -15,11 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from driftgauge.shared.contract.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
-from driftgauge.shared.contract.titles import title
 from driftgauge.shared.performance import LOSSES
 from driftgauge.shared.reporting import arranged, lines, segmented, svg, text
 from driftgauge.shared.reporting.arranged import WORST_FIRST
 from driftgauge.shared.reporting.health import PipelineHealth
+from driftgauge.shared.reporting.titles import title
 
 
 def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:

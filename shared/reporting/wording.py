@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from driftgauge.shared.contract import titles
 from driftgauge.shared.durations import milliseconds
-from driftgauge.shared.reporting import text
+from driftgauge.shared.reporting import text, titles
 
 SEVERITIES: Final = {
     "ok": "normal",

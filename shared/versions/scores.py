@@ -1,24 +1,29 @@
-"""The metrics that a version's checks can bound, by scikit-learn.
+"""The metrics of a validation's rows: those that a version's gates can bound.
 
-Pure. Names: r2, rmse, mae, wape for numbers; for classes accuracy, balanced_accuracy, log_loss,
-roc_auc (of several classes the mean over one against the rest), and f1, precision, recall: the mean
-over the classes, `f1_weighted` by their frequency, `f1:LABEL` of one class.
+Pure. They are the metrics of a window's joined rows (shared/performance), computed from sums of the
+same kind, so a gate and an alert mean the same by a name. Only here are `wape` and the ROC AUC of
+any number of classes, which sums over panes do not hold.
 """
 
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import cached_property
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from driftgauge.shared.arrays import Flags, Floats
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.performance import (
+    LOSSES,
+    METRICS,
+    Confidence,
+    Layout,
+    Sums,
+    definition,
+    metrics,
+)
+from driftgauge.shared.performance.probabilities import area_under_roc
 from driftgauge.shared.reference.profile import Column
-
-NUMERIC: Final = ("r2", "rmse", "mae", "wape")
-CATEGORICAL: Final = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss")
-_OF_CLASSES: Final = re.compile(r"(f1|precision|recall)(?:_(macro|weighted)|:(.+))?")
-_SMALLER_IS_BETTER: Final = {"rmse", "mae", "wape", "log_loss"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class Outcomes:
     Parameters
     ----------
     truth, predictions
-        Arrays of numbers, or lists of labels.
+        Arrays of finite numbers, or lists of labels.
     probabilities
         Shape (rows, classes), None without.
     classes
@@ -37,33 +42,63 @@ class Outcomes:
 
     truth: Column
     predictions: Column
-    probabilities: NDArray[np.float64] | None = None
+    probabilities: Floats | None = None
     classes: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> bool:
         return not isinstance(self.truth, list)
 
+    @cached_property
+    def sums(self) -> Sums:
+        """Sums of the rows, in which every label that there is is a class."""
+        if self.numeric:
+            return Sums.of(Layout("numeric"), self.predictions, self.truth)
+        labels = tuple(sorted({*self.truth, *self.predictions}))
+        return Sums.of(Layout("categorical", labels), self.predictions, self.truth)
+
+    @cached_property
+    def scored(self) -> Floats:
+        """The probabilities, each between 0 and 1, of classes that hold every true label.
+
+        Raises
+        ------
+        BadData
+            If they are not.
+        """
+        given = self.probabilities
+        if given is None:
+            raise BadData("it needs probabilities, which the model does not give")
+        absent = sorted(set(self.truth) - set(self.classes))
+        if absent:
+            raise BadData(f"the model does not know these classes of the rows: {', '.join(absent)}")
+        if not ((given >= 0) & (given <= 1)).all():
+            raise BadData("the model gives probabilities that are not between 0 and 1")
+        return given
+
 
 def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
-    """Give the names that are no metric of numbers, or of classes."""
-    known = NUMERIC if numeric else CATEGORICAL
-    return [
-        name for name in names if name not in known and (numeric or not _OF_CLASSES.fullmatch(name))
-    ]
+    """Return the names that are no metric of numbers, or of classes, that a gate can bound."""
+    return [name for name in names if not _is_known(name, numeric=numeric)]
 
 
 def usual_metrics(*, numeric: bool) -> tuple[str, ...]:
-    """Give the metrics by which versions are compared if their checks name none."""
+    """Return the metrics by which versions are compared if their checks name none."""
     return ("rmse", "r2") if numeric else ("accuracy", "f1_weighted")
 
 
 def larger_is_better(name: str) -> bool:
-    return name not in _SMALLER_IS_BETTER
+    return name not in LOSSES
 
 
 def score(name: str, outcomes: Outcomes) -> float:
     """Compute a metric.
+
+    Parameters
+    ----------
+    name
+        One of the table in shared/performance/metrics.py; `f1`, `precision` and `recall` alone are
+        their mean over the classes, with `:LABEL` they are those of one class.
 
     Raises
     ------
@@ -76,89 +111,79 @@ def score(name: str, outcomes: Outcomes) -> float:
     >>> score("accuracy", outcomes), score("f1:b", outcomes)
     (0.75, 0.8)
     """
-    if unknown_metrics((name,), numeric=outcomes.numeric):
-        what, known = (
-            ("numbers", NUMERIC)
-            if outcomes.numeric
-            else ("classes", (*CATEGORICAL, "f1", "precision", "recall"))
-        )
-        raise BadData(f"there is no metric {name!r} of {what}; there are {', '.join(known)}")
-    value = _of_numbers(name, outcomes) if outcomes.numeric else _of_classes(name, outcomes)
-    if not np.isfinite(value):
-        raise BadData("it is not defined for these rows")
-    return value
+    if not _is_known(name, numeric=outcomes.numeric):
+        known = ", ".join(each for each in METRICS if _is_known(each, numeric=outcomes.numeric))
+        what = "numbers" if outcomes.numeric else "classes"
+        raise BadData(f"there is no metric {name!r} of {what}; there are {known}")
+    family, colon, label = name.partition(":")
+    if colon:
+        return _of_class(family, label, outcomes)
+    if name in _ON_ROWS:
+        return _ON_ROWS[name](outcomes)
+    return _value(f"{name}_macro" if METRICS[name].compute is None else name, outcomes.sums)
 
 
-def _of_numbers(name: str, outcomes: Outcomes) -> float:
-    from sklearn import metrics
-
-    truth, predictions = np.asarray(outcomes.truth), np.asarray(outcomes.predictions)
-    if name == "wape":
-        total = float(np.abs(truth).sum())
-        return float(np.abs(truth - predictions).sum()) / total if total else np.nan
-    if name == "r2":
-        return float(metrics.r2_score(truth, predictions)) if len(truth) > 1 else np.nan
-    compute = metrics.root_mean_squared_error if name == "rmse" else metrics.mean_absolute_error
-    return float(compute(truth, predictions))
+def _is_known(name: str, *, numeric: bool) -> bool:
+    """Tell whether a gate can bound a metric of numbers, or of classes."""
+    metric = definition(name)
+    return metric is not None and metric.in_gates and (metric.basis == "numbers") == numeric
 
 
-def _of_classes(name: str, outcomes: Outcomes) -> float:
-    from sklearn import metrics
-
-    truth, predictions = outcomes.truth, outcomes.predictions
-    if name in {"roc_auc", "log_loss"}:
-        return _of_probabilities(name, outcomes)
-    if name == "accuracy":
-        return float(metrics.accuracy_score(truth, predictions))
-    if name == "balanced_accuracy":
-        return float(
-            metrics.recall_score(
-                truth, predictions, labels=sorted(set(truth)), average="macro", zero_division=0
-            )
-        )
-    return _averaged(name, truth, predictions)
-
-
-def _averaged(name: str, truth: Column, predictions: Column) -> float:
-    from sklearn import metrics
-
-    found = _OF_CLASSES.fullmatch(name)
-    assert found is not None  # noqa: S101  its caller has looked
-    kind, average, label = found.groups()
-    compute = {
-        "f1": metrics.f1_score,
-        "precision": metrics.precision_score,
-        "recall": metrics.recall_score,
-    }[kind]
-    if label is not None and label not in {*truth, *predictions}:
+def _of_class(family: str, label: str, outcomes: Outcomes) -> float:
+    """Compute a metric of one class; a ratio without rows counts 0, as in the averages."""
+    metric = metrics(outcomes.sums, names=[family]).get(f"{family}:{label}")
+    if metric is None:
         raise BadData(f"no row is or is predicted {label!r}")
-    labels: Any = None if label is None else [label]
-    return float(
-        compute(truth, predictions, labels=labels, average=average or "macro", zero_division=0)
-    )
+    return metric.value or 0.0
 
 
-def _of_probabilities(name: str, outcomes: Outcomes) -> float:
-    from sklearn import metrics
+def _wape(outcomes: Outcomes) -> float:
+    """Compute the sum of absolute errors over that of absolute labels: two mean errors, of which
+    the second is that of a model that always says 0.
+    """
+    zeros = Sums.of(Layout("numeric"), np.zeros(len(outcomes.truth)), outcomes.truth)
+    whole = _value("mae", zeros)
+    if not whole:
+        raise BadData("it is not defined for these rows: every label is 0")
+    return _value("mae", outcomes.sums) / whole
 
-    given, classes = outcomes.probabilities, outcomes.classes
-    if given is None:
-        raise BadData("it needs probabilities, which the model does not give")
-    absent = sorted(set(outcomes.truth) - set(classes))
-    if absent:
-        raise BadData(f"the model does not know these classes of the rows: {', '.join(absent)}")
-    codes = np.array([classes.index(label) for label in outcomes.truth])
-    if name == "log_loss":
-        return float(metrics.log_loss(codes, given, labels=range(len(classes))))
-    single = [
-        label
-        for code, label in enumerate(classes)
-        if (codes == code).all() or not (codes == code).any()
-    ]
+
+def _log_loss(outcomes: Outcomes) -> float:
+    layout, given = Layout("categorical", outcomes.classes, scored=True), outcomes.scored
+    return _value("log_loss", Sums.of(layout, outcomes.predictions, outcomes.truth, given))
+
+
+def _roc_auc(outcomes: Outcomes) -> float:
+    """Compute the mean area of each class against the rest; of two classes, that of the second."""
+    columns = dict(zip(outcomes.classes, outcomes.scored.T, strict=True))
+    ranked = outcomes.classes[1:] if len(outcomes.classes) == 2 else outcomes.classes
+    areas = {
+        name: _area(np.array([label == name for label in outcomes.truth]), columns[name])
+        for name in ranked
+    }
+    single = [label for label, found in areas.items() if found is None]
     if single:
         raise BadData(
             f"it needs rows within and beyond every class, which these do not have: "
             f"{', '.join(single)}"
         )
-    ranked = range(1, 2) if len(classes) == 2 else range(len(classes))
-    return float(np.mean([metrics.roc_auc_score(codes == code, given[:, code]) for code in ranked]))
+    return float(np.mean(list(areas.values())))
+
+
+def _area(positive: Flags, scores: Floats) -> float | None:
+    """Compute the area exactly, with a bin for each score that there is."""
+    values, bins = np.unique(scores, return_inverse=True)
+    positives = np.bincount(bins[positive], minlength=len(values)).astype(float)
+    negatives = np.bincount(bins[~positive], minlength=len(values)).astype(float)
+    return area_under_roc(positives, negatives, Confidence()).value
+
+
+def _value(name: str, sums: Sums) -> float:
+    metric = metrics(sums, names=[name])[name]
+    if metric.value is None:
+        raise BadData(f"it is not defined for these rows: {metric.note}")
+    return metric.value
+
+
+_ON_ROWS: Final = {"wape": _wape, "log_loss": _log_loss, "roc_auc": _roc_auc}
+"""Metrics that need more than the sums of `Outcomes`."""

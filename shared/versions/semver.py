@@ -1,6 +1,8 @@
 """Semantic versions: which texts are one, and their order (semver.org 2.0.0, section 11).
 
 Pure. Build metadata (`+…`) is refused: two versions that differ in it alone would have no order.
+`packaging` cannot stand in: it follows PEP 440, which refuses `1.0.0-fix-login` and reads `1.0.0-1`
+as a version after 1.0.0.
 """
 
 import re
@@ -19,7 +21,7 @@ Precedence = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
 
 def is_version(text: str) -> bool:
-    """Whether a text is a semantic version without build metadata.
+    """Tell whether a text is a semantic version without build metadata.
 
     Examples
     --------
@@ -30,7 +32,7 @@ def is_version(text: str) -> bool:
 
 
 def precedence(version: str) -> Precedence:
-    """Give the key by which versions are ordered.
+    """Return the key by which versions are ordered.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def precedence(version: str) -> Precedence:
 
 
 def following(versions: Collection[str]) -> str:
-    """Give the version to suggest after these: the release of a pre-release, else the next major
+    """Return the version to suggest after these: the release of a pre-release, else the next major
     number.
 
     Examples

@@ -19,7 +19,6 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Performance, Severity
-from driftgauge.shared.contract.titles import title
 from driftgauge.shared.performance import (
     ASSUMPTION,
     LOSSES,
@@ -29,10 +28,12 @@ from driftgauge.shared.performance import (
     Standard,
     Sums,
     confusion,
+    definition,
     empty_counts,
     estimate,
     metrics,
 )
+from driftgauge.shared.reporting.titles import title
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)
@@ -72,16 +73,12 @@ class Labelled:
     def _judged(self) -> Iterator[tuple[str, Reading, Evidence]]:
         if self.lacking:
             return
-        found = metrics(self.sums, 1 - 2 * self.level.performance)
-        for name in JUDGED_METRICS[self.standard.layout.kind]:
-            base, metric = self.standard.baseline(name), found[name]
+        sure = Confidence(1 - 2 * self.level.performance)
+        judged = JUDGED_METRICS[self.standard.layout.kind]
+        for name, metric in metrics(self.sums, sure.level, judged).items():
+            base = self.standard.baseline(name)
             if base is not None and metric.value is not None:
-                yield (
-                    name,
-                    *judge(
-                        name, metric, base, Confidence(1 - 2 * self.level.performance), self.policy
-                    ),
-                )
+                yield name, *judge(name, metric, base, sure, self.policy)
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
         """Whether labels tell about recent predictions: then it is they that page, and input drift
@@ -198,8 +195,9 @@ def metric_report(
     name: str, metric: Metric, base: Baseline | None, severity: Severity
 ) -> MetricReport:
     """Report a metric beside its baseline."""
-    change = None
-    if base is not None and base.value and metric.value is not None:
+    change, meaning = None, definition(name)
+    directed = meaning is None or meaning.better != "neither"
+    if directed and base is not None and base.value and metric.value is not None:
         change = (metric.value - base.value) / abs(base.value) * (-1 if name in LOSSES else 1)
     return MetricReport(
         name,
@@ -209,7 +207,7 @@ def metric_report(
         metric.bound,
         metric.n,
         base.value if base is not None else None,
-        change if name != "mean_error" else None,
+        change,
         severity if metric.value is not None else "insufficient_data",
         metric.note,
     )

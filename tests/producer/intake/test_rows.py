@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.csv_rows import CsvRows
 from driftgauge.producer.intake.json_rows import CHUNK, JsonRows
-from driftgauge.producer.intake.rows import MAX_ROW, Row
+from driftgauge.producer.intake.rows import MAX_ROW, InputRow
 from driftgauge.shared.reference.schema import Feature, Schema
 
 SCHEMA = Schema((Feature("x", "numeric", minimum=0), Feature("c", "categorical", nullable=True)))
 
 
-def from_csv(text: str, schema: Schema = SCHEMA) -> list[Row]:
+def from_csv(text: str, schema: Schema = SCHEMA) -> list[InputRow]:
     return list(CsvRows(io.StringIO(text, newline="")).read(schema))
 
 
-def from_json(text: str) -> list[Row]:
+def from_json(text: str) -> list[InputRow]:
     return list(JsonRows(io.StringIO(text)).read(SCHEMA))
 
 
-def faults(row: Row) -> list[str]:
+def faults(row: InputRow) -> list[str]:
     return [f"{fault.field} {fault.message}" for fault in row.faults]
 
 
@@ -132,7 +132,9 @@ def test_json_is_read_as_the_standard_library_reads_it(
         rows = JsonRows(Drip(text))
         assert rows.count(100) == len(items)
         assert rows.model() == (("a", "1.0.0") if form is document else (None, None))
-        assert [json.loads(source) for source in rows._items({})] == json.loads(json.dumps(items))
+        assert [json.loads(source) for source in rows._row_texts({})] == json.loads(
+            json.dumps(items)
+        )
 
 
 def test_a_json_row_that_does_not_fit_harms_no_other() -> None:
@@ -141,7 +143,8 @@ def test_a_json_row_that_does_not_fit_harms_no_other() -> None:
     """
     deep = "[" * 900 + "]" * 900
     rows = from_json(
-        f'[{{"x": 1, "c": "a"}}, 7, {{"c": 1}}, {{"x": NaN}}, {{"x": {deep}}}, {{"x": 1, "c": "\\ud800"}}, {{"x": 2}}]'
+        '[{"x": 1, "c": "a"}, 7, {"c": 1}, {"x": NaN}, '
+        f'{{"x": {deep}}}, {{"x": 1, "c": "\\ud800"}}, {{"x": 2}}]'
     )
     assert [bool(row.faults) for row in rows] == [False, True, True, True, True, True, False]
     assert faults(rows[1]) == [" must be an object of feature names and values"]

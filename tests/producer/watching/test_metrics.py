@@ -1,16 +1,21 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 import redis
 import yaml
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.watching.exposition import MEDIA_TYPE, Family, render
-from driftgauge.shared.contract.counters import LabelCounts
+from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
+from driftgauge.producer.watching.meter import PREDICT, Meter
+from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
+from driftgauge.shared.contract.counters import Counters, LabelCounts
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 from tests.places import ROOT
@@ -31,6 +36,12 @@ def parse(text: str) -> Metrics:
     assert len(metrics) == len(families)
     assert all(family.documentation and family.type != "unknown" for family in families)
     return metrics
+
+
+def exposition(collector: Collector) -> str:
+    registry = CollectorRegistry()
+    registry.register(collector)
+    return generate_latest(registry).decode()
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -56,28 +67,66 @@ async def scrape(http: httpx.AsyncClient) -> Metrics:
 @pytest.mark.parametrize("hostile", ['a"b', "a\\", "a\nb", '"} 1\nforged{x="', "\ud800", "", "é☃"])
 def test_a_hostile_label_value_stays_a_label_value(hostile: str) -> None:
     """Whatever a name holds, it is read back as that label's value and forges no other sample."""
-    family = Family("things_total", "counter", "Things\\ that\nare.")
-    family.add(1, name=hostile, other="x")
-    metrics = parse(render([family]))
-    (sample,) = metrics["things"].samples
+    found = PipelineMetrics(up=True, readable=True, blind=[(hostile, "x", True)])
+    metrics = parse(exposition(found))
+    assert len(metrics) == 3
+    (sample,) = metrics["driftgauge_blind"].samples
     assert sample.labels == {
-        "name": hostile.encode("utf-8", "backslashreplace").decode(),
-        "other": "x",
+        "model": hostile.encode("utf-8", "backslashreplace").decode(),
+        "rule": "x",
     }
 
 
 def test_values_as_prometheus_reads_them() -> None:
     """Large counts stay exact, floats keep their digits, booleans are 0 and 1."""
-    family = Family("numbers", "gauge", "Numbers.")
-    for number, given in enumerate((2**53, 0.1, True, 1e300, -3)):
-        family.add(given, n=str(number))
-    assert [sample.value for sample in parse(render([family]))["numbers"].samples] == [
-        2**53,
-        0.1,
-        1,
-        1e300,
-        -3,
+    backlog = Backlog(entries=2**53, seconds=0.1)
+    metrics = parse(exposition(PipelineMetrics(up=True, readable=False, models=[state(backlog)])))
+    assert value(metrics, "driftgauge_lag_entries") == 2**53
+    assert value(metrics, "driftgauge_lag_seconds") == 0.1
+    assert value(metrics, "driftgauge_redis_up") == 1
+    assert value(metrics, "driftgauge_pipeline_readable") == 0
+
+
+def state(backlog: Backlog) -> ModelState:
+    partition = PartitionState(
+        0,
+        Counters(),
+        {},
+        owned=True,
+        offset="0-0",
+        backlog=backlog,
+        dead_letters=0,
+        judged=None,
+        panes_behind=None,
+    )
+    return ModelState("plant", 10_000, (partition,), judging_owned=True, firing={})
+
+
+def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> None:
+    """Each bucket counts what took at most its bound, under the bound's shortest spelling; sum and
+    count are there, and no further series.
+    """
+    meter = Meter()
+    for seconds in (0.001, 0.0011, 0.3, 7.0):
+        meter.count({"type": "http", "route": SimpleNamespace(path=PREDICT)}, 200, seconds)
+    histogram = parse(exposition(ProcessMetrics(Publisher(settings), meter)))[
+        "driftgauge_predict_duration_seconds"
     ]
+    assert histogram.type == "histogram"
+    buckets = {s.labels["le"]: s.value for s in histogram.samples if s.name.endswith("_bucket")}
+    assert list(buckets)[-4:] == ["1", "2.5", "5", "+Inf"]
+    assert [buckets[bound] for bound in ("0.001", "0.0025", "0.25", "0.5", "+Inf")] == [
+        1,
+        2,
+        2,
+        3,
+        4,
+    ]
+    rest = {s.name: s.value for s in histogram.samples if "le" not in s.labels}
+    assert rest == {
+        "driftgauge_predict_duration_seconds_count": 4,
+        "driftgauge_predict_duration_seconds_sum": pytest.approx(7.3021),
+    }
 
 
 @pytest.mark.usefixtures("linear")
@@ -98,7 +147,10 @@ async def test_the_pipeline_in_metrics(settings: Settings, client: redis.Redis, 
         missing=5,
         labels=LabelCounts(joined=7, early=2, untold=4, untold_open=1),
     )
-    firing = b'"alerts":[{"fingerprint":"f","feature":"x","rule":"psi","severity":"critical","state":"firing","started":1,'
+    firing = (
+        b'"alerts":[{"fingerprint":"f","feature":"x","rule":"psi","severity":"critical",'
+        b'"state":"firing","started":1,'
+    )
     current = snapshot(1).replace(b'"alerts":[', firing + b'"summary":""}')
     client.hset(keys.current("linear"), mapping={"1.0.0": current, "2.0.0": b"{"})
     written.publish(2)

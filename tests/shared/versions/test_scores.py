@@ -1,9 +1,12 @@
-"""Metrics by hand-computed values."""
+"""The metrics of validations, by hand-computed values and by scikit-learn's."""
 
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.versions.scores import Outcomes, larger_is_better, score, unknown_metrics
@@ -52,6 +55,56 @@ def test_metrics_of_numbers(name: str, expected: float) -> None:
     assert score(name, NUMBERS) == pytest.approx(expected)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 5), st.integers(8, 60))
+def test_classes_equal_scikit_learn(seed: int, classes: int, rows: int) -> None:
+    """On rows with ties among the probabilities every metric of classes is scikit-learn's, the ROC
+    AUC too: here it has no bins.
+    """
+    random = np.random.default_rng(seed)
+    names = tuple(f"class {code}" for code in range(classes))
+    codes = np.append(np.arange(classes), random.integers(0, classes, rows))
+    chances = np.round(random.dirichlet(np.full(classes, 0.5), len(codes)), 1) + 0.01
+    chances /= chances.sum(axis=1, keepdims=True)
+    truth = [names[code] for code in codes]
+    said = [names[code] for code in chances.argmax(axis=1)]
+    outcomes = Outcomes(truth, said, chances, names)
+    ranked = range(1, 2) if classes == 2 else range(classes)
+    expected = {
+        "accuracy": sk.accuracy_score(truth, said),
+        "balanced_accuracy": sk.balanced_accuracy_score(truth, said),
+        "log_loss": sk.log_loss(codes, chances, labels=range(classes)),
+        "roc_auc": np.mean([sk.roc_auc_score(codes == code, chances[:, code]) for code in ranked]),
+    }
+    for name, compute in (
+        ("f1", sk.f1_score),
+        ("precision", sk.precision_score),
+        ("recall", sk.recall_score),
+    ):
+        for average in ("macro", "weighted"):
+            expected[f"{name}_{average}"] = compute(truth, said, average=average, zero_division=0)
+        each = compute(truth, said, labels=names, average=None, zero_division=0)
+        expected |= {f"{name}:{label}": found for label, found in zip(names, each, strict=True)}
+    assert {name: score(name, outcomes) for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 60))
+def test_numbers_equal_scikit_learn(seed: int, rows: int) -> None:
+    """The metrics of numbers are scikit-learn's."""
+    random = np.random.default_rng(seed)
+    truth = random.normal(3, 10, rows)
+    said = truth + random.standard_t(3, rows)
+    expected = {
+        "mae": sk.mean_absolute_error(truth, said),
+        "rmse": sk.root_mean_squared_error(truth, said),
+        "r2": sk.r2_score(truth, said),
+        "wape": np.abs(truth - said).sum() / np.abs(truth).sum(),
+    }
+    outcomes = Outcomes(truth, said)
+    assert {name: score(name, outcomes) for name in expected} == pytest.approx(expected, rel=1e-9)
+
+
 def test_the_columns_of_probabilities_are_the_classes() -> None:
     """Classes that are not in alphabetical order are matched by name, not by place."""
     order = [2, 0, 1]
@@ -85,6 +138,11 @@ def test_the_columns_of_probabilities_are_the_classes() -> None:
             Outcomes(["z"], ["a"], CHANCES[:1], ("a", "b", "c")),
             "does not know these classes of the rows: z",
         ),
+        (
+            "log_loss",
+            Outcomes(["a"], ["a"], np.array([[np.nan, 1.0]]), ("a", "b")),
+            "not between 0 and 1",
+        ),
         ("r2", Outcomes(np.ones(1), np.ones(1)), "not defined"),
         ("wape", Outcomes(np.zeros(2), np.ones(2)), "not defined"),
     ],
@@ -106,6 +164,11 @@ def test_names_and_directions() -> None:
         "rmse",
     ]
     assert unknown_metrics(("r2", "f1"), numeric=True) == ["f1"]
+    assert unknown_metrics(("accuracy:x", "brier", "f1_macro:x"), numeric=False) == [
+        "accuracy:x",
+        "brier",
+        "f1_macro:x",
+    ]
     assert [larger_is_better(name) for name in ("r2", "f1:a", "rmse", "log_loss")] == [
         True,
         True,
