@@ -17,7 +17,7 @@ from driftgauge.shared.versions.checks import GateFailed
 if TYPE_CHECKING:
     from driftgauge.shared.registry.gates import ValidationData
     from driftgauge.shared.versions.checks import CheckResult
-    from driftgauge.shared.versions.stages import Change, Target
+    from driftgauge.shared.versions.stages import StageChange, Target
 
 _target = click.option(
     "--target-column",
@@ -179,7 +179,7 @@ def _show_checks(results: "tuple[CheckResult, ...]") -> None:
     show_table(("", "check", "measured", "required", ""), rows)
 
 
-def _tell(name: str, change: "Change", *, as_json: bool) -> None:
+def _tell(name: str, change: "StageChange", *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(change))
         return

@@ -23,7 +23,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from driftgauge.shared.versions.stages import Change
+from driftgauge.shared.versions.stages import StageChange
 
 CLEAN, DRIFTED = 1500, 4500
 ROWS = 2200
@@ -44,7 +44,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """
 
     staged: tuple[str, ...]
-    history: tuple[Change, ...]
+    history: tuple[StageChange, ...]
     record: Record
 
 

@@ -13,7 +13,7 @@ from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions.checks import Checks, Validation
 from driftgauge.shared.versions.manifest import Manifest
-from driftgauge.shared.versions.stages import Change, Stage, Stages
+from driftgauge.shared.versions.stages import Stage, StageChange, Stages
 
 MOST_VERSIONS: Final = 50
 
@@ -65,7 +65,7 @@ class RegisteredModel:
     back_to: str
     versions: list[VersionRow]
     hidden: int
-    history: list[Change]
+    history: list[StageChange]
     fault: str = ""
 
 
@@ -110,6 +110,6 @@ def _references(registry: ModelRegistry, name: str, version: str) -> ReferenceHi
         return None
 
 
-def _latest(history: Sequence[Change], version: str) -> Validation | None:
+def _latest(history: Sequence[StageChange], version: str) -> Validation | None:
     found = (change.validation for change in reversed(history) if change.version == version)
     return next((validation for validation in found if validation is not None), None)

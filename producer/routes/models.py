@@ -21,7 +21,7 @@ from driftgauge.producer.routes.registered import answer, asked, given, named
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.registry import gates
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.versions.stages import Change, Target
+from driftgauge.shared.versions.stages import StageChange, Target
 
 MAX_REASON: Final = 1000
 TARGETS: Final = ("staging", "production")
@@ -176,5 +176,5 @@ def serving_state(parts: Parts, model: str) -> dict[str, Any]:
     return {"version": served.version if served else None, "fault": fault.reason if fault else None}
 
 
-def _changed(change: Change) -> Response:
+def _changed(change: StageChange) -> Response:
     return answer(msgspec.to_builtins(change))

@@ -13,7 +13,7 @@ from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.registry.trial import Trial, ValidationData
 from driftgauge.shared.versions.checks import CheckResult, GateFailed, Validation
-from driftgauge.shared.versions.stages import Change, Target
+from driftgauge.shared.versions.stages import StageChange, Target
 
 __all__ = ["ValidationData", "promote", "record", "validate"]
 
@@ -46,9 +46,11 @@ def validate(
     )
 
 
-def record(registry: ModelRegistry, validation: Validation, *, actor: str) -> Change:
+def record(registry: ModelRegistry, validation: Validation, *, actor: str) -> StageChange:
     """Add a validation to the model's history, where a later promotion without data finds it."""
-    change = Change(validation.time, actor, "validate", validation.version, validation=validation)
+    change = StageChange(
+        validation.time, actor, "validate", validation.version, validation=validation
+    )
     return registry.record(change, validation.model)
 
 
@@ -62,7 +64,7 @@ def promote(
     reason: str = "",
     force: bool = False,
     data: ValidationData | None = None,
-) -> Change:
+) -> StageChange:
     """Promote a version; to production only if it passes its gates.
 
     Parameters

@@ -38,7 +38,7 @@ from driftgauge.shared.registry.version_folder import (
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.checks import Validation
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
-from driftgauge.shared.versions.stages import Change, Stage, Stages, Target
+from driftgauge.shared.versions.stages import Stage, StageChange, Stages, Target
 
 __all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "new_manifest"]
 
@@ -128,7 +128,7 @@ class ModelRegistry:
         self.manifest(model, version)
         return self.stages(model).stage(version)
 
-    def history(self, model: str) -> tuple[Change, ...]:
+    def history(self, model: str) -> tuple[StageChange, ...]:
         """Give every change of the model's stages and every recorded validation, oldest first."""
         return self.stages(model).history
 
@@ -283,7 +283,7 @@ class ModelRegistry:
         reason: str = "",
         forced: bool = False,
         validation: Validation | None = None,
-    ) -> Change:
+    ) -> StageChange:
         """Bring a version to staging or production, if every file of it has its checksum.
 
         The version's checks are not run here: driftgauge.shared.registry.gates.promote does both,
@@ -297,7 +297,7 @@ class ModelRegistry:
             If there is no such version.
         """
         self._require_intact(model, version)
-        change = Change(
+        change = StageChange(
             utc_now(),
             actor,
             "promote",
@@ -308,7 +308,7 @@ class ModelRegistry:
         )
         return self._change(model, lambda stages: stages.promoted(to, change))
 
-    def rollback(self, model: str, *, actor: str, reason: str = "") -> Change:
+    def rollback(self, model: str, *, actor: str, reason: str = "") -> StageChange:
         """Bring the previous production version back; twice goes back twice.
 
         Raises
@@ -316,7 +316,7 @@ class ModelRegistry:
         BadData
             If there is none, or a file of it differs from its checksum.
         """
-        change = Change(utc_now(), actor, "rollback", "", reason=reason)
+        change = StageChange(utc_now(), actor, "rollback", "", reason=reason)
 
         def back(stages: Stages) -> Stages:
             moved = stages.rolled_back(change)
@@ -325,7 +325,7 @@ class ModelRegistry:
 
         return self._change(model, back)
 
-    def archive(self, model: str, version: str, *, actor: str, reason: str = "") -> Change:
+    def archive(self, model: str, version: str, *, actor: str, reason: str = "") -> StageChange:
         """Archive a version that is not in production: no rollback goes to it any more.
 
         Raises
@@ -334,14 +334,14 @@ class ModelRegistry:
             If it is in production, or archived already.
         """
         self.manifest(model, version)
-        change = Change(utc_now(), actor, "archive", version, reason=reason)
+        change = StageChange(utc_now(), actor, "archive", version, reason=reason)
         return self._change(model, lambda stages: stages.archived_by(change))
 
-    def record(self, change: Change, model: str) -> Change:
+    def record(self, change: StageChange, model: str) -> StageChange:
         """Add a validation to the model's history."""
         return self._change(model, lambda stages: stages.validated(change))
 
-    def _change(self, model: str, change: Callable[[Stages], Stages]) -> Change:
+    def _change(self, model: str, change: Callable[[Stages], Stages]) -> StageChange:
         """Replace the stages of a model by changed ones, under the lock."""
         self.stages(model)
         with self._lock(model):

@@ -29,7 +29,7 @@ MAX_LINE: Final = 100
 """Most versions that rollbacks can go back."""
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+class StageChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """One entry of a model's history.
 
     Parameters
@@ -71,7 +71,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Examples
     --------
-    >>> change = Change("2026-01-01T00:00:00+00:00", "ann", "promote", "1.0.0")
+    >>> change = StageChange("2026-01-01T00:00:00+00:00", "ann", "promote", "1.0.0")
     >>> first = Stages().promoted("production", change)
     >>> second = first.promoted("production", msgspec.structs.replace(change, version="2.0.0"))
     >>> second.production, second.stage("1.0.0"), second.line
@@ -84,7 +84,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
     line: tuple[str, ...] = ()
     staging: tuple[str, ...] = ()
     archived: tuple[str, ...] = ()
-    history: tuple[Change, ...] = ()
+    history: tuple[StageChange, ...] = ()
 
     def stage(self, version: str) -> Stage:
         if version == self.production:
@@ -93,7 +93,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
             return "staging"
         return "archived" if version in self.archived else "none"
 
-    def promoted(self, to: Target, change: Change) -> "Stages":
+    def promoted(self, to: Target, change: StageChange) -> "Stages":
         """Bring `change.version` to staging or production.
 
         Raises
@@ -117,7 +117,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         line = (*self.line, self.production)[-MAX_LINE:] if self.production else self.line
         return self._into_production(line, change)
 
-    def rolled_back(self, change: Change) -> "Stages":
+    def rolled_back(self, change: StageChange) -> "Stages":
         """Bring the previous production version back, whatever version the change names.
 
         Raises
@@ -133,7 +133,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
             self.line[:-1], msgspec.structs.replace(change, version=self.line[-1])
         )
 
-    def archived_by(self, change: Change) -> "Stages":
+    def archived_by(self, change: StageChange) -> "Stages":
         """Archive `change.version`: no rollback goes to it any more.
 
         Raises
@@ -157,7 +157,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         moved = msgspec.structs.replace(rest, line=line, archived=(*rest.archived, version))
         return _recorded(moved, change, stage="archived")
 
-    def validated(self, change: Change) -> "Stages":
+    def validated(self, change: StageChange) -> "Stages":
         """Record a validation; no stage changes."""
         return _recorded(self, change, stage=self.stage(change.version))
 
@@ -175,7 +175,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
             None,
         )
 
-    def _into_production(self, line: tuple[str, ...], change: Change) -> "Stages":
+    def _into_production(self, line: tuple[str, ...], change: StageChange) -> "Stages":
         rest, replaced = self._without(change.version), self.production
         archived = (*rest.archived, replaced) if replaced else rest.archived
         moved = msgspec.structs.replace(
@@ -191,6 +191,6 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
-def _recorded(stages: Stages, change: Change, stage: Stage, replaced: str = "") -> Stages:
+def _recorded(stages: Stages, change: StageChange, stage: Stage, replaced: str = "") -> Stages:
     entry = msgspec.structs.replace(change, stage=stage, replaced=replaced)
     return msgspec.structs.replace(stages, history=(*stages.history, entry)[-MAX_HISTORY:])

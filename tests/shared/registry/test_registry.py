@@ -16,7 +16,7 @@ from driftgauge.shared.registry import version_folder
 from driftgauge.shared.registry.atomic import Locked
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.versions.semver import precedence
-from driftgauge.shared.versions.stages import Change
+from driftgauge.shared.versions.stages import StageChange
 from tests.consumer.builders import published
 from tests.consumer.judging.weeks import SCHEMA, calibration_of, profile_of, rows
 
@@ -176,7 +176,7 @@ def _register(folder: Path, results: "multiprocessing.Queue[str]") -> None:
     except BadData:
         results.put("refused")
     for _ in range(CHANGES):
-        registry.record(Change("2026-01-01", str(os.getpid()), "validate", "2.0.0"), "plant")
+        registry.record(StageChange("2026-01-01", str(os.getpid()), "validate", "2.0.0"), "plant")
 
 
 def test_two_at_once(registry: ModelRegistry) -> None:
