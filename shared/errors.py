@@ -3,7 +3,7 @@ next.
 
 DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── BadData                     65  a file, schema or request that cannot be used (EX_DATAERR)
-├── GateFailed                   1  a version that does not fulfil its checks, so that it is not promoted
+├── GateFailed                   1  a version that does not fulfil its gates, so that it is not promoted
 ├── ModelNotFound               66  a model, version or model file that is not there (EX_NOINPUT)
 ├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
 ├── ServiceUnavailable          69  the API does not answer

@@ -28,13 +28,13 @@ from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.registry import gates
+from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.creation import new_manifest, utc_now
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.versions import prediction, scores
-from driftgauge.shared.versions.checks import Checks, GateFailed
+from driftgauge.shared.versions.gates import GateFailed, Gates
 from driftgauge.shared.versions.manifest import PublishedVersion, Task
 
 PATIENCE_MS: Final = 10_000.0
@@ -51,7 +51,7 @@ class DemoModel:
         Of the model, and of its folder.
     summary
         What it predicts, in a few words.
-    schema, task, checks
+    schema, task, gates
         As they stand in the schema and manifest of its versions.
     metrics
         Those that are measured on held-out rows (shared/versions/scores.py).
@@ -71,7 +71,7 @@ class DemoModel:
     summary: str
     schema: Schema
     task: Task
-    checks: Checks
+    gates: Gates
     metrics: tuple[str, ...]
     drifting_feature: str
     simulator: Callable[[int], Simulator]
@@ -84,9 +84,7 @@ class DemoModel:
         """The same with a latency gate that a busy machine passes: where it is the monitor that is
         shown, or tested.
         """
-        return replace(
-            self, checks=msgspec.structs.replace(self.checks, max_latency_ms=PATIENCE_MS)
-        )
+        return replace(self, gates=msgspec.structs.replace(self.gates, max_latency_ms=PATIENCE_MS))
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def store(
     registry: ModelRegistry,
     name: str | None = None,
     version: str | None = None,
-    checks: Checks | None = None,
+    gates: Gates | None = None,
 ) -> Path:
     """Store a trained model with its schema and reference, in stage none.
 
@@ -169,7 +167,7 @@ def store(
         None for the demo model's own.
     version
         None for the one after the newest.
-    checks
+    gates
         None for the demo model's own.
 
     Returns
@@ -188,7 +186,7 @@ def store(
         version or registry.next_version(name),
         model.task,
         metrics=trained.metrics,
-        checks=checks or model.checks,
+        gates=gates or model.gates,
         labels=True,
         feature_engineering=f"models.{model.name}.features",
         trained=trained.finished,
@@ -225,12 +223,12 @@ def register(
     BadData
         As `store` does.
     GateFailed
-        If a check fails: the version is stored then, but not in production.
+        If a gate fails: the version is stored then, but not in production.
     """
     stored = store(model, trained, registry, name, version)
     actor = f"models.{model.name}.train"
-    rows = gates.ValidationData(held_out(model, trained))
-    gates.promote(
+    rows = promotion.ValidationData(held_out(model, trained))
+    promotion.promote(
         registry, name or model.name, stored.name, actor=actor, reason="newly trained", data=rows
     )
     return stored

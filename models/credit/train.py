@@ -33,7 +33,7 @@ from driftgauge.models.credit.features import (
 )
 from driftgauge.models.credit.simulate import DRIFTING_FEATURE, CardHolders
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 MIN_ROWS: Final = 600
 """Rows below which the folds are too small to compare models on."""
@@ -144,7 +144,7 @@ MODEL = DemoModel(
     summary="whether a card holder defaults next month",
     schema=SCHEMA,
     task="binary",
-    checks=Checks(
+    gates=Gates(
         minimum={"f1:0": 0.85, "roc_auc": 0.7}, methods=("predict", "predict_proba"), tolerance=0.1
     ),
     metrics=METRICS,

@@ -67,8 +67,8 @@ def main(path: Path, at_least: int, patience: float, seed: int) -> None:
         )
         rows = wait_for_rows(path, model.schema, alert.started, at_least, patience)
         trained = model.fit(rows, seed, str(path))
-        checks = registry.manifest(alert.model, alert.version).checks
-        version = store(model, trained, registry, alert.model, checks=checks).name
+        gates = registry.manifest(alert.model, alert.version).gates
+        version = store(model, trained, registry, alert.model, gates=gates).name
         click.echo(f"Trained {alert.model} {version} on {len(rows.labels):,} rows.")
         _validate(model, trained, alert.model, version)
         _driftgauge(

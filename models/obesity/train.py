@@ -31,7 +31,7 @@ from driftgauge.models.obesity.features import (
 )
 from driftgauge.models.obesity.simulate import DRIFTING_FEATURE, People
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 MIN_ROWS: Final = 400
 """Rows below which a half of the data is too small to train on."""
@@ -135,7 +135,7 @@ MODEL = DemoModel(
     summary="a person's level of obesity",
     schema=SCHEMA,
     task="multiclass",
-    checks=Checks(
+    gates=Gates(
         minimum={"accuracy": 0.9, "f1_weighted": 0.9, "roc_auc": 0.98},
         methods=("predict", "predict_proba"),
         tolerance=0.1,

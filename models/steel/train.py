@@ -26,7 +26,7 @@ from driftgauge.models.steel.features import (
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Feature, Schema
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 METRICS: Final = ("r2", "rmse", "mae", "wape")
 """rmse and mae in kWh; wape is the sum of absolute errors over the sum of usage, since the
@@ -157,7 +157,7 @@ MODEL = DemoModel(
     summary="energy use of a steel plant",
     schema=SCHEMA,
     task="regression",
-    checks=Checks(minimum={"r2": 0.97}, maximum={"wape": 0.1}, tolerance=0.1),
+    gates=Gates(minimum={"r2": 0.97}, maximum={"wape": 0.1}, tolerance=0.1),
     metrics=METRICS,
     drifting_feature=DRIFTING_FEATURE,
     simulator=Plant,

@@ -2,7 +2,7 @@
 
     registry/NAME/stages.json                 stages and history (shared/versions/stages.py)
     registry/NAME/calibrations/VERSION.json   the calibration of a version, which may be made again
-    registry/NAME/VERSION/manifest.json       task, partitions, metrics, checks, SHA-256 of every other file
+    registry/NAME/VERSION/manifest.json       task, partitions, metrics, gates, SHA-256 of every other file
                           schema.json         features in stream order
                           reference.json.gz   the reference profile
                           model.joblib        the artifact, or model.txt; absent for a model that is only monitored
@@ -36,7 +36,7 @@ from driftgauge.shared.registry.version_folder import (
     write_version,
 )
 from driftgauge.shared.versions import semver
-from driftgauge.shared.versions.checks import Validation
+from driftgauge.shared.versions.gates import Validation
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
 from driftgauge.shared.versions.stages import Stage, StageChange, Stages, Target
 
@@ -286,7 +286,7 @@ class ModelRegistry:
     ) -> StageChange:
         """Bring a version to staging or production, if every file of it has its checksum.
 
-        The version's checks are not run here: driftgauge.shared.registry.gates.promote does both,
+        The version's gates are not run here: driftgauge.shared.registry.promotion.promote does both,
         and hands their outcome in.
 
         Raises

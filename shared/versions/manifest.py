@@ -11,7 +11,7 @@ from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 Task = Literal["regression", "binary", "multiclass", "monitor"]
 
@@ -41,7 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
         Name to version of what the model was trained with.
     data_digest
         SHA-256 (hex) of the training file; empty if there was none.
-    checks
+    gates
         What the version must fulfil before production.
     artifact
         Name of the fitted model's file, empty for a model that is only monitored.
@@ -64,7 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     git_revision: str = ""
     libraries: dict[str, str] = {}
     data_digest: str = ""
-    checks: Checks = Checks()
+    gates: Gates = Gates()
     artifact: str = ""
     labels: bool = False
     batch_counts: bool = False

@@ -1,4 +1,4 @@
-"""The metrics that a version's checks can bound, by scikit-learn.
+"""The metrics that a version's gates can bound, by scikit-learn.
 
 Pure. Names: r2, rmse, mae, wape for numbers; for classes accuracy, balanced_accuracy, log_loss,
 roc_auc (of several classes the mean over one against the rest), and f1, precision, recall: the mean
@@ -54,7 +54,7 @@ def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
 
 
 def usual_metrics(*, numeric: bool) -> tuple[str, ...]:
-    """Give the metrics by which versions are compared if their checks name none."""
+    """Give the metrics by which versions are compared if their gates name none."""
     return ("rmse", "r2") if numeric else ("accuracy", "f1_weighted")
 
 

@@ -17,7 +17,7 @@ from typing import Final, Literal
 import msgspec
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Validation
+from driftgauge.shared.versions.gates import Validation
 
 Stage = Literal["none", "staging", "production", "archived"]
 Target = Literal["staging", "production"]
@@ -43,9 +43,9 @@ class StageChange(msgspec.Struct, frozen=True, omit_defaults=True):
     replaced
         The version that left production by it.
     forced
-        Whether failed checks were overruled.
+        Whether failed gates were overruled.
     validation
-        What came of the checks, if they ran.
+        What came of the gates, if they ran.
     """
 
     time: str

@@ -75,7 +75,7 @@ async def test_every_example_is_accepted_by_the_demo_model_that_is_served(
             if path.endswith(
                 "/promote"
             ):  # understood, and refused since nobody validated the version on data
-                assert [check["name"] for check in answer.json()["checks"]] == [
+                assert [check["name"] for check in answer.json()["gates"]] == [
                     "recorded validation"
                 ], answer.text
             else:

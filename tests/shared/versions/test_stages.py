@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import CheckResult, Validation
+from driftgauge.shared.versions.gates import GateResult, Validation
 from driftgauge.shared.versions.stages import MAX_HISTORY, StageChange, Stages
 
 VERSIONS = ("1.0.0", "1.1.0", "2.0.0", "3.0.0")
@@ -127,7 +127,7 @@ def test_the_latest_validation_counts() -> None:
     """
 
     def validation(digest: str, *, passed: bool) -> Validation:
-        return Validation("m", "1.0.0", "2026-01-01", (CheckResult("accuracy", passed),), digest)
+        return Validation("m", "1.0.0", "2026-01-01", (GateResult("accuracy", passed),), digest)
 
     stages = Stages()
     assert stages.latest_validation("1.0.0") is None

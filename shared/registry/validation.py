@@ -1,4 +1,4 @@
-"""One run of a version's checks: files, reference, methods, and on rows schema, metrics, latency,
+"""One run of a version's gates: files, reference, methods, and on rows schema, metrics, latency,
 and no regression.
 """
 
@@ -18,7 +18,7 @@ from driftgauge.shared.reference.profile import PREDICTION, Column
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.agreement import faults_of
-from driftgauge.shared.versions.checks import CheckResult
+from driftgauge.shared.versions.gates import GateResult
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.prediction import (
     class_labels,
@@ -63,8 +63,8 @@ class ValidationData:
         return self.digest or hashlib.sha256(self.frame.to_csv(index=False).encode()).hexdigest()
 
 
-class Trial:
-    """One run of a version's checks, in the order in which each needs the one before."""
+class ValidationRun:
+    """One run of a version's gates, in the order in which each needs the one before."""
 
     def __init__(
         self, registry: ModelRegistry, model: str, version: str, data: ValidationData | None
@@ -76,26 +76,26 @@ class Trial:
         self._version = version
         self._data = data
 
-    def results(self) -> Iterator[CheckResult]:
+    def results(self) -> Iterator[GateResult]:
         faults = self._registry.verify(self._model, self._version)
-        yield CheckResult(
+        yield GateResult(
             "files", passed=not faults, bound="SHA-256 as registered", detail=" ".join(faults)
         )
         if faults:  # nothing of it is to be loaded
             return
         published = self._registry.load(self._model, self._version)
-        rows, least = published.reference.rows, published.manifest.checks.min_reference_rows
+        rows, least = published.reference.rows, published.manifest.gates.min_reference_rows
         yield _at_least("reference rows", rows, least, "register with more rows of --reference")
         estimator = None
         if published.manifest.artifact:
             try:
                 estimator = self._registry.load_artifact(self._model, self._version)
-            except Exception as error:  # noqa: BLE001  a model file can raise anything; it becomes a failed check
-                yield CheckResult("load", passed=False, detail=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001  a model file can raise anything; it becomes a failed gate
+                yield GateResult("load", passed=False, detail=f"{type(error).__name__}: {error}")
                 return
-            for method in published.manifest.checks.methods:
+            for method in published.manifest.gates.methods:
                 there = callable(getattr(estimator, method, None))
-                yield CheckResult(
+                yield GateResult(
                     f"method {method}",
                     there,
                     detail="" if there else "the model has no such method",
@@ -105,17 +105,17 @@ class Trial:
 
     def _on_data(
         self, published: PublishedVersion, estimator: Any, data: ValidationData
-    ) -> Iterator[CheckResult]:
+    ) -> Iterator[GateResult]:
         faults = faults_of(data.frame, published.schema)
-        yield CheckResult("schema", passed=not faults, detail="; ".join(faults))
+        yield GateResult("schema", passed=not faults, detail="; ".join(faults))
         try:
             columns = model_columns(data.frame, published.schema)
         except BadData:  # said by the check of the schema
             return
         try:
             outcomes = _outcomes(published, estimator, columns, data)
-        except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed check
-            yield CheckResult("predictions", passed=False, detail=_told(error))
+        except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
+            yield GateResult("predictions", passed=False, detail=_told(error))
             return
         yield from self._bounds(published, outcomes)
         if estimator is not None:
@@ -124,35 +124,35 @@ class Trial:
 
     def _bounds(
         self, published: PublishedVersion, outcomes: scores.Outcomes | None
-    ) -> Iterator[CheckResult]:
-        checks = published.manifest.checks
+    ) -> Iterator[GateResult]:
+        gates = published.manifest.gates
         if outcomes is None:
-            for name in checks.metrics:
-                yield CheckResult(
+            for name in gates.metrics:
+                yield GateResult(
                     name,
                     passed=False,
                     detail="the rows have no true values; name their column as the target",
                 )
             return
         numeric = published.schema.prediction == "numeric"
-        for name in dict.fromkeys((*checks.metrics, *scores.usual_metrics(numeric=numeric))):
+        for name in dict.fromkeys((*gates.metrics, *scores.usual_metrics(numeric=numeric))):
             try:
                 self.metrics[name] = scores.score(name, outcomes)
             except BadData as error:
-                if name in checks.metrics:
-                    yield CheckResult(name, passed=False, detail=str(error))
-        for name, bound in checks.minimum.items():
+                if name in gates.metrics:
+                    yield GateResult(name, passed=False, detail=str(error))
+        for name, bound in gates.minimum.items():
             if name in self.metrics:
                 value = self.metrics[name]
-                yield CheckResult(name, value >= bound, value, f">= {bound:g}")
-        for name, bound in checks.maximum.items():
+                yield GateResult(name, value >= bound, value, f">= {bound:g}")
+        for name, bound in gates.maximum.items():
             if name in self.metrics:
                 value = self.metrics[name]
-                yield CheckResult(name, value <= bound, value, f"<= {bound:g}")
+                yield GateResult(name, value <= bound, value, f"<= {bound:g}")
 
     def _regression(
         self, published: PublishedVersion, outcomes: scores.Outcomes | None, data: ValidationData
-    ) -> Iterator[CheckResult]:
+    ) -> Iterator[GateResult]:
         """Compare with the production version on the same rows."""
         try:
             current = self._registry.production(self._model)
@@ -173,7 +173,7 @@ class Trial:
             assert earlier is not None  # noqa: S101  the same target as above
             compared = {metric: scores.score(metric, earlier) for metric in self.metrics}
         except Exception as error:  # noqa: BLE001  a model can raise anything; not to be compared is not to pass
-            yield CheckResult(
+            yield GateResult(
                 name,
                 passed=False,
                 detail=f"{current} cannot be compared on these rows: {_told(error)}",
@@ -185,7 +185,7 @@ class Trial:
                 metric,
                 value,
                 compared[metric],
-                published.manifest.checks.tolerance,
+                published.manifest.gates.tolerance,
             )
 
 
@@ -206,7 +206,7 @@ def _outcomes(
             None,
             (),
         )
-    elif published.manifest.checks.metrics:
+    elif published.manifest.gates.metrics:
         raise BadData(
             f"The model is only monitored, and the rows have no column {data.prediction!r} of its "
             f"predictions."
@@ -224,17 +224,17 @@ def _outcomes(
     return scores.Outcomes(truth, predictions, chances, classes)
 
 
-def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> CheckResult:
+def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> GateResult:
     """Measure how long single rows take; a row that the model cannot predict alone fails the
     check.
     """
-    name, bound = "p99 latency of one row, ms", published.manifest.checks.max_latency_ms
+    name, bound = "p99 latency of one row, ms", published.manifest.gates.max_latency_ms
     try:
         taken = _timed(published, estimator, columns)
-    except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed check
-        return CheckResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error))
+    except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
+        return GateResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error))
     value = float(np.quantile(taken, 0.99, method="inverted_cdf"))
-    return CheckResult(name, value <= bound, value, f"<= {bound:g}")
+    return GateResult(name, value <= bound, value, f"<= {bound:g}")
 
 
 def _timed(published: PublishedVersion, estimator: Any, columns: list[Column]) -> list[float]:
@@ -252,16 +252,16 @@ def _timed(published: PublishedVersion, estimator: Any, columns: list[Column]) -
     return taken[WARM_UP:]
 
 
-def _at_least(name: str, value: float, bound: float, advice: str) -> CheckResult:
+def _at_least(name: str, value: float, bound: float, advice: str) -> GateResult:
     passed = value >= bound
-    return CheckResult(name, passed, value, f">= {bound:g}", "" if passed else advice)
+    return GateResult(name, passed, value, f">= {bound:g}", "" if passed else advice)
 
 
-def _no_worse(name: str, metric: str, value: float, before: float, tolerance: float) -> CheckResult:
+def _no_worse(name: str, metric: str, value: float, before: float, tolerance: float) -> GateResult:
     slack = tolerance * abs(before)
     if scores.larger_is_better(metric):
-        return CheckResult(name, value >= before - slack, value, f">= {before - slack:.6g}")
-    return CheckResult(name, value <= before + slack, value, f"<= {before + slack:.6g}")
+        return GateResult(name, value >= before - slack, value, f">= {before - slack:.6g}")
+    return GateResult(name, value <= before + slack, value, f"<= {before + slack:.6g}")
 
 
 def _told(error: Exception) -> str:

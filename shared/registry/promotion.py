@@ -1,4 +1,4 @@
-"""The gates before production: a version's checks are run, all failures are listed at once, and
+"""The gates before production: a version's gates are run, all failures are listed at once, and
 only then is it promoted.
 
 Files, reference and methods are always checked. With validation data also: its agreement with the
@@ -11,8 +11,8 @@ import msgspec
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.registry.trial import Trial, ValidationData
-from driftgauge.shared.versions.checks import CheckResult, GateFailed, Validation
+from driftgauge.shared.registry.validation import ValidationData, ValidationRun
+from driftgauge.shared.versions.gates import GateFailed, GateResult, Validation
 from driftgauge.shared.versions.stages import StageChange, Target
 
 __all__ = ["ValidationData", "promote", "record", "validate"]
@@ -21,19 +21,19 @@ __all__ = ["ValidationData", "promote", "record", "validate"]
 def validate(
     registry: ModelRegistry, model: str, version: str, data: ValidationData | None = None
 ) -> Validation:
-    """Run the checks of a version; nothing is recorded or changed.
+    """Run the gates of a version; nothing is recorded or changed.
 
     Parameters
     ----------
     data
-        None for those checks that need no rows.
+        None for those gates that need no rows.
 
     Raises
     ------
     ModelNotFound
         If there is no such version.
     """
-    run = Trial(registry, model, version, data)
+    run = ValidationRun(registry, model, version, data)
     results = tuple(run.results())
     return Validation(
         model=model,
@@ -70,21 +70,21 @@ def promote(
     Parameters
     ----------
     force
-        Promote in spite of failed checks, with a reason, which is recorded. It never overrules a
+        Promote in spite of failed gates, with a reason, which is recorded. It never overrules a
         checksum.
     data
-        To run all checks on. Without, the latest recorded validation must have passed if metrics
+        To run all gates on. Without, the latest recorded validation must have passed if metrics
         have bounds.
 
     Raises
     ------
     GateFailed
-        With every failed check; nothing was promoted, and the outcome on data is in the history.
+        With every failed gate; nothing was promoted, and the outcome on data is in the history.
     BadData
         If a file is not as registered, the version is there already, or a reason is missing.
     """
     if force and not reason.strip():
-        raise BadData("To overrule the checks, give a reason; it is recorded.")
+        raise BadData("To overrule the gates, give a reason; it is recorded.")
     if to == "staging":
         return registry.promote(model, version, to, actor=actor, reason=reason, forced=force)
     validation = validate(registry, model, version, data)
@@ -103,7 +103,7 @@ def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
     """Add the check that metrics with a bound were validated on data before."""
     model, version = validation.model, validation.version
     try:
-        bounds = registry.manifest(model, version).checks.metrics
+        bounds = registry.manifest(model, version).gates.metrics
     except BadData:  # that check has failed already
         return validation
     if not bounds:
@@ -117,7 +117,7 @@ def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
         detail = (
             f"the latest one, of {latest.time[:19]}, failed ({failed}): {advice}" if failed else ""
         )
-    result = CheckResult("recorded validation", passed=not detail, detail=detail)
+    result = GateResult("recorded validation", passed=not detail, detail=detail)
     return msgspec.structs.replace(validation, results=(*validation.results, result))
 
 
@@ -125,7 +125,7 @@ def _message(validation: Validation) -> str:
     lines = "".join(f"\n  - {result}" for result in validation.failed)
     return (
         f"{validation.model} {validation.version} fails {len(validation.failed)} of "
-        f"{len(validation.results)} checks, so "
+        f"{len(validation.results)} gates, so "
         f"nothing was promoted:{lines}\nRegister a better version, or overrule with --force "
         f"--reason TEXT."
     )

@@ -1,6 +1,6 @@
 """What a version must fulfil before production, and what came of checking it.
 
-Pure. The checks stand in the version's manifest; shared/registry/gates.py runs them.
+Pure. The gates stand in the version's manifest; shared/registry/promotion.py runs them.
 """
 
 import math
@@ -15,8 +15,8 @@ from driftgauge.shared.errors import BadData, DriftgaugeError
 _BOUND: Final = re.compile(r"\s*([a-z][a-z0-9_]*(?::[^<>=]+?)?)\s*(>=|<=)\s*(\S+)\s*")
 
 
-class Checks(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The checks of a version.
+class Gates(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The gates of a version.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class Checks(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
         return tuple(dict.fromkeys((*self.minimum, *self.maximum)))
 
 
-class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of one check.
+class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What came of one gate.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of all checks of a version.
+    """What came of all gates of a version.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
     model: str
     version: str
     time: str
-    results: tuple[CheckResult, ...]
+    results: tuple[GateResult, ...]
     data_digest: str = ""
     against: str = ""
     metrics: dict[str, float] = {}
@@ -100,8 +100,8 @@ class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
         return not self.failed
 
     @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """The checks that were not passed."""
+    def failed(self) -> tuple[GateResult, ...]:
+        """The gates that were not passed."""
         return tuple(result for result in self.results if not result.passed)
 
 
@@ -134,7 +134,7 @@ def parse_bounds(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, floa
             bounds[found[2]][found[1]] = number
     if wrong:
         raise BadData(
-            f"These are no checks: {', '.join(map(repr, wrong))}. Write METRIC>=NUMBER or "
+            f"These are no gates: {', '.join(map(repr, wrong))}. Write METRIC>=NUMBER or "
             f"METRIC<=NUMBER."
         )
     return bounds[">="], bounds["<="]
@@ -149,12 +149,12 @@ def _number(text: str) -> float | None:
 
 
 class GateFailed(DriftgaugeError):
-    """A version does not fulfil its checks, so that nothing was promoted; `failed` has each of
+    """A version does not fulfil its gates, so that nothing was promoted; `failed` has each of
     them.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, failed: "tuple[CheckResult, ...]") -> None:
+    def __init__(self, message: str, failed: "tuple[GateResult, ...]") -> None:
         super().__init__(message)
         self.failed = failed
