@@ -40,7 +40,7 @@ class Simulator(Protocol):
         ...
 
 
-class Change(Protocol):
+class Perturbation(Protocol):
     """A change of the world, applied to rows that it leaves as they are."""
 
     def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:
@@ -55,7 +55,7 @@ class Shift:
     feature: str
     by: float
 
-    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every change has it
+    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every perturbation has it
         return rows._replace(features=shift(rows.features, self.feature, self.by, 1.0))
 
 
@@ -127,7 +127,7 @@ class ConceptChange:
     above: float
     relabel: Callable[[Labels], Labels]
 
-    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every change has it
+    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every perturbation has it
         affected = (_column(rows.features, self.feature) > self.above).to_numpy()
         return rows._replace(labels=np.where(affected, self.relabel(rows.labels), rows.labels))
 
@@ -185,14 +185,14 @@ def shift(frame: pd.DataFrame, feature: str, sd: float, scale: float) -> pd.Data
 
 
 def traffic(
-    simulator: Simulator, schema: Schema, changes: Sequence[Change] = (), seed: int = 0
+    simulator: Simulator, schema: Schema, perturbations: Sequence[Perturbation] = (), seed: int = 0
 ) -> Iterator[tuple[dict[str, Value], Value]]:
     """Give row after row without end: the features of a request by name, and the label that comes
     later.
 
     Parameters
     ----------
-    changes
+    perturbations
         Applied to the rows in this order.
     seed
         Of the changes' own randomness.
@@ -208,8 +208,8 @@ def traffic(
     random = np.random.default_rng(seed)
     while True:
         rows = simulator.labelled(BATCH_ROWS)
-        for change in changes:
-            rows = change(rows, random)
+        for perturbation in perturbations:
+            rows = perturbation(rows, random)
         yield from zip(rows_of(rows.features, schema), json_values(rows.labels), strict=True)
 
 

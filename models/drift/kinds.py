@@ -13,11 +13,11 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from driftgauge.models.common.simulation import (
-    Change,
     ConceptChange,
     Labelled,
     Missing,
     NewCategory,
+    Perturbation,
     next_class,
     scaled,
     shift,
@@ -88,14 +88,14 @@ class Injection:
         Those whose values change.
     expected
         Alerts that have to come.
-    changes
+    perturbations
         Gives the changes at a strength from 0 to 1.
     """
 
     description: str
     features: tuple[str, ...]
     expected: tuple[Expectation, ...]
-    changes: Callable[[float], list[Change]]
+    perturbations: Callable[[float], list[Perturbation]]
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Shifted:
     low: float
     high: float
 
-    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every change has it
+    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every perturbation has it
         frame = shift(rows.features, self.feature, self.sd, self.scale)
         return rows._replace(
             features=frame.assign(**{self.feature: frame[self.feature].clip(self.low, self.high)})
@@ -301,7 +301,9 @@ def _combined(world: World, intensity: float) -> Injection:
         "; ".join(part.description for part in parts).replace("; no feature changes", ""),
         tuple(name for part in parts for name in part.features),
         tuple(expected for part in parts for expected in part.expected),
-        lambda strength: [change for part in parts for change in part.changes(strength)],
+        lambda strength: [
+            perturbation for part in parts for perturbation in part.perturbations(strength)
+        ],
     )
 
 
@@ -323,8 +325,10 @@ _MAKERS: Final[dict[Kind, Callable[[World, float], Injection]]] = {
 }
 
 
-def apply(changes: Sequence[Change], rows: Labelled, random: np.random.Generator) -> Labelled:
+def apply(
+    perturbations: Sequence[Perturbation], rows: Labelled, random: np.random.Generator
+) -> Labelled:
     """Apply changes one after the other."""
-    for change in changes:
-        rows = change(rows, random)
+    for perturbation in perturbations:
+        rows = perturbation(rows, random)
     return rows

@@ -66,7 +66,7 @@ def batches(
         rows = source.simulator.labelled(end - place)
         plain = _rows(rows, schema, scored=source.scored, changed=False)
         if place >= course.start:
-            changed = apply(injection.changes(float(strength.mean())), rows, random)
+            changed = apply(injection.perturbations(float(strength.mean())), rows, random)
             drawn = random.random(len(share)) < share
             other = _rows(changed, schema, scored=source.scored, changed=True)
             plain = [

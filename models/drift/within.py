@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from driftgauge.models.common.simulation import Change, Labelled
+from driftgauge.models.common.simulation import Labelled, Perturbation
 from driftgauge.models.drift.kinds import Injection, Kind, World, injection
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import as_column
@@ -47,14 +47,14 @@ class Within:
     """A change of a segment's rows."""
 
     segment: Segment
-    change: Change
+    perturbation: Perturbation
 
     def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:
         own = self.segment.rows(rows)
         if not own.any():
             return rows
         features, labels = rows.features.reset_index(drop=True), rows.labels.copy()
-        changed = self.change(Labelled(features[own], labels[own]), random)
+        changed = self.perturbation(Labelled(features[own], labels[own]), random)
         labels[own] = changed.labels
         part = changed.features.set_axis(np.flatnonzero(own))
         return Labelled(pd.concat([features[~own], part]).sort_index(), labels)
@@ -100,7 +100,9 @@ def injection_within(text: str, kind: Kind, world: World, intensity: float) -> I
             replace(one, name=f"{one.name}, in {segment}", segment=str(segment))
             for one in found.expected
         ),
-        lambda strength: [Within(segment, change) for change in found.changes(strength)],
+        lambda strength: [
+            Within(segment, perturbation) for perturbation in found.perturbations(strength)
+        ],
     )
 
 

@@ -7,12 +7,12 @@ from scipy.stats import chi2_contingency, ks_2samp
 
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.simulation import (
-    Change,
     ConceptChange,
     FlipLabels,
     Labelled,
     Missing,
     NewCategory,
+    Perturbation,
     Shift,
     next_class,
     scaled,
@@ -31,8 +31,8 @@ def rows_of_two() -> Labelled:
     return Labelled(frame, np.array(["no", "yes"] * 500, dtype=object))
 
 
-def changed(change: Change, rows: Labelled) -> Labelled:
-    return change(rows, np.random.default_rng(0))
+def perturbed(perturbation: Perturbation, rows: Labelled) -> Labelled:
+    return perturbation(rows, np.random.default_rng(0))
 
 
 @every_model
@@ -75,8 +75,8 @@ def test_traffic_is_what_the_api_takes(model: DemoModel) -> None:
     """
     nullable = next(feature.name for feature in model.schema.features if feature.nullable)
     scale = float(model.simulator(0).labelled(1000).features[model.drifting_feature].std())
-    changes = [Shift(model.drifting_feature, scale / 2), Missing(nullable, RANDOM_SHARE)]
-    rows = list(islice(traffic(model.simulator(1), model.schema, changes), 1200))
+    perturbations = [Shift(model.drifting_feature, scale / 2), Missing(nullable, RANDOM_SHARE)]
+    rows = list(islice(traffic(model.simulator(1), model.schema, perturbations), 1200))
     assert not any(model.schema.positional(features)[1] for features, _ in rows)
     assert not any(model.schema.prediction_fault(label) for _, label in rows)
     missing = np.mean([features[nullable] is None for features, _ in rows])
@@ -86,9 +86,9 @@ def test_traffic_is_what_the_api_takes(model: DemoModel) -> None:
 @every_model
 def test_traffic_is_reproducible(model: DemoModel) -> None:
     """Simulator's seed and changes' seed fix the traffic, whatever its batches."""
-    changes = [Missing(model.schema.names[-1], RANDOM_SHARE)]
+    perturbations = [Missing(model.schema.names[-1], RANDOM_SHARE)]
     one, two = (
-        list(islice(traffic(model.simulator(5), model.schema, changes, seed=9), 600))
+        list(islice(traffic(model.simulator(5), model.schema, perturbations, seed=9), 600))
         for _ in range(2)
     )
     assert one == two
@@ -98,7 +98,7 @@ def test_shift_moves_one_feature_and_leaves_its_argument_alone() -> None:
     """A biased sensor changes its own feature by a fixed amount, and nothing else."""
     rows = rows_of_two()
     before = rows.features.copy()
-    shifted = changed(Shift("x", 2.5), rows)
+    shifted = perturbed(Shift("x", 2.5), rows)
     pd.testing.assert_frame_equal(rows.features, before)
     assert (shifted.features["x"] - before["x"] == 2.5).all()
     assert shifted.features["c"].equals(before["c"])
@@ -107,7 +107,7 @@ def test_shift_moves_one_feature_and_leaves_its_argument_alone() -> None:
 
 def test_missing_values_are_of_the_stated_share() -> None:
     """About the stated share of one feature goes missing; the rest keeps its values."""
-    after = changed(Missing("x", RANDOM_SHARE), rows_of_two()).features
+    after = perturbed(Missing("x", RANDOM_SHARE), rows_of_two()).features
     assert after["x"].isna().mean() == pytest.approx(RANDOM_SHARE, abs=0.05)
     kept = after["x"].dropna()
     assert (kept == kept.index).all()
@@ -115,7 +115,7 @@ def test_missing_values_are_of_the_stated_share() -> None:
 
 def test_a_new_category_is_of_the_stated_share() -> None:
     """About the stated share of rows has the new category, and the others their own."""
-    after = changed(NewCategory("c", "z", RANDOM_SHARE), rows_of_two()).features["c"]
+    after = perturbed(NewCategory("c", "z", RANDOM_SHARE), rows_of_two()).features["c"]
     assert (after == "z").mean() == pytest.approx(RANDOM_SHARE, abs=0.05)
     assert set(after) == {"a", "b", "z"}
 
@@ -123,7 +123,7 @@ def test_a_new_category_is_of_the_stated_share() -> None:
 def test_a_flipped_label_is_another_class() -> None:
     """The stated share of labels changes, none of them to itself, and features stay."""
     rows = rows_of_two()
-    after = changed(FlipLabels(RANDOM_SHARE, ("no", "yes", "never")), rows)
+    after = perturbed(FlipLabels(RANDOM_SHARE, ("no", "yes", "never")), rows)
     assert (after.labels != rows.labels).mean() == pytest.approx(RANDOM_SHARE, abs=0.05)
     assert set(after.labels) == {"no", "yes", "never"}
     assert after.features is rows.features
@@ -134,17 +134,17 @@ def test_a_concept_change_is_where_the_feature_says() -> None:
     features does not.
     """
     rows = rows_of_two()
-    after = changed(ConceptChange("x", 499.5, next_class(("no", "yes"))), rows)
+    after = perturbed(ConceptChange("x", 499.5, next_class(("no", "yes"))), rows)
     assert (after.labels[:500] == rows.labels[:500]).all()
     assert (after.labels[500:] != rows.labels[500:]).all()
-    numbers = changed(
+    numbers = perturbed(
         ConceptChange("x", 499.5, scaled(1.5)), Labelled(rows.features, np.ones(1000))
     )
     assert numbers.labels.tolist() == [1.0] * 500 + [1.5] * 500
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("perturbation", "message"),
     [
         (Shift("none", 1), "'none'.*x, c"),
         (Shift("c", 1), "categorical"),
@@ -152,10 +152,10 @@ def test_a_concept_change_is_where_the_feature_says() -> None:
         (FlipLabels(0.1, ("no", "maybe")), "no class of no, maybe: yes"),
     ],
 )
-def test_an_impossible_change_is_refused(change: Change, message: str) -> None:
+def test_an_impossible_perturbation_is_refused(perturbation: Perturbation, message: str) -> None:
     """A mistyped feature, share or class is an error, not a change of nothing."""
     with pytest.raises(BadData, match=message):
-        changed(change, rows_of_two())
+        perturbed(perturbation, rows_of_two())
 
 
 def test_shift_is_in_standard_deviations_of_the_reference() -> None:

@@ -20,7 +20,9 @@ def changed(
     kind: Kind, intensity: float = 0.3, strength: float = 1.0, chosen: str | None = None
 ) -> tuple[Labelled, Labelled]:
     rows = Coins(2).labelled(4000)
-    return rows, apply(injection(kind, world(chosen), intensity).changes(strength), rows, RANDOM)
+    return rows, apply(
+        injection(kind, world(chosen), intensity).perturbations(strength), rows, RANDOM
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,9 +91,9 @@ def test_a_regression_drifts_too() -> None:
     schema = type(SCHEMA)(SCHEMA.features, "numeric")
     numbers = Labelled(sample.features, sample.features["x"].to_numpy() + 5.0)
     regression = World(schema, numbers, "y")
-    after = apply(injection("concept", regression, 0.5).changes(1.0), numbers, RANDOM)
+    after = apply(injection("concept", regression, 0.5).perturbations(1.0), numbers, RANDOM)
     assert set(np.round(after.labels / numbers.labels, 6)) == {1.0, 1.5}
-    after = apply(injection("label_imbalance", regression, 0.8).changes(1.0), numbers, RANDOM)
+    after = apply(injection("label_imbalance", regression, 0.8).perturbations(1.0), numbers, RANDOM)
     assert after.labels.mean() > numbers.labels.mean() + 0.5
     assert after.features.dtypes.equals(numbers.features.dtypes)
 

@@ -33,7 +33,9 @@ def test_rows_of_other_segments_stay_as_they_are(kind: Kind) -> None:
             injection_within("c=r", kind, world(), 0.3)
         return
     after = apply(
-        injection_within("c=r", kind, world(), 0.3).changes(1.0), rows, np.random.default_rng(0)
+        injection_within("c=r", kind, world(), 0.3).perturbations(1.0),
+        rows,
+        np.random.default_rng(0),
     )
     other = (rows.features["c"] == "g").to_numpy()
     pd.testing.assert_frame_equal(after.features[other], rows.features[other], check_dtype=False)
@@ -50,7 +52,7 @@ def test_the_intensity_is_measured_within_the_segment() -> None:
     """Missing values of .4 are .4 of the segment's, within sampling error."""
     found = injection_within("c=r", "missing_values", world(), 0.4)
     rows = Coins(2).labelled(4000)
-    after = apply(found.changes(1.0), rows, np.random.default_rng(0)).features
+    after = apply(found.perturbations(1.0), rows, np.random.default_rng(0)).features
     assert after[after["c"] == "r"]["x"].isna().mean() == pytest.approx(0.4, abs=0.05)
     assert not after[after["c"] == "g"]["x"].isna().any()
 
