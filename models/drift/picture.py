@@ -44,7 +44,7 @@ def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path
     grid = figure.add_gridspec(2, len(columns))
     for place, (name, values) in enumerate(columns):
         _distribution(figure.add_subplot(grid[0, place]), name, values)
-    _course(figure.add_subplot(grid[1, :]), record, posted)
+    _errors_over_time(figure.add_subplot(grid[1, :]), record, posted)
     figure.suptitle(
         _safe(
             f"{record.model} {record.version}: {record.drift}, {record.shape}, intensity "
@@ -92,7 +92,7 @@ def _histogram(axes: Any, series: "Sequence[pd.Series[float]]") -> None:
         )
 
 
-def _course(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
+def _errors_over_time(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
     """Draw the moving mean of the errors, the injection, and the alerts."""
     found = pd.Series(errors(posted))
     width = max(len(found) // SMOOTHING, 20)

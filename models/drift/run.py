@@ -17,7 +17,7 @@ from driftgauge.models.drift.posting import Posted, Poster
 from driftgauge.models.drift.report import Record, metrics, now
 from driftgauge.models.drift.shapes import Shape
 from driftgauge.models.drift.source import Source, source_of
-from driftgauge.models.drift.traffic import Course, batches
+from driftgauge.models.drift.traffic import DriftSchedule, batches
 from driftgauge.models.drift.within import injection_within
 from driftgauge.shared.connections.api_client import ask, authorization
 from driftgauge.shared.contract.alert import Alert
@@ -192,9 +192,9 @@ class _Simulation:
         return Simulated(record, posted, self.injection.features)
 
     async def _post(self, before: _Before) -> None:
-        course = Course(self.plan.events, self.plan.clean, self.plan.shape)
+        schedule = DriftSchedule(self.plan.events, self.plan.clean, self.plan.shape)
         looked = time.monotonic()
-        for rows in batches(self.source, self.schema, self.injection, course, self.plan.seed):
+        for rows in batches(self.source, self.schema, self.injection, schedule, self.plan.seed):
             if len(self.poster.done) == self.plan.clean:
                 self.watching.injected(self.injection.description)
             await self.poster.post(rows, scored=self.source.scored, advance=self.watching.advanced)

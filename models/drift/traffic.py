@@ -44,7 +44,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Course:
+class DriftSchedule:
     """How many events, from which on they drift, and how."""
 
     events: int
@@ -53,19 +53,19 @@ class Course:
 
 
 def batches(
-    source: Source, schema: Schema, injection: Injection, course: Course, seed: int
+    source: Source, schema: Schema, injection: Injection, schedule: DriftSchedule, seed: int
 ) -> Iterator[list[Row]]:
     """Give the rows of a simulation."""
     random = np.random.default_rng((seed, 2))
     place = 0
-    while place < course.events:
-        end = min(place + BATCH, course.events if place >= course.start else course.start)
+    while place < schedule.events:
+        end = min(place + BATCH, schedule.events if place >= schedule.start else schedule.start)
         share, strength = amount(
-            course.shape, np.arange(place, end), course.start, course.events - course.start
+            schedule.shape, np.arange(place, end), schedule.start, schedule.events - schedule.start
         )
         rows = source.simulator.labelled(end - place)
         plain = _rows(rows, schema, scored=source.scored, changed=False)
-        if place >= course.start:
+        if place >= schedule.start:
             changed = apply(injection.perturbations(float(strength.mean())), rows, random)
             drawn = random.random(len(share)) < share
             other = _rows(changed, schema, scored=source.scored, changed=True)

@@ -5,7 +5,7 @@ import pytest
 from driftgauge.models.drift.kinds import World, injection
 from driftgauge.models.drift.shapes import SHAPES, Shape
 from driftgauge.models.drift.source import Source
-from driftgauge.models.drift.traffic import Course, Row, batches
+from driftgauge.models.drift.traffic import DriftSchedule, Row, batches
 from tests.models.drift.builders import SCHEMA, Coins
 
 
@@ -14,7 +14,7 @@ def rows(shape: Shape, events: int = 1050, start: int = 420, seed: int = 1) -> l
     source = Source(Coins(seed), "x", scored=True)
     return [
         row
-        for batch in batches(source, SCHEMA, drift, Course(events, start, shape), seed)
+        for batch in batches(source, SCHEMA, drift, DriftSchedule(events, start, shape), seed)
         for row in batch
     ]
 
