@@ -99,7 +99,7 @@ class Injection:
 
 
 @dataclass(frozen=True)
-class World:
+class InjectionTarget:
     """What a drift is made for.
 
     Parameters
@@ -182,7 +182,7 @@ class Replaced:
         return Labelled(features.astype(rows.features.dtypes.to_dict()), labels)
 
 
-def injection(kind: Kind, world: World, intensity: float) -> Injection:
+def injection(kind: Kind, target: InjectionTarget, intensity: float) -> Injection:
     """Make a drift.
 
     Parameters
@@ -195,13 +195,15 @@ def injection(kind: Kind, world: World, intensity: float) -> Injection:
     BadData
         If the model has no feature, or no labels, for it.
     """
-    return _MAKERS[kind](world, intensity)
+    return _MAKERS[kind](target, intensity)
 
 
-def _feature_shift(world: World, intensity: float) -> Injection:
-    name = world.feature(lambda one: one.kind == "numeric", "only a number can be off by an amount")
-    feature = next(one for one in world.schema.features if one.name == name)
-    scale = float(np.nanstd(world.sample.features[name].to_numpy(dtype=np.float64)))
+def _feature_shift(target: InjectionTarget, intensity: float) -> Injection:
+    name = target.feature(
+        lambda one: one.kind == "numeric", "only a number can be off by an amount"
+    )
+    feature = next(one for one in target.schema.features if one.name == name)
+    scale = float(np.nanstd(target.sample.features[name].to_numpy(dtype=np.float64)))
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
     return Injection(
@@ -212,8 +214,8 @@ def _feature_shift(world: World, intensity: float) -> Injection:
     )
 
 
-def _missing_values(world: World, intensity: float) -> Injection:
-    name = world.feature(
+def _missing_values(target: InjectionTarget, intensity: float) -> Injection:
+    name = target.feature(
         lambda one: one.nullable,
         "the schema lets no feature be missing, so the API refuses such requests",
     )
@@ -225,8 +227,8 @@ def _missing_values(world: World, intensity: float) -> Injection:
     )
 
 
-def _new_category(world: World, intensity: float) -> Injection:
-    name = world.feature(
+def _new_category(target: InjectionTarget, intensity: float) -> Injection:
+    name = target.feature(
         lambda one: one.kind == "categorical" and one.categories is None and one.pii != "hash",
         "every categorical feature declares its categories (or there is none), so the API refuses "
         "new ones",
@@ -240,11 +242,11 @@ def _new_category(world: World, intensity: float) -> Injection:
     )
 
 
-def _label_imbalance(world: World, intensity: float) -> Injection:
-    _require_labels(world)
-    labels = world.sample.labels
+def _label_imbalance(target: InjectionTarget, intensity: float) -> Injection:
+    _require_labels(target)
+    labels = target.sample.labels
     expected = Expectation("the labels drift", LABEL)
-    if world.schema.prediction == "numeric":
+    if target.schema.prediction == "numeric":
         expected = Expectation(
             "any alert"
         )  # numbers are often ordered in time, and then their labels are only shown
@@ -254,7 +256,7 @@ def _label_imbalance(world: World, intensity: float) -> Injection:
         values, counts = np.unique(labels.astype(str), return_counts=True)
         rare = values[counts >= MIN_POOL][np.argmin(counts[counts >= MIN_POOL])]
         members, which = labels == rare, f"are of the class {rare}"
-    pool = Labelled(world.sample.features[members], labels[members])
+    pool = Labelled(target.sample.features[members], labels[members])
     return Injection(
         f"{intensity:.0%} of the rows are replaced by rows that {which}",
         (),
@@ -263,14 +265,14 @@ def _label_imbalance(world: World, intensity: float) -> Injection:
     )
 
 
-def _concept(world: World, intensity: float) -> Injection:
-    _require_labels(world)
-    name = world.feature(
+def _concept(target: InjectionTarget, intensity: float) -> Injection:
+    _require_labels(target)
+    name = target.feature(
         lambda one: one.kind == "numeric", "the concept changes where a number is large"
     )
-    values = world.sample.features[name].to_numpy(dtype=np.float64)
-    classes = world.schema.classes or tuple(sorted({str(label) for label in world.sample.labels}))
-    numeric = world.schema.prediction == "numeric"
+    values = target.sample.features[name].to_numpy(dtype=np.float64)
+    classes = target.schema.classes or tuple(sorted({str(label) for label in target.sample.labels}))
+    numeric = target.schema.prediction == "numeric"
     relabel = scaled(FACTOR) if numeric else next_class(classes)
     after = f"{FACTOR:g} times as large" if numeric else "the next class"
     bound = float(np.nanquantile(values, 1 - intensity))
@@ -285,18 +287,22 @@ def _concept(world: World, intensity: float) -> Injection:
     )
 
 
-def _combined(world: World, intensity: float) -> Injection:
-    parts = [_feature_shift(world, intensity)]
+def _combined(target: InjectionTarget, intensity: float) -> Injection:
+    parts = [_feature_shift(target, intensity)]
     shifted = parts[0].features[0]
     others = [
         one
-        for one in world.schema.stream.features
+        for one in target.schema.stream.features
         if one.nullable and not one.excluded and one.name != shifted
     ]
     if others:
-        parts.append(_missing_values(World(world.schema, world.sample, others[0].name), intensity))
-    if world.has_labels:  # first, since the concept is one of the features as they truly are
-        parts.insert(0, _concept(world, intensity))
+        parts.append(
+            _missing_values(
+                InjectionTarget(target.schema, target.sample, others[0].name), intensity
+            )
+        )
+    if target.has_labels:  # first, since the concept is one of the features as they truly are
+        parts.insert(0, _concept(target, intensity))
     return Injection(
         "; ".join(part.description for part in parts).replace("; no feature changes", ""),
         tuple(name for part in parts for name in part.features),
@@ -307,15 +313,15 @@ def _combined(world: World, intensity: float) -> Injection:
     )
 
 
-def _require_labels(world: World) -> None:
-    if not world.has_labels:
+def _require_labels(target: InjectionTarget) -> None:
+    if not target.has_labels:
         raise BadData(
             "Rows that are drawn from a reference have no true values; this drift needs a model "
             "with a simulator."
         )
 
 
-_MAKERS: Final[dict[Kind, Callable[[World, float], Injection]]] = {
+_MAKERS: Final[dict[Kind, Callable[[InjectionTarget, float], Injection]]] = {
     "feature_shift": _feature_shift,
     "missing_values": _missing_values,
     "label_imbalance": _label_imbalance,

@@ -12,7 +12,7 @@ import numpy as np
 
 from driftgauge.models.common.late_labels import LateLabels
 from driftgauge.models.drift.findings import Finding, fired, verdict
-from driftgauge.models.drift.kinds import Injection, Kind, World, injection
+from driftgauge.models.drift.kinds import Injection, InjectionTarget, Kind, injection
 from driftgauge.models.drift.posting import Posted, Poster
 from driftgauge.models.drift.report import Record, metrics, now
 from driftgauge.models.drift.shapes import Shape
@@ -143,16 +143,16 @@ class _Simulation:
             )
 
         self.source = source(plan.seed)
-        world = World(
+        target = InjectionTarget(
             self.schema,
             source(plan.seed + 1).simulator.labelled(SAMPLE),
             self.source.preferred,
             plan.feature,
         )
         self.injection: Injection = (
-            injection(plan.kind, world, plan.intensity)
+            injection(plan.kind, target, plan.intensity)
             if plan.segment is None
-            else injection_within(plan.segment, plan.kind, world, plan.intensity)
+            else injection_within(plan.segment, plan.kind, target, plan.intensity)
         )
         labels = LateLabels(
             client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.models.common.simulation import Labelled, Perturbation
-from driftgauge.models.drift.kinds import Injection, Kind, World, injection
+from driftgauge.models.drift.kinds import Injection, InjectionTarget, Kind, injection
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import as_column
 from driftgauge.shared.reference.schema import Schema
@@ -60,14 +60,14 @@ class Within:
         return Labelled(pd.concat([features[~own], part]).sort_index(), labels)
 
 
-def injection_within(text: str, kind: Kind, world: World, intensity: float) -> Injection:
+def injection_within(text: str, kind: Kind, target: InjectionTarget, intensity: float) -> Injection:
     """Make a drift of one segment.
 
     Parameters
     ----------
     text
         The segment, as `region=north`.
-    world
+    target
         Of all rows; the drift is measured by those of the segment.
 
     Raises
@@ -75,22 +75,22 @@ def injection_within(text: str, kind: Kind, world: World, intensity: float) -> I
     BadData
         If there is no such segment, or too few rows of it, or it cannot drift so.
     """
-    segment = _segment(text, world)
+    segment = _segment(text, target)
     if kind == "label_imbalance":
         raise BadData(
             "label_imbalance replaces rows by those of other segments too; choose another drift "
             "for a segment."
         )
-    own = segment.rows(world.sample)
+    own = segment.rows(target.sample)
     if own.sum() < MIN_ROWS:
         raise BadData(
             f"{own.sum()} of {len(own):,} simulated rows are of {segment}, too few to drift; give "
             f"another value."
         )
-    sample = Labelled(world.sample.features[own], world.sample.labels[own])
+    sample = Labelled(target.sample.features[own], target.sample.labels[own])
     found = injection(
         kind,
-        replace(world, sample=sample, schema=_without(world.schema, segment.feature)),
+        replace(target, sample=sample, schema=_without(target.schema, segment.feature)),
         intensity,
     )
     return Injection(
@@ -106,11 +106,11 @@ def injection_within(text: str, kind: Kind, world: World, intensity: float) -> I
     )
 
 
-def _segment(text: str, world: World) -> Segment:
+def _segment(text: str, target: InjectionTarget) -> Segment:
     """Read a segment; it must be one that the model's schema names."""
     feature, equals, value = text.partition("=")
-    if feature not in world.schema.segments or not equals:
-        known = ", ".join(world.schema.segments) or "none"
+    if feature not in target.schema.segments or not equals:
+        known = ", ".join(target.schema.segments) or "none"
         raise BadData(
             f"{text!r} is no segment: write FEATURE=VALUE; features that this model has segments "
             f"of: {known}."

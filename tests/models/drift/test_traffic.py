@@ -2,7 +2,7 @@
 
 import pytest
 
-from driftgauge.models.drift.kinds import World, injection
+from driftgauge.models.drift.kinds import InjectionTarget, injection
 from driftgauge.models.drift.shapes import SHAPES, Shape
 from driftgauge.models.drift.source import Source
 from driftgauge.models.drift.traffic import DriftSchedule, Row, batches
@@ -10,7 +10,7 @@ from tests.models.drift.builders import SCHEMA, Coins
 
 
 def rows(shape: Shape, events: int = 1050, start: int = 420, seed: int = 1) -> list[Row]:
-    drift = injection("missing_values", World(SCHEMA, Coins().labelled(500), "x"), 1.0)
+    drift = injection("missing_values", InjectionTarget(SCHEMA, Coins().labelled(500), "x"), 1.0)
     source = Source(Coins(seed), "x", scored=True)
     return [
         row

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from driftgauge.models.drift.findings import Finding, verdict
-from driftgauge.models.drift.kinds import KINDS, Kind, World, apply
+from driftgauge.models.drift.kinds import KINDS, InjectionTarget, Kind, apply
 from driftgauge.models.drift.within import injection_within
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import rows_of
@@ -16,8 +16,8 @@ PARTED = msgspec.structs.replace(SCHEMA, segments=("c",))
 WITHIN = [kind for kind in KINDS if kind != "label_imbalance"]
 
 
-def world(schema: object = PARTED) -> World:
-    return World(schema, Coins().labelled(4000), "x")  # type: ignore[arg-type]  # a schema
+def target(schema: object = PARTED) -> InjectionTarget:
+    return InjectionTarget(schema, Coins().labelled(4000), "x")  # type: ignore[arg-type]  # a schema
 
 
 @pytest.mark.parametrize("kind", WITHIN)
@@ -30,10 +30,10 @@ def test_rows_of_other_segments_stay_as_they_are(kind: Kind) -> None:
         with pytest.raises(
             BadData, match="cannot be simulated"
         ):  # its only open category is the segment itself
-            injection_within("c=r", kind, world(), 0.3)
+            injection_within("c=r", kind, target(), 0.3)
         return
     after = apply(
-        injection_within("c=r", kind, world(), 0.3).perturbations(1.0),
+        injection_within("c=r", kind, target(), 0.3).perturbations(1.0),
         rows,
         np.random.default_rng(0),
     )
@@ -50,7 +50,7 @@ def test_rows_of_other_segments_stay_as_they_are(kind: Kind) -> None:
 
 def test_the_intensity_is_measured_within_the_segment() -> None:
     """Missing values of .4 are .4 of the segment's, within sampling error."""
-    found = injection_within("c=r", "missing_values", world(), 0.4)
+    found = injection_within("c=r", "missing_values", target(), 0.4)
     rows = Coins(2).labelled(4000)
     after = apply(found.perturbations(1.0), rows, np.random.default_rng(0)).features
     assert after[after["c"] == "r"]["x"].isna().mean() == pytest.approx(0.4, abs=0.05)
@@ -59,7 +59,7 @@ def test_the_intensity_is_measured_within_the_segment() -> None:
 
 def test_only_an_alert_of_the_segment_meets_the_expectation() -> None:
     """An alert over all rows, or of another segment, does not say where the drift is."""
-    expected = injection_within("c=r", "concept", world(), 0.3).expected
+    expected = injection_within("c=r", "concept", target(), 0.3).expected
     alerts = [
         Finding("", "performance.accuracy", "critical", 110, ""),
         Finding("", "segment.performance", "critical", 120, "", "c=g"),
@@ -83,4 +83,4 @@ def test_what_cannot_be_is_refused_before_anything_is_posted(
 ) -> None:
     """Said with what is wrong, and what there is."""
     with pytest.raises(BadData, match=message):
-        injection_within(text, kind, world(), 0.3)
+        injection_within(text, kind, target(), 0.3)
