@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.models.drift.findings import Verdict
 from driftgauge.models.drift.posting import Posted
+from driftgauge.models.drift.verdict import Verdict
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.atomic import replace
 from driftgauge.shared.versions.scores import Outcomes, score

@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 
 from driftgauge.models.common.late_labels import LateLabels
-from driftgauge.models.drift.findings import Finding, fired, verdict
 from driftgauge.models.drift.kinds import Injection, InjectionTarget, Kind, injection
 from driftgauge.models.drift.posting import Posted, Poster
 from driftgauge.models.drift.report import Record, metrics, now
 from driftgauge.models.drift.shapes import Shape
 from driftgauge.models.drift.source import Source, source_of
 from driftgauge.models.drift.traffic import DriftSchedule, batches
+from driftgauge.models.drift.verdict import FiredAlert, fired, verdict
 from driftgauge.models.drift.within import injection_within
 from driftgauge.shared.connections.api_client import ask, authorization
 from driftgauge.shared.contract.alert import Alert
@@ -68,7 +68,7 @@ class Watching:
 
     injected: Callable[[str], None]
     advanced: Callable[[int], None]
-    alerted: Callable[[Finding], None]
+    alerted: Callable[[FiredAlert], None]
     posted: Callable[[Sequence[Posted]], None] = lambda _: None
 
 
@@ -158,7 +158,7 @@ class _Simulation:
             client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3))
         )
         self.poster = Poster(client, info["model"], plan.rate, labels)
-        self._shown: set[Finding] = set()
+        self._shown: set[FiredAlert] = set()
 
     async def run(self) -> Simulated:
         started, created = time.monotonic(), now()
@@ -254,7 +254,7 @@ class _Simulation:
         found: dict[str, Any] = health["pipeline"].get(self.info["model"], {})
         return found
 
-    async def _found(self, before: _Before) -> list[Finding]:
+    async def _found(self, before: _Before) -> list[FiredAlert]:
         return fired(await self._alerts(before.since), before.events, before.open)
 
     async def _alerts(self, since: str | None) -> list[Alert]:
@@ -274,7 +274,7 @@ class _Simulation:
                 return found
             position = {"before": page["next"]}
 
-    def _show(self, found: list[Finding]) -> None:
+    def _show(self, found: list[FiredAlert]) -> None:
         for one in found:
             if one not in self._shown:
                 self._shown.add(one)

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from driftgauge.models.drift.findings import Finding
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, write
 from driftgauge.models.drift.run import Plan, Simulated, Watching, simulate
+from driftgauge.models.drift.verdict import FiredAlert
 from driftgauge.shared.settings import Settings
 
 COLOURS = {"critical": "red", "warning": "yellow"}
@@ -41,7 +41,7 @@ def run_shown(
                 f"[bold]Injected after {plan.clean:,} events:[/] {escape(description)}."
             )
 
-        def alerted(found: Finding) -> None:
+        def alerted(found: FiredAlert) -> None:
             progress.console.print(_line(found))
 
         watching = Watching(
@@ -93,7 +93,7 @@ def conclude(record: Record, console: Console) -> None:
         console.print(f"Of the machine, not of the model: {_line(other)}")
 
 
-def _line(found: Finding) -> str:
+def _line(found: FiredAlert) -> str:
     name = escape(found.subject)
     colour = COLOURS[found.severity]
     return f"[{colour}]{found.severity.upper()}[/] at event {found.event:,}: {name}: {escape(found.summary)}"

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftgauge.models.drift.findings import Finding, verdict
 from driftgauge.models.drift.kinds import KINDS, InjectionTarget, Kind, apply
+from driftgauge.models.drift.verdict import FiredAlert, verdict
 from driftgauge.models.drift.within import injection_within
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import rows_of
@@ -61,9 +61,9 @@ def test_only_an_alert_of_the_segment_meets_the_expectation() -> None:
     """An alert over all rows, or of another segment, does not say where the drift is."""
     expected = injection_within("c=r", "concept", target(), 0.3).expected
     alerts = [
-        Finding("", "performance.accuracy", "critical", 110, ""),
-        Finding("", "segment.performance", "critical", 120, "", "c=g"),
-        Finding("", "segment.performance", "critical", 130, "", "c=r"),
+        FiredAlert("", "performance.accuracy", "critical", 110, ""),
+        FiredAlert("", "segment.performance", "critical", 120, "", "c=g"),
+        FiredAlert("", "segment.performance", "critical", 130, "", "c=r"),
     ]
     assert [one.after for one in verdict(alerts, 100, expected).met] == [30]
     assert not verdict(alerts[:2], 100, expected).found

@@ -13,7 +13,7 @@ OPERATIONAL: Final = (BLIND, "threshold.latency")
 """Prefixes of the rules that no drift breaks."""
 
 
-class Finding(msgspec.Struct, frozen=True):
+class FiredAlert(msgspec.Struct, frozen=True):
     """An alert that fired.
 
     Parameters
@@ -37,7 +37,7 @@ class Finding(msgspec.Struct, frozen=True):
         return self.feature or self.segment or self.rule
 
 
-class Met(msgspec.Struct, frozen=True):
+class MetExpectation(msgspec.Struct, frozen=True):
     """An expectation, and how many events after the injection the first alert came that meets it;
     None if none did.
     """
@@ -59,11 +59,11 @@ class Verdict(msgspec.Struct, frozen=True):
         Alerts of the watchdog and of the serving time: they speak of the machine, not of the model.
     """
 
-    met: list[Met]
-    first: Finding | None
-    findings: list[Finding]
-    false_alarms: list[Finding]
-    operational: list[Finding]
+    met: list[MetExpectation]
+    first: FiredAlert | None
+    findings: list[FiredAlert]
+    false_alarms: list[FiredAlert]
+    operational: list[FiredAlert]
 
     @property
     def found(self) -> bool:
@@ -76,7 +76,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return self.found and not self.false_alarms
 
 
-def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list[Finding]:
+def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list[FiredAlert]:
     """Give the alerts that began to fire, each once, in the order of events.
 
     Parameters
@@ -95,7 +95,7 @@ def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list
         if seen is None or alert.evidence.events < seen.evidence.events:
             first[alert.fingerprint] = alert
     found = [
-        Finding(
+        FiredAlert(
             one.feature,
             one.rule,
             one.severity,
@@ -108,7 +108,9 @@ def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list
     return sorted(found, key=lambda one: (one.event, one.feature, one.rule))
 
 
-def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expectation]) -> Verdict:
+def verdict(
+    found: Sequence[FiredAlert], injected_at: int, expected: Sequence[Expectation]
+) -> Verdict:
     """Hold alerts against the truth.
 
     Parameters
@@ -118,7 +120,7 @@ def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expec
 
     Examples
     --------
-    >>> alerts = [Finding("y", "psi", "warning", 90, ""), Finding("x", "psi", "critical", 150, "")]
+    >>> alerts = [FiredAlert("y", "psi", "warning", 90, ""), FiredAlert("x", "psi", "critical", 150, "")]
     >>> judged = verdict(alerts, 100, [Expectation("x drifts", "x")])
     >>> judged.found, judged.passed, judged.met[0].after
     (True, False, 50)
@@ -126,7 +128,7 @@ def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expec
     operational = [one for one in found if one.rule.startswith(OPERATIONAL)]
     told = [one for one in found if not one.rule.startswith(OPERATIONAL)]
     after = [one for one in told if one.event > injected_at]
-    met = [Met(one.name, _first_after(one, after, injected_at)) for one in expected]
+    met = [MetExpectation(one.name, _first_after(one, after, injected_at)) for one in expected]
     return Verdict(
         met,
         after[0] if after else None,
@@ -136,7 +138,9 @@ def verdict(found: Sequence[Finding], injected_at: int, expected: Sequence[Expec
     )
 
 
-def _first_after(expected: Expectation, alerts: Sequence[Finding], injected_at: int) -> int | None:
+def _first_after(
+    expected: Expectation, alerts: Sequence[FiredAlert], injected_at: int
+) -> int | None:
     """Give the events from the injection to the first alert that meets an expectation; None if none
     does.
     """
