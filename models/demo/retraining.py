@@ -16,8 +16,8 @@ from driftgauge.models.common.training import DemoModel
 from driftgauge.models.drift.recent_rows import RecentRows
 from driftgauge.models.drift.report import Record
 from driftgauge.models.drift.run import Plan
-from driftgauge.models.drift.show import keep, run_shown
-from driftgauge.models.drift.trial import prepared
+from driftgauge.models.drift.terminal import keep, run_shown
+from driftgauge.models.drift.testbed import prepared
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.deployment import Deployment
@@ -67,8 +67,8 @@ def run(show: Show, settings: Settings, console: Console) -> Outcome:
     """Run the demo; nothing of it is left running, whatever happens."""
     name = show.model.name
     console.print(f"Training the {name} model …")
-    with prepared(show.model, show.seed, settings) as ground:
-        path = ground.folder / "recent.csv"
+    with prepared(show.model, show.seed, settings) as testbed:
+        path = testbed.folder / "recent.csv"
         rows = RecentRows(path, show.model.schema)
         hook = (
             sys.executable,
@@ -82,12 +82,12 @@ def run(show: Show, settings: Settings, console: Console) -> Outcome:
         plan = Plan(
             name, "concept", 0.3, "abrupt", CLEAN + DRIFTED, show.seed, 0.0, 0.2, clean_events=CLEAN
         )
-        with ground.deployed("demo", retrain_command=hook, retrain_webhook=None) as running:
+        with testbed.deployed("demo", retrain_command=hook, retrain_webhook=None) as running:
             console.print(f"The hook: {escape(' '.join(hook[1:]))}")
             simulated = run_shown(plan, running.settings, running.url, console, rows.add)
             _wait(running, name)
             _tell_log(running, console)
-        registry = ModelRegistry(ground.settings.registry_dir)
+        registry = ModelRegistry(testbed.settings.registry_dir)
         stages = registry.stages(name)
         keep(simulated, show.output, console)
         return Outcome(stages.staging, registry.history(name), simulated.record)

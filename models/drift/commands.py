@@ -110,7 +110,7 @@ def simulate(
     from rich.console import Console
 
     from driftgauge.models.drift.run import Plan
-    from driftgauge.models.drift.show import conclude, keep, run_shown
+    from driftgauge.models.drift.terminal import conclude, keep, run_shown
 
     console = Console(stderr=True, highlight=False)
     plan = Plan(
@@ -166,7 +166,7 @@ def drift_test(
 
     from driftgauge.models.catalogue import MODELS
     from driftgauge.models.drift.run import Plan
-    from driftgauge.models.drift.trial import run_all, table
+    from driftgauge.models.drift.testbed import run_all, table
 
     console = Console(stderr=True, highlight=False)
     kinds: tuple[Kind, ...] = drifts or NAMES  # type: ignore[assignment]  # the same names

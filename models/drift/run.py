@@ -61,7 +61,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Watching:
+class SimulationListener:
     """Who is told while it runs: what is injected, each answered number of events, each alert once,
     and what was posted.
     """
@@ -73,7 +73,7 @@ class Watching:
 
 
 @dataclass(frozen=True)
-class Simulated:
+class SimulationResult:
     """What came of it."""
 
     record: Record
@@ -93,7 +93,9 @@ class _Before:
     since: str
 
 
-async def simulate(plan: Plan, settings: Settings, url: str, watching: Watching) -> Simulated:
+async def simulate(
+    plan: Plan, settings: Settings, url: str, listener: SimulationListener
+) -> SimulationResult:
     """Post the traffic, wait until all of it was judged, and compare.
 
     Raises
@@ -109,7 +111,7 @@ async def simulate(plan: Plan, settings: Settings, url: str, watching: Watching)
         base_url=url, headers=headers, limits=limits, trust_env=False
     ) as client:
         info = await ask(client, "GET", "/model-info", params={"model": plan.model})
-        return await _Simulation(plan, client, watching, info, settings).run()
+        return await _Simulation(plan, client, listener, info, settings).run()
 
 
 class _Simulation:
@@ -119,7 +121,7 @@ class _Simulation:
         self,
         plan: Plan,
         client: httpx.AsyncClient,
-        watching: Watching,
+        listener: SimulationListener,
         info: dict[str, Any],
         settings: Settings,
     ) -> None:
@@ -127,7 +129,7 @@ class _Simulation:
             raise BadData(f"{client.base_url} is no Driftgauge: its model has an impossible name.")
         self.plan = plan
         self.client = client
-        self.watching = watching
+        self.listener = listener
         self.info = info
         self.schema = msgspec.convert(info["schema"], Schema)
         registry = ModelRegistry(settings.registry_dir)
@@ -160,7 +162,7 @@ class _Simulation:
         self.poster = Poster(client, info["model"], plan.rate, labels)
         self._shown: set[FiredAlert] = set()
 
-    async def run(self) -> Simulated:
+    async def run(self) -> SimulationResult:
         started, created = time.monotonic(), now()
         before = await self._before()
         await self._post(before)
@@ -189,16 +191,16 @@ class _Simulation:
             after=metrics(posted[at:]),
             seconds=round(time.monotonic() - started, 2),
         )
-        return Simulated(record, posted, self.injection.features)
+        return SimulationResult(record, posted, self.injection.features)
 
     async def _post(self, before: _Before) -> None:
         schedule = DriftSchedule(self.plan.events, self.plan.clean, self.plan.shape)
         looked = time.monotonic()
         for rows in batches(self.source, self.schema, self.injection, schedule, self.plan.seed):
             if len(self.poster.done) == self.plan.clean:
-                self.watching.injected(self.injection.description)
-            await self.poster.post(rows, scored=self.source.scored, advance=self.watching.advanced)
-            self.watching.posted(self.poster.done[-len(rows) :])
+                self.listener.injected(self.injection.description)
+            await self.poster.post(rows, scored=self.source.scored, advance=self.listener.advanced)
+            self.listener.posted(self.poster.done[-len(rows) :])
             if time.monotonic() - looked >= LOOK_S:
                 self._show(await self._found(before))
                 looked = time.monotonic()
@@ -278,7 +280,7 @@ class _Simulation:
         for one in found:
             if one not in self._shown:
                 self._shown.add(one)
-                self.watching.alerted(one)
+                self.listener.alerted(one)
 
 
 def is_done(state: dict[str, Any], events: int, labels: int) -> bool:

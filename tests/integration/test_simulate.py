@@ -18,7 +18,7 @@ from driftgauge.models.common.training import store
 from driftgauge.models.drift.kinds import KINDS, Kind
 from driftgauge.models.drift.report import Record
 from driftgauge.models.drift.run import Plan
-from driftgauge.models.drift.show import conclude, keep, run_shown
+from driftgauge.models.drift.terminal import conclude, keep, run_shown
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.reference.building import build_profile

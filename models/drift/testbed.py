@@ -15,7 +15,7 @@ from driftgauge.models.common.training import DemoModel, register
 from driftgauge.models.drift.kinds import Kind
 from driftgauge.models.drift.report import Record
 from driftgauge.models.drift.run import Plan
-from driftgauge.models.drift.show import keep, run_shown
+from driftgauge.models.drift.terminal import keep, run_shown
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
@@ -27,7 +27,7 @@ ELSEWHERE = 1_000_000
 
 
 @dataclass(frozen=True)
-class Ground:
+class DriftTestbed:
     """A folder with a registered model, for deployments that leave nothing behind."""
 
     folder: Path
@@ -48,7 +48,7 @@ class Ground:
 
 
 @contextmanager
-def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[Ground]:
+def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[DriftTestbed]:
     """Train and register a model in a temporary folder; its Redis is private, whatever is
     configured.
     """
@@ -66,7 +66,7 @@ def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[Ground
             model.fit(rows, seed, "the simulator"),
             ModelRegistry(folder / "registry"),
         )
-        yield Ground(folder, settings.model_copy(update=own))
+        yield DriftTestbed(folder, settings.model_copy(update=own))
 
 
 def run_all(
@@ -80,10 +80,10 @@ def run_all(
     """Run one drift after the other, each against a deployment without a past."""
     console.print(f"Training the {model.name} model …")
     records = []
-    with prepared(model, plan.seed, settings) as ground:
+    with prepared(model, plan.seed, settings) as testbed:
         for kind in kinds:
             console.print(f"[bold]{kind}[/]")
-            with ground.deployed(kind) as running:
+            with testbed.deployed(kind) as running:
                 simulated = run_shown(
                     replace(plan, kind=kind), running.settings, running.url, console
                 )

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, write
-from driftgauge.models.drift.run import Plan, Simulated, Watching, simulate
+from driftgauge.models.drift.run import Plan, SimulationListener, SimulationResult, simulate
 from driftgauge.models.drift.verdict import FiredAlert
 from driftgauge.shared.settings import Settings
 
@@ -23,7 +23,7 @@ def run_shown(
     url: str,
     console: Console,
     posted: Callable[[Sequence[Posted]], None] = lambda _: None,
-) -> Simulated:
+) -> SimulationResult:
     """Run a simulation with a progress bar; alerts are printed as they fire."""
     bar = (
         TextColumn("{task.description}"),
@@ -44,13 +44,13 @@ def run_shown(
         def alerted(found: FiredAlert) -> None:
             progress.console.print(_line(found))
 
-        watching = Watching(
+        listener = SimulationListener(
             injected, lambda events: progress.advance(task, events), alerted, posted
         )
-        return asyncio.run(simulate(plan, settings, url, watching))
+        return asyncio.run(simulate(plan, settings, url, listener))
 
 
-def keep(simulated: Simulated, folder: Path, console: Console) -> list[Path]:
+def keep(simulated: SimulationResult, folder: Path, console: Console) -> list[Path]:
     """Write record and picture; without matplotlib there is no picture, which is said."""
     paths = [write(simulated.record, folder)]
     try:
