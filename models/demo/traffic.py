@@ -18,7 +18,7 @@ SHIFT_SD: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Row:
+class PairedRow:
     """A row by feature name, without drift and with it; the sensor that is off changes nothing of
     its true value.
     """
@@ -28,7 +28,9 @@ class Row:
     label: Value
 
 
-def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[Row]:
+def paired_rows(
+    model: DemoModel, trained: Trained, seed: int, *, in_order: bool
+) -> Iterator[PairedRow]:
     """Give one row after the other.
 
     Parameters
@@ -41,7 +43,7 @@ def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool
     for rows in _batches(model, trained, seed, in_order=in_order):
         drifted = shift(rows.features, model.drifting_feature, SHIFT_SD, scale)
         both = (rows_of(frame, model.schema) for frame in (rows.features, drifted))
-        yield from map(Row, *both, json_values(rows.labels))
+        yield from map(PairedRow, *both, json_values(rows.labels))
 
 
 def _batches(

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from driftgauge.models.common.late_labels import LateLabels
-from driftgauge.models.drift.traffic import Row
+from driftgauge.models.drift.traffic import SimulatedRow
 from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData, DriftgaugeError
@@ -24,7 +24,7 @@ CONCURRENT: Final = 32
 class Posted:
     """A row and its prediction; `time` is when it was answered, Unix ms."""
 
-    row: Row
+    row: SimulatedRow
     id: str
     prediction: Value
     time: int
@@ -56,7 +56,7 @@ class Poster:
     _begun: float = 0.0
 
     async def post(
-        self, rows: Sequence[Row], *, scored: bool, advance: Callable[[int], None]
+        self, rows: Sequence[SimulatedRow], *, scored: bool, advance: Callable[[int], None]
     ) -> None:
         """Post rows, then the labels that are due; all are answered when it returns."""
         self._begun = self._begun or time.monotonic()
@@ -67,7 +67,7 @@ class Poster:
                 max(0.0, self._begun + len(self.done) / self.rate - time.monotonic())
             )
 
-    async def _predict(self, rows: Sequence[Row], advance: Callable[[int], None]) -> None:
+    async def _predict(self, rows: Sequence[SimulatedRow], advance: Callable[[int], None]) -> None:
         """Let the API predict, a few at a time; the order of the rows is kept here, not there."""
         answers: list[Posted | None] = [None] * len(rows)
         waiting = iter(enumerate(rows))
@@ -92,7 +92,7 @@ class Poster:
                 group.create_task(some())
         self._keep([answer for answer in answers if answer is not None])
 
-    async def _publish(self, rows: Sequence[Row], advance: Callable[[int], None]) -> None:
+    async def _publish(self, rows: Sequence[SimulatedRow], advance: Callable[[int], None]) -> None:
         events = [
             {"model": self.model, "features": row.features, "prediction": row.prediction}
             for row in rows

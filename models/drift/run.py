@@ -181,7 +181,7 @@ class _Simulation:
             injected=self.injection.description,
             events=len(posted),
             injected_at=at,
-            changed=sum(one.row.changed for one in posted),
+            changed=sum(one.row.drifted for one in posted),
             labels=labels.accepted,
             rejected_labels=dict(labels.rejected),
             found=judged.found,

@@ -22,7 +22,7 @@ BATCH: Final = 100
 
 
 @dataclass(frozen=True)
-class Row:
+class SimulatedRow:
     """A row.
 
     Parameters
@@ -40,7 +40,7 @@ class Row:
     features: dict[str, Value]
     label: Value
     prediction: Value
-    changed: bool
+    drifted: bool
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DriftSchedule:
 
 def batches(
     source: Source, schema: Schema, injection: Injection, schedule: DriftSchedule, seed: int
-) -> Iterator[list[Row]]:
+) -> Iterator[list[SimulatedRow]]:
     """Give the rows of a simulation."""
     random = np.random.default_rng((seed, 2))
     place = 0
@@ -64,11 +64,11 @@ def batches(
             schedule.shape, np.arange(place, end), schedule.start, schedule.events - schedule.start
         )
         rows = source.simulator.labelled(end - place)
-        plain = _rows(rows, schema, scored=source.scored, changed=False)
+        plain = _rows(rows, schema, scored=source.scored, drifted=False)
         if place >= schedule.start:
             changed = apply(injection.perturbations(float(strength.mean())), rows, random)
             drawn = random.random(len(share)) < share
-            other = _rows(changed, schema, scored=source.scored, changed=True)
+            other = _rows(changed, schema, scored=source.scored, drifted=True)
             plain = [
                 new if hit else old
                 for hit, new, old in zip(drawn.tolist(), other, plain, strict=True)
@@ -77,7 +77,7 @@ def batches(
         place = end
 
 
-def _rows(rows: Labelled, schema: Schema, *, scored: bool, changed: bool) -> list[Row]:
+def _rows(rows: Labelled, schema: Schema, *, scored: bool, drifted: bool) -> list[SimulatedRow]:
     features = rows_of(rows.features, schema, scored=scored)
     has_prediction = not scored and PREDICTION in rows.features.columns
     made: list[Value] = (
@@ -87,6 +87,6 @@ def _rows(rows: Labelled, schema: Schema, *, scored: bool, changed: bool) -> lis
     )
     labels = json_values(rows.labels)
     return [
-        Row(given, label, prediction, changed)
+        SimulatedRow(given, label, prediction, drifted)
         for given, label, prediction in zip(features, labels, made, strict=True)
     ]

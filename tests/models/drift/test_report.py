@@ -33,7 +33,7 @@ RECORD = Record(
     seconds=1.0,
 )
 ROWS = [posted("a", "a", float(n)) for n in range(20)] + [
-    posted("b", "a", None, changed=True) for _ in range(20)
+    posted("b", "a", None, drifted=True) for _ in range(20)
 ]
 
 
