@@ -199,9 +199,9 @@ def traffic(
 
     Examples
     --------
-    >>> from driftgauge.models.steel.simulate import Plant
+    >>> from driftgauge.models.steel.simulate import SteelPlant
     >>> from driftgauge.models.steel.train import SCHEMA
-    >>> features, usage = next(traffic(Plant(1), SCHEMA, [Missing("net_kvarh", share=1.0)]))
+    >>> features, usage = next(traffic(SteelPlant(1), SCHEMA, [Missing("net_kvarh", share=1.0)]))
     >>> features["net_kvarh"], usage > 0
     (None, True)
     """

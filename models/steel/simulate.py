@@ -87,21 +87,21 @@ _LATENTS = (
 _MEMORY = 0.9
 
 
-class Plant:
+class SteelPlant:
     """A source of simulated rows; each call continues the random sequence of its seed.
 
     Parameters
     ----------
     seed
         Two seeds give independent samples of one law. `driftgauge.models.steel.train` draws from
-        the seed `(seed, 1)`, so that traffic of `Plant(seed)` never repeats rows that the model was
+        the seed `(seed, 1)`, so that traffic of `SteelPlant(seed)` never repeats rows that the model was
         trained on.
 
     Examples
     --------
-    >>> Plant(1).rows(3).equals(Plant(1).rows(3))
+    >>> SteelPlant(1).rows(3).equals(SteelPlant(1).rows(3))
     True
-    >>> Plant(1).series(pd.Timestamp("2024-01-01"), 3)["time"].dt.strftime("%H:%M").tolist()
+    >>> SteelPlant(1).series(pd.Timestamp("2024-01-01"), 3)["time"].dt.strftime("%H:%M").tolist()
     ['00:00', '00:15', '00:30']
     """
 

@@ -23,7 +23,7 @@ from driftgauge.models.steel.features import (
     engineer,
     read_raw,
 )
-from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.versions.gates import Gates
@@ -83,7 +83,7 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     BadData
         If the file does not fit, lacks a target, or has too few rows.
     """
-    raw = Plant((seed, 1)).rows(rows) if data is None else read_raw(data)
+    raw = SteelPlant((seed, 1)).rows(rows) if data is None else read_raw(data)
     source = data or "the simulator"
     _require_enough(len(raw), source)
     if raw[TARGET].isna().any():
@@ -160,7 +160,7 @@ MODEL = DemoModel(
     gates=Gates(minimum={"r2": 0.97}, maximum={"wape": 0.1}, tolerance=0.1),
     metrics=METRICS,
     drifting_feature=DRIFTING_FEATURE,
-    simulator=Plant,
+    simulator=SteelPlant,
     train=train,
     fit=fit,
     keeps_stream=True,
