@@ -29,7 +29,7 @@ FOLDS: Final = 5
 RARE: Final = 0.01
 """Codes of a smaller share are one category together, and so is any code that comes later."""
 
-Settings = dict[str, Any]
+Hyperparameters = dict[str, Any]
 Ranges = dict[str, tuple[float, float]]
 
 
@@ -42,19 +42,19 @@ class Candidate:
     build
         Makes an unfitted model, from a seed and its settings.
     default
-        Settings that it is compared with.
+        Hyperparameters that it is compared with.
     ranges
-        Settings that tuning may change, each from its least to its largest value; whole numbers
+        Hyperparameters that tuning may change, each from its least to its largest value; whole numbers
         where both ends are.
     """
 
     name: str
-    build: Callable[[int, Settings], Any]
-    default: Settings
+    build: Callable[[int, Hyperparameters], Any]
+    default: Hyperparameters
     ranges: Ranges
 
 
-def _forest(seed: int, settings: Settings) -> Pipeline:
+def _forest(seed: int, settings: Hyperparameters) -> Pipeline:
     return Pipeline(
         [
             ("codes", _coded()),
@@ -63,11 +63,11 @@ def _forest(seed: int, settings: Settings) -> Pipeline:
     )
 
 
-def _boosted(seed: int, settings: Settings) -> Pipeline:
+def _boosted(seed: int, settings: Hyperparameters) -> Pipeline:
     return Pipeline([("codes", _coded()), ("trees", trees.classifier(seed, **settings))])
 
 
-def _logistic(seed: int, settings: Settings) -> Pipeline:
+def _logistic(seed: int, settings: Hyperparameters) -> Pipeline:
     steps = [
         ("codes", _coded()),
         ("complete", SimpleImputer(strategy="median", keep_empty_features=True)),

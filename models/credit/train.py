@@ -18,7 +18,7 @@ from driftgauge.models.credit import tuning
 from driftgauge.models.credit.candidates import (
     CANDIDATES,
     Candidate,
-    Settings,
+    Hyperparameters,
     fold_scores,
     steadiest,
     steadiness,
@@ -65,7 +65,7 @@ def train(
     rows
         Rows to simulate; not used with a file.
     trials
-        Settings that tuning tries, where Optuna is installed; 0 leaves the default ones.
+        Hyperparameters that tuning tries, where Optuna is installed; 0 leaves the default ones.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
 
 def _chosen(
     features: pd.DataFrame, labels: NDArray[np.object_], seed: int, trials: int
-) -> tuple[Candidate, Settings, tuple[str, ...]]:
+) -> tuple[Candidate, Hyperparameters, tuple[str, ...]]:
     """Choose a candidate and its settings, and say how."""
     scores = {each.name: fold_scores(_default(each, seed), features, labels) for each in CANDIDATES}
     chosen = next(each for each in CANDIDATES if each.name == steadiest(scores))

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from driftgauge.models.credit.candidates import Candidate, Ranges, Settings, fold_scores, steadiness
+from driftgauge.models.credit.candidates import (
+    Candidate,
+    Hyperparameters,
+    Ranges,
+    fold_scores,
+    steadiness,
+)
 
 TRIALS: Final = 8
 
@@ -21,7 +27,7 @@ def tune(
     labels: NDArray[np.object_],
     seed: int,
     trials: int = TRIALS,
-) -> tuple[Settings, float]:
+) -> tuple[Hyperparameters, float]:
     """Search for settings that are steadier than the default ones, which are tried first.
 
     Returns
@@ -49,7 +55,7 @@ def installed() -> bool:
     return find_spec("optuna") is not None
 
 
-def _suggested(trial: Any, ranges: Ranges) -> Settings:
+def _suggested(trial: Any, ranges: Ranges) -> Hyperparameters:
     return {name: _suggest(trial, name, low, high) for name, (low, high) in ranges.items()}
 
 

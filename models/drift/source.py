@@ -81,16 +81,16 @@ def source_of(
             "set DRIFTGAUGE_REGISTRY_DIR."
         ) from error
     watched = [feature.name for feature in schema.stream.features if not feature.excluded]
-    return Source(Bootstrap(reference, seed), watched[0] if watched else "", scored=False)
+    return Source(ProfileSimulator(reference, seed), watched[0] if watched else "", scored=False)
 
 
-class Bootstrap:
+class ProfileSimulator:
     """Rows drawn from the cells of a reference profile, each column by itself.
 
     Examples
     --------
     >>> profile = ReferenceProfile(3, (CategoricalReference.build("c", ["a", "b", "a"]),))
-    >>> sorted(set(Bootstrap(profile, 1).labelled(50).features["c"]))
+    >>> sorted(set(ProfileSimulator(profile, 1).labelled(50).features["c"]))
     ['a', 'b']
     """
 

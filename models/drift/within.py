@@ -43,7 +43,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Within:
+class WithinSegment:
     """A change of a segment's rows."""
 
     segment: Segment
@@ -101,7 +101,7 @@ def injection_within(text: str, kind: Kind, target: InjectionTarget, intensity: 
             for one in found.expected
         ),
         lambda strength: [
-            Within(segment, perturbation) for perturbation in found.perturbations(strength)
+            WithinSegment(segment, perturbation) for perturbation in found.perturbations(strength)
         ],
     )
 
