@@ -88,8 +88,8 @@ def demo(
 ) -> None:
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
     from driftgauge.models.catalogue import MODELS
+    from driftgauge.models.demo.live import DemoPlan
     from driftgauge.models.demo.run import run
-    from driftgauge.models.demo.show import Plan
 
     _stop_on_signals()
     if in_order and data is None:
@@ -98,7 +98,9 @@ def demo(
         raise click.UsageError(
             f"--data is not for --model {model}: training and reference need all of its file."
         )
-    plan = Plan(MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json)
+    plan = DemoPlan(
+        MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json
+    )
     run(plan, read_settings(port=port))
 
 
@@ -130,11 +132,11 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from driftgauge.models.catalogue import MODELS
-    from driftgauge.models.demo.retraining import Show, run
+    from driftgauge.models.demo.retraining import run
 
     console = Console(stderr=as_json, highlight=False)
-    outcome = run(Show(MODELS[name], seed, output), read_settings(), console)
-    for change in outcome.history:
+    result = run(MODELS[name], seed, output, read_settings(), console)
+    for change in result.history:
         passed = (
             ""
             if change.validation is None
@@ -147,13 +149,13 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
             f"{change.stage}{passed}"
         )
     console.print(
-        f"In staging: {', '.join(outcome.staged)}"
-        if outcome.staged
+        f"In staging: {', '.join(result.staged)}"
+        if result.staged
         else "[red]No version came into staging.[/]"
     )
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
-    sys.exit(0 if outcome.staged else 1)
+        click.echo(msgspec.json.encode(result))
+    sys.exit(0 if result.staged else 1)
 
 
 COMMANDS = (demo, up, demo_retrain)

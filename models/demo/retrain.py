@@ -19,7 +19,7 @@ import msgspec
 
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import DemoModel, Trained, held_out, store
-from driftgauge.models.drift.recent_rows import wait_for_rows
+from driftgauge.models.demo.recent_rows import wait_for_rows
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.registry.registry import ModelRegistry

@@ -4,7 +4,6 @@ and stages a version.
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from driftgauge.models.common.training import DemoModel
-from driftgauge.models.drift.recent_rows import RecentRows
+from driftgauge.models.demo.recent_rows import RecentRows
 from driftgauge.models.drift.report import Record
 from driftgauge.models.drift.run import Plan
 from driftgauge.models.drift.terminal import keep, run_shown
@@ -32,7 +31,7 @@ ROWS = 2200
 PATIENCE_S = 90.0
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RetrainingResult(msgspec.Struct, frozen=True):
     """What stands at the end.
 
     Parameters
@@ -54,22 +53,15 @@ class _Ended(msgspec.Struct):
     runs: int
 
 
-@dataclass(frozen=True)
-class Show:
-    """What the command line asks for."""
-
-    model: DemoModel
-    seed: int
-    output: Path
-
-
-def run(show: Show, settings: Settings, console: Console) -> Outcome:
+def run(
+    model: DemoModel, seed: int, output: Path, settings: Settings, console: Console
+) -> RetrainingResult:
     """Run the demo; nothing of it is left running, whatever happens."""
-    name = show.model.name
+    name = model.name
     console.print(f"Training the {name} model …")
-    with prepared(show.model, show.seed, settings) as testbed:
+    with prepared(model, seed, settings) as testbed:
         path = testbed.folder / "recent.csv"
-        rows = RecentRows(path, show.model.schema)
+        rows = RecentRows(path, model.schema)
         hook = (
             sys.executable,
             "-m",
@@ -80,7 +72,7 @@ def run(show: Show, settings: Settings, console: Console) -> Outcome:
             str(ROWS),
         )
         plan = Plan(
-            name, "concept", 0.3, "abrupt", CLEAN + DRIFTED, show.seed, 0.0, 0.2, clean_events=CLEAN
+            name, "concept", 0.3, "abrupt", CLEAN + DRIFTED, seed, 0.0, 0.2, clean_events=CLEAN
         )
         with testbed.deployed("demo", retrain_command=hook, retrain_webhook=None) as running:
             console.print(f"The hook: {escape(' '.join(hook[1:]))}")
@@ -89,8 +81,8 @@ def run(show: Show, settings: Settings, console: Console) -> Outcome:
             _tell_log(running, console)
         registry = ModelRegistry(testbed.settings.registry_dir)
         stages = registry.stages(name)
-        keep(simulated, show.output, console)
-        return Outcome(stages.staging, registry.history(name), simulated.record)
+        keep(simulated, output, console)
+        return RetrainingResult(stages.staging, registry.history(name), simulated.record)
 
 
 def _wait(running: Deployment, model: str) -> None:

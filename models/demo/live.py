@@ -56,7 +56,7 @@ Features = dict[str, Value]
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """What the command line asks for."""
 
     model: DemoModel
@@ -74,7 +74,7 @@ class Plan:
 
 
 @dataclass
-class Outcome:
+class DemoResult:
     """What happened."""
 
     published: int = 0
@@ -92,16 +92,21 @@ class Outcome:
         )
 
 
-class Show:
+class LiveDemo:
     """Traffic and what comes of it, at the same time."""
 
     def __init__(
-        self, plan: Plan, console: Console, running: Deployment, outcome: Outcome, trained: Trained
+        self,
+        plan: DemoPlan,
+        console: Console,
+        running: Deployment,
+        result: DemoResult,
+        trained: Trained,
     ) -> None:
         self.plan = plan
         self.console = console
         self.running = running
-        self.outcome = outcome
+        self.result = result
         self.traffic = paired_rows(plan.model, trained, plan.seed, in_order=plan.in_order)
         self.random = np.random.default_rng((plan.seed, 3))
         self.progress = Progress(
@@ -157,7 +162,7 @@ class Show:
         begun, done = time.monotonic(), 0
         while self.plan.events is None or done < self.plan.events:
             if done == self.plan.clean_events:
-                self.outcome.injected_at = done
+                self.result.injected_at = done
                 feature = self.plan.model.drifting_feature
                 self.console.print(
                     f"[bold]Injected after {done:,}:[/] {feature} is now off by {SHIFT_SD} sd."
@@ -207,7 +212,7 @@ class Show:
                         f"A prediction was not taken: {answer.status_code} {answer.text[:500]}"
                     )
                 labels.keep([answer.json()["id"]], [label])
-                self.outcome.published += 1
+                self.result.published += 1
                 advance()
 
         async with asyncio.TaskGroup() as group:
@@ -235,7 +240,7 @@ class Show:
         alert = msgspec.json.decode(event.data, type=Alert)
         if alert.state not in {"firing", "resolved"}:
             return
-        self.outcome.alerts.append(alert)
+        self.result.alerts.append(alert)
         colour = {"critical": "red", "warning": "yellow"}[alert.severity]
         self.console.print(
             f"[{colour}]{alert.state.upper()} {alert.severity.upper()}[/] at event "
@@ -277,7 +282,7 @@ class Show:
     ) -> bool:
         counted = read_counters(client, keys, model)
         told = counted.labels.joined >= labels and not counted.labels.untold
-        return (told or time.monotonic() > patience) and counted.events >= self.outcome.published
+        return (told or time.monotonic() > patience) and counted.events >= self.result.published
 
 
 def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
