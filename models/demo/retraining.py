@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from driftgauge.models.common.training import DemoModel
 from driftgauge.models.demo.recent_rows import RecentRows
+from driftgauge.models.drift.plan import SimulationPlan
 from driftgauge.models.drift.report import Record
-from driftgauge.models.drift.run import Plan
 from driftgauge.models.drift.terminal import keep, run_shown
 from driftgauge.models.drift.testbed import prepared
 from driftgauge.shared.connections.redis_client import connect
@@ -71,8 +71,16 @@ def run(
             "--at-least",
             str(ROWS),
         )
-        plan = Plan(
-            name, "concept", 0.3, "abrupt", CLEAN + DRIFTED, seed, 0.0, 0.2, clean_events=CLEAN
+        plan = SimulationPlan(
+            name,
+            "concept",
+            0.3,
+            "abrupt",
+            CLEAN + DRIFTED,
+            seed,
+            rate=0.0,
+            label_delay_s=0.2,
+            clean_events=CLEAN,
         )
         with testbed.deployed("demo", retrain_command=hook, retrain_webhook=None) as running:
             console.print(f"The hook: {escape(' '.join(hook[1:]))}")

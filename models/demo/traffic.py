@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from driftgauge.models.common.simulation import BATCH_ROWS, Labelled, shift
+from driftgauge.models.common.perturbations import shift
+from driftgauge.models.common.simulation import BATCH_ROWS, Labelled
 from driftgauge.models.common.training import DemoModel, Trained
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.reference.frames import json_values, rows_of

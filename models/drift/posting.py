@@ -1,6 +1,4 @@
-"""Sends the rows of a simulation to the API, at a rate, and their labels some time after their
-predictions.
-"""
+"""Posts the rows of a simulation to the API at a limited rate, and their labels some time later."""
 
 import asyncio
 import time
@@ -17,12 +15,20 @@ from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData, DriftgaugeError
 
 CONCURRENT: Final = 32
-"""Predictions that are under way at once."""
+"""Most requests for a prediction that are open at once."""
 
 
 @dataclass(frozen=True)
 class Posted:
-    """A row and its prediction; `time` is when it was answered, Unix ms."""
+    """A row that the API has answered.
+
+    Parameters
+    ----------
+    id
+        Id of the prediction, which its label names.
+    time
+        When the API answered, in Unix milliseconds.
+    """
 
     row: SimulatedRow
     id: str
@@ -32,20 +38,22 @@ class Posted:
 
 @dataclass
 class Poster:
-    """Posts to a model.
+    """Posts rows to one model.
 
     Parameters
     ----------
+    client
+        Client with the API's address and key.
     rate
-        Most events a second; 0 is no limit.
+        Most rows a second; 0 is no limit.
     labels
-        Takes the rows' true values; at the end of the traffic the rest of them are to be posted at
-        once.
+        Keeps the true values and posts each when it is due. Those that are left at the end of the
+        traffic are the caller's to post.
 
     Attributes
     ----------
     done
-        All rows, in their order.
+        All rows that were answered, in their order.
     """
 
     client: httpx.AsyncClient
@@ -58,7 +66,15 @@ class Poster:
     async def post(
         self, rows: Sequence[SimulatedRow], *, scored: bool, advance: Callable[[int], None]
     ) -> None:
-        """Post rows, then the labels that are due; all are answered when it returns."""
+        """Post rows, then the labels that are due. All are answered when it returns.
+
+        Parameters
+        ----------
+        scored
+            Whether the API is to predict the rows; if not, their own predictions are published.
+        advance
+            Is called with the number of rows that were just answered.
+        """
         self._begun = self._begun or time.monotonic()
         await (self._predict(rows, advance) if scored else self._publish(rows, advance))
         await self.labels.post(time.monotonic())
@@ -68,7 +84,7 @@ class Poster:
             )
 
     async def _predict(self, rows: Sequence[SimulatedRow], advance: Callable[[int], None]) -> None:
-        """Let the API predict, a few at a time; the order of the rows is kept here, not there."""
+        """Post rows to `/predict`, a few at once; `done` keeps their order whatever is answered."""
         answers: list[Posted | None] = [None] * len(rows)
         waiting = iter(enumerate(rows))
 
@@ -109,12 +125,12 @@ class Poster:
         self.labels.keep([one.id for one in posted], [one.row.label for one in posted])
 
     def require_labels(self) -> None:
-        """Refuse to go on if no label was taken: a drift that only they show could never be found.
+        """Refuse to go on if the API rejected every label, since labels alone show some drifts.
 
         Raises
         ------
         BadData
-            With the first reason.
+            With the most frequent reason.
         """
         if self.labels.rejected and not self.labels.accepted:
             reason, count = self.labels.rejected.most_common(1)[0]

@@ -1,4 +1,4 @@
-"""Runs a simulation against a running API: knows it only by HTTP, as any client does."""
+"""Runs a simulation against a running API, which it knows by HTTP only, as any client does."""
 
 import asyncio
 import time
@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from driftgauge.models.common.late_labels import LateLabels
-from driftgauge.models.drift.kinds import Injection, InjectionTarget, Kind, injection
+from driftgauge.models.drift.injection import Injection, InjectionTarget, injection
+from driftgauge.models.drift.plan import SimulationPlan
 from driftgauge.models.drift.posting import Posted, Poster
 from driftgauge.models.drift.report import Record, metrics, now
-from driftgauge.models.drift.shapes import Shape
 from driftgauge.models.drift.source import Source, source_of
 from driftgauge.models.drift.traffic import DriftSchedule, batches
 from driftgauge.models.drift.verdict import FiredAlert, fired, verdict
@@ -30,40 +30,31 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 
 SAMPLE: Final = 4000
-"""Rows without drift that it is measured by."""
+"""Drift-free rows that the sizes of a drift are measured on."""
 SETTLE_S: Final = 120.0
+"""Longest wait, in seconds, until all rows were counted and judged."""
 POLL_S: Final = 0.25
+"""Pause between two questions whether all rows were judged, in seconds."""
 LOOK_S: Final = 1.0
+"""Pause between two looks for new alerts while rows are posted, in seconds."""
 IDLE_S: Final = 2.0
-"""An unused connection is closed by us, well before the API would."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the command line asks for."""
-
-    model: str
-    kind: Kind
-    intensity: float
-    shape: Shape
-    events: int
-    seed: int
-    rate: float
-    label_delay_s: float
-    feature: str | None = None
-    clean_events: int | None = None
-    segment: str | None = None
-
-    @property
-    def clean(self) -> int:
-        """Events before the drift: half of them if nothing else is said."""
-        return self.events // 2 if self.clean_events is None else self.clean_events
+"""The client closes an unused connection after these seconds, well before the API would."""
 
 
 @dataclass(frozen=True)
 class SimulationListener:
-    """Who is told while it runs: what is injected, each answered number of events, each alert once,
-    and what was posted.
+    """What is called while a simulation runs.
+
+    Parameters
+    ----------
+    injected
+        Takes the description of the drift when it begins.
+    advanced
+        Takes the number of rows that were just answered.
+    alerted
+        Takes each alert that fired, once.
+    posted
+        Takes the rows that were just answered.
     """
 
     injected: Callable[[str], None]
@@ -74,7 +65,15 @@ class SimulationListener:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What came of it."""
+    """What came of a simulation.
+
+    Parameters
+    ----------
+    posted
+        All rows that were posted, in order.
+    features
+        Names of the features whose values drifted.
+    """
 
     record: Record
     posted: list[Posted]
@@ -83,8 +82,16 @@ class SimulationResult:
 
 @dataclass(frozen=True)
 class _Before:
-    """What stood in the monitor before the first event: events, labels, and fingerprints of open
-    alerts.
+    """The state of the monitor before the first row.
+
+    Parameters
+    ----------
+    events, labels
+        Events and labels of the model that had been counted.
+    open
+        Fingerprints of the alerts that were pending or firing.
+    since
+        The time of this look, ISO 8601.
     """
 
     events: int
@@ -94,9 +101,14 @@ class _Before:
 
 
 async def simulate(
-    plan: Plan, settings: Settings, url: str, listener: SimulationListener
+    plan: SimulationPlan, settings: Settings, url: str, listener: SimulationListener
 ) -> SimulationResult:
-    """Post the traffic, wait until all of it was judged, and compare.
+    """Post the traffic, wait until all of it was judged, and compare the alerts with the drift.
+
+    Parameters
+    ----------
+    url
+        Address of the API.
 
     Raises
     ------
@@ -119,7 +131,7 @@ class _Simulation:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SimulationPlan,
         client: httpx.AsyncClient,
         listener: SimulationListener,
         info: dict[str, Any],
@@ -209,11 +221,10 @@ class _Simulation:
             self.poster.require_labels()
 
     async def _before(self) -> _Before:
-        """See what is there already; the worker has to have done all of it."""
+        """Look up what the monitor has counted and which alerts are open."""
         state = await self._pipeline()
-        alerts = await self._alerts(None)
         latest: dict[str, Alert] = {}
-        for alert in alerts:
+        for alert in await self._alerts(None):
             latest.setdefault(alert.fingerprint, alert)
         still = frozenset(
             name for name, alert in latest.items() if alert.state in {"pending", "firing"}
@@ -223,13 +234,10 @@ class _Simulation:
         )
 
     async def _settle(self, before: _Before) -> None:
-        """Wait until everything was counted and judged; the last labels are handed on after 5 s
-        without an entry.
+        """Wait until everything was counted and judged, or raise ServiceUnavailable.
 
-        Raises
-        ------
-        ServiceUnavailable
-            If that takes too long.
+        It takes some seconds at least: counting hands the last labels to judging after 5 s without
+        an entry.
         """
         deadline = time.monotonic() + SETTLE_S
         events, labels = (
@@ -260,7 +268,7 @@ class _Simulation:
         return fired(await self._alerts(before.since), before.events, before.open)
 
     async def _alerts(self, since: str | None) -> list[Alert]:
-        """Give the transitions, newest first."""
+        """Fetch the transitions of the model's alerts, newest first; None fetches all of them."""
         found: list[Alert] = []
         position: dict[str, str] = {}
         while True:
@@ -284,22 +292,23 @@ class _Simulation:
 
 
 def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
-    """Tell whether so many events and labels of a model were counted, and all that counting hands
-    on was judged.
+    """Return whether this many events and labels were counted, and all that was counted was judged.
 
     Parameters
     ----------
     state
-        Of the model, as `GET /health?verbose=true` gives it; empty before its first version was
-        published.
+        The model's part of `pipeline` in the answer to `GET /health?verbose=true`; empty before its
+        first version was published.
 
     Examples
     --------
-    >>> told = {"counted": {"labels": {"joined": 3}}, "lag": {"entries": 0}}
-    >>> held = {"counted": {"labels": {"joined": 3, "untold": 2}}, "lag": {"entries": 0}}
+    >>> judged = {"counted": {"labels": {"joined": 3}}, "lag": {"entries": 0}}
+    >>> waiting = {"counted": {"labels": {"joined": 3, "untold": 2}}, "lag": {"entries": 0}}
     >>> state = {"events": 5, "judging": {"panes_behind": [0], "panes_waiting": [0]}}
-    >>> is_done({**state, "partitions": [told]}, 5, 3), is_done({**state, "partitions": [held]}, 5, 3)
-    (True, False)
+    >>> is_done({**state, "partitions": [judged]}, 5, 3)
+    True
+    >>> is_done({**state, "partitions": [waiting]}, 5, 3)  # 2 labels still on their way to judging
+    False
     """
     if (
         not state
@@ -311,7 +320,7 @@ def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
     if sum(one.came for one in counts) < labels or any(one.untold for one in counts):
         return False
     left = [*state["judging"]["panes_behind"], *state["judging"]["panes_waiting"]]
-    return left == [0] * len(left)  # None is not known yet
+    return left == [0] * len(left)  # a number that is not known yet is None
 
 
 def _labels(state: dict[str, Any]) -> list[LabelCounts]:

@@ -1,8 +1,9 @@
-"""Where rows come from: the simulator of a demo model, or the reference profile of any other model.
+"""Where simulated rows come from: a demo model's simulator, or another model's reference profile.
 
-Rows of a profile have the reference's marginal distributions and nothing else: features are drawn
-independently, and so is the prediction, which is published as made elsewhere, since a model would
-answer such rows as it never answered real ones. They have no true values.
+Rows that are drawn from a profile have the reference's marginal distributions and nothing more:
+each feature is drawn independently of the others. The prediction is drawn, too, and published as
+made elsewhere, because a model's answers to such rows would not look like its answers to real ones.
+They have no true values.
 """
 
 from dataclasses import dataclass
@@ -26,16 +27,16 @@ MODULE = "models."
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of one law.
+    """Where the rows of a simulation come from.
 
     Parameters
     ----------
     simulator
-        Draws them.
+        Draws the rows.
     preferred
-        The feature that a drift changes first.
+        The feature that drifts if the kind of drift suits it.
     scored
-        Whether the API is to predict them; if not, the rows have a column `prediction`.
+        Whether the API is to predict the rows. If not, the rows have a column `prediction`.
     """
 
     simulator: Simulator
@@ -46,12 +47,15 @@ class Source:
 def source_of(
     model: str, version: str, engineering: str, schema: Schema, registry: ModelRegistry, seed: int
 ) -> Source:
-    """Find the source of a served model's rows.
+    """Find where rows for a served model come from.
 
     Parameters
     ----------
     engineering
-        The version's feature engineering: a demo model is known by it, whatever its name.
+        Module of the version's feature engineering. A demo model is recognised by it, whatever name
+        it was registered under.
+    seed
+        Seed of the simulator.
 
     Raises
     ------
@@ -85,7 +89,7 @@ def source_of(
 
 
 class ProfileSimulator:
-    """Rows drawn from the cells of a reference profile, each column by itself.
+    """A simulator that draws rows from the cells of a reference profile, each column by itself.
 
     Examples
     --------
@@ -99,7 +103,7 @@ class ProfileSimulator:
         self._random = np.random.default_rng(seed)
 
     def labelled(self, n: int) -> Labelled:
-        """Draw n rows; what they truly are is not known."""
+        """Draw n rows; their true values are None."""
         columns = {column.name: self._draw(column, n) for column in self._reference.columns}
         return Labelled(pd.DataFrame(columns), np.full(n, None, dtype=object))
 
@@ -121,7 +125,7 @@ class ProfileSimulator:
     def _numbers(
         self, column: NumericReference, cells: "np.ndarray[tuple[int], np.dtype[np.int64]]"
     ) -> Column:
-        """Give a value of each cell: the cut, or one between two cuts."""
+        """Draw a number from each cell: the cut itself, or a number between two cuts."""
         if not column.cuts:
             return np.full(len(cells), np.nan)
         cuts = np.array(column.cuts)

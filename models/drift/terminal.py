@@ -1,4 +1,4 @@
-"""Shows a simulation on a terminal while it runs, and writes what is left of it."""
+"""Shows a simulation on a terminal while it runs, and writes its record and picture."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from driftgauge.models.drift.plan import SimulationPlan
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, write
-from driftgauge.models.drift.run import Plan, SimulationListener, SimulationResult, simulate
+from driftgauge.models.drift.run import SimulationListener, SimulationResult, simulate
 from driftgauge.models.drift.verdict import FiredAlert
 from driftgauge.shared.settings import Settings
 
@@ -18,13 +19,21 @@ COLOURS = {"critical": "red", "warning": "yellow"}
 
 
 def run_shown(
-    plan: Plan,
+    plan: SimulationPlan,
     settings: Settings,
     url: str,
     console: Console,
     posted: Callable[[Sequence[Posted]], None] = lambda _: None,
 ) -> SimulationResult:
-    """Run a simulation with a progress bar; alerts are printed as they fire."""
+    """Run a simulation with a progress bar; alerts are printed as they fire.
+
+    Parameters
+    ----------
+    url
+        Address of the API.
+    posted
+        Is called with the rows that were just answered.
+    """
     bar = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -51,7 +60,7 @@ def run_shown(
 
 
 def keep(simulated: SimulationResult, folder: Path, console: Console) -> list[Path]:
-    """Write record and picture; without matplotlib there is no picture, which is said."""
+    """Write the record, and the picture if matplotlib is installed; return the files' paths."""
     paths = [write(simulated.record, folder)]
     try:
         from driftgauge.models.drift.picture import draw
@@ -67,7 +76,7 @@ def keep(simulated: SimulationResult, folder: Path, console: Console) -> list[Pa
 
 
 def conclude(record: Record, console: Console) -> None:
-    """Print what was injected, what was found, and after how many events."""
+    """Print which expected alerts came, after how many events, and all others."""
     judged = record.verdict
     for one in judged.met:
         told = (
@@ -96,4 +105,5 @@ def conclude(record: Record, console: Console) -> None:
 def _line(found: FiredAlert) -> str:
     name = escape(found.subject)
     colour = COLOURS[found.severity]
-    return f"[{colour}]{found.severity.upper()}[/] at event {found.event:,}: {name}: {escape(found.summary)}"
+    severity = f"[{colour}]{found.severity.upper()}[/]"
+    return f"{severity} at event {found.event:,}: {name}: {escape(found.summary)}"

@@ -1,27 +1,27 @@
-"""What the monitor found, held against the truth. Alerts and places in, a verdict out."""
+"""The comparison of the alerts that fired with the drift that was injected."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
-from driftgauge.models.drift.kinds import Expectation
+from driftgauge.models.drift.injection import Expectation
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import BLIND
 
 OPERATIONAL: Final = (BLIND, "threshold.latency")
-"""Prefixes of the rules that no drift breaks."""
+"""Prefixes of the rules about the machine rather than the model; no drift breaks them."""
 
 
 class FiredAlert(msgspec.Struct, frozen=True):
-    """An alert that fired.
+    """An alert that fired during the simulation.
 
     Parameters
     ----------
     event
-        Events of the simulation that had been counted then.
+        How many events of the simulation had been counted when it fired.
     segment
-        That it is about, as `region=north`; empty if it is about all rows.
+        The segment that it is about, such as `region=north`; empty if it is about all rows.
     """
 
     feature: str
@@ -33,13 +33,19 @@ class FiredAlert(msgspec.Struct, frozen=True):
 
     @property
     def subject(self) -> str:
-        """What it is about, in short."""
+        """The feature, segment or rule that it is about, whichever it names first."""
         return self.feature or self.segment or self.rule
 
 
 class MetExpectation(msgspec.Struct, frozen=True):
-    """An expectation, and how many events after the injection the first alert came that meets it;
-    None if none did.
+    """Whether and when an expectation was met.
+
+    Parameters
+    ----------
+    name
+        What was expected, in words.
+    after
+        Events from the injection to the first alert that meets it; None if no alert does.
     """
 
     name: str
@@ -47,16 +53,21 @@ class MetExpectation(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What was found.
+    """What the monitor found of an injected drift.
 
     Parameters
     ----------
+    met
+        Each alert that was expected, and when it came.
     first
-        The first alert after the injection, None if there was none.
+        The first alert after the injection; None if there was none.
+    findings
+        All alerts after the injection.
     false_alarms
-        What fired before.
+        Alerts before the injection.
     operational
-        Alerts of the watchdog and of the serving time: they speak of the machine, not of the model.
+        Alerts of the watchdog and of the serving time, which are about the machine rather than the
+        model.
     """
 
     met: list[MetExpectation]
@@ -67,24 +78,26 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def found(self) -> bool:
-        """Whether everything that was injected was found."""
+        """Whether every expected alert came."""
         return all(one.after is not None for one in self.met)
 
     @property
     def passed(self) -> bool:
-        """Whether it was found, and nothing before it."""
+        """Whether every expected alert came, and no alert came before the injection."""
         return self.found and not self.false_alarms
 
 
 def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list[FiredAlert]:
-    """Give the alerts that began to fire, each once, in the order of events.
+    """Return the alerts that began to fire during a simulation, each once, in order of time.
 
     Parameters
     ----------
+    alerts
+        Transitions of the model's alerts, in any order.
     base
         Events of the model that had been counted before the simulation.
     known
-        Fingerprints of alerts that were open before it.
+        Fingerprints of alerts that were already open before the simulation; they are left out.
     """
     first: dict[str, Alert] = {}
     ignored = set(known)
@@ -111,29 +124,34 @@ def fired(alerts: Iterable[Alert], base: int, known: Iterable[str] = ()) -> list
 def verdict(
     found: Sequence[FiredAlert], injected_at: int, expected: Sequence[Expectation]
 ) -> Verdict:
-    """Hold alerts against the truth.
+    """Compare the alerts that fired with the injected drift.
 
     Parameters
     ----------
+    found
+        Alerts in the order of events.
     injected_at
-        Events before the drift; an alert after as many saw none of it.
+        Events before the drift. An alert that fired when just these had been counted is false.
+    expected
+        The alerts that have to come.
 
     Examples
     --------
-    >>> alerts = [FiredAlert("y", "psi", "warning", 90, ""), FiredAlert("x", "psi", "critical", 150, "")]
+    >>> early = FiredAlert("y", "psi", "warning", event=90, summary="")
+    >>> alerts = [early, FiredAlert("x", "psi", "critical", event=150, summary="")]
     >>> judged = verdict(alerts, 100, [Expectation("x drifts", "x")])
     >>> judged.found, judged.passed, judged.met[0].after
     (True, False, 50)
     """
     operational = [one for one in found if one.rule.startswith(OPERATIONAL)]
-    told = [one for one in found if not one.rule.startswith(OPERATIONAL)]
-    after = [one for one in told if one.event > injected_at]
+    of_model = [one for one in found if not one.rule.startswith(OPERATIONAL)]
+    after = [one for one in of_model if one.event > injected_at]
     met = [MetExpectation(one.name, _first_after(one, after, injected_at)) for one in expected]
     return Verdict(
         met,
         after[0] if after else None,
         after,
-        [one for one in told if one.event <= injected_at],
+        [one for one in of_model if one.event <= injected_at],
         operational,
     )
 
@@ -141,8 +159,6 @@ def verdict(
 def _first_after(
     expected: Expectation, alerts: Sequence[FiredAlert], injected_at: int
 ) -> int | None:
-    """Give the events from the injection to the first alert that meets an expectation; None if none
-    does.
-    """
+    """Return the events from the injection to the first alert that is expected; None if none is."""
     hits = (one for one in alerts if expected.is_met_by(one.feature, one.rule, one.segment))
     return next((hit.event - injected_at for hit in hits), None)

@@ -1,5 +1,6 @@
-"""A drift within one segment: of all other rows nothing changes, and the alert has to say where it
-is.
+"""Drift within one segment, such as `region=north`: the rows of other segments stay as they are.
+
+The monitor has to raise an alert that names the segment.
 """
 
 from dataclasses import dataclass, replace
@@ -9,19 +10,21 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from driftgauge.models.common.simulation import Labelled, Perturbation
-from driftgauge.models.drift.kinds import Injection, InjectionTarget, Kind, injection
+from driftgauge.models.common.perturbations import Perturbation
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.injection import Injection, InjectionTarget, injection
+from driftgauge.models.drift.plan import DriftKind
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import as_column
 from driftgauge.shared.reference.schema import Schema
 
 MIN_ROWS: Final = 100
-"""Rows of a segment in the sample below which nothing can be measured by them."""
+"""Least rows of a segment in the drift-free sample; the size of a drift is measured on them."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The rows with one value of a feature.
+    """The rows in which a categorical feature has one value.
 
     Examples
     --------
@@ -36,7 +39,7 @@ class Segment:
         return f"{self.feature}={self.value}"
 
     def rows(self, rows: Labelled) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """Tell which rows are of it."""
+        """Return for each row whether it belongs to the segment, shape (rows,)."""
         return np.array(
             [value == self.value for value in as_column(rows.features[self.feature], "categorical")]
         )
@@ -44,7 +47,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class WithinSegment:
-    """A change of a segment's rows."""
+    """A perturbation that applies to the rows of one segment only."""
 
     segment: Segment
     perturbation: Perturbation
@@ -60,20 +63,25 @@ class WithinSegment:
         return Labelled(pd.concat([features[~own], part]).sort_index(), labels)
 
 
-def injection_within(text: str, kind: Kind, target: InjectionTarget, intensity: float) -> Injection:
+def injection_within(
+    text: str, kind: DriftKind, target: InjectionTarget, intensity: float
+) -> Injection:
     """Make a drift of one segment.
 
     Parameters
     ----------
     text
-        The segment, as `region=north`.
+        The segment, such as `region=north`.
     target
-        Of all rows; the drift is measured by those of the segment.
+        The model with rows of all segments; sizes are measured on the segment's rows among them.
+    intensity
+        Size of the drift, as for `injection`.
 
     Raises
     ------
     BadData
-        If there is no such segment, or too few rows of it, or it cannot drift so.
+        If the schema names no such segment, the sample has too few rows of it, or the model cannot
+        drift so.
     """
     segment = _segment(text, target)
     if kind == "label_imbalance":
@@ -107,7 +115,7 @@ def injection_within(text: str, kind: Kind, target: InjectionTarget, intensity: 
 
 
 def _segment(text: str, target: InjectionTarget) -> Segment:
-    """Read a segment; it must be one that the model's schema names."""
+    """Parse `FEATURE=VALUE`; the schema must name the feature as one of its segments."""
     feature, equals, value = text.partition("=")
     if feature not in target.schema.segments or not equals:
         known = ", ".join(target.schema.segments) or "none"
@@ -119,7 +127,7 @@ def _segment(text: str, target: InjectionTarget) -> Segment:
 
 
 def _without(schema: Schema, feature: str) -> Schema:
-    """Leave out a feature: rows whose value of it changes are of another segment then."""
+    """Exclude the segment's feature from drift: a row with another value leaves the segment."""
     features = tuple(
         msgspec.structs.replace(one, excluded="the segment") if one.name == feature else one
         for one in schema.features

@@ -2,14 +2,16 @@
 
 import pytest
 
-from driftgauge.models.drift.kinds import InjectionTarget, injection
-from driftgauge.models.drift.shapes import SHAPES, Shape
+from driftgauge.models.drift.injection import InjectionTarget, injection
+from driftgauge.models.drift.plan import DRIFT_SHAPES, DriftShape
 from driftgauge.models.drift.source import Source
 from driftgauge.models.drift.traffic import DriftSchedule, SimulatedRow, batches
 from tests.models.drift.builders import SCHEMA, Coins
 
 
-def rows(shape: Shape, events: int = 1050, start: int = 420, seed: int = 1) -> list[SimulatedRow]:
+def rows(
+    shape: DriftShape, events: int = 1050, start: int = 420, seed: int = 1
+) -> list[SimulatedRow]:
     drift = injection("missing_values", InjectionTarget(SCHEMA, Coins().labelled(500), "x"), 1.0)
     source = Source(Coins(seed), "x", scored=True)
     return [
@@ -19,8 +21,8 @@ def rows(shape: Shape, events: int = 1050, start: int = 420, seed: int = 1) -> l
     ]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_truth_of_each_row_is_known(shape: Shape) -> None:
+@pytest.mark.parametrize("shape", DRIFT_SHAPES)
+def test_the_truth_of_each_row_is_known(shape: DriftShape) -> None:
     """There are as many rows as asked for, none is changed before the start, and the mark says
     which are.
     """

@@ -1,6 +1,6 @@
 """Alerts held against the truth."""
 
-from driftgauge.models.drift.kinds import Expectation
+from driftgauge.models.drift.injection import Expectation
 from driftgauge.models.drift.verdict import fired, verdict
 from tests.models.drift.builders import alert
 

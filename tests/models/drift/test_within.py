@@ -5,7 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from driftgauge.models.drift.kinds import KINDS, InjectionTarget, Kind, apply
+from driftgauge.models.common.perturbations import perturbed
+from driftgauge.models.drift.injection import InjectionTarget
+from driftgauge.models.drift.plan import DRIFT_KINDS, DriftKind
 from driftgauge.models.drift.verdict import FiredAlert, verdict
 from driftgauge.models.drift.within import injection_within
 from driftgauge.shared.errors import BadData
@@ -13,7 +15,7 @@ from driftgauge.shared.reference.frames import rows_of
 from tests.models.drift.builders import SCHEMA, Coins
 
 PARTED = msgspec.structs.replace(SCHEMA, segments=("c",))
-WITHIN = [kind for kind in KINDS if kind != "label_imbalance"]
+WITHIN = [kind for kind in DRIFT_KINDS if kind != "label_imbalance"]
 
 
 def target(schema: object = PARTED) -> InjectionTarget:
@@ -21,7 +23,7 @@ def target(schema: object = PARTED) -> InjectionTarget:
 
 
 @pytest.mark.parametrize("kind", WITHIN)
-def test_rows_of_other_segments_stay_as_they_are(kind: Kind) -> None:
+def test_rows_of_other_segments_stay_as_they_are(kind: DriftKind) -> None:
     """A drift of one segment changes some of its rows, none of the others', and the order of none;
     all fit the schema.
     """
@@ -32,7 +34,7 @@ def test_rows_of_other_segments_stay_as_they_are(kind: Kind) -> None:
         ):  # its only open category is the segment itself
             injection_within("c=r", kind, target(), 0.3)
         return
-    after = apply(
+    after = perturbed(
         injection_within("c=r", kind, target(), 0.3).perturbations(1.0),
         rows,
         np.random.default_rng(0),
@@ -52,7 +54,7 @@ def test_the_intensity_is_measured_within_the_segment() -> None:
     """Missing values of .4 are .4 of the segment's, within sampling error."""
     found = injection_within("c=r", "missing_values", target(), 0.4)
     rows = Coins(2).labelled(4000)
-    after = apply(found.perturbations(1.0), rows, np.random.default_rng(0)).features
+    after = perturbed(found.perturbations(1.0), rows, np.random.default_rng(0)).features
     assert after[after["c"] == "r"]["x"].isna().mean() == pytest.approx(0.4, abs=0.05)
     assert not after[after["c"] == "g"]["x"].isna().any()
 
@@ -79,7 +81,7 @@ def test_only_an_alert_of_the_segment_meets_the_expectation() -> None:
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_posted(
-    text: str, kind: Kind, message: str
+    text: str, kind: DriftKind, message: str
 ) -> None:
     """Said with what is wrong, and what there is."""
     with pytest.raises(BadData, match=message):

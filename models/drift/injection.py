@@ -1,61 +1,62 @@
-"""What can change: each kind of drift as changes of rows, and what a monitor ought to say of it.
+"""The kinds of drift: how each perturbs rows, and which alerts a monitor has to raise for it.
 
-An intensity from 0 to 1 means, by kind: `feature_shift`, the shift in standard deviations of the
-feature; `missing_values`, `new_category` and `label_imbalance`, the share of the rows; `concept`,
-the share of the rows whose label follows another law, those where a feature is largest; `combined`
-is a shift, missing values of another feature, and a concept at once.
+What the intensity, from 0 to 1, measures depends on the kind:
+
+- `feature_shift`: the shift of a numeric feature, in its standard deviations;
+- `missing_values`, `new_category`: the share of a feature's values;
+- `label_imbalance`: the share of rows that are replaced by rows of one class, or of large values;
+- `concept`: the share of rows whose label follows another law, those where a feature is largest;
+- `combined`: a shift, missing values of another feature, and a concept, each of this intensity.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 
-from driftgauge.models.common.simulation import (
+from driftgauge.models.common.perturbations import (
     ConceptChange,
-    Labelled,
     Missing,
     NewCategory,
     Perturbation,
+    PriorShift,
+    Shift,
     next_class,
     scaled,
-    shift,
 )
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.plan import DriftKind
 from driftgauge.shared.contract.alerts import PERFORMANCE
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.schema import Feature, Schema
 
-Kind = Literal[
-    "feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"
-]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 CATEGORY: Final = "driftgauge-simulated"
+"""The category that `new_category` injects."""
 FACTOR: Final = 1.5
-"""What a regression's labels are multiplied by where the concept changes."""
+"""Factor by which `concept` multiplies the labels of a regression."""
 TOP: Final = 0.75
-"""Quantile of a regression's labels above which a row counts as of the class that becomes more
-frequent.
-"""
+"""Quantile of a regression's labels above which `label_imbalance` makes rows more frequent."""
 MIN_POOL: Final = 20
+"""Rows that a class must have in the sample for `label_imbalance` to make it more frequent."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """An alert that has to come.
+    """An alert that a monitor has to raise for an injection.
 
     Parameters
     ----------
     name
-        Of what is expected, for the report.
+        What is expected, in words, for the report.
     feature
-        Of the alert; any if None.
+        The feature that the alert must name; None accepts any.
     rule
-        Prefix of the alert's rule.
+        How the name of the alert's rule must begin.
     segment
-        Of the alert, as `region=north`; then neither feature nor rule matters, since one alert
-        speaks for a segment's columns, and one for its performance.
+        The segment that the alert must name, such as `region=north`. Feature and rule do not
+        matter then, because one alert speaks for all columns of a segment.
     """
 
     name: str
@@ -64,12 +65,14 @@ class Expectation:
     segment: str = ""
 
     def is_met_by(self, feature: str, rule: str, segment: str = "") -> bool:
-        """Tell whether an alert is the one.
+        """Return whether an alert of this feature, rule and segment is the expected one.
 
         Examples
         --------
-        >>> Expectation("x drifts", "x").is_met_by("x", "psi"), Expectation("errors", None, "perf").is_met_by("x", "psi")
-        (True, False)
+        >>> Expectation("x drifts", feature="x").is_met_by("x", "psi")
+        True
+        >>> Expectation("performance falls", rule="performance").is_met_by("x", "psi")
+        False
         """
         if self.segment:
             return segment == self.segment
@@ -78,18 +81,18 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Injection:
-    """A drift of full size.
+    """A drift that is ready to be injected into rows.
 
     Parameters
     ----------
     description
-        What changes, in words.
+        What drifts, in words.
     features
-        Those whose values change.
+        Names of the features whose values drift.
     expected
-        Alerts that have to come.
+        Alerts that the monitor has to raise.
     perturbations
-        Gives the changes at a strength from 0 to 1.
+        Returns the perturbations of a strength from 0 to 1, where 1 is the full size.
     """
 
     description: str
@@ -100,18 +103,18 @@ class Injection:
 
 @dataclass(frozen=True)
 class InjectionTarget:
-    """What a drift is made for.
+    """The model that a drift is injected into, and rows of it without drift.
 
     Parameters
     ----------
     schema
-        Of the model.
+        Schema of the model.
     sample
-        Rows without drift, to measure by.
+        Rows without drift; sizes such as a standard deviation are measured on them.
     preferred
-        The feature that changes where the kind allows it.
+        The feature that drifts if the kind of drift suits it.
     chosen
-        The feature that the user named; None leaves the choice to the kind.
+        The feature that the user named, or None.
     """
 
     schema: Schema
@@ -120,13 +123,19 @@ class InjectionTarget:
     chosen: str | None = None
 
     def feature(self, suits: Callable[[Feature], bool], what: str) -> str:
-        """Choose a feature of the stream: the one that was named, the preferred one, or the first
-        that suits.
+        """Choose the feature that drifts: the chosen one, the preferred one, or the first to suit.
+
+        Parameters
+        ----------
+        suits
+            Returns whether a feature can drift so.
+        what
+            Why a feature may not suit, for the error.
 
         Raises
         ------
         BadData
-            If the named one does not suit, or none does.
+            If the chosen feature does not suit, or no feature does.
         """
         offered = {one.name: one for one in self.schema.stream.features if not one.excluded}
         if self.chosen is not None and self.chosen not in offered:
@@ -143,57 +152,22 @@ class InjectionTarget:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the source knows the truth."""
+        """Whether the rows have true values; rows drawn from a reference profile have none."""
         return not any(label is None for label in self.sample.labels[:1])
 
 
-@dataclass(frozen=True)
-class Shifted:
-    """A feature is off by some standard deviations, within its declared range: beyond it the API
-    refuses a request.
-    """
-
-    feature: str
-    sd: float
-    scale: float
-    low: float
-    high: float
-
-    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:  # noqa: ARG002  every perturbation has it
-        frame = shift(rows.features, self.feature, self.sd, self.scale)
-        return rows._replace(
-            features=frame.assign(**{self.feature: frame[self.feature].clip(self.low, self.high)})
-        )
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """A share of the rows is replaced by rows of a pool: P(y) changes, P(x | y) does not."""
-
-    share: float
-    pool: Labelled
-
-    def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:
-        drawn = random.random(len(rows.labels)) < self.share
-        other = random.integers(len(self.pool.labels), size=int(drawn.sum()))
-        features, labels = rows.features.reset_index(drop=True).copy(), rows.labels.copy()
-        features.loc[drawn] = self.pool.features.iloc[other].to_numpy()
-        labels[drawn] = self.pool.labels[other]
-        return Labelled(features.astype(rows.features.dtypes.to_dict()), labels)
-
-
-def injection(kind: Kind, target: InjectionTarget, intensity: float) -> Injection:
-    """Make a drift.
+def injection(kind: DriftKind, target: InjectionTarget, intensity: float) -> Injection:
+    """Make a drift of a kind for a model.
 
     Parameters
     ----------
     intensity
-        Above 0, at most 1.
+        Size of the drift, above 0 and at most 1; its meaning stands at the top of this file.
 
     Raises
     ------
     BadData
-        If the model has no feature, or no labels, for it.
+        If the model has no feature that can drift so, or the kind needs labels and there are none.
     """
     return _MAKERS[kind](target, intensity)
 
@@ -210,7 +184,7 @@ def _feature_shift(target: InjectionTarget, intensity: float) -> Injection:
         f"{name} is off by {intensity:g} standard deviations ({intensity * scale:.4g})",
         (name,),
         (Expectation(f"{name} drifts", name),),
-        lambda strength: [Shifted(name, intensity * strength, scale, low, high)],
+        lambda strength: [Shift(name, intensity * strength, scale, low, high)],
     )
 
 
@@ -247,9 +221,8 @@ def _label_imbalance(target: InjectionTarget, intensity: float) -> Injection:
     labels = target.sample.labels
     expected = Expectation("the labels drift", LABEL)
     if target.schema.prediction == "numeric":
-        expected = Expectation(
-            "any alert"
-        )  # numbers are often ordered in time, and then their labels are only shown
+        # numeric labels are often ordered in time, and then their drift raises no alert of its own
+        expected = Expectation("any alert")
         bound = float(np.quantile(labels.astype(np.float64), TOP))
         members, which = labels.astype(np.float64) > bound, f"have a true value above {bound:.4g}"
     else:
@@ -261,7 +234,7 @@ def _label_imbalance(target: InjectionTarget, intensity: float) -> Injection:
         f"{intensity:.0%} of the rows are replaced by rows that {which}",
         (),
         (expected,),
-        lambda strength: [Replaced(intensity * strength, pool)],
+        lambda strength: [PriorShift(intensity * strength, pool)],
     )
 
 
@@ -301,7 +274,7 @@ def _combined(target: InjectionTarget, intensity: float) -> Injection:
                 InjectionTarget(target.schema, target.sample, others[0].name), intensity
             )
         )
-    if target.has_labels:  # first, since the concept is one of the features as they truly are
+    if target.has_labels:  # first, because labels follow from the features before their shift
         parts.insert(0, _concept(target, intensity))
     return Injection(
         "; ".join(part.description for part in parts).replace("; no feature changes", ""),
@@ -321,7 +294,7 @@ def _require_labels(target: InjectionTarget) -> None:
         )
 
 
-_MAKERS: Final[dict[Kind, Callable[[InjectionTarget, float], Injection]]] = {
+_MAKERS: Final[dict[DriftKind, Callable[[InjectionTarget, float], Injection]]] = {
     "feature_shift": _feature_shift,
     "missing_values": _missing_values,
     "label_imbalance": _label_imbalance,
@@ -329,12 +302,3 @@ _MAKERS: Final[dict[Kind, Callable[[InjectionTarget, float], Injection]]] = {
     "new_category": _new_category,
     "combined": _combined,
 }
-
-
-def apply(
-    perturbations: Sequence[Perturbation], rows: Labelled, random: np.random.Generator
-) -> Labelled:
-    """Apply changes one after the other."""
-    for perturbation in perturbations:
-        rows = perturbation(rows, random)
-    return rows

@@ -1,10 +1,12 @@
-"""What changes, by kind."""
+"""The kinds of drift, and what is expected of each."""
 
 import numpy as np
 import pytest
 
+from driftgauge.models.common.perturbations import perturbed
 from driftgauge.models.common.simulation import Labelled
-from driftgauge.models.drift.kinds import CATEGORY, KINDS, InjectionTarget, Kind, apply, injection
+from driftgauge.models.drift.injection import CATEGORY, InjectionTarget, injection
+from driftgauge.models.drift.plan import DRIFT_KINDS, DriftKind
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import rows_of
 from tests.models.drift.builders import SCHEMA, Coins
@@ -17,16 +19,16 @@ def target(chosen: str | None = None) -> InjectionTarget:
 
 
 def changed(
-    kind: Kind, intensity: float = 0.3, strength: float = 1.0, chosen: str | None = None
+    kind: DriftKind, intensity: float = 0.3, strength: float = 1.0, chosen: str | None = None
 ) -> tuple[Labelled, Labelled]:
     rows = Coins(2).labelled(4000)
-    return rows, apply(
+    return rows, perturbed(
         injection(kind, target(chosen), intensity).perturbations(strength), rows, RANDOM
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_changed_rows_still_fit_the_schema(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", DRIFT_KINDS)
+def test_changed_rows_still_fit_the_schema(kind: DriftKind) -> None:
     """The API would refuse others with 422, and nothing would be measured; ranges and kinds
     hold.
     """
@@ -37,8 +39,8 @@ def test_changed_rows_still_fit_the_schema(kind: Kind) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_what_is_said_to_change_changes(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", DRIFT_KINDS)
+def test_only_what_is_said_to_change_changes(kind: DriftKind) -> None:
     """Features that the injection does not name are as they were; labels change by concept and
     imbalance only.
     """
@@ -91,9 +93,11 @@ def test_a_regression_drifts_too() -> None:
     schema = type(SCHEMA)(SCHEMA.features, "numeric")
     numbers = Labelled(sample.features, sample.features["x"].to_numpy() + 5.0)
     regression = InjectionTarget(schema, numbers, "y")
-    after = apply(injection("concept", regression, 0.5).perturbations(1.0), numbers, RANDOM)
+    after = perturbed(injection("concept", regression, 0.5).perturbations(1.0), numbers, RANDOM)
     assert set(np.round(after.labels / numbers.labels, 6)) == {1.0, 1.5}
-    after = apply(injection("label_imbalance", regression, 0.8).perturbations(1.0), numbers, RANDOM)
+    after = perturbed(
+        injection("label_imbalance", regression, 0.8).perturbations(1.0), numbers, RANDOM
+    )
     assert after.labels.mean() > numbers.labels.mean() + 0.5
     assert after.features.dtypes.equals(numbers.features.dtypes)
 
@@ -109,7 +113,7 @@ def test_a_regression_drifts_too() -> None:
     ],
 )
 def test_a_drift_that_cannot_reach_the_stream_is_refused(
-    kind: Kind, chosen: str, message: str
+    kind: DriftKind, chosen: str, message: str
 ) -> None:
     """Who asks for it is told why, before anything is posted."""
     with pytest.raises(BadData, match=message):
