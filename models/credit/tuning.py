@@ -1,6 +1,4 @@
-"""A brief search for better settings of the chosen model, where Optuna is installed (the extra
-`tune`).
-"""
+"""A short search for better hyperparameters of the chosen model, with Optuna (the extra `tune`)."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -19,6 +17,7 @@ from driftgauge.models.credit.candidates import (
 )
 
 TRIALS: Final = 8
+"""Sets of hyperparameters that are tried if nothing else is asked for."""
 
 
 def tune(
@@ -28,12 +27,21 @@ def tune(
     seed: int,
     trials: int = TRIALS,
 ) -> tuple[Hyperparameters, float]:
-    """Search for settings that are steadier than the default ones, which are tried first.
+    """Search for hyperparameters with a higher `steadiness` than the default ones.
+
+    Parameters
+    ----------
+    features, labels
+        Rows in the order of time.
+    trials
+        Sets to try, the default ones first.
 
     Returns
     -------
-    settings, steadiness
-        The best ones found; the default ones if nothing is better.
+    settings
+        The best hyperparameters that were found, perhaps the default ones.
+    steadiness
+        Their score.
     """
     import optuna
 
@@ -51,7 +59,7 @@ def tune(
 
 
 def installed() -> bool:
-    """Whether Optuna is there."""
+    """Return whether Optuna is installed."""
     return find_spec("optuna") is not None
 
 

@@ -1,4 +1,4 @@
-"""Commands that show Driftgauge on one machine: up, demo and demo-retrain."""
+"""The commands `driftgauge up`, `demo` and `demo-retrain`."""
 
 import signal
 import sys
@@ -50,7 +50,11 @@ def up(port: int | None) -> None:
     help="Stop after this many; default: go on until Ctrl-C.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of model and traffic."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of model and traffic.",
 )
 @click.option(
     "--data",
@@ -105,8 +109,10 @@ def demo(
 
 
 def _stop_on_signals() -> None:
-    """Treat SIGTERM as Ctrl-C, so that every child process is stopped; a shell's background job
-    would ignore Ctrl-C.
+    """Treat SIGTERM as Ctrl-C, so that every child process is stopped.
+
+    Ctrl-C is handled explicitly, because a process that a shell started in the background ignores
+    it by default.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

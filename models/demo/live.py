@@ -1,6 +1,4 @@
-"""What the demo does while it runs: predictions, their labels some time later, and the alerts that
-come of them.
-"""
+"""The running demo: it posts predictions and, some time later, their labels, and prints alerts."""
 
 import asyncio
 import json
@@ -38,18 +36,21 @@ from driftgauge.shared.local.deployment import Deployment
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
 CONCURRENCY = 32
+"""Most requests for a prediction that are open at once."""
 IDLE_S = 2.0
-"""An unused connection is closed by us, well before the API would: else a request could meet a
-closing connection.
+"""The client closes an unused connection after these seconds, well before the API would; otherwise
+a request could meet a connection that is being closed.
 """
 SETTLE_S = 60.0
+"""Longest wait at the end, in seconds, until everything was counted and judged."""
 LABEL_DELAY_S: Final = 2.0
-"""Mean time after which a prediction's true value is known."""
+"""Mean time from a prediction to its label, in seconds."""
 UNLABELLED: Final = 0.1
-"""Share of the predictions whose true value never is."""
+"""Share of the predictions that never get a label."""
 LABELS_EVERY_S: Final = 0.5
+"""Pause between two posts of labels, in seconds."""
 LABELS_S: Final = 10.0
-"""How long the end waits for labels."""
+"""How long the end waits for all labels to be counted, in seconds."""
 
 
 Features = dict[str, Value]
@@ -57,7 +58,25 @@ Features = dict[str, Value]
 
 @dataclass(frozen=True)
 class DemoPlan:
-    """What the command line asks for."""
+    """The demo as the command line asks for it.
+
+    Parameters
+    ----------
+    events
+        Rows to post; None posts until Ctrl-C.
+    seed
+        Seed of model and traffic.
+    data
+        File whose rows are posted; None posts simulated rows.
+    rate
+        Rows a second.
+    output
+        Folder of the reports.
+    in_order
+        True if the rows of a file keep their order in time.
+    as_json
+        True if the result is printed as JSON.
+    """
 
     model: DemoModel
     events: int | None
@@ -70,12 +89,25 @@ class DemoPlan:
 
     @property
     def clean_events(self) -> int:
+        """Rows before the drift."""
         return self.events // 2 if self.events is not None else ENDLESS_CLEAN_EVENTS
 
 
 @dataclass
 class DemoResult:
-    """What happened."""
+    """What happened in the demo so far.
+
+    Attributes
+    ----------
+    published, counted
+        Predictions that the API accepted, and events that the worker counted.
+    injected_at
+        Predictions before the drift; None until it begins.
+    alerts
+        Transitions to firing and resolved, in the order in which they came.
+    reports
+        Paths of the report files.
+    """
 
     published: int = 0
     counted: int = 0
@@ -85,7 +117,7 @@ class DemoResult:
 
     @property
     def first_alert_event(self) -> int | None:
-        """Events that had been counted when the first alert fired."""
+        """Number of events that had been counted when the first alert fired; None if none did."""
         return min(
             (alert.evidence.events for alert in self.alerts if alert.state == "firing"),
             default=None,
@@ -93,7 +125,15 @@ class DemoResult:
 
 
 class LiveDemo:
-    """Traffic and what comes of it, at the same time."""
+    """Posts predictions and labels and follows the alerts, all at the same time.
+
+    Parameters
+    ----------
+    running
+        The deployment that the rows are posted to.
+    result
+        Is filled in while the demo runs.
+    """
 
     def __init__(
         self,
@@ -120,18 +160,15 @@ class LiveDemo:
 
     async def run(self) -> None:
         """Post everything, then wait until all of it was counted and judged."""
-        limits = httpx.Limits(
-            max_connections=CONCURRENCY + 2, keepalive_expiry=IDLE_S
-        )  # and alerts, and labels
+        # two connections more: for the stream of alerts and for labels
+        limits = httpx.Limits(max_connections=CONCURRENCY + 2, keepalive_expiry=IDLE_S)
         async with httpx.AsyncClient(
             base_url=self.running.url, timeout=30, limits=limits
         ) as client:
             labels = LateLabels(client, self.plan.model.name, LABEL_DELAY_S, self.random)
             ended = asyncio.Event()
-            watch, label = (
-                asyncio.create_task(self._watch(client)),
-                asyncio.create_task(self._label(labels, ended)),
-            )
+            watch = asyncio.create_task(self._watch(client))
+            label = asyncio.create_task(self._label(labels, ended))
             try:
                 with self.progress:
                     await self._post_all(client, labels)
@@ -145,8 +182,9 @@ class LiveDemo:
                         await task
 
     async def _label(self, labels: LateLabels, ended: asyncio.Event) -> None:
-        """Post labels beside the predictions, the rest at the end; where they are not taken, the
-        demo goes on without.
+        """Post labels as they fall due, and the rest at the end.
+
+        If the API refuses them, the demo goes on without labels.
         """
         try:
             while not ended.is_set():
@@ -175,8 +213,9 @@ class LiveDemo:
             await asyncio.sleep(max(0.0, begun + done / self.plan.rate - time.monotonic()))
 
     def _next_rows(self, done: int) -> list[tuple[Features, Value]]:
-        """Give the next rows and labels, None for one that never comes; no batch spans the moment
-        of the injection.
+        """Return the next rows and their labels; None is a label that never comes.
+
+        No batch spans the beginning of the drift.
         """
         ends = [
             done + min(BATCH_ROWS, max(self.plan.rate // 5, 1)),
@@ -199,8 +238,9 @@ class LiveDemo:
         labels: LateLabels,
         advance: Callable[[], None],
     ) -> None:
-        """Post rows by a few concurrent clients; all are answered when it returns, so that the
-        injection is a clean cut.
+        """Post rows by concurrent requests and return when all were answered.
+
+        So no clean row is counted after the first drifted one.
         """
         waiting = iter(rows)
 
@@ -220,7 +260,7 @@ class LiveDemo:
                 group.create_task(post_some())
 
     async def _watch(self, client: httpx.AsyncClient) -> None:
-        """Follow the alert stream, from its beginning, and print what fires and resolves."""
+        """Follow the API's stream of alerts from its beginning; print what fires or resolves."""
         position = "0-0"
         while True:
             with suppress(httpx.HTTPError):
@@ -249,11 +289,10 @@ class LiveDemo:
         )
 
     async def _settle(self, labels: int) -> None:
-        """Wait until everything was counted, judged, and shown; its labels too, if that does not
-        take long.
+        """Wait until everything was counted and judged, and the alerts were printed.
 
-        Labels are handed on to judging in bulk, the last ones after 5 s without an entry: counting
-        says how many it holds.
+        Labels are waited for only `LABELS_S`: counting hands them to judging in bulk, the last ones
+        after 5 s without an entry.
         """
         settings = self.running.settings
         keys, client = Keys(settings.key_prefix), connect(settings.redis_url)
@@ -270,10 +309,8 @@ class LiveDemo:
                         f"Not everything was counted within {SETTLE_S:.0f} s; see the worker's log."
                     )
                 await asyncio.sleep(0.05)
-            shown = client.xlen(keys.alerts(model))
-            await asyncio.sleep(
-                0.3 if shown else 0.0
-            )  # the last alerts are on their way through the API
+            if client.xlen(keys.alerts(model)):
+                await asyncio.sleep(0.3)  # the last alerts are on their way through the API
         finally:
             client.close()
 
@@ -286,12 +323,13 @@ class LiveDemo:
 
 
 def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
+    """Read the counters of a model's only partition; all are 0 before the first commit."""
     packed: bytes | None = client.hget(keys.count(model, 0), counters.FIELD)  # type: ignore[assignment]  # bytes, not str
     return msgspec.json.decode(packed, type=Counters) if packed else Counters()
 
 
 def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
-    """Whether judging has read every pane."""
+    """Return whether judging has read every pane."""
     latest: Any = client.xrevrange(keys.panes(model, 0), count=1)
     state: Any = client.hget(keys.judge(model), "state")
     return bool(latest and state) and json.loads(state)["offsets"].get("0") == latest[0][0].decode()

@@ -1,5 +1,7 @@
-"""The demo of the retraining hook: the concept changes, an alert fires, the hook trains, validates,
-and stages a version.
+"""The demo of the retraining hook (`driftgauge demo-retrain`).
+
+Simulated labels begin to follow another law, a performance alert fires, and the hook (retrain.py)
+trains and validates a new version and puts it into staging.
 """
 
 import sys
@@ -25,21 +27,24 @@ from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.stages import StageChange
 
 CLEAN, DRIFTED = 1500, 4500
+"""Rows that are posted before and after the beginning of the drift."""
 ROWS = 2200
-"""Rows of the new world that the hook waits for; half of them are the reference, which needs 1,000.
-"""
+"""Drifted rows that the hook waits for. Half of them become the reference, which needs 1,000."""
 PATIENCE_S = 90.0
+"""Longest wait for the end of the hook's run, in seconds."""
 
 
 class RetrainingResult(msgspec.Struct, frozen=True):
-    """What stands at the end.
+    """The state of the registry after the demo.
 
     Parameters
     ----------
     staged
         The versions in staging.
     history
-        Changes of the model's stages.
+        All changes of the model's stages, oldest first.
+    record
+        The record of the simulation.
     """
 
     staged: tuple[str, ...]
@@ -48,7 +53,7 @@ class RetrainingResult(msgspec.Struct, frozen=True):
 
 
 class _Ended(msgspec.Struct):
-    """What is looked at of the hook's state: whether a run has ended."""
+    """The part of the retraining stage's state in Redis that tells how many runs have ended."""
 
     runs: int
 
@@ -56,7 +61,13 @@ class _Ended(msgspec.Struct):
 def run(
     model: DemoModel, seed: int, output: Path, settings: Settings, console: Console
 ) -> RetrainingResult:
-    """Run the demo; nothing of it is left running, whatever happens."""
+    """Run the demo; every process is stopped at the end, whatever happens.
+
+    Parameters
+    ----------
+    output
+        Folder of the simulation's record and picture.
+    """
     name = model.name
     console.print(f"Training the {name} model …")
     with prepared(model, seed, settings) as testbed:
@@ -94,7 +105,7 @@ def run(
 
 
 def _wait(running: Deployment, model: str) -> None:
-    """Wait until the hook's run has ended."""
+    """Wait until the hook's run has ended, but not longer than `PATIENCE_S`."""
     client, deadline = connect(running.settings.redis_url), time.monotonic() + PATIENCE_S
     try:
         while (
@@ -112,7 +123,7 @@ def _ended(client: redis.Redis, key: str) -> bool:
 
 
 def _tell_log(running: Deployment, console: Console) -> None:
-    """Print what the worker logged of the retraining."""
+    """Print the worker's log lines about the retraining."""
     for line in (running.settings.data_dir / "worker.log").read_text(errors="replace").splitlines():
         if '"driftgauge.retraining"' in line:
             console.print(f"  [dim]{escape(msgspec.json.decode(line)['event'])}[/]", soft_wrap=True)

@@ -1,9 +1,9 @@
-"""The demo: Redis, API and worker as processes of their own, traffic through POST /predict, and a
-drift half-way.
+"""The demo (`driftgauge demo`): Redis, API and worker run as processes of their own, predictions
+are posted to the API, and half-way one feature begins to drift.
 
-Nothing is arranged for it: the thresholds are the production defaults, the shift is half a standard
-deviation of one feature. The traffic is exchangeable (simulated rows are drawn at random, those of
-a file are shuffled), since that is what the closed-form false-alarm rates hold for.
+Nothing is tuned for it: the thresholds are the production defaults, the shift is half a standard
+deviation of one feature. The traffic is exchangeable (simulated rows are drawn at random, the rows
+of a file are shuffled), because the closed-form false-alarm rates hold for such traffic.
 """
 
 import asyncio
@@ -31,10 +31,11 @@ from driftgauge.shared.reporting.files import written
 from driftgauge.shared.settings import Settings
 
 INTERRUPTED_S = 5.0
+"""Longest wait for the last counts and reports at the end, in seconds."""
 
 
 def run(plan: DemoPlan, settings: Settings) -> None:
-    """Run the demo; nothing of it is left running, whatever happens."""
+    """Run the demo; every process is stopped at the end, whatever happens."""
     started = time.monotonic()
     console = Console(stderr=plan.as_json, highlight=False)
     result = DemoResult()
@@ -105,8 +106,9 @@ def _announce(console: Console, plan: DemoPlan, running: Deployment) -> None:
 
 
 def _count(result: DemoResult, plan: DemoPlan, client: redis.Redis, settings: Settings) -> None:
-    """Read what was counted from the committed checkpoint; after Ctrl-C the last commit may be a
-    moment away.
+    """Read from counting's checkpoint how many events were counted.
+
+    It waits a moment for the last commit, which after Ctrl-C may still be under way.
     """
     keys, deadline = Keys(settings.key_prefix), time.monotonic() + INTERRUPTED_S
     while (
@@ -117,7 +119,7 @@ def _count(result: DemoResult, plan: DemoPlan, client: redis.Redis, settings: Se
 
 
 def _find_reports(result: DemoResult, plan: DemoPlan, running: Deployment) -> None:
-    """Wait for the worker to write the report of the latest snapshot."""
+    """Wait until the worker has written the report of the latest snapshot."""
     answer = httpx.get(
         f"{running.url}/reports/latest", params={"model": plan.model.name}, timeout=10
     )
@@ -171,6 +173,6 @@ def _conclude(
 
 
 def _forget(client: redis.Redis, prefix: str) -> None:
-    """Delete the demo's keys from a Redis that is not its own."""
+    """Delete the demo's keys from a Redis that was configured by the user."""
     for key in client.scan_iter(match=f"{prefix}:*", count=1000):
         client.delete(key)

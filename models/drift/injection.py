@@ -152,7 +152,7 @@ class InjectionTarget:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the rows have true values; rows drawn from a reference profile have none."""
+        """True if the rows have true values; rows drawn from a reference profile have none."""
         return not any(label is None for label in self.sample.labels[:1])
 
 

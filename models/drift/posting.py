@@ -71,7 +71,7 @@ class Poster:
         Parameters
         ----------
         scored
-            Whether the API is to predict the rows; if not, their own predictions are published.
+            True if the API is to predict the rows; if not, their own predictions are published.
         advance
             Is called with the number of rows that were just answered.
         """

@@ -36,7 +36,7 @@ class Record(msgspec.Struct, frozen=True):
     rejected_labels
         Reason to the number of labels that the API rejected for it.
     found, passed
-        Whether every expected alert came, and also none before the drift.
+        True if every expected alert came; and if, besides, none came before the drift.
     before, after
         Metric to its value on the rows before and after the injection, by the true values that the
         simulator knows. Empty if it knows none.

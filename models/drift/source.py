@@ -36,7 +36,7 @@ class Source:
     preferred
         The feature that drifts if the kind of drift suits it.
     scored
-        Whether the API is to predict the rows. If not, the rows have a column `prediction`.
+        True if the API is to predict the rows. If not, the rows have a column `prediction`.
     """
 
     simulator: Simulator

@@ -34,7 +34,7 @@ class SimulatedRow:
     prediction
         The prediction of a row that the API is not to score; otherwise None.
     drifted
-        Whether the row was perturbed.
+        True if the row was perturbed.
     """
 
     features: dict[str, Value]

@@ -78,12 +78,12 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def found(self) -> bool:
-        """Whether every expected alert came."""
+        """True if every expected alert came."""
         return all(one.after is not None for one in self.met)
 
     @property
     def passed(self) -> bool:
-        """Whether every expected alert came, and no alert came before the injection."""
+        """True if every expected alert came, and no alert came before the injection."""
         return self.found and not self.false_alarms
 
 

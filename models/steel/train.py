@@ -1,6 +1,4 @@
-"""Training of the steel model, from the UCI file or the simulator: see
-models/common/training.py.
-"""
+"""Training of the steel model on the UCI file or simulated rows: see models/common/training.py."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,11 +27,11 @@ from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.versions.gates import Gates
 
 METRICS: Final = ("r2", "rmse", "mae", "wape")
-"""rmse and mae in kWh; wape is the sum of absolute errors over the sum of usage, since the
-percentage error of single rows means nothing where usage is near 0.
+"""RMSE and MAE are in kWh. WAPE is the sum of the absolute errors divided by the sum of the usage;
+the percentage error of single rows means nothing where usage is near 0.
 """
 MIN_ROWS = 400
-"""Rows below which the folds and parts of the data are too small to train on."""
+"""Least rows to train on; with fewer, the folds and parts are too small."""
 
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "lagging_kvarh": (0, None),
@@ -46,7 +44,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(CALENDAR, (-1, 1)),
     **dict.fromkeys(("is_weekend", *LOAD), (0, 1)),
 }
-"""Physical ranges, of the features that have one."""
+"""Physical range of each feature that has one."""
 
 SCHEMA = Schema(
     tuple(
@@ -71,12 +69,12 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     Parameters
     ----------
     data
-        The UCI file: a quarter of it is held out and a quarter kept for the stream. None for the
-        simulator: half of its rows are held out.
+        The UCI file: a quarter of it is held out, and a quarter is kept for later traffic. None
+        trains on simulated rows, of which the other half is held out.
     seed
-        Of simulator, split and model.
+        Seed of simulator, split and model.
     rows
-        Rows to simulate; not used with a file.
+        Number of rows to simulate; unused with a file.
 
     Raises
     ------
@@ -104,17 +102,19 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
 
 
 def fit(rows: Labelled, seed: int, source: str) -> Trained:
-    """Train on a random half of given rows; the other half is measured, and is the reference.
+    """Train on a random half of given rows; the other half is held out.
 
     Parameters
     ----------
+    seed
+        Seed of split and model.
     source
-        Where they are from, for errors.
+        Where the rows come from, for errors.
 
     Raises
     ------
     BadData
-        If they are too few.
+        If there are too few rows.
     """
     _require_enough(len(rows.labels), source)
     order = np.random.default_rng(seed).permutation(len(rows.labels))
@@ -122,7 +122,7 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
 
 
 def _fit(rows: Labelled, seed: int, end: int) -> Trained:
-    """Train on the first half of rows in random order; those from there to `end` are held out."""
+    """Train on the first half of shuffled rows; the rows from there to `end` are held out."""
     features, usage = rows
     half = len(features) // 2
     estimator = _stack(seed).fit(features[:half].to_numpy(), usage[:half])
@@ -137,7 +137,7 @@ def _require_enough(rows: int, source: object) -> None:
 
 
 def _stack(seed: int) -> StackingRegressor:
-    """Stack small trees of different depth and loss, so that one request costs little."""
+    """Stack small ensembles of trees that differ in depth and loss, so that requests are fast."""
     models = [
         ("deep", trees.regressor(seed, num_leaves=31, learning_rate=0.1, n_estimators=120)),
         ("shallow", trees.regressor(seed, num_leaves=8, learning_rate=0.2, n_estimators=120)),
