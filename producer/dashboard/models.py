@@ -8,7 +8,7 @@ from typing import Final
 
 from driftgauge.producer.reading.catalogue import MOST_HISTORY
 from driftgauge.shared.errors import DriftgaugeError
-from driftgauge.shared.reference.references import ReferenceHistory
+from driftgauge.shared.reference.history import ReferenceHistory
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions.gates import Gates, Validation

@@ -5,12 +5,7 @@ change to each log.
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract.events import NEW_REFERENCE
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.reference.references import (
-    FIELD,
-    ReferenceChange,
-    encode_change,
-    reference_key,
-)
+from driftgauge.shared.reference.history import FIELD, ReferenceChange, encode_change, reference_key
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.versions.manifest import Manifest
 

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.references import AcceptedReference, ReferenceHistory
+from driftgauge.shared.reference.accepted import AcceptedReference
+from driftgauge.shared.reference.history import ReferenceHistory
 from driftgauge.shared.registry.atomic import Locked, replace
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry, check_name

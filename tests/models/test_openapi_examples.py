@@ -11,7 +11,7 @@ from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import Trained, store
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import Answer
-from driftgauge.shared.reference.references import AcceptedReference
+from driftgauge.shared.reference.accepted import AcceptedReference
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings

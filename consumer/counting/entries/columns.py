@@ -23,7 +23,7 @@ from driftgauge.shared.contract.events import (
     Label,
     Prediction,
 )
-from driftgauge.shared.reference.references import ReferenceChange, decode_change
+from driftgauge.shared.reference.history import ReferenceChange, decode_change
 from driftgauge.shared.reference.schema import Kinds, Schema
 
 Entry = tuple[bytes, list[bytes]]
