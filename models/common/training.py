@@ -141,7 +141,7 @@ def evaluate(
     """
     columns = columns_of(holdout.features, schema)
     predicted = prediction.predict(schema, estimator, columns)
-    outcomes = scores.Outcomes(
+    labelled = scores.LabelledPredictions(
         holdout.labels.tolist() if schema.prediction == "categorical" else holdout.labels,
         predicted,
         prediction.probabilities(schema, estimator, columns),
@@ -149,7 +149,7 @@ def evaluate(
     )
     kind = object if schema.prediction == "categorical" else np.float64
     return np.asarray(predicted, dtype=kind), {
-        metric: scores.score(metric, outcomes) for metric in metrics
+        metric: scores.score(metric, labelled) for metric in metrics
     }
 
 

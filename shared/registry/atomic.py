@@ -14,7 +14,7 @@ LOCK_S: Final = 60
 """Longest wait for another process that changes the same model."""
 
 
-class Locked:
+class FolderLock:
     """A lock between processes, with a clear error if another one holds it for too long; it ends
     with its process.
     """

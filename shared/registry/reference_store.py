@@ -14,7 +14,7 @@ import msgspec
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.accepted import AcceptedReference
 from driftgauge.shared.reference.history import ReferenceHistory
-from driftgauge.shared.registry.atomic import Locked, replace
+from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry, check_name
 
@@ -61,7 +61,7 @@ class ReferenceStore:
 
     def accept(self, proposed: AcceptedReference, *, who: str, reason: str) -> ReferenceHistory:
         """Store a new reference, which gets its number here, and the change to it."""
-        with Locked(self._home / ".lock"):
+        with FolderLock(self._home / ".lock"):
             changed = self.history().accepted(self._version, who, reason, utc_now())
             accepted = msgspec.structs.replace(
                 proposed, version=self._version, number=changed.number
@@ -73,7 +73,7 @@ class ReferenceStore:
 
     def undo(self, *, who: str, reason: str) -> ReferenceHistory:
         """Go back to the reference before; BadData if there is none."""
-        with Locked(self._home / ".lock"):
+        with FolderLock(self._home / ".lock"):
             changed = self.history().undone(self._version, who, reason, utc_now())
             self._write(changed)
         return changed

@@ -24,7 +24,7 @@ import msgspec
 from driftgauge.shared.contract.keys import MODEL_NAME, salts_for
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.reference.calibration import Calibration
-from driftgauge.shared.registry.atomic import Locked, replace, sync
+from driftgauge.shared.registry.atomic import FolderLock, replace, sync
 from driftgauge.shared.registry.creation import new_manifest, utc_now
 from driftgauge.shared.registry.version_folder import (
     MANIFEST_FILE,
@@ -178,7 +178,7 @@ class ModelRegistry:
         """Store or replace the calibration of a version."""
         self.manifest(model, version)
         path = self.calibration_file(model, version)
-        with Locked(self.folder / model / ".lock"):
+        with FolderLock(self.folder / model / ".lock"):
             path.parent.mkdir(exist_ok=True)
             replace(path, msgspec.json.encode(calibration))
         return path
@@ -352,8 +352,8 @@ class ModelRegistry:
             )
         return changed.history[-1]
 
-    def _lock(self, model: str) -> Locked:
-        return Locked(self.folder / model / ".lock")
+    def _lock(self, model: str) -> FolderLock:
+        return FolderLock(self.folder / model / ".lock")
 
     def _serves(self, model: str) -> bool:
         try:

@@ -113,20 +113,20 @@ class ValidationRun:
         except BadData:  # said by the check of the schema
             return
         try:
-            outcomes = _outcomes(published, estimator, columns, data)
+            labelled = _labelled(published, estimator, columns, data)
         except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
             yield GateResult("predictions", passed=False, detail=_told(error))
             return
-        yield from self._bounds(published, outcomes)
+        yield from self._bounds(published, labelled)
         if estimator is not None:
             yield _latency(published, estimator, columns)
-            yield from self._regression(published, outcomes, data)
+            yield from self._regression(published, labelled, data)
 
     def _bounds(
-        self, published: PublishedVersion, outcomes: scores.Outcomes | None
+        self, published: PublishedVersion, labelled: scores.LabelledPredictions | None
     ) -> Iterator[GateResult]:
         gates = published.manifest.gates
-        if outcomes is None:
+        if labelled is None:
             for name in gates.metrics:
                 yield GateResult(
                     name,
@@ -137,7 +137,7 @@ class ValidationRun:
         numeric = published.schema.prediction == "numeric"
         for name in dict.fromkeys((*gates.metrics, *scores.usual_metrics(numeric=numeric))):
             try:
-                self.metrics[name] = scores.score(name, outcomes)
+                self.metrics[name] = scores.score(name, labelled)
             except BadData as error:
                 if name in gates.metrics:
                     yield GateResult(name, passed=False, detail=str(error))
@@ -151,14 +151,17 @@ class ValidationRun:
                 yield GateResult(name, value <= bound, value, f"<= {bound:g}")
 
     def _regression(
-        self, published: PublishedVersion, outcomes: scores.Outcomes | None, data: ValidationData
+        self,
+        published: PublishedVersion,
+        labelled: scores.LabelledPredictions | None,
+        data: ValidationData,
     ) -> Iterator[GateResult]:
         """Compare with the production version on the same rows."""
         try:
             current = self._registry.production(self._model)
         except ModelNotFound:
             return
-        if current == self._version or outcomes is None:
+        if current == self._version or labelled is None:
             return
         name = f"no worse than {current}"
         try:
@@ -167,7 +170,7 @@ class ValidationRun:
                 return
             self.against = current
             columns = model_columns(data.frame, before.schema)
-            earlier = _outcomes(
+            earlier = _labelled(
                 before, self._registry.load_artifact(self._model, current), columns, data
             )
             assert earlier is not None  # noqa: S101  the same target as above
@@ -189,9 +192,9 @@ class ValidationRun:
             )
 
 
-def _outcomes(
+def _labelled(
     published: PublishedVersion, estimator: Any, columns: list[Column], data: ValidationData
-) -> scores.Outcomes | None:
+) -> scores.LabelledPredictions | None:
     """Predict the rows, and set the true values beside; None without true values."""
     schema = published.schema
     target = data.target or schema.target
@@ -221,7 +224,7 @@ def _outcomes(
     for name, values in ((target, truth), (data.prediction, predictions)):
         if any(value is None or value != value for value in values):  # noqa: PLR0124  NaN is missing
             raise BadData(f"{name} is missing in some rows; remove them.")
-    return scores.Outcomes(truth, predictions, chances, classes)
+    return scores.LabelledPredictions(truth, predictions, chances, classes)
 
 
 def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> GateResult:

@@ -22,7 +22,7 @@ _SMALLER_IS_BETTER: Final = {"rmse", "mae", "wape", "log_loss"}
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class LabelledPredictions:
     """True values and predictions of the same rows.
 
     Parameters
@@ -62,7 +62,7 @@ def larger_is_better(name: str) -> bool:
     return name not in _SMALLER_IS_BETTER
 
 
-def score(name: str, outcomes: Outcomes) -> float:
+def score(name: str, labelled: LabelledPredictions) -> float:
     """Compute a metric.
 
     Raises
@@ -72,27 +72,27 @@ def score(name: str, outcomes: Outcomes) -> float:
 
     Examples
     --------
-    >>> outcomes = Outcomes(["a", "b", "b", "b"], ["a", "b", "b", "a"])
-    >>> score("accuracy", outcomes), score("f1:b", outcomes)
+    >>> labelled = LabelledPredictions(["a", "b", "b", "b"], ["a", "b", "b", "a"])
+    >>> score("accuracy", labelled), score("f1:b", labelled)
     (0.75, 0.8)
     """
-    if unknown_metrics((name,), numeric=outcomes.numeric):
+    if unknown_metrics((name,), numeric=labelled.numeric):
         what, known = (
             ("numbers", NUMERIC)
-            if outcomes.numeric
+            if labelled.numeric
             else ("classes", (*CATEGORICAL, "f1", "precision", "recall"))
         )
         raise BadData(f"there is no metric {name!r} of {what}; there are {', '.join(known)}")
-    value = _of_numbers(name, outcomes) if outcomes.numeric else _of_classes(name, outcomes)
+    value = _of_numbers(name, labelled) if labelled.numeric else _of_classes(name, labelled)
     if not np.isfinite(value):
         raise BadData("it is not defined for these rows")
     return value
 
 
-def _of_numbers(name: str, outcomes: Outcomes) -> float:
+def _of_numbers(name: str, labelled: LabelledPredictions) -> float:
     from sklearn import metrics
 
-    truth, predictions = np.asarray(outcomes.truth), np.asarray(outcomes.predictions)
+    truth, predictions = np.asarray(labelled.truth), np.asarray(labelled.predictions)
     if name == "wape":
         total = float(np.abs(truth).sum())
         return float(np.abs(truth - predictions).sum()) / total if total else np.nan
@@ -102,12 +102,12 @@ def _of_numbers(name: str, outcomes: Outcomes) -> float:
     return float(compute(truth, predictions))
 
 
-def _of_classes(name: str, outcomes: Outcomes) -> float:
+def _of_classes(name: str, labelled: LabelledPredictions) -> float:
     from sklearn import metrics
 
-    truth, predictions = outcomes.truth, outcomes.predictions
+    truth, predictions = labelled.truth, labelled.predictions
     if name in {"roc_auc", "log_loss"}:
-        return _of_probabilities(name, outcomes)
+        return _of_probabilities(name, labelled)
     if name == "accuracy":
         return float(metrics.accuracy_score(truth, predictions))
     if name == "balanced_accuracy":
@@ -138,16 +138,16 @@ def _averaged(name: str, truth: Column, predictions: Column) -> float:
     )
 
 
-def _of_probabilities(name: str, outcomes: Outcomes) -> float:
+def _of_probabilities(name: str, labelled: LabelledPredictions) -> float:
     from sklearn import metrics
 
-    given, classes = outcomes.probabilities, outcomes.classes
+    given, classes = labelled.probabilities, labelled.classes
     if given is None:
         raise BadData("it needs probabilities, which the model does not give")
-    absent = sorted(set(outcomes.truth) - set(classes))
+    absent = sorted(set(labelled.truth) - set(classes))
     if absent:
         raise BadData(f"the model does not know these classes of the rows: {', '.join(absent)}")
-    codes = np.array([classes.index(label) for label in outcomes.truth])
+    codes = np.array([classes.index(label) for label in labelled.truth])
     if name == "log_loss":
         return float(metrics.log_loss(codes, given, labels=range(len(classes))))
     single = [

@@ -13,7 +13,7 @@ import pytest
 
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.registry import version_folder
-from driftgauge.shared.registry.atomic import Locked
+from driftgauge.shared.registry.atomic import FolderLock
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.versions.semver import precedence
 from driftgauge.shared.versions.stages import StageChange
@@ -362,7 +362,7 @@ def test_a_lock_that_is_held_is_an_error_in_time(
     registry.register(published("1.0.0", rows=10))
     monkeypatch.setattr("driftgauge.shared.registry.atomic.LOCK_S", 0.05)
     with (
-        Locked(registry.folder / "plant/.lock"),
+        FolderLock(registry.folder / "plant/.lock"),
         pytest.raises(BadData, match="Another process has held"),
     ):
         registry.promote("plant", "1.0.0", actor="ann")
