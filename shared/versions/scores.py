@@ -1,8 +1,10 @@
-"""The metrics that a version's gates can bound, by scikit-learn.
+"""The metrics that a version's gates can bound, computed by scikit-learn.
 
-Pure. Names: r2, rmse, mae, wape for numbers; for classes accuracy, balanced_accuracy, log_loss,
-roc_auc (of several classes the mean over one against the rest), and f1, precision, recall: the mean
-over the classes, `f1_weighted` by their frequency, `f1:LABEL` of one class.
+For numbers they are `r2`, `rmse`, `mae` and `wape` (sum of absolute errors over sum of absolute
+true values). For classes they are `accuracy`, `balanced_accuracy`, `log_loss`, `roc_auc` (with
+several classes the mean over each one against the rest), and `f1`, `precision`, `recall`: alone the
+mean over the classes, as `f1_weighted` the mean weighted by their frequency, and as `f1:LABEL` the
+value of one class.
 """
 
 import re
@@ -23,16 +25,16 @@ _SMALLER_IS_BETTER: Final = {"rmse", "mae", "wape", "log_loss"}
 
 @dataclass(frozen=True)
 class LabelledPredictions:
-    """True values and predictions of the same rows.
+    """Predictions and true values of the same rows.
 
     Parameters
     ----------
     truth, predictions
-        Arrays of numbers, or lists of labels.
+        Arrays of numbers, or lists of class labels.
     probabilities
-        Shape (rows, classes), None without.
+        Probability of each class, shape (rows, classes); None if unknown.
     classes
-        Labels of the probabilities' columns.
+        Label of each column of the probabilities.
     """
 
     truth: Column
@@ -42,11 +44,12 @@ class LabelledPredictions:
 
     @property
     def numeric(self) -> bool:
+        """True for numbers, False for classes."""
         return not isinstance(self.truth, list)
 
 
 def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
-    """Give the names that are no metric of numbers, or of classes."""
+    """Return the names that are no metric of numbers (or, if not `numeric`, of classes)."""
     known = NUMERIC if numeric else CATEGORICAL
     return [
         name for name in names if name not in known and (numeric or not _OF_CLASSES.fullmatch(name))
@@ -54,21 +57,22 @@ def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
 
 
 def usual_metrics(*, numeric: bool) -> tuple[str, ...]:
-    """Give the metrics by which versions are compared if their gates name none."""
+    """Return the metrics by which versions are compared even if their gates bound none."""
     return ("rmse", "r2") if numeric else ("accuracy", "f1_weighted")
 
 
 def larger_is_better(name: str) -> bool:
+    """Return whether a larger value of a metric is better; errors and losses are better smaller."""
     return name not in _SMALLER_IS_BETTER
 
 
 def score(name: str, labelled: LabelledPredictions) -> float:
-    """Compute a metric.
+    """Compute one metric.
 
     Raises
     ------
     BadData
-        If there is no such metric of these values, or it is not defined for them.
+        If numbers (or classes) have no metric of this name, or it is not defined for these rows.
 
     Examples
     --------
