@@ -23,7 +23,8 @@ from driftgauge.shared.reference.schema import Kind, Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.registry.version_folder import artifact_name, check_name, load_estimator
+from driftgauge.shared.registry.version_folder import check_name, load_estimator
+from driftgauge.shared.registry.version_writing import artifact_name
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.gates import Gates

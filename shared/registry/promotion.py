@@ -1,9 +1,8 @@
-"""The gates before production: a version's gates are run, all failures are listed at once, and
-only then is it promoted.
+"""Promotion of a version through its gates: all are run, and every failure is listed at once.
 
-Files, reference and methods are always checked. With validation data also: its agreement with the
-schema, the metrics' bounds, the time that one row takes, and that no metric is worse than the
-production version's on the same rows.
+Files, reference and the model's methods are always checked. With validation data these are checked,
+too: whether the data fit the schema, the bounds of the metrics, the latency of one row, and that no
+metric is worse than that of the version in production on the same rows.
 """
 
 import msgspec
@@ -26,7 +25,7 @@ def validate(
     Parameters
     ----------
     data
-        None for those gates that need no rows.
+        Rows with true values; None runs only the gates that need no rows.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def validate(
 
 
 def record(registry: ModelRegistry, validation: Validation, *, actor: str) -> StageChange:
-    """Add a validation to the model's history, where a later promotion without data finds it."""
+    """Add a validation to the model's history, where a promotion without data looks for it."""
     change = StageChange(
         validation.time, actor, "validate", validation.version, validation=validation
     )
@@ -65,23 +64,25 @@ def promote(
     force: bool = False,
     data: ValidationData | None = None,
 ) -> StageChange:
-    """Promote a version; to production only if it passes its gates.
+    """Promote a version to staging, or through its gates to production.
 
     Parameters
     ----------
+    actor, reason
+        Who promotes the version, and why, for the history.
     force
-        Promote in spite of failed gates, with a reason, which is recorded. It never overrules a
-        checksum.
+        If True, failed gates are overruled; this needs a reason. A wrong checksum is never
+        overruled.
     data
-        To run all gates on. Without, the latest recorded validation must have passed if metrics
-        have bounds.
+        Rows with true values to run all gates on. Without data, and if metrics have bounds, the
+        latest recorded validation on data must have passed.
 
     Raises
     ------
     GateFailed
-        With every failed gate; nothing was promoted, and the outcome on data is in the history.
+        If a gate fails. Nothing was promoted; a validation on data is recorded in the history.
     BadData
-        If a file is not as registered, the version is there already, or a reason is missing.
+        If a file does not have its checksum, the version is there already, or a reason is missing.
     """
     if force and not reason.strip():
         raise BadData("To overrule the gates, give a reason; it is recorded.")
@@ -100,11 +101,11 @@ def promote(
 
 
 def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
-    """Add the check that metrics with a bound were validated on data before."""
+    """Add a gate: if metrics have bounds, the latest recorded validation on data has passed."""
     model, version = validation.model, validation.version
     try:
         bounds = registry.manifest(model, version).gates.metrics
-    except BadData:  # that check has failed already
+    except BadData:  # the gate of the files has failed already
         return validation
     if not bounds:
         return validation

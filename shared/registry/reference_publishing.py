@@ -1,5 +1,7 @@
-"""Bringing a change of reference from the registry to the workers: the reference first, then the
-change to each log.
+"""Publication of a change of reference from the registry to the workers.
+
+The reference itself goes to Redis first, then the change to the log of each partition, so that no
+worker meets a change whose reference is missing.
 """
 
 from driftgauge.shared.connections.nodes import Nodes
@@ -13,10 +15,17 @@ from driftgauge.shared.versions.manifest import Manifest
 def publish(
     redis_url: str | None, keys: Keys, manifest: Manifest, store: ReferenceStore
 ) -> ReferenceChange | None:
-    """Publish the change that the registry has last; None if there is none.
+    """Publish the latest change of a version's reference, and return it; None if there is none.
 
-    It may be done again at any time: workers that know the change leave it out. Where it was
-    interrupted, some partitions follow later.
+    It can be repeated at any time, because workers ignore a change that they know. If it was
+    interrupted, repeat it: some partitions do not have the change yet.
+
+    Parameters
+    ----------
+    redis_url
+        Address of Redis; None is a server on this machine.
+    store
+        The accepted references of the version.
     """
     changes = store.history().changes
     if not changes:

@@ -1,5 +1,5 @@
-"""One run of a version's gates: files, reference, methods, and on rows schema, metrics, latency,
-and no regression.
+"""One run of a version's gates: files, reference and methods; on validation data also the schema,
+the metrics, the latency, and the comparison with the version in production.
 """
 
 import hashlib
@@ -29,25 +29,32 @@ from driftgauge.shared.versions.prediction import (
 )
 
 LATENCY_ROWS: Final = 200
+"""Single rows whose latency is measured."""
 LATENCY_S: Final = 10.0
-"""Longest time that is spent on measuring the latency."""
+"""Longest time that is spent on measuring the latency, in seconds."""
 WARM_UP: Final = 5
+"""Predictions before the measurement."""
 
 
 @dataclass(frozen=True)
 class ValidationData:
-    """Rows with true values that a version is checked on.
+    """Rows with true values to run a version's gates on.
 
     Parameters
     ----------
     frame
-        One column per feature, and that of the target.
+        One column per feature, and one with the true values.
     target
-        Column of the true values; empty for the schema's target.
+        Column of the true values; empty uses the target of the schema.
     prediction
-        Column of the predictions, for a model that is only monitored.
+        Column of the predictions; only needed for a model that is only monitored.
     digest
-        SHA-256 of the file; empty to compute one of the rows.
+        SHA-256 (hex) of the file; empty computes one of the rows.
+
+    Raises
+    ------
+    BadData
+        If there are no rows.
     """
 
     frame: pd.DataFrame
@@ -60,11 +67,25 @@ class ValidationData:
             raise BadData("There are no rows to validate on; give at least one.")
 
     def sha256(self) -> str:
+        """Return the SHA-256 (hex) of the file or, if that is unknown, of the rows as CSV."""
         return self.digest or hashlib.sha256(self.frame.to_csv(index=False).encode()).hexdigest()
 
 
 class ValidationRun:
-    """One run of a version's gates, in the order in which each needs the one before."""
+    """One run of a version's gates, in an order in which each can rely on the ones before.
+
+    Parameters
+    ----------
+    data
+        Rows with true values; None runs only the gates that need no rows.
+
+    Attributes
+    ----------
+    metrics
+        Metric to its value on the data, as far as the gates have run.
+    against
+        The version in production that it was compared with; empty if there was none.
+    """
 
     def __init__(
         self, registry: ModelRegistry, model: str, version: str, data: ValidationData | None
@@ -77,11 +98,12 @@ class ValidationRun:
         self._data = data
 
     def results(self) -> Iterator[GateResult]:
+        """Run the gates, and yield the result of each."""
         faults = self._registry.verify(self._model, self._version)
         yield GateResult(
             "files", passed=not faults, bound="SHA-256 as registered", detail=" ".join(faults)
         )
-        if faults:  # nothing of it is to be loaded
+        if faults:  # a changed model file must not be loaded
             return
         published = self._registry.load(self._model, self._version)
         rows, least = published.reference.rows, published.manifest.gates.min_reference_rows
@@ -110,7 +132,7 @@ class ValidationRun:
         yield GateResult("schema", passed=not faults, detail="; ".join(faults))
         try:
             columns = model_columns(data.frame, published.schema)
-        except BadData:  # said by the check of the schema
+        except BadData:  # the gate of the schema has said so
             return
         try:
             labelled = _labelled(published, estimator, columns, data)
@@ -156,7 +178,7 @@ class ValidationRun:
         labelled: scores.LabelledPredictions | None,
         data: ValidationData,
     ) -> Iterator[GateResult]:
-        """Compare with the production version on the same rows."""
+        """Compare the metrics with those of the version in production on the same rows."""
         try:
             current = self._registry.production(self._model)
         except ModelNotFound:
@@ -175,7 +197,7 @@ class ValidationRun:
             )
             assert earlier is not None  # noqa: S101  the same target as above
             compared = {metric: scores.score(metric, earlier) for metric in self.metrics}
-        except Exception as error:  # noqa: BLE001  a model can raise anything; not to be compared is not to pass
+        except Exception as error:  # noqa: BLE001  a model can raise anything; without a comparison the gate fails
             yield GateResult(
                 name,
                 passed=False,
@@ -195,7 +217,10 @@ class ValidationRun:
 def _labelled(
     published: PublishedVersion, estimator: Any, columns: list[Column], data: ValidationData
 ) -> scores.LabelledPredictions | None:
-    """Predict the rows, and set the true values beside; None without true values."""
+    """Predict the rows and put the true values beside the predictions.
+
+    It is None if the rows have no true values, or the schema has no prediction.
+    """
     schema = published.schema
     target = data.target or schema.target
     if schema.prediction is None:
@@ -228,9 +253,7 @@ def _labelled(
 
 
 def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> GateResult:
-    """Measure how long single rows take; a row that the model cannot predict alone fails the
-    check.
-    """
+    """Run the gate of the latency; a model that cannot predict a single row fails it."""
     name, bound = "p99 latency of one row, ms", published.manifest.gates.max_latency_ms
     try:
         taken = _timed(published, estimator, columns)
@@ -241,7 +264,7 @@ def _latency(published: PublishedVersion, estimator: Any, columns: list[Column])
 
 
 def _timed(published: PublishedVersion, estimator: Any, columns: list[Column]) -> list[float]:
-    """Give the time of each single row, in ms, after some to warm up."""
+    """Return how long the prediction of each single row took, in ms."""
     taken: list[float] = []
     begun = time.monotonic()
     for turn in range(WARM_UP + LATENCY_ROWS):
@@ -268,8 +291,9 @@ def _no_worse(name: str, metric: str, value: float, before: float, tolerance: fl
 
 
 def _told(error: Exception) -> str:
-    """Say what kind of error a model raised, and where; not its text, which can quote a row's
-    values.
+    """Describe an error of a model by its type and place.
+
+    Its own message is left out, because it can quote the values of a row.
     """
     if isinstance(error, DriftgaugeError):
         return str(error)

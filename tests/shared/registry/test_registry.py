@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from driftgauge.shared.errors import BadData, ModelNotFound
-from driftgauge.shared.registry import version_folder
+from driftgauge.shared.registry import version_writing
 from driftgauge.shared.registry.atomic import FolderLock
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.versions.semver import precedence
@@ -128,7 +128,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
     monkeypatch.setattr(
         *(
-            (version_folder.shutil, "copyfile", fail)
+            (version_writing.shutil, "copyfile", fail)
             if step == "copyfile"
             else (Path, "rename", fail)
         )
