@@ -188,7 +188,7 @@ def _shown(value: object) -> str:
 
 
 def _declared(feature: object) -> str:
-    from driftgauge.shared.reference.schema import Feature
+    from driftgauge.shared.reference.feature import Feature
 
     assert isinstance(feature, Feature)  # noqa: S101  of a schema
     if feature.categories is not None:

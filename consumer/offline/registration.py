@@ -17,9 +17,10 @@ from driftgauge.consumer.offline.calibrating import parse_times
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.reference.frames import as_column, columns_of, infer
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
-from driftgauge.shared.reference.schema import Kind, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry

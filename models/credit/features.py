@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from driftgauge.models.common.columns import numbers, require
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import category_text
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.tables.reading import read_table
 
 TARGET: Final = "default.payment.next.month"

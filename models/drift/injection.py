@@ -30,7 +30,8 @@ from driftgauge.models.drift.plan import DriftKind
 from driftgauge.shared.contract.alerts import PERFORMANCE
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import LABEL
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 
 CATEGORY: Final = "driftgauge-simulated"
 """The category that `new_category` injects."""

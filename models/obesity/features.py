@@ -12,7 +12,8 @@ import pandas as pd
 
 from driftgauge.models.common.columns import numbers, require
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.tables.reading import read_table
 
 TARGET: Final = "NObeyesdad"

@@ -23,7 +23,8 @@ from driftgauge.models.steel.features import (
 )
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.versions.gates import Gates
 
 METRICS: Final = ("r2", "rmse", "mae", "wape")

@@ -1,4 +1,4 @@
-"""The changes of a version's reference: which one it is held against, from when on, and who says so.
+"""The history of a version's reference: which one it is held against, since when, by whom and why.
 
 Reference 0 of a version is built from its training data at registration. People can accept a later
 one (accepted.py), and undo that. Each such change is numbered and written to the log of every

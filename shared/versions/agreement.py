@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import MAX_CATEGORY, Feature
 from driftgauge.shared.reference.frames import as_column
-from driftgauge.shared.reference.schema import MAX_CATEGORY, Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 
 
 def faults_of(frame: pd.DataFrame, schema: Schema) -> list[str]:

@@ -12,7 +12,8 @@ from driftgauge.models.common.training import Trained, store
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import Answer
 from driftgauge.shared.reference.accepted import AcceptedReference
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import publish, rows, serving

@@ -49,7 +49,7 @@ class CheckedDecoder:
 
     Examples
     --------
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> checked = CheckedDecoder(Schema((Feature("x", "numeric"), Feature("c", "categorical"))))
     >>> checked.decode_lines(b'{"id":"a","version":"1.0.0","time":0,"features":[1,"b"],"prediction":null}')[0].features
     (1.0, 'b')

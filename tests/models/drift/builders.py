@@ -10,7 +10,8 @@ from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.traffic import SimulatedRow
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.events import Value
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 
 SCHEMA = Schema(
     (

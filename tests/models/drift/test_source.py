@@ -9,9 +9,10 @@ from driftgauge.models.common.simulation import Simulator
 from driftgauge.models.drift.source import ProfileSimulator, source_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import PREDICTION
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from tests.models.drift.builders import SCHEMA, Coins
 

@@ -14,8 +14,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.promotion import ValidationData, promote, record, validate
 from driftgauge.shared.registry.registry import ModelRegistry
