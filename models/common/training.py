@@ -141,7 +141,7 @@ def evaluate(
     """
     columns = columns_of(holdout.features, schema)
     predicted = prediction.predict(schema, estimator, columns)
-    labelled = scores.LabelledPredictions(
+    labelled = scores.Outcomes(
         holdout.labels.tolist() if schema.prediction == "categorical" else holdout.labels,
         predicted,
         prediction.probabilities(schema, estimator, columns),

@@ -260,7 +260,7 @@ class LiveDemo:
                 group.create_task(post_some())
 
     async def _watch(self, client: httpx.AsyncClient) -> None:
-        """Follow the API's stream of alerts from its beginning; print what fires or resolves."""
+        """Follow the alert stream, from its beginning, and print what fires and resolves."""
         position = "0-0"
         while True:
             with suppress(httpx.HTTPError):
@@ -329,7 +329,7 @@ def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
 
 
 def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
-    """Return whether judging has read every pane."""
+    """Whether judging has read every pane."""
     latest: Any = client.xrevrange(keys.panes(model, 0), count=1)
     state: Any = client.hget(keys.judge(model), "state")
     return bool(latest and state) and json.loads(state)["offsets"].get("0") == latest[0][0].decode()

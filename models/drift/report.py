@@ -12,7 +12,7 @@ from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.verdict import Verdict
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.atomic import replace
-from driftgauge.shared.versions.scores import LabelledPredictions, score
+from driftgauge.shared.versions.scores import Outcomes, score
 
 METRICS = {True: ("mae", "rmse", "r2"), False: ("accuracy", "f1_macro")}
 """Metrics of a regression (True: the predictions are numbers) and of a classification (False)."""
@@ -77,9 +77,9 @@ def metrics(posted: Sequence[Posted]) -> dict[str, float]:
     truth = [one.row.label for one in known]
     made = [one.prediction for one in known]
     labelled = (
-        LabelledPredictions(np.array(truth, dtype=np.float64), np.array(made, dtype=np.float64))
+        Outcomes(np.array(truth, dtype=np.float64), np.array(made, dtype=np.float64))
         if numeric
-        else LabelledPredictions(truth, made)
+        else Outcomes(truth, made)
     )
     found = {}
     for name in METRICS[numeric]:

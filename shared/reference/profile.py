@@ -1,12 +1,12 @@
-"""The reference profile: the distribution of each feature in training, as counts of cells.
+"""The reference profile: what each feature looked like in training, as counts of cells.
 
-A numeric feature has k cut values: K quantiles that lie closer in the tails, the deciles, and every
-value that makes up at least 1/K of the rows. Its 2k + 2 cells are the k + 1 open intervals between
-the cuts, the k cuts themselves, and MISSING. A categorical feature has a cell for each of its 50
-most frequent categories, and OTHER, UNSEEN and MISSING.
+A numeric feature has k cut values: K tail-dense quantiles, the deciles, and every value that holds
+at least 1/K of the rows. Its 2k + 2 cells are the intervals below, at and between the cuts, and
+MISSING. A categorical feature has a cell for each of its 50 most frequent categories, and OTHER,
+UNSEEN, MISSING. All statistics are functions of cell counts, so that no raw value is needed once it
+was counted. The bins of PSI and its kin are unions of cells.
 
-All statistics are functions of the counts of cells, so that a raw value is not needed once it was
-counted. PSI and similar statistics use bins, which are unions of cells.
+Pure: arrays in, values out.
 """
 
 from functools import cached_property
@@ -28,7 +28,6 @@ MAX_OTHER = 10_000
 production are counted as OTHER instead of UNSEEN.
 """
 BINS = 10
-"""Number of PSI bins of a numeric feature, besides MISSING."""
 PREDICTION = "prediction"
 """Name of the column of predictions in profiles and snapshots."""
 
@@ -82,8 +81,9 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         present = np.sort(values[~np.isnan(values)])
         chosen, deciles = _choose_cuts(present, cuts)
         cells = NumericCells(chosen).of(values)
-        # without scaling, the square of a large number would overflow
-        scale = float(np.abs(present).max(initial=0.0)) or 1.0
+        scale = (
+            float(np.abs(present).max(initial=0.0)) or 1.0
+        )  # the square of a large number is no number
         return cls(
             name=name,
             cuts=chosen.tolist(),
@@ -268,18 +268,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
 
 def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats]:
-    """Return the cut values, and the deciles among them, which are the upper ends of PSI bins.
-
-    The quantiles are those of the shares (1 - cos(pi i / (K - 1))) / 2, i = 0 … K - 1 (Chebyshev
-    points), which lie closer in the tails.
-
-    Parameters
-    ----------
-    present
-        The values that are not missing, in ascending order.
-    cuts
-        K.
-    """
+    """Give the cut values, and the deciles among them that bound the PSI bins from above."""
     if not len(present):
         return np.empty(0), np.empty(0)
     shares = (1 - np.cos(np.pi * np.arange(cuts) / (cuts - 1))) / 2
@@ -292,7 +281,9 @@ def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats]:
 
 
 def _bins(cuts: Floats, deciles: Floats) -> Ints:
-    """Return the PSI bin of each cell: a bin ends with its decile; MISSING is the last bin."""
+    """Give the PSI bin of each cell: a bin ends with the cell at its decile; MISSING is the last
+    bin.
+    """
     ends = 2 * np.searchsorted(cuts, deciles) + 1
     intervals = np.searchsorted(ends, np.arange(2 * len(cuts) + 1))
     return np.append(intervals, len(deciles) + 1)

@@ -145,7 +145,7 @@ class ValidationRun:
             yield from self._regression(published, labelled, data)
 
     def _bounds(
-        self, published: PublishedVersion, labelled: scores.LabelledPredictions | None
+        self, published: PublishedVersion, labelled: scores.Outcomes | None
     ) -> Iterator[GateResult]:
         gates = published.manifest.gates
         if labelled is None:
@@ -175,7 +175,7 @@ class ValidationRun:
     def _regression(
         self,
         published: PublishedVersion,
-        labelled: scores.LabelledPredictions | None,
+        labelled: scores.Outcomes | None,
         data: ValidationData,
     ) -> Iterator[GateResult]:
         """Compare the metrics with those of the version in production on the same rows."""
@@ -216,7 +216,7 @@ class ValidationRun:
 
 def _labelled(
     published: PublishedVersion, estimator: Any, columns: list[Column], data: ValidationData
-) -> scores.LabelledPredictions | None:
+) -> scores.Outcomes | None:
     """Predict the rows and put the true values beside the predictions.
 
     It is None if the rows have no true values, or the schema has no prediction.
@@ -249,7 +249,7 @@ def _labelled(
     for name, values in ((target, truth), (data.prediction, predictions)):
         if any(value is None or value != value for value in values):  # noqa: PLR0124  NaN is missing
             raise BadData(f"{name} is missing in some rows; remove them.")
-    return scores.LabelledPredictions(truth, predictions, chances, classes)
+    return scores.Outcomes(truth, predictions, chances, classes)
 
 
 def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> GateResult:

@@ -1,10 +1,8 @@
-"""The metrics that a version's gates can bound, computed by scikit-learn.
+"""The metrics that a version's checks can bound, by scikit-learn.
 
-For numbers they are `r2`, `rmse`, `mae` and `wape` (sum of absolute errors over sum of absolute
-true values). For classes they are `accuracy`, `balanced_accuracy`, `log_loss`, `roc_auc` (with
-several classes the mean over each one against the rest), and `f1`, `precision`, `recall`: alone the
-mean over the classes, as `f1_weighted` the mean weighted by their frequency, and as `f1:LABEL` the
-value of one class.
+Pure. Names: r2, rmse, mae, wape for numbers; for classes accuracy, balanced_accuracy, log_loss,
+roc_auc (of several classes the mean over one against the rest), and f1, precision, recall: the mean
+over the classes, `f1_weighted` by their frequency, `f1:LABEL` of one class.
 """
 
 import re
@@ -24,17 +22,17 @@ _SMALLER_IS_BETTER: Final = {"rmse", "mae", "wape", "log_loss"}
 
 
 @dataclass(frozen=True)
-class LabelledPredictions:
-    """Predictions and true values of the same rows.
+class Outcomes:
+    """True values and predictions of the same rows.
 
     Parameters
     ----------
     truth, predictions
-        Arrays of numbers, or lists of class labels.
+        Arrays of numbers, or lists of labels.
     probabilities
-        Probability of each class, shape (rows, classes); None if unknown.
+        Shape (rows, classes), None without.
     classes
-        Label of each column of the probabilities.
+        Labels of the probabilities' columns.
     """
 
     truth: Column
@@ -44,12 +42,11 @@ class LabelledPredictions:
 
     @property
     def numeric(self) -> bool:
-        """True for numbers, False for classes."""
         return not isinstance(self.truth, list)
 
 
 def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
-    """Return the names that are no metric of numbers (or, if not `numeric`, of classes)."""
+    """Give the names that are no metric of numbers, or of classes."""
     known = NUMERIC if numeric else CATEGORICAL
     return [
         name for name in names if name not in known and (numeric or not _OF_CLASSES.fullmatch(name))
@@ -57,46 +54,45 @@ def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
 
 
 def usual_metrics(*, numeric: bool) -> tuple[str, ...]:
-    """Return the metrics by which versions are compared even if their gates bound none."""
+    """Give the metrics by which versions are compared if their checks name none."""
     return ("rmse", "r2") if numeric else ("accuracy", "f1_weighted")
 
 
 def larger_is_better(name: str) -> bool:
-    """Return whether a larger value of a metric is better; errors and losses are better smaller."""
     return name not in _SMALLER_IS_BETTER
 
 
-def score(name: str, labelled: LabelledPredictions) -> float:
-    """Compute one metric.
+def score(name: str, outcomes: Outcomes) -> float:
+    """Compute a metric.
 
     Raises
     ------
     BadData
-        If numbers (or classes) have no metric of this name, or it is not defined for these rows.
+        If there is no such metric of these values, or it is not defined for them.
 
     Examples
     --------
-    >>> labelled = LabelledPredictions(["a", "b", "b", "b"], ["a", "b", "b", "a"])
-    >>> score("accuracy", labelled), score("f1:b", labelled)
+    >>> outcomes = Outcomes(["a", "b", "b", "b"], ["a", "b", "b", "a"])
+    >>> score("accuracy", outcomes), score("f1:b", outcomes)
     (0.75, 0.8)
     """
-    if unknown_metrics((name,), numeric=labelled.numeric):
+    if unknown_metrics((name,), numeric=outcomes.numeric):
         what, known = (
             ("numbers", NUMERIC)
-            if labelled.numeric
+            if outcomes.numeric
             else ("classes", (*CATEGORICAL, "f1", "precision", "recall"))
         )
         raise BadData(f"there is no metric {name!r} of {what}; there are {', '.join(known)}")
-    value = _of_numbers(name, labelled) if labelled.numeric else _of_classes(name, labelled)
+    value = _of_numbers(name, outcomes) if outcomes.numeric else _of_classes(name, outcomes)
     if not np.isfinite(value):
         raise BadData("it is not defined for these rows")
     return value
 
 
-def _of_numbers(name: str, labelled: LabelledPredictions) -> float:
+def _of_numbers(name: str, outcomes: Outcomes) -> float:
     from sklearn import metrics
 
-    truth, predictions = np.asarray(labelled.truth), np.asarray(labelled.predictions)
+    truth, predictions = np.asarray(outcomes.truth), np.asarray(outcomes.predictions)
     if name == "wape":
         total = float(np.abs(truth).sum())
         return float(np.abs(truth - predictions).sum()) / total if total else np.nan
@@ -106,12 +102,12 @@ def _of_numbers(name: str, labelled: LabelledPredictions) -> float:
     return float(compute(truth, predictions))
 
 
-def _of_classes(name: str, labelled: LabelledPredictions) -> float:
+def _of_classes(name: str, outcomes: Outcomes) -> float:
     from sklearn import metrics
 
-    truth, predictions = labelled.truth, labelled.predictions
+    truth, predictions = outcomes.truth, outcomes.predictions
     if name in {"roc_auc", "log_loss"}:
-        return _of_probabilities(name, labelled)
+        return _of_probabilities(name, outcomes)
     if name == "accuracy":
         return float(metrics.accuracy_score(truth, predictions))
     if name == "balanced_accuracy":
@@ -142,16 +138,16 @@ def _averaged(name: str, truth: Column, predictions: Column) -> float:
     )
 
 
-def _of_probabilities(name: str, labelled: LabelledPredictions) -> float:
+def _of_probabilities(name: str, outcomes: Outcomes) -> float:
     from sklearn import metrics
 
-    given, classes = labelled.probabilities, labelled.classes
+    given, classes = outcomes.probabilities, outcomes.classes
     if given is None:
         raise BadData("it needs probabilities, which the model does not give")
-    absent = sorted(set(labelled.truth) - set(classes))
+    absent = sorted(set(outcomes.truth) - set(classes))
     if absent:
         raise BadData(f"the model does not know these classes of the rows: {', '.join(absent)}")
-    codes = np.array([classes.index(label) for label in labelled.truth])
+    codes = np.array([classes.index(label) for label in outcomes.truth])
     if name == "log_loss":
         return float(metrics.log_loss(codes, given, labels=range(len(classes))))
     single = [

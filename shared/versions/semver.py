@@ -1,6 +1,6 @@
-"""Semantic versions (semver.org 2.0.0): which texts are versions, and their order (section 11).
+"""Semantic versions: which texts are one, and their order (semver.org 2.0.0, section 11).
 
-Build metadata (`+…`) is refused, because versions that differ in it alone have no order.
+Pure. Build metadata (`+…`) is refused: two versions that differ in it alone would have no order.
 """
 
 import re
@@ -13,26 +13,24 @@ _VERSION: Final = re.compile(
     rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?"
 )
 MAX_LENGTH: Final = 64
-"""Most characters of a version, because it is the name of a folder."""
+"""Longest version, since it names a folder."""
 
 Precedence = tuple[int, int, int, bool, tuple[tuple[bool, int, str], ...]]
 
 
 def is_version(text: str) -> bool:
-    """Return whether a text is a semantic version without build metadata.
+    """Whether a text is a semantic version without build metadata.
 
     Examples
     --------
-    >>> [is_version(text) for text in ("1.0.0", "1.0.0-rc.1")]
-    [True, True]
-    >>> [is_version(text) for text in ("1.0", "01.0.0", "1.0.0-01", "1.0.0+linux")]
-    [False, False, False, False]
+    >>> [is_version(text) for text in ("1.0.0", "1.0.0-rc.1", "1.0", "01.0.0", "1.0.0-01", "1.0.0+linux")]
+    [True, True, False, False, False, False]
     """
     return len(text) <= MAX_LENGTH and _VERSION.fullmatch(text) is not None
 
 
 def precedence(version: str) -> Precedence:
-    """Return the sort key of a version.
+    """Give the key by which versions are ordered.
 
     Raises
     ------
@@ -41,8 +39,8 @@ def precedence(version: str) -> Precedence:
 
     Examples
     --------
-    >>> sorted(["1.0.0", "1.0.0-rc.11", "1.0.0-rc.2", "1.0.0-rc", "0.10.0"], key=precedence)
-    ['0.10.0', '1.0.0-rc', '1.0.0-rc.2', '1.0.0-rc.11', '1.0.0']
+    >>> sorted(["1.0.0", "1.0.0-rc.11", "1.0.0-rc.2", "1.0.0-rc", "0.10.0", "0.9.0"], key=precedence)
+    ['0.9.0', '0.10.0', '1.0.0-rc', '1.0.0-rc.2', '1.0.0-rc.11', '1.0.0']
     """
     found = _VERSION.fullmatch(version)
     if found is None:
@@ -56,9 +54,8 @@ def precedence(version: str) -> Precedence:
 
 
 def following(versions: Collection[str]) -> str:
-    """Suggest a number for the next version.
-
-    After a pre-release it is the release, after a release the next major number.
+    """Give the version to suggest after these: the release of a pre-release, else the next major
+    number.
 
     Examples
     --------

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.scores import (
-    LabelledPredictions,
-    larger_is_better,
-    score,
-    unknown_metrics,
-)
+from driftgauge.shared.versions.scores import Outcomes, larger_is_better, score, unknown_metrics
 
 TRUTH = ["a", "a", "a", "b", "b", "c"]
 GUESS = ["a", "a", "b", "b", "c", "c"]
@@ -25,8 +20,8 @@ CHANCES = np.array(
         [0.1, 0.1, 0.8],
     ]
 )
-CLASSES = LabelledPredictions(TRUTH, GUESS, CHANCES, ("a", "b", "c"))
-NUMBERS = LabelledPredictions(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 6.0]))
+CLASSES = Outcomes(TRUTH, GUESS, CHANCES, ("a", "b", "c"))
+NUMBERS = Outcomes(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 2.0, 3.0, 6.0]))
 
 
 @pytest.mark.parametrize(
@@ -60,10 +55,10 @@ def test_metrics_of_numbers(name: str, expected: float) -> None:
 def test_the_columns_of_probabilities_are_the_classes() -> None:
     """Classes that are not in alphabetical order are matched by name, not by place."""
     order = [2, 0, 1]
-    turned = LabelledPredictions(TRUTH, GUESS, CHANCES[:, order], ("c", "a", "b"))
+    turned = Outcomes(TRUTH, GUESS, CHANCES[:, order], ("c", "a", "b"))
     for name in ("log_loss", "roc_auc"):
         assert score(name, turned) == pytest.approx(score(name, CLASSES))
-    binary = LabelledPredictions(
+    binary = Outcomes(
         ["no", "yes", "no"],
         ["no", "yes", "no"],
         np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
@@ -73,33 +68,31 @@ def test_the_columns_of_probabilities_are_the_classes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "labelled", "message"),
+    ("name", "outcomes", "message"),
     [
         ("accuracy", NUMBERS, "no metric 'accuracy' of numbers"),
         ("rmse", CLASSES, "no metric 'rmse' of classes"),
         ("f2", CLASSES, "no metric 'f2'"),
         ("f1:z", CLASSES, "no row is or is predicted 'z'"),
-        ("roc_auc", LabelledPredictions(TRUTH, GUESS), "needs probabilities"),
+        ("roc_auc", Outcomes(TRUTH, GUESS), "needs probabilities"),
         (
             "roc_auc",
-            LabelledPredictions(["a"], ["a"], CHANCES[:1], ("a", "b", "c")),
+            Outcomes(["a"], ["a"], CHANCES[:1], ("a", "b", "c")),
             "rows within and beyond every class",
         ),
         (
             "log_loss",
-            LabelledPredictions(["z"], ["a"], CHANCES[:1], ("a", "b", "c")),
+            Outcomes(["z"], ["a"], CHANCES[:1], ("a", "b", "c")),
             "does not know these classes of the rows: z",
         ),
-        ("r2", LabelledPredictions(np.ones(1), np.ones(1)), "not defined"),
-        ("wape", LabelledPredictions(np.zeros(2), np.ones(2)), "not defined"),
+        ("r2", Outcomes(np.ones(1), np.ones(1)), "not defined"),
+        ("wape", Outcomes(np.zeros(2), np.ones(2)), "not defined"),
     ],
 )
-def test_an_undefined_metric_says_why(
-    name: str, labelled: LabelledPredictions, message: str
-) -> None:
+def test_an_undefined_metric_says_why(name: str, outcomes: Outcomes, message: str) -> None:
     """A metric that cannot be computed is an error with its reason, never a number."""
     with pytest.raises(BadData, match=message):
-        score(name, labelled)
+        score(name, outcomes)
 
 
 def test_names_and_directions() -> None:
@@ -119,4 +112,4 @@ def test_names_and_directions() -> None:
         False,
         False,
     ]
-    assert math.isclose(score("f1_weighted", LabelledPredictions(TRUTH, TRUTH)), 1)
+    assert math.isclose(score("f1_weighted", Outcomes(TRUTH, TRUTH)), 1)
