@@ -37,8 +37,9 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 from driftgauge.shared.settings import read_settings
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from driftgauge.consumer.offline.registration import Submission, register_version
     from driftgauge.shared.reference.pii import remove as remove_personal
-    from driftgauge.shared.registry.gates import ValidationData, promote, validate
+    from driftgauge.shared.registry.promotion import ValidationData, promote, validate
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.reporting.html import render_html
 
@@ -55,7 +55,7 @@ _HOMES = {
     ),
     "consumer.offline.registration": ("Submission", "register_version"),
     "shared.reference.pii": ("remove_personal",),
-    "shared.registry.gates": ("ValidationData", "promote", "validate"),
+    "shared.registry.promotion": ("ValidationData", "promote", "validate"),
     "shared.registry.registry": ("ModelRegistry",),
     "shared.reporting.html": ("render_html",),
 }

@@ -1,1 +1,1 @@
-"""The demo models, a folder each, and the demo that shows one of them drift."""
+"""Demo models, a folder each, and the commands that show one of them drift on this machine."""

@@ -1,3 +1,1 @@
-"""What producer and consumer agree on: contracts, reference profiles, settings, the way to
-Redis.
-"""
+"""What producer and consumer share: contracts, references, the registry, settings, connections."""

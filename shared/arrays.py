@@ -1,4 +1,4 @@
-"""The kinds of NumPy arrays that pass between modules. Pure."""
+"""Names for the types of NumPy arrays."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Times that people write: 30m, 2h, 3d. Pure."""
+"""Parsing of durations such as `30m`, `2h` and `3d`, and of points in time."""
 
 import re
 from datetime import datetime
@@ -7,12 +7,12 @@ from driftgauge.shared.errors import BadData
 
 
 def minutes_of(text: str) -> float:
-    """Read a time such as 30m, 2h or 3d.
+    """Parse a duration such as `30m`, `2h` or `3d`, and return it in minutes.
 
     Raises
     ------
     BadData
-        If it is none.
+        If the text is no duration.
 
     Examples
     --------
@@ -28,15 +28,23 @@ def minutes_of(text: str) -> float:
 
 
 MAX_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999, in Unix milliseconds."""
 
 
 def milliseconds(value: object) -> int | None:
-    """Give a time as Unix milliseconds, None if it is none.
+    """Return a point in time as Unix milliseconds; None if the value is none.
+
+    Parameters
+    ----------
+    value
+        Unix milliseconds as an int, or ISO 8601 text with a time zone.
 
     Examples
     --------
-    >>> milliseconds("2025-11-20T20:15:00+01:00"), milliseconds(12), milliseconds("2025-11-20")
-    (1763666100000, 12, None)
+    >>> milliseconds("2025-11-20T20:15:00+01:00"), milliseconds(12)
+    (1763666100000, 12)
+    >>> milliseconds("2025-11-20T20:15:00") is None  # no time zone
+    True
     """
     if type(value) is int:
         return value if 0 <= value <= MAX_TIME_MS else None

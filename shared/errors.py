@@ -3,12 +3,13 @@ next.
 
 DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── BadData                     65  a file, schema or request that cannot be used (EX_DATAERR)
-├── GateFailed                   1  a version that does not fulfil its checks, so that it is not promoted
+├── GateFailed                   1  a version that did not pass its gates, so it is not promoted
 ├── ModelNotFound               66  a model, version or model file that is not there (EX_NOINPUT)
 ├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
 ├── ServiceUnavailable          69  the API does not answer
 ├── ConfigurationError          78  a setting that cannot be used (EX_CONFIG)
-└── OwnershipLost               75  another worker took over, or the outcome of a commit is unknown: load again
+└── OwnershipLost               75  another worker took over, or it is unknown whether a commit
+                                    succeeded: load the checkpoint again
 """
 
 
@@ -43,8 +44,9 @@ class ServiceUnavailable(DriftgaugeError):
 
 
 class OwnershipLost(DriftgaugeError):
-    """The lease or the commit number is no longer ours, or a commit's outcome is unknown: load
-    again.
+    """Another worker owns the lease, or it is unknown whether a commit succeeded.
+
+    The stage has to load its checkpoint again before it goes on.
     """
 
     exit_code = 75

@@ -1,6 +1,4 @@
-"""All settings, in one place: read once from the environment (`DRIFTGAUGE_…`), validated,
-immutable.
-"""
+"""All settings: read once from environment variables (`DRIFTGAUGE_…`), validated, immutable."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -24,7 +22,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: str | None = None
-    """Redis to use: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
+    """Address of Redis: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
     private server.
     """
     key_prefix: str = Field("dg", pattern=r"^[A-Za-z0-9:_-]{1,64}$")
@@ -42,98 +40,98 @@ class Settings(BaseSettings):
     with it.
     """
     default_model: str | None = None
-    """Model of `/predict` when the request names none; needed only when there are several."""
+    """Model of a `POST /predict` that names none; needed only if there are several models."""
 
     pii_key: SecretStr | None = Field(None, min_length=16)
     """Key of the hashes of personal features, at least 16 characters; needed only by schemas that
-    hash one.
+    hash a feature.
     """
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe lines that API and worker log; requests are logged at INFO."""
     access_log: bool = True
-    """Whether the API logs a line for each request."""
+    """If true, the API logs a line for each request."""
     log_features: bool = False
-    """Whether the line of a prediction has its features, personal ones dropped or hashed as in the
-    stream.
+    """If true, the line of a prediction has its features; personal ones are dropped or hashed as in
+    events.
     """
     keys_file: Path | None = None
-    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if none. Without it
-    nobody needs a key.
+    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if unset. Without
+    the file, requests need no key.
     """
     api_key: SecretStr | None = None
     """Key that the command line's clients (`replay`) send to the API."""
     allowed_hosts: str = Field("", pattern=r"^[A-Za-z0-9.,_-]*$")
-    """Names by which an API without keys is known beside localhost, separated by commas, without
-    ports.
+    """Host names, besides localhost, that requests to an API without keys may use: separated by
+    commas, without ports.
     """
     session_hours: float = Field(12, gt=0)
     """How long a browser's login lasts, in hours."""
     requests_per_second: int = Field(2000, ge=0)
-    """Requests that one key may send to one API process, and one address of another machine without
-    a key; 0: no limit.
+    """Most requests a second to one API process, from one key or, without keys, from one address of
+    another machine; 0 is no limit.
     """
     predict_max_bytes: int = Field(1 << 20, ge=1)
     """Largest body of `POST /predict`, in bytes."""
     events_max_bytes: int = Field(16 << 20, ge=1)
     """Largest body of `POST /events` and `POST /labels`, in bytes."""
     events_max_rows: int = Field(10_000, ge=1)
-    """Most events of one `POST /events`, and labels of one `POST /labels`."""
+    """Most events in one `POST /events`, and most labels in one `POST /labels`."""
 
     queue_events: int = Field(100_000, ge=1)
     """Most events that wait in the API's memory for Redis and the spool; beyond it events are
     dropped and counted.
     """
     ack_timeout_ms: int = Field(500, ge=1)
-    """Longest that `/predict` waits until its event is in Redis or on disk, before it answers that
-    the event is queued.
+    """Longest time, in ms, that `/predict` waits until its event is in Redis or on disk; after that
+    the answer says that the event is queued.
     """
     publish_mode: Literal["ack", "spool_first"] = "ack"
-    """`ack`: events go to Redis, and to disk while it is away. `spool_first`: to disk, then to
-    Redis.
+    """`ack`: events go to Redis, and to disk while Redis is away. `spool_first`: events go to disk,
+    and from there to Redis.
     """
     spool_max_bytes: int = Field(1 << 30, ge=1)
-    """Bound of the spool of an API process, in `data_dir`/spool; `spool_first` needs room for some
-    seconds of traffic.
+    """Largest spool of an API process in `data_dir`/spool, in bytes; `spool_first` needs room for
+    some seconds of traffic.
     """
     ring_max_bytes: int = Field(128 << 20, ge=0)
-    """Bound of the last 5 s of acknowledged events in memory, sent again if Redis restarts; beyond
-    it they are fewer.
+    """Most memory, in bytes, for the acknowledged events of the last 5 s, which are sent again if
+    Redis restarts; if they are larger, fewer are kept.
     """
     score_batch_rows: int = Field(256, ge=1)
-    """Most requests that share one model call, and rows of a batch that are scored at a time."""
+    """Most requests that share one model call, and most rows of a batch in one model call."""
     batch_max_rows: int = Field(100_000, ge=1)
     """Most rows of a batch."""
     batch_max_bytes: int = Field(1 << 29, ge=1)
-    """Largest body of a batch; while it is scored it is on disk, in `data_dir`."""
+    """Largest body of a batch, in bytes; while it is scored it is on disk, in `data_dir`."""
 
     pane_events: int = Field(250, ge=1)
     """Events after which a pane is full."""
     pane_seconds: int = Field(3600, ge=1)
     """Logical seconds after which a pane closes, however few events it has."""
     window_events: int = Field(2000, ge=1)
-    """Least events of a window; it is made of whole panes."""
+    """Least events of a window, which consists of whole panes."""
     window_days: int = Field(7, ge=1)
     """Panes older than this many logical days leave the window."""
     min_window_rows: int = Field(500, ge=1)
-    """Window rows below which drift is INSUFFICIENT_DATA."""
+    """Least rows of a window; with fewer, drift is INSUFFICIENT_DATA."""
     min_reference_rows: int = Field(1000, ge=1)
-    """Reference rows below which drift is INSUFFICIENT_DATA."""
+    """Least rows of a reference; with fewer, drift is INSUFFICIENT_DATA."""
     performance_drop: float = Field(0.05, gt=0, lt=1)
-    """How much worse than its baseline a metric must be, as a share of it, and beyond chance, to be
-    CRITICAL.
+    """A metric that is worse than its baseline by more than this share of it, and significantly so,
+    is CRITICAL.
     """
     labelled_rows: int = Field(2000, ge=1)
-    """Labelled predictions of the window that the performance is measured on; it is made of whole
-    panes.
+    """Least labelled predictions of the window that the performance is measured on, which consists
+    of whole panes.
     """
     labelled_days: int = Field(28, ge=1)
     """Panes older than this many logical days leave the labelled window."""
     min_labelled_rows: int = Field(200, ge=2)
-    """Labelled predictions below which the performance is INSUFFICIENT_DATA."""
+    """Least labelled predictions; with fewer, the performance is INSUFFICIENT_DATA."""
     expected_events_per_day: int = Field(100_000, ge=1)
-    """Traffic of a model until a whole logical day of it was measured."""
+    """Assumed traffic of a model until a whole logical day of it was measured."""
     false_alarms_per_month: float = Field(1.0, gt=0)
-    """Budget of false alarms of a model in 30 days, shared by the rules."""
+    """False alarms that a model may raise in 30 days; the rules share this budget."""
     detectors: Annotated[tuple[str, ...], NoDecode] = ("e_detector", "integrity", "adwin", "ddm")
     """Online detectors that run, separated by commas; an empty value runs none."""
     snapshot_seconds: int = Field(3600, ge=1)
@@ -142,19 +140,21 @@ class Settings(BaseSettings):
     """Events between snapshot reports."""
 
     retrain_command: Annotated[tuple[str, ...], NoDecode] = ()
-    """Program and arguments, a JSON list, that run on a critical performance alert; no shell. See
-    docs/simulation.md.
+    """Program and arguments, as a JSON list, that are run without a shell on a critical performance
+    alert. See docs/simulation.md.
     """
     retrain_webhook: SecretStr | None = None
-    """http or https address that gets a critical performance alert instead; it is never logged."""
+    """http or https address that a critical performance alert is posted to instead of running a
+    command; it is never logged.
+    """
     retrain_cooldown_hours: float = Field(24, ge=0)
     """Least time between two starts of a model's retraining, in hours by Redis's clock."""
     retrain_timeout_seconds: float = Field(3600, gt=0)
     """Longest time that a retraining may run before it is ended."""
     reports_dir: Path = Path("reports")
-    """Folder that the worker writes the reports to, in a folder of each model."""
+    """Folder to which the worker writes the reports, in a folder for each model."""
     reports_kept: int = Field(500, ge=0)
-    """Reports of a model that the worker keeps there; 0 writes none."""
+    """Most reports of a model that the worker keeps; 0 writes none."""
     reports_days: float = Field(30, gt=0)
     """Days after which the worker removes a report that it wrote."""
 
@@ -165,32 +165,32 @@ class Settings(BaseSettings):
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""
     renotify_seconds: int = Field(14_400, ge=60)
-    """Logical seconds until people are reminded of an alert that goes on; each time after twice as
-    long.
+    """Logical seconds until the first reminder of an alert that goes on; each later reminder comes
+    after twice the time.
     """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
 
     label_wait_hours: float = Field(168, gt=0)
-    """How long a prediction waits for its label, and can be corrected: in hours of entry time,
-    rounded up to whole days.
+    """How long a prediction waits for its label, and a label can be corrected, in hours of entry
+    time; rounded up to whole days.
     """
     label_pending_max: int = Field(1_000_000, ge=1)
-    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each; further
-    ones get none.
+    """Most predictions of a partition that wait for labels, about 115 bytes of Redis each;
+    labels of further ones are ignored.
     """
 
     lease_ms: int = Field(5000, ge=300)
-    """Lease of a worker on a partition, in ms."""
+    """How long a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)
-    """Longest time between commits, in ms; a third of the lease is the upper limit."""
+    """Longest time between commits, in ms; at most a third of the lease."""
     commit_events: int = Field(50_000, ge=1)
     """Most events between commits."""
     log_retention_hours: float = Field(24, ge=0)
     """How long counted entries stay in the log, in hours of entry time."""
     spool_max_age_hours: int = Field(168, ge=1)
-    """Longest age of a spooled event, in hours: a publisher that was silent for longer is retired,
-    in entry time.
+    """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
+    longer is retired.
     """
     pane_retention_hours: float = Field(24, gt=0)
     """How long panes stay as they are, in hours of entry time."""
@@ -200,24 +200,28 @@ class Settings(BaseSettings):
     """How long the panes' sums of a logical day are kept, in days of entry time."""
 
     watchdog_seconds: float = Field(5, gt=0)
-    """Time between the watchdog's looks at a model."""
+    """Pause between two checks of a model by the watchdog, in seconds."""
     blind_worker_seconds: float = Field(15, ge=0)
-    """How long a partition with waiting entries may be without a worker; longer than a lease, since
-    a hand-over is none.
+    """Seconds that a partition with waiting entries may be without a worker; longer than a lease,
+    because a hand-over to another worker may take that long.
     """
     blind_lag_seconds: float = Field(60, gt=0)
-    """Age of the oldest uncounted entry above which the worker does not keep up."""
+    """Largest age of the oldest uncounted entry, in seconds; if it is older, the worker does not
+    keep up.
+    """
     loss_after_seconds: float = Field(7 * 86_400, gt=0)
-    """How long a number may be missing before it is lost: the longest age of a spool."""
+    """Seconds after which an event whose number is missing counts as lost: the longest age of a
+    spool.
+    """
     dead_letters_per_hour: int = Field(10, ge=0)
-    """Entries that may be unreadable within an hour without an alert."""
+    """Most unreadable entries within an hour without an alert."""
     silent_after_seconds: float = Field(0, ge=0)
-    """Time without events that is an alert; 0 learns it from the last day's traffic."""
+    """Seconds without events that raise an alert; 0 derives them from the last day's traffic."""
 
     @field_validator("detectors", mode="before")
     @classmethod
     def _names(cls, given: object) -> object:
-        """Split what the environment gives: names between commas, or a JSON list."""
+        """Parse the environment variable: names separated by commas, or a JSON list."""
         if not isinstance(given, str):
             return given
         if given.lstrip().startswith("["):
@@ -243,22 +247,22 @@ class Settings(BaseSettings):
 
     @property
     def pii_secret(self) -> str | None:
-        """The key of the hashes in clear; never to be logged."""
+        """Key of the hashes in clear text. It must never be logged."""
         return None if self.pii_key is None else self.pii_key.get_secret_value()
 
     @property
     def keys_path(self) -> Path:
-        """Where the API keys are."""
+        """Path of the file of the API keys."""
         return self.keys_file or self.data_dir / "keys.json"
 
     @property
     def host_names(self) -> frozenset[str]:
-        """The allowed hosts, in lower case."""
+        """The host names of `allowed_hosts`, in lower case."""
         return frozenset(self.allowed_hosts.lower().split(",")) - {""}
 
 
 def _json_list(text: str) -> tuple[str, ...]:
-    """Read a list of texts."""
+    """Parse a JSON list of texts; ValueError if it is none."""
     try:
         return msgspec.json.decode(text, type=tuple[str, ...])
     except msgspec.MsgspecError as error:
@@ -266,12 +270,17 @@ def _json_list(text: str) -> tuple[str, ...]:
 
 
 def read_settings(**overrides: object) -> Settings:
-    """Read the settings once; an override that is None is left out.
+    """Read the settings from the environment.
+
+    Parameters
+    ----------
+    overrides
+        Settings by name that replace those of the environment; None replaces nothing.
 
     Raises
     ------
     ConfigurationError
-        Naming every setting that cannot be used.
+        If a setting cannot be used; the message names all such settings.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:

@@ -1,10 +1,10 @@
-"""How processes log: one line an event on standard error, JSON unless a person watches, no line
-that forges another.
+"""Logging: one line for each event on standard error, as JSON or, on a terminal, as coloured text.
 
-Everything goes through the same renderer: our loggers (`driftgauge.…`), uvicorn's and other
-libraries', warnings, and the API's line for each request (producer/watching/access_log.py). An
-exception is told by its type and place, without its message unless it is one of ours: a library's
-message can quote the value that it did not like, and so a person's data.
+Everything passes through the same renderer: our loggers (`driftgauge.…`), those of uvicorn and
+other libraries, warnings, and the API's line for each request (producer/watching/access_log.py).
+Control characters are escaped, so that no logged value can forge a line. An exception is logged by
+its type and place. Its message is left out unless the exception is one of ours, because a library's
+message can quote the value that it refused, and so a person's data.
 """
 
 import logging
@@ -26,7 +26,9 @@ from driftgauge.shared.errors import DriftgaugeError
 EventDict = MutableMapping[str, Any]
 
 FORBIDDEN: Final = "\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Beyond ASCII's control characters: C1, line separators, directions, halves of surrogate pairs."""
+"""Characters, besides ASCII's control characters, that are escaped: C1 controls, line separators,
+text directions, and halves of surrogate pairs.
+"""
 _BEYOND_ASCII: Final = re.compile(f"[{FORBIDDEN}]")
 _CONTROL: Final = re.compile(f"[\x00-\x1f{FORBIDDEN}]")
 _CONTROL_BUT_LINES: Final = re.compile(f"[\x00-\x09\x0b-\x1f{FORBIDDEN}]")
@@ -41,34 +43,33 @@ _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class Sink(Protocol):
-    """Where rendered lines go."""
+    """Something that rendered lines are written to."""
 
     def info(self, line: str | bytes) -> None:
-        """Take a line without its end."""
+        """Write a line, which has no newline at its end."""
 
 
 class StandardError(logging.StreamHandler[TextIO]):
-    """Writes to what standard error is when a line comes."""
+    """A log handler that writes to the current standard error, even if that was replaced."""
 
     @property
     def stream(self) -> TextIO:
-        """Where lines go."""
+        """The current standard error."""
         return sys.stderr
 
     @stream.setter
     def stream(self, _: TextIO) -> None:
-        """Standard error stays: logging sets a stream when the handler is made."""
+        """Ignore the stream that `logging` sets when the handler is made."""
 
 
 def configure_logging(level: str = "INFO") -> None:
-    """Make everything that this process logs go to standard error: coloured text on a terminal,
-    else JSON.
+    """Send everything that this process logs to standard error: as text on a terminal, else JSON.
 
     Parameters
     ----------
     level
-        Least level of our own loggers; that of libraries is WARNING, or `level` if that is more
-        severe.
+        Least level of our own loggers. Libraries log from WARNING on, or from `level` if that is
+        more severe.
     """
     handler = StandardError()
     before: list[Processor] = [structlog.stdlib.add_logger_name, exceptions_by_place]
@@ -87,8 +88,14 @@ def configure_logging(level: str = "INFO") -> None:
 
 
 def line_logger(sink: Sink, level: str, *, terminal: bool) -> FilteringBoundLogger:
-    """Make a logger for many lines: no record, no look at the stack, one pass of few processors
-    into a sink.
+    """Make a fast logger for many lines: it bypasses `logging` and writes to a sink.
+
+    Parameters
+    ----------
+    level
+        Least level that is logged.
+    terminal
+        If true, lines are coloured text, otherwise JSON.
     """
     logger: FilteringBoundLogger = structlog.wrap_logger(
         sink,
@@ -100,7 +107,7 @@ def line_logger(sink: Sink, level: str, *, terminal: bool) -> FilteringBoundLogg
 
 
 def renderers(*, terminal: bool) -> list[Processor]:
-    """Give the processors that make a line of an event."""
+    """Return the structlog processors that render an event as a line."""
     if not terminal:
         return [as_json]
     console = structlog.dev.ConsoleRenderer(
@@ -115,8 +122,7 @@ def renderers(*, terminal: bool) -> list[Processor]:
 
 
 def as_json(_: object, level: str, event: EventDict) -> str:
-    r"""Render an event as one line of JSON, in which no character can begin a line or steer a
-    terminal.
+    r"""Render an event as one line of JSON, with all control characters escaped.
 
     Examples
     --------
@@ -126,7 +132,7 @@ def as_json(_: object, level: str, event: EventDict) -> str:
     document = {"timestamp": datetime.now(UTC), "level": level, **event}
     try:
         line = _encode(document)
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON as a client sends it may hold
+    except UnicodeEncodeError:  # half of a surrogate pair, which a client's JSON may hold
         line = _encode({_paired(name): _paired(value) for name, value in document.items()})
     if line.isascii() and b"\x7f" not in line:
         return line.decode()
@@ -134,7 +140,7 @@ def as_json(_: object, level: str, event: EventDict) -> str:
 
 
 def without_controls(_: object, __: str, event: EventDict) -> EventDict:
-    r"""Escape control characters in names and values for a terminal; an exception keeps its lines.
+    r"""Escape control characters in names and values; an exception keeps its newlines.
 
     Examples
     --------
@@ -150,7 +156,7 @@ def without_controls(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def exceptions_by_place(_: object, __: str, event: EventDict) -> EventDict:
-    """Replace exception information by the exception's type and place."""
+    """Replace the exception information of an event by `place_of` the exception."""
     found = event.pop("exc_info", None)
     error = (
         found[1]
@@ -166,8 +172,9 @@ def exceptions_by_place(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def place_of(error: BaseException) -> str:
-    """Describe an exception by type and frames, its causes first; by its message only if it is one
-    of ours.
+    """Describe an exception by its type and stack frames, its causes first.
+
+    Its message is included only if the exception is one of ours (DriftgaugeError).
 
     Examples
     --------
@@ -178,12 +185,12 @@ def place_of(error: BaseException) -> str:
     (True, False)
     """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    told = f": {error}" if isinstance(error, DriftgaugeError) else ""
+    message = f": {error}" if isinstance(error, DriftgaugeError) else ""
     frames = [
         f"  {frame.filename}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
     ]
-    own = "\n".join([f"{type(error).__name__}{told}", *frames])
+    own = "\n".join([f"{type(error).__name__}{message}", *frames])
     return f"{place_of(cause)}\n{own}" if cause is not None else own
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 
 ONE = {"plant": 1}

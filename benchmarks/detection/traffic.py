@@ -12,8 +12,9 @@ from driftgauge.consumer.counting.detectors import Observed
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature, Kind
 from driftgauge.shared.reference.profile import Column
-from driftgauge.shared.reference.schema import Feature, Kind, Schema
+from driftgauge.shared.reference.schema import Schema
 
 REFERENCE_ROWS = 5000
 CHUNK = 1000

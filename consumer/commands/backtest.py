@@ -96,7 +96,7 @@ def _of_panes(model: str, since_ms: int, tried: "list[JudgingPolicy]") -> "Backt
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.offline.stored_panes import History
     from driftgauge.consumer.stages.versions import PublishedVersions
-    from driftgauge.shared.reference.references import reference_key
+    from driftgauge.shared.reference.history import reference_key
 
     settings, client = connected()
     keys = Keys(settings.key_prefix)

@@ -159,7 +159,7 @@ def history(name: str, *, as_json: bool) -> None:
             "" if change.validation is None else "passed" if change.validation.passed else "failed"
         )
         step = f"{change.replaced} → {change.version}" if change.replaced else change.version
-        checks = f"{outcome}, overruled" if change.forced and outcome == "failed" else outcome
+        gates = f"{outcome}, overruled" if change.forced and outcome == "failed" else outcome
         forced = "forced" if change.forced else ""
         rows.append(
             (
@@ -169,11 +169,11 @@ def history(name: str, *, as_json: bool) -> None:
                 change.stage,
                 change.actor,
                 change.reason,
-                checks,
+                gates,
                 forced,
             )
         )
-    show_table(("time", "action", "version", "stage", "actor", "reason", "checks", ""), rows)
+    show_table(("time", "action", "version", "stage", "actor", "reason", "gates", ""), rows)
 
 
 def _metrics(metrics: object) -> str:
@@ -188,7 +188,7 @@ def _shown(value: object) -> str:
 
 
 def _declared(feature: object) -> str:
-    from driftgauge.shared.reference.schema import Feature
+    from driftgauge.shared.reference.feature import Feature
 
     assert isinstance(feature, Feature)  # noqa: S101  of a schema
     if feature.categories is not None:

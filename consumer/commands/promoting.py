@@ -1,4 +1,4 @@
-"""`driftgauge models validate, promote, rollback, archive`: the checks of a version, and the
+"""`driftgauge models validate, promote, rollback, archive`: the gates of a version, and the
 changes of its stage.
 """
 
@@ -12,12 +12,12 @@ import msgspec
 from driftgauge.consumer.commands.actor import actor_option, reason_option
 from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.settings import read_settings
-from driftgauge.shared.versions.checks import GateFailed
+from driftgauge.shared.versions.gates import GateFailed
 
 if TYPE_CHECKING:
-    from driftgauge.shared.registry.gates import ValidationData
-    from driftgauge.shared.versions.checks import CheckResult
-    from driftgauge.shared.versions.stages import Change, Target
+    from driftgauge.shared.registry.promotion import ValidationData
+    from driftgauge.shared.versions.gates import GateResult
+    from driftgauge.shared.versions.stages import StageChange, Target
 
 _target = click.option(
     "--target-column",
@@ -53,25 +53,25 @@ def validate(
     *,
     as_json: bool,
 ) -> None:
-    """Run a version's checks and record what came of them; exit code 1 if one fails."""
-    from driftgauge.shared.registry import gates
+    """Run a version's gates and record what came of them; exit code 1 if one fails."""
+    from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    validation = gates.validate(
+    validation = promotion.validate(
         registry, name, version, _rows(data, target_column, prediction_column)
     )
-    gates.record(registry, validation, actor=actor)
+    promotion.record(registry, validation, actor=actor)
     if as_json:
         click.echo(
             msgspec.json.encode({**msgspec.to_builtins(validation), "passed": validation.passed})
         )
     else:
-        _show_checks(validation.results)
+        _show_gates(validation.results)
         failed, count = len(validation.failed), len(validation.results)
         click.echo(
             f"{name} {version} "
-            + (f"fails {failed} of {count} checks." if failed else f"passes all {count} checks.")
+            + (f"fails {failed} of {count} gates." if failed else f"passes all {count} gates.")
         )
     if validation.failed:
         sys.exit(1)
@@ -86,12 +86,12 @@ def validate(
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="CSV of rows with true values to run all checks on; default: the latest validation counts.",
+    help="CSV of rows with true values to run all gates on; default: the latest validation counts.",
 )
 @_target
 @_prediction
 @click.option(
-    "--force", is_flag=True, help="Overrule failed checks, with a --reason; never a checksum."
+    "--force", is_flag=True, help="Overrule failed gates, with a --reason; never a checksum."
 )
 @reason_option
 @actor_option
@@ -109,16 +109,16 @@ def promote(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Put a version into staging, or into production if it passes its checks; exit code 1 if
+    """Put a version into staging, or into production if it passes its gates; exit code 1 if
     not.
     """
-    from driftgauge.shared.registry import gates
+    from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
     rows = _rows(data, target_column, prediction_column) if data is not None else None
     try:
-        change = gates.promote(
+        change = promotion.promote(
             registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
         )
     except GateFailed as error:
@@ -158,14 +158,14 @@ def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) 
 
 
 def _rows(data: Path, target: str, prediction: str) -> "ValidationData":
-    from driftgauge.shared.registry.gates import ValidationData
+    from driftgauge.shared.registry.promotion import ValidationData
     from driftgauge.shared.registry.provenance import file_digest
     from driftgauge.shared.tables.reading import read_table
 
     return ValidationData(read_table(data), target, prediction, file_digest(data))
 
 
-def _show_checks(results: "tuple[CheckResult, ...]") -> None:
+def _show_gates(results: "tuple[GateResult, ...]") -> None:
     rows = (
         (
             "passed" if result.passed else "FAILED",
@@ -176,16 +176,16 @@ def _show_checks(results: "tuple[CheckResult, ...]") -> None:
         )
         for result in results
     )
-    show_table(("", "check", "measured", "required", ""), rows)
+    show_table(("", "gate", "measured", "required", ""), rows)
 
 
-def _tell(name: str, change: "Change", *, as_json: bool) -> None:
+def _tell(name: str, change: "StageChange", *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(change))
         return
     instead = f" instead of {change.replaced}" if change.replaced else ""
     failed = len(change.validation.failed) if change.validation is not None else 0
-    overruled = f", {failed} failed check{'s' if failed > 1 else ''} overruled" if failed else ""
+    overruled = f", {failed} failed gate{'s' if failed > 1 else ''} overruled" if failed else ""
     click.echo(
         f"{name} {change.version} is in {change.stage}{instead}{overruled}.".replace(
             "is in archived", "is archived"

@@ -16,7 +16,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from driftgauge.shared.reference.references import AcceptedReference
+    from driftgauge.shared.reference.accepted import AcceptedReference
     from driftgauge.shared.registry.reference_store import ReferenceStore
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.manifest import PublishedVersion

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     help="Metrics of the training: a JSON file, or NAME=NUMBER; repeatable.",
 )
 @click.option(
-    "--check", "bounds", multiple=True, help="Such as 'accuracy>=0.9' or 'rmse<=4'; repeatable."
+    "--gate", "bounds", multiple=True, help="Such as 'accuracy>=0.9' or 'rmse<=4'; repeatable."
 )
 @click.option(
     "--max-latency-ms",
@@ -104,7 +104,7 @@ if TYPE_CHECKING:
 @click.option(
     "--features-module", default="", help="Dotted name of the module that makes the features."
 )
-@click.option("--promote", is_flag=True, help="Run the checks, and put it into production.")
+@click.option("--promote", is_flag=True, help="Run the gates, and put it into production.")
 @actor_option
 def register(
     name: str,
@@ -135,12 +135,12 @@ def register(
 ) -> None:
     """Register a version: to be served if it has an artifact, else only monitored."""
     from driftgauge.consumer.offline.registration import Submission, register_version
-    from driftgauge.shared.registry import gates
+    from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
-    from driftgauge.shared.versions.checks import Checks, parse_bounds
+    from driftgauge.shared.versions.gates import Gates, parse_bounds
 
     minimum, maximum = parse_bounds(bounds)
-    checks = Checks(minimum, maximum, max_latency_ms, methods, min_reference_rows, tolerance)
+    gates = Gates(minimum, maximum, max_latency_ms, methods, min_reference_rows, tolerance)
     submission = Submission(
         name,
         reference,
@@ -155,7 +155,7 @@ def register(
         schema_file,
         partitions,
         _read_metrics(metrics),
-        checks,
+        gates,
         labels,
         batch_counts,
         features_module,
@@ -168,7 +168,9 @@ def register(
     _calibrate(registry, published, reference, time_column, prediction_column)
     version = published.manifest.version
     if promote:
-        gates.promote(registry, name, version, actor=actor, reason="promoted at its registration")
+        promotion.promote(
+            registry, name, version, actor=actor, reason="promoted at its registration"
+        )
         click.echo(f"{name} {version} is in production.")
     else:
         click.echo(f"To put it into production: driftgauge models promote {name} {version}")

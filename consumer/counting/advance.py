@@ -27,7 +27,7 @@ from driftgauge.consumer.counting.state import CountingState, InUse
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, RollUp, Span, Watermark
-from driftgauge.shared.reference.references import ReferenceChange, reference_key
+from driftgauge.shared.reference.history import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
 

@@ -29,7 +29,7 @@ from driftgauge.consumer.counting.panes.open_pane import OpenPane
 from driftgauge.consumer.counting.panes.rollups import FIELDS, Marks, RollUps
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters, LabelCounts
-from driftgauge.shared.reference.references import reference_key
+from driftgauge.shared.reference.history import reference_key
 
 
 class InUse(msgspec.Struct, frozen=True):

@@ -40,7 +40,7 @@ from driftgauge.shared.contract.pane import (
     PaneEntry,
     unpack_counts,
 )
-from driftgauge.shared.reference.references import reference_key
+from driftgauge.shared.reference.history import reference_key
 
 ALARMS_RECORDED = 1000
 VERSIONS_REMEMBERED = 100

@@ -10,7 +10,7 @@ from driftgauge.consumer.judging.ordered.accepting import proposed
 from driftgauge.consumer.offline.stored_panes import History
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import Pane, PaneEntry
-from driftgauge.shared.reference.references import AcceptedReference
+from driftgauge.shared.reference.accepted import AcceptedReference
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
 

@@ -17,16 +17,18 @@ from driftgauge.consumer.offline.calibrating import parse_times
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.reference.frames import as_column, columns_of, infer
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
-from driftgauge.shared.reference.schema import Kind, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.registry.version_folder import artifact_name, check_name, load_estimator
+from driftgauge.shared.registry.version_folder import check_name, load_estimator
+from driftgauge.shared.registry.version_writing import artifact_name
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions import scores
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import PublishedVersion, Task
 from driftgauge.shared.versions.prediction import (
     class_labels,
@@ -67,7 +69,7 @@ class Submission:
         Schema to use instead of the inferred one; written if it does not exist.
     partitions
         Of a new model; a later version has those of the first.
-    checks
+    gates
         None for the usual ones.
     pii_key
         Key of the hashes of personal features, if the schema has any.
@@ -86,7 +88,7 @@ class Submission:
     schema_file: Path | None = None
     partitions: int = 1
     metrics: Mapping[str, float] = field(default_factory=dict)
-    checks: Checks | None = None
+    gates: Gates | None = None
     labels: bool = False
     batch_counts: bool = False
     feature_engineering: str = ""
@@ -133,7 +135,7 @@ def register_version(
             git_revision=git_revision(),
             libraries=library_versions(estimator) if submission.artifact else {},
             data_digest=file_digest(submission.reference),
-            checks=_checks(submission, task, schema),
+            gates=_gates(submission, task, schema),
             labels=submission.labels,
             batch_counts=submission.batch_counts,
         ),
@@ -374,18 +376,18 @@ def _predictions(
         ) from error
 
 
-def _checks(submission: Submission, task: Task, schema: Schema) -> Checks:
-    checks = submission.checks or Checks(methods=())
-    unknown = scores.unknown_metrics(checks.metrics, numeric=schema.prediction == "numeric")
+def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
+    gates = submission.gates or Gates(methods=())
+    unknown = scores.unknown_metrics(gates.metrics, numeric=schema.prediction == "numeric")
     if unknown:
         raise BadData(
             f"These are no metrics of a {schema.prediction} prediction: {', '.join(unknown)}; see "
             f"docs/models.md."
         )
-    if checks.methods or task == "monitor":
-        return checks
+    if gates.methods or task == "monitor":
+        return gates
     return msgspec.structs.replace(
-        checks, methods=("predict",) if task == "regression" else ("predict", "predict_proba")
+        gates, methods=("predict",) if task == "regression" else ("predict", "predict_proba")
     )
 
 

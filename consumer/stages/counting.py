@@ -29,7 +29,7 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
-from driftgauge.shared.reference.references import reference_key
+from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
 

@@ -29,7 +29,7 @@ from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NewReference, PaneEntry
-from driftgauge.shared.reference.references import reference_key
+from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")

@@ -15,9 +15,10 @@ import redis
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Measures
+from driftgauge.shared.reference.accepted import AcceptedReference, check_fits
 from driftgauge.shared.reference.calibration import Calibration
+from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
-from driftgauge.shared.reference.references import AcceptedReference, check_fits, reference_key
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.registry import PublishedVersion
 

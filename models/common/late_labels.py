@@ -1,5 +1,6 @@
-"""True values that come some time after their predictions, as they do in life: kept until they are
-due, then posted.
+"""Labels that arrive some time after their predictions, as they do in production.
+
+Each is kept for a random time and then posted to the API.
 """
 
 import heapq
@@ -16,26 +17,30 @@ from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.contract.events import Value
 
 LABELS: Final = 500
-"""Labels of one request."""
+"""Most labels of one request."""
 
 
 @dataclass
 class LateLabels:
-    """Labels of a model's predictions.
+    """The labels of a model's predictions that are waiting to be posted.
 
     Parameters
     ----------
+    client
+        Client with the API's address and key.
+    model
+        Name of the model.
     mean_delay_s
-        Mean of their random (exponential) delay.
+        Mean of the exponentially distributed time from a prediction to its label, in seconds.
     random
-        Of the delays.
+        Generator that draws these times.
 
     Attributes
     ----------
     accepted
-        Labels that were accepted.
+        Number of labels that the API has accepted.
     rejected
-        Reason to the number of labels that were rejected for it.
+        Reason to the number of labels that the API has rejected for it.
     """
 
     client: httpx.AsyncClient
@@ -47,8 +52,14 @@ class LateLabels:
     _waiting: list[tuple[float, str, Value]] = field(default_factory=list)
 
     def keep(self, predictions: Sequence[str], labels: Sequence[Value]) -> None:
-        """Keep the labels of predictions that were just made, each until its time; None is no
-        label.
+        """Keep the labels of predictions that were just made; None stands for no label.
+
+        Parameters
+        ----------
+        predictions
+            Ids of the predictions.
+        labels
+            The true value of each.
         """
         delays = self.random.exponential(self.mean_delay_s, len(labels)).tolist()
         now = time.monotonic()
@@ -57,15 +68,19 @@ class LateLabels:
                 heapq.heappush(self._waiting, (now + delay, prediction, label))
 
     async def post(self, until: float | None = None) -> None:
-        """Post the labels that are due until a moment of the monotonic clock; all that are left if
-        it is None.
+        """Post the labels that are due.
+
+        Parameters
+        ----------
+        until
+            Time by `time.monotonic()` up to which labels are due; None posts all that are left.
 
         Raises
         ------
         BadData
-            If the API refuses the request; the labels of the request are lost then.
+            If the API refuses the request. Its labels are lost.
         ServiceUnavailable
-            If it does not answer; likewise.
+            If the API does not answer. The request's labels are lost.
         """
         while due := self._due(until):
             answer = await ask(

@@ -1,12 +1,11 @@
-"""What the demo models' training has in common: evaluation on held-out rows, registration, and the
-command.
+"""What all demo models share: evaluation on held-out rows, registration, and the training command.
 
-    python -m models.NAME.train [--data FILE] [--seed S] [--registry DIR] [--name NAME] [--version
-    V]
+    python -m driftgauge.models.NAME.train [--data FILE] [--seed S] [--registry DIR]
+                                           [--name NAME] [--version V]
 
-The reference profile is made of rows that the model was not trained on. Features would be alike on
-both, but predictions of training rows are closer to the truth than those of any later row: a
-reference of them would be drift from the first event on.
+The reference profile is built from rows that the model was not trained on. On its training rows a
+model predicts better than on any later row, so with a reference of training rows the predictions
+would seem to drift from the first event on.
 """
 
 import tempfile
@@ -28,50 +27,51 @@ from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.registry import gates
+from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.creation import new_manifest, utc_now
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.versions import prediction, scores
-from driftgauge.shared.versions.checks import Checks, GateFailed
+from driftgauge.shared.versions.gates import GateFailed, Gates
 from driftgauge.shared.versions.manifest import PublishedVersion, Task
 
 PATIENCE_MS: Final = 10_000.0
-"""Bound of one row's time of a model that is patient."""
+"""Latency gate, in ms, of a model that is `patient`."""
 
 
 @dataclass(frozen=True)
 class DemoModel:
-    """What there is to know of a demo model before it is trained.
+    """A demo model before it is trained.
 
     Parameters
     ----------
     name
-        Of the model, and of its folder.
+        Name of the model and of its folder.
     summary
         What it predicts, in a few words.
-    schema, task, checks
-        As they stand in the schema and manifest of its versions.
+    schema, task, gates
+        Schema, task and gates of the versions that are registered of it.
     metrics
-        Those that are measured on held-out rows (shared/versions/scores.py).
+        Names of the metrics that are computed on held-out rows (shared/versions/scores.py).
     drifting_feature
-        The feature that a demo shifts.
+        The feature that the demo shifts.
     simulator
-        Makes the source of rows of a seed.
+        Makes a simulator of the model's rows from a seed.
     train
-        Trains on a file, or on simulated rows, by a seed.
+        Trains the model on a file, or on simulated rows if the path is None, with a seed.
     fit
-        Trains on given rows, by a seed; the text names where they are from.
+        Trains the model on given rows with a seed. The text says where the rows come from, for
+        errors.
     keeps_stream
-        Whether a part of a file is kept for later traffic.
+        True if training on a file keeps a part of its rows for later traffic.
     """
 
     name: str
     summary: str
     schema: Schema
     task: Task
-    checks: Checks
+    gates: Gates
     metrics: tuple[str, ...]
     drifting_feature: str
     simulator: Callable[[int], Simulator]
@@ -81,40 +81,38 @@ class DemoModel:
 
     @property
     def patient(self) -> "DemoModel":
-        """The same with a latency gate that a busy machine passes: where it is the monitor that is
-        shown, or tested.
+        """The same model with a latency gate that a busy machine passes, too.
+
+        Demos and tests of the monitor use it: the model's speed is not their subject.
         """
-        return replace(
-            self, checks=msgspec.structs.replace(self.checks, max_latency_ms=PATIENCE_MS)
-        )
+        return replace(self, gates=msgspec.structs.replace(self.gates, max_latency_ms=PATIENCE_MS))
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted model and the rows around it; each row is in one of the frames only.
+    """A fitted model with the rows of its training; each row is in one of the frames only.
 
     Parameters
     ----------
     estimator
-        Takes rows as `driftgauge.shared.versions.prediction.model_inputs` gives them.
+        The fitted model, with scikit-learn's methods.
     features
         Engineered rows that it was trained on.
     holdout
-        Engineered rows that it was not trained on: measured by `metrics`, and the rows of the
-        reference profile.
+        Engineered rows that it was not trained on. The metrics are computed on them and the
+        reference profile is built from them.
     truth, predictions
-        Of the holdout.
+        True value and prediction of each row of the holdout.
     metrics
         Metric to its value on the holdout.
     stream
-        Labelled rows for later traffic, in random order; None for a simulator, which has no end of
-        rows.
+        Labelled rows for later traffic, in random order; None if a simulator draws them.
     source
-        The file; None for a simulator.
+        The file that was trained on; None for simulated or given rows.
     remarks
-        What else there is to say of the training.
+        Lines about the training for the user.
     finished
-        When, ISO 8601 in UTC.
+        When the training ended, ISO 8601 in UTC.
     """
 
     estimator: Any
@@ -132,16 +130,18 @@ class Trained:
 def evaluate(
     estimator: Any, schema: Schema, holdout: Labelled, metrics: Sequence[str]
 ) -> tuple[Labels, dict[str, float]]:
-    """Predict held-out rows and compare.
+    """Predict held-out rows and compute metrics.
 
     Returns
     -------
-    predictions, metrics
-        Of the rows; metric to its value.
+    predictions
+        The prediction of each row.
+    metrics
+        Metric to its value.
     """
     columns = columns_of(holdout.features, schema)
     predicted = prediction.predict(schema, estimator, columns)
-    outcomes = scores.Outcomes(
+    labelled = scores.Outcomes(
         holdout.labels.tolist() if schema.prediction == "categorical" else holdout.labels,
         predicted,
         prediction.probabilities(schema, estimator, columns),
@@ -149,7 +149,7 @@ def evaluate(
     )
     kind = object if schema.prediction == "categorical" else np.float64
     return np.asarray(predicted, dtype=kind), {
-        metric: scores.score(metric, outcomes) for metric in metrics
+        metric: scores.score(metric, labelled) for metric in metrics
     }
 
 
@@ -159,18 +159,18 @@ def store(
     registry: ModelRegistry,
     name: str | None = None,
     version: str | None = None,
-    checks: Checks | None = None,
+    gates: Gates | None = None,
 ) -> Path:
-    """Store a trained model with its schema and reference, in stage none.
+    """Store a trained model with its schema and reference as a version in stage none.
 
     Parameters
     ----------
     name
-        None for the demo model's own.
+        Name to register it under; None uses the demo model's own.
     version
-        None for the one after the newest.
-    checks
-        None for the demo model's own.
+        Number of the version; None uses the one after the newest.
+    gates
+        Gates of the version; None uses the demo model's own.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def store(
         version or registry.next_version(name),
         model.task,
         metrics=trained.metrics,
-        checks=checks or model.checks,
+        gates=gates or model.gates,
         labels=True,
         feature_engineering=f"driftgauge.models.{model.name}.features",
         trained=trained.finished,
@@ -218,28 +218,26 @@ def register(
     name: str | None = None,
     version: str | None = None,
 ) -> Path:
-    """Store a trained model, and put it into production if it passes its gates.
+    """Store a trained model as `store` does, and put it into production if it passes its gates.
 
     Raises
     ------
     BadData
-        As `store` does.
+        If the name or version is malformed, or the version exists.
     GateFailed
-        If a check fails: the version is stored then, but not in production.
+        If a gate fails. The version is stored, but not in production.
     """
     stored = store(model, trained, registry, name, version)
     actor = f"models.{model.name}.train"
-    rows = gates.ValidationData(held_out(model, trained))
-    gates.promote(
+    rows = promotion.ValidationData(held_out(model, trained))
+    promotion.promote(
         registry, name or model.name, stored.name, actor=actor, reason="newly trained", data=rows
     )
     return stored
 
 
 def held_out(model: DemoModel, trained: Trained) -> pd.DataFrame:
-    """Give the rows that a version is measured on: features, and the true values under the target's
-    name.
-    """
+    """Return the held-out rows as a table: the features, and the true values as the target."""
     return trained.holdout.assign(**{model.schema.target: trained.truth})
 
 
@@ -248,27 +246,28 @@ def _column(values: Labels) -> Column:
 
 
 def command(model: DemoModel) -> click.Command:
-    """Make the command that trains a demo model and registers it."""
+    """Make the command line that trains a demo model, registers it and puts it into production."""
 
     @click.command(
-        help=f"Train the {model.name} model ({model.summary}), register it, and put it into production."
+        help=f"Train the {model.name} model ({model.summary}), register it, and put it into "
+        f"production."
     )
     @click.option(
         "--data",
         type=click.Path(path_type=Path),
-        help="The public file; without it, simulated rows.",
+        help="The public data file; without it, simulated rows.",
     )
     @click.option(
         "--seed",
         type=click.IntRange(0),
         default=0,
         show_default=True,
-        help="Of simulator, split and model.",
+        help="Seed of simulator, split and model.",
     )
     @click.option(
         "--registry",
         type=click.Path(path_type=Path),
-        help="Registry folder; without it, that of the settings.",
+        help="Registry folder; without it, the folder of the settings.",
     )
     @click.option("--name", default=model.name, show_default=True, help="Name of the model.")
     @click.option("--version", help="Such as 1.0.0; without it, the one after the newest.")

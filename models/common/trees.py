@@ -1,13 +1,11 @@
-"""Gradient-boosted trees as all demo models set them: reproducible, silent, and quick on a single
-row.
-"""
+"""LightGBM with the settings of all demo models: reproducible, silent, and fast on single rows."""
 
 from typing import Any, Final
 
 from lightgbm import LGBMClassifier, LGBMRegressor
 
 _COMMON: Final[dict[str, Any]] = {
-    "n_jobs": 1,  # threads cost more than they give for a few rows
+    "n_jobs": 1,  # for a few rows, threads cost more time than they save
     "deterministic": True,
     "force_row_wise": True,
     "verbose": -1,
@@ -15,10 +13,10 @@ _COMMON: Final[dict[str, Any]] = {
 
 
 def regressor(seed: int, **settings: Any) -> LGBMRegressor:
-    """Make a regressor that is not fitted yet."""
+    """Return an unfitted regressor; `settings` are LightGBM's own."""
     return LGBMRegressor(random_state=seed, **_COMMON, **settings)
 
 
 def classifier(seed: int, **settings: Any) -> LGBMClassifier:
-    """Make a classifier that is not fitted yet."""
+    """Return an unfitted classifier; `settings` are LightGBM's own."""
     return LGBMClassifier(random_state=seed, **_COMMON, **settings)

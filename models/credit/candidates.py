@@ -1,8 +1,8 @@
 """The models that are compared for credit default, and how one of them is chosen.
 
-Each is measured on folds in the order of time: fitted on what came before, scored on what came
-next. The choice is by mean minus standard deviation of the F1 of class 0, so that a model that is
-good in one month and bad in another loses to a steady one.
+Each is evaluated on folds in the order of time: it is fitted on the rows before a fold and scored
+on the fold. The best one has the highest mean minus standard deviation of the F1 of class 0 over
+the folds, so that a steady model wins over one that is good in some months and bad in others.
 """
 
 import statistics
@@ -27,34 +27,34 @@ from driftgauge.models.credit.features import CODES, NUMERIC
 
 FOLDS: Final = 5
 RARE: Final = 0.01
-"""Codes of a smaller share are one category together, and so is any code that comes later."""
+"""Codes with a smaller share of the rows, and codes unknown in training, are one category."""
 
-Settings = dict[str, Any]
+Hyperparameters = dict[str, Any]
 Ranges = dict[str, tuple[float, float]]
+"""Name of a hyperparameter to its least and largest value; whole numbers if both bounds are."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kind of model.
+    """A kind of model that is compared with others.
 
     Parameters
     ----------
     build
-        Makes an unfitted model, from a seed and its settings.
+        Makes an unfitted model from a seed and hyperparameters.
     default
-        Settings that it is compared with.
+        Hyperparameters for the comparison.
     ranges
-        Settings that tuning may change, each from its least to its largest value; whole numbers
-        where both ends are.
+        Hyperparameters that tuning may change.
     """
 
     name: str
-    build: Callable[[int, Settings], Any]
-    default: Settings
+    build: Callable[[int, Hyperparameters], Any]
+    default: Hyperparameters
     ranges: Ranges
 
 
-def _forest(seed: int, settings: Settings) -> Pipeline:
+def _forest(seed: int, settings: Hyperparameters) -> Pipeline:
     return Pipeline(
         [
             ("codes", _coded()),
@@ -63,11 +63,11 @@ def _forest(seed: int, settings: Settings) -> Pipeline:
     )
 
 
-def _boosted(seed: int, settings: Settings) -> Pipeline:
+def _boosted(seed: int, settings: Hyperparameters) -> Pipeline:
     return Pipeline([("codes", _coded()), ("trees", trees.classifier(seed, **settings))])
 
 
-def _logistic(seed: int, settings: Settings) -> Pipeline:
+def _logistic(seed: int, settings: Hyperparameters) -> Pipeline:
     steps = [
         ("codes", _coded()),
         ("complete", SimpleImputer(strategy="median", keep_empty_features=True)),
@@ -106,14 +106,16 @@ CANDIDATES: Final = (
 def fold_scores(
     model: Callable[[], Any], features: pd.DataFrame, labels: NDArray[np.object_]
 ) -> list[float]:
-    """Give the F1 of class 0 on each fold in time: the model is fitted on all rows before the fold.
+    """Compute the F1 of class 0 on each of `FOLDS` folds in the order of time.
+
+    For each fold the model is fitted on all rows before it.
 
     Parameters
     ----------
     model
         Makes an unfitted model.
     features, labels
-        In the order of time.
+        Rows in the order of time.
     """
     scores = []
     for past, next_ in TimeSeriesSplit(FOLDS).split(features):
@@ -123,7 +125,7 @@ def fold_scores(
 
 
 def steadiness(scores: Sequence[float]) -> float:
-    """Give mean minus standard deviation (of a sample) of the scores of the folds.
+    """Return the mean minus the sample standard deviation of the scores of the folds.
 
     Examples
     --------
@@ -134,7 +136,7 @@ def steadiness(scores: Sequence[float]) -> float:
 
 
 def steadiest(scores: Mapping[str, Sequence[float]]) -> str:
-    """Choose by `steadiness`; of equals the first.
+    """Return the name with the highest `steadiness`; of equal ones the first.
 
     Examples
     --------

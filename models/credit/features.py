@@ -1,9 +1,9 @@
 """The credit model's features: a card holder's bills, payments and delays of six months, from the
 public UCI file.
 
-Used by training and by the clients that build requests. The file has no date: its rows stand in the
-order of time as far as anybody knows, and the two calendar features are missing. Rows with a `date`
-(the simulator's, or yours) have them.
+Training and the clients that build requests share this module. The UCI file has no dates: its rows
+are taken to be in the order of time, and the two calendar features are missing. Rows with a column
+`date`, such as the simulator's, have them.
 """
 
 from pathlib import Path
@@ -16,24 +16,25 @@ from numpy.typing import NDArray
 from driftgauge.models.common.columns import numbers, require
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import category_text
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.tables.reading import read_table
 
 TARGET: Final = "default.payment.next.month"
 CLASSES: Final = ("0", "1")
-"""1 is default."""
+"""The classes; 1 means that the card holder defaults."""
 DATE: Final = "date"
 """An optional column: the day of the latest bill."""
 
 CODES: Final = ("SEX", "EDUCATION", "MARRIAGE")
-"""Coded as whole numbers in the file, but categories. EDUCATION 0, 5, 6 and MARRIAGE 0 occur and
-are documented nowhere.
+"""Categories that the file codes as whole numbers. EDUCATION 0, 5, 6 and MARRIAGE 0 occur although
+the file's description does not name them.
 """
 SEGMENTS: Final = ("SEX", "EDUCATION")
-"""By their values drift and performance are told apart, too."""
+"""Features by whose values drift and performance are judged separately, too."""
 DELAYS: Final = ("PAY_0", "PAY_2", "PAY_3", "PAY_4", "PAY_5", "PAY_6")
-"""Months of delay, the latest first; 0 and less: none. There is no PAY_1."""
+"""Months of delay, the latest month first; 0 and less mean no delay. The file has no PAY_1."""
 BILLS: Final = tuple(f"BILL_AMT{month}" for month in range(1, 7))
 PAYMENTS: Final = tuple(f"PAY_AMT{month}" for month in range(1, 7))
 RAW: Final = ("LIMIT_BAL", "SEX", "EDUCATION", "MARRIAGE", "AGE", *DELAYS, *BILLS, *PAYMENTS)
@@ -44,8 +45,8 @@ NUMERIC: Final = ("LIMIT_BAL", "AGE", *DELAYS, *BILLS, *PAYMENTS, *RATIOS, *CALE
 FEATURES: Final = (*RAW, *RATIOS, *CALENDAR)
 """All features, in stream order."""
 EXCLUDED: Final = dict.fromkeys(CALENDAR, "a function of the calendar")
-"""Feature to the reason why it is left out of drift: a window of some days never has the year's
-whole cycle.
+"""Feature to the reason why drift is not judged on it: a window of some days never covers the whole
+cycle of the year.
 """
 
 REQUIRED: Final = ("LIMIT_BAL", "PAY_0")
@@ -57,13 +58,12 @@ RANGES: Final[dict[str, tuple[float | None, float | None]]] = {
     "months_late": (0, 6),
     **dict.fromkeys(CALENDAR, (-1, 1)),
 }
-"""Of the features that have one; a bill may be negative, since cards can be in credit."""
+"""Range of each feature that has one. A bill may be negative: an account can be in credit."""
 
 
 def _feature(name: str) -> Feature:
     if name in CODES:
-        # a code of education or marriage that nobody documented is news to be counted, not a
-        # request to be refused
+        # an undocumented code of education or marriage is to be counted as unseen, not refused
         return Feature(
             name, "categorical", nullable=True, categories=("1", "2") if name == "SEX" else None
         )
@@ -109,14 +109,14 @@ def read_raw(path: Path) -> pd.DataFrame:
 
 
 def engineer(raw: pd.DataFrame) -> pd.DataFrame:
-    """Compute the features of rows that have the columns of `RAW`, and may have `DATE`.
+    """Compute the features of raw rows, which have the columns of `RAW` and may have `DATE`.
 
     Returns
     -------
     DataFrame
-        One column for each name of `FEATURES` in that order, the index of `raw`: float64, and
-        object for the codes. A missing reading gives NaN in every feature that needs it; the
-        calendar is NaN without a date.
+        One column for each name of `FEATURES` in that order, with the index of `raw`: float64, or
+        object (text) for the codes. A missing value makes every feature NaN that is computed from
+        it; without a date the calendar features are NaN.
 
     Raises
     ------
@@ -135,14 +135,12 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def labels_of(raw: pd.DataFrame) -> NDArray[np.object_]:
-    """Give the classes of rows as text."""
+    """Return the class of each row as text."""
     return raw[TARGET].map(category_text).to_numpy(dtype=object)
 
 
 def in_time_order(raw: pd.DataFrame) -> pd.DataFrame:
-    """Sort rows by their date, those of a day as they stand; without dates the order of the file is
-    that of time.
-    """
+    """Sort rows by date; without dates, they are taken to be in the order of time already."""
     return raw.sort_values(DATE, kind="stable") if DATE in raw.columns else raw
 
 
@@ -166,7 +164,7 @@ def _calendar(raw: pd.DataFrame) -> dict[str, Floats]:
 
 
 def _codes(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Give codes as text, a whole number without its decimal point; None where there is none."""
+    """Convert codes to text, whole numbers without a decimal point; a missing code is None."""
     texts = [
         None if absent else category_text(code)
         for code, absent in zip(column.tolist(), column.isna(), strict=True)

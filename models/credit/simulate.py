@@ -1,9 +1,9 @@
 """Simulated card holders, for a demo and tests that need no download.
 
-What a card holder's rows are made of is one latent: how well one keeps one's accounts. Delays of
-successive months are alike, bills use a share of the limit, payments a share of the bill; default
-follows from the latest delays, the limit, the use of it and the time of the year. Days are drawn at
-random, so that rows are exchangeable in all but the calendar.
+Each card holder has one latent standing a month, which changes slowly: the higher, the worse. The
+delay of a month follows from it; a bill is a share of the limit, a payment a share of the bill.
+Default depends on the latest delays, the limit, its use, and the time of the year. Days are drawn
+at random, so that rows are exchangeable.
 """
 
 from collections.abc import Sequence
@@ -28,29 +28,30 @@ from driftgauge.models.credit.features import (
 from driftgauge.shared.arrays import Floats
 
 DRIFTING_FEATURE: Final = "AGE"
-"""The feature that the demo shifts: other people apply."""
+"""The feature that the demo shifts: people of another age apply."""
 
 DAYS: Final = pd.date_range("2022-01-01", "2024-12-31")
+"""The days that the dates are drawn from."""
 _MONTHS = 6
-_ALIKE = 0.85
-"""Correlation of the standing of successive months."""
-# shares of the UCI file, its undocumented codes among them
+_CORRELATION = 0.85
+"""Correlation of the standings of successive months."""
+# shares of the codes in the UCI file, undocumented ones included
 _EDUCATION = {"0": 0.001, "1": 0.353, "2": 0.468, "3": 0.164, "4": 0.004, "5": 0.008, "6": 0.002}
 _MARRIAGE = {"0": 0.002, "1": 0.455, "2": 0.532, "3": 0.011}
-# latent standing below which a month's delay is -2 (card not used), -1 (paid in full), 0 (part
-# paid), 2, 3, 4, …
+# standings at which the next delay begins: -2 (card not used), -1 (paid in full), 0 (part paid),
+# 2, 3, 4, … months
 _STANDING = np.array([-1.3, -0.65, 1.1, 2.05, 2.5, 2.9, 3.3])
 _DELAY = np.array([-2, -1, 0, 2, 3, 4, 5, 6])
 
 
 class CardHolders:
-    """A source of simulated card holders; each call continues the random sequence of its seed.
+    """A simulator of card holders; each call continues the random sequence of its seed.
 
     Parameters
     ----------
     seed
-        `driftgauge.models.credit.train` draws from the seed `(seed, 1)`, so that traffic of
-        `CardHolders(seed)` never repeats its rows.
+        Training draws from the seed `(seed, 1)`, so that traffic of `CardHolders(seed)` repeats no
+        row of it.
 
     Examples
     --------
@@ -62,9 +63,7 @@ class CardHolders:
         self._random = np.random.default_rng(seed)
 
     def rows(self, n: int) -> pd.DataFrame:
-        """Draw n independent card holders: the columns of the UCI file that are used, the target,
-        and a date.
-        """
+        """Draw n independent card holders: the columns of `RAW`, the target, and a date."""
         random = self._random
         limit = np.clip(np.exp(11.7 + 0.85 * random.standard_normal(n)) / 1e4, 1, 100).round() * 1e4
         standing = self._standing(n, np.log(limit / 1.2e5))
@@ -84,24 +83,26 @@ class CardHolders:
         return pd.DataFrame(columns, columns=[*RAW, TARGET]).assign(**{DATE: day})
 
     def labelled(self, n: int) -> Labelled:
-        """Draw n card holders: their features, and whether they defaulted."""
+        """Draw n card holders: their features, and as labels whether they defaulted."""
         raw = self.rows(n)
         return Labelled(engineer(raw), labels_of(raw))
 
     def _standing(self, n: int, log_limit: Floats) -> Floats:
-        """Give how each month stands, the latest first: normal, higher is worse, and worse with a
-        small limit.
+        """Draw the standing of each month, shape (months, n), the latest first.
+
+        It is normal, higher is worse, and it is worse for holders with a small limit.
         """
         standing = np.empty((_MONTHS, n))
         standing[-1] = self._random.standard_normal(n)
         for month in range(_MONTHS - 2, -1, -1):
-            noise = np.sqrt(1 - _ALIKE**2) * self._random.standard_normal(n)
-            standing[month] = _ALIKE * standing[month + 1] + noise
+            noise = np.sqrt(1 - _CORRELATION**2) * self._random.standard_normal(n)
+            standing[month] = _CORRELATION * standing[month + 1] + noise
         return standing - 0.25 * log_limit
 
     def _bills(self, limit: Floats, standing: Floats) -> Floats:
-        """Give the bill of each month: the worse one stands, the more of the limit is used; some
-        are in credit.
+        """Draw the bill of each month: the worse the standing, the more of the limit is used.
+
+        Some bills are negative, because the account is in credit.
         """
         habit = 0.6 * self._random.standard_normal(len(limit)) + 0.1 * self._random.standard_normal(
             standing.shape
@@ -109,9 +110,7 @@ class CardHolders:
         return (1.02 * ndtr(-0.6 + 0.6 * standing + habit) - 0.01) * limit
 
     def _payments(self, bills: Floats, delay: Floats) -> Floats:
-        """Give the payment of each month: the whole bill, a part of it, or, in delay, often
-        nothing.
-        """
+        """Draw the payment of each month: the whole bill, a part, or, in delay, often nothing."""
         part = 0.04 * np.exp(0.7 * self._random.standard_normal(bills.shape))
         late = np.where(self._random.random(bills.shape) < 0.5, 0.0, part)
         share = np.where(delay < 0, 1.0, np.where(delay == 0, np.minimum(part, 1.0), late))
@@ -121,9 +120,8 @@ class CardHolders:
         self, delay: Floats, limit: Floats, utilisation: Floats, day: pd.DatetimeIndex
     ) -> NDArray[np.int64]:
         late = np.maximum(delay, 0.0)
-        year = np.cos(
-            2 * np.pi * (day.month.to_numpy() - 1) / 12
-        )  # most default after the holidays
+        # most defaults are after the holidays, in January
+        year = np.cos(2 * np.pi * (day.month.to_numpy() - 1) / 12)
         odds = -2.1 + 1.1 * late[0] + 0.4 * late[1:3].sum(axis=0) - 0.35 * np.log(limit / 1.2e5)
         odds += 0.5 * (utilisation - 0.35) + 0.15 * year
         return np.asarray(self._random.random(len(limit)) < expit(odds), dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Training of the credit model, from the UCI file or the simulator: see models/common/training.py.
+"""Training of the credit model on the UCI file or simulated rows: see models/common/training.py.
 
-Nothing is shuffled: rows are in the order of time, the first 80 % choose and fit the model, the
-last 20 % measure it, as months that nobody had seen would.
+Nothing is shuffled. Rows are in the order of time: the model is chosen and fitted on the first
+80 % and evaluated on the last 20 %, as it would be on months to come.
 """
 
 from dataclasses import replace
@@ -18,7 +18,7 @@ from driftgauge.models.credit import tuning
 from driftgauge.models.credit.candidates import (
     CANDIDATES,
     Candidate,
-    Settings,
+    Hyperparameters,
     fold_scores,
     steadiest,
     steadiness,
@@ -33,10 +33,10 @@ from driftgauge.models.credit.features import (
 )
 from driftgauge.models.credit.simulate import DRIFTING_FEATURE, CardHolders
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 MIN_ROWS: Final = 600
-"""Rows below which the folds are too small to compare models on."""
+"""Least rows to train on; with fewer, the folds are too small to compare models."""
 TRAINED_SHARE: Final = 0.8
 METRICS: Final = (
     "f1:0",
@@ -53,19 +53,18 @@ METRICS: Final = (
 def train(
     data: Path | None, seed: int = 0, rows: int = 8000, trials: int = tuning.TRIALS
 ) -> Trained:
-    """Choose, tune and fit a model on the first 80 % of the rows; the others are measured, and are
-    the reference.
+    """Choose, tune and fit a model on the first 80 % of the rows; the others are held out.
 
     Parameters
     ----------
     data
-        The UCI file, or one like it with a column `date`; None for the simulator.
+        The UCI file, or one like it with a column `date`; None trains on simulated rows.
     seed
-        Of simulator, models and tuning.
+        Seed of simulator, models and tuning.
     rows
-        Rows to simulate; not used with a file.
+        Number of rows to simulate; unused with a file.
     trials
-        Settings that tuning tries, where Optuna is installed; 0 leaves the default ones.
+        Sets of hyperparameters that tuning tries if Optuna is installed; 0 keeps the default ones.
 
     Raises
     ------
@@ -78,19 +77,23 @@ def train(
 
 
 def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
-    """Choose and fit a model on the first 80 % of given rows, which are in the order of time.
+    """Choose and fit a model on the first 80 % of given rows; the others are held out.
 
     Parameters
     ----------
+    rows
+        Rows in the order of time.
+    seed
+        Seed of models and tuning.
     source
-        Where they are from, for errors.
+        Where the rows come from, for errors.
     trials
-        Of tuning.
+        Sets of hyperparameters that tuning tries if Optuna is installed; 0 keeps the default ones.
 
     Raises
     ------
     BadData
-        If they are too few, or a class is not in both parts.
+        If there are too few rows, or a class is not in both parts.
     """
     features, labels = rows
     if len(features) < MIN_ROWS:
@@ -114,8 +117,8 @@ def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
 
 def _chosen(
     features: pd.DataFrame, labels: NDArray[np.object_], seed: int, trials: int
-) -> tuple[Candidate, Settings, tuple[str, ...]]:
-    """Choose a candidate and its settings, and say how."""
+) -> tuple[Candidate, Hyperparameters, tuple[str, ...]]:
+    """Choose a candidate and its hyperparameters; the texts say how, for the user."""
     scores = {each.name: fold_scores(_default(each, seed), features, labels) for each in CANDIDATES}
     chosen = next(each for each in CANDIDATES if each.name == steadiest(scores))
     remarks = [
@@ -144,7 +147,7 @@ MODEL = DemoModel(
     summary="whether a card holder defaults next month",
     schema=SCHEMA,
     task="binary",
-    checks=Checks(
+    gates=Gates(
         minimum={"f1:0": 0.85, "roc_auc": 0.7}, methods=("predict", "predict_proba"), tolerance=0.1
     ),
     metrics=METRICS,

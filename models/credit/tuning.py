@@ -1,6 +1,4 @@
-"""A brief search for better settings of the chosen model, where Optuna is installed (the extra
-`tune`).
-"""
+"""A short search for better hyperparameters of the chosen model, with Optuna (the extra `tune`)."""
 
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -10,9 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from driftgauge.models.credit.candidates import Candidate, Ranges, Settings, fold_scores, steadiness
+from driftgauge.models.credit.candidates import (
+    Candidate,
+    Hyperparameters,
+    Ranges,
+    fold_scores,
+    steadiness,
+)
 
 TRIALS: Final = 8
+"""Sets of hyperparameters that are tried if nothing else is asked for."""
 
 
 def tune(
@@ -21,13 +26,22 @@ def tune(
     labels: NDArray[np.object_],
     seed: int,
     trials: int = TRIALS,
-) -> tuple[Settings, float]:
-    """Search for settings that are steadier than the default ones, which are tried first.
+) -> tuple[Hyperparameters, float]:
+    """Search for hyperparameters with a higher `steadiness` than the default ones.
+
+    Parameters
+    ----------
+    features, labels
+        Rows in the order of time.
+    trials
+        Sets to try, the default ones first.
 
     Returns
     -------
-    settings, steadiness
-        The best ones found; the default ones if nothing is better.
+    settings
+        The best hyperparameters that were found, perhaps the default ones.
+    steadiness
+        Their score.
     """
     import optuna
 
@@ -45,11 +59,11 @@ def tune(
 
 
 def installed() -> bool:
-    """Whether Optuna is there."""
+    """Return whether Optuna is installed."""
     return find_spec("optuna") is not None
 
 
-def _suggested(trial: Any, ranges: Ranges) -> Settings:
+def _suggested(trial: Any, ranges: Ranges) -> Hyperparameters:
     return {name: _suggest(trial, name, low, high) for name, (low, high) in ranges.items()}
 
 

@@ -1,1 +1,1 @@
-"""The demo on one machine: `up`, `demo`, and the retraining that it shows."""
+"""Demos on one machine: `driftgauge up`, `demo` and `demo-retrain`."""

@@ -1,4 +1,4 @@
-"""Commands that show Driftgauge on one machine: up, demo and demo-retrain."""
+"""The commands `driftgauge up`, `demo` and `demo-retrain`."""
 
 import signal
 import sys
@@ -50,7 +50,11 @@ def up(port: int | None) -> None:
     help="Stop after this many; default: go on until Ctrl-C.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of model and traffic."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of model and traffic.",
 )
 @click.option(
     "--data",
@@ -88,8 +92,8 @@ def demo(
 ) -> None:
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
     from driftgauge.models.catalogue import MODELS
+    from driftgauge.models.demo.live import DemoPlan
     from driftgauge.models.demo.run import run
-    from driftgauge.models.demo.show import Plan
 
     _stop_on_signals()
     if in_order and data is None:
@@ -98,13 +102,17 @@ def demo(
         raise click.UsageError(
             f"--data is not for --model {model}: training and reference need all of its file."
         )
-    plan = Plan(MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json)
+    plan = DemoPlan(
+        MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json
+    )
     run(plan, read_settings(port=port))
 
 
 def _stop_on_signals() -> None:
-    """Treat SIGTERM as Ctrl-C, so that every child process is stopped; a shell's background job
-    would ignore Ctrl-C.
+    """Treat SIGTERM as Ctrl-C, so that every child process is stopped.
+
+    Ctrl-C is handled explicitly, because a process that a shell started in the background ignores
+    it by default.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -130,11 +138,11 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
     from rich.console import Console
 
     from driftgauge.models.catalogue import MODELS
-    from driftgauge.models.demo.retraining import Show, run
+    from driftgauge.models.demo.retraining import run
 
     console = Console(stderr=as_json, highlight=False)
-    outcome = run(Show(MODELS[name], seed, output), read_settings(), console)
-    for change in outcome.history:
+    result = run(MODELS[name], seed, output, read_settings(), console)
+    for change in result.history:
         passed = (
             ""
             if change.validation is None
@@ -147,13 +155,13 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
             f"{change.stage}{passed}"
         )
     console.print(
-        f"In staging: {', '.join(outcome.staged)}"
-        if outcome.staged
+        f"In staging: {', '.join(result.staged)}"
+        if result.staged
         else "[red]No version came into staging.[/]"
     )
     if as_json:
-        click.echo(msgspec.json.encode(outcome))
-    sys.exit(0 if outcome.staged else 1)
+        click.echo(msgspec.json.encode(result))
+    sys.exit(0 if result.staged else 1)
 
 
 COMMANDS = (demo, up, demo_retrain)

@@ -1,11 +1,11 @@
-"""What a retraining hook may run: train a demo model anew on rows since the alert, validate it, put
-it into staging.
+"""An example of a retraining hook: it trains a demo model on the rows since an alert, validates the
+new version, and puts it into staging.
 
-    DRIFTGAUGE_RETRAIN_COMMAND='["python", "-m", "driftgauge.models.demo.retrain", "--rows",
-    "recent.csv"]'
+    DRIFTGAUGE_RETRAIN_COMMAND='["python", "-m", "driftgauge.models.demo.retrain",
+                                 "--rows", "recent.csv"]'
 
-The alert comes on standard input, as CloudEvents JSON. Nothing goes into production by itself: a
-person promotes from staging.
+The worker runs the hook on a critical performance alert and writes the alert to its standard input
+as CloudEvents JSON. The hook puts nothing into production: a person promotes from staging.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ import msgspec
 
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import DemoModel, Trained, held_out, store
-from driftgauge.models.drift.recent_rows import wait_for_rows
+from driftgauge.models.demo.recent_rows import wait_for_rows
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -29,7 +29,8 @@ ACTOR = "driftgauge.models.demo.retrain"
 
 
 @click.command(
-    help="Train anew on the rows since the alert on standard input, validate, and put the version into staging."
+    help="Train on the rows since the alert on standard input, validate the new version, and put "
+    "it into staging."
 )
 @click.option(
     "--rows",
@@ -53,10 +54,10 @@ ACTOR = "driftgauge.models.demo.retrain"
     help="Seconds to wait for them.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of split and model."
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of split and model."
 )
 def main(path: Path, at_least: int, patience: float, seed: int) -> None:
-    """Run once for one alert."""
+    """Retrain once, for one alert."""
     try:
         alert = _alert(sys.stdin.buffer.read())
         registry = ModelRegistry(read_settings().registry_dir)
@@ -67,8 +68,8 @@ def main(path: Path, at_least: int, patience: float, seed: int) -> None:
         )
         rows = wait_for_rows(path, model.schema, alert.started, at_least, patience)
         trained = model.fit(rows, seed, str(path))
-        checks = registry.manifest(alert.model, alert.version).checks
-        version = store(model, trained, registry, alert.model, checks=checks).name
+        gates = registry.manifest(alert.model, alert.version).gates
+        version = store(model, trained, registry, alert.model, gates=gates).name
         click.echo(f"Trained {alert.model} {version} on {len(rows.labels):,} rows.")
         _validate(model, trained, alert.model, version)
         _driftgauge(
@@ -96,7 +97,7 @@ def _alert(event: bytes) -> Alert:
 
 
 def _model(registry: ModelRegistry, alert: Alert) -> DemoModel:
-    """Find the demo model behind a version, whatever it is called."""
+    """Find the demo model of a version by its feature engineering, whatever its name."""
     engineering = registry.manifest(alert.model, alert.version).feature_engineering
     for model in MODELS.values():
         if engineering == f"driftgauge.models.{model.name}.features":
@@ -115,7 +116,7 @@ def _validate(model: DemoModel, trained: Trained, name: str, version: str) -> No
 
 
 def _driftgauge(arguments: Sequence[str]) -> None:
-    """Run a command of ours; its output is ours, and so is its failure."""
+    """Run a `driftgauge` command; if it fails, end with its exit code."""
     sys.stdout.flush()
     done = subprocess.run(
         [sys.executable, "-m", "driftgauge", *arguments, "--actor", ACTOR], check=False

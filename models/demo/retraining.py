@@ -1,10 +1,11 @@
-"""The demo of the retraining hook: the concept changes, an alert fires, the hook trains, validates,
-and stages a version.
+"""The demo of the retraining hook (`driftgauge demo-retrain`).
+
+Simulated labels begin to follow another law, a performance alert fires, and the hook (retrain.py)
+trains and validates a new version and puts it into staging.
 """
 
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,63 +14,65 @@ from rich.console import Console
 from rich.markup import escape
 
 from driftgauge.models.common.training import DemoModel
-from driftgauge.models.drift.recent_rows import RecentRows
+from driftgauge.models.demo.recent_rows import RecentRows
+from driftgauge.models.drift.plan import SimulationPlan
 from driftgauge.models.drift.report import Record
-from driftgauge.models.drift.run import Plan
-from driftgauge.models.drift.show import keep, run_shown
-from driftgauge.models.drift.trial import prepared
+from driftgauge.models.drift.terminal import keep, run_shown
+from driftgauge.models.drift.testbed import prepared
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from driftgauge.shared.versions.stages import Change
+from driftgauge.shared.versions.stages import StageChange
 
 CLEAN, DRIFTED = 1500, 4500
+"""Rows that are posted before and after the beginning of the drift."""
 ROWS = 2200
-"""Rows of the new world that the hook waits for; half of them are the reference, which needs 1,000.
-"""
+"""Drifted rows that the hook waits for. Half of them become the reference, which needs 1,000."""
 PATIENCE_S = 90.0
+"""Longest wait for the end of the hook's run, in seconds."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What stands at the end.
+class RetrainingResult(msgspec.Struct, frozen=True):
+    """The state of the registry after the demo.
 
     Parameters
     ----------
     staged
         The versions in staging.
     history
-        Changes of the model's stages.
+        All changes of the model's stages, oldest first.
+    record
+        The record of the simulation.
     """
 
     staged: tuple[str, ...]
-    history: tuple[Change, ...]
+    history: tuple[StageChange, ...]
     record: Record
 
 
 class _Ended(msgspec.Struct):
-    """What is looked at of the hook's state: whether a run has ended."""
+    """The part of the retraining stage's state in Redis that tells how many runs have ended."""
 
     runs: int
 
 
-@dataclass(frozen=True)
-class Show:
-    """What the command line asks for."""
+def run(
+    model: DemoModel, seed: int, output: Path, settings: Settings, console: Console
+) -> RetrainingResult:
+    """Run the demo; every process is stopped at the end, whatever happens.
 
-    model: DemoModel
-    seed: int
-    output: Path
-
-
-def run(show: Show, settings: Settings, console: Console) -> Outcome:
-    """Run the demo; nothing of it is left running, whatever happens."""
-    name = show.model.name
+    Parameters
+    ----------
+    output
+        Folder of the simulation's record and picture.
+    """
+    name = model.name
     console.print(f"Training the {name} model …")
-    with prepared(show.model, show.seed, settings) as ground:
-        path = ground.folder / "recent.csv"
-        rows = RecentRows(path, show.model.schema)
+    with prepared(model, seed, settings) as testbed:
+        path = testbed.folder / "recent.csv"
+        rows = RecentRows(path, model.schema)
         hook = (
             sys.executable,
             "-m",
@@ -79,22 +82,30 @@ def run(show: Show, settings: Settings, console: Console) -> Outcome:
             "--at-least",
             str(ROWS),
         )
-        plan = Plan(
-            name, "concept", 0.3, "abrupt", CLEAN + DRIFTED, show.seed, 0.0, 0.2, clean_events=CLEAN
+        plan = SimulationPlan(
+            name,
+            "concept",
+            0.3,
+            "abrupt",
+            CLEAN + DRIFTED,
+            seed,
+            rate=0.0,
+            label_delay_s=0.2,
+            clean_events=CLEAN,
         )
-        with ground.deployed("demo", retrain_command=hook, retrain_webhook=None) as running:
+        with testbed.deployed("demo", retrain_command=hook, retrain_webhook=None) as running:
             console.print(f"The hook: {escape(' '.join(hook[1:]))}")
             simulated = run_shown(plan, running.settings, running.url, console, rows.add)
             _wait(running, name)
             _tell_log(running, console)
-        registry = ModelRegistry(ground.settings.registry_dir)
+        registry = ModelRegistry(testbed.settings.registry_dir)
         stages = registry.stages(name)
-        keep(simulated, show.output, console)
-        return Outcome(stages.staging, registry.history(name), simulated.record)
+        keep(simulated, output, console)
+        return RetrainingResult(stages.staging, registry.history(name), simulated.record)
 
 
 def _wait(running: Deployment, model: str) -> None:
-    """Wait until the hook's run has ended."""
+    """Wait until the hook's run has ended, but not longer than `PATIENCE_S`."""
     client, deadline = connect(running.settings.redis_url), time.monotonic() + PATIENCE_S
     try:
         while (
@@ -112,7 +123,7 @@ def _ended(client: redis.Redis, key: str) -> bool:
 
 
 def _tell_log(running: Deployment, console: Console) -> None:
-    """Print what the worker logged of the retraining."""
+    """Print the worker's log lines about the retraining."""
     for line in (running.settings.data_dir / "worker.log").read_text(errors="replace").splitlines():
         if '"driftgauge.retraining"' in line:
             console.print(f"  [dim]{escape(msgspec.json.decode(line)['event'])}[/]", soft_wrap=True)

@@ -1,9 +1,9 @@
-"""The demo: Redis, API and worker as processes of their own, traffic through POST /predict, and a
-drift half-way.
+"""The demo (`driftgauge demo`): Redis, API and worker run as processes of their own, predictions
+are posted to the API, and half-way one feature begins to drift.
 
-Nothing is arranged for it: the thresholds are the production defaults, the shift is half a standard
-deviation of one feature. The traffic is exchangeable (simulated rows are drawn at random, those of
-a file are shuffled), since that is what the closed-form false-alarm rates hold for.
+Nothing is tuned for it: the thresholds are the production defaults, the shift is half a standard
+deviation of one feature. The traffic is exchangeable (simulated rows are drawn at random, the rows
+of a file are shuffled), because the closed-form false-alarm rates hold for such traffic.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import redis
 from rich.console import Console
 
 from driftgauge.models.common.training import register
-from driftgauge.models.demo.show import Outcome, Plan, Show, read_counters
+from driftgauge.models.demo.live import DemoPlan, DemoResult, LiveDemo, read_counters
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
@@ -31,13 +31,14 @@ from driftgauge.shared.reporting.files import written
 from driftgauge.shared.settings import Settings
 
 INTERRUPTED_S = 5.0
+"""Longest wait for the last counts and reports at the end, in seconds."""
 
 
-def run(plan: Plan, settings: Settings) -> None:
-    """Run the demo; nothing of it is left running, whatever happens."""
+def run(plan: DemoPlan, settings: Settings) -> None:
+    """Run the demo; every process is stopped at the end, whatever happens."""
     started = time.monotonic()
     console = Console(stderr=plan.as_json, highlight=False)
-    outcome = Outcome()
+    result = DemoResult()
     with tempfile.TemporaryDirectory(prefix="driftgauge-demo-") as folder:
         own = settings.model_copy(
             update={
@@ -64,17 +65,17 @@ def run(plan: Plan, settings: Settings) -> None:
             client = connect(running.settings.redis_url)
             try:
                 with suppress(KeyboardInterrupt):
-                    asyncio.run(Show(plan, console, running, outcome, trained).run())
-                _count(outcome, plan, client, own)
-                _find_reports(outcome, plan, running)
+                    asyncio.run(LiveDemo(plan, console, running, result, trained).run())
+                _count(result, plan, client, own)
+                _find_reports(result, plan, running)
             finally:
                 if settings.redis_url is not None:
                     _forget(client, own.key_prefix)
                 client.close()
-            _conclude(console, plan, outcome, running, time.monotonic() - started)
+            _conclude(console, plan, result, running, time.monotonic() - started)
 
 
-def _announce(console: Console, plan: Plan, running: Deployment) -> None:
+def _announce(console: Console, plan: DemoPlan, running: Deployment) -> None:
     if running.settings.port != running.wanted_port:
         console.print(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
     console.print(
@@ -104,20 +105,21 @@ def _announce(console: Console, plan: Plan, running: Deployment) -> None:
     )
 
 
-def _count(outcome: Outcome, plan: Plan, client: redis.Redis, settings: Settings) -> None:
-    """Read what was counted from the committed checkpoint; after Ctrl-C the last commit may be a
-    moment away.
+def _count(result: DemoResult, plan: DemoPlan, client: redis.Redis, settings: Settings) -> None:
+    """Read from counting's checkpoint how many events were counted.
+
+    It waits a moment for the last commit, which after Ctrl-C may still be under way.
     """
     keys, deadline = Keys(settings.key_prefix), time.monotonic() + INTERRUPTED_S
     while (
         counted := read_counters(client, keys, plan.model.name).events
-    ) < outcome.published and time.monotonic() < deadline:
+    ) < result.published and time.monotonic() < deadline:
         time.sleep(0.05)
-    outcome.counted = counted
+    result.counted = counted
 
 
-def _find_reports(outcome: Outcome, plan: Plan, running: Deployment) -> None:
-    """Wait for the worker to write the report of the latest snapshot."""
+def _find_reports(result: DemoResult, plan: DemoPlan, running: Deployment) -> None:
+    """Wait until the worker has written the report of the latest snapshot."""
     answer = httpx.get(
         f"{running.url}/reports/latest", params={"model": plan.model.name}, timeout=10
     )
@@ -132,45 +134,45 @@ def _find_reports(outcome: Outcome, plan: Plan, running: Deployment) -> None:
         and time.monotonic() < deadline
     ):
         time.sleep(0.05)
-    outcome.reports = [str(path) for path in found]
+    result.reports = [str(path) for path in found]
 
 
 def _conclude(
-    console: Console, plan: Plan, outcome: Outcome, running: Deployment, seconds: float
+    console: Console, plan: DemoPlan, result: DemoResult, running: Deployment, seconds: float
 ) -> None:
-    first = outcome.first_alert_event
+    first = result.first_alert_event
     console.print(
-        f"{outcome.published:,} predictions published, {outcome.counted:,} counted, in "
+        f"{result.published:,} predictions published, {result.counted:,} counted, in "
         f"{seconds:.1f} s."
     )
-    if outcome.injected_at is not None and first is not None:
-        after = first - outcome.injected_at
+    if result.injected_at is not None and first is not None:
+        after = first - result.injected_at
         console.print(
             f"First alert {after:,} predictions after the drift."
             if after >= 0
             else "An alert before the drift."
         )
-    for path in outcome.reports:
+    for path in result.reports:
         console.print(f"  {path}", soft_wrap=True)
     if plan.as_json:
         drift = {
             "feature": plan.model.drifting_feature,
-            "injected_at_event": outcome.injected_at,
+            "injected_at_event": result.injected_at,
             "first_alert_event": first,
         }
-        result = {
-            "published": outcome.published,
-            "counted": outcome.counted,
-            "alerts": msgspec.to_builtins(outcome.alerts),
-            "reports": outcome.reports,
+        printed = {
+            "published": result.published,
+            "counted": result.counted,
+            "alerts": msgspec.to_builtins(result.alerts),
+            "reports": result.reports,
             "drift": drift,
             "redis": running.server,
             "seconds": round(seconds, 2),
         }
-        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.write(json.dumps(printed) + "\n")
 
 
 def _forget(client: redis.Redis, prefix: str) -> None:
-    """Delete the demo's keys from a Redis that is not its own."""
+    """Delete the demo's keys from a Redis that was configured by the user."""
     for key in client.scan_iter(match=f"{prefix}:*", count=1000):
         client.delete(key)

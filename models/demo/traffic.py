@@ -1,6 +1,4 @@
-"""The demo's traffic: rows without end, each as it is and as the drifting sensor would show it, and
-its true value.
-"""
+"""The demo's endless traffic: each row with and without the drift, and its true value."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,40 +6,40 @@ from typing import Final
 
 import numpy as np
 
-from driftgauge.models.common.simulation import BATCH_ROWS, Labelled, shift
+from driftgauge.models.common.perturbations import shift
+from driftgauge.models.common.simulation import BATCH_ROWS, Labelled
 from driftgauge.models.common.training import DemoModel, Trained
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.reference.frames import json_values, rows_of
 
 SHIFT_SD: Final = 0.5
-"""How far the sensor is off, in standard deviations of the reference."""
+"""Shift of the drifting feature, in its standard deviations in the reference."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row by feature name, without drift and with it; the sensor that is off changes nothing of
-    its true value.
-    """
+class PairedRow:
+    """A row without and with the drift, by feature name; its true value is the same for both."""
 
     clean: dict[str, Value]
     drifted: dict[str, Value]
     label: Value
 
 
-def paired_rows(model: DemoModel, trained: Trained, seed: int, *, in_order: bool) -> Iterator[Row]:
-    """Give one row after the other.
+def paired_rows(
+    model: DemoModel, trained: Trained, seed: int, *, in_order: bool
+) -> Iterator[PairedRow]:
+    """Draw rows without end: from the simulator, or from the rows that a file left for traffic.
 
     Parameters
     ----------
     in_order
-        Keep the order of a file's rows; else they are shuffled, again and again. A simulator's have
-        none.
+        True if the rows of a file keep their order. If not, they are shuffled again on each pass.
     """
     scale = float(np.nanstd(trained.holdout[model.drifting_feature]))
     for rows in _batches(model, trained, seed, in_order=in_order):
         drifted = shift(rows.features, model.drifting_feature, SHIFT_SD, scale)
         both = (rows_of(frame, model.schema) for frame in (rows.features, drifted))
-        yield from map(Row, *both, json_values(rows.labels))
+        yield from map(PairedRow, *both, json_values(rows.labels))
 
 
 def _batches(

@@ -1,7 +1,9 @@
-"""Drift with known truth: traffic and labels that change from one event on, posted to a running
-API, and what it found.
+"""Simulated drift with known truth: traffic whose data drift from one event on is posted to a
+running API, and what the monitor says is compared with what was injected.
 
-The way of a row: source.py draws it, kinds.py says what changes, shapes.py says when and how much,
-traffic.py puts both together, posting.py sends it with its label; findings.py compares the alerts
-with the truth; report.py and picture.py tell.
+In the order of the data: plan.py says what is asked for, source.py draws rows, injection.py says
+how they drift (within.py: in one segment only), shapes.py how the drift grows over time, traffic.py
+puts the rows in order, posting.py sends them and their labels. run.py drives all of it; verdict.py
+compares the alerts with the truth; report.py, picture.py and terminal.py show the result.
+testbed.py runs it against a deployment of its own.
 """

@@ -1,26 +1,18 @@
-"""`driftgauge simulate` and `drift-test`."""
+"""The commands `driftgauge simulate` and `driftgauge drift-test`."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from driftgauge.shared.settings import read_settings
-
-if TYPE_CHECKING:
-    from driftgauge.models.drift.kinds import Kind
-    from driftgauge.models.drift.shapes import Shape
-
-NAMES = (
-    "feature_shift",
-    "missing_values",
-    "label_imbalance",
-    "concept",
-    "new_category",
-    "combined",
+from driftgauge.models.drift.plan import (
+    DRIFT_KINDS,
+    DRIFT_SHAPES,
+    DriftKind,
+    DriftShape,
+    SimulationPlan,
 )
-COURSES = ("abrupt", "gradual", "incremental", "recurring")
+from driftgauge.shared.settings import read_settings
 
 _intensity = click.option(
     "--intensity",
@@ -37,11 +29,11 @@ _events = click.option(
     help="Events to post; the drift begins after half of them.",
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the traffic."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the traffic."
 )
 _shape = click.option(
     "--shape",
-    type=click.Choice(COURSES),
+    type=click.Choice(DRIFT_SHAPES),
     default="abrupt",
     show_default=True,
     help="How it comes: at once, as ever more rows, ever stronger, or in two episodes.",
@@ -71,7 +63,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 @click.command()
 @click.option("--model", required=True, help="The model to post to.")
-@click.option("--drift", required=True, type=click.Choice(NAMES), help="What changes.")
+@click.option("--drift", required=True, type=click.Choice(DRIFT_KINDS), help="What changes.")
 @_intensity
 @_shape
 @click.option("--feature", help="The feature that changes.  [default: one that suits]")
@@ -87,9 +79,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 @json_option
 def simulate(
     model: str,
-    drift: "Kind",
+    drift: DriftKind,
     intensity: float,
-    shape: "Shape",
+    shape: DriftShape,
     feature: str | None,
     segment: str | None,
     events: int,
@@ -109,11 +101,10 @@ def simulate(
     import msgspec
     from rich.console import Console
 
-    from driftgauge.models.drift.run import Plan
-    from driftgauge.models.drift.show import conclude, keep, run_shown
+    from driftgauge.models.drift.terminal import conclude, keep, run_shown
 
     console = Console(stderr=True, highlight=False)
-    plan = Plan(
+    plan = SimulationPlan(
         model, drift, intensity, shape, events, seed, rate, label_delay, feature, segment=segment
     )
     simulated = run_shown(plan, read_settings(), url, console)
@@ -138,7 +129,7 @@ def simulate(
     "--drift",
     "drifts",
     multiple=True,
-    type=click.Choice(NAMES),
+    type=click.Choice(DRIFT_KINDS),
     help="What changes; repeatable.  [default: all]",
 )
 @_intensity
@@ -149,9 +140,9 @@ def simulate(
 @json_option
 def drift_test(
     name: str,
-    drifts: "tuple[Kind, ...]",
+    drifts: tuple[DriftKind, ...],
     intensity: float,
-    shape: "Shape",
+    shape: DriftShape,
     events: int,
     seed: int,
     output: Path,
@@ -165,12 +156,13 @@ def drift_test(
     from rich.console import Console
 
     from driftgauge.models.catalogue import MODELS
-    from driftgauge.models.drift.run import Plan
-    from driftgauge.models.drift.trial import run_all, table
+    from driftgauge.models.drift.testbed import run_all, table
 
     console = Console(stderr=True, highlight=False)
-    kinds: tuple[Kind, ...] = drifts or NAMES  # type: ignore[assignment]  # the same names
-    plan = Plan(name, kinds[0], intensity, shape, events, seed, 0.0, 0.5)
+    kinds = drifts or DRIFT_KINDS
+    plan = SimulationPlan(
+        name, kinds[0], intensity, shape, events, seed, rate=0.0, label_delay_s=0.5
+    )
     records = run_all(MODELS[name], kinds, plan, read_settings(), output, console)
     console.print(table(records))
     if as_json:

@@ -1,5 +1,5 @@
-"""The picture of a simulation: distributions before and after the injection, and the errors along
-the events.
+"""The picture of a simulation, a PNG file by matplotlib: distributions before and after the
+injection, and the model's errors over time.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,22 @@ from driftgauge.shared.contract.events import Value
 BEFORE, AFTER, MARK = "#2160b4", "#b42318", "#6b7280"
 BINS: Final = 40
 TOP: Final = 8
-"""Categories that are drawn; the others are summed up."""
-NAME: Final = 28
+"""Most categories that are drawn."""
+LONGEST_TEXT: Final = 84
+"""Characters of a title or name; the rest is cut off."""
 SMOOTHING: Final = 15
-"""The moving mean of the errors is over the events by this number."""
+"""The moving mean of the errors spans this fraction of the events: one fifteenth."""
 
 
 def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path: Path) -> None:
-    """Write a PNG.
+    """Write the picture of a simulation.
 
     Parameters
     ----------
     features
-        Those that changed; the first two are drawn, beside labels and predictions.
+        The features that drifted; the first two are drawn, beside labels and predictions.
+    path
+        PNG file to write.
     """
     from matplotlib.figure import Figure
 
@@ -44,7 +47,7 @@ def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path
     grid = figure.add_gridspec(2, len(columns))
     for place, (name, values) in enumerate(columns):
         _distribution(figure.add_subplot(grid[0, place]), name, values)
-    _course(figure.add_subplot(grid[1, :]), record, posted)
+    _errors_over_time(figure.add_subplot(grid[1, :]), record, posted)
     figure.suptitle(
         _safe(
             f"{record.model} {record.version}: {record.drift}, {record.shape}, intensity "
@@ -55,7 +58,7 @@ def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path
 
 
 def _distribution(axes: Any, name: str, parts: Sequence[Sequence[Value]]) -> None:
-    """Draw shares of the rows, before and after; what is missing is a bar of its own."""
+    """Draw the distribution before and after; missing categories are a bar of their own."""
     series = [pd.Series(list(part), dtype=object) for part in parts]
     numeric = not any(isinstance(value, str) for part in parts for value in part)
     if numeric:
@@ -92,8 +95,8 @@ def _histogram(axes: Any, series: "Sequence[pd.Series[float]]") -> None:
         )
 
 
-def _course(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
-    """Draw the moving mean of the errors, the injection, and the alerts."""
+def _errors_over_time(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
+    """Draw the moving mean of the errors over the events, the injection, and the alerts."""
     found = pd.Series(errors(posted))
     width = max(len(found) // SMOOTHING, 20)
     classes = bool(record.before) and "accuracy" in record.before
@@ -124,8 +127,8 @@ def _course(axes: Any, record: Record, posted: Sequence[Posted]) -> None:
 
 
 def _safe(text: str) -> str:
-    """Give a stranger's text so that it is drawn as it is: no formula, no control character."""
+    """Make untrusted text safe to draw: matplotlib must not read a formula or control character."""
     shown = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text
     ).replace("$", r"\$")
-    return shown if len(shown) <= 3 * NAME else shown[: 3 * NAME] + "…"
+    return shown if len(shown) <= LONGEST_TEXT else shown[:LONGEST_TEXT] + "…"

@@ -1,6 +1,4 @@
-"""Sends the rows of a simulation to the API, at a rate, and their labels some time after their
-predictions.
-"""
+"""Posts the rows of a simulation to the API at a limited rate, and their labels some time later."""
 
 import asyncio
 import time
@@ -11,20 +9,28 @@ from typing import Final
 import httpx
 
 from driftgauge.models.common.late_labels import LateLabels
-from driftgauge.models.drift.traffic import Row
+from driftgauge.models.drift.traffic import SimulatedRow
 from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData, DriftgaugeError
 
 CONCURRENT: Final = 32
-"""Predictions that are under way at once."""
+"""Most requests for a prediction that are open at once."""
 
 
 @dataclass(frozen=True)
 class Posted:
-    """A row and its prediction; `time` is when it was answered, Unix ms."""
+    """A row that the API has answered.
 
-    row: Row
+    Parameters
+    ----------
+    id
+        Id of the prediction, which its label names.
+    time
+        When the API answered, in Unix milliseconds.
+    """
+
+    row: SimulatedRow
     id: str
     prediction: Value
     time: int
@@ -32,20 +38,22 @@ class Posted:
 
 @dataclass
 class Poster:
-    """Posts to a model.
+    """Posts rows to one model.
 
     Parameters
     ----------
+    client
+        Client with the API's address and key.
     rate
-        Most events a second; 0 is no limit.
+        Most rows a second; 0 is no limit.
     labels
-        Takes the rows' true values; at the end of the traffic the rest of them are to be posted at
-        once.
+        Keeps the true values and posts each when it is due. Those that are left at the end of the
+        traffic are the caller's to post.
 
     Attributes
     ----------
     done
-        All rows, in their order.
+        All rows that were answered, in their order.
     """
 
     client: httpx.AsyncClient
@@ -56,9 +64,17 @@ class Poster:
     _begun: float = 0.0
 
     async def post(
-        self, rows: Sequence[Row], *, scored: bool, advance: Callable[[int], None]
+        self, rows: Sequence[SimulatedRow], *, scored: bool, advance: Callable[[int], None]
     ) -> None:
-        """Post rows, then the labels that are due; all are answered when it returns."""
+        """Post rows, then the labels that are due. All are answered when it returns.
+
+        Parameters
+        ----------
+        scored
+            True if the API is to predict the rows; if not, their own predictions are published.
+        advance
+            Is called with the number of rows that were just answered.
+        """
         self._begun = self._begun or time.monotonic()
         await (self._predict(rows, advance) if scored else self._publish(rows, advance))
         await self.labels.post(time.monotonic())
@@ -67,8 +83,8 @@ class Poster:
                 max(0.0, self._begun + len(self.done) / self.rate - time.monotonic())
             )
 
-    async def _predict(self, rows: Sequence[Row], advance: Callable[[int], None]) -> None:
-        """Let the API predict, a few at a time; the order of the rows is kept here, not there."""
+    async def _predict(self, rows: Sequence[SimulatedRow], advance: Callable[[int], None]) -> None:
+        """Post rows to `/predict`, a few at once; `done` keeps their order whatever is answered."""
         answers: list[Posted | None] = [None] * len(rows)
         waiting = iter(enumerate(rows))
 
@@ -92,7 +108,7 @@ class Poster:
                 group.create_task(some())
         self._keep([answer for answer in answers if answer is not None])
 
-    async def _publish(self, rows: Sequence[Row], advance: Callable[[int], None]) -> None:
+    async def _publish(self, rows: Sequence[SimulatedRow], advance: Callable[[int], None]) -> None:
         events = [
             {"model": self.model, "features": row.features, "prediction": row.prediction}
             for row in rows
@@ -109,12 +125,12 @@ class Poster:
         self.labels.keep([one.id for one in posted], [one.row.label for one in posted])
 
     def require_labels(self) -> None:
-        """Refuse to go on if no label was taken: a drift that only they show could never be found.
+        """Refuse to go on if the API rejected every label, since labels alone show some drifts.
 
         Raises
         ------
         BadData
-            With the first reason.
+            With the most frequent reason.
         """
         if self.labels.rejected and not self.labels.accepted:
             reason, count = self.labels.rejected.most_common(1)[0]

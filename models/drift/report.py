@@ -1,6 +1,4 @@
-"""The record of a simulation: what was injected, what came of it, and how good the predictions were
-before and after.
-"""
+"""The record of a simulation as a JSON file: the injection, the verdict, the model's metrics."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,33 +8,40 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.models.drift.findings import Verdict
 from driftgauge.models.drift.posting import Posted
+from driftgauge.models.drift.verdict import Verdict
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.atomic import replace
 from driftgauge.shared.versions.scores import Outcomes, score
 
 METRICS = {True: ("mae", "rmse", "r2"), False: ("accuracy", "f1_macro")}
-"""Of numbers, and of classes."""
+"""Metrics of a regression (True: the predictions are numbers) and of a classification (False)."""
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A simulation.
+    """The record of one simulation.
 
     Parameters
     ----------
     created
-        ISO 8601, UTC.
+        When it began, ISO 8601 in UTC.
+    drift, shape, intensity
+        Kind, growth over time and size of the drift (plan.py).
     injected
-        What changed, in words.
-    injected_at, changed
-        Events before the drift; events of the new world.
-    labels, rejected_labels
-        Labels that the API accepted; reason to number of those that it did not.
+        What drifted, in words.
+    events, injected_at, changed
+        Number of rows: all of them, those before the drift, and those that were perturbed.
+    labels
+        Number of labels that the API accepted.
+    rejected_labels
+        Reason to the number of labels that the API rejected for it.
+    found, passed
+        True if every expected alert came; and if, besides, none came before the drift.
     before, after
-        Metrics on the rows before and after the injection, by the truth as this client knows it.
+        Metric to its value on the rows before and after the injection, by the true values that the
+        simulator knows. Empty if it knows none.
     seconds
-        From the first request to the last answer.
+        Time that the simulation took.
     """
 
     created: str
@@ -61,14 +66,17 @@ class Record(msgspec.Struct, frozen=True):
 
 
 def metrics(posted: Sequence[Posted]) -> dict[str, float]:
-    """Measure rows whose truth is known; what is not defined for them is left out."""
+    """Compute the metrics of the rows whose true value is known.
+
+    A metric that is not defined for these rows is left out; without such rows the result is empty.
+    """
     known = [one for one in posted if one.row.label is not None and one.prediction is not None]
     if not known:
         return {}
     numeric = not isinstance(known[0].prediction, str)
     truth = [one.row.label for one in known]
     made = [one.prediction for one in known]
-    outcomes = (
+    labelled = (
         Outcomes(np.array(truth, dtype=np.float64), np.array(made, dtype=np.float64))
         if numeric
         else Outcomes(truth, made)
@@ -76,15 +84,16 @@ def metrics(posted: Sequence[Posted]) -> dict[str, float]:
     found = {}
     for name in METRICS[numeric]:
         try:
-            found[name] = score(name, outcomes)
+            found[name] = score(name, labelled)
         except BadData:
             continue
     return found
 
 
 def errors(posted: Sequence[Posted]) -> NDArray[np.float64]:
-    """Give each row's error: 0 or 1 of classes, the absolute one of numbers; NaN where the truth is
-    not known.
+    """Compute each row's error, shape (rows,): absolute for a number, 0 or 1 for a class.
+
+    It is NaN where the true value is not known.
     """
     return np.array(
         [
@@ -99,13 +108,12 @@ def errors(posted: Sequence[Posted]) -> NDArray[np.float64]:
 
 
 def now() -> str:
+    """Return the current time, ISO 8601 in UTC, whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write the record as JSON; it appears whole or not at all. Gives its path, whose stem is that
-    of the picture.
-    """
+    """Write the record as a JSON file, which appears whole or not at all, and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     moment = record.created[:19].replace(":", "").replace("-", "")
     path = folder / f"{moment}-{record.model}-{record.drift}-{record.shape}.json"

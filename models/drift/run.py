@@ -1,4 +1,4 @@
-"""Runs a simulation against a running API: knows it only by HTTP, as any client does."""
+"""Runs a simulation against a running API, which it knows by HTTP only, as any client does."""
 
 import asyncio
 import time
@@ -11,13 +11,13 @@ import msgspec
 import numpy as np
 
 from driftgauge.models.common.late_labels import LateLabels
-from driftgauge.models.drift.findings import Finding, fired, verdict
-from driftgauge.models.drift.kinds import Injection, Kind, World, injection
+from driftgauge.models.drift.injection import Injection, InjectionTarget, injection
+from driftgauge.models.drift.plan import SimulationPlan
 from driftgauge.models.drift.posting import Posted, Poster
 from driftgauge.models.drift.report import Record, metrics, now
-from driftgauge.models.drift.shapes import Shape
 from driftgauge.models.drift.source import Source, source_of
-from driftgauge.models.drift.traffic import Course, batches
+from driftgauge.models.drift.traffic import DriftSchedule, batches
+from driftgauge.models.drift.verdict import FiredAlert, fired, verdict
 from driftgauge.models.drift.within import injection_within
 from driftgauge.shared.connections.api_client import ask, authorization
 from driftgauge.shared.contract.alert import Alert
@@ -30,51 +30,50 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 
 SAMPLE: Final = 4000
-"""Rows without drift that it is measured by."""
+"""Drift-free rows that the sizes of a drift are measured on."""
 SETTLE_S: Final = 120.0
+"""Longest wait, in seconds, until all rows were counted and judged."""
 POLL_S: Final = 0.25
+"""Pause between two questions whether all rows were judged, in seconds."""
 LOOK_S: Final = 1.0
+"""Pause between two looks for new alerts while rows are posted, in seconds."""
 IDLE_S: Final = 2.0
-"""An unused connection is closed by us, well before the API would."""
+"""The client closes an unused connection after these seconds, well before the API would."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the command line asks for."""
+class SimulationListener:
+    """What is called while a simulation runs.
 
-    model: str
-    kind: Kind
-    intensity: float
-    shape: Shape
-    events: int
-    seed: int
-    rate: float
-    label_delay_s: float
-    feature: str | None = None
-    clean_events: int | None = None
-    segment: str | None = None
-
-    @property
-    def clean(self) -> int:
-        """Events before the drift: half of them if nothing else is said."""
-        return self.events // 2 if self.clean_events is None else self.clean_events
-
-
-@dataclass(frozen=True)
-class Watching:
-    """Who is told while it runs: what is injected, each answered number of events, each alert once,
-    and what was posted.
+    Parameters
+    ----------
+    injected
+        Takes the description of the drift when it begins.
+    advanced
+        Takes the number of rows that were just answered.
+    alerted
+        Takes each alert that fired, once.
+    posted
+        Takes the rows that were just answered.
     """
 
     injected: Callable[[str], None]
     advanced: Callable[[int], None]
-    alerted: Callable[[Finding], None]
+    alerted: Callable[[FiredAlert], None]
     posted: Callable[[Sequence[Posted]], None] = lambda _: None
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """What came of it."""
+class SimulationResult:
+    """What came of a simulation.
+
+    Parameters
+    ----------
+    posted
+        All rows that were posted, in order.
+    features
+        Names of the features whose values drifted.
+    """
 
     record: Record
     posted: list[Posted]
@@ -83,8 +82,16 @@ class Simulated:
 
 @dataclass(frozen=True)
 class _Before:
-    """What stood in the monitor before the first event: events, labels, and fingerprints of open
-    alerts.
+    """The state of the monitor before the first row.
+
+    Parameters
+    ----------
+    events, labels
+        Events and labels of the model that had been counted.
+    open
+        Fingerprints of the alerts that were pending or firing.
+    since
+        The time of this look, ISO 8601.
     """
 
     events: int
@@ -93,8 +100,15 @@ class _Before:
     since: str
 
 
-async def simulate(plan: Plan, settings: Settings, url: str, watching: Watching) -> Simulated:
-    """Post the traffic, wait until all of it was judged, and compare.
+async def simulate(
+    plan: SimulationPlan, settings: Settings, url: str, listener: SimulationListener
+) -> SimulationResult:
+    """Post the traffic, wait until all of it was judged, and compare the alerts with the drift.
+
+    Parameters
+    ----------
+    url
+        Address of the API.
 
     Raises
     ------
@@ -109,7 +123,7 @@ async def simulate(plan: Plan, settings: Settings, url: str, watching: Watching)
         base_url=url, headers=headers, limits=limits, trust_env=False
     ) as client:
         info = await ask(client, "GET", "/model-info", params={"model": plan.model})
-        return await _Simulation(plan, client, watching, info, settings).run()
+        return await _Simulation(plan, client, listener, info, settings).run()
 
 
 class _Simulation:
@@ -117,9 +131,9 @@ class _Simulation:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SimulationPlan,
         client: httpx.AsyncClient,
-        watching: Watching,
+        listener: SimulationListener,
         info: dict[str, Any],
         settings: Settings,
     ) -> None:
@@ -127,7 +141,7 @@ class _Simulation:
             raise BadData(f"{client.base_url} is no Driftgauge: its model has an impossible name.")
         self.plan = plan
         self.client = client
-        self.watching = watching
+        self.listener = listener
         self.info = info
         self.schema = msgspec.convert(info["schema"], Schema)
         registry = ModelRegistry(settings.registry_dir)
@@ -143,24 +157,24 @@ class _Simulation:
             )
 
         self.source = source(plan.seed)
-        world = World(
+        target = InjectionTarget(
             self.schema,
             source(plan.seed + 1).simulator.labelled(SAMPLE),
             self.source.preferred,
             plan.feature,
         )
         self.injection: Injection = (
-            injection(plan.kind, world, plan.intensity)
+            injection(plan.kind, target, plan.intensity)
             if plan.segment is None
-            else injection_within(plan.segment, plan.kind, world, plan.intensity)
+            else injection_within(plan.segment, plan.kind, target, plan.intensity)
         )
         labels = LateLabels(
             client, info["model"], plan.label_delay_s, np.random.default_rng((plan.seed, 3))
         )
         self.poster = Poster(client, info["model"], plan.rate, labels)
-        self._shown: set[Finding] = set()
+        self._shown: set[FiredAlert] = set()
 
-    async def run(self) -> Simulated:
+    async def run(self) -> SimulationResult:
         started, created = time.monotonic(), now()
         before = await self._before()
         await self._post(before)
@@ -179,7 +193,7 @@ class _Simulation:
             injected=self.injection.description,
             events=len(posted),
             injected_at=at,
-            changed=sum(one.row.changed for one in posted),
+            changed=sum(one.row.drifted for one in posted),
             labels=labels.accepted,
             rejected_labels=dict(labels.rejected),
             found=judged.found,
@@ -189,16 +203,16 @@ class _Simulation:
             after=metrics(posted[at:]),
             seconds=round(time.monotonic() - started, 2),
         )
-        return Simulated(record, posted, self.injection.features)
+        return SimulationResult(record, posted, self.injection.features)
 
     async def _post(self, before: _Before) -> None:
-        course = Course(self.plan.events, self.plan.clean, self.plan.shape)
+        schedule = DriftSchedule(self.plan.events, self.plan.clean, self.plan.shape)
         looked = time.monotonic()
-        for rows in batches(self.source, self.schema, self.injection, course, self.plan.seed):
+        for rows in batches(self.source, self.schema, self.injection, schedule, self.plan.seed):
             if len(self.poster.done) == self.plan.clean:
-                self.watching.injected(self.injection.description)
-            await self.poster.post(rows, scored=self.source.scored, advance=self.watching.advanced)
-            self.watching.posted(self.poster.done[-len(rows) :])
+                self.listener.injected(self.injection.description)
+            await self.poster.post(rows, scored=self.source.scored, advance=self.listener.advanced)
+            self.listener.posted(self.poster.done[-len(rows) :])
             if time.monotonic() - looked >= LOOK_S:
                 self._show(await self._found(before))
                 looked = time.monotonic()
@@ -207,11 +221,10 @@ class _Simulation:
             self.poster.require_labels()
 
     async def _before(self) -> _Before:
-        """See what is there already; the worker has to have done all of it."""
+        """Look up what the monitor has counted and which alerts are open."""
         state = await self._pipeline()
-        alerts = await self._alerts(None)
         latest: dict[str, Alert] = {}
-        for alert in alerts:
+        for alert in await self._alerts(None):
             latest.setdefault(alert.fingerprint, alert)
         still = frozenset(
             name for name, alert in latest.items() if alert.state in {"pending", "firing"}
@@ -221,13 +234,10 @@ class _Simulation:
         )
 
     async def _settle(self, before: _Before) -> None:
-        """Wait until everything was counted and judged; the last labels are handed on after 5 s
-        without an entry.
+        """Wait until everything was counted and judged, or raise ServiceUnavailable.
 
-        Raises
-        ------
-        ServiceUnavailable
-            If that takes too long.
+        It takes some seconds at least: counting hands the last labels to judging after 5 s without
+        an entry.
         """
         deadline = time.monotonic() + SETTLE_S
         events, labels = (
@@ -254,11 +264,11 @@ class _Simulation:
         found: dict[str, Any] = health["pipeline"].get(self.info["model"], {})
         return found
 
-    async def _found(self, before: _Before) -> list[Finding]:
+    async def _found(self, before: _Before) -> list[FiredAlert]:
         return fired(await self._alerts(before.since), before.events, before.open)
 
     async def _alerts(self, since: str | None) -> list[Alert]:
-        """Give the transitions, newest first."""
+        """Fetch the transitions of the model's alerts, newest first; None fetches all of them."""
         found: list[Alert] = []
         position: dict[str, str] = {}
         while True:
@@ -274,30 +284,31 @@ class _Simulation:
                 return found
             position = {"before": page["next"]}
 
-    def _show(self, found: list[Finding]) -> None:
+    def _show(self, found: list[FiredAlert]) -> None:
         for one in found:
             if one not in self._shown:
                 self._shown.add(one)
-                self.watching.alerted(one)
+                self.listener.alerted(one)
 
 
 def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
-    """Tell whether so many events and labels of a model were counted, and all that counting hands
-    on was judged.
+    """Return whether this many events and labels were counted, and all that was counted was judged.
 
     Parameters
     ----------
     state
-        Of the model, as `GET /health?verbose=true` gives it; empty before its first version was
-        published.
+        The model's part of `pipeline` in the answer to `GET /health?verbose=true`; empty before its
+        first version was published.
 
     Examples
     --------
-    >>> told = {"counted": {"labels": {"joined": 3}}, "lag": {"entries": 0}}
-    >>> held = {"counted": {"labels": {"joined": 3, "untold": 2}}, "lag": {"entries": 0}}
+    >>> judged = {"counted": {"labels": {"joined": 3}}, "lag": {"entries": 0}}
+    >>> waiting = {"counted": {"labels": {"joined": 3, "untold": 2}}, "lag": {"entries": 0}}
     >>> state = {"events": 5, "judging": {"panes_behind": [0], "panes_waiting": [0]}}
-    >>> is_done({**state, "partitions": [told]}, 5, 3), is_done({**state, "partitions": [held]}, 5, 3)
-    (True, False)
+    >>> is_done({**state, "partitions": [judged]}, 5, 3)
+    True
+    >>> is_done({**state, "partitions": [waiting]}, 5, 3)  # 2 labels still on their way to judging
+    False
     """
     if (
         not state
@@ -309,7 +320,7 @@ def is_done(state: dict[str, Any], events: int, labels: int) -> bool:
     if sum(one.came for one in counts) < labels or any(one.untold for one in counts):
         return False
     left = [*state["judging"]["panes_behind"], *state["judging"]["panes_waiting"]]
-    return left == [0] * len(left)  # None is not known yet
+    return left == [0] * len(left)  # a number that is not known yet is None
 
 
 def _labels(state: dict[str, Any]) -> list[LabelCounts]:

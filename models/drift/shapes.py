@@ -1,44 +1,46 @@
-"""How a change comes over time: for each event, how likely it is of the new world, and how strong
-the change is there.
-"""
+"""How a drift grows over time: for each event, how likely it is to drift, and how strongly."""
 
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, get_args
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from driftgauge.models.drift.plan import DriftShape
 from driftgauge.shared.arrays import Floats
 
-Shape = Literal["abrupt", "gradual", "incremental", "recurring"]
-SHAPES: Final[tuple[Shape, ...]] = get_args(Shape)
 RAMP: Final = 0.5
-"""Share of the changed part in which a gradual or incremental change grows to its full size."""
+"""Share of the events after the start in which a gradual or incremental drift reaches full size."""
 EPISODES: Final = 4
-"""Blocks of a recurring change, of which every second one, from the first on, is of the new world.
-"""
+"""Blocks of equal length in a recurring drift; the first drifts, and every second one after it."""
 
 
 class Amount(NamedTuple):
-    """Of each event: the probability of the new world, and the strength of the change in it; both
-    from 0 to 1.
+    """How much each event drifts.
+
+    Parameters
+    ----------
+    share
+        Probability that the event drifts, 0 to 1.
+    strength
+        Size of the drift if it does, as a share of its full size, 0 to 1.
     """
 
     share: Floats
     strength: Floats
 
 
-def amount(shape: Shape, places: NDArray[np.int64], start: int, length: int) -> Amount:
-    """Give how much of a change applies to events.
+def amount(shape: DriftShape, places: NDArray[np.int64], start: int, length: int) -> Amount:
+    """Compute how much each of some events drifts.
 
     Parameters
     ----------
     places
-        Of the events, from 0.
+        Positions of the events in the traffic, from 0.
     start
-        Place of the first event that may be changed.
+        Position of the first event that may drift.
     length
-        Events from `start` to the end.
+        Number of events from `start` to the end of the traffic.
 
     Examples
     --------
@@ -62,7 +64,7 @@ def _recurring(after: Floats, _: Floats, along: Floats) -> Amount:
     return Amount(after * (block % 2 == 0), after)
 
 
-_SHAPES: Final[dict[Shape, Callable[[Floats, Floats, Floats], Amount]]] = {
+_SHAPES: Final[dict[DriftShape, Callable[[Floats, Floats, Floats], Amount]]] = {
     "abrupt": lambda after, _ramp, _along: Amount(after, after),
     "gradual": lambda after, ramp, _along: Amount(after * ramp, after),
     "incremental": lambda after, ramp, _along: Amount(after, after * ramp),

@@ -1,8 +1,9 @@
-"""Where rows come from: the simulator of a demo model, or the reference profile of any other model.
+"""Where simulated rows come from: a demo model's simulator, or another model's reference profile.
 
-Rows of a profile have the reference's marginal distributions and nothing else: features are drawn
-independently, and so is the prediction, which is published as made elsewhere, since a model would
-answer such rows as it never answered real ones. They have no true values.
+Rows that are drawn from a profile have the reference's marginal distributions and nothing more:
+each feature is drawn independently of the others. The prediction is drawn, too, and published as
+made elsewhere, because a model's answers to such rows would not look like its answers to real ones.
+They have no true values.
 """
 
 from dataclasses import dataclass
@@ -26,16 +27,16 @@ MODULE = "driftgauge.models."
 
 @dataclass(frozen=True)
 class Source:
-    """Rows of one law.
+    """Where the rows of a simulation come from.
 
     Parameters
     ----------
     simulator
-        Draws them.
+        Draws the rows.
     preferred
-        The feature that a drift changes first.
+        The feature that drifts if the kind of drift suits it.
     scored
-        Whether the API is to predict them; if not, the rows have a column `prediction`.
+        True if the API is to predict the rows. If not, the rows have a column `prediction`.
     """
 
     simulator: Simulator
@@ -46,12 +47,15 @@ class Source:
 def source_of(
     model: str, version: str, engineering: str, schema: Schema, registry: ModelRegistry, seed: int
 ) -> Source:
-    """Find the source of a served model's rows.
+    """Find where rows for a served model come from.
 
     Parameters
     ----------
     engineering
-        The version's feature engineering: a demo model is known by it, whatever its name.
+        Module of the version's feature engineering. A demo model is recognised by it, whatever name
+        it was registered under.
+    seed
+        Seed of the simulator.
 
     Raises
     ------
@@ -81,16 +85,16 @@ def source_of(
             "set DRIFTGAUGE_REGISTRY_DIR."
         ) from error
     watched = [feature.name for feature in schema.stream.features if not feature.excluded]
-    return Source(Bootstrap(reference, seed), watched[0] if watched else "", scored=False)
+    return Source(ProfileSimulator(reference, seed), watched[0] if watched else "", scored=False)
 
 
-class Bootstrap:
-    """Rows drawn from the cells of a reference profile, each column by itself.
+class ProfileSimulator:
+    """A simulator that draws rows from the cells of a reference profile, each column by itself.
 
     Examples
     --------
     >>> profile = ReferenceProfile(3, (CategoricalReference.build("c", ["a", "b", "a"]),))
-    >>> sorted(set(Bootstrap(profile, 1).labelled(50).features["c"]))
+    >>> sorted(set(ProfileSimulator(profile, 1).labelled(50).features["c"]))
     ['a', 'b']
     """
 
@@ -99,7 +103,7 @@ class Bootstrap:
         self._random = np.random.default_rng(seed)
 
     def labelled(self, n: int) -> Labelled:
-        """Draw n rows; what they truly are is not known."""
+        """Draw n rows; their true values are None."""
         columns = {column.name: self._draw(column, n) for column in self._reference.columns}
         return Labelled(pd.DataFrame(columns), np.full(n, None, dtype=object))
 
@@ -121,7 +125,7 @@ class Bootstrap:
     def _numbers(
         self, column: NumericReference, cells: "np.ndarray[tuple[int], np.dtype[np.int64]]"
     ) -> Column:
-        """Give a value of each cell: the cut, or one between two cuts."""
+        """Draw a number from each cell: the cut itself, or a number between two cuts."""
         if not column.cuts:
             return np.full(len(cells), np.nan)
         cuts = np.array(column.cuts)

@@ -1,5 +1,6 @@
-"""A drift within one segment: of all other rows nothing changes, and the alert has to say where it
-is.
+"""Drift within one segment, such as `region=north`: the rows of other segments stay as they are.
+
+The monitor has to raise an alert that names the segment.
 """
 
 from dataclasses import dataclass, replace
@@ -9,19 +10,21 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from driftgauge.models.common.simulation import Change, Labelled
-from driftgauge.models.drift.kinds import Injection, Kind, World, injection
+from driftgauge.models.common.perturbations import Perturbation
+from driftgauge.models.common.simulation import Labelled
+from driftgauge.models.drift.injection import Injection, InjectionTarget, injection
+from driftgauge.models.drift.plan import DriftKind
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import as_column
 from driftgauge.shared.reference.schema import Schema
 
 MIN_ROWS: Final = 100
-"""Rows of a segment in the sample below which nothing can be measured by them."""
+"""Least rows of a segment in the drift-free sample; the size of a drift is measured on them."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """The rows with one value of a feature.
+    """The rows in which a categorical feature has one value.
 
     Examples
     --------
@@ -36,61 +39,66 @@ class Segment:
         return f"{self.feature}={self.value}"
 
     def rows(self, rows: Labelled) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """Tell which rows are of it."""
+        """Return for each row whether it belongs to the segment, shape (rows,)."""
         return np.array(
             [value == self.value for value in as_column(rows.features[self.feature], "categorical")]
         )
 
 
 @dataclass(frozen=True)
-class Within:
-    """A change of a segment's rows."""
+class WithinSegment:
+    """A perturbation that applies to the rows of one segment only."""
 
     segment: Segment
-    change: Change
+    perturbation: Perturbation
 
     def __call__(self, rows: Labelled, random: np.random.Generator) -> Labelled:
         own = self.segment.rows(rows)
         if not own.any():
             return rows
         features, labels = rows.features.reset_index(drop=True), rows.labels.copy()
-        changed = self.change(Labelled(features[own], labels[own]), random)
+        changed = self.perturbation(Labelled(features[own], labels[own]), random)
         labels[own] = changed.labels
         part = changed.features.set_axis(np.flatnonzero(own))
         return Labelled(pd.concat([features[~own], part]).sort_index(), labels)
 
 
-def injection_within(text: str, kind: Kind, world: World, intensity: float) -> Injection:
+def injection_within(
+    text: str, kind: DriftKind, target: InjectionTarget, intensity: float
+) -> Injection:
     """Make a drift of one segment.
 
     Parameters
     ----------
     text
-        The segment, as `region=north`.
-    world
-        Of all rows; the drift is measured by those of the segment.
+        The segment, such as `region=north`.
+    target
+        The model with rows of all segments; sizes are measured on the segment's rows among them.
+    intensity
+        Size of the drift, as for `injection`.
 
     Raises
     ------
     BadData
-        If there is no such segment, or too few rows of it, or it cannot drift so.
+        If the schema names no such segment, the sample has too few rows of it, or the model cannot
+        drift so.
     """
-    segment = _segment(text, world)
+    segment = _segment(text, target)
     if kind == "label_imbalance":
         raise BadData(
             "label_imbalance replaces rows by those of other segments too; choose another drift "
             "for a segment."
         )
-    own = segment.rows(world.sample)
+    own = segment.rows(target.sample)
     if own.sum() < MIN_ROWS:
         raise BadData(
             f"{own.sum()} of {len(own):,} simulated rows are of {segment}, too few to drift; give "
             f"another value."
         )
-    sample = Labelled(world.sample.features[own], world.sample.labels[own])
+    sample = Labelled(target.sample.features[own], target.sample.labels[own])
     found = injection(
         kind,
-        replace(world, sample=sample, schema=_without(world.schema, segment.feature)),
+        replace(target, sample=sample, schema=_without(target.schema, segment.feature)),
         intensity,
     )
     return Injection(
@@ -100,15 +108,17 @@ def injection_within(text: str, kind: Kind, world: World, intensity: float) -> I
             replace(one, name=f"{one.name}, in {segment}", segment=str(segment))
             for one in found.expected
         ),
-        lambda strength: [Within(segment, change) for change in found.changes(strength)],
+        lambda strength: [
+            WithinSegment(segment, perturbation) for perturbation in found.perturbations(strength)
+        ],
     )
 
 
-def _segment(text: str, world: World) -> Segment:
-    """Read a segment; it must be one that the model's schema names."""
+def _segment(text: str, target: InjectionTarget) -> Segment:
+    """Parse `FEATURE=VALUE`; the schema must name the feature as one of its segments."""
     feature, equals, value = text.partition("=")
-    if feature not in world.schema.segments or not equals:
-        known = ", ".join(world.schema.segments) or "none"
+    if feature not in target.schema.segments or not equals:
+        known = ", ".join(target.schema.segments) or "none"
         raise BadData(
             f"{text!r} is no segment: write FEATURE=VALUE; features that this model has segments "
             f"of: {known}."
@@ -117,7 +127,7 @@ def _segment(text: str, world: World) -> Segment:
 
 
 def _without(schema: Schema, feature: str) -> Schema:
-    """Leave out a feature: rows whose value of it changes are of another segment then."""
+    """Exclude the segment's feature from drift: a row with another value leaves the segment."""
     features = tuple(
         msgspec.structs.replace(one, excluded="the segment") if one.name == feature else one
         for one in schema.features

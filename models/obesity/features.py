@@ -1,8 +1,7 @@
-"""The obesity model's features: the 16 answers of the questionnaire, as the columns of the public
-UCI file have them.
+"""The obesity model's features: the 16 answers of a questionnaire, as in the public UCI file.
 
-Used by training and by the clients that build requests. The schema declares what each question
-allows, so that an answer that nobody can give is refused, not predicted with.
+Training and the clients that build requests share this module. The schema declares which answers
+each question allows, so that the API refuses an impossible answer instead of predicting with it.
 """
 
 from pathlib import Path
@@ -13,7 +12,8 @@ import pandas as pd
 
 from driftgauge.models.common.columns import numbers, require
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.tables.reading import read_table
 
 TARGET: Final = "NObeyesdad"
@@ -26,10 +26,11 @@ CLASSES: Final = (
     "Overweight_Level_I",
     "Overweight_Level_II",
 )
-"""In alphabetical order: that of the probabilities of a fitted scikit-learn model."""
+"""The classes in alphabetical order, in which a fitted scikit-learn model has its probabilities."""
 
 YES_NO: Final = ("no", "yes")
 HOW_OFTEN: Final = ("no", "Sometimes", "Frequently", "Always")
+"""Answers to how often, from never to always."""
 ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "Gender": ("Female", "Male"),
     "family_history_with_overweight": YES_NO,
@@ -40,7 +41,7 @@ ANSWERS: Final[dict[str, tuple[str, ...]]] = {
     "CALC": HOW_OFTEN,
     "MTRANS": ("Walking", "Bike", "Motorbike", "Public_Transportation", "Automobile"),
 }
-"""Categorical feature to its answers, from little to much where they have an order."""
+"""Categorical feature to its allowed answers, in ascending order if they have one."""
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "Age": (10, 100),
     "Height": (1.2, 2.3),
@@ -51,11 +52,11 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "FAF": (0, 3),
     "TUE": (0, 2),
 }
-"""Numeric feature to its range: years, metres and kilograms of people; the scale of the
-questionnaire otherwise.
+"""Numeric feature to its range: Age in years, Height in metres, Weight in kilograms; the others are
+on the questionnaire's scales.
 """
 REQUIRED: Final = ("Age", "Height", "Weight")
-"""Features without which the model says nothing; any other question may be left unanswered."""
+"""Features that the model cannot do without; all other questions may be left unanswered."""
 FEATURES: Final = (
     "Gender",
     "Age",
@@ -119,14 +120,13 @@ def read_raw(path: Path) -> pd.DataFrame:
 
 
 def engineer(raw: pd.DataFrame) -> pd.DataFrame:
-    """Bring rows into the form of the stream: the answers themselves, numbers as float64, texts as
-    object.
+    """Convert raw rows to features: the answers themselves, numbers as float64, texts as object.
 
     Returns
     -------
     DataFrame
-        One column for each name of `FEATURES` in that order, the index of `raw`; NaN or None for no
-        answer.
+        One column for each name of `FEATURES` in that order, with the index of `raw`. A missing
+        answer is NaN or None.
 
     Raises
     ------
@@ -141,8 +141,10 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_bmi(features: pd.DataFrame) -> pd.DataFrame:
-    """Add the body mass index, kg/m². It is made inside the model, since it is no answer that could
-    drift by itself.
+    """Return the features with the body mass index, kg/m², in an additional column `bmi`.
+
+    It is computed inside the model and is no feature of the schema, because it cannot drift
+    independently of height and weight.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """Simulated answers to the questionnaire, for a demo and tests that need no download.
 
-Habits, sex and age are drawn first; a body follows from them, and the class from the body by the
-limits of the WHO. What people report of height and weight is off by a little, so that the classes
-near a limit cannot be told apart: as with real answers, nobody can be right about all of them.
+Habits, sex and age are drawn first. The body mass index follows from them with some noise, and the
+class from the index by the limits of the WHO. People report height and weight with a small error,
+so that, as with real answers, no model can predict all classes near a limit.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ DRIFTING_FEATURE: Final = "Weight"
 """The feature that the demo shifts: continuous, and far from the ends of its range."""
 
 LIMITS: Final = (18.5, 25.0, 27.5, 30.0, 35.0, 40.0)
-"""Body mass index, kg/m², from which on the next class holds."""
+"""Body mass index, in kg/m², at which the next of `LEVELS` begins."""
 LEVELS: Final = (
     "Insufficient_Weight",
     "Normal_Weight",
@@ -31,7 +31,7 @@ LEVELS: Final = (
     "Obesity_Type_II",
     "Obesity_Type_III",
 )
-"""The classes from the lowest to the highest index."""
+"""The classes from the lowest to the highest body mass index."""
 _HEIGHT = np.array([1.64, 1.76])  # m; women, men
 _REPORT_ERROR = 0.004
 _TRANSPORT = (0.06, 0.02, 0.02, 0.7, 0.2)
@@ -45,13 +45,13 @@ _NUTRITION = {
 
 
 class People:
-    """A source of simulated people; each call continues the random sequence of its seed.
+    """A simulator of people; each call continues the random sequence of its seed.
 
     Parameters
     ----------
     seed
-        `driftgauge.models.obesity.train` draws from the seed `(seed, 1)`, so that traffic of
-        `People(seed)` never repeats its rows.
+        Training draws from the seed `(seed, 1)`, so that traffic of `People(seed)` repeats no row
+        of it.
 
     Examples
     --------
@@ -65,10 +65,8 @@ class People:
     def rows(self, n: int) -> pd.DataFrame:
         """Draw n independent people: the columns of the UCI file, the class last."""
         random = self._random
-        care, male = (
-            random.standard_normal(n),
-            random.random(n) < 0.5,
-        )  # care: how healthily one lives
+        care = random.standard_normal(n)  # latent: how healthily a person lives
+        male = random.random(n) < 0.5
         columns: dict[str, object] = {"Gender": np.where(male, "Male", "Female")}
         columns["Age"] = np.clip(14 + 10.3 * random.gamma(2.6, 0.4, n), *RANGES["Age"])
         columns |= {
@@ -86,13 +84,13 @@ class People:
         return pd.DataFrame(columns, columns=[*FEATURES, TARGET])
 
     def labelled(self, n: int) -> Labelled:
-        """Draw n people: their features and classes."""
+        """Draw n people: their features, and their classes as labels."""
         raw = self.rows(n)
         return Labelled(engineer(raw), raw[TARGET].to_numpy(dtype=object))
 
     def _answer(self, name: str, mean: float, sd: float, care: Floats) -> Floats:
         """Draw answers on a scale; half of the people answer with whole numbers."""
-        towards = -0.4 if name == "TUE" else 0.4  # hours before a screen; all else is healthy
+        towards = -0.4 if name == "TUE" else 0.4  # screen time is unhealthy, all else is healthy
         latent = towards * care + np.sqrt(1 - towards**2) * self._random.standard_normal(len(care))
         values = np.clip(mean + sd * latent, *RANGES[name])
         return np.asarray(
@@ -123,7 +121,7 @@ class People:
         }
 
     def _index(self, care: Floats, relatives: Floats, age: Floats) -> Floats:
-        """Give the body mass index, kg/m²: its mean and spread are those of the UCI file."""
+        """Draw the body mass index, kg/m², with the mean and spread of the UCI file."""
         latent = -0.5 * care + 1.0 * (relatives - 0.85) + 0.03 * (age - 24.7)
         index = 29.5 + 7.0 * (latent + 0.75 * self._random.standard_normal(len(care)))
         return np.clip(index, 13, 55)

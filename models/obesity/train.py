@@ -1,7 +1,7 @@
-"""Training of the obesity model, from the UCI file or the simulator: see models/common/training.py.
+"""Training of the obesity model on the UCI file or simulated rows: see models/common/training.py.
 
-Rows that are alike in every answer stand on one side of the split: else the model would be measured
-on rows that it knows.
+Rows with the same answers are kept on one side of the split; otherwise the model would be evaluated
+on rows that it was trained on.
 """
 
 from dataclasses import replace
@@ -31,24 +31,24 @@ from driftgauge.models.obesity.features import (
 )
 from driftgauge.models.obesity.simulate import DRIFTING_FEATURE, People
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 MIN_ROWS: Final = 400
-"""Rows below which a half of the data is too small to train on."""
+"""Least rows to train on; with fewer, half of them are too few."""
 METRICS: Final = ("accuracy", "f1_weighted", "f1_macro", "balanced_accuracy", "roc_auc", "log_loss")
 
 
 def train(data: Path | None, seed: int = 0, rows: int = 8000) -> Trained:
-    """Train on a half of the rows; the other half is measured, and is the reference.
+    """Train on half of the rows; the other half is held out.
 
     Parameters
     ----------
     data
-        The UCI file, None for the simulator.
+        The UCI file; None trains on simulated rows.
     seed
-        Of simulator, split and model.
+        Seed of simulator, split and model.
     rows
-        Rows to simulate; not used with a file.
+        Number of rows to simulate; unused with a file.
 
     Raises
     ------
@@ -61,17 +61,19 @@ def train(data: Path | None, seed: int = 0, rows: int = 8000) -> Trained:
 
 
 def fit(rows: Labelled, seed: int, source: str) -> Trained:
-    """Train on a half of given rows.
+    """Train on half of the given rows; the other half is held out.
 
     Parameters
     ----------
+    seed
+        Seed of split and model.
     source
-        Where they are from, for errors.
+        Where the rows come from, for errors.
 
     Raises
     ------
     BadData
-        If they are too few, or a class is not in both halves.
+        If there are too few rows, or a class is not in both halves.
     """
     features, labels = rows
     if len(features) < MIN_ROWS:
@@ -92,8 +94,12 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
 
 
 def halves(features: pd.DataFrame, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split rows at random into two halves of places; rows of the same content are in the same
-    half.
+    """Split rows at random into two halves, with equal rows in the same half.
+
+    Returns
+    -------
+    one, other
+        Positions of the rows of each half.
 
     Examples
     --------
@@ -112,8 +118,9 @@ def halves(features: pd.DataFrame, seed: int) -> tuple[NDArray[np.int64], NDArra
 
 
 def _pipeline(seed: int) -> Pipeline:
-    """Code the answers in their order, and grow trees; an answer that is missing or unknown is NaN
-    to them.
+    """Build the model: the index is added, answers are coded in their order, and trees are grown.
+
+    A missing or unknown answer is NaN, which the trees can handle.
     """
     coder = OrdinalEncoder(
         categories=[list(answers) for answers in ANSWERS.values()],
@@ -135,7 +142,7 @@ MODEL = DemoModel(
     summary="a person's level of obesity",
     schema=SCHEMA,
     task="multiclass",
-    checks=Checks(
+    gates=Gates(
         minimum={"accuracy": 0.9, "f1_weighted": 0.9, "roc_auc": 0.98},
         methods=("predict", "predict_proba"),
         tolerance=0.1,

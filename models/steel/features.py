@@ -1,11 +1,11 @@
 """The steel model's features: 18 numbers for each quarter of an hour, from the columns of the
 public UCI file.
 
-Used by training and by the clients that build requests, so that both engineer alike. Usage_kWh is
-the target and is never read here. CO2(tCO2) is left out too: it is usage times an emission factor,
-rounded (correlation 0.988), thus known only once usage is known. Power factor and reactive power
-remain, although together they nearly fix usage (P = Q / tan phi): the model stands for a soft
-sensor of active energy, not for a forecast. See README.md.
+Training and the clients that build requests share this module, so that both compute the same
+features. Usage_kWh is the target and is never read here. CO2(tCO2) is left out, because it is usage
+times an emission factor, rounded (correlation 0.988), and so known only once usage is known. Power
+factor and reactive power remain, although together they nearly fix usage (P = Q / tan phi): the
+model is a soft sensor of active energy, not a forecast. See README.md.
 """
 
 from pathlib import Path
@@ -26,10 +26,11 @@ LAGGING_FACTOR: Final = "Lagging_Current_Power_Factor"
 LEADING_FACTOR: Final = "Leading_Current_Power_Factor"
 CO2: Final = "CO2(tCO2)"
 MEASURED: Final = (TARGET, LAGGING, LEADING, CO2, LAGGING_FACTOR, LEADING_FACTOR)
-"""The columns that a meter gives."""
+"""The columns that a meter measures."""
 RAW: Final = ("date", *MEASURED, "NSM", "WeekStatus", "Day_of_week", "Load_Type")
 """The columns of the UCI file, in its order."""
 LOADS: Final = ("Light_Load", "Medium_Load", "Maximum_Load")
+"""The load types of the file, from light to heavy."""
 
 ELECTRICAL: Final = (
     "lagging_kvarh",
@@ -43,23 +44,25 @@ ELECTRICAL: Final = (
     "net_phase_angle",
     "phase_log_odds",
 )
-"""Features of the meter; each may be missing."""
+"""Features that follow from the meter; each may be missing."""
 CALENDAR: Final = ("hour_sin", "hour_cos", "weekday_sin", "weekday_cos", "is_weekend")
+"""Features that follow from the time; angles of the day and the week as sine and cosine."""
 LOAD: Final = ("load_light", "load_medium", "load_maximum")
+"""The load type as one 0/1 feature for each of `LOADS`."""
 FEATURES: Final[tuple[str, ...]] = (*ELECTRICAL, *CALENDAR, *LOAD)
 """All features, in stream order."""
 EXCLUDED: Final[dict[str, str]] = dict.fromkeys(CALENDAR, "a function of the clock")
-"""Feature to the reason why it is left out of drift: a window of some days never has the clock's
-whole cycle.
+"""Feature to the reason why drift is not judged on it: a window of some days never covers the whole
+cycle of the clock.
 """
 
 
 def read_raw(path: Path) -> pd.DataFrame:
-    """Read the UCI file, with a mended timestamp in the column `time`.
+    """Read the UCI file, and correct its timestamps in a column `time`.
 
-    The file stamps the quarter that ends at midnight with the date of the day that just ended, so
-    that read naively time runs backwards once a day. Here such a row belongs to the midnight that
-    it ends at, one day later.
+    The file stamps the quarter of an hour that ends at midnight with 00:00 of the day that just
+    ended, so that its times run backwards once a day. In `time` such a row has the midnight at
+    which it ends, one day later.
 
     Returns
     -------
@@ -85,14 +88,18 @@ def read_raw(path: Path) -> pd.DataFrame:
 
 
 def engineer(raw: pd.DataFrame) -> pd.DataFrame:
-    """Compute the features of rows that have a `time` column, as `read_raw` and the simulator give
-    them.
+    """Compute the features of raw rows.
+
+    Parameters
+    ----------
+    raw
+        Columns of the UCI file and a `time` column, as from `read_raw` or the simulator.
 
     Returns
     -------
     DataFrame
-        float64, one column for each name of `FEATURES` in that order, the index of `raw`. A missing
-        reading gives NaN in every feature that needs it.
+        float64, one column for each name of `FEATURES` in that order, with the index of `raw`. A
+        missing reading makes every feature NaN that is computed from it.
 
     Raises
     ------
@@ -103,7 +110,8 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
     --------
     >>> raw = pd.DataFrame({"time": [pd.Timestamp("2018-01-01 06:00")], "Load_Type": "Light_Load",
     ...     LAGGING: 3.0, LEADING: 0.0, LAGGING_FACTOR: 80.0, LEADING_FACTOR: 100.0})
-    >>> engineer(raw)[["net_kvarh", "net_phase_angle", "hour_sin", "load_light"]].round(2).values.tolist()
+    >>> features = engineer(raw)[["net_kvarh", "net_phase_angle", "hour_sin", "load_light"]]
+    >>> features.round(2).values.tolist()
     [[3.0, 36.87, 1.0, 1.0]]
     """
     require(
@@ -139,18 +147,19 @@ def _electrical(
 
 
 def _angle(factor: Floats) -> Floats:
-    """Give the phase angle in radians; a factor beyond its range is the schema's to refuse, so it
-    is clipped here.
+    """Return the phase angle, in radians, of a power factor in percent.
+
+    A power factor outside of 0 to 100 is clipped here, because the schema refuses it anyway.
     """
     return np.arccos(np.clip(factor, 0.0, 100.0) / 100.0).astype(np.float64)
 
 
 def _phase_log_odds(lagging_angle: Floats, leading_angle: Floats) -> Floats:
-    """Give the log odds of the angle of all reactive power, within the right angle.
+    """Return the log odds, log(phi / (90 - phi)), of the phase angle phi of all reactive power.
 
-    The tangents add, since both reactive powers are over the same active power. The odds spread the
-    two ends of the scale, which makes the feature nearly symmetric. One degree at either end keeps
-    a plant that stands still finite.
+    The tangents of the two angles add, because both reactive powers relate to the same active
+    power. Log odds spread the two ends of the scale, which makes the feature nearly symmetric. The
+    angle is kept between 1 and 89 degrees, so that an idle plant has a finite value, too.
     """
     phase = np.degrees(np.arctan(np.tan(lagging_angle) + np.tan(leading_angle)))
     kept = np.clip(phase, 1, 89)

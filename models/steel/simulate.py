@@ -1,10 +1,10 @@
 """A simulated steel plant, for a demo and tests that need no download.
 
-It has the UCI file's columns and, in outline, its law: a plant runs or stands idle by the clock; a
-running plant draws much power at a high power factor; an idle one draws little at a low factor, and
-its capacitors may turn the current from lagging to leading. What a row is made of is drawn through
-standard normal latents: independent ones in `rows`, so that the rows are exchangeable and any two
-samples have one law; autocorrelated ones of the same marginal law in `series`.
+It has the UCI file's columns and roughly its distribution. A plant runs or is idle depending on the
+time of day. A running plant draws much power at a high power factor; an idle one draws little at a
+low factor, and its capacitors may turn the current from lagging to leading. All randomness comes
+from standard normal latent variables. They are independent in `rows`, so that the rows are
+exchangeable, and autocorrelated with the same marginal distribution in `series`.
 """
 
 from collections.abc import Sequence
@@ -31,15 +31,15 @@ from driftgauge.models.steel.features import (
 from driftgauge.shared.arrays import Floats
 
 DRIFTING_FEATURE: Final = "phase_log_odds"
-"""The feature that the demo shifts: continuous, nearly symmetric, of no declared range that a shift
-could leave.
+"""The feature that the demo shifts: continuous, nearly symmetric, and without a declared range that
+a shift could leave.
 """
 
 QUARTER: Final = pd.Timedelta(minutes=15)
 YEAR: Final = pd.date_range("2018-01-01 00:15", "2019-01-01 00:00", freq=QUARTER)
-"""The quarters that `rows` draws from: those of the UCI file."""
+"""The quarters of an hour that `rows` draws from: those of the UCI file, by their ends."""
 
-# share of plants that run in each hour of a working day, after the means by hour of the UCI file;
+# share of plants that run in each hour of a working day, after the hourly means of the UCI file;
 # noon is a break
 _RUNNING = np.array(
     [
@@ -62,15 +62,14 @@ _RUNNING = np.array(
         0.1,
     ]
 )
-# share of the maximum load in the tariff of the hour; it is light at night
+# probability of the maximum load type in each hour, given that the load is not light
 _MAXIMUM = np.array(
     [0.0] * 10 + [0.7, 0.75, 0.35, 0.5, 0.65, 0.65, 0.65, 0.45, 0.35, 0.35, 0.1, 0.0, 0.2, 0.0]
 )
-_KWH = np.array([45.0, 52.0, 60.0])
+_KWH = np.array([45.0, 52.0, 60.0])  # of a running plant, for each load type
 _IDLE_KWH = 3.4
-_CO2_PER_KWH = 0.00048
-# latent phase (log odds of the angle within 90 degrees): running, idle and lagging, idle and
-# leading
+_CO2_PER_KWH = 0.00048  # tonnes
+# mean log odds of the phase angle within 90 degrees: running, idle and lagging, idle and leading
 _PHASE = np.array([-1.0, 0.3, 1.6])
 _PHASE_SD = 0.45
 _METER_ERROR = 0.04
@@ -87,21 +86,20 @@ _LATENTS = (
 _MEMORY = 0.9
 
 
-class Plant:
-    """A source of simulated rows; each call continues the random sequence of its seed.
+class SteelPlant:
+    """A simulator of steel plants; each call continues the random sequence of its seed.
 
     Parameters
     ----------
     seed
-        Two seeds give independent samples of one law. `driftgauge.models.steel.train` draws from
-        the seed `(seed, 1)`, so that traffic of `Plant(seed)` never repeats rows that the model was
-        trained on.
+        Two seeds give independent samples of the same distribution. Training draws from the seed
+        `(seed, 1)`, so that traffic of `SteelPlant(seed)` repeats no row of it.
 
     Examples
     --------
-    >>> Plant(1).rows(3).equals(Plant(1).rows(3))
+    >>> SteelPlant(1).rows(3).equals(SteelPlant(1).rows(3))
     True
-    >>> Plant(1).series(pd.Timestamp("2024-01-01"), 3)["time"].dt.strftime("%H:%M").tolist()
+    >>> SteelPlant(1).series(pd.Timestamp("2024-01-01"), 3)["time"].dt.strftime("%H:%M").tolist()
     ['00:00', '00:15', '00:30']
     """
 
@@ -109,25 +107,25 @@ class Plant:
         self._random = np.random.default_rng(seed)
 
     def rows(self, n: int) -> pd.DataFrame:
-        """Draw n independent rows, each of a plant and of a quarter of the year 2018 drawn at
-        random.
+        """Draw n independent rows, each of a random plant in a random quarter of an hour of 2018.
 
         Returns
         -------
         DataFrame
-            The columns of the UCI file, then `time`; the order of the rows means nothing.
+            The columns of the UCI file, then `time`; the rows are in no order.
         """
         time = YEAR[self._random.integers(len(YEAR), size=n)]
         return _observe(time, self._size(n), self._latents(n, memory=0.0))
 
     def labelled(self, n: int) -> Labelled:
-        """Draw n independent rows: their features, and usage in kWh."""
+        """Draw n independent rows: their features, and their energy use in kWh as labels."""
         raw = self.rows(n)
         return Labelled(engineer(raw), raw[TARGET].to_numpy())
 
     def series(self, start: pd.Timestamp, n: int) -> pd.DataFrame:
-        """Draw n successive quarters of one plant from `start` on; what it does lasts for some
-        hours.
+        """Draw n successive quarters of an hour of one plant, beginning at `start`.
+
+        They are autocorrelated: what the plant does lasts for some hours.
         """
         time = pd.date_range(start, periods=n, freq=QUARTER)
         return _observe(time, self._size(1), self._latents(n, memory=_MEMORY))
@@ -136,14 +134,14 @@ class Plant:
         return np.exp(0.12 * self._random.standard_normal(n))
 
     def _latents(self, n: int, memory: float) -> dict[str, Floats]:
-        """Draw stationary first-order autoregressions, each value standard normal."""
+        """Draw the latent variables: stationary AR(1) series whose values are standard normal."""
         noise = self._random.standard_normal((len(_LATENTS), n))
         noise[:, 1:] *= np.sqrt(1 - memory**2)
         return dict(zip(_LATENTS, lfilter([1.0], [1.0, -memory], noise), strict=True))
 
 
 def _observe(time: pd.DatetimeIndex, size: Floats, latent: dict[str, Floats]) -> pd.DataFrame:
-    """Turn latents into what the meters read."""
+    """Compute what the meters show from the latent variables."""
     load = _load(time, ndtr(latent["tariff"]))
     running, leading = _state(time, ndtr(latent["running"]), ndtr(latent["leading"]))
     usage = size * np.where(
@@ -154,8 +152,8 @@ def _observe(time: pd.DatetimeIndex, size: Floats, latent: dict[str, Floats]) ->
     state = np.where(running, 0, np.where(leading, 2, 1))
     angle = np.pi / 2 / (1 + np.exp(-_PHASE[state] - _PHASE_SD * latent["phase"]))
     reactive = usage * np.tan(angle)
-    # within a quarter the current may change sides: a small share of the reactive power is on the
-    # other one
+    # within a quarter of an hour the current may lag and lead: a small share of the reactive power
+    # is on the other side
     minor = 0.03 * np.exp(0.6 * latent["minor"])
     lead_share = np.where(leading, 1 - minor, minor)
     lagging_kvarh, leading_kvarh = reactive * (1 - lead_share), reactive * lead_share
@@ -172,7 +170,7 @@ def _observe(time: pd.DatetimeIndex, size: Floats, latent: dict[str, Floats]) ->
 
 
 def _load(time: pd.DatetimeIndex, tariff: Floats) -> NDArray[np.int64]:
-    """Give the load type of the tariff as an index of `LOADS`."""
+    """Return the load type of each row as an index of `LOADS`; `tariff` is uniform in 0 to 1."""
     hour = time.hour.to_numpy()
     light = np.where((hour >= 9) & (hour < 23), np.where(time.day_of_week >= 5, 0.5, 0.04), 1.0)
     medium = light + (1 - light) * (1 - _MAXIMUM[hour])
@@ -182,8 +180,9 @@ def _load(time: pd.DatetimeIndex, tariff: Floats) -> NDArray[np.int64]:
 def _state(
     time: pd.DatetimeIndex, running: Floats, leading: Floats
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which plants run, and whose current leads; capacitors stay on in the idle hours of the
-    day.
+    """Return which plants run, and whose current leads.
+
+    By day the capacitors of an idle plant stay on, which makes its current lead.
     """
     hour = time.hour.to_numpy()
     runs = running < _RUNNING[hour] * np.where(time.day_of_week >= 5, 0.35, 1.0)
@@ -192,16 +191,15 @@ def _state(
 
 
 def _power_factor(active: Floats, reactive: Floats, error: Floats) -> Floats:
-    """Give P / sqrt(P^2 + Q^2) in percent; the error is the meter's in Q, so that the factor stays
-    within 0 to 100.
+    """Return the power factor P / sqrt(P^2 + Q^2) in percent.
+
+    The meter's error is an error of Q, so that the factor stays within 0 to 100.
     """
     return 100 * active / np.hypot(active, reactive * np.exp(_METER_ERROR * error))
 
 
 def _clock(time: pd.DatetimeIndex) -> dict[str, object]:
-    """Give the calendar columns as the UCI file has them: the midnight row counts to the day that
-    just ended.
-    """
+    """Return the calendar columns as in the UCI file: midnight has the date that just ended."""
     midnight = time == time.normalize()
     day = time.where(~midnight, time - pd.Timedelta(days=1))
     return {

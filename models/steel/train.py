@@ -1,6 +1,4 @@
-"""Training of the steel model, from the UCI file or the simulator: see
-models/common/training.py.
-"""
+"""Training of the steel model on the UCI file or simulated rows: see models/common/training.py."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,17 +21,18 @@ from driftgauge.models.steel.features import (
     engineer,
     read_raw,
 )
-from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.schema import Feature, Schema
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.versions.gates import Gates
 
 METRICS: Final = ("r2", "rmse", "mae", "wape")
-"""rmse and mae in kWh; wape is the sum of absolute errors over the sum of usage, since the
-percentage error of single rows means nothing where usage is near 0.
+"""RMSE and MAE are in kWh. WAPE is the sum of the absolute errors divided by the sum of the usage;
+the percentage error of single rows means nothing where usage is near 0.
 """
 MIN_ROWS = 400
-"""Rows below which the folds and parts of the data are too small to train on."""
+"""Least rows to train on; with fewer, the folds and parts are too small."""
 
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "lagging_kvarh": (0, None),
@@ -46,7 +45,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     **dict.fromkeys(CALENDAR, (-1, 1)),
     **dict.fromkeys(("is_weekend", *LOAD), (0, 1)),
 }
-"""Physical ranges, of the features that have one."""
+"""Physical range of each feature that has one."""
 
 SCHEMA = Schema(
     tuple(
@@ -71,19 +70,19 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     Parameters
     ----------
     data
-        The UCI file: a quarter of it is held out and a quarter kept for the stream. None for the
-        simulator: half of its rows are held out.
+        The UCI file: a quarter of it is held out, and a quarter is kept for later traffic. None
+        trains on simulated rows, of which the other half is held out.
     seed
-        Of simulator, split and model.
+        Seed of simulator, split and model.
     rows
-        Rows to simulate; not used with a file.
+        Number of rows to simulate; unused with a file.
 
     Raises
     ------
     BadData
         If the file does not fit, lacks a target, or has too few rows.
     """
-    raw = Plant((seed, 1)).rows(rows) if data is None else read_raw(data)
+    raw = SteelPlant((seed, 1)).rows(rows) if data is None else read_raw(data)
     source = data or "the simulator"
     _require_enough(len(raw), source)
     if raw[TARGET].isna().any():
@@ -104,17 +103,19 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
 
 
 def fit(rows: Labelled, seed: int, source: str) -> Trained:
-    """Train on a random half of given rows; the other half is measured, and is the reference.
+    """Train on a random half of given rows; the other half is held out.
 
     Parameters
     ----------
+    seed
+        Seed of split and model.
     source
-        Where they are from, for errors.
+        Where the rows come from, for errors.
 
     Raises
     ------
     BadData
-        If they are too few.
+        If there are too few rows.
     """
     _require_enough(len(rows.labels), source)
     order = np.random.default_rng(seed).permutation(len(rows.labels))
@@ -122,7 +123,7 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
 
 
 def _fit(rows: Labelled, seed: int, end: int) -> Trained:
-    """Train on the first half of rows in random order; those from there to `end` are held out."""
+    """Train on the first half of shuffled rows; the rows from there to `end` are held out."""
     features, usage = rows
     half = len(features) // 2
     estimator = _stack(seed).fit(features[:half].to_numpy(), usage[:half])
@@ -137,7 +138,7 @@ def _require_enough(rows: int, source: object) -> None:
 
 
 def _stack(seed: int) -> StackingRegressor:
-    """Stack small trees of different depth and loss, so that one request costs little."""
+    """Stack small ensembles of trees that differ in depth and loss, so that requests are fast."""
     models = [
         ("deep", trees.regressor(seed, num_leaves=31, learning_rate=0.1, n_estimators=120)),
         ("shallow", trees.regressor(seed, num_leaves=8, learning_rate=0.2, n_estimators=120)),
@@ -157,10 +158,10 @@ MODEL = DemoModel(
     summary="energy use of a steel plant",
     schema=SCHEMA,
     task="regression",
-    checks=Checks(minimum={"r2": 0.97}, maximum={"wape": 0.1}, tolerance=0.1),
+    gates=Gates(minimum={"r2": 0.97}, maximum={"wape": 0.1}, tolerance=0.1),
     metrics=METRICS,
     drifting_feature=DRIFTING_FEATURE,
-    simulator=Plant,
+    simulator=SteelPlant,
     train=train,
     fit=fit,
     keeps_stream=True,

@@ -59,7 +59,7 @@ def beginning(body: bytes, schema: Schema, *, whole: bool) -> Beginning:
 
     Examples
     --------
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> found = beginning(b"x\n1\nz\n", Schema((Feature("x", "numeric"),)), whole=True)
     >>> found.faults, [(row.line, row.cells, len(row.errors)) for row in found.rows]
     ([], [(2, ['1'], 0), (3, ['z'], 1)])

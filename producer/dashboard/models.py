@@ -1,4 +1,4 @@
-"""What the Models page shows of the registry folder: versions, what their checks found, and who
+"""What the Models page shows of the registry folder: versions, what their gates found, and who
 changed what.
 """
 
@@ -8,12 +8,12 @@ from typing import Final
 
 from driftgauge.producer.reading.catalogue import MOST_HISTORY
 from driftgauge.shared.errors import DriftgaugeError
-from driftgauge.shared.reference.references import ReferenceHistory
+from driftgauge.shared.reference.history import ReferenceHistory
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.versions.checks import Checks, Validation
+from driftgauge.shared.versions.gates import Gates, Validation
 from driftgauge.shared.versions.manifest import Manifest
-from driftgauge.shared.versions.stages import Change, Stage, Stages
+from driftgauge.shared.versions.stages import Stage, StageChange, Stages
 
 MOST_VERSIONS: Final = 50
 
@@ -25,7 +25,7 @@ class VersionRow:
     Parameters
     ----------
     validation
-        What the checks found last: when it was validated, promoted, or refused on data.
+        What the gates found last: when it was validated, promoted, or refused on data.
     references
         Every change of what it is held against; None if that cannot be read.
     """
@@ -38,14 +38,14 @@ class VersionRow:
     references: ReferenceHistory | None = None
 
     @property
-    def checks(self) -> Checks:
-        return Checks() if self.manifest is None else self.manifest.checks
+    def gates(self) -> Gates:
+        return Gates() if self.manifest is None else self.manifest.gates
 
     @property
     def bounds(self) -> list[str]:
         """What its metrics must fulfil, as text."""
-        least = [f"{name} ≥ {bound:g}" for name, bound in self.checks.minimum.items()]
-        return least + [f"{name} ≤ {bound:g}" for name, bound in self.checks.maximum.items()]
+        least = [f"{name} ≥ {bound:g}" for name, bound in self.gates.minimum.items()]
+        return least + [f"{name} ≤ {bound:g}" for name, bound in self.gates.maximum.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class RegisteredModel:
     back_to: str
     versions: list[VersionRow]
     hidden: int
-    history: list[Change]
+    history: list[StageChange]
     fault: str = ""
 
 
@@ -110,6 +110,6 @@ def _references(registry: ModelRegistry, name: str, version: str) -> ReferenceHi
         return None
 
 
-def _latest(history: Sequence[Change], version: str) -> Validation | None:
+def _latest(history: Sequence[StageChange], version: str) -> Validation | None:
     found = (change.validation for change in reversed(history) if change.version == version)
     return next((validation for validation in found if validation is not None), None)

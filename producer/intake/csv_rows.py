@@ -18,7 +18,7 @@ class CsvRows:
     Examples
     --------
     >>> import io
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> schema = Schema((Feature("x", "numeric"), Feature("c", "categorical", nullable=True)))
     >>> rows = CsvRows(io.StringIO("c,x\na,1.5\n,z\n", newline=""))
     >>> rows.count(10)
@@ -60,7 +60,7 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
 
     Examples
     --------
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> header_faults(["y", "y"], Schema((Feature("x", "numeric"), Feature("y", "numeric"))))[0]
     FieldError(field='/header/y', message='stands in the header more than once')
     """

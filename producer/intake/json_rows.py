@@ -29,7 +29,7 @@ class JsonRows:
     Examples
     --------
     >>> import io
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> rows = JsonRows(io.StringIO('{"rows": [{"x": 1}, {"x": "a"}, 7], "model": "m"}'))
     >>> rows.count(10), rows.model()
     (3, ('m', None))

@@ -11,7 +11,7 @@ import msgspec
 from driftgauge.shared.errors import DriftgaugeError, ModelNotFound
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions.manifest import Manifest
-from driftgauge.shared.versions.stages import Change, Stages
+from driftgauge.shared.versions.stages import StageChange, Stages
 
 MOST_HISTORY: Final = 100
 
@@ -105,7 +105,7 @@ def _described(manifest: Manifest, stages: Stages) -> dict[str, Any]:
     }
 
 
-def _names(change: Change, version: str) -> bool:
+def _names(change: StageChange, version: str) -> bool:
     return version in (change.version, change.replaced)
 
 

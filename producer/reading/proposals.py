@@ -13,7 +13,7 @@ from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.shared.contract import proposals
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import ASKED_KEPT_S, Asked
-from driftgauge.shared.reference.references import AcceptedReference
+from driftgauge.shared.reference.accepted import AcceptedReference
 
 TAKEN_S: Final = 10.0
 """A worker looks for requests twice a second; one that takes none for so long is not there, or busy

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.shared.reference.references import AcceptedReference, ReferenceChange
+from driftgauge.shared.reference.accepted import AcceptedReference
+from driftgauge.shared.reference.history import ReferenceChange
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
 

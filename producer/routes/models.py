@@ -19,9 +19,9 @@ from driftgauge.producer.reading import catalogue
 from driftgauge.producer.routes.raw import documented
 from driftgauge.producer.routes.registered import answer, asked, given, named
 from driftgauge.shared.reference.schema import FieldError
-from driftgauge.shared.registry import gates
+from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.versions.stages import Change, Target
+from driftgauge.shared.versions.stages import StageChange, Target
 
 MAX_REASON: Final = 1000
 TARGETS: Final = ("staging", "production")
@@ -49,7 +49,7 @@ PROMOTION: Final = {
         "reason": REASON,
         "force": {
             "type": "boolean",
-            "description": "Promote in spite of failed checks; needs a reason.",
+            "description": "Promote in spite of failed gates; needs a reason.",
         },
     },
     "example": {"to": "production", "reason": "better on last month's rows"},
@@ -139,7 +139,7 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
     )
     @needs("admin")
     async def promote(request: Request, model: str, version: str) -> Response:
-        """Promote a version, to production only through its checks: if any fails, 409 lists all
+        """Promote a version, to production only through its gates: if any fails, 409 lists all
         that do.
         """
         told = await given(request, PROMOTION_CHECKS)
@@ -151,7 +151,7 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
         actor = caller_of(request).name
         return _changed(
             await asked(
-                lambda: gates.promote(
+                lambda: promotion.promote(
                     registry, model, version, to, actor=actor, reason=reason, force=force
                 )
             )
@@ -176,5 +176,5 @@ def serving_state(parts: Parts, model: str) -> dict[str, Any]:
     return {"version": served.version if served else None, "fault": fault.reason if fault else None}
 
 
-def _changed(change: Change) -> Response:
+def _changed(change: StageChange) -> Response:
     return answer(msgspec.to_builtins(change))

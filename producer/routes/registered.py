@@ -13,7 +13,7 @@ from driftgauge.producer.http.problems import Problem, invalid
 from driftgauge.producer.intake.documents import Check, decode, field_faults, read_body
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.registry.registry import check_name
-from driftgauge.shared.versions.checks import GateFailed
+from driftgauge.shared.versions.gates import GateFailed
 
 MAX_BODY: Final = 1 << 16
 Found = TypeVar("Found")
@@ -46,8 +46,8 @@ async def asked(ask: Callable[[], Found]) -> Found:
     except ModelNotFound as error:
         raise Problem(404, str(error)) from error
     except GateFailed as error:
-        checks = [msgspec.to_builtins(check) for check in error.failed]
-        raise Problem(409, str(error), members={"checks": checks}) from error
+        gates = [msgspec.to_builtins(check) for check in error.failed]
+        raise Problem(409, str(error), members={"gates": gates}) from error
     except (BadData, ValueError) as error:
         raise Problem(409, str(error)) from error
 

@@ -1,8 +1,8 @@
-"""Where a key lives: one server, or the node of a Redis Cluster that owns its slot.
+"""Finding the Redis server of a key: the only one, or the node of a Redis Cluster with its slot.
 
-On a cluster every stage has a plain client of its slot's node. redis-py's own cluster client would
-send a transaction again on a new connection without its WATCH. When a slot has moved, or its node
-does not answer, a stage is built anew.
+On a cluster, each stage of the worker has a plain client of one node. redis-py's cluster client is
+not used, because it would repeat a transaction on a new connection without its WATCH. When a slot
+has moved, or its node does not answer, the stage is built again with a new client.
 """
 
 from typing import Any
@@ -14,17 +14,19 @@ from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
 from driftgauge.shared.contract.keys import slot_of
 
 CLUSTER_SCHEMES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
+"""Scheme of a cluster's address to that of a node's address."""
 MOVED = (redis.exceptions.MovedError, redis.exceptions.AskError, redis.exceptions.ClusterDownError)
-"""What a node answers that does not serve a key's slot (now)."""
+"""The errors of a node that does not, or not yet, serve the slot of a key."""
 
 
 class Nodes:
-    """Clients by key.
+    """Makes Redis clients by key.
 
     Parameters
     ----------
     url
-        `redis+cluster://host:port` names any node of a cluster; everything else is one server.
+        Address of any node of a cluster (`redis+cluster://host:port`), or of a single server; None
+        is a server on this machine.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -36,11 +38,17 @@ class Nodes:
         ]
 
     def client(self, key: str, **options: Any) -> redis.Redis:
-        """Make a client for a key, and for all keys of its slot."""
+        """Make a client for a key and all keys of its slot; `options` are redis-py's.
+
+        Raises
+        ------
+        redis.ConnectionError
+            If no node of the cluster answers.
+        """
         return connect(self._owner(slot_of(key)) if self.is_cluster else self._url, **options)
 
     def _owner(self, slot: int) -> str:
-        """Ask the nodes that are known, one after the other, who owns a slot."""
+        """Ask the known nodes one after the other for the address of a slot's owner."""
         lost: Exception | None = None
         for seed in self._seeds:
             client = connect(seed)
@@ -64,9 +72,10 @@ class Nodes:
         raise redis.ConnectionError(f"no node of the cluster answers ({lost})")
 
     def _named(self, host: bytes | None, port: int, seed: str) -> str:
-        """Give a node's address; one that does not know its own is the one that was asked."""
+        """Return the address of a node; a node without a name is the one that was asked."""
         return self._node_url(host.decode(), port) if host else seed
 
     def _node_url(self, host: str, port: int) -> str:
-        user, _, _ = self._parts.netloc.rpartition("@")
-        return f"{CLUSTER_SCHEMES.get(self._parts.scheme, 'redis')}://{user}{'@' if user else ''}{host}:{port}"
+        scheme = CLUSTER_SCHEMES.get(self._parts.scheme, "redis")
+        user, at, _ = self._parts.netloc.rpartition("@")
+        return f"{scheme}://{user}{at}{host}:{port}"

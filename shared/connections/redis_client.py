@@ -1,8 +1,8 @@
-"""The one way to a Redis connection, and the translation of its errors.
+"""Making Redis clients, and translating their errors.
 
-Every client is built without retries: redis-py's defaults send a command again after a lost reply,
-so that an XADD is applied twice and a transaction is repeated without its WATCH. Who wants to try
-again decides that himself.
+Every client is made without redis-py's retries. After a lost reply they would send a command again,
+so that an XADD could be applied twice and a transaction be repeated without its WATCH. Callers that
+want to try again do so themselves.
 """
 
 from typing import Any, TypeVar
@@ -17,29 +17,43 @@ from redis.retry import Retry
 from driftgauge.shared.errors import ConfigurationError, RedisUnavailable
 
 SOCKET_TIMEOUT_S = 5.0
+"""Longest wait for a reply, in seconds."""
 BLOCK_MS = 1000
-"""Longest blocking read: well below half of the socket timeout."""
+"""Longest blocking read, in ms: well below half of the socket timeout."""
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
+"""Address of Redis if none is configured."""
 
 UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
-"""What redis-py raises when the server cannot be reached, or not yet."""
+"""What redis-py raises if the server cannot be reached, or is still loading its data."""
 
 _T = TypeVar("_T", redis.Redis, redis.asyncio.Redis)
 
 
 def connect(url: str | None, **options: Any) -> redis.Redis:
-    """Make a client for blocking code; connects at the first command."""
+    """Make a client for blocking code. It connects at the first command.
+
+    Raises
+    ------
+    ConfigurationError
+        If the address cannot be used.
+    """
     return _from_url(redis.Redis, url, retry=Retry(NoBackoff(), 0), **options)
 
 
 def connect_async(url: str | None, **options: Any) -> redis.asyncio.Redis:
-    """Make a client for asyncio; connects at the first command."""
+    """Make a client for asyncio. It connects at the first command.
+
+    Raises
+    ------
+    ConfigurationError
+        If the address cannot be used.
+    """
     return _from_url(redis.asyncio.Redis, url, retry=AsyncRetry(NoBackoff(), 0), **options)
 
 
 def _from_url(kind: type[_T], url: str | None, **options: Any) -> _T:
-    """Build a client with pinned protocol, bytes replies and no retries."""
+    """Make a client with protocol RESP2, replies as bytes and no retries."""
     settings = {
         "protocol": 2,
         "socket_timeout": SOCKET_TIMEOUT_S,
@@ -53,7 +67,7 @@ def _from_url(kind: type[_T], url: str | None, **options: Any) -> _T:
 
 
 def shown(url: str | None) -> str:
-    """Give the address of a Redis without its password.
+    """Return an address of Redis without user and password, to show it.
 
     Examples
     --------
@@ -65,12 +79,17 @@ def shown(url: str | None) -> str:
 
 
 def require(client: redis.Redis, url: str | None) -> dict[str, str]:
-    """Check that Redis answers, and tell which server it is.
+    """Check that Redis answers, and return which server it is.
+
+    Parameters
+    ----------
+    url
+        Address of the server, for the error.
 
     Returns
     -------
     dict
-        `kind` (redis or valkey) and `version`.
+        `kind` (`redis` or `valkey`) and `version`.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact
 JSON), in this order. A tick has only `t`; a new reference has `t` and `e`
-(shared/reference/references.py).
+(shared/reference/history.py).
 """
 
 from binascii import crc32

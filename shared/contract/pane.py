@@ -190,7 +190,7 @@ class Delta(msgspec.Struct, frozen=True, tag="delta"):
 
 class NewReference(msgspec.Struct, frozen=True, tag="reference"):
     """From here on, a version is held against another of its references
-    (shared/reference/references.py).
+    (shared/reference/history.py).
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""A deployment on one machine: a private Redis and processes."""
+"""A deployment on one machine: a private Redis server, API and worker as processes."""

@@ -1,5 +1,6 @@
-"""All of Driftgauge on one machine: Redis (a private one if none is configured), API and worker,
-each a process.
+"""All of Driftgauge on one machine: Redis, API and worker, each a process of its own.
+
+If no Redis is configured, a private one is started.
 """
 
 import json
@@ -21,19 +22,28 @@ from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.settings import Settings
 
 TAIL = 2000
-"""Characters of a log that an error quotes."""
+"""Most characters of a log that an error quotes."""
 STARTED = {200, 503}
-"""Answers of a process that is up, whether it is ready or not."""
+"""HTTP status codes of an API that is up, whether it is ready or not."""
 
 
 class Deployment:
-    """The processes of one machine, while the context lasts.
+    """A context in which Redis, API and worker run; all of them are stopped at its end.
 
     Parameters
     ----------
     settings
-        `redis_url` None starts a private Redis in `data_dir`; a port in use is replaced by the next
-        free one.
+        Settings of the processes. Without `redis_url`, a private Redis is started in `data_dir`. If
+        the port is in use, the next free one is taken.
+
+    Attributes
+    ----------
+    settings
+        The settings with the address of Redis and the port that are really used.
+    wanted_port
+        The port of the given settings.
+    server
+        Kind and version of the Redis server; empty before the start.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -59,12 +69,12 @@ class Deployment:
         return self
 
     def require_running(self) -> None:
-        """Check that API and worker live.
+        """Check that API and worker are running.
 
         Raises
         ------
         DriftgaugeError
-            With the last lines of the one that ended.
+            If one of them has ended; the message quotes its last output.
         """
         for command, process in (("serve", self.api), ("worker", self.worker)):
             if process.poll() is not None:
@@ -110,7 +120,7 @@ class Deployment:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Give the settings as environment variables for a child process, secrets in clear."""
+    """Return settings as the environment variables of a child process, secrets in clear text."""
     given = {name: value for name, value in settings.model_dump().items() if value is not None}
     return {f"DRIFTGAUGE_{name.upper()}": _clear(value) for name, value in given.items()}
 

@@ -28,12 +28,12 @@ LUA = ("EVAL", "EVALSHA", "SCRIPT")
 
 
 class EmbeddedRedis:
-    """A Redis server of our own, while the context lasts.
+    """A context in which a private Redis server runs.
 
     Parameters
     ----------
     folder
-        Where the append-only file and the log are kept; made if absent.
+        Folder of the append-only file and the log; it is created if absent.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -43,14 +43,17 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
+        """Address of the server."""
         return f"unix://{self.socket}"
 
     @property
     def socket(self) -> Path:
+        """Path of the unix socket."""
         return Path(self._socket_folder or self.folder) / "redis.sock"
 
     @property
     def pid(self) -> int:
+        """Id of the server's process; ConfigurationError if it is not running."""
         if self._process is None:
             raise ConfigurationError("The private Redis is not running.")
         return self._process.pid
@@ -68,12 +71,19 @@ class EmbeddedRedis:
         self.stop()
 
     def start(self) -> dict[str, str]:
-        """Start the server and wait until it answers; gives its kind and version."""
+        """Start the server, wait until it answers, and return its kind and version.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no server to start.
+        DriftgaugeError
+            If it does not start.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         if len(str(self.folder / "redis.sock")) > MAX_SOCKET_PATH and self._socket_folder is None:
-            self._socket_folder = tempfile.mkdtemp(
-                prefix="driftgauge-"
-            )  # a socket's path must be short
+            # the system limits the length of a socket's path
+            self._socket_folder = tempfile.mkdtemp(prefix="driftgauge-")
         log = self.folder / "redis.log"
         self._process = processes.start(self._command(), log)
         client = connect(self.url)
@@ -84,7 +94,7 @@ class EmbeddedRedis:
             client.close()
 
     def stop(self) -> None:
-        """Stop the server; its append-only file stays."""
+        """Stop the server; its append-only file is kept."""
         if self._process is not None:
             processes.stop(self._process)
             self._process = None
@@ -93,7 +103,7 @@ class EmbeddedRedis:
             self._socket_folder = None
 
     def kill(self) -> None:
-        """End the server at once, as a crash would (for tests of recovery)."""
+        """Kill the server at once, like a crash (for tests of recovery)."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, for the private Redis, `up` and `demo`."""
+"""Child processes that end with their parent: the private Redis server, API and worker."""
 
 import ctypes
 import signal
@@ -17,8 +17,16 @@ PR_SET_PDEATHSIG = 1
 def start(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a process with its output in a file. It gets no Ctrl-C of ours, and on Linux it ends if
-    we are killed.
+    """Start a process that writes its output to a file.
+
+    It does not receive the Ctrl-C of this process. On Linux it is ended if this process is killed.
+
+    Parameters
+    ----------
+    log
+        File that the output is appended to.
+    environment
+        Environment variables; None passes on those of this process.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -33,7 +41,13 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes], patience_s: float = 10.0) -> None:
-    """End a process: politely, then not."""
+    """End a process by SIGTERM, and by SIGKILL if it has not ended in time.
+
+    Parameters
+    ----------
+    patience_s
+        Seconds between the two.
+    """
     if process.poll() is None:
         process.terminate()
         try:
@@ -52,10 +66,21 @@ def wait_until(
 ) -> None:
     """Wait until a started process is ready.
 
+    Parameters
+    ----------
+    ready
+        Returns whether the process is ready.
+    name
+        Name of the process, for the error.
+    log
+        File with the output of the process.
+    patience_s
+        Longest wait, in seconds.
+
     Raises
     ------
     DriftgaugeError
-        If it ended or is not ready in time, with the last lines of its output.
+        If the process has ended, or is not ready in time; the message quotes its last output.
     """
     deadline = time.monotonic() + patience_s
     while not ready():
@@ -69,7 +94,13 @@ def wait_until(
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:
-    """Give the wanted port, or the next one that nobody listens on."""
+    """Return the wanted port, or the next free one.
+
+    Raises
+    ------
+    DriftgaugeError
+        If the next 1,000 ports are in use, too.
+    """
     for port in range(wanted, min(wanted + 1000, 65536)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

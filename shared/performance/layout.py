@@ -6,13 +6,14 @@ import msgspec
 import numpy as np
 
 from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.reference.profile import (
     PREDICTION,
     CategoricalReference,
     Column,
     ReferenceProfile,
 )
-from driftgauge.shared.reference.schema import Kind, Schema
+from driftgauge.shared.reference.schema import Schema
 
 MAX_CLASSES = 50
 """Most classes that are told apart. Further ones, and labels that the model does not know, count

@@ -1,1 +1,1 @@
-"""The reference: schema, profile, cells, segments, calibration, personal fields. Pure."""
+"""What live data are held against: schema, reference profile, segments, calibration. Pure."""

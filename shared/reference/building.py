@@ -1,6 +1,4 @@
-"""A reference profile is built from the columns of the reference rows, their segments included.
-Pure.
-"""
+"""Building a reference profile, segments included, from the columns of the reference rows."""
 
 import msgspec
 
@@ -23,14 +21,14 @@ def build_profile(
     Parameters
     ----------
     columns
-        The features of the schema's stream in its order, as `columns_of` gives them.
+        The column of each feature of the schema's stream in its order, as from `columns_of`.
     prediction
-        Prediction of each row; None if the model has none.
+        The prediction of each row; None if there are no predictions.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> build_profile(Schema((Feature("x", "numeric"),)), [np.array([1.0, 2.0])], None).rows
     2
     """

@@ -1,12 +1,9 @@
-"""The calibration of a model version: what is known about its reference's order in time, and the
-thresholds that follow.
+"""The calibration of a model version: which of its columns are ordered in time, as a season is, and
+the drift thresholds of those.
 
-It is made from a time-ordered reference (consumer/judging/ordered/replay_threshold.py), stored in a
-file beside the version's folder, since it may be made again, and published with the version:
-counting leaves ordered features out of its online detectors, judging holds them against their own
-thresholds.
-
-Pure: values in, values out.
+It is made from reference rows with times (consumer/judging/ordered/replay_threshold.py) and stored
+in a file beside the version's folder, because it can be made again. With it counting leaves ordered
+columns out of its online detectors, and judging holds them against their own thresholds.
 """
 
 from functools import cached_property
@@ -22,29 +19,31 @@ CALIBRATION_FORMAT = 1
 
 
 class Timeline(msgspec.Struct, frozen=True, dict=True):
-    """A reference in its order in time: rows of each day in each PSI bin of each column. No row is
-    needed again.
+    """The reference in its order in time: for each day, the rows in each PSI bin of each column.
+
+    A calibration can be made from these counts alone, without the rows.
 
     Parameters
     ----------
     first_day
-        Number of the first day, days since 1970-01-01 UTC.
+        The first day, as days since 1970-01-01 UTC.
     days
-        Whole days in a row, those without rows included.
+        Number of consecutive days, those without rows included.
     bins
-        Number of bins of each column; a column without rows here was not in the time-ordered rows.
+        Number of bins of each column. A column without rows was not among the rows with times.
     packed
-        Counts, days x sum of bins.
+        The counts, packed from shape (days, sum of bins).
     autocorrelation
-        Lag-1 rank autocorrelation of each column's rows; None where it has no variation.
+        Lag-1 rank autocorrelation of each column's rows, -1 to 1; None for a constant column.
     clock
-        The field of the clock that each column is a function of, empty if of none.
+        The field of the clock that each column is a function of, such as the hour; empty if none.
 
     Examples
     --------
     >>> import numpy as np
-    >>> Timeline.of(17000, np.array([[1, 2], [3, 4]]), (2,), (0.5,), ("",)).counts.sum(axis=0).tolist()
-    [4, 6]
+    >>> counts = np.array([[1, 2], [3, 4]])
+    >>> Timeline.of(17000, counts, bins=(2,), autocorrelation=(0.5,), clock=("",)).days
+    2
     """
 
     first_day: int
@@ -63,26 +62,31 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
         autocorrelation: tuple[float | None, ...],
         clock: tuple[str, ...],
     ) -> "Timeline":
-        """Pack the counts, shape (days, sum of bins)."""
+        """Make a timeline from unpacked counts, shape (days, sum of bins)."""
         return cls(
             first_day, len(counts), bins, pack_counts(counts.ravel()), autocorrelation, clock
         )
 
     @cached_property
     def counts(self) -> Ints:
-        """Rows, shape (days, sum of bins)."""
+        """Number of rows, shape (days, sum of bins)."""
         return unpack_counts(self.packed).reshape(self.days, -1)
 
     @property
     def weeks(self) -> int:
-        """Whole weeks."""
+        """Number of whole weeks."""
         return self.days // 7
 
     def clustering(self, place: int) -> float:
-        """Give how many times more the missing values of a column cluster in weeks than independent
-        ones; at least 1.
+        """Return how much a column's missing values cluster in weeks: 1 if they are independent.
 
-        It is the variance of the weekly counts over their mean.
+        It is the index of dispersion, the variance of the weekly counts divided by their mean, but
+        at least 1.
+
+        Parameters
+        ----------
+        place
+            Position of the column.
         """
         missing = (
             self.counts[: 7 * self.weeks, sum(self.bins[: place + 1]) - 1]
@@ -95,34 +99,34 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def totals(self) -> Ints:
-        """Rows of each bin over all whole weeks: what a week is held against."""
+        """Number of rows in each bin over all whole weeks, shape (sum of bins,)."""
         totals: Ints = self.counts[: 7 * self.weeks].sum(axis=0)
         return totals
 
 
 class FeatureCalibration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known about one column's order.
+    """Whether one column is ordered in time, and its drift threshold if it is.
 
     Parameters
     ----------
     order
-        `exchangeable`: the closed-form rules hold. `ordered`: judged once a day, on 7 days, against
-        `threshold`. `uncalibrated`: ordered, but with too short a reference: integrity only.
-        `clock`: left out.
+        `exchangeable`: rules that assume independent rows hold. `ordered`: judged once a day, on 7
+        days, against `threshold`. `uncalibrated`: ordered, but the reference is too short, so only
+        integrity is judged. `clock`: a function of the clock, so drift is not judged.
     reason
         Why, in words.
     overdispersion
-        How many times more a week varies than independent rows would (1 without order); None where
+        Variance of weekly counts relative to that of independent rows (1 without order); None if
         unknown.
     autocorrelation
-        Lag-1 rank autocorrelation; None where unknown.
+        Lag-1 rank autocorrelation, -1 to 1; None if unknown.
     threshold
-        PSI of 7 whole days that is an alarm.
+        PSI of 7 whole days that raises an alarm.
     expected
         Mean PSI of 7 days of the reference against its other weeks.
     detectable
-        Smallest shift, in standard deviations of the reference, that was found within 7 days in 80
-        % of the replays; None where no shift was, or for categories.
+        Smallest shift, in standard deviations of the reference, that 80 % of the replays detected
+        within 7 days. None if no shift was, or for categories.
     """
 
     name: str
@@ -136,26 +140,32 @@ class FeatureCalibration(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
-    """A model version's calibration.
+    """The calibration of a model version.
+
+    An *episode* is a time in which the model is in alarm. It ends when the scores of all ordered
+    columns have been below 0.7 of their thresholds for 3 evaluations.
 
     Parameters
     ----------
     features
-        One for each column of the reference, in its order.
+        The result for each column of the reference, in its order.
     timeline
-        What it was made from, and can be made from again.
+        The counts that the calibration was made from.
     created
-        ISO 8601.
+        When it was made, ISO 8601; empty if unknown.
     target
         False episodes per 30 days that were asked for.
     realised
-        False episodes per 30 days of weeks that were replayed anew; None if nothing was replayed.
+        False episodes per 30 days in replayed weeks that the thresholds were not chosen on; None if
+        nothing was replayed.
     alarm_share
-        Share of time in alarm in them.
+        Share of the time in alarm in these weeks, 0 to 1.
     in_order
-        Episodes per 30 days of the reference's weeks as they came, each held against the others.
+        Episodes per 30 days in the reference's own weeks, each held against the others.
     watch
-        Functions of the clock that the user wants judged nevertheless.
+        Columns that are a function of the clock and that the user wants judged nevertheless.
+    format
+        Version of this file format.
     """
 
     features: tuple[FeatureCalibration, ...]
@@ -174,7 +184,8 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
         return {feature.name: feature.order for feature in self.features}
 
     def exchangeable(self, column: str) -> bool:
-        """Whether rules that assume independent rows hold for a column: the online detectors,
-        closed-form thresholds.
+        """Return whether rules that assume independent rows hold for a column.
+
+        These are the online detectors and the closed-form thresholds.
         """
         return self.order.get(column, "exchangeable") == "exchangeable"

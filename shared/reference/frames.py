@@ -1,9 +1,4 @@
-"""Rows as tables have them become columns as counting has them: data frames in, arrays and lists
-out.
-
-Pure. A schema (schema.py) says what a column is; here it is inferred from reference rows, and
-applied to them.
-"""
+"""Data frames: a schema is inferred from one, and its columns are converted to arrays and lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,8 +8,9 @@ import pandas as pd
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature, Kind
 from driftgauge.shared.reference.pii import hashed, text_of
-from driftgauge.shared.reference.schema import Feature, Kind, Schema
+from driftgauge.shared.reference.schema import Schema
 
 
 def infer(
@@ -27,22 +23,27 @@ def infer(
 ) -> Schema:
     """Infer a schema from reference rows.
 
-    Numbers and booleans are numeric, all else is categorical; a column with missing values is
-    nullable. No range and no list of categories is declared, since new values in production are
-    drift to be counted, not requests to be refused.
+    Numbers and booleans are numeric, everything else is categorical. No range and no categories are
+    declared, because new values in production are drift to be counted, not requests to be refused.
 
     Parameters
     ----------
     frame
         The reference rows, one column per feature.
     exclude
-        Feature name to the reason why it is left out of drift.
+        Feature name to the reason why drift is not judged on it.
     prediction
-        The predictions of the same rows, if there are any.
+        The prediction of each row; None if there are no predictions.
+    target
+        Name of what is predicted, for display.
     nullable
-        Whether every feature may be missing, as in a stream that is only watched: there a missing
-        value is what the monitor is for. Otherwise a feature may be missing where the reference has
-        missing values.
+        True if every feature may be missing, as in a stream that is only watched. If not, the
+        features may be missing that are missing in some reference row.
+
+    Raises
+    ------
+    BadData
+        If an excluded feature is no column of the frame, or the schema cannot be used.
 
     Examples
     --------
@@ -70,20 +71,25 @@ def infer(
 def columns_of(
     frame: pd.DataFrame, schema: Schema, key: str | None = None
 ) -> list[np.ndarray[Any, Any] | list[Any]]:
-    """Give each feature of a frame as the stream has it: float64 with NaN for missing, or a list
-    with None for missing.
+    """Convert a data frame to the columns of the schema's stream, in its order.
 
     Parameters
     ----------
     key
-        Key of the hashes, needed if the schema has features that are to be hashed.
+        Key of the hashes; needed if the schema hashes features.
+
+    Returns
+    -------
+    list
+        For each published feature a float64 array with NaN for missing values, or a list of text
+        with None for missing values.
 
     Raises
     ------
     BadData
-        If a column is missing, or holds what its kind does not allow.
+        If a column is missing, or a numeric feature's column holds something else than numbers.
     ConfigurationError
-        If there is no key.
+        If a feature is to be hashed and there is no key.
     """
     secret = schema.hash_key(key)
     features = [feature for feature in schema.features if feature.pii != "drop"]
@@ -106,14 +112,20 @@ def _columns(
 
 
 def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any] | list[Any]:
-    """Bring one column into the form that counting uses."""
+    """Convert one column: numbers to float64 with NaN, categories to text with None for missing.
+
+    Raises
+    ------
+    BadData
+        If a numeric column holds something else than numbers.
+    """
     if kind == "categorical":
         absent = series.isna().to_numpy()
         texts = series.astype(object).map(category_text)
         return [None if missing else text for text, missing in zip(texts, absent, strict=True)]
     try:
         values = pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError):  # its message quotes the value, which may be personal
+    except (ValueError, TypeError):  # pandas' message quotes the value, which may be personal
         raise BadData(
             f"Column {series.name!r} is numeric in the schema, but row {_first_text(series)} holds "
             f"something else."
@@ -122,25 +134,30 @@ def as_column(series: pd.Series, kind: Kind) -> np.ndarray[Any, Any] | list[Any]
 
 
 def _first_text(series: pd.Series) -> int:
-    """Find the first row (from 1) that is no number."""
+    """Return the number, from 1, of the first row that holds no number."""
     other = pd.to_numeric(series, errors="coerce").isna() & series.notna()
     return int(np.argmax(other.to_numpy())) + 1
 
 
 category_text = text_of
-"""A category is written as it is hashed."""
+"""Converts a category to text, in the same way as before it is hashed."""
 
 
 def rows_of(
     frame: pd.DataFrame, schema: Schema, *, scored: bool = True
 ) -> Sequence[dict[str, Value]]:
-    """Give each row as the features of a request, by name, with None for missing.
+    """Convert each row to the `features` of a request: name to value, None for missing.
 
     Parameters
     ----------
     scored
-        Whether a model is to be called with the rows. If not, what would be dropped is not even
-        sent.
+        True if a model is to be called with the rows. If not, features that are dropped as personal
+        are left out.
+
+    Raises
+    ------
+    BadData
+        If a column is missing, or a numeric feature's column holds something else than numbers.
     """
     features = [feature for feature in schema.features if scored or feature.pii != "drop"]
     columns = [json_values(column) for column in _columns(frame, features)]
@@ -149,11 +166,11 @@ def rows_of(
 
 
 def json_values(column: np.ndarray[Any, Any] | list[Any]) -> list[Value]:
-    """Give a column's values as JSON has them: None for missing."""
+    """Convert the values of a column to those of JSON, with None for missing."""
     values = column if isinstance(column, list) else column.tolist()
     return [None if value != value else value for value in values]  # noqa: PLR0124  NaN is missing
 
 
 def kind_of(series: pd.Series) -> Kind:
-    """Tell whether a column is numeric: numbers and booleans are, all else is categorical."""
+    """Return the kind of a column: numbers and booleans are numeric, all else is categorical."""
     return "numeric" if pd.api.types.is_numeric_dtype(series) else "categorical"

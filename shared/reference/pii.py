@@ -1,11 +1,8 @@
-"""Personal fields: which they are, and what is left of them: nothing, or a keyed hash.
+"""Personal fields: how they are recognised, and what is published of them: nothing, or a hash.
 
-Where it stands in the flow: a schema decides the rule of each feature when it is made; the API
-applies the rules to a row after the model has seen it and before anything is published, spooled or
-logged; the reference is built of columns that went through the same rules. `remove` is the same for
-a data frame without a schema.
-
-Pure: names and values in, values out.
+A schema decides the treatment of each feature when it is made. The API applies it to every row
+after the model has seen it, and before anything is published, spooled or logged. The reference is
+built from columns that were treated in the same way. `remove` treats a data frame without a schema.
 """
 
 import hmac
@@ -17,14 +14,14 @@ import pandas as pd
 
 from driftgauge.shared.errors import BadData, ConfigurationError
 
-Rule = Literal["keep", "drop", "hash"]
-"""`keep`: published as it is. `drop`: never published. `hash`: published as a keyed hash, so it can
-still be counted.
+PiiTreatment = Literal["keep", "drop", "hash"]
+"""`keep`: published as it is. `drop`: never published. `hash`: published as a keyed hash, which can
+still be counted as a category.
 """
 
 HASH_DIGITS: Final = 16
-"""Hexadecimal digits that are left of a hash: 64 bits, at which among a million values two meet by
-a chance of 3e-8.
+"""Hexadecimal digits that are kept of a hash: 64 bits. Among a million values, two have the same
+hash with probability 3e-8.
 """
 
 
@@ -48,11 +45,9 @@ _JOINED: Final = frozenset(phrase.replace("_", "") for phrase in _PHRASES) | {
     "phonenumber",
     "mobilenumber",
 }
-"""The same written as one word."""
+"""The phrases written as one word."""
 _ENDS: Final = _listed("name ip mail")
-"""Words that are personal as the whole of a name, or at its end after a word for a person or a
-computer.
-"""
+"""Words that are personal if they are the whole name, or its end after one of `_BEARERS`."""
 _BEARERS: Final = _listed(
     "client customer user person personal contact holder owner patient employee member passenger "
     "driver student "
@@ -61,14 +56,15 @@ _BEARERS: Final = _listed(
     "doctor spouse partner parent mother father child remote source src destination dest dst peer "
     "host"
 )
+"""Words for a person or a computer."""
 _MEASURES: Final = _listed(
     "count num n length len type kind category age day days month months year years score rate "
     "share ratio frequency "
     "freq flag valid verified known missing change changes changed distance total"
 )
-"""A name that ends with one of these is a measure of a personal field, not the field."""
+"""A name that ends with one of these is a measure of a personal field, not personal itself."""
 _ASKING: Final = _listed("is has had num n count days months years")
-"""The same for a name that begins with one of these."""
+"""A name that begins with one of these is a measure of a personal field, not personal itself."""
 _LISTED: Final = (
     frozenset(word for phrase in _PHRASES for word in phrase.split("_"))
     | _JOINED
@@ -79,20 +75,20 @@ _WORD_ENDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def is_personal(name: str) -> bool:
-    """Tell whether a field is personal by its name, as far as the default list knows.
+    """Return whether a field is personal, as far as its name tells.
 
-    The name is cut into words (at punctuation, digits and capitals), so that no part of a longer
-    word counts. A name that holds a listed word is personal, unless it says that it is a measure of
-    it (`email_count`, `is_mobile`, `card_type`). In doubt the answer is yes: what was dropped in
-    error is seen in the warning at registration, what was published in error may not be seen for
-    years. The list knows English names; it cannot know what a field called `x7` holds.
+    The name is split into words at punctuation, digits and capitals, so that no part of a longer
+    word counts. A name with a listed English word is personal, unless it names a measure of it
+    (`email_count`, `is_mobile`, `card_type`). In doubt the answer is yes: a field that is dropped
+    in error appears in the warning at registration, but a field that is published in error may not
+    be noticed for years. The list cannot know what a field called `x7` holds.
 
     Examples
     --------
-    >>> [is_personal(name) for name in ("email", "customerEMail", "First Name", "IPAddress", "phone_2")]
-    [True, True, True, True, True]
-    >>> [is_personal(name) for name in ("named_entity_count", "card_type", "shipment", "product_name", "is_mobile")]
-    [False, False, False, False, False]
+    >>> [is_personal(name) for name in ("email", "customerEMail", "First Name", "phone_2")]
+    [True, True, True, True]
+    >>> [is_personal(name) for name in ("named_entity_count", "card_type", "shipment", "is_mobile")]
+    [False, False, False, False]
     """
     words = _words(name)
     if not words or words[-1] in _MEASURES or words[0] in _ASKING:
@@ -103,28 +99,28 @@ def is_personal(name: str) -> bool:
     return not _JOINED.isdisjoint(words) or any(f"_{phrase}_" in text for phrase in _PHRASES)
 
 
-def decide(name: str, rule: Rule | None) -> Rule:
-    """Give the rule of a field: the one that was said, else by its name.
+def decide(name: str, treatment: PiiTreatment | None) -> PiiTreatment:
+    """Return the treatment of a field: the given one or, if it is None, one by the field's name.
 
     Examples
     --------
     >>> decide("email", None), decide("email", "hash"), decide("age", None)
     ('drop', 'hash', 'keep')
     """
-    return rule if rule is not None else "drop" if is_personal(name) else "keep"
+    return treatment if treatment is not None else "drop" if is_personal(name) else "keep"
 
 
 def hashed(value: object, key: str) -> str:
-    r"""Hash a value: HMAC-SHA-256 (RFC 2104) of its text in UTF-8, the first 16 hexadecimal digits.
+    r"""Hash a value: the first 16 hexadecimal digits of HMAC-SHA-256 (RFC 2104) of its text.
 
-    Without the key nobody can find the value by trying all that are possible, which for a telephone
-    number's plain hash takes seconds. Equal values have equal hashes, under the same key, in every
-    field and model.
+    Without the key, nobody can find the value by trying all possible ones, which takes only seconds
+    for the plain hash of a telephone number. With the same key, equal values have equal hashes in
+    every field and model.
 
     Parameters
     ----------
     value
-        Text, or a number; a whole number is hashed without decimal point, whichever type it has.
+        Text or a number. A whole number is hashed without a decimal point, whatever its type.
 
     Examples
     --------
@@ -139,52 +135,52 @@ def hashed(value: object, key: str) -> str:
 
 
 def text_of(value: object) -> str:
-    """Write a value as text; a whole number has no decimal point, whichever type its column had."""
+    """Convert a value to text; a whole number has no decimal point, whatever its type."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def needs_key(names: str) -> ConfigurationError:
-    """Make the error of hash rules without a key."""
+    """Return the error that these features are to be hashed and there is no key."""
     return ConfigurationError(
         f"{names} is to be hashed, but there is no key. Set DRIFTGAUGE_PII_KEY to a secret of at "
-        f"least 16 characters, the "
-        "same for registration and API (`openssl rand -hex 32` makes one), or choose drop or keep."
+        f"least 16 characters, the same for registration and API (`openssl rand -hex 32` makes "
+        f"one), or choose drop or keep."
     )
 
 
 def remove(
-    frame: pd.DataFrame, rules: Mapping[str, Rule] | None = None, key: str | None = None
+    frame: pd.DataFrame, rules: Mapping[str, PiiTreatment] | None = None, key: str | None = None
 ) -> pd.DataFrame:
-    """Give a copy of a data frame without personal values.
+    """Return a copy of a data frame without personal values.
 
     Parameters
     ----------
     frame
-        Rows of any columns; its index is kept as it is.
+        Rows with any columns; the index is kept.
     rules
-        Column to `keep`, `drop` or `hash`; any other column is dropped if its name is on the
-        default list, else kept.
+        Name of a column to `keep`, `drop` or `hash`. Another column is dropped if its name is
+        personal, and kept otherwise.
     key
-        Key of the hashes.
+        Key of the hashes, needed if a column is to be hashed.
 
     Returns
     -------
     frame
-        The columns that are left, in their order. A hashed column holds text; missing values stay
+        The columns that are left, in their order. Hashed columns hold text; missing values stay
         missing.
 
     Raises
     ------
     BadData
-        If a rule is none, or names a column that is not there, or two columns have the same name.
+        If a rule is unknown or names a missing column, or two columns have the same name.
     ConfigurationError
         If a column is to be hashed and there is no key.
 
     Examples
     --------
     >>> people = pd.DataFrame({"email": ["a@b.c"], "customer": [7], "age": [44]})
-    >>> remove(people, {"customer": "hash"}, key="a secret of 16 characters or more").to_dict("records")
-    [{'customer': '5836013781d2e94a', 'age': 44}]
+    >>> remove(people, {"customer": "hash"}, key="a secret of 16 characters").to_dict("records")
+    [{'customer': '331913ec9d1f5611', 'age': 44}]
     """
     said = dict(rules or {})
     _check_rules(frame, said)
@@ -202,7 +198,7 @@ def remove(
     return left
 
 
-def _check_rules(frame: pd.DataFrame, rules: Mapping[str, Rule]) -> None:
+def _check_rules(frame: pd.DataFrame, rules: Mapping[str, PiiTreatment]) -> None:
     names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
         raise BadData("Two columns of the frame have the same name; rename one.")
@@ -219,7 +215,7 @@ def _check_rules(frame: pd.DataFrame, rules: Mapping[str, Rule]) -> None:
 
 
 def _words(name: str) -> list[str]:
-    """Cut a name into lower-case words, numbers left out, listed words in the singular."""
+    """Split a name into lower-case words, without numbers, and listed words in the singular."""
     parts = re.split(r"[\W\d_]+", _WORD_ENDS.sub("_", name))
     return [_singular(part.casefold()) for part in parts if part]
 

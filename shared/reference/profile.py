@@ -20,35 +20,37 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.numeric_cells import NumericCells
 
 CUTS = 256
-"""K: the number of tail-dense quantiles of a numeric feature."""
+"""K: the number of quantiles of a numeric feature that are cuts."""
 TOP_CATEGORIES = 50
+"""Most categories of a feature that have a cell of their own."""
 MAX_OTHER = 10_000
-"""Most categories beyond the top ones that are remembered; with more, an unseen category cannot be
-told from OTHER.
+"""Most categories beyond these that are stored. If the reference has more, new categories in
+production are counted as OTHER instead of UNSEEN.
 """
 BINS = 10
 PREDICTION = "prediction"
-"""Name of the prediction's column in profiles and snapshots."""
+"""Name of the column of predictions in profiles and snapshots."""
 
 Column = NDArray[Any] | list[Any]
-"""A feature's values: an array of float64 with NaN for missing, or a list of str with None for
-missing.
+"""The values of a feature: a float64 array with NaN for missing values, or a list of str with None
+for missing values.
 """
 
 
 class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
-    """A numeric feature of the reference.
+    """A numeric feature in the reference.
 
     Parameters
     ----------
     cuts
-        Ascending cut values, k of them; none if the reference has no value at all.
+        The k cut values in ascending order; empty if all values are missing.
     counts
-        Reference rows in each of the 2k + 1 intervals, then MISSING.
+        Reference rows in each of the 2k + 2 cells. Cell 2i is the interval below cut i, cell 2i + 1
+        is cut i itself, cell 2k is the interval above all cuts; MISSING is the last cell.
     bin_of_cell
-        The PSI bin of each cell; MISSING has the last bin for itself.
+        PSI bin of each cell; MISSING has the last bin for itself.
     mean, sd
-        Of the values that are not missing; None without values.
+        Mean and standard deviation of the values that are not missing; None if unknown.
 
     Examples
     --------
@@ -68,7 +70,13 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
 
     @classmethod
     def build(cls, name: str, column: Column, cuts: int = CUTS) -> "NumericReference":
-        """Choose the cuts of a column and count its rows."""
+        """Choose the cuts of a column and count its rows.
+
+        Parameters
+        ----------
+        cuts
+            Number of quantiles that are cuts.
+        """
         values: Floats = np.asarray(column, dtype=np.float64)
         present = np.sort(values[~np.isnan(values)])
         chosen, deciles = _choose_cuts(present, cuts)
@@ -87,11 +95,12 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
 
     @property
     def kind(self) -> str:
+        """Kind of the feature."""
         return "numeric"
 
     @property
     def missing(self) -> int:
-        """The cell of missing values."""
+        """Number of the cell of missing values."""
         return len(self.counts) - 1
 
     @cached_property
@@ -99,24 +108,24 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         return NumericCells(np.array(self.cuts))
 
     def cells(self, values: Column) -> Ints:
-        """Map values to cells by one look into a table each."""
+        """Return the cell of each value, shape (rows,)."""
         return self._cells.of(np.asarray(values, dtype=np.float64))
 
 
 class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=True):
-    """A categorical feature of the reference.
+    """A categorical feature in the reference.
 
     Parameters
     ----------
     categories
-        The most frequent categories, most frequent first.
+        The most frequent categories, the most frequent first.
     other
-        The further categories of the reference, counted together as OTHER.
+        The further categories of the reference, which are counted together as OTHER.
     counts
-        Reference rows in each category, then OTHER, UNSEEN and MISSING.
+        Reference rows in each of the categories, then in OTHER, UNSEEN and MISSING.
     singletons
-        Categories that occur once: the Good-Turing estimate of how many rows in n bring a new
-        category.
+        Number of categories that occur in one row. Divided by the number of rows it is the
+        Good-Turing estimate of the probability that a row has a new category.
 
     Examples
     --------
@@ -135,7 +144,13 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
 
     @classmethod
     def build(cls, name: str, values: Column, top: int = TOP_CATEGORIES) -> "CategoricalReference":
-        """Rank the categories of a column and count its rows."""
+        """Rank the categories of a column by frequency and count its rows.
+
+        Parameters
+        ----------
+        top
+            Most categories that get a cell of their own.
+        """
         present = [value for value in values if value is not None]
         names, counts = np.unique(np.array(present, dtype=str), return_counts=True)
         order = np.lexsort((names, -counts))
@@ -150,21 +165,22 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
 
     @property
     def kind(self) -> str:
+        """Kind of the feature."""
         return "categorical"
 
     @property
     def bin_of_cell(self) -> list[int]:
-        """Every cell is its own bin."""
+        """PSI bin of each cell; every cell is its own bin."""
         return list(range(len(self.counts)))
 
     @property
     def unseen(self) -> int:
-        """The cell of categories that the reference does not have."""
+        """Number of the cell of categories that the reference does not have."""
         return len(self.counts) - 2
 
     @property
     def missing(self) -> int:
-        """The cell of missing values."""
+        """Number of the cell of missing values."""
         return len(self.counts) - 1
 
     @cached_property
@@ -177,12 +193,12 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
         return codes
 
     def cells(self, values: Column) -> Ints:
-        """Map values to cells by one look-up each."""
+        """Return the cell of each value, shape (rows,)."""
         return np.fromiter(map(self._code.__getitem__, values), np.int64, count=len(values))
 
 
 class _Codes(dict[str | None, int]):
-    """The cell of each category; of any other one, that of unknown categories."""
+    """Category to its cell; a category that is not a key has the cell `unknown`."""
 
     unknown: int
 
@@ -194,14 +210,14 @@ ColumnReference = NumericReference | CategoricalReference
 
 
 class SegmentReference(msgspec.Struct, frozen=True):
-    """The segments of one feature in the reference.
+    """The segments of one feature in the reference (shared/reference/segments.py).
 
     Parameters
     ----------
     values
-        Most frequent first; OTHER follows them and is not among them.
+        The values that are segments, the most frequent first, without OTHER.
     counts
-        Reference rows of each segment, OTHER last, in each bin of all columns.
+        For each segment, OTHER last, the reference rows in each bin of all columns.
     """
 
     feature: str
@@ -210,17 +226,17 @@ class SegmentReference(msgspec.Struct, frozen=True):
 
 
 class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
-    """The reference of a model version: its columns in stream order, the prediction last if there
-    is one.
+    """The reference of a model version.
 
     Parameters
     ----------
     rows
         Number of reference rows.
     columns
-        One reference per feature of the schema, in its order, then the prediction's.
+        One column for each feature of the schema's stream in its order, and last the prediction if
+        there is one.
     segments
-        One per segment feature of the schema.
+        The segments of each feature that the schema names for them.
     """
 
     rows: int
@@ -229,14 +245,21 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def offsets(self) -> Ints:
-        """Where each column's cells start in a vector of all cells; the last value is the vector's
-        length.
-        """
+        """First cell of each column in the vector of all cells, and last the vector's length."""
         return np.concatenate(([0], np.cumsum([len(column.counts) for column in self.columns])))
 
     def cells(self, columns: list[Column]) -> Ints:
-        """Give the cell of every value, shape (columns, rows), as places in the vector of all
-        cells.
+        """Return the cell of every value as its position in the vector of all cells.
+
+        Parameters
+        ----------
+        columns
+            The values of each column, in the order of the profile.
+
+        Returns
+        -------
+        cells
+            Shape (columns, rows).
         """
         parts = [
             reference.cells(values) for reference, values in zip(self.columns, columns, strict=True)

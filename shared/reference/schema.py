@@ -1,123 +1,39 @@
-"""A model version's schema: the names, kinds, ranges and order of its features; and the check of
-values against it.
+"""A model version's schema: names, kinds, ranges and order of its features, and what it predicts.
 
-Pure. The API refuses what does not fit. A personal feature can be an input of the model that no
-event may hold, so there are two orders: that of the features, in which the model gets them, and
-that of `stream`, in which events hold what is left of them. The worker and the reference know the
-stream only; where no feature is personal both are the same.
+The API refuses rows that do not fit the schema. A personal feature can be an input of the model
+that no event may hold. So there are two orders: the model gets all features in the order of the
+schema; events hold what may be published of them, in the order of `Schema.stream`. The worker and
+the reference know the stream only. If no feature is personal, both orders are the same.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.pii import Rule, decide, hashed, is_personal, needs_key
+from driftgauge.shared.reference.feature import Feature, Kind, UnreadFeature
+from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_key
 
-Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
-MAX_CATEGORY = 1024
-"""Longest category that is accepted, in characters."""
-SUM_TOLERANCE = 1e-3
-"""How far from 1 the sum of probabilities may be: clients round them."""
-
-RESERVED = {"prediction": "the model's output", "label": "its true value"}
-"""Names under which something else is judged beside the features, and what it is."""
+SUM_TOLERANCE: Final = 1e-3
+"""How far from 1 the sum of probabilities may be, because clients round them."""
+RESERVED: Final = {"prediction": "the model's output", "label": "its true value"}
+"""Names that no feature may have, because they name other columns, and what these are."""
 MOST_SEGMENT_FEATURES: Final = 3
-"""Features by whose values a schema may part the rows."""
-
-
-class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One feature of a model.
-
-    Parameters
-    ----------
-    nullable
-        Whether the value may be missing (absent or null); it is then counted as missing.
-    minimum, maximum
-        Declared range (inclusive) of a numeric feature, None where there is none.
-    categories
-        Declared categories, None where any string is allowed.
-    excluded
-        Why the feature is left out of drift; empty when it is not.
-    pii
-        What is published of it. None is decided by its name (shared/reference/pii.py) when the
-        feature becomes part of a schema, and stored, so that a longer list of names does not change
-        the versions that there are.
-    """
-
-    name: str
-    kind: Kind
-    nullable: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    categories: tuple[str, ...] | None = None
-    excluded: str = ""
-    pii: Rule | None = None
-
-    def fault(self, value: object) -> str | None:
-        """Say what is wrong with a value, None if nothing is.
-
-        Examples
-        --------
-        >>> Feature("age", "numeric", minimum=0).fault(-1)
-        'is below the declared minimum 0'
-        """
-        if value is None:
-            return None if self.nullable else "is missing, and the schema does not allow that"
-        return (
-            self._numeric_fault(value) if self.kind == "numeric" else self._categorical_fault(value)
-        )
-
-    def _numeric_fault(self, value: object) -> str | None:
-        if type(value) is not float and type(value) is not int:
-            return f"must be a number, not {_json_type(value)}"
-        try:
-            number = float(value)
-        except OverflowError:
-            return "is too large for a floating-point number"
-        if not math.isfinite(number):
-            return "must be a finite number, not NaN or infinity"
-        if self.minimum is not None and number < self.minimum:
-            return f"is below the declared minimum {self.minimum:g}"
-        if self.maximum is not None and number > self.maximum:
-            return f"is above the declared maximum {self.maximum:g}"
-        return None
-
-    def _categorical_fault(self, value: object) -> str | None:
-        if not isinstance(value, str):
-            return f"must be a string, not {_json_type(value)}"
-        if len(value) > MAX_CATEGORY:
-            return f"is longer than {MAX_CATEGORY} characters"
-        if self.categories is not None and value not in self.categories:
-            if self.pii in {"drop", "hash"}:  # the categories themselves are personal
-                return "is not one of the declared categories"
-            return "is not one of the declared categories: " + ", ".join(self.categories[:20])
-        return None
-
-    def as_published(self) -> "Feature":
-        """Give the feature as the stream has it: a hash is a category, of which none is
-        declared.
-        """
-        if self.pii != "hash":
-            return self
-        return Feature(self.name, "categorical", self.nullable, excluded=self.excluded, pii="hash")
-
-
-class _Unread(Feature, frozen=True):
-    """A feature that is dropped before anybody reads it: whatever comes is taken."""
-
-    def fault(self, _: object) -> str | None:
-        return None
+"""Most features whose values divide the rows into segments."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field of a request: `field` is a JSON pointer such as
-    `/features/age`.
+    """What is wrong with one field of a request.
+
+    Parameters
+    ----------
+    field
+        JSON pointer to the field, such as `/features/age`.
     """
 
     field: str
@@ -132,16 +48,21 @@ class Schema(
     Parameters
     ----------
     features
-        At least one feature, names unique; at least one is published.
+        At least one feature, with unique names; at least one of them is published.
     prediction
-        Kind of the prediction, None for a stream of inputs without one.
+        Kind of the prediction; None for a stream of inputs without predictions.
     target
         Name of what is predicted, for display.
     classes
         Class labels in the order of the published probabilities; empty if there are none.
     segments
-        Names of up to three categorical features by whose values drift and performance are told
-        apart (shared/reference/segments.py).
+        Names of up to three categorical features. Drift and performance are judged for each of
+        their values, too (shared/reference/segments.py).
+
+    Raises
+    ------
+    BadData
+        If the features or segments are not as described.
     """
 
     features: tuple[Feature, ...]
@@ -159,12 +80,8 @@ class Schema(
                 f"A feature cannot be named {name!r}: that is {RESERVED[name]}. Rename or exclude "
                 f"the column."
             )
-        twice = (
-            sorted({name for name in names if names.count(name) > 1})
-            if len(set(names)) < len(names)
-            else []
-        )
-        if twice:
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
             raise BadData(f"The schema names these features more than once: {', '.join(twice)}.")
         decided = tuple(
             feature
@@ -175,14 +92,13 @@ class Schema(
         if all(feature.pii == "drop" for feature in decided):
             raise BadData(
                 f"Every feature is personal and dropped ({', '.join(names)}), so nothing is left "
-                f"to watch. "
-                'Say "pii": "keep" or "hash" for one in the schema.'
+                f'to watch. Say "pii": "keep" or "hash" for one in the schema.'
             )
         msgspec.structs.force_setattr(self, "features", decided)
         self._check_segments()
 
     def _check_segments(self) -> None:
-        """Refuse segments that no event could be parted by."""
+        """Raise BadData if a segment's feature is in no event, or is not categorical there."""
         if len(self.segments) > MOST_SEGMENT_FEATURES or len(set(self.segments)) < len(
             self.segments
         ):
@@ -209,9 +125,7 @@ class Schema(
 
     @cached_property
     def stream(self) -> "Schema":
-        """The schema of what is published: dropped features are gone, hashed ones are categories;
-        itself where none is.
-        """
+        """The schema of events: without dropped features, and with hashed ones as categories."""
         published = tuple(
             feature.as_published() for feature in self.features if feature.pii != "drop"
         )
@@ -223,14 +137,12 @@ class Schema(
 
     @cached_property
     def personal(self) -> bool:
-        """Whether a feature is to be dropped or hashed."""
+        """True if a feature is to be dropped or hashed."""
         return any(feature.pii != "keep" for feature in self.features)
 
     @cached_property
     def dropped_by_name(self) -> tuple[str, ...]:
-        """Names of the features that are dropped and on the default list: what a registration warns
-        of.
-        """
+        """Names of the dropped features whose names are personal; a registration warns of them."""
         return tuple(
             feature.name
             for feature in self.features
@@ -238,10 +150,10 @@ class Schema(
         )
 
     def cleaner(self, key: str | None) -> Callable[[list[Value]], list[Value]]:
-        """Give the function that makes of a checked row what may be published of it.
+        """Return the function that reduces a row to what may be published of it.
 
-        Everything that leaves the process goes through it: the log, the spool, logs of the
-        application. Where no feature is personal it gives the row itself.
+        Every row that leaves the process passes through it: on its way to the log, the spool and
+        the application's own log lines.
 
         Parameters
         ----------
@@ -251,7 +163,9 @@ class Schema(
         Returns
         -------
         clean
-            Takes the values that `positional` gave, gives what is left of them, in stream order.
+            Takes the values of a row as `positional` returns them, and returns those that may be
+            published, in the order of `stream`. If no feature is personal it returns the row
+            itself.
 
         Raises
         ------
@@ -260,30 +174,37 @@ class Schema(
 
         Examples
         --------
-        >>> email, customer = Feature("email", "categorical"), Feature("customer", "numeric", pii="hash")
+        >>> email = Feature("email", "categorical")
+        >>> customer = Feature("customer", "numeric", pii="hash")
         >>> clean = Schema((email, customer, Feature("x", "numeric"))).cleaner("0123456789abcdef")
         >>> clean(["a@b.c", 7.0, 1.5])
         ['f69cf4852626eee1', 1.5]
         """
-        rules = [
+        if not self.personal:
+            return _unchanged
+        secret = self.hash_key(key)
+        published = [
             (place, feature.pii == "hash")
             for place, feature in enumerate(self.features)
             if feature.pii != "drop"
         ]
-        if not self.personal:
-            return _as_it_is
-        secret = self.hash_key(key)
 
         def clean(row: list[Value]) -> list[Value]:
             return [
                 hashed(row[place], secret) if to_hash and row[place] is not None else row[place]
-                for place, to_hash in rules
+                for place, to_hash in published
             ]
 
         return clean
 
     def hash_key(self, key: str | None) -> str:
-        """Give the key; where nothing is hashed none is needed."""
+        """Return the key of the hashes, or an empty text if nothing is hashed and there is no key.
+
+        Raises
+        ------
+        ConfigurationError
+            If a feature is to be hashed and there is no key.
+        """
         to_hash = [feature.name for feature in self.features if feature.pii == "hash"]
         if to_hash and not key:
             raise needs_key(", ".join(to_hash))
@@ -291,11 +212,13 @@ class Schema(
 
     @cached_property
     def _unscored(self) -> tuple[Feature, ...]:
-        """The features as a request is read by them if no model is called: nobody reads what is
-        dropped.
+        """The features of a request whose rows no model is called with.
+
+        Dropped features may have any value there, because nobody reads them.
         """
         return tuple(
-            _Unread(one.name, "categorical") if one.pii == "drop" else one for one in self.features
+            UnreadFeature(one.name, "categorical") if one.pii == "drop" else one
+            for one in self.features
         )
 
     @cached_property
@@ -305,29 +228,30 @@ class Schema(
 
     @cached_property
     def kinds(self) -> Kinds:
-        """Kind of each feature, in order, and last of the prediction."""
+        """Kind of each feature in order, and last that of the prediction (None without one)."""
         return (*(feature.kind for feature in self.features), self.prediction)
 
     def positional(
         self, features: Mapping[str, Any], at: str = "/features", *, scored: bool = True
     ) -> tuple[list[Value], list[FieldError]]:
-        """Bring named values into the order of the features and check each.
+        """Check named values, and put them into the order of the features.
 
         Parameters
         ----------
         features
-            Name to value, as decoded from JSON.
+            Feature name to value, as decoded from JSON.
         at
-            JSON pointer of the mapping, for the errors, which never quote a value.
+            JSON pointer of the mapping, for the errors. An error never quotes a value.
         scored
-            Whether a model is to be called with the values. If not, a feature that is dropped may
-            be absent, and is taken whatever it holds.
+            True if a model is to be called with the values. If not, a dropped feature may be absent
+            or have any value.
 
         Returns
         -------
-        values, errors
-            The values in order, personal ones included, and every fault found; values are of use
-            only without errors.
+        values
+            The values in order, personal ones included. Without meaning if there are errors.
+        errors
+            Every fault that was found.
 
         Examples
         --------
@@ -358,23 +282,25 @@ class Schema(
         return values, errors
 
     def prediction_fault(self, value: object) -> str | None:
-        """Say what is wrong with a prediction that was made elsewhere, None if nothing is."""
+        """Return what is wrong with a prediction that was made elsewhere; None if nothing is."""
         if self.prediction is None:
             return None if value is None else "this model's schema has no prediction"
         return Feature("prediction", self.prediction).fault(value)
 
     def label_fault(self, value: object) -> str | None:
-        """Say what is wrong with the true value of a prediction, None if nothing is.
+        """Return what is wrong with a label, the true value of a prediction; None if nothing is.
 
         Examples
         --------
-        >>> Schema((Feature("x", "numeric"),), "categorical", classes=("no", "yes")).label_fault("perhaps")
-        'is not one of the classes no, yes'
-        >>> Schema((Feature("x", "numeric"),)).label_fault(None)
-        'is missing'
+        >>> schema = Schema((Feature("x", "numeric"),), "categorical", classes=("no", "yes"))
+        >>> schema.label_fault("perhaps"), schema.label_fault(None)
+        ('is not one of the classes no, yes', 'is missing')
         """
         if self.prediction is None:
-            return "this model's schema has no prediction, so there is nothing that a label could be compared with"
+            return (
+                "this model's schema has no prediction, so there is nothing that a label could be "
+                "compared with"
+            )
         if value is None:
             return "is missing"
         fault = Feature("label", self.prediction).fault(value)
@@ -383,8 +309,9 @@ class Schema(
         return fault
 
     def probabilities_fault(self, values: Sequence[object] | None) -> str | None:
-        """Say what is wrong with the probabilities of the classes, None if nothing is or there are
-        none.
+        """Return what is wrong with the probabilities of the classes; None if nothing is.
+
+        None instead of probabilities is allowed.
 
         Examples
         --------
@@ -397,7 +324,10 @@ class Schema(
         if not self.classes:
             return "this model's schema has no classes, so the probabilities cannot be told apart"
         if len(values) != len(self.classes):
-            return f"must be {len(self.classes)} numbers, one for each of the classes {', '.join(self.classes[:20])}"
+            return (
+                f"must be {len(self.classes)} numbers, one for each of the classes "
+                f"{', '.join(self.classes[:20])}"
+            )
         shares = [
             float(value)
             for value in values
@@ -420,18 +350,5 @@ def pointer(at: str, name: str) -> str:
     return f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
 
 
-def _as_it_is(row: list[Value]) -> list[Value]:
+def _unchanged(row: list[Value]) -> list[Value]:
     return row
-
-
-def _json_type(value: object) -> str:
-    if isinstance(value, bool):
-        return "a boolean"
-    names: dict[type, str] = {
-        str: "a string",
-        list: "a list",
-        dict: "an object",
-        int: "a number",
-        float: "a number",
-    }
-    return names.get(type(value), "null" if value is None else type(value).__name__)

@@ -1,12 +1,12 @@
-"""Segments: the predictions of a version, parted by the value of a categorical feature. Pure.
+"""Segments: the rows of a version, divided by the values of a categorical feature.
 
-A schema names up to three such features. Each parts the rows into its most frequent values of the
-reference and OTHER, which takes all other rows: rarer values, new ones, missing ones, and a value
-that is itself called OTHER. All segments of a version are numbered through, feature by feature;
-every row is in one segment of each feature.
+A schema names up to three such features. Each of them divides the rows into one segment for each of
+its most frequent values in the reference, and OTHER for all other rows: those with rarer, new or
+missing values, and with a value that is itself called OTHER. The segments of all features are
+numbered consecutively, at most 63; every row is in one segment of each feature.
 
-What is counted of a segment is coarse: its rows in the PSI bins of each column. That is about a
-tenth of the cells, and there are up to 63 segments.
+For each segment only the rows in the PSI bins of each column are counted, which are about ten times
+fewer than the cells.
 """
 
 from collections.abc import Sequence
@@ -21,26 +21,29 @@ from driftgauge.shared.arrays import Ints
 from driftgauge.shared.reference.profile import ColumnReference, ReferenceProfile, SegmentReference
 
 TOP_VALUES: Final = 20
-"""Values of a feature that are segments of their own."""
+"""Most values of a feature that are segments of their own."""
 OTHER: Final = "OTHER"
-"""Name of the segment of all other rows; it is the last of its feature."""
+"""Name of a feature's last segment, which has all other rows."""
 
 
 @dataclass(frozen=True)
 class SegmentLayout:
-    """Where the segments of a version stand, and the bins in which their rows are counted.
+    """The numbering of a version's segments, and of the bins in which their rows are counted.
 
     Parameters
     ----------
     features, values
-        Names of the features, and the values of each, without OTHER.
+        Names of the segments' features, and for each the values that are segments, without OTHER.
     places
-        Place of each of the features among the columns.
+        Position of each of these features among the columns of the profile.
     segment_of_cell
-        For each of the features, the segment of each cell of its column.
-    cell_starts, bin_of_cell, bin_starts
-        Of the profile: where each column's cells start, the bin of each cell, where each column's
-        bins start. The last of the starts are the numbers of cells and of bins.
+        For each of these features, the segment of each cell of its column.
+    cell_starts
+        First cell of each column in the vector of all cells, and last the number of all cells.
+    bin_of_cell
+        Bin of each cell in the vector of all bins.
+    bin_starts
+        First bin of each column in the vector of all bins, and last the number of all bins.
     """
 
     features: tuple[str, ...]
@@ -53,13 +56,14 @@ class SegmentLayout:
 
     @classmethod
     def of(cls, profile: ReferenceProfile) -> "SegmentLayout | None":
-        """Give the layout of a profile; None if its version has no segments.
+        """Return the layout of a profile; None if its version has no segments.
 
         Examples
         --------
         >>> from driftgauge.shared.reference.profile import CategoricalReference, ReferenceProfile
         >>> region = CategoricalReference.build("region", ["north", "south", "north"])
-        >>> held = SegmentReference("region", ("north", "south"), ((2, 0, 0, 0, 0), (0, 1, 0, 0, 0), (0, 0, 0, 0, 0)))
+        >>> rows = (2, 0, 0, 0, 0), (0, 1, 0, 0, 0), (0, 0, 0, 0, 0)
+        >>> held = SegmentReference("region", ("north", "south"), rows)
         >>> layout = SegmentLayout.of(ReferenceProfile(3, (region,), (held,)))
         >>> layout.size, layout.name(2), layout.codes(np.array([[1, 0, 3]])).tolist()
         (3, ('region', 'OTHER'), [[1, 0, 2]])
@@ -75,7 +79,13 @@ class SegmentLayout:
 
     @classmethod
     def planned(cls, profile: ReferenceProfile, features: tuple[str, ...]) -> "SegmentLayout":
-        """Give the layout that a profile will have whose segments have not been counted yet."""
+        """Return the layout for a profile whose segments have not been counted yet.
+
+        Parameters
+        ----------
+        features
+            Names of the features that divide the rows; each is categorical.
+        """
         place = {column.name: at for at, column in enumerate(profile.columns)}
         columns = [profile.columns[place[name]] for name in features]
         known = [
@@ -106,38 +116,38 @@ class SegmentLayout:
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """The first segment of each feature, and the number of segments."""
+        """First segment of each feature, and last the number of all segments."""
         return (0, *np.cumsum([len(values) + 1 for values in self.values]).tolist())
 
     @property
     def size(self) -> int:
-        """Segments of all features."""
+        """Number of the segments of all features."""
         return self.starts[-1]
 
     @property
     def bins(self) -> int:
-        """Bins of all columns."""
+        """Number of the bins of all columns."""
         return int(self.bin_starts[-1])
 
     def name(self, segment: int) -> tuple[str, str]:
-        """Give feature and value of a segment."""
+        """Return the feature and the value of a segment."""
         feature = int(np.searchsorted(self.starts, segment, side="right")) - 1
         place = segment - self.starts[feature]
         values = self.values[feature]
         return self.features[feature], values[place] if place < len(values) else OTHER
 
     def codes(self, cells: Ints) -> Ints:
-        """Give the segment of each row under each feature.
+        """Return the segment of each row under each feature.
 
         Parameters
         ----------
         cells
-            Shape (columns, rows), as places in the vector of all cells.
+            Cells of the rows as positions in the vector of all cells, shape (columns, rows).
 
         Returns
         -------
         codes
-            Shape (features, rows).
+            Numbers of segments, shape (features, rows).
         """
         codes = np.empty((len(self.features), cells.shape[1]), dtype=np.int64)
         for at, (place, segments) in enumerate(zip(self.places, self.segment_of_cell, strict=True)):
@@ -145,13 +155,13 @@ class SegmentLayout:
         return codes
 
     def packed(self, cells: Ints) -> list[bytes]:
-        r"""Give the segments of each row, one byte each.
+        r"""Return the segments of each row as bytes, one byte for each feature.
 
         Examples
         --------
         >>> from driftgauge.shared.reference.profile import CategoricalReference, ReferenceProfile
-        >>> profile = ReferenceProfile(3, tuple(CategoricalReference.build(name, ["a", "b", "a"]) for name in "xy"))
-        >>> layout = SegmentLayout.planned(profile, ("x", "y"))
+        >>> columns = tuple(CategoricalReference.build(name, ["a", "b", "a"]) for name in "xy")
+        >>> layout = SegmentLayout.planned(ReferenceProfile(3, columns), ("x", "y"))
         >>> packed = layout.packed(np.array([[0, 1], [5, 9]]))
         >>> packed, layout.unpacked(packed).tolist()
         ([b'\x00\x03', b'\x01\x05'], [[0, 1], [3, 5]])
@@ -160,7 +170,7 @@ class SegmentLayout:
         return np.ascontiguousarray(codes.T).view(f"V{len(codes)}").ravel().tolist()
 
     def unpacked(self, packed: Sequence[bytes]) -> Ints:
-        """Read what `packed` gave, as `codes` gives it."""
+        """Unpack what `packed` returned to what `codes` returns."""
         return (
             np.frombuffer(b"".join(packed), dtype=np.uint8)
             .reshape(-1, len(self.features))
@@ -168,23 +178,28 @@ class SegmentLayout:
         )
 
     def counts(self, cells: Ints) -> Ints:
-        """Count rows by segment and bin, flat: the bins of the first segment, those of the second,
-        ….
+        """Count rows by segment and bin.
 
         Parameters
         ----------
         cells
-            Shape (columns, rows), as places in the vector of all cells.
+            Cells of the rows as positions in the vector of all cells, shape (columns, rows).
+
+        Returns
+        -------
+        counts
+            All bins of the first segment, then all bins of the second, …: shape (size * bins,).
         """
         return self.count(cells, self.no_counts())
 
     def no_counts(self) -> Ints:
-        """Give the counts of no row."""
+        """Return counts of 0, shape (size * bins,)."""
         return np.zeros(self.size * self.bins, dtype=np.int64)
 
     def count(self, cells: Ints, total: Ints) -> Ints:
-        """Add rows to counts, in their place: new memory for a pane of each batch would take longer
-        than counting.
+        """Add rows to counts, as `counts` returns them, in place, and return the counts.
+
+        Allocating memory for each batch of rows would take longer than counting.
         """
         bins, width = self.bin_of_cell[cells], self.bins
         for code, (first, last) in zip(self.codes(cells), pairwise(self.starts), strict=True):
@@ -195,7 +210,7 @@ class SegmentLayout:
         return total
 
     def reference(self, counts: Ints) -> tuple[SegmentReference, ...]:
-        """Give what a profile holds, from counts as `counts` gives them."""
+        """Convert counts, as `counts` returns them, to the form that a profile holds."""
         rows = counts.reshape(self.size, self.bins).tolist()
         return tuple(
             SegmentReference(name, values, tuple(map(tuple, rows[start : start + len(values) + 1])))
@@ -204,7 +219,7 @@ class SegmentLayout:
 
 
 def _segment_of_cell(column: ColumnReference, values: tuple[str, ...], first: int) -> Ints:
-    """Give the segment of each cell of a feature whose segments begin with the first one."""
+    """Return the segment of each cell of a feature whose first segment is `first`."""
     other = first + len(values)
     segments = np.full(len(column.counts), other, dtype=np.int64)
     code = {name: place for place, name in enumerate(getattr(column, "categories", ()))}

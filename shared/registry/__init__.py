@@ -1,1 +1,1 @@
-"""Model versions on disk: folders, checksums, stages under a lock, gates, publication to Redis."""
+"""The registry of model versions on disk: folders, stages, gates, references and publication."""

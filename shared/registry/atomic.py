@@ -1,6 +1,4 @@
-"""Changing files so that a reader, another process, or a loss of power never meets a half-written
-one.
-"""
+"""Atomic changes of files: no reader and no loss of power ever meets a half-written one."""
 
 import os
 from pathlib import Path
@@ -11,12 +9,19 @@ from filelock import FileLock, Timeout
 from driftgauge.shared.errors import BadData
 
 LOCK_S: Final = 60
-"""Longest wait for another process that changes the same model."""
+"""Longest wait for another process that changes the same model, in seconds."""
 
 
-class Locked:
-    """A lock between processes, with a clear error if another one holds it for too long; it ends
-    with its process.
+class FolderLock:
+    """A context in which no other process changes the folder of a model.
+
+    Entering raises BadData if another process holds the lock for `LOCK_S`, or the lock file cannot
+    be written. The lock of a process that dies is released.
+
+    Parameters
+    ----------
+    path
+        The lock file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,8 +47,9 @@ class Locked:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, never a part; the lock is
-    held.
+    """Write a file so that every reader sees the old content or the new one, never a part.
+
+    Only one process may replace a file at a time: hold a lock.
     """
     new = path.with_name(f".{path.name}.new")
     new.write_bytes(content)
@@ -53,8 +59,9 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Force a file or folder to the disk, so that a rename never outlives what it names in a loss
-    of power.
+    """Force a file or folder to the disk.
+
+    Without it a loss of power could keep a rename but lose the content of the renamed file.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

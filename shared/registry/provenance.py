@@ -1,6 +1,4 @@
-"""Where a model comes from: the digest of a file, the git revision, the versions of the
-libraries.
-"""
+"""The origin of a model: digest of its data file, git revision, versions of the libraries."""
 
 import hashlib
 import platform
@@ -10,21 +8,27 @@ from pathlib import Path
 from typing import Any, Final
 
 LIBRARIES: Final = ("joblib", "lightgbm", "numpy", "pandas", "scikit-learn", "scipy")
-"""Those that a fitted model here depends on."""
-
-
-OURS: Final = ("builtins", "models", "shared")
-"""Packages of classes that no library is needed for."""
+"""The libraries that a fitted model usually depends on."""
+OURS: Final = ("builtins", "driftgauge")
+"""Packages whose version is not recorded: every installation has them."""
 
 
 def file_digest(path: Path) -> str:
-    """Give the SHA-256 (hex) of a file, read piece by piece."""
+    """Compute the SHA-256 (hex) of a file without reading it into memory as a whole."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_revision(folder: Path | None = None) -> str:
-    """Give the commit of a folder, with `-dirty` if files had changed; empty outside of git."""
+    """Return the git commit of a folder, with `-dirty` if files have changed.
+
+    It is empty outside of a git repository, or without git.
+
+    Parameters
+    ----------
+    folder
+        The folder; None is the current one.
+    """
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(
@@ -36,8 +40,14 @@ def git_revision(folder: Path | None = None) -> str:
 
 
 def library_versions(estimator: Any = None) -> dict[str, str]:
-    """Give the versions of Python, of the usual libraries, and of the one that a fitted model's
-    class is from.
+    """Return name to version of Python, the usual libraries, and the library of a model's class.
+
+    Libraries that are not installed are left out.
+
+    Parameters
+    ----------
+    estimator
+        A fitted model.
     """
     own = type(estimator).__module__.partition(".")[0]
     names = {
@@ -48,6 +58,6 @@ def library_versions(estimator: Any = None) -> dict[str, str]:
     for name in sorted(names):
         try:
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # not installed, so the model does not need it
+        except metadata.PackageNotFoundError:  # so the model does not need it
             continue
     return found

@@ -1,16 +1,13 @@
-"""Bringing a change of reference from the registry to the workers: the reference first, then the
-change to each log.
+"""Publication of a change of reference from the registry to the workers.
+
+The reference itself goes to Redis first, then the change to the log of each partition, so that no
+worker meets a change whose reference is missing.
 """
 
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract.events import NEW_REFERENCE
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.reference.references import (
-    FIELD,
-    ReferenceChange,
-    encode_change,
-    reference_key,
-)
+from driftgauge.shared.reference.history import FIELD, ReferenceChange, encode_change, reference_key
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.versions.manifest import Manifest
 
@@ -18,10 +15,17 @@ from driftgauge.shared.versions.manifest import Manifest
 def publish(
     redis_url: str | None, keys: Keys, manifest: Manifest, store: ReferenceStore
 ) -> ReferenceChange | None:
-    """Publish the change that the registry has last; None if there is none.
+    """Publish the latest change of a version's reference, and return it; None if there is none.
 
-    It may be done again at any time: workers that know the change leave it out. Where it was
-    interrupted, some partitions follow later.
+    It can be repeated at any time, because workers ignore a change that they know. If it was
+    interrupted, repeat it: some partitions do not have the change yet.
+
+    Parameters
+    ----------
+    redis_url
+        Address of Redis; None is a server on this machine.
+    store
+        The accepted references of the version.
     """
     changes = store.history().changes
     if not changes:

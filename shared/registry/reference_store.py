@@ -1,6 +1,6 @@
-"""The accepted references of a registered version, in files beside its folder, which never changes.
+"""The files of a version's accepted references, beside the version folder, which never changes.
 
-    registry/NAME/references/VERSION/history.json    every change, with who and why
+    registry/NAME/references/VERSION/history.json    every change, with who made it and why
                                      N.json.gz       reference N
 
 A reference is written before the change that names it, both under the model's lock.
@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.references import AcceptedReference, ReferenceHistory
-from driftgauge.shared.registry.atomic import Locked, replace
+from driftgauge.shared.reference.accepted import AcceptedReference
+from driftgauge.shared.reference.history import ReferenceHistory
+from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry, check_name
 
@@ -27,6 +28,8 @@ class ReferenceStore:
     ------
     ModelNotFound
         If there is no such version.
+    BadData
+        If the model's name or the version is malformed.
     """
 
     def __init__(self, registry: ModelRegistry, model: str, version: str) -> None:
@@ -37,7 +40,7 @@ class ReferenceStore:
         self._version = version
 
     def history(self) -> ReferenceHistory:
-        """Read all changes; BadData if the file is damaged."""
+        """Read all changes of the reference; BadData if the file is damaged."""
         path = self._folder / HISTORY_FILE
         try:
             return msgspec.json.decode(path.read_bytes(), type=ReferenceHistory)
@@ -49,7 +52,7 @@ class ReferenceStore:
             ) from error
 
     def load(self, number: int) -> AcceptedReference:
-        """Read an accepted reference; BadData if it is gone or damaged."""
+        """Read the accepted reference of this number; BadData if it is missing or damaged."""
         path = self._path(number)
         try:
             return AcceptedReference.unpack(path.read_bytes())
@@ -59,8 +62,16 @@ class ReferenceStore:
             ) from error
 
     def accept(self, proposed: AcceptedReference, *, who: str, reason: str) -> ReferenceHistory:
-        """Store a new reference, which gets its number here, and the change to it."""
-        with Locked(self._home / ".lock"):
+        """Store a new reference under the next number, and return the history with the change.
+
+        Parameters
+        ----------
+        proposed
+            The new reference; its version and number are filled in.
+        who, reason
+            Who accepts it, and why, for the history.
+        """
+        with FolderLock(self._home / ".lock"):
             changed = self.history().accepted(self._version, who, reason, utc_now())
             accepted = msgspec.structs.replace(
                 proposed, version=self._version, number=changed.number
@@ -71,8 +82,14 @@ class ReferenceStore:
         return changed
 
     def undo(self, *, who: str, reason: str) -> ReferenceHistory:
-        """Go back to the reference before; BadData if there is none."""
-        with Locked(self._home / ".lock"):
+        """Go back to the reference that was used before, and return the history with the change.
+
+        Raises
+        ------
+        BadData
+            If the reference of the registration is in use.
+        """
+        with FolderLock(self._home / ".lock"):
             changed = self.history().undone(self._version, who, reason, utc_now())
             self._write(changed)
         return changed

@@ -1,135 +1,120 @@
-"""The registry folder: the truth for models, their versions, and which version is in production.
+"""The registry folder: all models, their versions, and which version is in production.
 
     registry/NAME/stages.json                 stages and history (shared/versions/stages.py)
-    registry/NAME/calibrations/VERSION.json   the calibration of a version, which may be made again
-    registry/NAME/VERSION/manifest.json       task, partitions, metrics, checks, SHA-256 of every other file
-                          schema.json         features in stream order
+    registry/NAME/calibrations/VERSION.json   calibration of a version, which can be made again
+    registry/NAME/references/VERSION/         accepted references (reference_store.py)
+    registry/NAME/VERSION/manifest.json       task, partitions, metrics, gates, checksums
+                          schema.json         the features in the model's order
                           reference.json.gz   the reference profile
-                          model.joblib        the artifact, or model.txt; absent for a model that is only monitored
+                          performance.json    performance on the reference rows, if they have labels
+                          model.joblib        the fitted model, or model.txt; none if only monitored
 
-Version folders never change. A registration is written to a temporary folder and renamed under a
-lock, so a crash leaves nothing half-done. joblib runs code when it loads: only bytes whose checksum
-equals the manifest's are loaded.
+A version folder never changes. It is written under a temporary name and renamed under a lock, so
+that a crash leaves no half-written version. joblib runs code when it loads a file, so a model is
+only loaded from bytes whose checksum is in the manifest.
 """
 
 import logging
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from driftgauge.shared.contract.keys import MODEL_NAME, salts_for
+from driftgauge.shared.contract.keys import MODEL_NAME
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.reference.calibration import Calibration
-from driftgauge.shared.registry.atomic import Locked, replace, sync
+from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import new_manifest, utc_now
+from driftgauge.shared.registry.stages_file import STAGES_FILE, StagesFile
 from driftgauge.shared.registry.version_folder import (
     MANIFEST_FILE,
     VersionFolder,
-    artifact_name,
     check_model,
     check_name,
-    decoded,
-    write_version,
 )
+from driftgauge.shared.registry.version_writing import artifact_name, partitioned, write_version
 from driftgauge.shared.versions import semver
-from driftgauge.shared.versions.checks import Validation
+from driftgauge.shared.versions.gates import Validation
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
-from driftgauge.shared.versions.stages import Change, Stage, Stages, Target
+from driftgauge.shared.versions.stages import Stage, StageChange, Stages, Target
 
 __all__ = ["Manifest", "ModelRegistry", "PublishedVersion", "Task", "check_name", "new_manifest"]
 
 logger = logging.getLogger("driftgauge.registry")
 
-STAGES_FILE: Final = "stages.json"
-
-
-class _Production(msgspec.Struct):
-    """Of the stages, the part that the API looks at each second."""
-
-    production: str = ""
-
 
 class ModelRegistry:
-    """The registry in a folder, which need not exist yet."""
+    """The registry in a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder; it need not exist yet.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def models(self) -> list[str]:
-        """Give the names of the models that have a version in production.
+        """Return the names of the models that have a version in production.
 
-        A model whose stages cannot be read is among them, so that `production` says what is wrong
-        with it.
+        A model whose stages cannot be read is included, so that `production` can say what is wrong.
         """
-        return [
-            name
-            for path in sorted(self.folder.glob(f"*/{STAGES_FILE}"))
-            if self._serves(name := path.parent.name)
-        ]
+        names = sorted(path.parent.name for path in self.folder.glob(f"*/{STAGES_FILE}"))
+        return [name for name in names if self._serves(name)]
 
     def registered(self) -> list[str]:
-        """Give the names of all models that have a version, whatever its stage."""
+        """Return the names of all models that have a version, whatever its stage."""
         homes = {path.parent.parent.name for path in self.folder.glob(f"*/*/{MANIFEST_FILE}")}
         return sorted(name for name in homes if MODEL_NAME.fullmatch(name) and self.versions(name))
 
     def versions(self, model: str) -> list[str]:
-        """Give the versions of a model in the order of semantic versioning."""
+        """Return a model's versions in the order of semantic versioning; empty without any."""
         check_model(model)
         names = [path.parent.name for path in (self.folder / model).glob(f"*/{MANIFEST_FILE}")]
-        return sorted(
-            filter(semver.is_version, names), key=semver.precedence
-        )  # not one that is being written
+        # the filter leaves out a version that is being written
+        return sorted(filter(semver.is_version, names), key=semver.precedence)
 
     def next_version(self, model: str) -> str:
-        """Give the version after the newest one: `1.0.0`, then the major number counts up."""
+        """Return the version to register next: `1.0.0` first, then the next major number."""
         return semver.following(self.versions(model))
 
     def production(self, model: str) -> str:
-        """Give the version in production.
+        """Return the version in production.
 
         Raises
         ------
         ModelNotFound
             If there is no such model, or none of its versions is in production.
         BadData
-            If the file of its stages cannot be read.
+            If the file of the stages cannot be read.
         """
-        path = self.folder / model / STAGES_FILE
-        version = (
-            decoded(path, _Production).production
-            if MODEL_NAME.fullmatch(model) and path.is_file()
-            else ""
-        )
+        version = self._stages_file(model).production() if MODEL_NAME.fullmatch(model) else ""
         if not version:
             raise self._nothing_serves(model)
         return version
 
     def stages(self, model: str) -> Stages:
-        """Give stages and history of a model.
+        """Read the stages and the history of a model.
 
         Raises
         ------
         ModelNotFound
             If there is no such model.
         BadData
-            If the file of its stages cannot be read.
+            If the file of the stages cannot be read.
         """
         if not MODEL_NAME.fullmatch(model) or not (self.folder / model).is_dir():
             raise self._nothing_serves(model)
-        path = self.folder / model / STAGES_FILE
-        return decoded(path, Stages) if path.is_file() else Stages()
+        return self._stages_file(model).read()
 
     def stage(self, model: str, version: str) -> Stage:
-        """Give the stage of a version."""
+        """Return the stage of a version; raises as `manifest` and `stages` do."""
         self.manifest(model, version)
         return self.stages(model).stage(version)
 
-    def history(self, model: str) -> tuple[Change, ...]:
-        """Give every change of the model's stages and every recorded validation, oldest first."""
+    def history(self, model: str) -> tuple[StageChange, ...]:
+        """Return the changes of a model's stages and its validations, oldest first."""
         return self.stages(model).history
 
     def manifest(self, model: str, version: str) -> Manifest:
@@ -145,20 +130,32 @@ class ModelRegistry:
         return VersionFolder(self.folder, model, version).manifest()
 
     def load(self, model: str, version: str) -> PublishedVersion:
-        """Read manifest, schema and reference of a version, checksums verified, and its
-        calibration.
+        """Read everything of a version but its fitted model.
+
+        Raises
+        ------
+        ModelNotFound
+            If there is no such version, or a file is missing.
+        BadData
+            If a file does not have its checksum, or the calibration is damaged.
         """
         found = VersionFolder(self.folder, model, version).load()
         return msgspec.structs.replace(found, calibration=self.calibration(model, version))
 
-    def calibration(self, model: str, version: str) -> Calibration | None:
-        """Read the calibration of a version; None if there is none.
+    def load_artifact(self, model: str, version: str) -> Any:
+        """Load the fitted model of a version from the same bytes whose checksum was verified.
 
         Raises
         ------
+        ModelNotFound
+            If the version is only monitored, or its file is missing.
         BadData
-            If the file is damaged.
+            If the file does not have its checksum.
         """
+        return VersionFolder(self.folder, model, version).load_artifact()
+
+    def calibration(self, model: str, version: str) -> Calibration | None:
+        """Read the calibration of a version; None if there is none, BadData if it is damaged."""
         path = self.calibration_file(model, version)
         try:
             return msgspec.json.decode(path.read_bytes(), type=Calibration)
@@ -170,30 +167,18 @@ class ModelRegistry:
             ) from error
 
     def calibration_file(self, model: str, version: str) -> Path:
-        """Where the calibration of a version is, or would be."""
+        """Return the path that the calibration of a version has, or would have."""
         check_name(model, version)
         return self.folder / model / "calibrations" / f"{version}.json"
 
     def store_calibration(self, model: str, version: str, calibration: Calibration) -> Path:
-        """Store or replace the calibration of a version."""
+        """Store the calibration of a version, replace an earlier one, and return its path."""
         self.manifest(model, version)
         path = self.calibration_file(model, version)
-        with Locked(self.folder / model / ".lock"):
+        with self._lock(model):
             path.parent.mkdir(exist_ok=True)
             replace(path, msgspec.json.encode(calibration))
         return path
-
-    def load_artifact(self, model: str, version: str) -> Any:
-        """Load the fitted model of a version from the very bytes whose checksum was verified.
-
-        Raises
-        ------
-        ModelNotFound
-            If the version is only monitored, or the file is gone.
-        BadData
-            If the file is not the one that was registered.
-        """
-        return VersionFolder(self.folder, model, version).load_artifact()
 
     def verify(self, model: str, version: str | None = None) -> list[str]:
         """Compare every file of a version, or of all versions, with its checksum.
@@ -201,8 +186,8 @@ class ModelRegistry:
         Returns
         -------
         list of str
-            Every fault found: files that are missing, changed, or that nobody registered. Empty if
-            there is none.
+            Every fault: files that are missing, changed, or that nobody registered. Empty if there
+            is none.
 
         Raises
         ------
@@ -217,21 +202,16 @@ class ModelRegistry:
         ]
 
     def register(self, published: PublishedVersion, artifact: Path | None = None) -> Path:
-        """Store a new version, in stage none.
+        """Store a new version in stage none, and return its folder.
 
         Parameters
         ----------
         published
-            Schema, reference and manifest; the manifest's `files`, `artifact` and partitions are
-            filled in here.
+            Schema, reference and manifest. The manifest's `files`, `artifact`, partitions and salts
+            are filled in.
         artifact
-            The fitted model's file, None for a model that is only monitored: `.joblib`, or
-            LightGBM's text as `.txt`.
-
-        Returns
-        -------
-        Path
-            The version's folder.
+            File of the fitted model: `.joblib`, or LightGBM's text as `.txt`. None for a model that
+            is only monitored.
 
         Raises
         ------
@@ -242,36 +222,21 @@ class ModelRegistry:
         manifest = published.manifest
         check_name(manifest.model, manifest.version)
         name = artifact_name(artifact) if artifact is not None else ""
-        home = self.folder / manifest.model
         with self._lock(manifest.model):
-            published = self._as_partitioned(published, name)
-            target = home / manifest.version
-            if target.exists():
-                raise BadData(
-                    f"{manifest.model} {manifest.version} is registered already, and versions "
-                    f"never change. "
-                    "Choose another --version."
-                )
-            for abandoned in home.glob(".new-*"):  # by a process that was killed: the lock is ours
-                shutil.rmtree(abandoned, ignore_errors=True)
-            new = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
-            try:
-                write_version(new, published, artifact)
-                new.rename(target)
-            except BaseException:
-                shutil.rmtree(new, ignore_errors=True)
-                raise
-            if published.schema.dropped_by_name:
-                logger.warning(
-                    "%s %s: dropped as personal by their names, so neither published nor watched: "
-                    "%s. To watch one, say "
-                    '"pii": "hash" or "keep" in the schema of a new version.',
-                    manifest.model,
-                    manifest.version,
-                    ", ".join(published.schema.dropped_by_name),
-                )
-            sync(home)
-        return target
+            earlier = self.versions(manifest.model)
+            first = self.manifest(manifest.model, earlier[0]) if earlier else None
+            manifest = msgspec.structs.replace(partitioned(manifest, first), artifact=name)
+            published = msgspec.structs.replace(published, manifest=manifest)
+            folder = write_version(self.folder / manifest.model, published, artifact)
+        if published.schema.dropped_by_name:
+            logger.warning(
+                "%s %s: dropped as personal by their names, so neither published nor watched: "
+                '%s. To watch one, say "pii": "hash" or "keep" in the schema of a new version.',
+                manifest.model,
+                manifest.version,
+                ", ".join(published.schema.dropped_by_name),
+            )
+        return folder
 
     def promote(
         self,
@@ -283,21 +248,29 @@ class ModelRegistry:
         reason: str = "",
         forced: bool = False,
         validation: Validation | None = None,
-    ) -> Change:
-        """Bring a version to staging or production, if every file of it has its checksum.
+    ) -> StageChange:
+        """Bring a version to staging or production if all its files have their checksums.
 
-        The version's checks are not run here: driftgauge.shared.registry.gates.promote does both,
-        and hands their outcome in.
+        The gates are not run here: `promotion.promote` runs them and calls this.
+
+        Parameters
+        ----------
+        actor, reason
+            Who promotes the version, and why, for the history.
+        forced
+            True if failed gates were overruled.
+        validation
+            The results of the gates, for the history.
 
         Raises
         ------
         BadData
-            If a file differs from its checksum, forced or not, or the version is there already.
+            If a file does not have its checksum (forced or not), or the version is there already.
         ModelNotFound
             If there is no such version.
         """
         self._require_intact(model, version)
-        change = Change(
+        change = StageChange(
             utc_now(),
             actor,
             "promote",
@@ -306,27 +279,27 @@ class ModelRegistry:
             forced=forced,
             validation=validation,
         )
-        return self._change(model, lambda stages: stages.promoted(to, change))
+        return self._existing(model).change(lambda stages: stages.promoted(to, change))
 
-    def rollback(self, model: str, *, actor: str, reason: str = "") -> Change:
-        """Bring the previous production version back; twice goes back twice.
+    def rollback(self, model: str, *, actor: str, reason: str = "") -> StageChange:
+        """Bring the previous production version back; a second rollback goes back one more.
 
         Raises
         ------
         BadData
-            If there is none, or a file of it differs from its checksum.
+            If there is no previous version, or a file of it does not have its checksum.
         """
-        change = Change(utc_now(), actor, "rollback", "", reason=reason)
+        change = StageChange(utc_now(), actor, "rollback", "", reason=reason)
 
         def back(stages: Stages) -> Stages:
             moved = stages.rolled_back(change)
             self._require_intact(model, moved.production)
             return moved
 
-        return self._change(model, back)
+        return self._existing(model).change(back)
 
-    def archive(self, model: str, version: str, *, actor: str, reason: str = "") -> Change:
-        """Archive a version that is not in production: no rollback goes to it any more.
+    def archive(self, model: str, version: str, *, actor: str, reason: str = "") -> StageChange:
+        """Archive a version that is not in production, so that no rollback returns to it.
 
         Raises
         ------
@@ -334,26 +307,23 @@ class ModelRegistry:
             If it is in production, or archived already.
         """
         self.manifest(model, version)
-        change = Change(utc_now(), actor, "archive", version, reason=reason)
-        return self._change(model, lambda stages: stages.archived_by(change))
+        change = StageChange(utc_now(), actor, "archive", version, reason=reason)
+        return self._existing(model).change(lambda stages: stages.archived_by(change))
 
-    def record(self, change: Change, model: str) -> Change:
-        """Add a validation to the model's history."""
-        return self._change(model, lambda stages: stages.validated(change))
+    def record(self, change: StageChange, model: str) -> StageChange:
+        """Add a validation to a model's history."""
+        return self._existing(model).change(lambda stages: stages.validated(change))
 
-    def _change(self, model: str, change: Callable[[Stages], Stages]) -> Change:
-        """Replace the stages of a model by changed ones, under the lock."""
+    def _stages_file(self, model: str) -> StagesFile:
+        return StagesFile(self.folder / model)
+
+    def _existing(self, model: str) -> StagesFile:
+        """Return the file of a model's stages to change it; ModelNotFound without such a model."""
         self.stages(model)
-        with self._lock(model):
-            changed = change(self.stages(model))
-            replace(
-                self.folder / model / STAGES_FILE,
-                msgspec.json.format(msgspec.json.encode(changed), indent=1),
-            )
-        return changed.history[-1]
+        return self._stages_file(model)
 
-    def _lock(self, model: str) -> Locked:
-        return Locked(self.folder / model / ".lock")
+    def _lock(self, model: str) -> FolderLock:
+        return FolderLock(self.folder / model / ".lock")
 
     def _serves(self, model: str) -> bool:
         try:
@@ -375,28 +345,6 @@ class ModelRegistry:
             f"{', '.join(self.registered()) or 'none'}). "
             "Register it with `driftgauge models register`."
         )
-
-    def _as_partitioned(self, published: PublishedVersion, artifact: str) -> PublishedVersion:
-        """Give a new version the partitions of its model; the first version chooses them."""
-        manifest = msgspec.structs.replace(published.manifest, artifact=artifact)
-        earlier = self.versions(manifest.model)
-        if earlier:
-            first = self.manifest(manifest.model, earlier[0])
-            if manifest.partitions not in {1, first.partitions}:
-                raise BadData(
-                    f"{manifest.model} has {first.partitions} partitions since its first version, "
-                    f"and their number never "
-                    f"changes: {manifest.partitions} is impossible. Leave --partitions out, or "
-                    f"register another model."
-                )
-            manifest = msgspec.structs.replace(
-                manifest, partitions=first.partitions, salts=first.salts
-            )
-        elif not manifest.salts:
-            manifest = msgspec.structs.replace(
-                manifest, salts=salts_for(manifest.model, manifest.partitions)
-            )
-        return msgspec.structs.replace(published, manifest=manifest)
 
     def _require_intact(self, model: str, version: str) -> None:
         faults = self.verify(model, version)

@@ -1,1 +1,1 @@
-"""Tables of users are read from files."""
+"""Reading users' tables from files."""

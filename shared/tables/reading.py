@@ -1,4 +1,4 @@
-"""Reading a CSV file, with errors that say what to do."""
+"""Reading a CSV file, with errors that name the file and say what to do."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises
     ------
     BadData
-        If there is no such file, it is no CSV, is empty, or names a column twice.
+        If the file is missing, is no CSV, has no rows, or has two columns of the same name.
     """
     try:
         frame = pd.read_csv(path, low_memory=False)

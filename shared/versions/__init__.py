@@ -1,1 +1,1 @@
-"""A model version: its manifest, number, stages and checks, and how it is scored. Pure."""
+"""A model version: its manifest, number, stages and gates, and how rows are predicted. Pure."""

@@ -1,7 +1,7 @@
-"""Whether a table of rows agrees with a schema: the check of a request
-(shared/reference/schema.py), on whole columns at once.
+"""The comparison of a table of rows with a schema, column by column.
 
-Pure.
+It applies the same rules to whole columns as the API applies to single requests
+(shared/reference/schema.py).
 """
 
 from collections.abc import Iterator
@@ -11,19 +11,22 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import MAX_CATEGORY, Feature
 from driftgauge.shared.reference.frames import as_column
-from driftgauge.shared.reference.schema import MAX_CATEGORY, Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 
 
 def faults_of(frame: pd.DataFrame, schema: Schema) -> list[str]:
-    """Say everything in which rows do not agree with a schema; columns that it does not name are
-    passed over.
+    """List everything in which rows do not fit a schema; columns that it does not name are ignored.
 
     Examples
     --------
     >>> schema = Schema((Feature("age", "numeric", minimum=0), Feature("city", "categorical")))
-    >>> faults_of(pd.DataFrame({"age": [30, -1, None]}), schema)
-    ['age: 1 of 3 rows are missing', 'age: 1 of 3 rows are below the minimum 0', 'city: there is no such column']
+    >>> for fault in faults_of(pd.DataFrame({"age": [30, -1, None]}), schema):
+    ...     print(fault)
+    age: 1 of 3 rows are missing
+    age: 1 of 3 rows are below the minimum 0
+    city: there is no such column
     """
     return [
         f"{feature.name}: {fault}"
@@ -50,7 +53,7 @@ def _faults(frame: pd.DataFrame, feature: Feature) -> Iterator[str]:
 def _checked(
     column: np.ndarray[Any, Any] | list[Any], feature: Feature
 ) -> Iterator[tuple[str, Any]]:
-    """Give what can be wrong with a value, and for each row whether it is."""
+    """Yield each possible fault of a value in words, and for each row whether it has the fault."""
     if isinstance(column, list):
         absent = [value is None for value in column]
         if feature.categories is not None:

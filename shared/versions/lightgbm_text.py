@@ -1,8 +1,7 @@
-"""A model in LightGBM's own text format, behind the methods that a fitted scikit-learn model has.
+"""A model in LightGBM's own text format, with the methods of a fitted scikit-learn model.
 
-Reading the text runs no code, unlike joblib. The text knows neither the class labels nor the way of
-scikit-learn's wrapper from probabilities to labels; so the labels come from the schema, in the
-order of the wrapper's `classes_`.
+Unlike joblib, reading the text runs no code. The text does not contain the class labels, so they
+come from the schema, in the order of the `classes_` of LightGBM's scikit-learn wrapper.
 """
 
 from typing import Any, Final
@@ -16,20 +15,20 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import category_text
 
 _THREADS: Final = 1
-"""More cost more than they give for a few rows."""
+"""For a few rows, more threads cost more time than they save."""
 
 
 class TextModel:
-    """A booster that predicts as `LGBMRegressor` or `LGBMClassifier` does.
+    """A LightGBM booster that predicts as `LGBMRegressor` or `LGBMClassifier` does.
 
     Parameters
     ----------
     text
-        Content of the file that `Booster.save_model` wrote.
+        Content of a file that `Booster.save_model` wrote.
     task
-        regression, binary or multiclass.
+        `regression`, `binary` or `multiclass`.
     classes
-        Class labels in the order of the model's probabilities; without them `0`, `1`, …
+        Class labels in the order of the model's probabilities; if empty, `0`, `1`, ….
 
     Raises
     ------
@@ -58,29 +57,28 @@ class TextModel:
                 f"{', '.join(classes)}."
             )
         self.classes_ = np.array(classes or [str(number) for number in range(count)], dtype=object)
-        self.predict_proba = (
-            self._probabilities
-        )  # only where there are any: a check asks for the method
+        # an attribute of classifiers only, because a gate asks whether the method is there
+        self.predict_proba = self._probabilities
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the columns, in order; LightGBM writes `_` for a space."""
+        """Names of the columns in order; LightGBM replaces spaces by `_`."""
         return list(self._booster.feature_name())
 
     def predict(self, rows: Any) -> NDArray[Any]:
-        """Predict numbers, or labels as text.
+        """Predict numbers, or class labels as text, shape (rows,).
 
         Parameters
         ----------
         rows
-            Matrix or data frame, one column per feature in the order of training.
+            Matrix or data frame with one column per feature, in the order of training.
         """
         if self._task == "regression":
             return self._raw(rows)
         return np.asarray(self.classes_[self._probabilities(rows).argmax(axis=1)])
 
     def _probabilities(self, rows: Any) -> NDArray[np.float64]:
-        """Give the probability of each class, shape (rows, classes)."""
+        """Predict the probability of each class, shape (rows, classes)."""
         raw = self._raw(rows)
         return raw if raw.ndim > 1 else np.column_stack((1 - raw, raw))
 
@@ -89,8 +87,10 @@ class TextModel:
         return np.asarray(self._booster.predict(frame, num_threads=_THREADS), dtype=np.float64)
 
     def _as_trained(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Give categories, which the stream has as text, as the values that the model was trained
-        on.
+        """Convert categories from text to the values that the model was trained on.
+
+        Events hold categories as text, whatever type they had in training. A category that the
+        model does not know is missing.
         """
         known: list[list[Any]] = self._booster.pandas_categorical or []
         texts = [

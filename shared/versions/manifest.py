@@ -1,6 +1,4 @@
-"""What is known about a model version: its manifest, and what of a version is published to the
-workers.
-"""
+"""The manifest of a model version, and what of a version is published to the workers."""
 
 import gzip
 from typing import Literal
@@ -11,44 +9,45 @@ from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 
 Task = Literal["regression", "binary", "multiclass", "monitor"]
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known about a version.
+    """The facts about a model version, stored as `manifest.json` in its folder.
 
     Parameters
     ----------
+    task
+        What the model predicts; `monitor` if only its events are watched.
     created
-        When it was registered, ISO 8601 in UTC.
+        When the version was registered, ISO 8601 in UTC.
     files
-        SHA-256 (hex) of each other file of the version folder.
+        Name of each other file of the version folder to its SHA-256 (hex).
     partitions, salts
-        How many logs the model's events are spread over, and the salts of their hash tags
-        (shared/contract/keys.py). They are the model's, not the version's: every later version has
-        those of the first.
+        Number of logs that the model's events are spread over, and the salts of their hash tags
+        (shared/contract/keys.py). The first version chooses both for all later ones.
     metrics
-        As measured in training.
+        Metric to its value, as measured in training.
     feature_engineering
-        Dotted name of the module that makes the features, empty if unknown.
+        Dotted name of the module that computes the features; empty if unknown.
     trained
         When the model was fitted, ISO 8601; empty if unknown.
     git_revision
         Commit of the training code, with `-dirty` if files had changed; empty if unknown.
     libraries
-        Name to version of what the model was trained with.
+        Name to version of the libraries that the model was trained with.
     data_digest
         SHA-256 (hex) of the training file; empty if there was none.
-    checks
-        What the version must fulfil before production.
+    gates
+        What the version must pass before production.
     artifact
-        Name of the fitted model's file, empty for a model that is only monitored.
+        Name of the fitted model's file; empty for a model that is only monitored.
     labels
-        Whether true values arrive later and are joined to the predictions.
+        True if labels arrive later and are joined to the predictions.
     batch_counts
-        Whether batch predictions count for drift.
+        True if batch predictions count for drift.
     """
 
     model: str
@@ -64,15 +63,16 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     git_revision: str = ""
     libraries: dict[str, str] = {}
     data_digest: str = ""
-    checks: Checks = Checks()
+    gates: Gates = Gates()
     artifact: str = ""
     labels: bool = False
     batch_counts: bool = False
 
 
 class PublishedVersion(msgspec.Struct, frozen=True):
-    """What a worker needs of a version: published to Redis, since a worker shares no folder with
-    the API.
+    """What a worker needs of a version.
+
+    It is published to Redis, because a worker on another host cannot read the registry folder.
     """
 
     manifest: Manifest
@@ -82,13 +82,11 @@ class PublishedVersion(msgspec.Struct, frozen=True):
     performance: PerformanceReference | None = None
 
     def pack(self) -> bytes:
-        """Give it as compressed JSON, with the schema of the stream: a worker never learns of a
-        dropped feature.
-        """
+        """Encode it as gzip-compressed JSON, without the features that are dropped as personal."""
         published = msgspec.structs.replace(self, schema=self.schema.stream)
         return gzip.compress(msgspec.json.encode(published), compresslevel=6, mtime=0)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "PublishedVersion":
-        """Read what `pack` gave."""
+        """Decode what `pack` returned."""
         return msgspec.json.decode(gzip.decompress(packed), type=cls)

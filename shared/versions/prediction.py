@@ -1,7 +1,7 @@
-"""Predicting whole columns with a fitted model, as the API does with requests: at registration and
-in the gates.
+"""Prediction of many rows with a fitted model, at registration and in the gates.
 
-Pure. Inputs are the columns of the features in the schema's order, as `model_columns` gives them.
+The model gets the rows in the same form as from the API. Columns are those of the schema's features
+in its order, as `model_columns` returns them.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from driftgauge.shared.reference.schema import Schema
 
 
 def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
-    """Give every feature of a frame as the model gets it, in the schema's order.
+    """Return the column of each feature of a data frame, in the schema's order.
 
     Raises
     ------
     BadData
-        If a column is missing, or has other values than the schema says.
+        If a column is missing, or a numeric feature's column holds something else than numbers.
     """
     missing = [name for name in schema.names if name not in frame.columns]
     if missing:
@@ -32,13 +32,15 @@ def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
 
 
 def model_inputs(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Any:
-    """Give rows as the model was fitted: a matrix, or a frame if it has categories or knows its
-    columns by name.
+    """Put columns into the form that the model was fitted with.
+
+    It is a float64 matrix of shape (rows, features) if all features are numeric and the model does
+    not know their names; otherwise it is a data frame.
 
     Parameters
     ----------
     columns
-        One per feature of the schema, in its order.
+        One column per feature of the schema, in its order.
     """
     if all(feature.kind == "numeric" for feature in schema.features):
         matrix = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
@@ -55,12 +57,14 @@ def model_inputs(schema: Schema, estimator: Any, columns: Sequence[Column]) -> A
 
 
 def predict(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Column:
-    """Predict rows: finite numbers, or labels as text, as the schema's prediction is.
+    """Predict rows: an array of finite numbers, or a list of labels as text.
+
+    The schema says which of the two the model predicts.
 
     Raises
     ------
     BadData
-        If the model does not give one usable prediction for each row.
+        If the model does not return one usable prediction for each row.
     """
     rows = len(columns[0])
     output = np.asarray(estimator.predict(model_inputs(schema, estimator, columns)))
@@ -85,9 +89,7 @@ def predict(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Column
 
 
 def class_labels(estimator: Any) -> tuple[str, ...]:
-    """Give the labels of a classifier in the order of its probabilities; none if it has no
-    probabilities.
-    """
+    """Return a classifier's labels in the order of its probabilities; empty if it has none."""
     if not hasattr(estimator, "predict_proba") or not hasattr(estimator, "classes_"):
         return ()
     return tuple(category_text(label) for label in np.asarray(estimator.classes_).tolist())
@@ -96,12 +98,12 @@ def class_labels(estimator: Any) -> tuple[str, ...]:
 def probabilities(
     schema: Schema, estimator: Any, columns: Sequence[Column]
 ) -> NDArray[np.float64] | None:
-    """Give the probability of each class, shape (rows, classes); None for a model without.
+    """Predict the probability of each class, shape (rows, classes); None if the model has none.
 
     Raises
     ------
     BadData
-        If their shape is not that.
+        If the model returns another shape.
     """
     labels = class_labels(estimator)
     if not labels:

@@ -1,14 +1,17 @@
 """The stages of a model's versions, and how they change.
 
-    none ──► staging ──► production ──► archived        promote: to staging or production, from any stage
-                             ▲              │           rollback: the previous production version comes back
-                             └──────────────┘           archive: out of staging, and no longer a way back
+    none ──► staging ──► production ──► archived
+                             ▲              │
+                             └── rollback ──┘
 
-One version at most is in production. Whatever leaves production is archived, and stands in the line
-of versions that a rollback goes back along; two rollbacks go back two versions. Archiving a version
-by hand takes it out of that line.
+- promote: a version of any stage goes to staging or production;
+- rollback: the previous production version goes back to production;
+- archive: a version that is not in production is archived, and no rollback returns to it.
 
-Pure: `ModelRegistry` stores it as `stages.json`.
+At most one version is in production. A version that is replaced there is archived and joins the
+line of versions that rollbacks return along: two rollbacks go back two versions.
+
+`ModelRegistry` stores stages and history as `stages.json`.
 """
 
 import itertools
@@ -17,35 +20,35 @@ from typing import Final, Literal
 import msgspec
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Validation
+from driftgauge.shared.versions.gates import Validation
 
 Stage = Literal["none", "staging", "production", "archived"]
 Target = Literal["staging", "production"]
 Action = Literal["promote", "rollback", "archive", "validate"]
 
 MAX_HISTORY: Final = 1_000
-"""Changes that are kept, about 1 kB each: the API reads the file each second."""
+"""Most entries of the history, about 1 kB each; the API reads the file every second."""
 MAX_LINE: Final = 100
 """Most versions that rollbacks can go back."""
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One entry of a model's history.
+class StageChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One entry of a model's history: a change of a version's stage, or a validation.
 
     Parameters
     ----------
     time
-        ISO 8601 in UTC.
+        When it happened, ISO 8601 in UTC.
     actor, reason
-        Who did it and why.
+        Who did it, and why.
     version
-        The version that came into `stage`; of a validation, the one that was validated.
+        The version that entered `stage`, or that was validated.
     replaced
-        The version that left production by it.
+        The version that left production because of it; empty if none did.
     forced
-        Whether failed checks were overruled.
+        True if failed gates were overruled.
     validation
-        What came of the checks, if they ran.
+        The results of the gates; None if they were not run.
     """
 
     time: str
@@ -60,18 +63,22 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Stages and history of one model; a version that is named nowhere is in stage none.
+    """Stages and history of one model; a version that is not named here is in stage none.
 
     Parameters
     ----------
+    production
+        The version in production; empty if there is none.
     line
-        Former production versions, the latest last.
+        Former production versions that rollbacks return to, the latest last; at most `MAX_LINE`.
+    staging, archived
+        The versions in these stages.
     history
-        Oldest first; beyond `MAX_HISTORY` the oldest are forgotten.
+        What happened, oldest first; at most the latest `MAX_HISTORY` entries.
 
     Examples
     --------
-    >>> change = Change("2026-01-01T00:00:00+00:00", "ann", "promote", "1.0.0")
+    >>> change = StageChange("2026-01-01T00:00:00+00:00", "ann", "promote", "1.0.0")
     >>> first = Stages().promoted("production", change)
     >>> second = first.promoted("production", msgspec.structs.replace(change, version="2.0.0"))
     >>> second.production, second.stage("1.0.0"), second.line
@@ -84,22 +91,23 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
     line: tuple[str, ...] = ()
     staging: tuple[str, ...] = ()
     archived: tuple[str, ...] = ()
-    history: tuple[Change, ...] = ()
+    history: tuple[StageChange, ...] = ()
 
     def stage(self, version: str) -> Stage:
+        """Return the stage of a version."""
         if version == self.production:
             return "production"
         if version in self.staging:
             return "staging"
         return "archived" if version in self.archived else "none"
 
-    def promoted(self, to: Target, change: Change) -> "Stages":
-        """Bring `change.version` to staging or production.
+    def promoted(self, to: Target, change: StageChange) -> "Stages":
+        """Return the stages after `change.version` was promoted to staging or production.
 
         Raises
         ------
         BadData
-            If it is there already, or would leave production for staging.
+            If it is there already, or would go from production to staging.
         """
         version = change.version
         if self.stage(version) == to:
@@ -117,13 +125,18 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         line = (*self.line, self.production)[-MAX_LINE:] if self.production else self.line
         return self._into_production(line, change)
 
-    def rolled_back(self, change: Change) -> "Stages":
-        """Bring the previous production version back, whatever version the change names.
+    def rolled_back(self, change: StageChange) -> "Stages":
+        """Return the stages after a rollback to the previous production version.
+
+        Parameters
+        ----------
+        change
+            The entry for the history; its version is replaced by the previous one.
 
         Raises
         ------
         BadData
-            If there is none.
+            If there is no previous version.
         """
         if not self.line:
             raise BadData(
@@ -133,8 +146,8 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
             self.line[:-1], msgspec.structs.replace(change, version=self.line[-1])
         )
 
-    def archived_by(self, change: Change) -> "Stages":
-        """Archive `change.version`: no rollback goes to it any more.
+    def archived_by(self, change: StageChange) -> "Stages":
+        """Return the stages after `change.version` was archived; no rollback returns to it.
 
         Raises
         ------
@@ -149,33 +162,26 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
             )
         if version in self.archived and version not in self.line:
             raise BadData(f"{version} is archived already; nothing was changed.")
-        way = [
-            name for name in (*self.line, self.production) if name != version
-        ]  # no step of it stays in place
+        # without it two equal versions may follow each other: a rollback between them does nothing
+        way = [name for name in (*self.line, self.production) if name != version]
         line = tuple(name for name, following in itertools.pairwise(way) if name != following)
         rest = self._without(version)
         moved = msgspec.structs.replace(rest, line=line, archived=(*rest.archived, version))
         return _recorded(moved, change, stage="archived")
 
-    def validated(self, change: Change) -> "Stages":
-        """Record a validation; no stage changes."""
+    def validated(self, change: StageChange) -> "Stages":
+        """Return the same stages with a validation in the history."""
         return _recorded(self, change, stage=self.stage(change.version))
 
     def latest_validation(self, version: str) -> Validation | None:
-        """Give what the latest recorded validation on data found for a version."""
-        found = (
-            change.validation for change in reversed(self.history) if change.version == version
-        )
-        return next(
-            (
-                validation
-                for validation in found
-                if validation is not None and validation.data_digest
-            ),
-            None,
-        )
+        """Return a version's latest recorded validation on data; None if there is none."""
+        for change in reversed(self.history):
+            validation = change.validation
+            if change.version == version and validation is not None and validation.data_digest:
+                return validation
+        return None
 
-    def _into_production(self, line: tuple[str, ...], change: Change) -> "Stages":
+    def _into_production(self, line: tuple[str, ...], change: StageChange) -> "Stages":
         rest, replaced = self._without(change.version), self.production
         archived = (*rest.archived, replaced) if replaced else rest.archived
         moved = msgspec.structs.replace(
@@ -191,6 +197,6 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         )
 
 
-def _recorded(stages: Stages, change: Change, stage: Stage, replaced: str = "") -> Stages:
+def _recorded(stages: Stages, change: StageChange, stage: Stage, replaced: str = "") -> Stages:
     entry = msgspec.structs.replace(change, stage=stage, replaced=replaced)
     return msgspec.structs.replace(stages, history=(*stages.history, entry)[-MAX_HISTORY:])

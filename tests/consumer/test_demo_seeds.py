@@ -16,7 +16,7 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.models.common.training import Trained
 from driftgauge.models.steel.features import engineer
-from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.models.steel.train import SCHEMA, train
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.reference.building import build_profile
@@ -35,7 +35,7 @@ def model() -> tuple[Trained, ReferenceProfile]:
 
 def alerts_of(seed: int, trained: Trained, reference: ReferenceProfile) -> list[Alert]:
     """Run the demo's traffic with a shift of half a standard deviation from event 3,000 on."""
-    frame = engineer(Plant(seed).rows(EVENTS))
+    frame = engineer(SteelPlant(seed).rows(EVENTS))
     frame.loc[frame.index >= INJECTED, DRIFTING_FEATURE] += 0.5 * float(
         np.std(trained.holdout[DRIFTING_FEATURE])
     )

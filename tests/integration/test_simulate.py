@@ -15,10 +15,9 @@ from rich.console import Console
 
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import store
-from driftgauge.models.drift.kinds import KINDS, Kind
+from driftgauge.models.drift.plan import DRIFT_KINDS, DriftKind, SimulationPlan
 from driftgauge.models.drift.report import Record
-from driftgauge.models.drift.run import Plan
-from driftgauge.models.drift.show import conclude, keep, run_shown
+from driftgauge.models.drift.terminal import conclude, keep, run_shown
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.reference.building import build_profile
@@ -49,7 +48,7 @@ def deployed(folder: Path) -> Iterator[tuple[Deployment, Path]]:
     registry = ModelRegistry(folder / "registry")
     credit = MODELS["credit"]
     trained = credit.fit(credit.simulator(77).labelled(6000), 0, "the simulator")
-    for kind in KINDS:
+    for kind in DRIFT_KINDS:
         stored = store(credit, trained, registry, kind.replace("_", "-"))
         registry.promote(stored.parent.name, stored.name, "production", actor="test")
     frame = Coins().labelled(3000).features
@@ -76,11 +75,13 @@ def plant() -> Iterator[tuple[Deployment, Path]]:
 
 
 def simulated(
-    plant: tuple[Deployment, Path], model: str, kind: Kind, intensity: float = 0.6, **more: Any
+    plant: tuple[Deployment, Path], model: str, kind: DriftKind, intensity: float = 0.6, **more: Any
 ) -> Record:
     """Run a simulation as the command does."""
     running, folder = plant
-    plan = Plan(model, kind, intensity, "abrupt", more.pop("events", EVENTS), 0, 0.0, 0.1, **more)
+    plan = SimulationPlan(
+        model, kind, intensity, "abrupt", more.pop("events", EVENTS), 0, 0.0, 0.1, **more
+    )
     console = Console(file=io.StringIO())
     found = run_shown(plan, running.settings, running.url, console)
     conclude(found.record, console)
@@ -88,9 +89,9 @@ def simulated(
     return found.record
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DRIFT_KINDS)
 def test_each_kind_of_drift_is_found_and_nothing_before_it(
-    plant: tuple[Deployment, Path], kind: Kind
+    plant: tuple[Deployment, Path], kind: DriftKind
 ) -> None:
     """The record and the picture say so; the labels were all taken."""
     found = simulated(plant, kind.replace("_", "-"), kind)

@@ -11,8 +11,9 @@ from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import Trained, store
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import Answer
-from driftgauge.shared.reference.references import AcceptedReference
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.accepted import AcceptedReference
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import publish, rows, serving
@@ -75,7 +76,7 @@ async def test_every_example_is_accepted_by_the_demo_model_that_is_served(
             if path.endswith(
                 "/promote"
             ):  # understood, and refused since nobody validated the version on data
-                assert [check["name"] for check in answer.json()["checks"]] == [
+                assert [check["name"] for check in answer.json()["gates"]] == [
                     "recorded validation"
                 ], answer.text
             else:

@@ -23,7 +23,7 @@ from driftgauge.shared.contract.events import (
     Label,
     Prediction,
 )
-from driftgauge.shared.reference.references import ReferenceChange, decode_change
+from driftgauge.shared.reference.history import ReferenceChange, decode_change
 from driftgauge.shared.reference.schema import Kinds, Schema
 
 Entry = tuple[bytes, list[bytes]]
@@ -49,7 +49,7 @@ class CheckedDecoder:
 
     Examples
     --------
-    >>> from driftgauge.shared.reference.schema import Feature
+    >>> from driftgauge.shared.reference.feature import Feature
     >>> checked = CheckedDecoder(Schema((Feature("x", "numeric"), Feature("c", "categorical"))))
     >>> checked.decode_lines(b'{"id":"a","version":"1.0.0","time":0,"features":[1,"b"],"prediction":null}')[0].features
     (1.0, 'b')

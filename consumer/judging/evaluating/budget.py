@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.shared.reference.schema import Kind
+from driftgauge.shared.reference.feature import Kind
 
 DAYS_PER_MONTH = 30
 INTEGRITY_TESTS = 3

@@ -17,9 +17,9 @@ from driftgauge.consumer.judging.ordered.replay_threshold import LEAST_WEEKS
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import Pane, unpack_counts
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.accepted import AcceptedReference, recounted
 from driftgauge.shared.reference.calibration import Calibration, Timeline
 from driftgauge.shared.reference.profile import ReferenceProfile
-from driftgauge.shared.reference.references import AcceptedReference, recounted
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.versions.manifest import PublishedVersion
 

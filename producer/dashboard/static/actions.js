@@ -38,7 +38,7 @@ function complain(form, lines) {
 export async function problem(answer) {
   try {
     const found = await answer.json();
-    if (found.checks) return [found.detail.split("\n")[0], ...found.checks.map(failed), "Tick the box below the reason to overrule them."];
+    if (found.gates) return [found.detail.split("\n")[0], ...found.gates.map(failed), "Tick the box below the reason to overrule them."];
     const errors = (found.errors ?? []).map((error) => `${error.field.split("/").pop()}: ${error.message}`);
     return [found.detail ?? answer.statusText, ...errors];
   } catch {

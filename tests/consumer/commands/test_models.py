@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from driftgauge.__main__ import cli
 from driftgauge.shared.errors import DriftgaugeError
-from driftgauge.shared.versions.checks import GateFailed
+from driftgauge.shared.versions.gates import GateFailed
 
 RANDOM = np.random.default_rng(4)
 FRAME = pd.DataFrame(RANDOM.normal(size=(2400, 2)), columns=["x", "y"])
@@ -71,9 +71,9 @@ def test_from_registration_to_rollback() -> None:
     """
     said = register(
         "good.joblib",
-        "--check",
+        "--gate",
         "accuracy>=0.8",
-        "--check",
+        "--gate",
         "log_loss<=0.6",
         "--metrics",
         "accuracy=0.9",
@@ -81,7 +81,7 @@ def test_from_registration_to_rollback() -> None:
     assert "wave 1.0.0 (binary, model.joblib): 2 numeric features" in said
     assert "models promote wave 1.0.0" in said
     validated = done("validate", "wave", "1.0.0", "--data", "valid.csv")
-    assert "passes all 8 checks" in validated
+    assert "passes all 8 gates" in validated
     assert "wave 1.0.0 is in production." in done(
         "promote", "wave", "1.0.0", "--reason", "first", "--actor", "ann"
     )
@@ -136,7 +136,7 @@ def test_a_failed_gate() -> None:
     overrules and is recorded.
     """
     register("good.joblib", "--promote")
-    register("bad.joblib", "--check", "accuracy>=0.8")
+    register("bad.joblib", "--gate", "accuracy>=0.8")
     result = run("validate", "wave", "2.0.0", "--data", "valid.csv")
     assert result.exit_code == 1, result.output
     for name in ("accuracy", "f1_weighted no worse than 1.0.0"):
@@ -153,7 +153,7 @@ def test_a_failed_gate() -> None:
     assert "give a reason" in str(refused("promote", "wave", "2.0.0", "--force"))
     assert json.loads(done("show", "wave", "--json"))["manifest"]["version"] == "1.0.0"
     said = done("promote", "wave", "2.0.0", "--data", "valid.csv", "--force", "--reason", "a test")
-    assert "instead of 1.0.0, 3 failed checks overruled" in said
+    assert "instead of 1.0.0, 3 failed gates overruled" in said
     assert "failed, overruled" in done("history", "wave")
 
 
@@ -199,7 +199,7 @@ def test_tampering_is_named() -> None:
 
 
 def test_archive_and_show() -> None:
-    """An archived version is no target of a rollback; show tells manifest, checks and schema of a
+    """An archived version is no target of a rollback; show tells manifest, gates and schema of a
     version.
     """
     register("good.joblib", "--promote", "--features-module", "models.wave", "--exclude", "y")
@@ -230,7 +230,7 @@ def test_what_is_wrong_ends_with_its_code() -> None:
     assert refused("verify", "absent").exit_code == 66
     assert refused("validate", "wave", "1.0.0", "--data", "absent.csv").exit_code == 65
     for more in (
-        ("--check", "accuracy"),
+        ("--gate", "accuracy"),
         ("--metrics", "accuracy=high"),
         ("--metrics", "absent.json"),
     ):

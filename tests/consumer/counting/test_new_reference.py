@@ -11,8 +11,9 @@ from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import InUse, references_of
 from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, encode, unpack_counts
+from driftgauge.shared.reference.accepted import recounted
+from driftgauge.shared.reference.history import ReferenceChange, encode_change
 from driftgauge.shared.reference.profile import ReferenceProfile
-from driftgauge.shared.reference.references import ReferenceChange, encode_change, recounted
 from tests.consumer.builders import (
     NOON,
     SCHEMA,

@@ -16,7 +16,7 @@ from driftgauge.consumer.judging.state import (
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, unpack_counts
 from driftgauge.shared.contract.snapshot import Snapshot
-from driftgauge.shared.reference.references import recounted
+from driftgauge.shared.reference.accepted import recounted
 from tests.consumer.judging.builders import PUBLISHED, SIZES, VERSIONS, Stream, block
 
 _SHIFTED = block("1.0.0", np.random.default_rng(9), 5000, shift=1.0)

@@ -24,7 +24,7 @@ from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.provenance import file_digest
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import Manifest
 from driftgauge.shared.versions.prediction import predict
 
@@ -83,7 +83,7 @@ def test_the_models_columns_and_predictions(
     assert (manifest.artifact, manifest.data_digest) == ("model.joblib", file_digest(csv))
     assert manifest.trained
     assert "scikit-learn" in manifest.libraries
-    assert manifest.checks.methods == ("predict",)
+    assert manifest.gates.methods == ("predict",)
     again = registry.load_artifact("houses", "1.0.0")
     assert np.allclose(
         np.asarray(predict(schema, again, columns_of(FRAME, schema))),
@@ -115,7 +115,7 @@ def test_a_pipeline_of_categories_and_classes(
     )
     assert [feature.excluded for feature in schema.features] == ["excluded at registration", "", ""]
     assert set(reference.columns[-1].categories) == {"bad", "good"}  # type: ignore[union-attr]  # it is categorical
-    assert manifest.checks.methods == ("predict", "predict_proba")
+    assert manifest.gates.methods == ("predict", "predict_proba")
 
 
 def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
         (submission(csv, artifact=unnamed), "The model cannot predict the reference rows"),
         (submission(small, artifact=linear), "fitted on columns that .* lacks: a"),
         (
-            submission(csv, artifact=linear, checks=Checks({"accuracy": 0.9})),
+            submission(csv, artifact=linear, gates=Gates({"accuracy": 0.9})),
             "no metrics of a numeric prediction: accuracy",
         ),
         (
@@ -307,6 +307,6 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     assert registry.registered() == []
     manifest, _, _ = stored(
         registry,
-        submission(csv, artifact=margins, target="grade", checks=Checks(methods=("predict",))),
+        submission(csv, artifact=margins, target="grade", gates=Gates(methods=("predict",))),
     )
-    assert manifest.checks.methods == ("predict",)
+    assert manifest.gates.methods == ("predict",)

@@ -24,7 +24,7 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import RollUp
 from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
-from driftgauge.shared.reference.references import AcceptedReference
+from driftgauge.shared.reference.accepted import AcceptedReference
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import CountingPolicy, cell_map, count, event, traffic

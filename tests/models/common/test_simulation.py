@@ -1,4 +1,4 @@
-from itertools import islice
+"""The demo models' simulators: reproducible, of one distribution, and what the API accepts."""
 
 import numpy as np
 import pandas as pd
@@ -6,33 +6,12 @@ import pytest
 from scipy.stats import chi2_contingency, ks_2samp
 
 from driftgauge.models.catalogue import MODELS
-from driftgauge.models.common.simulation import (
-    Change,
-    ConceptChange,
-    FlipLabels,
-    Labelled,
-    Missing,
-    NewCategory,
-    Shift,
-    next_class,
-    scaled,
-    shift,
-    traffic,
-)
+from driftgauge.models.common.perturbations import Missing, Shift, perturbed
 from driftgauge.models.common.training import DemoModel
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.frames import json_values, rows_of
 
 RANDOM_SHARE = 0.3
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
-
-
-def rows_of_two() -> Labelled:
-    frame = pd.DataFrame({"x": np.arange(1000.0), "c": np.array(["a", "b"] * 500, dtype=object)})
-    return Labelled(frame, np.array(["no", "yes"] * 500, dtype=object))
-
-
-def changed(change: Change, rows: Labelled) -> Labelled:
-    return change(rows, np.random.default_rng(0))
 
 
 @every_model
@@ -69,96 +48,17 @@ def alike(a: "pd.Series[str]", b: "pd.Series[str]") -> bool:
 
 
 @every_model
-def test_traffic_is_what_the_api_takes(model: DemoModel) -> None:
+def test_simulated_rows_are_what_the_api_accepts(model: DemoModel) -> None:
     """Every simulated row, shifted or with missing values, is a request that fits the schema;
     labels are of its kind.
     """
     nullable = next(feature.name for feature in model.schema.features if feature.nullable)
     scale = float(model.simulator(0).labelled(1000).features[model.drifting_feature].std())
-    changes = [Shift(model.drifting_feature, scale / 2), Missing(nullable, RANDOM_SHARE)]
-    rows = list(islice(traffic(model.simulator(1), model.schema, changes), 1200))
-    assert not any(model.schema.positional(features)[1] for features, _ in rows)
-    assert not any(model.schema.prediction_fault(label) for _, label in rows)
-    missing = np.mean([features[nullable] is None for features, _ in rows])
+    perturbations = [Shift(model.drifting_feature, 0.5, scale), Missing(nullable, RANDOM_SHARE)]
+    drawn = model.simulator(1).labelled(1200)
+    after = perturbed(perturbations, drawn, np.random.default_rng(0))
+    rows = rows_of(after.features, model.schema)
+    assert not any(model.schema.positional(features)[1] for features in rows)
+    assert not any(model.schema.prediction_fault(label) for label in json_values(after.labels))
+    missing = np.mean([features[nullable] is None for features in rows])
     assert missing == pytest.approx(RANDOM_SHARE, abs=0.06)
-
-
-@every_model
-def test_traffic_is_reproducible(model: DemoModel) -> None:
-    """Simulator's seed and changes' seed fix the traffic, whatever its batches."""
-    changes = [Missing(model.schema.names[-1], RANDOM_SHARE)]
-    one, two = (
-        list(islice(traffic(model.simulator(5), model.schema, changes, seed=9), 600))
-        for _ in range(2)
-    )
-    assert one == two
-
-
-def test_shift_moves_one_feature_and_leaves_its_argument_alone() -> None:
-    """A biased sensor changes its own feature by a fixed amount, and nothing else."""
-    rows = rows_of_two()
-    before = rows.features.copy()
-    shifted = changed(Shift("x", 2.5), rows)
-    pd.testing.assert_frame_equal(rows.features, before)
-    assert (shifted.features["x"] - before["x"] == 2.5).all()
-    assert shifted.features["c"].equals(before["c"])
-    assert shifted.labels is rows.labels
-
-
-def test_missing_values_are_of_the_stated_share() -> None:
-    """About the stated share of one feature goes missing; the rest keeps its values."""
-    after = changed(Missing("x", RANDOM_SHARE), rows_of_two()).features
-    assert after["x"].isna().mean() == pytest.approx(RANDOM_SHARE, abs=0.05)
-    kept = after["x"].dropna()
-    assert (kept == kept.index).all()
-
-
-def test_a_new_category_is_of_the_stated_share() -> None:
-    """About the stated share of rows has the new category, and the others their own."""
-    after = changed(NewCategory("c", "z", RANDOM_SHARE), rows_of_two()).features["c"]
-    assert (after == "z").mean() == pytest.approx(RANDOM_SHARE, abs=0.05)
-    assert set(after) == {"a", "b", "z"}
-
-
-def test_a_flipped_label_is_another_class() -> None:
-    """The stated share of labels changes, none of them to itself, and features stay."""
-    rows = rows_of_two()
-    after = changed(FlipLabels(RANDOM_SHARE, ("no", "yes", "never")), rows)
-    assert (after.labels != rows.labels).mean() == pytest.approx(RANDOM_SHARE, abs=0.05)
-    assert set(after.labels) == {"no", "yes", "never"}
-    assert after.features is rows.features
-
-
-def test_a_concept_change_is_where_the_feature_says() -> None:
-    """Only rows above the value have new labels: the law of labels given features changes, that of
-    features does not.
-    """
-    rows = rows_of_two()
-    after = changed(ConceptChange("x", 499.5, next_class(("no", "yes"))), rows)
-    assert (after.labels[:500] == rows.labels[:500]).all()
-    assert (after.labels[500:] != rows.labels[500:]).all()
-    numbers = changed(
-        ConceptChange("x", 499.5, scaled(1.5)), Labelled(rows.features, np.ones(1000))
-    )
-    assert numbers.labels.tolist() == [1.0] * 500 + [1.5] * 500
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (Shift("none", 1), "'none'.*x, c"),
-        (Shift("c", 1), "categorical"),
-        (Missing("x", 1.5), "0 to 1"),
-        (FlipLabels(0.1, ("no", "maybe")), "no class of no, maybe: yes"),
-    ],
-)
-def test_an_impossible_change_is_refused(change: Change, message: str) -> None:
-    """A mistyped feature, share or class is an error, not a change of nothing."""
-    with pytest.raises(BadData, match=message):
-        changed(change, rows_of_two())
-
-
-def test_shift_is_in_standard_deviations_of_the_reference() -> None:
-    """The shift is sd times scale."""
-    frame = pd.DataFrame({"x": [1.0, 2.0]})
-    assert shift(frame, "x", sd=0.5, scale=2.0)["x"].tolist() == [2.0, 3.0]

@@ -13,9 +13,9 @@ from driftgauge.shared.errors import ModelNotFound
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.segments import SegmentLayout
-from driftgauge.shared.registry.gates import ValidationData, validate
+from driftgauge.shared.registry.promotion import ValidationData, validate
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.versions.checks import Checks, GateFailed
+from driftgauge.shared.versions.gates import GateFailed, Gates
 from driftgauge.shared.versions.prediction import class_labels, predict
 
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
@@ -72,13 +72,13 @@ def test_the_credit_model_is_measured_by_sex_and_education(credit: Trained, tmp_
 
 @every_model
 def test_the_manifest_says_how_it_was_made(model: DemoModel, registry: ModelRegistry) -> None:
-    """Time, commit, libraries, task, checks and the module of the features stand in the manifest;
+    """Time, commit, libraries, task, gates and the module of the features stand in the manifest;
     labels are awaited.
     """
     manifest = registry.manifest(model.name, "1.0.0")
-    assert (manifest.task, manifest.checks, manifest.labels) == (
+    assert (manifest.task, manifest.gates, manifest.labels) == (
         model.task,
-        model.patient.checks,
+        model.patient.gates,
         True,
     )
     assert manifest.feature_engineering == f"models.{model.name}.features"
@@ -107,9 +107,9 @@ def test_a_model_below_its_bounds_is_stored_but_not_promoted(
     """The gates decide about production: a bound that is not reached leaves the version in stage
     none.
     """
-    strict = msgspec.structs.replace(Checks(), minimum={"accuracy": 0.9999})
+    strict = msgspec.structs.replace(Gates(), minimum={"accuracy": 0.9999})
     model = MODELS["obesity"]
-    demanding = DemoModel(**{**vars(model), "checks": strict})
+    demanding = DemoModel(**{**vars(model), "gates": strict})
     registry = ModelRegistry(tmp_path)
     with pytest.raises(GateFailed, match="accuracy"):
         register(demanding, obesity, registry)

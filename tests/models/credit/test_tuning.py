@@ -4,7 +4,7 @@ import pytest
 from sklearn.tree import DecisionTreeClassifier
 
 from driftgauge.models.credit import tuning
-from driftgauge.models.credit.candidates import Candidate, Settings, fold_scores, steadiness
+from driftgauge.models.credit.candidates import Candidate, Hyperparameters, fold_scores, steadiness
 
 SMALL_TREE = Candidate(
     "tree",
@@ -21,7 +21,7 @@ def stripes() -> tuple[pd.DataFrame, np.ndarray]:
     return pd.DataFrame({"x": x}), np.where(np.abs(x - 0.5) < 1 / 6, "0", "1").astype(object)
 
 
-def found(stripes: tuple[pd.DataFrame, np.ndarray], trials: int) -> tuple[Settings, float]:
+def found(stripes: tuple[pd.DataFrame, np.ndarray], trials: int) -> tuple[Hyperparameters, float]:
     pytest.importorskip("optuna")
     return tuning.tune(SMALL_TREE, *stripes, seed=1, trials=trials)
 

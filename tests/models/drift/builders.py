@@ -7,10 +7,11 @@ import pandas as pd
 
 from driftgauge.models.common.simulation import Labelled
 from driftgauge.models.drift.posting import Posted
-from driftgauge.models.drift.traffic import Row
+from driftgauge.models.drift.traffic import SimulatedRow
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.events import Value
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 
 SCHEMA = Schema(
     (
@@ -46,10 +47,12 @@ class Coins:
 
 
 def posted(
-    label: Value, prediction: Value, x: float | None = 0.0, *, changed: bool = False
+    label: Value, prediction: Value, x: float | None = 0.0, *, drifted: bool = False
 ) -> Posted:
     return Posted(
-        Row({"x": x, "y": 1.0, "c": "r", "closed": "a", "hidden": 0.0}, label, None, changed),
+        SimulatedRow(
+            {"x": x, "y": 1.0, "c": "r", "closed": "a", "hidden": 0.0}, label, None, drifted
+        ),
         "id",
         prediction,
         1000,

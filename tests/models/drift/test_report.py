@@ -6,9 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from driftgauge.models.drift.findings import verdict
 from driftgauge.models.drift.picture import draw
 from driftgauge.models.drift.report import Record, errors, metrics, write
+from driftgauge.models.drift.verdict import verdict
 from tests.models.drift.builders import posted
 
 RECORD = Record(
@@ -33,7 +33,7 @@ RECORD = Record(
     seconds=1.0,
 )
 ROWS = [posted("a", "a", float(n)) for n in range(20)] + [
-    posted("b", "a", None, changed=True) for _ in range(20)
+    posted("b", "a", None, drifted=True) for _ in range(20)
 ]
 
 

@@ -1,15 +1,16 @@
-"""How a change comes over time."""
+"""How a drift grows over time."""
 
 import numpy as np
 import pytest
 
-from driftgauge.models.drift.shapes import EPISODES, SHAPES, Shape, amount
+from driftgauge.models.drift.plan import DRIFT_SHAPES, DriftShape
+from driftgauge.models.drift.shapes import EPISODES, amount
 
 PLACES = np.arange(2000)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_nothing_changes_before_the_start_and_all_of_it_is_reached(shape: Shape) -> None:
+@pytest.mark.parametrize("shape", DRIFT_SHAPES)
+def test_nothing_changes_before_the_start_and_all_of_it_is_reached(shape: DriftShape) -> None:
     """Before the injection the share is 0, whatever the shape; later both share and strength are 1
     somewhere.
     """
@@ -22,9 +23,7 @@ def test_nothing_changes_before_the_start_and_all_of_it_is_reached(shape: Shape)
 
 
 def test_a_gradual_change_is_ever_more_rows_and_an_incremental_one_ever_stronger() -> None:
-    """That is what tells them apart: a mixture of two worlds, or one world on its way to
-    another.
-    """
+    """That is what tells them apart: more and more rows of full strength, or all rows ever stronger."""
     gradual, incremental = (
         amount("gradual", PLACES, 1000, 1000),
         amount("incremental", PLACES, 1000, 1000),
@@ -37,7 +36,7 @@ def test_a_gradual_change_is_ever_more_rows_and_an_incremental_one_ever_stronger
 
 
 def test_a_recurring_change_goes_and_comes_back() -> None:
-    """Half of the blocks are of the new world, the first one among them."""
+    """Half of the blocks drift, the first one among them."""
     share = amount("recurring", PLACES, 1000, 1000).share[1000:]
     assert share.mean() == 0.5
     assert np.count_nonzero(np.diff(share)) == EPISODES - 1

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from driftgauge.models.common.simulation import Simulator
-from driftgauge.models.drift.source import Bootstrap, source_of
+from driftgauge.models.drift.source import ProfileSimulator, source_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import PREDICTION
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from tests.models.drift.builders import SCHEMA, Coins
 
@@ -22,7 +23,7 @@ def test_rows_of_a_reference_have_its_cells() -> None:
     """
     frame = Coins().labelled(5000).features.assign(x=lambda rows: rows["x"].mask(rows["y"] > 1.5))
     profile = build_profile(SCHEMA, columns_of(frame, SCHEMA), ["no"] * 4000 + ["yes"] * 1000)
-    drawn = Bootstrap(profile, 1).labelled(20_000)
+    drawn = ProfileSimulator(profile, 1).labelled(20_000)
     assert list(drawn.features.columns) == [*SCHEMA.names, PREDICTION]
     assert not [label for label in drawn.labels if label is not None]
     for column in profile.columns:

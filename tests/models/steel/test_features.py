@@ -17,7 +17,7 @@ from driftgauge.models.steel.features import (
     engineer,
     read_raw,
 )
-from driftgauge.models.steel.simulate import Plant
+from driftgauge.models.steel.simulate import SteelPlant
 from driftgauge.shared.errors import BadData
 
 
@@ -25,7 +25,7 @@ def test_there_are_eighteen_numeric_features_in_a_fixed_order() -> None:
     """Stream order is FEATURES; every feature is a number, and clock features are excluded with a
     reason.
     """
-    features = engineer(Plant(0).rows(50))
+    features = engineer(SteelPlant(0).rows(50))
     assert tuple(features.columns) == FEATURES
     assert len(set(FEATURES)) == 18
     assert (features.dtypes == np.float64).all()
@@ -35,7 +35,7 @@ def test_there_are_eighteen_numeric_features_in_a_fixed_order() -> None:
 
 def test_target_and_co2_are_never_read() -> None:
     """No feature leaks the target: rows without usage and CO2 give the same features."""
-    raw = Plant(0).rows(50)
+    raw = SteelPlant(0).rows(50)
     pd.testing.assert_frame_equal(engineer(raw), engineer(raw.drop(columns=[TARGET, CO2])))
 
 
@@ -43,14 +43,14 @@ def test_rows_are_engineered_independently() -> None:
     """A row's features are a function of that row alone: a client that sends one row gets what
     training computed.
     """
-    raw = Plant(0).rows(20)
+    raw = SteelPlant(0).rows(20)
     one_by_one = pd.concat([engineer(raw.iloc[[i]]) for i in range(len(raw))])
     pd.testing.assert_frame_equal(engineer(raw), one_by_one)
 
 
 def test_missing_sensor_is_missing_in_what_needs_it_and_nowhere_else() -> None:
     """A silent sensor gives NaN, never a number made up, and leaves the other features alone."""
-    raw = Plant(0).rows(5)
+    raw = SteelPlant(0).rows(5)
     raw[LEADING] = np.nan
     missing = engineer(raw).isna().all()
     assert set(missing[missing].index) == {
@@ -66,7 +66,7 @@ def test_phase_of_a_known_triangle() -> None:
     right angle.
     """
     raw = (
-        Plant(0)
+        SteelPlant(0)
         .rows(1)
         .assign(**{"Lagging_Current_Power_Factor": 100 / np.sqrt(2), LEADING_FACTOR: 100.0})
     )
@@ -77,7 +77,7 @@ def test_phase_of_a_known_triangle() -> None:
 
 def test_power_factor_of_a_standing_plant_stays_finite() -> None:
     """The outage row of the real file (both factors 0) has finite features."""
-    raw = Plant(0).rows(1).assign(**{"Lagging_Current_Power_Factor": 0.0, LEADING_FACTOR: 0.0})
+    raw = SteelPlant(0).rows(1).assign(**{"Lagging_Current_Power_Factor": 0.0, LEADING_FACTOR: 0.0})
     assert np.isfinite(engineer(raw).to_numpy()).all()
 
 
@@ -86,7 +86,7 @@ def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
     through a file.
     """
     path = tmp_path / "steel.csv"
-    written = Plant(0).series(pd.Timestamp("2018-01-01 00:15"), 200)
+    written = SteelPlant(0).series(pd.Timestamp("2018-01-01 00:15"), 200)
     written[list(RAW)].to_csv(path, index=False)
     back = read_raw(path)
     assert (back["time"] == written["time"]).all()
@@ -96,7 +96,7 @@ def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     """A file that lacks columns is refused, and the message names each of them."""
     path = tmp_path / "steel.csv"
-    Plant(0).rows(3)[list(RAW)].drop(columns=["NSM", LAGGING]).to_csv(path, index=False)
+    SteelPlant(0).rows(3)[list(RAW)].drop(columns=["NSM", LAGGING]).to_csv(path, index=False)
     with pytest.raises(BadData, match=r"Lagging_Current_Reactive\.Power_kVarh, NSM"):
         read_raw(path)
 
@@ -112,7 +112,7 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 def test_unusable_values_are_refused(tmp_path: Path, column: str, value: str, message: str) -> None:
     """A value of another kind is refused with its column, not read as something else."""
     path = tmp_path / "steel.csv"
-    Plant(0).rows(3)[list(RAW)].assign(**{column: value}).to_csv(path, index=False)
+    SteelPlant(0).rows(3)[list(RAW)].assign(**{column: value}).to_csv(path, index=False)
     with pytest.raises(BadData, match=message):
         read_raw(path)
 

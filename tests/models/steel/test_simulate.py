@@ -10,26 +10,26 @@ from driftgauge.models.steel.features import (
     TARGET,
     engineer,
 )
-from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 
 
 def test_columns_are_those_of_the_file() -> None:
     """Simulated rows have the columns of the UCI file, then the time."""
-    assert tuple(Plant(0).rows(2).columns) == (*RAW, "time")
-    assert tuple(Plant(0).series(pd.Timestamp("2024-01-01"), 2).columns) == (*RAW, "time")
+    assert tuple(SteelPlant(0).rows(2).columns) == (*RAW, "time")
+    assert tuple(SteelPlant(0).series(pd.Timestamp("2024-01-01"), 2).columns) == (*RAW, "time")
 
 
 def test_rows_are_not_autocorrelated_but_a_series_is() -> None:
     """Rows are exchangeable: neighbours are unrelated. A series is a plant whose state lasts."""
-    rows = Plant(1).rows(4000)[TARGET]
-    series = Plant(1).series(pd.Timestamp("2018-01-01"), 4000)[TARGET]
+    rows = SteelPlant(1).rows(4000)[TARGET]
+    series = SteelPlant(1).series(pd.Timestamp("2018-01-01"), 4000)[TARGET]
     assert abs(rows.autocorr(1)) < 4 / np.sqrt(4000)
     assert series.autocorr(1) > 0.5
 
 
 def test_series_is_in_time_order() -> None:
     """A series has a row for every quarter of an hour from its start on."""
-    time = Plant(1).series(pd.Timestamp("2024-02-29 23:45"), 3)["time"]
+    time = SteelPlant(1).series(pd.Timestamp("2024-02-29 23:45"), 3)["time"]
     assert time.tolist() == list(pd.date_range("2024-02-29 23:45", periods=3, freq="15min"))
 
 
@@ -37,7 +37,7 @@ def test_power_factor_follows_the_power_triangle() -> None:
     """Active, reactive power and power factor agree as P / sqrt(P^2 + Q^2), but for the meter's
     error.
     """
-    rows = Plant(1).rows(4000)
+    rows = SteelPlant(1).rows(4000)
     factor: pd.Series = 100 * rows[TARGET] / np.hypot(rows[TARGET], rows[LAGGING])
     error = rows[LAGGING_FACTOR] - factor
     assert rows[LAGGING_FACTOR].between(0, 100).all()
@@ -46,7 +46,7 @@ def test_power_factor_follows_the_power_triangle() -> None:
 
 def test_day_and_week_have_a_cycle() -> None:
     """A working day draws more than a night, and more than a weekend's day."""
-    rows = Plant(1).rows(20_000)
+    rows = SteelPlant(1).rows(20_000)
     day = rows["time"].dt.hour.between(9, 16)
     weekend = rows["time"].dt.day_of_week >= 5
     usage = rows[TARGET]
@@ -56,7 +56,7 @@ def test_day_and_week_have_a_cycle() -> None:
 
 def test_at_least_six_watched_features_are_continuous() -> None:
     """Six watched features or more have no value twice: statistics of ranks see no ties in them."""
-    features = engineer(Plant(1).rows(4000))
+    features = engineer(SteelPlant(1).rows(4000))
     continuous = [name for name in ELECTRICAL if name not in EXCLUDED and features[name].is_unique]
     assert len(continuous) >= 6
     assert DRIFTING_FEATURE in continuous

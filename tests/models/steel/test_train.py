@@ -16,7 +16,7 @@ from driftgauge.models.steel.features import (
     TARGET,
     engineer,
 )
-from driftgauge.models.steel.simulate import DRIFTING_FEATURE, Plant
+from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.models.steel.train import SCHEMA, train
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile
@@ -94,7 +94,7 @@ def test_traffic_of_the_same_seed_is_not_the_training_sample(trained: Trained) -
     """A demo that simulates with the training's seed still sends rows that the model was not
     trained on.
     """
-    traffic = engineer(Plant(0).rows(8000))
+    traffic = engineer(SteelPlant(0).rows(8000))
     assert not set(traffic[DRIFTING_FEATURE]) & set(trained.features[DRIFTING_FEATURE])
 
 
@@ -108,7 +108,9 @@ def test_missing_values_are_predicted_with(trained: Trained) -> None:
 
 def test_simulated_traffic_is_exchangeable_with_the_reference(trained: Trained) -> None:
     """Without drift, PSI of features and predictions lies about its mean under no drift."""
-    ratios = [null_ratios(trained, engineer(Plant(seed).rows(STREAM_ROWS))) for seed in range(1, 6)]
+    ratios = [
+        null_ratios(trained, engineer(SteelPlant(seed).rows(STREAM_ROWS))) for seed in range(1, 6)
+    ]
     assert 0.6 < np.mean(ratios) < 1.6
 
 
@@ -116,7 +118,7 @@ def test_shift_of_simulated_traffic_is_drift(trained: Trained) -> None:
     """Half a standard deviation of bias is drift by the usual rule (PSI 0.2), of the normal's rank
     .64.
     """
-    check_shift(trained, engineer(Plant(1).rows(STREAM_ROWS)))
+    check_shift(trained, engineer(SteelPlant(1).rows(STREAM_ROWS)))
 
 
 def test_clock_features_are_excluded_and_sensors_nullable() -> None:
@@ -124,7 +126,7 @@ def test_clock_features_are_excluded_and_sensors_nullable() -> None:
     are silent.
     """
     assert {f.name for f in SCHEMA.features if f.excluded} == set(CALENDAR)
-    row = rows_of(engineer(Plant(0).rows(1).assign(**{LAGGING: np.nan})), SCHEMA)[0]
+    row = rows_of(engineer(SteelPlant(0).rows(1).assign(**{LAGGING: np.nan})), SCHEMA)[0]
     assert row["lagging_kvarh"] is None
     assert SCHEMA.positional(row)[1] == []
 
@@ -132,7 +134,7 @@ def test_clock_features_are_excluded_and_sensors_nullable() -> None:
 def test_rows_without_target_or_too_few_are_refused(tmp_path: Path) -> None:
     """A file that cannot be trained on is refused with the reason."""
     file = tmp_path / "steel.csv"
-    rows = Plant(0).rows(500)[list(RAW)]
+    rows = SteelPlant(0).rows(500)[list(RAW)]
     rows.assign(**{TARGET: np.nan}).to_csv(file, index=False)
     with pytest.raises(BadData, match="Usage_kWh is missing in 500 rows"):
         train(file)

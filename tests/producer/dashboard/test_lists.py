@@ -13,7 +13,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving
 from tests.producer.routes.test_alerts import X, alert, hold_open, write
 from tests.producer.routes.test_predict import problem
@@ -109,14 +109,14 @@ async def test_an_alert_that_another_release_wrote_is_left_out(
 
 
 async def test_models_with_their_checks(registry: ModelRegistry, settings: Settings) -> None:
-    """Versions with stage, metrics and what their checks found; the way back; one that cannot be
+    """Versions with stage, metrics and what their gates found; the way back; one that cannot be
     read says why.
     """
     frame = rows()
     fitted = LinearRegression().fit(frame.to_numpy(), frame["x"])
-    lenient = Checks(min_reference_rows=500)
+    lenient = Gates(min_reference_rows=500)
     for _ in range(2):
-        publish(registry, "linear", SCHEMA, frame, fitted, checks=lenient, metrics={"mae": 0.125})
+        publish(registry, "linear", SCHEMA, frame, fitted, gates=lenient, metrics={"mae": 0.125})
     publish(
         registry,
         "linear",
@@ -124,7 +124,7 @@ async def test_models_with_their_checks(registry: ModelRegistry, settings: Setti
         frame,
         fitted,
         stage="staging",
-        checks=Checks(maximum={"mae": 0.1}),
+        gates=Gates(maximum={"mae": 0.1}),
     )
     publish(registry, "bikes", SCHEMA, frame)
     (registry.folder / "bikes" / "1.0.0" / "manifest.json").write_bytes(b"{")

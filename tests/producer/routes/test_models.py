@@ -8,12 +8,12 @@ from driftgauge.producer.access.key_file import create_key
 from driftgauge.producer.app import create_app
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from driftgauge.shared.versions.checks import Checks
+from driftgauge.shared.versions.gates import Gates
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, until
 from tests.producer.routes.test_predict import problem
 
 pytestmark = pytest.mark.anyio
-LENIENT = Checks(min_reference_rows=500)
+LENIENT = Gates(min_reference_rows=500)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def two(registry: ModelRegistry) -> ModelRegistry:
             SCHEMA,
             frame,
             LinearRegression().fit(frame.to_numpy(), target),
-            checks=LENIENT,
+            gates=LENIENT,
         )
     return registry
 
@@ -77,14 +77,14 @@ async def test_what_is_registered_and_served(two: ModelRegistry, settings: Setti
 
 
 async def test_one_version(two: ModelRegistry, settings: Settings) -> None:
-    """A version is told with manifest, schema, checks and history; `verify` finds a byte of the
+    """A version is told with manifest, schema, gates and history; `verify` finds a byte of the
     model that changed.
     """
     async with running(create_app(settings)) as http:
         path = "/models/linear/versions/1.0.0"
         one = (await http.get(path, params={"verify": True})).json()
         assert one["schema"]["features"][0]["name"] == "x"
-        assert one["manifest"]["checks"] == {"min_reference_rows": 500}
+        assert one["manifest"]["gates"] == {"min_reference_rows": 500}
         assert one["reference_rows"] == 500
         assert [change["action"] for change in one["history"]] == ["promote", "promote"]
         assert one["faults"] == []
@@ -130,14 +130,14 @@ async def test_a_version_that_fails_its_checks_is_refused_with_all_of_them(
     and is recorded.
     """
     frame = rows()
-    strict = Checks(minimum={"r2": 0.9}, methods=("predict", "predict_proba"))
+    strict = Gates(minimum={"r2": 0.9}, methods=("predict", "predict_proba"))
     publish(
         two,
         "strict",
         SCHEMA,
         frame,
         LinearRegression().fit(frame.to_numpy(), frame["x"]),
-        checks=strict,
+        gates=strict,
     )
     publish(
         two,
@@ -145,12 +145,12 @@ async def test_a_version_that_fails_its_checks_is_refused_with_all_of_them(
         SCHEMA,
         frame,
         LinearRegression().fit(frame.to_numpy(), frame["x"]),
-        checks=strict,
+        gates=strict,
     )
     path = "/models/strict/versions/1.0.0/promote"
     async with running(create_app(settings)) as http:
         refused = problem(await http.post(path, json={"to": "production"}), 409)
-        failed = {check["name"] for check in refused["checks"]}
+        failed = {check["name"] for check in refused["gates"]}
         assert {"method predict_proba", "recorded validation"} <= failed
         assert all(name in refused["detail"] for name in failed)
         assert two.production("strict") == "2.0.0"

@@ -18,7 +18,7 @@ from driftgauge.producer.routes import references
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import Answer, decode_asked, encode
-from driftgauge.shared.reference.references import AcceptedReference, recounted
+from driftgauge.shared.reference.accepted import AcceptedReference, recounted
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings

@@ -15,7 +15,8 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance import Layout, Measures, PerformanceReference
 from driftgauge.shared.performance.measures import LARGEST, STEPS
 from driftgauge.shared.reference.building import build_profile
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 from tests.places import DATA
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from driftgauge.shared.performance import Layout, Sums
 from driftgauge.shared.performance.layout import score_bins
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import (
     CategoricalReference,
     NumericReference,
     ReferenceProfile,
 )
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 
 NUMBERS = Layout("numeric")
 BINARY = Layout("categorical", ("no", "yes"), scored=True)

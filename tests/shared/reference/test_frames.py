@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import as_column, columns_of, infer, rows_of
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 
 SCHEMA = Schema(
     (

@@ -22,9 +22,10 @@ from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.shared.errors import BadData, ConfigurationError
 from driftgauge.shared.reference import pii
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of, infer, rows_of
 from driftgauge.shared.reference.profile import CategoricalReference, ReferenceProfile
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.tables.reading import read_table
 

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import (
     MAX_OTHER,
     CategoricalReference,
     NumericReference,
 )
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from tests.consumer.builders import cells_by_comparison
 
 numbers = st.one_of(st.integers(-4, 4).map(float), st.floats(-1e300, 1e300), st.just(float("nan")))

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.schema import MAX_CATEGORY, Feature, Schema
+from driftgauge.shared.reference.feature import MAX_CATEGORY, Feature
+from driftgauge.shared.reference.schema import Schema
 
 SCHEMA = Schema(
     (

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import OTHER, TOP_VALUES, SegmentLayout
 from tests.places import DATA
 

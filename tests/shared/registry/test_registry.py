@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from driftgauge.shared.errors import BadData, ModelNotFound
-from driftgauge.shared.registry import version_folder
-from driftgauge.shared.registry.atomic import Locked
+from driftgauge.shared.registry import version_writing
+from driftgauge.shared.registry.atomic import FolderLock
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.versions.semver import precedence
-from driftgauge.shared.versions.stages import Change
+from driftgauge.shared.versions.stages import StageChange
 from tests.consumer.builders import published
 from tests.consumer.judging.weeks import SCHEMA, calibration_of, profile_of, rows
 
@@ -128,7 +128,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
 
     monkeypatch.setattr(
         *(
-            (version_folder.shutil, "copyfile", fail)
+            (version_writing.shutil, "copyfile", fail)
             if step == "copyfile"
             else (Path, "rename", fail)
         )
@@ -176,7 +176,7 @@ def _register(folder: Path, results: "multiprocessing.Queue[str]") -> None:
     except BadData:
         results.put("refused")
     for _ in range(CHANGES):
-        registry.record(Change("2026-01-01", str(os.getpid()), "validate", "2.0.0"), "plant")
+        registry.record(StageChange("2026-01-01", str(os.getpid()), "validate", "2.0.0"), "plant")
 
 
 def test_two_at_once(registry: ModelRegistry) -> None:
@@ -362,7 +362,7 @@ def test_a_lock_that_is_held_is_an_error_in_time(
     registry.register(published("1.0.0", rows=10))
     monkeypatch.setattr("driftgauge.shared.registry.atomic.LOCK_S", 0.05)
     with (
-        Locked(registry.folder / "plant/.lock"),
+        FolderLock(registry.folder / "plant/.lock"),
         pytest.raises(BadData, match="Another process has held"),
     ):
         registry.promote("plant", "1.0.0", actor="ann")

@@ -5,8 +5,9 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import rows_of
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.versions.agreement import faults_of
 
 SCHEMA = Schema(

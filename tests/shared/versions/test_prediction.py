@@ -8,7 +8,8 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.versions.prediction import (
     class_labels,
     model_columns,

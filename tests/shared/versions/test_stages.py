@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import CheckResult, Validation
-from driftgauge.shared.versions.stages import MAX_HISTORY, Change, Stages
+from driftgauge.shared.versions.gates import GateResult, Validation
+from driftgauge.shared.versions.stages import MAX_HISTORY, StageChange, Stages
 
 VERSIONS = ("1.0.0", "1.1.0", "2.0.0", "3.0.0")
 STEPS = st.lists(
@@ -19,8 +19,8 @@ STEPS = st.lists(
 )
 
 
-def change(version: str = "") -> Change:
-    return Change("2026-01-01T00:00:00+00:00", "ann", "promote", version, reason="why")
+def change(version: str = "") -> StageChange:
+    return StageChange("2026-01-01T00:00:00+00:00", "ann", "promote", version, reason="why")
 
 
 def step(stages: Stages, name: str, version: str) -> Stages:
@@ -127,7 +127,7 @@ def test_the_latest_validation_counts() -> None:
     """
 
     def validation(digest: str, *, passed: bool) -> Validation:
-        return Validation("m", "1.0.0", "2026-01-01", (CheckResult("accuracy", passed),), digest)
+        return Validation("m", "1.0.0", "2026-01-01", (GateResult("accuracy", passed),), digest)
 
     stages = Stages()
     assert stages.latest_validation("1.0.0") is None

@@ -1,6 +1,6 @@
-"""What a version must fulfil before production, and what came of checking it.
+"""Gates: what a model version must pass before production, and the results of running them.
 
-Pure. The checks stand in the version's manifest; shared/registry/gates.py runs them.
+A version's gates stand in its manifest; shared/registry/validation.py runs them.
 """
 
 import math
@@ -15,23 +15,23 @@ from driftgauge.shared.errors import BadData, DriftgaugeError
 _BOUND: Final = re.compile(r"\s*([a-z][a-z0-9_]*(?::[^<>=]+?)?)\s*(>=|<=)\s*(\S+)\s*")
 
 
-class Checks(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The checks of a version.
+class Gates(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The gates of a version.
 
     Parameters
     ----------
     minimum, maximum
-        Metric (shared/versions/scores.py) to the least, or largest, value that it may have on
-        validation data.
+        Name of a metric (shared/versions/scores.py) to the least, or the largest, value that it may
+        have on validation data.
     max_latency_ms
-        Bound of the 99th percentile of the time that one row takes, in ms.
+        Largest 99th percentile of the time that a prediction of one row takes, in ms.
     methods
         Methods that the fitted model must have.
     min_reference_rows
-        Least rows of the reference profile.
+        Least number of rows of the reference profile.
     tolerance
-        How much worse than the production version's a metric may be on the same data, as a share of
-        its value there.
+        How much worse than the version in production a metric may be on the same data, as a share
+        of the production version's value.
     """
 
     minimum: dict[str, float] = {}
@@ -43,21 +43,21 @@ class Checks(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics that have a bound."""
+        """Names of the metrics that have a bound."""
         return tuple(dict.fromkeys((*self.minimum, *self.maximum)))
 
 
-class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of one check.
+class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The result of one gate.
 
     Parameters
     ----------
     value
-        What was measured, None where nothing could be.
+        The measured value; None if the gate measures nothing, or could not.
     bound
-        What it had to be, as text.
+        What was required, as text.
     detail
-        What is wrong and what to do, empty if it passed.
+        What is wrong and what to do next; empty if the gate was passed.
     """
 
     name: str
@@ -73,50 +73,51 @@ class CheckResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What came of all checks of a version.
+    """The results of all gates of a version.
 
     Parameters
     ----------
     time
-        When, ISO 8601 in UTC.
+        When the gates were run, ISO 8601 in UTC.
     data_digest
-        SHA-256 of the validation file; empty if there was none.
+        SHA-256 (hex) of the validation data; empty if there were none.
     against
-        The production version that it was compared with; empty without one.
+        The version in production that it was compared with; empty if there was none.
     metrics
-        Every metric that was computed.
+        Metric to its value on the validation data.
     """
 
     model: str
     version: str
     time: str
-    results: tuple[CheckResult, ...]
+    results: tuple[GateResult, ...]
     data_digest: str = ""
     against: str = ""
     metrics: dict[str, float] = {}
 
     @property
     def passed(self) -> bool:
+        """True if every gate was passed."""
         return not self.failed
 
     @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        """The checks that were not passed."""
+    def failed(self) -> tuple[GateResult, ...]:
+        """Results of the gates that were not passed."""
         return tuple(result for result in self.results if not result.passed)
 
 
 def parse_bounds(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, float]]:
-    """Read bounds such as `accuracy>=0.9` and `rmse<=4`.
+    """Parse bounds of metrics such as `accuracy>=0.9` and `rmse<=4`.
 
     Returns
     -------
     minimum, maximum
-        Metric to bound.
+        Metric to its lower bound, and metric to its upper bound.
 
     Raises
     ------
     BadData
-        Naming every text that is no bound.
+        If a text is no bound; the message names all such texts.
 
     Examples
     --------
@@ -134,7 +135,7 @@ def parse_bounds(texts: Iterable[str]) -> tuple[dict[str, float], dict[str, floa
             bounds[found[2]][found[1]] = number
     if wrong:
         raise BadData(
-            f"These are no checks: {', '.join(map(repr, wrong))}. Write METRIC>=NUMBER or "
+            f"These are no gates: {', '.join(map(repr, wrong))}. Write METRIC>=NUMBER or "
             f"METRIC<=NUMBER."
         )
     return bounds[">="], bounds["<="]
@@ -149,12 +150,16 @@ def _number(text: str) -> float | None:
 
 
 class GateFailed(DriftgaugeError):
-    """A version does not fulfil its checks, so that nothing was promoted; `failed` has each of
-    them.
+    """A version did not pass its gates, so nothing was promoted.
+
+    Attributes
+    ----------
+    failed
+        Results of the gates that were not passed.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, failed: "tuple[CheckResult, ...]") -> None:
+    def __init__(self, message: str, failed: "tuple[GateResult, ...]") -> None:
         super().__init__(message)
         self.failed = failed

@@ -1,5 +1,5 @@
-"""One run of a version's checks: files, reference, methods, and on rows schema, metrics, latency,
-and no regression.
+"""One run of a version's gates: files, reference and methods; on validation data also the schema,
+the metrics, the latency, and the comparison with the version in production.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from driftgauge.shared.reference.profile import PREDICTION, Column
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.agreement import faults_of
-from driftgauge.shared.versions.checks import CheckResult
+from driftgauge.shared.versions.gates import GateResult
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.prediction import (
     class_labels,
@@ -29,25 +29,32 @@ from driftgauge.shared.versions.prediction import (
 )
 
 LATENCY_ROWS: Final = 200
+"""Single rows whose latency is measured."""
 LATENCY_S: Final = 10.0
-"""Longest time that is spent on measuring the latency."""
+"""Longest time that is spent on measuring the latency, in seconds."""
 WARM_UP: Final = 5
+"""Predictions before the measurement."""
 
 
 @dataclass(frozen=True)
 class ValidationData:
-    """Rows with true values that a version is checked on.
+    """Rows with true values to run a version's gates on.
 
     Parameters
     ----------
     frame
-        One column per feature, and that of the target.
+        One column per feature, and one with the true values.
     target
-        Column of the true values; empty for the schema's target.
+        Column of the true values; empty uses the target of the schema.
     prediction
-        Column of the predictions, for a model that is only monitored.
+        Column of the predictions; only needed for a model that is only monitored.
     digest
-        SHA-256 of the file; empty to compute one of the rows.
+        SHA-256 (hex) of the file; empty computes one of the rows.
+
+    Raises
+    ------
+    BadData
+        If there are no rows.
     """
 
     frame: pd.DataFrame
@@ -60,11 +67,25 @@ class ValidationData:
             raise BadData("There are no rows to validate on; give at least one.")
 
     def sha256(self) -> str:
+        """Return the SHA-256 (hex) of the file or, if that is unknown, of the rows as CSV."""
         return self.digest or hashlib.sha256(self.frame.to_csv(index=False).encode()).hexdigest()
 
 
-class Trial:
-    """One run of a version's checks, in the order in which each needs the one before."""
+class ValidationRun:
+    """One run of a version's gates, in an order in which each can rely on the ones before.
+
+    Parameters
+    ----------
+    data
+        Rows with true values; None runs only the gates that need no rows.
+
+    Attributes
+    ----------
+    metrics
+        Metric to its value on the data, as far as the gates have run.
+    against
+        The version in production that it was compared with; empty if there was none.
+    """
 
     def __init__(
         self, registry: ModelRegistry, model: str, version: str, data: ValidationData | None
@@ -76,26 +97,27 @@ class Trial:
         self._version = version
         self._data = data
 
-    def results(self) -> Iterator[CheckResult]:
+    def results(self) -> Iterator[GateResult]:
+        """Run the gates, and yield the result of each."""
         faults = self._registry.verify(self._model, self._version)
-        yield CheckResult(
+        yield GateResult(
             "files", passed=not faults, bound="SHA-256 as registered", detail=" ".join(faults)
         )
-        if faults:  # nothing of it is to be loaded
+        if faults:  # a changed model file must not be loaded
             return
         published = self._registry.load(self._model, self._version)
-        rows, least = published.reference.rows, published.manifest.checks.min_reference_rows
+        rows, least = published.reference.rows, published.manifest.gates.min_reference_rows
         yield _at_least("reference rows", rows, least, "register with more rows of --reference")
         estimator = None
         if published.manifest.artifact:
             try:
                 estimator = self._registry.load_artifact(self._model, self._version)
-            except Exception as error:  # noqa: BLE001  a model file can raise anything; it becomes a failed check
-                yield CheckResult("load", passed=False, detail=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001  a model file can raise anything; it becomes a failed gate
+                yield GateResult("load", passed=False, detail=f"{type(error).__name__}: {error}")
                 return
-            for method in published.manifest.checks.methods:
+            for method in published.manifest.gates.methods:
                 there = callable(getattr(estimator, method, None))
-                yield CheckResult(
+                yield GateResult(
                     f"method {method}",
                     there,
                     detail="" if there else "the model has no such method",
@@ -105,60 +127,63 @@ class Trial:
 
     def _on_data(
         self, published: PublishedVersion, estimator: Any, data: ValidationData
-    ) -> Iterator[CheckResult]:
+    ) -> Iterator[GateResult]:
         faults = faults_of(data.frame, published.schema)
-        yield CheckResult("schema", passed=not faults, detail="; ".join(faults))
+        yield GateResult("schema", passed=not faults, detail="; ".join(faults))
         try:
             columns = model_columns(data.frame, published.schema)
-        except BadData:  # said by the check of the schema
+        except BadData:  # the gate of the schema has said so
             return
         try:
-            outcomes = _outcomes(published, estimator, columns, data)
-        except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed check
-            yield CheckResult("predictions", passed=False, detail=_told(error))
+            labelled = _labelled(published, estimator, columns, data)
+        except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
+            yield GateResult("predictions", passed=False, detail=_told(error))
             return
-        yield from self._bounds(published, outcomes)
+        yield from self._bounds(published, labelled)
         if estimator is not None:
             yield _latency(published, estimator, columns)
-            yield from self._regression(published, outcomes, data)
+            yield from self._regression(published, labelled, data)
 
     def _bounds(
-        self, published: PublishedVersion, outcomes: scores.Outcomes | None
-    ) -> Iterator[CheckResult]:
-        checks = published.manifest.checks
-        if outcomes is None:
-            for name in checks.metrics:
-                yield CheckResult(
+        self, published: PublishedVersion, labelled: scores.Outcomes | None
+    ) -> Iterator[GateResult]:
+        gates = published.manifest.gates
+        if labelled is None:
+            for name in gates.metrics:
+                yield GateResult(
                     name,
                     passed=False,
                     detail="the rows have no true values; name their column as the target",
                 )
             return
         numeric = published.schema.prediction == "numeric"
-        for name in dict.fromkeys((*checks.metrics, *scores.usual_metrics(numeric=numeric))):
+        for name in dict.fromkeys((*gates.metrics, *scores.usual_metrics(numeric=numeric))):
             try:
-                self.metrics[name] = scores.score(name, outcomes)
+                self.metrics[name] = scores.score(name, labelled)
             except BadData as error:
-                if name in checks.metrics:
-                    yield CheckResult(name, passed=False, detail=str(error))
-        for name, bound in checks.minimum.items():
+                if name in gates.metrics:
+                    yield GateResult(name, passed=False, detail=str(error))
+        for name, bound in gates.minimum.items():
             if name in self.metrics:
                 value = self.metrics[name]
-                yield CheckResult(name, value >= bound, value, f">= {bound:g}")
-        for name, bound in checks.maximum.items():
+                yield GateResult(name, value >= bound, value, f">= {bound:g}")
+        for name, bound in gates.maximum.items():
             if name in self.metrics:
                 value = self.metrics[name]
-                yield CheckResult(name, value <= bound, value, f"<= {bound:g}")
+                yield GateResult(name, value <= bound, value, f"<= {bound:g}")
 
     def _regression(
-        self, published: PublishedVersion, outcomes: scores.Outcomes | None, data: ValidationData
-    ) -> Iterator[CheckResult]:
-        """Compare with the production version on the same rows."""
+        self,
+        published: PublishedVersion,
+        labelled: scores.Outcomes | None,
+        data: ValidationData,
+    ) -> Iterator[GateResult]:
+        """Compare the metrics with those of the version in production on the same rows."""
         try:
             current = self._registry.production(self._model)
         except ModelNotFound:
             return
-        if current == self._version or outcomes is None:
+        if current == self._version or labelled is None:
             return
         name = f"no worse than {current}"
         try:
@@ -167,13 +192,13 @@ class Trial:
                 return
             self.against = current
             columns = model_columns(data.frame, before.schema)
-            earlier = _outcomes(
+            earlier = _labelled(
                 before, self._registry.load_artifact(self._model, current), columns, data
             )
             assert earlier is not None  # noqa: S101  the same target as above
             compared = {metric: scores.score(metric, earlier) for metric in self.metrics}
-        except Exception as error:  # noqa: BLE001  a model can raise anything; not to be compared is not to pass
-            yield CheckResult(
+        except Exception as error:  # noqa: BLE001  a model can raise anything; without a comparison the gate fails
+            yield GateResult(
                 name,
                 passed=False,
                 detail=f"{current} cannot be compared on these rows: {_told(error)}",
@@ -185,14 +210,17 @@ class Trial:
                 metric,
                 value,
                 compared[metric],
-                published.manifest.checks.tolerance,
+                published.manifest.gates.tolerance,
             )
 
 
-def _outcomes(
+def _labelled(
     published: PublishedVersion, estimator: Any, columns: list[Column], data: ValidationData
 ) -> scores.Outcomes | None:
-    """Predict the rows, and set the true values beside; None without true values."""
+    """Predict the rows and put the true values beside the predictions.
+
+    It is None if the rows have no true values, or the schema has no prediction.
+    """
     schema = published.schema
     target = data.target or schema.target
     if schema.prediction is None:
@@ -206,7 +234,7 @@ def _outcomes(
             None,
             (),
         )
-    elif published.manifest.checks.metrics:
+    elif published.manifest.gates.metrics:
         raise BadData(
             f"The model is only monitored, and the rows have no column {data.prediction!r} of its "
             f"predictions."
@@ -224,21 +252,19 @@ def _outcomes(
     return scores.Outcomes(truth, predictions, chances, classes)
 
 
-def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> CheckResult:
-    """Measure how long single rows take; a row that the model cannot predict alone fails the
-    check.
-    """
-    name, bound = "p99 latency of one row, ms", published.manifest.checks.max_latency_ms
+def _latency(published: PublishedVersion, estimator: Any, columns: list[Column]) -> GateResult:
+    """Run the gate of the latency; a model that cannot predict a single row fails it."""
+    name, bound = "p99 latency of one row, ms", published.manifest.gates.max_latency_ms
     try:
         taken = _timed(published, estimator, columns)
-    except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed check
-        return CheckResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error))
+    except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
+        return GateResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error))
     value = float(np.quantile(taken, 0.99, method="inverted_cdf"))
-    return CheckResult(name, value <= bound, value, f"<= {bound:g}")
+    return GateResult(name, value <= bound, value, f"<= {bound:g}")
 
 
 def _timed(published: PublishedVersion, estimator: Any, columns: list[Column]) -> list[float]:
-    """Give the time of each single row, in ms, after some to warm up."""
+    """Return how long the prediction of each single row took, in ms."""
     taken: list[float] = []
     begun = time.monotonic()
     for turn in range(WARM_UP + LATENCY_ROWS):
@@ -252,21 +278,22 @@ def _timed(published: PublishedVersion, estimator: Any, columns: list[Column]) -
     return taken[WARM_UP:]
 
 
-def _at_least(name: str, value: float, bound: float, advice: str) -> CheckResult:
+def _at_least(name: str, value: float, bound: float, advice: str) -> GateResult:
     passed = value >= bound
-    return CheckResult(name, passed, value, f">= {bound:g}", "" if passed else advice)
+    return GateResult(name, passed, value, f">= {bound:g}", "" if passed else advice)
 
 
-def _no_worse(name: str, metric: str, value: float, before: float, tolerance: float) -> CheckResult:
+def _no_worse(name: str, metric: str, value: float, before: float, tolerance: float) -> GateResult:
     slack = tolerance * abs(before)
     if scores.larger_is_better(metric):
-        return CheckResult(name, value >= before - slack, value, f">= {before - slack:.6g}")
-    return CheckResult(name, value <= before + slack, value, f"<= {before + slack:.6g}")
+        return GateResult(name, value >= before - slack, value, f">= {before - slack:.6g}")
+    return GateResult(name, value <= before + slack, value, f"<= {before + slack:.6g}")
 
 
 def _told(error: Exception) -> str:
-    """Say what kind of error a model raised, and where; not its text, which can quote a row's
-    values.
+    """Describe an error of a model by its type and place.
+
+    Its own message is left out, because it can quote the values of a row.
     """
     if isinstance(error, DriftgaugeError):
         return str(error)

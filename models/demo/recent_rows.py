@@ -1,5 +1,6 @@
-"""Recent rows with their true values as a CSV file that grows: what a team's feature store would
-have for a retraining.
+"""Recent rows with their true values in a growing CSV file.
+
+It stands for the feature store from which a team would take the rows for a retraining.
 """
 
 import csv
@@ -18,20 +19,22 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Schema
 
 TIME: Final = "driftgauge_time"
-"""Column of the predictions' times, Unix ms."""
+"""Column of the predictions' times, in Unix milliseconds."""
 LABEL: Final = "driftgauge_label"
+"""Column of the true values."""
 POLL_S: Final = 0.5
+"""Pause between two looks at the file, in seconds."""
 
 
 class RecentRows:
-    """Writes the file.
+    """Writes the file of recent rows.
 
     Parameters
     ----------
     path
-        Begun anew.
+        The file; what it held before is overwritten.
     schema
-        Of the rows.
+        Schema of the rows.
     """
 
     def __init__(self, path: Path, schema: Schema) -> None:
@@ -40,7 +43,7 @@ class RecentRows:
         path.write_text(_lines([[TIME, LABEL, *self._names]]))
 
     def add(self, posted: Sequence[Posted]) -> None:
-        """Append rows."""
+        """Append rows with their true values."""
         with self._path.open("a") as file:
             file.write(
                 _lines(
@@ -53,12 +56,17 @@ class RecentRows:
 
 
 def read_recent(path: Path, schema: Schema, since_ms: int) -> Labelled:
-    """Read the rows from a time on; a line that is still being written is left out.
+    """Read the rows that were predicted at a time or later; an unfinished last line is left out.
+
+    Parameters
+    ----------
+    since_ms
+        Unix milliseconds.
 
     Raises
     ------
     BadData
-        If there is no such file.
+        If the file cannot be read.
     """
     try:
         text = path.read_text()
@@ -87,13 +95,23 @@ def read_recent(path: Path, schema: Schema, since_ms: int) -> Labelled:
 def wait_for_rows(
     path: Path, schema: Schema, since_ms: int, rows: int, patience_s: float
 ) -> Labelled:
-    """Wait until there are enough rows of the new world; one model of few rows is worse than the
-    old one.
+    """Wait until the file has enough rows since a time, and return all of them.
+
+    A model that is trained on too few rows can be worse than the one that it replaces.
+
+    Parameters
+    ----------
+    since_ms
+        Unix milliseconds.
+    rows
+        Least number of rows.
+    patience_s
+        Longest wait, in seconds.
 
     Raises
     ------
     BadData
-        If they do not come in time.
+        If the rows do not come in time, or the file cannot be read.
     """
     deadline = time.monotonic() + patience_s
     while True:

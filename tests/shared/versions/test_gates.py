@@ -3,7 +3,7 @@
 import pytest
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.versions.checks import Checks, parse_bounds
+from driftgauge.shared.versions.gates import Gates, parse_bounds
 
 
 @pytest.mark.parametrize(
@@ -12,10 +12,10 @@ from driftgauge.shared.versions.checks import Checks, parse_bounds
 )
 def test_what_is_no_bound_is_named(text: str) -> None:
     """A misspelt bound is refused and quoted, never dropped: the gate would be open."""
-    with pytest.raises(BadData, match="These are no checks"):
+    with pytest.raises(BadData, match="These are no gates"):
         parse_bounds(["accuracy>=0.9", text])
 
 
 def test_metrics_of_both_bounds() -> None:
     """A metric bounded from both sides is one metric."""
-    assert Checks({"r2": 0.5}, {"rmse": 4, "r2": 1}).metrics == ("r2", "rmse")
+    assert Gates({"r2": 0.5}, {"rmse": 4, "r2": 1}).metrics == ("r2", "rmse")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from driftgauge.models.drift.recent_rows import RecentRows, read_recent, wait_for_rows
+from driftgauge.models.demo.recent_rows import RecentRows, read_recent, wait_for_rows
 from driftgauge.shared.errors import BadData
 from tests.models.drift.builders import SCHEMA, posted
 

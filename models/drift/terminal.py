@@ -1,4 +1,4 @@
-"""Shows a simulation on a terminal while it runs, and writes what is left of it."""
+"""Shows a simulation on a terminal while it runs, and writes its record and picture."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -8,23 +8,32 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from driftgauge.models.drift.findings import Finding
+from driftgauge.models.drift.plan import SimulationPlan
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, write
-from driftgauge.models.drift.run import Plan, Simulated, Watching, simulate
+from driftgauge.models.drift.run import SimulationListener, SimulationResult, simulate
+from driftgauge.models.drift.verdict import FiredAlert
 from driftgauge.shared.settings import Settings
 
 COLOURS = {"critical": "red", "warning": "yellow"}
 
 
 def run_shown(
-    plan: Plan,
+    plan: SimulationPlan,
     settings: Settings,
     url: str,
     console: Console,
     posted: Callable[[Sequence[Posted]], None] = lambda _: None,
-) -> Simulated:
-    """Run a simulation with a progress bar; alerts are printed as they fire."""
+) -> SimulationResult:
+    """Run a simulation with a progress bar; alerts are printed as they fire.
+
+    Parameters
+    ----------
+    url
+        Address of the API.
+    posted
+        Is called with the rows that were just answered.
+    """
     bar = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -41,17 +50,17 @@ def run_shown(
                 f"[bold]Injected after {plan.clean:,} events:[/] {escape(description)}."
             )
 
-        def alerted(found: Finding) -> None:
+        def alerted(found: FiredAlert) -> None:
             progress.console.print(_line(found))
 
-        watching = Watching(
+        listener = SimulationListener(
             injected, lambda events: progress.advance(task, events), alerted, posted
         )
-        return asyncio.run(simulate(plan, settings, url, watching))
+        return asyncio.run(simulate(plan, settings, url, listener))
 
 
-def keep(simulated: Simulated, folder: Path, console: Console) -> list[Path]:
-    """Write record and picture; without matplotlib there is no picture, which is said."""
+def keep(simulated: SimulationResult, folder: Path, console: Console) -> list[Path]:
+    """Write the record, and the picture if matplotlib is installed; return the files' paths."""
     paths = [write(simulated.record, folder)]
     try:
         from driftgauge.models.drift.picture import draw
@@ -67,7 +76,7 @@ def keep(simulated: Simulated, folder: Path, console: Console) -> list[Path]:
 
 
 def conclude(record: Record, console: Console) -> None:
-    """Print what was injected, what was found, and after how many events."""
+    """Print which expected alerts came, after how many events, and all others."""
     judged = record.verdict
     for one in judged.met:
         told = (
@@ -93,7 +102,8 @@ def conclude(record: Record, console: Console) -> None:
         console.print(f"Of the machine, not of the model: {_line(other)}")
 
 
-def _line(found: Finding) -> str:
+def _line(found: FiredAlert) -> str:
     name = escape(found.subject)
     colour = COLOURS[found.severity]
-    return f"[{colour}]{found.severity.upper()}[/] at event {found.event:,}: {name}: {escape(found.summary)}"
+    severity = f"[{colour}]{found.severity.upper()}[/]"
+    return f"{severity} at event {found.event:,}: {name}: {escape(found.summary)}"

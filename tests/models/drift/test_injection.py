@@ -1,10 +1,12 @@
-"""What changes, by kind."""
+"""The kinds of drift, and what is expected of each."""
 
 import numpy as np
 import pytest
 
+from driftgauge.models.common.perturbations import perturbed
 from driftgauge.models.common.simulation import Labelled
-from driftgauge.models.drift.kinds import CATEGORY, KINDS, Kind, World, apply, injection
+from driftgauge.models.drift.injection import CATEGORY, InjectionTarget, injection
+from driftgauge.models.drift.plan import DRIFT_KINDS, DriftKind
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import rows_of
 from tests.models.drift.builders import SCHEMA, Coins
@@ -12,19 +14,21 @@ from tests.models.drift.builders import SCHEMA, Coins
 RANDOM = np.random.default_rng(0)
 
 
-def world(chosen: str | None = None) -> World:
-    return World(SCHEMA, Coins().labelled(4000), "x", chosen)
+def target(chosen: str | None = None) -> InjectionTarget:
+    return InjectionTarget(SCHEMA, Coins().labelled(4000), "x", chosen)
 
 
 def changed(
-    kind: Kind, intensity: float = 0.3, strength: float = 1.0, chosen: str | None = None
+    kind: DriftKind, intensity: float = 0.3, strength: float = 1.0, chosen: str | None = None
 ) -> tuple[Labelled, Labelled]:
     rows = Coins(2).labelled(4000)
-    return rows, apply(injection(kind, world(chosen), intensity).changes(strength), rows, RANDOM)
+    return rows, perturbed(
+        injection(kind, target(chosen), intensity).perturbations(strength), rows, RANDOM
+    )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_changed_rows_still_fit_the_schema(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", DRIFT_KINDS)
+def test_changed_rows_still_fit_the_schema(kind: DriftKind) -> None:
     """The API would refuse others with 422, and nothing would be measured; ranges and kinds
     hold.
     """
@@ -35,13 +39,13 @@ def test_changed_rows_still_fit_the_schema(kind: Kind) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_only_what_is_said_to_change_changes(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", DRIFT_KINDS)
+def test_only_what_is_said_to_change_changes(kind: DriftKind) -> None:
     """Features that the injection does not name are as they were; labels change by concept and
     imbalance only.
     """
     before, after = changed(kind)
-    names = injection(kind, world(), 0.3).features
+    names = injection(kind, target(), 0.3).features
     if kind != "label_imbalance":  # that one replaces whole rows
         same = [name for name in before.features.columns if name not in names]
         assert before.features[same].equals(after.features[same])
@@ -76,7 +80,7 @@ def test_other_classes_are_expected_as_target_drift() -> None:
     stand for it.
     """
     (expected,) = injection(
-        "label_imbalance", World(SCHEMA, Coins().labelled(2000), "x"), 0.5
+        "label_imbalance", InjectionTarget(SCHEMA, Coins().labelled(2000), "x"), 0.5
     ).expected
     assert expected.is_met_by("label", "psi")
     assert not expected.is_met_by("x", "psi")
@@ -88,10 +92,12 @@ def test_a_regression_drifts_too() -> None:
     sample = Coins().labelled(2000)
     schema = type(SCHEMA)(SCHEMA.features, "numeric")
     numbers = Labelled(sample.features, sample.features["x"].to_numpy() + 5.0)
-    regression = World(schema, numbers, "y")
-    after = apply(injection("concept", regression, 0.5).changes(1.0), numbers, RANDOM)
+    regression = InjectionTarget(schema, numbers, "y")
+    after = perturbed(injection("concept", regression, 0.5).perturbations(1.0), numbers, RANDOM)
     assert set(np.round(after.labels / numbers.labels, 6)) == {1.0, 1.5}
-    after = apply(injection("label_imbalance", regression, 0.8).changes(1.0), numbers, RANDOM)
+    after = perturbed(
+        injection("label_imbalance", regression, 0.8).perturbations(1.0), numbers, RANDOM
+    )
     assert after.labels.mean() > numbers.labels.mean() + 0.5
     assert after.features.dtypes.equals(numbers.features.dtypes)
 
@@ -107,17 +113,17 @@ def test_a_regression_drifts_too() -> None:
     ],
 )
 def test_a_drift_that_cannot_reach_the_stream_is_refused(
-    kind: Kind, chosen: str, message: str
+    kind: DriftKind, chosen: str, message: str
 ) -> None:
     """Who asks for it is told why, before anything is posted."""
     with pytest.raises(BadData, match=message):
-        injection(kind, world(chosen), 0.3)
+        injection(kind, target(chosen), 0.3)
 
 
 def test_a_drift_of_labels_needs_labels() -> None:
     """Rows drawn from a reference have none: a concept cannot change there, a feature can."""
     rows = Coins().labelled(100)
-    blind = World(SCHEMA, Labelled(rows.features, np.full(100, None, dtype=object)), "x")
+    blind = InjectionTarget(SCHEMA, Labelled(rows.features, np.full(100, None, dtype=object)), "x")
     for kind in ("concept", "label_imbalance"):
         with pytest.raises(BadData, match="no true values"):
             injection(kind, blind, 0.3)

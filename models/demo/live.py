@@ -1,6 +1,4 @@
-"""What the demo does while it runs: predictions, their labels some time later, and the alerts that
-come of them.
-"""
+"""The running demo: it posts predictions and, some time later, their labels, and prints alerts."""
 
 import asyncio
 import json
@@ -38,26 +36,47 @@ from driftgauge.shared.local.deployment import Deployment
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
 CONCURRENCY = 32
+"""Most requests for a prediction that are open at once."""
 IDLE_S = 2.0
-"""An unused connection is closed by us, well before the API would: else a request could meet a
-closing connection.
+"""The client closes an unused connection after these seconds, well before the API would; otherwise
+a request could meet a connection that is being closed.
 """
 SETTLE_S = 60.0
+"""Longest wait at the end, in seconds, until everything was counted and judged."""
 LABEL_DELAY_S: Final = 2.0
-"""Mean time after which a prediction's true value is known."""
+"""Mean time from a prediction to its label, in seconds."""
 UNLABELLED: Final = 0.1
-"""Share of the predictions whose true value never is."""
+"""Share of the predictions that never get a label."""
 LABELS_EVERY_S: Final = 0.5
+"""Pause between two posts of labels, in seconds."""
 LABELS_S: Final = 10.0
-"""How long the end waits for labels."""
+"""How long the end waits for all labels to be counted, in seconds."""
 
 
 Features = dict[str, Value]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What the command line asks for."""
+class DemoPlan:
+    """The demo as the command line asks for it.
+
+    Parameters
+    ----------
+    events
+        Rows to post; None posts until Ctrl-C.
+    seed
+        Seed of model and traffic.
+    data
+        File whose rows are posted; None posts simulated rows.
+    rate
+        Rows a second.
+    output
+        Folder of the reports.
+    in_order
+        True if the rows of a file keep their order in time.
+    as_json
+        True if the result is printed as JSON.
+    """
 
     model: DemoModel
     events: int | None
@@ -70,12 +89,25 @@ class Plan:
 
     @property
     def clean_events(self) -> int:
+        """Rows before the drift."""
         return self.events // 2 if self.events is not None else ENDLESS_CLEAN_EVENTS
 
 
 @dataclass
-class Outcome:
-    """What happened."""
+class DemoResult:
+    """What happened in the demo so far.
+
+    Attributes
+    ----------
+    published, counted
+        Predictions that the API accepted, and events that the worker counted.
+    injected_at
+        Predictions before the drift; None until it begins.
+    alerts
+        Transitions to firing and resolved, in the order in which they came.
+    reports
+        Paths of the report files.
+    """
 
     published: int = 0
     counted: int = 0
@@ -85,23 +117,36 @@ class Outcome:
 
     @property
     def first_alert_event(self) -> int | None:
-        """Events that had been counted when the first alert fired."""
+        """Number of events that had been counted when the first alert fired; None if none did."""
         return min(
             (alert.evidence.events for alert in self.alerts if alert.state == "firing"),
             default=None,
         )
 
 
-class Show:
-    """Traffic and what comes of it, at the same time."""
+class LiveDemo:
+    """Posts predictions and labels and follows the alerts, all at the same time.
+
+    Parameters
+    ----------
+    running
+        The deployment that the rows are posted to.
+    result
+        Is filled in while the demo runs.
+    """
 
     def __init__(
-        self, plan: Plan, console: Console, running: Deployment, outcome: Outcome, trained: Trained
+        self,
+        plan: DemoPlan,
+        console: Console,
+        running: Deployment,
+        result: DemoResult,
+        trained: Trained,
     ) -> None:
         self.plan = plan
         self.console = console
         self.running = running
-        self.outcome = outcome
+        self.result = result
         self.traffic = paired_rows(plan.model, trained, plan.seed, in_order=plan.in_order)
         self.random = np.random.default_rng((plan.seed, 3))
         self.progress = Progress(
@@ -115,18 +160,15 @@ class Show:
 
     async def run(self) -> None:
         """Post everything, then wait until all of it was counted and judged."""
-        limits = httpx.Limits(
-            max_connections=CONCURRENCY + 2, keepalive_expiry=IDLE_S
-        )  # and alerts, and labels
+        # two connections more: for the stream of alerts and for labels
+        limits = httpx.Limits(max_connections=CONCURRENCY + 2, keepalive_expiry=IDLE_S)
         async with httpx.AsyncClient(
             base_url=self.running.url, timeout=30, limits=limits
         ) as client:
             labels = LateLabels(client, self.plan.model.name, LABEL_DELAY_S, self.random)
             ended = asyncio.Event()
-            watch, label = (
-                asyncio.create_task(self._watch(client)),
-                asyncio.create_task(self._label(labels, ended)),
-            )
+            watch = asyncio.create_task(self._watch(client))
+            label = asyncio.create_task(self._label(labels, ended))
             try:
                 with self.progress:
                     await self._post_all(client, labels)
@@ -140,8 +182,9 @@ class Show:
                         await task
 
     async def _label(self, labels: LateLabels, ended: asyncio.Event) -> None:
-        """Post labels beside the predictions, the rest at the end; where they are not taken, the
-        demo goes on without.
+        """Post labels as they fall due, and the rest at the end.
+
+        If the API refuses them, the demo goes on without labels.
         """
         try:
             while not ended.is_set():
@@ -157,7 +200,7 @@ class Show:
         begun, done = time.monotonic(), 0
         while self.plan.events is None or done < self.plan.events:
             if done == self.plan.clean_events:
-                self.outcome.injected_at = done
+                self.result.injected_at = done
                 feature = self.plan.model.drifting_feature
                 self.console.print(
                     f"[bold]Injected after {done:,}:[/] {feature} is now off by {SHIFT_SD} sd."
@@ -170,8 +213,9 @@ class Show:
             await asyncio.sleep(max(0.0, begun + done / self.plan.rate - time.monotonic()))
 
     def _next_rows(self, done: int) -> list[tuple[Features, Value]]:
-        """Give the next rows and labels, None for one that never comes; no batch spans the moment
-        of the injection.
+        """Return the next rows and their labels; None is a label that never comes.
+
+        No batch spans the beginning of the drift.
         """
         ends = [
             done + min(BATCH_ROWS, max(self.plan.rate // 5, 1)),
@@ -194,8 +238,9 @@ class Show:
         labels: LateLabels,
         advance: Callable[[], None],
     ) -> None:
-        """Post rows by a few concurrent clients; all are answered when it returns, so that the
-        injection is a clean cut.
+        """Post rows by concurrent requests and return when all were answered.
+
+        So no clean row is counted after the first drifted one.
         """
         waiting = iter(rows)
 
@@ -207,7 +252,7 @@ class Show:
                         f"A prediction was not taken: {answer.status_code} {answer.text[:500]}"
                     )
                 labels.keep([answer.json()["id"]], [label])
-                self.outcome.published += 1
+                self.result.published += 1
                 advance()
 
         async with asyncio.TaskGroup() as group:
@@ -235,7 +280,7 @@ class Show:
         alert = msgspec.json.decode(event.data, type=Alert)
         if alert.state not in {"firing", "resolved"}:
             return
-        self.outcome.alerts.append(alert)
+        self.result.alerts.append(alert)
         colour = {"critical": "red", "warning": "yellow"}[alert.severity]
         self.console.print(
             f"[{colour}]{alert.state.upper()} {alert.severity.upper()}[/] at event "
@@ -244,11 +289,10 @@ class Show:
         )
 
     async def _settle(self, labels: int) -> None:
-        """Wait until everything was counted, judged, and shown; its labels too, if that does not
-        take long.
+        """Wait until everything was counted and judged, and the alerts were printed.
 
-        Labels are handed on to judging in bulk, the last ones after 5 s without an entry: counting
-        says how many it holds.
+        Labels are waited for only `LABELS_S`: counting hands them to judging in bulk, the last ones
+        after 5 s without an entry.
         """
         settings = self.running.settings
         keys, client = Keys(settings.key_prefix), connect(settings.redis_url)
@@ -265,10 +309,8 @@ class Show:
                         f"Not everything was counted within {SETTLE_S:.0f} s; see the worker's log."
                     )
                 await asyncio.sleep(0.05)
-            shown = client.xlen(keys.alerts(model))
-            await asyncio.sleep(
-                0.3 if shown else 0.0
-            )  # the last alerts are on their way through the API
+            if client.xlen(keys.alerts(model)):
+                await asyncio.sleep(0.3)  # the last alerts are on their way through the API
         finally:
             client.close()
 
@@ -277,10 +319,11 @@ class Show:
     ) -> bool:
         counted = read_counters(client, keys, model)
         told = counted.labels.joined >= labels and not counted.labels.untold
-        return (told or time.monotonic() > patience) and counted.events >= self.outcome.published
+        return (told or time.monotonic() > patience) and counted.events >= self.result.published
 
 
 def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
+    """Read the counters of a model's only partition; all are 0 before the first commit."""
     packed: bytes | None = client.hget(keys.count(model, 0), counters.FIELD)  # type: ignore[assignment]  # bytes, not str
     return msgspec.json.decode(packed, type=Counters) if packed else Counters()
 

@@ -1,5 +1,6 @@
-"""The drift test: real drifts against a deployment of its own. Each has to be found, and nothing
-before it.
+"""The drift test: simulated drifts against a deployment of its own on this machine.
+
+Each drift has to raise the expected alerts, and none may come before the drift.
 """
 
 import tempfile
@@ -12,30 +13,41 @@ from rich.console import Console
 from rich.table import Table
 
 from driftgauge.models.common.training import DemoModel, register
-from driftgauge.models.drift.kinds import Kind
+from driftgauge.models.drift.plan import DriftKind, SimulationPlan
 from driftgauge.models.drift.report import Record
-from driftgauge.models.drift.run import Plan
-from driftgauge.models.drift.show import keep, run_shown
+from driftgauge.models.drift.terminal import keep, run_shown
 from driftgauge.shared.local.deployment import Deployment
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 
 ROWS = 8000
-"""Rows that the model is trained and measured on."""
-ELSEWHERE = 1_000_000
-"""Added to the seed, so that no row of the training comes again."""
+"""Simulated rows that the model is trained and measured on."""
+TRAINING_SEED = 1_000_000
+"""Is added to the seed for the training, so that the traffic repeats no row of it."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """A folder with a registered model, for deployments that leave nothing behind."""
+class DriftTestbed:
+    """A temporary folder with a registered model, against which deployments can be started.
+
+    Parameters
+    ----------
+    settings
+        Settings with the folder's registry, without a configured Redis.
+    """
 
     folder: Path
     settings: Settings
 
     @contextmanager
     def deployed(self, name: str, **more: object) -> Iterator[Deployment]:
-        """Start Redis, API and worker with a data folder of their own."""
+        """Start Redis, API and worker with a data folder of this name.
+
+        Parameters
+        ----------
+        more
+            Further settings by name.
+        """
         folder = self.folder / name
         own = {
             "data_dir": folder,
@@ -48,10 +60,8 @@ class Ground:
 
 
 @contextmanager
-def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[Ground]:
-    """Train and register a model in a temporary folder; its Redis is private, whatever is
-    configured.
-    """
+def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[DriftTestbed]:
+    """Train a model and register it in a temporary folder, which is deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="driftgauge-drift-") as name:
         folder = Path(name)
         own = {
@@ -60,30 +70,38 @@ def prepared(model: DemoModel, seed: int, settings: Settings) -> Iterator[Ground
             "default_model": model.name,
             "api_key": None,
         }
-        rows = model.simulator(seed + ELSEWHERE).labelled(ROWS)
+        rows = model.simulator(seed + TRAINING_SEED).labelled(ROWS)
         register(
             model.patient,
             model.fit(rows, seed, "the simulator"),
             ModelRegistry(folder / "registry"),
         )
-        yield Ground(folder, settings.model_copy(update=own))
+        yield DriftTestbed(folder, settings.model_copy(update=own))
 
 
 def run_all(
     model: DemoModel,
-    kinds: Sequence[Kind],
-    plan: Plan,
+    kinds: Sequence[DriftKind],
+    plan: SimulationPlan,
     settings: Settings,
     output: Path,
     console: Console,
 ) -> list[Record]:
-    """Run one drift after the other, each against a deployment without a past."""
+    """Simulate one kind of drift after the other, each against a fresh deployment.
+
+    Parameters
+    ----------
+    plan
+        The simulation; its kind is replaced by each of `kinds`.
+    output
+        Folder of the records and pictures.
+    """
     console.print(f"Training the {model.name} model …")
     records = []
-    with prepared(model, plan.seed, settings) as ground:
+    with prepared(model, plan.seed, settings) as testbed:
         for kind in kinds:
             console.print(f"[bold]{kind}[/]")
-            with ground.deployed(kind) as running:
+            with testbed.deployed(kind) as running:
                 simulated = run_shown(
                     replace(plan, kind=kind), running.settings, running.url, console
                 )
@@ -93,7 +111,7 @@ def run_all(
 
 
 def table(records: Sequence[Record]) -> Table:
-    """Give a row for each drift."""
+    """Return the results as a table with one row per drift."""
     shown = Table(title="drift test", title_justify="left")
     for head in ("drift", "found", "after events", "first alert", "false alarms", ""):
         shown.add_column(head)

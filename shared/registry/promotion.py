@@ -1,9 +1,8 @@
-"""The gates before production: a version's checks are run, all failures are listed at once, and
-only then is it promoted.
+"""Promotion of a version through its gates: all are run, and every failure is listed at once.
 
-Files, reference and methods are always checked. With validation data also: its agreement with the
-schema, the metrics' bounds, the time that one row takes, and that no metric is worse than the
-production version's on the same rows.
+Files, reference and the model's methods are always checked. With validation data these are checked,
+too: whether the data fit the schema, the bounds of the metrics, the latency of one row, and that no
+metric is worse than that of the version in production on the same rows.
 """
 
 import msgspec
@@ -11,9 +10,9 @@ import msgspec
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.registry.trial import Trial, ValidationData
-from driftgauge.shared.versions.checks import CheckResult, GateFailed, Validation
-from driftgauge.shared.versions.stages import Change, Target
+from driftgauge.shared.registry.validation import ValidationData, ValidationRun
+from driftgauge.shared.versions.gates import GateFailed, GateResult, Validation
+from driftgauge.shared.versions.stages import StageChange, Target
 
 __all__ = ["ValidationData", "promote", "record", "validate"]
 
@@ -21,19 +20,19 @@ __all__ = ["ValidationData", "promote", "record", "validate"]
 def validate(
     registry: ModelRegistry, model: str, version: str, data: ValidationData | None = None
 ) -> Validation:
-    """Run the checks of a version; nothing is recorded or changed.
+    """Run the gates of a version; nothing is recorded or changed.
 
     Parameters
     ----------
     data
-        None for those checks that need no rows.
+        Rows with true values; None runs only the gates that need no rows.
 
     Raises
     ------
     ModelNotFound
         If there is no such version.
     """
-    run = Trial(registry, model, version, data)
+    run = ValidationRun(registry, model, version, data)
     results = tuple(run.results())
     return Validation(
         model=model,
@@ -46,9 +45,11 @@ def validate(
     )
 
 
-def record(registry: ModelRegistry, validation: Validation, *, actor: str) -> Change:
-    """Add a validation to the model's history, where a later promotion without data finds it."""
-    change = Change(validation.time, actor, "validate", validation.version, validation=validation)
+def record(registry: ModelRegistry, validation: Validation, *, actor: str) -> StageChange:
+    """Add a validation to the model's history, where a promotion without data looks for it."""
+    change = StageChange(
+        validation.time, actor, "validate", validation.version, validation=validation
+    )
     return registry.record(change, validation.model)
 
 
@@ -62,27 +63,29 @@ def promote(
     reason: str = "",
     force: bool = False,
     data: ValidationData | None = None,
-) -> Change:
-    """Promote a version; to production only if it passes its gates.
+) -> StageChange:
+    """Promote a version to staging, or through its gates to production.
 
     Parameters
     ----------
+    actor, reason
+        Who promotes the version, and why, for the history.
     force
-        Promote in spite of failed checks, with a reason, which is recorded. It never overrules a
-        checksum.
+        If True, failed gates are overruled; this needs a reason. A wrong checksum is never
+        overruled.
     data
-        To run all checks on. Without, the latest recorded validation must have passed if metrics
-        have bounds.
+        Rows with true values to run all gates on. Without data, and if metrics have bounds, the
+        latest recorded validation on data must have passed.
 
     Raises
     ------
     GateFailed
-        With every failed check; nothing was promoted, and the outcome on data is in the history.
+        If a gate fails. Nothing was promoted; a validation on data is recorded in the history.
     BadData
-        If a file is not as registered, the version is there already, or a reason is missing.
+        If a file does not have its checksum, the version is there already, or a reason is missing.
     """
     if force and not reason.strip():
-        raise BadData("To overrule the checks, give a reason; it is recorded.")
+        raise BadData("To overrule the gates, give a reason; it is recorded.")
     if to == "staging":
         return registry.promote(model, version, to, actor=actor, reason=reason, forced=force)
     validation = validate(registry, model, version, data)
@@ -98,11 +101,11 @@ def promote(
 
 
 def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
-    """Add the check that metrics with a bound were validated on data before."""
+    """Add a gate: if metrics have bounds, the latest recorded validation on data has passed."""
     model, version = validation.model, validation.version
     try:
-        bounds = registry.manifest(model, version).checks.metrics
-    except BadData:  # that check has failed already
+        bounds = registry.manifest(model, version).gates.metrics
+    except BadData:  # the gate of the files has failed already
         return validation
     if not bounds:
         return validation
@@ -115,7 +118,7 @@ def _with_latest(registry: ModelRegistry, validation: Validation) -> Validation:
         detail = (
             f"the latest one, of {latest.time[:19]}, failed ({failed}): {advice}" if failed else ""
         )
-    result = CheckResult("recorded validation", passed=not detail, detail=detail)
+    result = GateResult("recorded validation", passed=not detail, detail=detail)
     return msgspec.structs.replace(validation, results=(*validation.results, result))
 
 
@@ -123,7 +126,7 @@ def _message(validation: Validation) -> str:
     lines = "".join(f"\n  - {result}" for result in validation.failed)
     return (
         f"{validation.model} {validation.version} fails {len(validation.failed)} of "
-        f"{len(validation.results)} checks, so "
+        f"{len(validation.results)} gates, so "
         f"nothing was promoted:{lines}\nRegister a better version, or overrule with --force "
         f"--reason TEXT."
     )

@@ -1,7 +1,7 @@
 """Alerts held against the truth."""
 
-from driftgauge.models.drift.findings import fired, verdict
-from driftgauge.models.drift.kinds import Expectation
+from driftgauge.models.drift.injection import Expectation
+from driftgauge.models.drift.verdict import fired, verdict
 from tests.models.drift.builders import alert
 
 X = Expectation("x drifts", "x")

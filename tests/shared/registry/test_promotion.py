@@ -14,12 +14,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of
-from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.creation import new_manifest
-from driftgauge.shared.registry.gates import ValidationData, promote, record, validate
+from driftgauge.shared.registry.promotion import ValidationData, promote, record, validate
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.versions.checks import CheckResult, Checks, GateFailed
+from driftgauge.shared.versions.gates import GateFailed, GateResult, Gates
 from driftgauge.shared.versions.manifest import PublishedVersion
 
 RANDOM = np.random.default_rng(11)
@@ -32,7 +33,7 @@ CLASSES = Schema(FEATURES, prediction="categorical", target="kind", classes=("bi
 TRAINING, VALIDATION = ROWS[:300], ROWS[300:].reset_index(drop=True)
 PATIENT_MS = 5000.0
 """A latency that no busy machine exceeds, where latency is not what is tested."""
-LENIENT = Checks(max_latency_ms=PATIENT_MS, min_reference_rows=100)
+LENIENT = Gates(max_latency_ms=PATIENT_MS, min_reference_rows=100)
 DATA = ValidationData(VALIDATION)
 
 
@@ -85,7 +86,7 @@ def logistic() -> LogisticRegression:
 def store(
     registry: ModelRegistry,
     estimator: Any,
-    checks: Checks = LENIENT,
+    gates: Gates = LENIENT,
     schema: Schema = NUMBERS,
     version: str = "1.0.0",
 ) -> str:
@@ -94,7 +95,7 @@ def store(
     predictions: Any = TRAINING["size"].to_numpy() if numeric else list(TRAINING["kind"])
     reference = build_profile(schema, columns_of(TRAINING, schema), predictions)
     task = "monitor" if estimator is None else "regression" if numeric else "binary"
-    manifest = new_manifest("plant", version, task, checks=checks)  # type: ignore[arg-type]
+    manifest = new_manifest("plant", version, task, gates=gates)  # type: ignore[arg-type]
     artifact = None
     if estimator is not None:
         registry.folder.mkdir(exist_ok=True)
@@ -104,7 +105,7 @@ def store(
     return version
 
 
-def result(registry: ModelRegistry, name: str, data: ValidationData | None = DATA) -> CheckResult:
+def result(registry: ModelRegistry, name: str, data: ValidationData | None = DATA) -> GateResult:
     """Validate version 1.0.0 and give one check by its name."""
     found = [
         each for each in validate(registry, "plant", "1.0.0", data).results if each.name == name
@@ -132,12 +133,12 @@ def test_metrics_have_bounds(
     """A metric on its right side passes and one on the wrong side fails, with its value and
     bound.
     """
-    checks = (
-        Checks({name: bound}, {}, min_reference_rows=0)
+    gates = (
+        Gates({name: bound}, {}, min_reference_rows=0)
         if name == "r2"
-        else Checks({}, {name: bound}, min_reference_rows=0)
+        else Gates({}, {name: bound}, min_reference_rows=0)
     )
-    store(registry, linear(), checks)
+    store(registry, linear(), gates)
     found = result(registry, name)
     assert found.passed == passed
     assert found.value is not None
@@ -154,7 +155,7 @@ def test_metrics_of_classifiers(bound: float, passed: bool, registry: ModelRegis
     store(
         registry,
         logistic(),
-        Checks({**bounds, "roc_auc": bound}, {"log_loss": 2 * (1 - bound)}, PATIENT_MS),
+        Gates({**bounds, "roc_auc": bound}, {"log_loss": 2 * (1 - bound)}, PATIENT_MS),
         CLASSES,
     )
     failed = {each.name for each in validate(registry, "plant", "1.0.0", DATA).failed} - {
@@ -167,7 +168,7 @@ def test_metrics_of_classifiers(bound: float, passed: bool, registry: ModelRegis
 
 def test_latency(registry: ModelRegistry) -> None:
     """A model whose single rows take longer than the bound fails, whatever its quality."""
-    store(registry, Slow(0.004), Checks(max_latency_ms=2, min_reference_rows=100))
+    store(registry, Slow(0.004), Gates(max_latency_ms=2, min_reference_rows=100))
     found = result(registry, "p99 latency of one row, ms")
     assert not found.passed
     assert found.value is not None
@@ -185,7 +186,7 @@ def test_a_model_that_takes_no_single_row(registry: ModelRegistry) -> None:
 
 def test_required_methods(registry: ModelRegistry) -> None:
     """A classifier without probabilities fails if they are required, also without data."""
-    needed = Checks(
+    needed = Gates(
         methods=("predict", "predict_proba"), min_reference_rows=100, max_latency_ms=PATIENT_MS
     )
     store(registry, Slow(0.0), needed)
@@ -212,12 +213,12 @@ def test_schema_of_the_data(registry: ModelRegistry) -> None:
 
 def test_size_of_the_reference(registry: ModelRegistry) -> None:
     """Drift needs reference rows; too few fail the gate before the monitor is blind."""
-    store(registry, linear(), Checks(min_reference_rows=301))
+    store(registry, linear(), Gates(min_reference_rows=301))
     assert (
         result(registry, "reference rows", None).passed,
         result(registry, "reference rows", None).value,
     ) == (False, 300)
-    store(registry, linear(), Checks(min_reference_rows=300), version="2.0.0")
+    store(registry, linear(), Gates(min_reference_rows=300), version="2.0.0")
     assert validate(registry, "plant", "2.0.0").passed
 
 
@@ -235,7 +236,7 @@ def test_no_regression(registry: ModelRegistry) -> None:
     store(
         registry,
         linear(noise=20),
-        Checks(tolerance=1000, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        Gates(tolerance=1000, min_reference_rows=100, max_latency_ms=PATIENT_MS),
         version="3.0.0",
     )
     assert validate(registry, "plant", "3.0.0", DATA).passed
@@ -267,7 +268,7 @@ def test_all_failures_are_listed_at_once(registry: ModelRegistry) -> None:
     store(
         registry,
         linear(),
-        Checks(
+        Gates(
             {"r2": 0.99999},
             {"rmse": 0.01},
             PATIENT_MS,
@@ -291,9 +292,7 @@ def test_all_failures_are_listed_at_once(registry: ModelRegistry) -> None:
 
 def test_a_promotion_without_data_needs_a_passed_validation(registry: ModelRegistry) -> None:
     """So that a button can promote what a command has validated; the latest validation counts."""
-    store(
-        registry, linear(), Checks({"r2": 0.9}, min_reference_rows=100, max_latency_ms=PATIENT_MS)
-    )
+    store(registry, linear(), Gates({"r2": 0.9}, min_reference_rows=100, max_latency_ms=PATIENT_MS))
     with pytest.raises(GateFailed, match="no validation on data is recorded"):
         promote(registry, "plant", "1.0.0", actor="ann")
     record(registry, validate(registry, "plant", "1.0.0", DATA), actor="ann")
@@ -314,18 +313,18 @@ def test_a_promotion_without_data_needs_a_passed_validation(registry: ModelRegis
 
 
 def test_without_bounds_structure_is_enough(registry: ModelRegistry) -> None:
-    """A version whose checks need no data is promoted without."""
+    """A version whose gates need no data is promoted without."""
     store(registry, None)
     promote(registry, "plant", "1.0.0", actor="ann")
     assert registry.production("plant") == "1.0.0"
 
 
 def test_force_is_recorded_with_what_it_overruled(registry: ModelRegistry) -> None:
-    """Failed checks can be overruled with a reason, and both stand in the history."""
+    """Failed gates can be overruled with a reason, and both stand in the history."""
     store(
         registry,
         linear(),
-        Checks({"r2": 0.99999}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        Gates({"r2": 0.99999}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
     )
     with pytest.raises(BadData, match="give a reason"):
         promote(registry, "plant", "1.0.0", actor="ann", force=True, data=DATA)
@@ -390,7 +389,7 @@ def test_true_values(registry: ModelRegistry) -> None:
     store(
         registry,
         linear(),
-        Checks({"r2": 0.5}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        Gates({"r2": 0.5}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
         nameless,
         version="2.0.0",
     )
@@ -403,7 +402,7 @@ def test_a_monitored_model_is_measured_by_its_column(registry: ModelRegistry) ->
     store(
         registry,
         None,
-        Checks({"accuracy": 0.95}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        Gates({"accuracy": 0.95}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
         CLASSES,
     )
     good = VALIDATION.assign(made=VALIDATION["kind"])
@@ -419,7 +418,7 @@ def test_an_undefined_metric_does_not_pass(registry: ModelRegistry) -> None:
     store(
         registry,
         DummyClassifier().fit([[0, 0]], ["big"]),
-        Checks({"roc_auc": 0.1}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
+        Gates({"roc_auc": 0.1}, min_reference_rows=100, max_latency_ms=PATIENT_MS),
         CLASSES,
     )
     assert "does not know these classes of the rows: small" in result(registry, "roc_auc").detail
@@ -427,7 +426,7 @@ def test_an_undefined_metric_does_not_pass(registry: ModelRegistry) -> None:
 
 def test_staging_needs_no_gates(registry: ModelRegistry) -> None:
     """A version may stand in staging in order to be checked there; an unknown one may not."""
-    store(registry, linear(), Checks({"r2": 2.0}))
+    store(registry, linear(), Gates({"r2": 2.0}))
     promote(registry, "plant", "1.0.0", "staging", actor="ann")
     assert registry.stage("plant", "1.0.0") == "staging"
     with pytest.raises(ModelNotFound):
