@@ -31,6 +31,7 @@ from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.alerts import subject_of
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.events import Value
+from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment
@@ -216,7 +217,7 @@ class Show:
 
     async def _watch(self, client: httpx.AsyncClient) -> None:
         """Follow the alert stream, from its beginning, and print what fires and resolves."""
-        position = "0-0"
+        position = BEGINNING
         while True:
             with suppress(httpx.HTTPError):
                 headers = {"Last-Event-ID": position}

@@ -8,6 +8,7 @@ import msgspec
 import redis.asyncio
 
 from driftgauge.producer.dashboard.views.course import Past
+from driftgauge.shared.contract.entry_id import exclusive
 
 MOST: Final = 48
 """Reports that are drawn: each has some ten kB."""
@@ -44,7 +45,7 @@ async def past(client: redis.asyncio.Redis, stream: str, version: str) -> list[P
         read += len(entries)
         if len(entries) < READ:
             break
-        last = f"({entries[-1][0].decode()}"
+        last = exclusive(entries[-1][0])
     return found[:MOST][::-1]
 
 

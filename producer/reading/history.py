@@ -12,13 +12,14 @@ import msgspec
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
-from driftgauge.producer.reading.positions import Positions, entry_number, read_vector, write_vector
+from driftgauge.producer.reading.positions import Positions, read_vector, write_vector
+from driftgauge.shared.contract.entry_id import EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 
 READ = 200
 """Entries read at once."""
-Found = tuple[tuple[int, int], str, Any]
-"""Entry number, model, event."""
+Found = tuple[EntryId, str, Any]
+"""Entry id, model, event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ async def page(
         of_model = 0
         async for entry_id, event in _backwards(client, keys.alerts(model), ends.get(model)):
             if wanted.takes(event):
-                found.append((entry_number(entry_id), model, event))
+                found.append((EntryId.parse(entry_id), model, event))
                 of_model += 1
             if (
                 of_model > count
@@ -82,8 +83,8 @@ async def page(
                 break
     found.sort(key=lambda one: one[0], reverse=True)
     shown = found[:count]
-    for number, model, _ in shown:
-        ends[model] = f"{number[0]}-{number[1]}"
+    for place, model, _ in shown:
+        ends[model] = str(place)
     return [event for _, _, event in shown], write_vector(ends) if len(found) > count else None
 
 
@@ -106,11 +107,11 @@ async def _backwards(
     client: redis.asyncio.Redis, key: str, before: str | None
 ) -> AsyncIterator[tuple[str, Any]]:
     """Read a stream from its end, or from before an entry, to its beginning."""
-    end = "+" if before is None else f"({before}"
+    end = "+" if before is None else exclusive(before)
     while True:
         entries: Any = await client.xrevrange(key, max=end, count=READ)
         for entry_id, fields in entries:
-            end = f"({entry_id.decode()}"
+            end = exclusive(entry_id)
             try:
                 yield entry_id.decode(), msgspec.json.decode(fields.get(b"e", b""))
             except ValueError:  # written by hand; judging writes only JSON

@@ -13,8 +13,9 @@ import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.reading.pipeline import ModelState
-from driftgauge.producer.reading.positions import entry_number, read_vector, write_vector
+from driftgauge.producer.reading.positions import read_vector, write_vector
 from driftgauge.producer.reading.streams import newest
+from driftgauge.shared.contract.entry_id import EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Severity, Snapshot, Window
 from driftgauge.shared.reporting.health import PipelineHealth
@@ -61,21 +62,21 @@ async def page(
         400 if `before` is not what a page gave.
     """
     ends = _ends(before)
-    found: list[tuple[tuple[int, int], str, Listed]] = []
+    found: list[tuple[EntryId, str, Listed]] = []
     for model in sorted(models):
         of_model = 0
         async for entry_id, event in _backwards(client, keys.snapshots(model), ends.get(model)):
             summary = _decoded(event, _Summary)
             if summary is not None:
-                found.append((entry_number(entry_id), model, summary.data))
+                found.append((EntryId.parse(entry_id), model, summary.data))
                 of_model += 1
             if (
                 of_model > count
             ):  # one more than can be shown: so it is known that there is a next page
                 break
     found.sort(key=lambda one: one[0], reverse=True)
-    for number, model, _ in found[:count]:
-        ends[model] = f"{number[0]}-{number[1]}"
+    for place, model, _ in found[:count]:
+        ends[model] = str(place)
     return [listed for _, _, listed in found[:count]], write_vector(ends) if len(
         found
     ) > count else None
@@ -125,11 +126,11 @@ async def _backwards(
     client: redis.asyncio.Redis, key: str, before: str | None
 ) -> AsyncIterator[tuple[str, bytes]]:
     """Read a stream from its end, or from before an entry, to its beginning."""
-    end = "+" if before is None else f"({before}"
+    end = "+" if before is None else exclusive(before)
     while True:
         entries: Any = await client.xrevrange(key, max=end, count=READ)
         for entry_id, fields in entries:
-            end = f"({entry_id.decode()}"
+            end = exclusive(entry_id)
             yield entry_id.decode(), fields.get(b"e", b"")
         if len(entries) < READ:
             return

@@ -14,14 +14,13 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.reading.positions import (
-    BEGINNING,
     Positions,
-    is_entry_id,
     malformed,
     read_vector,
     write_vector,
 )
 from driftgauge.producer.reading.streams import following, newest
+from driftgauge.shared.contract.entry_id import BEGINNING, is_entry_id
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 
 HEARTBEAT_S = 15.0
