@@ -21,6 +21,7 @@ import redis
 from benchmarks.chaos.model import BOTH, PREFIX, VERSION, keys_of, published
 from benchmarks.chaos.power import PowerMeter
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
+from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.deployment import environment
@@ -131,8 +132,8 @@ def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> P
 
 
 def _last(client: redis.Redis, stream: str) -> str:
-    found: Any = client.xrevrange(stream, count=1)
-    return str(found[0][0].decode()) if found else BEGINNING
+    found = newest(client, stream)
+    return BEGINNING if found is None else str(found[0])
 
 
 class Plant:

@@ -18,8 +18,10 @@ import redis
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.consumer.stages.stage import CommitClock, Stage, read_streams
+from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData
@@ -150,9 +152,9 @@ class ReportingStage(Stage):
             counted = _sum(
                 counted, msgspec.json.decode(packed, type=Counters) if packed else Counters()
             )
-            last: Any = reader.xrevrange(log_key, count=1)
-            if last and offset:
-                lag = max(lag, (_milliseconds(last[0][0]) - _milliseconds(offset)) / 1000)
+            last = newest(reader, log_key)
+            if last is not None and offset:
+                lag = max(lag, (last[0].ms - EntryId.parse(offset).ms) / 1000)
         return PipelineHealth(
             taken=now[0] * 1000 + now[1] // 1000,
             events=counted.events,
@@ -172,7 +174,3 @@ def _sum(one: Counters, other: Counters) -> Counters:
         missing=one.missing + other.missing,
         lost=one.lost + other.lost,
     )
-
-
-def _milliseconds(entry_id: bytes) -> int:
-    return int(entry_id.partition(b"-")[0])

@@ -10,7 +10,6 @@ A prediction's time is that of its event, but never later than that of its entry
 future).
 """
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
@@ -21,11 +20,12 @@ import msgspec
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
+from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async, whole
 from driftgauge.shared.contract.entry_id import EntryId, exclusive, is_entry_id
 from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction
 
 READ: Final = 500
-"""Entries read at once."""
+"""Entries read at once when labels are looked for ahead."""
 MOST_READ: Final = 20_000
 """Entries that are looked through for one page."""
 MOST_LABELS: Final = 100_000
@@ -186,7 +186,7 @@ async def _walk(
 
 
 def _understood(
-    place: Place, fields: dict[bytes, bytes], wanted: Wanted, labels: dict[str, float | str]
+    place: Place, fields: Fields, wanted: Wanted, labels: dict[str, float | str]
 ) -> Logged | None:
     kind = fields.get(b"t")
     try:
@@ -227,10 +227,10 @@ async def _ahead(
 
 async def _merged(
     client: redis.asyncio.Redis, logs: Sequence[str], before: Place | None
-) -> AsyncIterator[tuple[Place, dict[bytes, bytes]]]:
+) -> AsyncIterator[tuple[Place, Fields]]:
     """Read all partitions backwards as one."""
-    readers = [_backwards(client, key, number, before) for number, key in enumerate(logs)]
-    heads: dict[int, tuple[Place, dict[bytes, bytes]]] = {}
+    readers = [_partition(client, key, number, before) for number, key in enumerate(logs)]
+    heads: dict[int, tuple[Place, Fields]] = {}
     for number, reader in enumerate(readers):
         if (head := await anext(reader, None)) is not None:
             heads[number] = head
@@ -243,20 +243,17 @@ async def _merged(
             heads[number] = head
 
 
-async def _backwards(
+async def _partition(
     client: redis.asyncio.Redis, key: str, partition: int, before: Place | None
-) -> AsyncIterator[tuple[Place, dict[bytes, bytes]]]:
-    end = "+"
-    if before is not None:
-        end = str(before.entry) if partition < before.partition else exclusive(before.entry)
-    while True:
-        entries: Any = await client.xrevrange(key, max=end, count=READ)
-        for entry_id, fields in entries:
-            end = exclusive(entry_id)
-            yield Place(EntryId.parse(entry_id), partition), fields
-        if len(entries) < READ:
-            return
-        await asyncio.sleep(0)  # other requests have their turn
+) -> AsyncIterator[tuple[Place, Fields]]:
+    """Read one partition backwards; of entries with the same id, those of partition 0 come last."""
+    walk = Backwards(
+        whole,
+        None if before is None else before.entry,
+        inclusive=before is not None and partition < before.partition,
+    )
+    async for entry_id, fields in backwards_async(client, key, walk):
+        yield Place(entry_id, partition), fields
 
 
 def _place(text: str) -> Place | None:

@@ -27,11 +27,11 @@ from driftgauge.producer.reading.positions import (
     read_vector,
     write_vector,
 )
-from driftgauge.producer.reading.streams import newest
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.meter import Meter
 from driftgauge.producer.watching.traffic import Traffic, state_of
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import ActiveAlert
@@ -308,8 +308,8 @@ class Feed:
         return missed
 
     async def _last_alert(self, model: str) -> str:
-        last = await newest(self._client, self._keys.alerts(model), 1)
-        return last[0][0] if last else BEGINNING
+        found = await newest_async(self._client, self._keys.alerts(model))
+        return BEGINNING if found is None else str(found[0])
 
 
 def _alerts(model: str, entries: Any) -> list[Told]:

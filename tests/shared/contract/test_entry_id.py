@@ -31,7 +31,20 @@ def test_a_text_that_is_taken_for_an_id_is_one(text: str) -> None:
 
 def test_other_spellings_are_no_ids() -> None:
     """Special ids, signs, digits of other scripts, and numbers above 64 bits are refused."""
-    for text in ("", "$", "-", "+", "5", "5-", "-5", "1-1-1", "+1-0", "\u0661-\u0660", "1-0\n", f"{2**64}-0"):
+    for text in (
+        "",
+        "$",
+        "-",
+        "+",
+        "5",
+        "5-",
+        "-5",
+        "1-1-1",
+        "+1-0",
+        "\u0661-\u0660",
+        "1-0\n",
+        f"{2**64}-0",
+    ):
         assert not is_entry_id(text), text
 
 
