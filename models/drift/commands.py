@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from driftgauge.shared.connections.api_client import DEFAULT_URL
 from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 @seed_option
 @_rate
 @_delay
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @output_option
 @json_option
 def simulate(
