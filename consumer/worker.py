@@ -24,11 +24,12 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.policy_file import PolicyFile, read_policy
 from driftgauge.consumer.stages.counting import CountingStage
+from driftgauge.consumer.stages.follower import Follower
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.proposing import Proposer
-from driftgauge.consumer.stages.reporting import ReportingStage, Unshared
-from driftgauge.consumer.stages.retraining import Hook, RetrainingStage, hook_of
-from driftgauge.consumer.stages.sharing import Sharing
+from driftgauge.consumer.stages.reporting import Reports
+from driftgauge.consumer.stages.retraining import Hook, Retraining, hook_of
+from driftgauge.consumer.stages.sharing import Sharing, Unshared
 from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
@@ -182,14 +183,15 @@ class Worker:
         )
 
     def _retraining(self, keys: Keys, model: str, hook: Hook) -> Stage:
-        client = self._stage_client(keys.retraining(model))
-        return RetrainingStage(client, self.settings, model, hook, self.stop, keys=keys)
+        client = self._stage_client(keys.alerts(model))
+        sink = Retraining(client, self.settings, model, hook, self.stop)
+        return Follower(client, self.settings, keys, model, keys.alerts(model), sink)
 
     def _reporting(self, keys: Keys, model: str, partitions: int) -> Stage:
         logs = [self._nodes.client(keys.count(model, place)) for place in range(partitions)]
-        return ReportingStage(
-            self._stage_client(keys.reports(model)), self.settings, model, keys=keys, logs=logs
-        )
+        client = self._stage_client(keys.snapshots(model))
+        sink = Reports(client, self.settings, model, keys=keys, logs=logs)
+        return Follower(client, self.settings, keys, model, keys.snapshots(model), sink)
 
     def _stage_client(self, key: str) -> redis.Redis:
         return raw_reads(self._nodes.client(key, single_connection_client=True))

@@ -21,6 +21,8 @@ import redis
 from benchmarks.chaos.model import BOTH, PREFIX, VERSION, keys_of, published
 from benchmarks.chaos.power import PowerMeter
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect
+from driftgauge.shared.connections.streams import newest
+from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.deployment import environment
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
@@ -124,14 +126,14 @@ def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> P
         for partition in range(version.manifest.partitions):
             log, panes = keys.log(model, partition), keys.panes(model, partition)
             offset: Any = client.hget(keys.count(model, partition), "offset")
-            places[log] = (offset or b"0-0").decode(), _last(client, log)
-            places[panes] = judged.get(str(partition), "0-0"), _last(client, panes)
+            places[log] = (offset or BEGINNING.encode()).decode(), _last(client, log)
+            places[panes] = judged.get(str(partition), BEGINNING), _last(client, panes)
     return Progress(places)
 
 
 def _last(client: redis.Redis, stream: str) -> str:
-    found: Any = client.xrevrange(stream, count=1)
-    return str(found[0][0].decode()) if found else "0-0"
+    found = newest(client, stream)
+    return BEGINNING if found is None else str(found[0])
 
 
 class Plant:

@@ -1,26 +1,33 @@
-"""`driftgauge alerts`: follow the alert streams; acknowledge and silence alerts."""
+"""`driftgauge alerts`: show and follow the alerts of a running API; acknowledge and silence them."""
 
-import getpass
-import time
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 import click
+import httpx
 import msgspec
-import redis
 
-from driftgauge.consumer.commands.connection import connected, published_models
-from driftgauge.shared.connections.redis_client import BLOCK_MS, UNAVAILABLE, require
-from driftgauge.shared.contract import commands
-from driftgauge.shared.contract.alert import Alert, CloudEvent
-from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
-from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.consumer.commands.actor import current_user
+from driftgauge.consumer.commands.connection import url_option
+from driftgauge.shared.connections.api_client import api_client, ask
+from driftgauge.shared.connections.api_client import follow as follow_events
+from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.durations import minutes_of
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import ModelNotFound
+from driftgauge.shared.settings import read_settings
 
-KEPT_ALERTS = 100
+ASKED: Final = 1000
+"""Transitions that the API is asked for, of all models: as many as it gives at once."""
+SHOWN: Final = 100
+"""Of each model, the latest."""
+PAUSE_S: Final = 1.0
+"""Before a stream that ended is asked for again."""
+
+Show = Callable[[dict[str, Any]], None]
 
 
 @click.group(invoke_without_command=True)
@@ -33,43 +40,38 @@ KEPT_ALERTS = 100
     is_flag=True,
     help="All transitions, not only those that people are notified of.",
 )
+@url_option
 @click.pass_context
 def alerts(
-    context: click.Context, model: str | None, *, follow: bool, as_json: bool, everything: bool
+    context: click.Context,
+    model: str | None,
+    url: str,
+    *,
+    follow: bool,
+    as_json: bool,
+    everything: bool,
 ) -> None:
-    """Show the latest alerts, oldest first; acknowledge or silence one."""
-    if context.invoked_subcommand is None:
-        _show(model, follow=follow, as_json=as_json, everything=everything)
+    """Show the latest alerts, oldest first; acknowledge or silence one.
 
+    They are read from a running API. One with keys needs a key in DRIFTGAUGE_API_KEY: with the
+    scope read to show alerts, admin to acknowledge or silence one.
+    """
+    if context.invoked_subcommand is not None:
+        return
 
-def _show(model: str | None, *, follow: bool, as_json: bool, everything: bool) -> None:
-    settings, client = connected()
-    keys = Keys(settings.key_prefix)
-    try:
-        streams: dict[Any, Any] = {
-            keys.alerts(name): "0-0" for name in published_models(client, keys, model)
-        }
-        for stream in streams:
-            latest: Any = client.xrevrange(stream, count=KEPT_ALERTS)
-            for entry_id, fields in reversed(latest):
-                streams[stream] = entry_id.decode()
-                _show_alert(fields, as_json=as_json, everything=everything)
-        while follow:
-            for name in published_models(client, keys, model):
-                streams.setdefault(keys.alerts(name), "0-0")
-            for fields in _next_entries(client, streams):
-                _show_alert(fields, as_json=as_json, everything=everything)
-    except UNAVAILABLE:
-        require(client, settings.redis_url)  # says that Redis went away
-        raise
+    def show(event: dict[str, Any]) -> None:
+        _show(event, as_json=as_json, everything=everything)
+
+    asyncio.run((_follow if follow else _show_latest)(url, model, show))
 
 
 @alerts.command()
 @click.argument("fingerprint")
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
-def acknowledge(fingerprint: str, *, note: str) -> None:
+@url_option
+def acknowledge(fingerprint: str, url: str, *, note: str) -> None:
     """Mark an open alert as seen: no more reminders of it."""
-    _ask(Acknowledge(fingerprint, getpass.getuser(), note))
+    asyncio.run(_command(url, fingerprint, "acknowledge", {"note": note}))
 
 
 @alerts.command()
@@ -82,62 +84,88 @@ def acknowledge(fingerprint: str, *, note: str) -> None:
     help="How long, such as 30m, 2h or 3d of the model's time.",
 )
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
-def silence(fingerprint: str, *, time_: str, note: str) -> None:
+@url_option
+def silence(fingerprint: str, url: str, *, time_: str, note: str) -> None:
     """Let nobody be notified of an open alert for a time; its transitions are recorded all the
     same.
     """
-    _ask(SilenceAlert(fingerprint, getpass.getuser(), note, minutes=minutes_of(time_)))
+    said = {"note": note, "minutes": minutes_of(time_)}
+    asyncio.run(_command(url, fingerprint, "silence", said))
 
 
-def _ask(command: Command) -> None:
-    """Write a command to the model that has the alert open, checked as judging will check it."""
-    packed = commands.encode(command)
-    commands.decode(packed)
-    settings, client = connected()
-    keys = Keys(settings.key_prefix)
-    for model in published_models(client, keys, None):
-        snapshots: Any = client.hvals(keys.current(model))
-        found = [
-            alert
-            for packed_ in snapshots
-            for alert in msgspec.json.decode(packed_, type=Snapshot).alerts
-        ]
-        if any(alert.fingerprint == command.fingerprint for alert in found):
-            fields: Any = {commands.FIELD: packed}
-            client.xadd(keys.commands(model), fields, maxlen=COMMANDS_KEPT, approximate=True)
-            click.echo(
-                f"Asked of {model}; `driftgauge alerts --all --follow` shows it when the worker "
-                f"has applied it."
-            )
-            return
-    raise BadData(
-        f"No open alert has the fingerprint {command.fingerprint}; `driftgauge report --json` "
-        f"lists them."
+async def _command(url: str, fingerprint: str, name: str, said: dict[str, Any]) -> None:
+    """Ask the API for a command to an alert, which the worker will apply."""
+    path = f"/alerts/{quote(fingerprint, safe='')}/{name}"
+    async with api_client(url, read_settings()) as client:
+        answer = await ask(client, "POST", path, json={**said, "who": current_user()})
+    click.echo(
+        f"Asked of {answer['model']}; `driftgauge alerts --all --follow` shows it when the worker "
+        "has applied it."
     )
 
 
-def _next_entries(client: redis.Redis, streams: dict[Any, Any]) -> Iterator[Mapping[bytes, bytes]]:
-    """Wait for new entries of the streams, and move their positions."""
-    if not streams:
-        time.sleep(BLOCK_MS / 1000)
+async def _show_latest(url: str, model: str | None, show: Show) -> None:
+    async with api_client(url, read_settings()) as client:
+        for event in await _latest(client, model):
+            show(event)
+
+
+async def _follow(url: str, model: str | None, show: Show) -> None:
+    """Show the latest alerts, then every new one; a stream that breaks is resumed where it broke.
+
+    The stream is opened before the latest ones are read, so that none falls between the two.
+    """
+    known: set[str] | None = None
+    position: str | None = None
+    query = {} if model is None else {"model": model}
+    async with api_client(url, read_settings()) as client:
+        while True:
+            stream = follow_events(client, "/alerts/stream", position, ModelNotFound, **query)
+            async for place, data in stream:
+                position = place
+                if known is None:
+                    latest = await _latest(client, model)
+                    known = {str(event.get("id")) for event in latest}
+                    for event in latest:
+                        show(event)
+                if data and str((event := msgspec.json.decode(data)).get("id")) not in known:
+                    show(event)
+            await asyncio.sleep(PAUSE_S)
+
+
+async def _latest(client: httpx.AsyncClient, model: str | None) -> list[dict[str, Any]]:
+    """Read the latest transitions, oldest first, at most SHOWN of each model."""
+    query = {"count": ASKED} | ({} if model is None else {"model": model})
+    page = await ask(client, "GET", "/alerts", ModelNotFound, params=query)
+    shown: Counter[str] = Counter()
+    found = []
+    for event in page["alerts"]:
+        alert = _alert(event)
+        if alert is not None and shown[alert.model] < SHOWN:
+            shown[alert.model] += 1
+            found.append(event)
+    return found[::-1]
+
+
+def _alert(event: Any) -> Alert | None:
+    """Read the alert of an event; None if another release or somebody's hand wrote it."""
+    try:
+        return msgspec.convert(event["data"], Alert)
+    except (msgspec.ValidationError, TypeError, KeyError):
+        return None
+
+
+def _show(event: dict[str, Any], *, as_json: bool, everything: bool) -> None:
+    alert = _alert(event)
+    if alert is None:
         return
-    reply: Any = client.xread({**streams}, count=KEPT_ALERTS, block=BLOCK_MS)
-    for stream, entries in reply or []:
-        for entry_id, fields in entries:
-            streams[stream.decode()] = entry_id.decode()
-            yield fields
-
-
-def _show_alert(fields: Mapping[bytes, bytes], *, as_json: bool, everything: bool) -> None:
-    event = msgspec.json.decode(fields[b"e"], type=CloudEvent)
-    alert = msgspec.json.decode(event.data, type=Alert)
     if not everything and (alert.state not in {"firing", "resolved"} or not alert.notify):
         return
-    click.echo(fields[b"e"] if as_json else alert_line(alert))
+    click.echo(msgspec.json.encode(event) if as_json else alert_line(alert))
 
 
 def alert_line(alert: Alert) -> str:
-    """Give an alert as one line of text; strangers' names cannot move the terminal's cursor."""
+    """Return an alert as one line of text; what others named cannot move the terminal's cursor."""
     when = datetime.fromtimestamp(alert.updated / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
     word = alert.state if alert.change in {"state", "severity", "released"} else alert.change
     text = (

@@ -1,20 +1,17 @@
-"""`driftgauge report`: the latest snapshot report, or the one that an alert names."""
+"""`driftgauge report`: the latest snapshot report of a running API, or the one that an alert names."""
 
+import asyncio
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
-import redis
 
-from driftgauge.consumer.commands.connection import connected, published_models
-from driftgauge.shared.contract.alert import CloudEvent
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.consumer.commands.connection import url_option
+from driftgauge.shared.connections.api_client import api_client, ask
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData, ModelNotFound
-
-READ = 20
-"""Reports read at once."""
+from driftgauge.shared.settings import read_settings
 
 
 @click.command()
@@ -29,30 +26,25 @@ READ = 20
 @click.option(
     "--png", type=click.Path(path_type=Path, dir_okay=False), help="File to draw a picture to."
 )
+@url_option
 def report(
     model: str | None,
     report_id: str | None,
+    url: str,
     *,
     as_json: bool,
     output: Path | None,
     png: Path | None,
 ) -> None:
-    """Show the latest snapshot report, or write it to files."""
+    """Show the latest snapshot report, or write it to files.
+
+    It is read from a running API. One with keys needs a key with the scope read in
+    DRIFTGAUGE_API_KEY.
+    """
     from driftgauge.shared.reporting.files import write_picture, write_report
     from driftgauge.shared.reporting.terminal import render_text
 
-    settings, client = connected()
-    keys = Keys(settings.key_prefix)
-    names = published_models(client, keys, model)
-    if len(names) != 1:
-        raise BadData(
-            f"There are {len(names)} models ({', '.join(names)}); choose one with --model."
-        )
-    snapshot = (
-        _latest_snapshot(client, keys, names[0])
-        if report_id is None
-        else _named(client, keys, names[0], report_id)
-    )
+    snapshot = asyncio.run(_snapshot(url, model, report_id))
     paths = [
         *(write_report(snapshot, output) if output else []),
         *([write_picture(snapshot, png)] if png else []),
@@ -67,31 +59,19 @@ def report(
         click.echo(render_text(snapshot))
 
 
-def _latest_snapshot(client: redis.Redis, keys: Keys, model: str) -> Snapshot:
-    latest: Any = client.xrevrange(keys.snapshots(model), count=1)
-    if not latest:
-        raise ModelNotFound(
-            f"There is no snapshot report of {model} yet: the first one comes when the window has "
-            f"enough rows to judge. "
-            "Is a worker running?"
-        )
-    return _read(latest[0][1][b"e"])
-
-
-def _named(client: redis.Redis, keys: Keys, model: str, report_id: str) -> Snapshot:
-    """Look for a report, the newest first."""
-    end = "+"
-    while True:
-        entries: Any = client.xrevrange(keys.snapshots(model), max=end, count=READ)
-        for entry_id, fields in entries:
-            end = f"({entry_id.decode()}"
-            if msgspec.json.decode(fields[b"e"], type=CloudEvent).id == report_id:
-                return _read(fields[b"e"])
-        if len(entries) < READ:
-            raise ModelNotFound(
-                f"No report {report_id} of {model} is kept; a model keeps its last thousand."
-            )
-
-
-def _read(packed: bytes) -> Snapshot:
-    return msgspec.json.decode(msgspec.json.decode(packed, type=CloudEvent).data, type=Snapshot)
+async def _snapshot(url: str, model: str | None, report_id: str | None) -> Snapshot:
+    """Ask the API for a report, by default for the latest one."""
+    path = "/reports/latest" if report_id is None else f"/reports/{quote(report_id, safe='')}"
+    query = {"format": "json"} | ({} if model is None else {"model": model})
+    async with api_client(url, read_settings()) as client:
+        document = await ask(client, "GET", path, ModelNotFound, params=query)
+    try:
+        snapshot = msgspec.convert(document, Snapshot)
+    except msgspec.ValidationError as error:
+        raise BadData(
+            f"{url}{path} is no report that this version can read ({error}). Use the version of "
+            "Driftgauge that the worker has."
+        ) from error
+    if model not in {None, snapshot.model}:
+        raise ModelNotFound(f"The report {report_id} is of {snapshot.model}, not of {model}.")
+    return snapshot

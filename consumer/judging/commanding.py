@@ -6,10 +6,11 @@ import msgspec
 
 from driftgauge.consumer.judging.alerting import Alerting
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, acknowledge, silence
-from driftgauge.consumer.judging.state import JudgingState, entry_number
+from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, Silence
 from driftgauge.shared.contract.commands import Acknowledge, Command
+from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.errors import BadData
 
 MINUTE_MS = 60_000
@@ -24,7 +25,7 @@ def apply(state: JudgingState, alerting: Alerting, entry_id: str, packed: bytes 
         Why it was refused; empty if it was not. A refused one is counted, and stops nothing.
     """
     progress = state.progress
-    if entry_number(entry_id) <= entry_number(progress.commands):
+    if EntryId.parse(entry_id) <= EntryId.parse(progress.commands):
         return ""
     progress.commands = entry_id
     try:

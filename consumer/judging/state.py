@@ -32,6 +32,7 @@ from driftgauge.consumer.judging.windows.merge import Merge
 from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract import pane as panes_of_log
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.pane import (
     Alarm,
     Delta,
@@ -130,7 +131,7 @@ class Progress(msgspec.Struct):
     now: int = 0
     first_seen: dict[str, int] = {}
     last_rows: dict[str, int] = {}
-    commands: str = "0-0"
+    commands: str = BEGINNING
     commands_refused: int = 0
     unjudged: dict[str, int] = {}
     labels_too_late: int = 0
@@ -156,9 +157,9 @@ class Progress(msgspec.Struct):
         has numbers that were judged before: nothing is judged twice, and it goes on behind the
         offset.
         """
-        offset = self.offsets.get(partition, "0-0")
+        offset = self.offsets.get(partition, BEGINNING)
         if (
-            entry_number(last_id) >= entry_number(offset)
+            EntryId.parse(last_id) >= EntryId.parse(offset)
             or self.rolled_back_at.get(partition) == offset
         ):
             return False
@@ -168,7 +169,7 @@ class Progress(msgspec.Struct):
 
     def is_new(self, partition: int, entry_id: str) -> bool:
         """Whether an entry lies behind the offset."""
-        return entry_number(entry_id) > entry_number(self.offsets.get(partition, "0-0"))
+        return EntryId.parse(entry_id) > EntryId.parse(self.offsets.get(partition, BEGINNING))
 
     def see(self, version: str, now: int) -> None:
         """Note that a version is there; the oldest of many are forgotten."""
@@ -207,18 +208,6 @@ class Progress(msgspec.Struct):
         """
         known = self.references.get(alarm.version)
         return known is not None and known.seen.get(alarm.partition, 0) < known.change
-
-
-def entry_number(entry_id: str) -> tuple[int, int]:
-    """Give the id of an entry as numbers.
-
-    Examples
-    --------
-    >>> entry_number("12-3")
-    (12, 3)
-    """
-    number, _, suffix = entry_id.partition("-")
-    return int(number), int(suffix or 0)
 
 
 @dataclass(slots=True)
@@ -392,9 +381,9 @@ def held_of(fields: Mapping[bytes, bytes]) -> list[tuple[bytes, Pane | Delta]]:
     return [(name, entry) for name, entry in found if isinstance(entry, (Pane, Delta))]
 
 
-def _held_order(name: bytes) -> tuple[int, tuple[int, int]]:
+def _held_order(name: bytes) -> tuple[int, EntryId]:
     _, partition, entry_id = name.decode().split(":")
-    return int(partition), entry_number(entry_id)
+    return int(partition), EntryId.parse(entry_id)
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:

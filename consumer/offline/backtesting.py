@@ -20,6 +20,7 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState
 from driftgauge.consumer.offline.calibrating import parse_times
 from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.events import PREDICTION, TICK, Prediction, encode
 from driftgauge.shared.contract.pane import PaneEntry
 from driftgauge.shared.errors import BadData
@@ -135,7 +136,7 @@ def _entry(
         f"row-{place + 1}", version.manifest.version, max(moment, 0), values, predictions[place]
     )
     fields = [b"t", PREDICTION, b"p", b"file", b"s", str(place + 1).encode(), b"e", encode(event)]
-    return f"{moment}-{place}".encode(), fields
+    return str(EntryId(moment, place)).encode(), fields
 
 
 def counted(version: PublishedVersion, log: Log, policy: CountingPolicy) -> Iterator[PaneEntry]:
@@ -154,8 +155,8 @@ def counted(version: PublishedVersion, log: Log, policy: CountingPolicy) -> Iter
         if outputs.dead:
             raise BadData(f"A row does not fit the schema: {outputs.dead[0].reason}.")
         yield from (entry for _, _, entry in outputs.panes)
-    last = int(log.entries[-1][0].split(b"-")[0])
-    end: Entry = (f"{last + policy.pane_seconds * 1000}-0".encode(), [b"t", TICK])
+    last = EntryId.parse(log.entries[-1][0]).ms
+    end: Entry = (str(EntryId(last + policy.pane_seconds * 1000, 0)).encode(), [b"t", TICK])
     yield from (
         entry for _, _, entry in advance(state, columns.read([end]), {name: cells}, policy).panes
     )

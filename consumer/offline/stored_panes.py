@@ -13,9 +13,10 @@ from typing import Any, Literal
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.state import Progress, entry_number, held_of
+from driftgauge.consumer.judging.state import Progress, held_of
 from driftgauge.shared.connections.nodes import Nodes
 from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import Pane, PaneEntry, RollUp
 from driftgauge.shared.versions.manifest import Manifest
@@ -129,7 +130,7 @@ class History:
         for partition, entry_id, judged in judge.progress.alarms:
             turns.setdefault(judged, []).extend(parts[partition].one(entry_id))
         done = judge.progress.judged - sum(
-            part.judged(judge.progress.offsets.get(part.partition, "0-0"), judge.held)
+            part.judged(judge.progress.offsets.get(part.partition, BEGINNING), judge.held)
             for part in parts
         )
         for found in merged:
@@ -164,7 +165,9 @@ class _Partition:
         for rolled in self._rolled_up("hour", done, self._first):
             done = rolled.pane.number
             yield from self._placed(rolled, "hour", since_ms)
-        for entry_id, packed in self._pages(self._panes, f"({max(done, self._first - 1)}-0"):
+        for entry_id, packed in self._pages(
+            self._panes, exclusive(EntryId(max(done, self._first - 1), 0))
+        ):
             entry = pane.decode(packed)
             time = entry.end if isinstance(entry, Pane) else entry.time
             if time > since_ms:
@@ -181,11 +184,12 @@ class _Partition:
     def judged(self, offset: str, held: frozenset[tuple[int, int]]) -> int:
         """Give how many of the stored panes were judged."""
         waiting = sum(partition == self.partition for partition, _ in held)
-        return max(0, entry_number(offset)[0] - self._first + 1 - waiting)
+        return max(0, EntryId.parse(offset).ms - self._first + 1 - waiting)
 
     def first_time(self) -> int:
         """Give the logical time at which the panes that are stored as they are begin."""
-        found: Any = self._client.xrange(self._panes, f"{self._first}-0", f"{self._first}-0")
+        first = str(EntryId(self._first, 0))
+        found: Any = self._client.xrange(self._panes, first, first)
         entry = pane.decode(found[0][1][pane.FIELD]) if found else None
         return entry.start if isinstance(entry, Pane) else LATER << 30
 
@@ -212,7 +216,7 @@ class _Partition:
         found: Any = self._client.xrange(self._panes, count=1)
         if not found:
             return LATER
-        number, suffix = entry_number(found[0][0].decode())
+        number, suffix = EntryId.parse(found[0][0])
         return number + 1 if suffix or not number else number
 
     def _first_hour(self) -> int:
@@ -232,4 +236,4 @@ class _Partition:
                 yield entry_id.decode(), fields[pane.FIELD]
             if len(found) < PAGE:
                 return
-            start = f"({found[-1][0].decode()}"
+            start = exclusive(found[-1][0])

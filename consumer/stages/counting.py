@@ -26,6 +26,7 @@ from driftgauge.consumer.stages.reader import LogReader
 from driftgauge.consumer.stages.stage import CommitClock, Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.contract import pane
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
@@ -103,7 +104,7 @@ class CountingStage(Stage):
     def load(self) -> None:
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
-        offset = fields.pop(b"offset", b"0-0")
+        offset = fields.pop(b"offset", BEGINNING.encode())
         self._learn(versions_of(fields))
         self._published.require(versions_of(fields), fields, self.checkpoint.key)
         self._learn_references(references_of(fields))
@@ -137,7 +138,7 @@ class CountingStage(Stage):
                 raise
         details: Any = self.client.xinfo_stream(self._log)
         last: bytes = details["last-generated-id"]
-        if _number(last) < _number(offset):
+        if EntryId.parse(last) < EntryId.parse(offset):
             self.client.execute_command("XSETID", self._log, offset)
 
     def turn(self) -> None:
@@ -229,10 +230,14 @@ class CountingStage(Stage):
 
     def _queue_outputs(self, pipe: Pipeline) -> None:
         for number, suffix, entry in self._panes_out:
-            pipe.xadd(self._panes, {pane.FIELD: pane.encode(entry)}, id=f"{number}-{suffix or 0}")
+            pipe.xadd(
+                self._panes, {pane.FIELD: pane.encode(entry)}, id=str(EntryId(number, suffix or 0))
+            )
         for span, rolled in self._rollups_out:
             pipe.xadd(
-                self._rollups[span], {pane.FIELD: pane.encode(rolled)}, id=f"{rolled.pane.number}-0"
+                self._rollups[span],
+                {pane.FIELD: pane.encode(rolled)},
+                id=str(EntryId(rolled.pane.number, 0)),
             )
         for letter in self._dead_out:
             content = [
@@ -257,12 +262,12 @@ class CountingStage(Stage):
         self._pending.queue(self._state.pending, pipe)
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
         young = self._state.position.clock.entry - self._retention_ms
-        keep_from = min(_number(self._offset)[0], young, *self._readers_ms)
+        keep_from = min(EntryId.parse(self._offset).ms, young, *self._readers_ms)
         if keep_from > 0:
-            pipe.xtrim(self._log, minid=f"{keep_from}-0", approximate=True)
+            pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
         for stream, first in self._first_kept.items():
             if first:
-                pipe.xtrim(stream, minid=f"{first}-0", approximate=True)
+                pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
 
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
@@ -285,7 +290,7 @@ class CountingStage(Stage):
             for group in groups
             if group["name"] != MONITOR_GROUP.encode()
         ]
-        self._readers_ms = [_number(offset)[0] for offset in others]
+        self._readers_ms = [EntryId.parse(offset).ms for offset in others]
         self._readers_known = now
 
     def _find_kept(self) -> None:
@@ -301,11 +306,6 @@ class CountingStage(Stage):
             self._first_kept[stream] = state.rollups.first_kept(
                 span, self._rollup_days[span], entry_ms
             )
-
-
-def _number(entry_id: bytes) -> tuple[int, int]:
-    first, _, second = entry_id.partition(b"-")
-    return int(first), int(second or 0)
 
 
 def _cell_map(version: PublishedVersion) -> CellMap:

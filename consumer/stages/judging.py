@@ -27,6 +27,7 @@ from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_stre
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
+from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NewReference, PaneEntry
 from driftgauge.shared.reference.history import reference_key
@@ -122,7 +123,7 @@ class JudgingStage(Stage):
     def _last_id(self, stream: str) -> str:
         client = self._reader_of(stream)
         if not client.exists(stream):
-            return "0-0"
+            return BEGINNING
         details: Any = client.xinfo_stream(stream)
         last: bytes = details["last-generated-id"]
         return last.decode()
@@ -130,7 +131,7 @@ class JudgingStage(Stage):
     def turn(self) -> None:
         offsets = self._state.progress.offsets
         positions = {
-            stream: offsets.get(partition, "0-0")
+            stream: offsets.get(partition, BEGINNING)
             for stream, partition in self._streams.items()
             if not self._state.merge.is_full(partition)
         }

@@ -142,3 +142,15 @@ class Sharing:
             self._owned.discard(stage)
             self._extra.discard(stage)
             self._leaving.discard(stage)
+
+
+class Unshared(Sharing):
+    """Takes whatever is free: for stages with so little work that it does not matter who does it."""
+
+    def may_take(self, stage: str, free_s: float) -> bool:  # noqa: ARG002  the signature of what it stands for
+        """Take it."""
+        return True
+
+    def leaves(self, stage: str) -> bool:  # noqa: ARG002
+        """Keep it."""
+        return False

@@ -21,8 +21,8 @@ from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 log = logging.getLogger("driftgauge.worker")
 
-RETRY_S = 1.0
 BACKOFF_S = (0.1, 5.0)
+"""First and longest pause while Redis is away."""
 POLLS_PER_LEASE = 10
 PACE_START = 256
 """Entries that a stage would take at first; every load, the first one too, takes an eighth of what
@@ -53,6 +53,34 @@ class Connection:
                 self._lost_at = None
 
 
+class Backoff:
+    """Pauses between attempts: each twice as long as the one before, up to a longest one.
+
+    Examples
+    --------
+    >>> pauses = Backoff(1.0, 3.0)
+    >>> [pauses.next(), pauses.next(), pauses.next()]
+    [1.0, 2.0, 3.0]
+    >>> pauses.reset()
+    >>> pauses.next()
+    1.0
+    """
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s, self._longest_s = first_s, longest_s
+        self._next_s = first_s
+
+    def next(self) -> float:
+        """Return the length of the next pause, in seconds."""
+        pause_s = self._next_s
+        self._next_s = min(2 * pause_s, self._longest_s)
+        return pause_s
+
+    def reset(self) -> None:
+        """Begin with the first pause again: an attempt went well."""
+        self._next_s = self._first_s
+
+
 class Stage(ABC):
     """One stage of one partition or model, to be run in a thread of its own."""
 
@@ -62,6 +90,8 @@ class Stage(ABC):
     lease_ms: int
     may_move: bool = False
     """Whether the keys' slot may move to another server."""
+    retry_s: tuple[float, float] = (1.0, 1.0)
+    """First and longest pause after a fault that is not Redis's."""
     _free_since: float | None = None
     _told = ""
 
@@ -81,11 +111,11 @@ class Stage(ABC):
         """Run until told to stop; on a cluster, until the slot may have moved: then the stage must
         be built anew.
         """
-        wait = BACKOFF_S[0]
+        away, self._faults = Backoff(*BACKOFF_S), Backoff(*self.retry_s)
         while not stop.is_set():
             try:
                 self._attempt(stop, connection, sharing)
-                wait = BACKOFF_S[0]
+                away.reset()
             except OwnershipLost as error:
                 log.info("%s: %s Loading again.", self.name, error)
                 stop.wait(BACKOFF_S[0])
@@ -93,24 +123,23 @@ class Stage(ABC):
                 connection.lost(error)
                 # the other ones are dead too, and must not look like a second loss
                 self.client.connection_pool.disconnect()
-                stop.wait(wait)
+                stop.wait(away.next())
                 if self.may_move:
                     return
-                wait = min(wait * 2, BACKOFF_S[1])
             except MOVED as error:
                 log.info("%s: the slot is elsewhere now (%s).", self.name, error)
                 stop.wait(BACKOFF_S[0])
                 return
             except DriftgaugeError as error:
-                if str(error) != self._told:  # it is tried again every second, and told once
+                if str(error) != self._told:  # it is tried again and again, and told once
                     log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
                 self._told = str(error)
-                stop.wait(RETRY_S)
+                stop.wait(self._faults.next())
             except Exception:
                 log.exception(
                     "%s failed; nothing was committed, trying again from the last commit", self.name
                 )
-                stop.wait(RETRY_S)
+                stop.wait(self._faults.next())
 
     def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
         """Take the stage if it is free and within our part; run it, or wait a little."""
@@ -135,10 +164,11 @@ class Stage(ABC):
         """Run as the owner."""
         try:
             self.load()
-            self._told = ""
             log.info("%s: owned", self.name)
             while not stop.is_set() and not sharing.leaves(self.name):
                 self.turn()
+                self._told = ""
+                self._faults.reset()
             self.finish()
         finally:
             self.checkpoint.release()
@@ -180,6 +210,12 @@ def raw_reads(client: redis.Redis) -> redis.Redis:
     """Leave the replies of XREAD as they come: redis-py would build a dict for every entry."""
     client.set_response_callback("XREAD", lambda reply, **_: reply)
     return client
+
+
+def server_ms(client: redis.Redis) -> int:
+    """Ask Redis for its time, in ms since 1970."""
+    seconds, micros = client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 class Pace:

@@ -24,10 +24,12 @@ from driftgauge.models.common.simulation import BATCH_ROWS
 from driftgauge.models.common.training import DemoModel, Trained
 from driftgauge.models.demo.traffic import SHIFT_SD, paired_rows
 from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.alerts import subject_of
 from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
@@ -261,7 +263,7 @@ class LiveDemo:
 
     async def _watch(self, client: httpx.AsyncClient) -> None:
         """Follow the alert stream, from its beginning, and print what fires and resolves."""
-        position = "0-0"
+        position = BEGINNING
         while True:
             with suppress(httpx.HTTPError):
                 headers = {"Last-Event-ID": position}
@@ -330,6 +332,8 @@ def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
 
 def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
     """Whether judging has read every pane."""
-    latest: Any = client.xrevrange(keys.panes(model, 0), count=1)
+    latest = newest(client, keys.panes(model, 0))
     state: Any = client.hget(keys.judge(model), "state")
-    return bool(latest and state) and json.loads(state)["offsets"].get("0") == latest[0][0].decode()
+    if latest is None or not state:
+        return False
+    return bool(json.loads(state)["offsets"].get("0") == str(latest[0]))

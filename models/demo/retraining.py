@@ -109,7 +109,7 @@ def _wait(running: Deployment, model: str) -> None:
     client, deadline = connect(running.settings.redis_url), time.monotonic() + PATIENCE_S
     try:
         while (
-            not _ended(client, Keys(running.settings.key_prefix).retraining(model))
+            not _ended(client, Keys(running.settings.key_prefix).follower(model, "retraining"))
             and time.monotonic() < deadline
         ):
             time.sleep(0.2)

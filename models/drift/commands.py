@@ -12,6 +12,7 @@ from driftgauge.models.drift.plan import (
     DriftShape,
     SimulationPlan,
 )
+from driftgauge.shared.connections.api_client import DEFAULT_URL
 from driftgauge.shared.settings import read_settings
 
 _intensity = click.option(
@@ -74,7 +75,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 @seed_option
 @_rate
 @_delay
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @output_option
 @json_option
 def simulate(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from driftgauge.producer.commands.label_file import Columns, Imported, import_file
-from driftgauge.shared.connections.api_client import authorization
+from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization
 from driftgauge.shared.settings import read_settings
 
 
@@ -35,7 +35,7 @@ def labels() -> None:
     "--time-column",
     help="Column of the times at which they became known; without zone: UTC.  [default: now]",
 )
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the reasons as JSON.")
 def import_labels(
     file: Path,

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from driftgauge.producer.commands.upload import Sending, predict_file
-from driftgauge.shared.connections.api_client import authorization, fetch_schema
+from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import read_settings
 
@@ -26,7 +26,7 @@ from driftgauge.shared.settings import read_settings
     required=True,
     help="CSV file of the answers.",
 )
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option(
     "--json",
     "as_json",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from driftgauge.producer.commands import replaying
-from driftgauge.shared.connections.api_client import authorization, fetch_schema
+from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.tables.reading import read_table
 
@@ -40,7 +40,7 @@ from driftgauge.shared.tables.reading import read_table
     default=0,
     help="Most events a second.  [default: no limit]",
 )
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The API.")
+@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
 def replay(
     file: Path,

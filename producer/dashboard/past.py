@@ -2,18 +2,20 @@
 through `past`.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import redis.asyncio
 
 from driftgauge.producer.dashboard.views.course import Past
+from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async
 
 MOST: Final = 48
-"""Reports that are drawn: each has some ten kB."""
-READ: Final = 16
-MOST_READ: Final = 160
+"""Reports that are drawn."""
+MOST_ENTRIES: Final = 160
 """Entries that are looked at, since a stream holds the reports of all versions."""
+MOST_BYTES: Final = 1 << 26
+"""Of the entries: a report of a few hundred features has some hundred kB."""
 
 
 class _Version(msgspec.Struct):
@@ -29,30 +31,21 @@ class _Envelope(msgspec.Struct):
 
 
 async def past(client: redis.asyncio.Redis, stream: str, version: str) -> list[Past]:
-    """Read a version's latest reports from the model's snapshot stream, oldest first; unreadable
-    ones are passed over.
+    """Read a version's latest reports from the model's snapshot stream, oldest first.
+
+    Reports of other versions, and what cannot be read, are passed over.
     """
-    found: list[Past] = []
-    last, read = "+", 0
-    while len(found) < MOST and read < MOST_READ:
-        entries: Any = await client.xrevrange(stream, max=last, count=READ)
-        found += [
-            one
-            for _, fields in entries
-            if (one := _read(fields.get(b"e", b""), version)) is not None
-        ]
-        read += len(entries)
-        if len(entries) < READ:
-            break
-        last = f"({entries[-1][0].decode()}"
-    return found[:MOST][::-1]
 
-
-def _read(packed: bytes, version: str) -> Past | None:
-    """Read a report if it is of the version: the others are only looked at."""
-    try:
-        if msgspec.json.decode(packed, type=_Named).data.version != version:
+    def decode(fields: Fields) -> Past | None:
+        event = fields.get(b"e", b"")
+        if msgspec.json.decode(event, type=_Named).data.version != version:
             return None
-        return msgspec.json.decode(packed, type=_Envelope).data
-    except msgspec.MsgspecError:  # another release wrote it
-        return None
+        return msgspec.json.decode(event, type=_Envelope).data
+
+    walk = Backwards(decode, most_entries=MOST_ENTRIES, most_bytes=MOST_BYTES)
+    found: list[Past] = []
+    async for _, one in backwards_async(client, stream, walk):
+        found.append(one)
+        if len(found) == MOST:
+            break
+    return found[::-1]

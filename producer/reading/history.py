@@ -1,24 +1,19 @@
 """The history of alerts: pages of the alert streams, newest first, and the life of one alert.
 
-A page's end is a position in every stream, written as one opaque text. Entries that are no JSON, or
-no alert where one is asked for, were written by hand and are passed over.
+Entries that are no JSON, or no alert where one is asked for, were written by hand and are passed
+over.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import redis.asyncio
 
-from driftgauge.producer.http.problems import Problem
-from driftgauge.producer.reading.positions import Positions, entry_number, read_vector, write_vector
+from driftgauge.producer.reading.pages import merged_page
+from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async
 from driftgauge.shared.contract.keys import Keys
-
-READ = 200
-"""Entries read at once."""
-Found = tuple[tuple[int, int], str, Any]
-"""Entry number, model, event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,69 +55,41 @@ async def page(
     count: int,
     before: str | None,
 ) -> tuple[list[Any], str | None]:
-    """Give up to `count` transitions, newest first, and where the next page begins; None if there
-    is none.
+    """Return up to `count` transitions as events, newest first, and where the next page begins.
+
+    The second value is None if nothing is left; otherwise it is the `before` of the next page.
 
     Raises
     ------
     Problem
         400 if `before` is not what a page gave.
     """
-    ends = _ends(before)
-    found: list[Found] = []
-    for model in sorted(models):
-        of_model = 0
-        async for entry_id, event in _backwards(client, keys.alerts(model), ends.get(model)):
-            if wanted.takes(event):
-                found.append((entry_number(entry_id), model, event))
-                of_model += 1
-            if (
-                of_model > count
-            ):  # one more than can be shown: so it is known that there is a next page
-                break
-    found.sort(key=lambda one: one[0], reverse=True)
-    shown = found[:count]
-    for number, model, _ in shown:
-        ends[model] = f"{number[0]}-{number[1]}"
-    return [event for _, _, event in shown], write_vector(ends) if len(found) > count else None
+
+    def decode(fields: Fields) -> Any:
+        event = _event(fields)
+        return event if wanted.takes(event) else None
+
+    streams = {model: keys.alerts(model) for model in models}
+    return await merged_page(client, streams, decode, count, before)
 
 
 async def life(
     client: redis.asyncio.Redis, keys: Keys, models: Iterable[str], fingerprint: str
 ) -> list[Any]:
-    """Give all kept transitions of an alert, oldest first."""
-    found: list[Any] = []
+    """Return all kept transitions of an alert, oldest first."""
+
+    def decode(fields: Fields) -> Any:
+        event = _event(fields)
+        alert = event.get("data") if isinstance(event, dict) else None
+        is_one = isinstance(alert, dict) and alert.get("fingerprint") == fingerprint
+        return event if is_one else None
+
     for model in sorted(models):
-        async for _, event in _backwards(client, keys.alerts(model), None):
-            alert = event.get("data") if isinstance(event, dict) else None
-            if isinstance(alert, dict) and alert.get("fingerprint") == fingerprint:
-                found.append(event)
-        if found:
-            break
-    return found[::-1]
+        walked = backwards_async(client, keys.alerts(model), Backwards(decode))
+        if found := [event async for _, event in walked]:
+            return found[::-1]
+    return []
 
 
-async def _backwards(
-    client: redis.asyncio.Redis, key: str, before: str | None
-) -> AsyncIterator[tuple[str, Any]]:
-    """Read a stream from its end, or from before an entry, to its beginning."""
-    end = "+" if before is None else f"({before}"
-    while True:
-        entries: Any = await client.xrevrange(key, max=end, count=READ)
-        for entry_id, fields in entries:
-            end = f"({entry_id.decode()}"
-            try:
-                yield entry_id.decode(), msgspec.json.decode(fields.get(b"e", b""))
-            except ValueError:  # written by hand; judging writes only JSON
-                continue
-        if len(entries) < READ:
-            return
-
-
-def _ends(before: str | None) -> Positions:
-    try:
-        return {} if before is None else read_vector(before)
-    except Problem:
-        raise Problem(
-            400, "`before` is not the `next` of a page; leave it out to begin with the newest."
-        ) from None
+def _event(fields: Fields) -> Any:
+    return msgspec.json.decode(fields.get(b"e", b""))

@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 import redis.asyncio
 
-from driftgauge.producer.reading.positions import BEGINNING, entry_number
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.snapshot import ActiveAlert
@@ -253,7 +253,9 @@ class Pipeline:
             return [Backlog()] * len(asked)
         pipe = self._client.pipeline(transaction=False)
         for log, answer in behind:
-            pipe.xrange(log, min=f"({answer.offset}", count=most + 1 if answer.lag is None else 1)
+            pipe.xrange(
+                log, min=exclusive(answer.offset), count=most + 1 if answer.lag is None else 1
+            )
         found = dict(zip((log for log, _ in behind), await pipe.execute(), strict=True))
         return [answer.backlog(found.get(log, []), most) for log, answer in asked]
 
@@ -293,19 +295,18 @@ class _PartitionAnswer:
 
     @property
     def behind(self) -> bool:
-        return entry_number(self.last) > entry_number(self.offset)
+        return EntryId.parse(self.last) > EntryId.parse(self.offset)
 
     def backlog(self, entries: Sequence[Any], most: int) -> Backlog:
         if not entries:
             return Backlog()
-        oldest = entry_number(entries[0][0].decode())[0]
-        start = (
-            entry_number(self.offset)[0] or oldest
-        )  # nothing was counted yet: behind by all that there is
+        oldest = EntryId.parse(entries[0][0]).ms
+        # where nothing was counted yet: behind by all that there is
+        start = EntryId.parse(self.offset).ms or oldest
         return Backlog(
             entries=min(len(entries), most) if self.lag is None else max(self.lag, 1),
             exact=self.lag is not None or len(entries) <= most,
-            seconds=(entry_number(self.last)[0] - start) / 1000,
+            seconds=(EntryId.parse(self.last).ms - start) / 1000,
             oldest_ms=oldest,
         )
 
@@ -326,8 +327,8 @@ class _PartitionAnswer:
         )
 
     def _panes_behind(self, judged: str) -> int:
-        last, done = entry_number(self.last_pane), entry_number(judged)
-        return max(last[0] - done[0], int(last > done))
+        last, done = EntryId.parse(self.last_pane), EntryId.parse(judged)
+        return max(last.ms - done.ms, int(last > done))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,34 +3,17 @@
 For one model it is the stream entry's id; for all models an opaque vector of them.
 """
 
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from typing import Final
 
 import msgspec
 
 from driftgauge.producer.http.problems import Problem
+from driftgauge.shared.contract.entry_id import is_entry_id
 from driftgauge.shared.contract.keys import MODEL_NAME
-
-BEGINNING: Final = "0-0"
-ENTRY_ID: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
-MAX_PART: Final = 2**64
 
 Positions = dict[str, str]
 """Model to the id of the last entry that was seen."""
-
-
-def entry_number(entry_id: str) -> tuple[int, int]:
-    """Give an entry's id as numbers, in the order of time.
-
-    Examples
-    --------
-    >>> entry_number("1763650000123-4")
-    (1763650000123, 4)
-    """
-    time, _, counter = entry_id.partition("-")
-    return int(time), int(counter)
 
 
 def write_vector(positions: Positions) -> str:
@@ -62,17 +45,6 @@ def read_vector(text: str) -> Positions:
     ):
         raise malformed()
     return positions
-
-
-def is_entry_id(text: str) -> bool:
-    """Tell whether a text is the id of a stream entry: two numbers of 64 bits.
-
-    Examples
-    --------
-    >>> is_entry_id("1-0"), is_entry_id("$"), is_entry_id("18446744073709551616-0")
-    (True, False, False)
-    """
-    return ENTRY_ID.fullmatch(text) is not None and max(entry_number(text)) < MAX_PART
 
 
 def malformed() -> Problem:

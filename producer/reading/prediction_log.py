@@ -10,7 +10,6 @@ A prediction's time is that of its event, but never later than that of its entry
 future).
 """
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
@@ -21,18 +20,19 @@ import msgspec
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
-from driftgauge.producer.reading.positions import entry_number
+from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async, whole
+from driftgauge.shared.contract.entry_id import EntryId, exclusive, is_entry_id
 from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction
 
 READ: Final = 500
-"""Entries read at once."""
+"""Entries read at once when labels are looked for ahead."""
 MOST_READ: Final = 20_000
 """Entries that are looked through for one page."""
 MOST_LABELS: Final = 100_000
 """Labels that wait for their prediction while reading backwards."""
 LOOK_AHEAD: Final = 5000
 """Entries behind a later page's place among which its labels are looked for, in each partition."""
-PLACE: Final = re.compile(r"([0-9]{1,19}-[0-9]{1,19})\.([0-9]{1,5})")
+PLACE: Final = re.compile(r"(.+)\.([0-9]{1,5})")
 
 _decode = msgspec.json.Decoder(Prediction).decode
 
@@ -44,11 +44,11 @@ _decode_label = msgspec.json.Decoder(Label).decode
 class Place:
     """Where an entry stands: by its id, then by its partition."""
 
-    number: tuple[int, int]
+    entry: EntryId
     partition: int
 
     def __str__(self) -> str:
-        return f"{self.number[0]}-{self.number[1]}.{self.partition}"
+        return f"{self.entry}.{self.partition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +180,13 @@ async def _walk(
     start = _place(before)
     labels = {} if start is None else await _ahead(client, logs, start)
     async for place, fields in _merged(client, logs, start):
-        if wanted.since_ms is not None and place.number[0] < wanted.since_ms:
+        if wanted.since_ms is not None and place.entry.ms < wanted.since_ms:
             return  # no prediction is later than its entry
         yield place, _understood(place, fields, wanted, labels)
 
 
 def _understood(
-    place: Place, fields: dict[bytes, bytes], wanted: Wanted, labels: dict[str, float | str]
+    place: Place, fields: Fields, wanted: Wanted, labels: dict[str, float | str]
 ) -> Logged | None:
     kind = fields.get(b"t")
     try:
@@ -197,7 +197,7 @@ def _understood(
                 del labels[next(iter(labels))]
         elif kind == PREDICTION:
             event = _decode(fields.get(b"e", b""))
-            time_ms = min(event.time, place.number[0])
+            time_ms = min(event.time, place.entry.ms)
             label = labels.pop(event.id, None)
             return Logged(place, time_ms, event, label) if wanted.takes(event, time_ms) else None
     except (msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
@@ -211,7 +211,7 @@ async def _ahead(
     """Read the labels that stand behind a place."""
     labels: dict[str, float | str] = {}
     for key in logs:
-        start = f"{place.number[0]}-{place.number[1]}"
+        start = str(place.entry)
         for _ in range(LOOK_AHEAD // READ):
             entries: Any = await client.xrange(key, min=start, count=READ)
             for _, fields in entries:
@@ -221,16 +221,16 @@ async def _ahead(
                         labels[met.id] = met.label  # the later one corrects
             if len(entries) < READ:
                 break
-            start = f"({entries[-1][0].decode()}"
+            start = exclusive(entries[-1][0])
     return labels
 
 
 async def _merged(
     client: redis.asyncio.Redis, logs: Sequence[str], before: Place | None
-) -> AsyncIterator[tuple[Place, dict[bytes, bytes]]]:
+) -> AsyncIterator[tuple[Place, Fields]]:
     """Read all partitions backwards as one."""
-    readers = [_backwards(client, key, number, before) for number, key in enumerate(logs)]
-    heads: dict[int, tuple[Place, dict[bytes, bytes]]] = {}
+    readers = [_partition(client, key, number, before) for number, key in enumerate(logs)]
+    heads: dict[int, tuple[Place, Fields]] = {}
     for number, reader in enumerate(readers):
         if (head := await anext(reader, None)) is not None:
             heads[number] = head
@@ -243,22 +243,17 @@ async def _merged(
             heads[number] = head
 
 
-async def _backwards(
+async def _partition(
     client: redis.asyncio.Redis, key: str, partition: int, before: Place | None
-) -> AsyncIterator[tuple[Place, dict[bytes, bytes]]]:
-    end = "+"
-    if before is not None:
-        number = f"{before.number[0]}-{before.number[1]}"
-        end = number if partition < before.partition else f"({number}"
-    while True:
-        entries: Any = await client.xrevrange(key, max=end, count=READ)
-        for entry_id, fields in entries:
-            name = entry_id.decode()
-            end = f"({name}"
-            yield Place(entry_number(name), partition), fields
-        if len(entries) < READ:
-            return
-        await asyncio.sleep(0)  # other requests have their turn
+) -> AsyncIterator[tuple[Place, Fields]]:
+    """Read one partition backwards; of entries with the same id, those of partition 0 come last."""
+    walk = Backwards(
+        whole,
+        None if before is None else before.entry,
+        inclusive=before is not None and partition < before.partition,
+    )
+    async for entry_id, fields in backwards_async(client, key, walk):
+        yield Place(entry_id, partition), fields
 
 
 def _place(text: str) -> Place | None:
@@ -267,13 +262,13 @@ def _place(text: str) -> Place | None:
     Examples
     --------
     >>> _place("1763650000123-4.1")
-    Place(number=(1763650000123, 4), partition=1)
+    Place(entry=EntryId(ms=1763650000123, sequence=4), partition=1)
     """
     if not text:
         return None
     found = PLACE.fullmatch(text)
-    if found is None:
+    if found is None or not is_entry_id(found[1]):
         raise Problem(
             400, "`before` is not the `next` of a page; leave it out to begin with the newest."
         )
-    return Place(entry_number(found[1]), int(found[2]))
+    return Place(EntryId.parse(found[1]), int(found[2]))

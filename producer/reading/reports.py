@@ -5,23 +5,23 @@ Entries that are no JSON, or no snapshot, were written by hand or by another ver
 over.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.reading.pages import merged_page
 from driftgauge.producer.reading.pipeline import ModelState
-from driftgauge.producer.reading.positions import entry_number, read_vector, write_vector
-from driftgauge.producer.reading.streams import newest
+from driftgauge.shared.connections.streams import (
+    Backwards,
+    Fields,
+    backwards_async,
+    newest_async,
+)
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Severity, Snapshot, Window
 from driftgauge.shared.reporting.health import PipelineHealth
-
-READ = 20
-"""Reports read at once: each has some ten kB."""
-Form = TypeVar("Form")
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -52,58 +52,53 @@ class _Envelope(msgspec.Struct):
 async def page(
     client: redis.asyncio.Redis, keys: Keys, models: Iterable[str], count: int, before: str | None
 ) -> tuple[list[Listed], str | None]:
-    """Give up to `count` reports, newest first, and where the next page begins; None if there is
-    none.
+    """Return up to `count` reports, newest first, and where the next page begins.
+
+    The second value is None if nothing is left; otherwise it is the `before` of the next page.
 
     Raises
     ------
     Problem
         400 if `before` is not what a page gave.
     """
-    ends = _ends(before)
-    found: list[tuple[tuple[int, int], str, Listed]] = []
-    for model in sorted(models):
-        of_model = 0
-        async for entry_id, event in _backwards(client, keys.snapshots(model), ends.get(model)):
-            summary = _decoded(event, _Summary)
-            if summary is not None:
-                found.append((entry_number(entry_id), model, summary.data))
-                of_model += 1
-            if (
-                of_model > count
-            ):  # one more than can be shown: so it is known that there is a next page
-                break
-    found.sort(key=lambda one: one[0], reverse=True)
-    for number, model, _ in found[:count]:
-        ends[model] = f"{number[0]}-{number[1]}"
-    return [listed for _, _, listed in found[:count]], write_vector(ends) if len(
-        found
-    ) > count else None
+
+    def decode(fields: Fields) -> Listed:
+        return msgspec.json.decode(_event(fields), type=_Summary).data
+
+    streams = {model: keys.snapshots(model) for model in models}
+    return await merged_page(client, streams, decode, count, before)
 
 
 async def latest(client: redis.asyncio.Redis, keys: Keys, model: str) -> Snapshot:
-    """Give the newest snapshot of a model; Problem 404 if there is none."""
-    entries = await newest(client, keys.snapshots(model), 1)
-    if not entries:
+    """Return the newest snapshot of a model; Problem 404 if there is none."""
+    found = await newest_async(client, keys.snapshots(model))
+    if found is None:
         raise Problem(
             404,
             f"There is no report of {model} yet. The worker (`driftgauge worker`) writes one when "
             f"it has judged a window.",
         )
-    return _snapshot(entries[0][1], f"of {model}")
+    return _snapshot(_event(found[1]), f"of {model}")
 
 
 async def find(
     client: redis.asyncio.Redis, keys: Keys, models: Sequence[str], report: str
 ) -> Snapshot:
     """Look for a report by its id, the newest first; each entry is read only as far as its id.
-    Problem 404 if it is gone.
+
+    Raises
+    ------
+    Problem
+        404 if it is not kept (any more).
     """
+
+    def decode(fields: Fields) -> bytes | None:
+        event = _event(fields)
+        return event if msgspec.json.decode(event, type=_Named).id == report else None
+
     for model in models:
-        async for _, event in _backwards(client, keys.snapshots(model), None):
-            named = _decoded(event, _Named)
-            if named is not None and named.id == report:
-                return _snapshot(event, report)
+        async for _, event in backwards_async(client, keys.snapshots(model), Backwards(decode)):
+            return _snapshot(event, report)
     raise Problem(404, f"No report {report} is kept; each model keeps its last thousand.")
 
 
@@ -121,38 +116,12 @@ def health_of(state: ModelState) -> PipelineHealth:
     )
 
 
-async def _backwards(
-    client: redis.asyncio.Redis, key: str, before: str | None
-) -> AsyncIterator[tuple[str, bytes]]:
-    """Read a stream from its end, or from before an entry, to its beginning."""
-    end = "+" if before is None else f"({before}"
-    while True:
-        entries: Any = await client.xrevrange(key, max=end, count=READ)
-        for entry_id, fields in entries:
-            end = f"({entry_id.decode()}"
-            yield entry_id.decode(), fields.get(b"e", b"")
-        if len(entries) < READ:
-            return
-
-
-def _decoded(event: bytes, form: type[Form]) -> Form | None:
-    try:
-        return msgspec.json.decode(event, type=form)
-    except ValueError:  # another version's, or written by hand
-        return None
+def _event(fields: Fields) -> bytes:
+    return fields.get(b"e", b"")
 
 
 def _snapshot(event: bytes, name: str) -> Snapshot:
-    envelope = _decoded(event, _Envelope)
-    if envelope is None:
-        raise Problem(500, f"The report {name} cannot be read: another version wrote it.")
-    return envelope.data
-
-
-def _ends(before: str | None) -> dict[str, str]:
     try:
-        return {} if before is None else read_vector(before)
-    except Problem:
-        raise Problem(
-            400, "`before` is not the `next` of a page; leave it out to begin with the newest."
-        ) from None
+        return msgspec.json.decode(event, type=_Envelope).data
+    except ValueError:
+        raise Problem(500, f"The report {name} cannot be read: another version wrote it.") from None

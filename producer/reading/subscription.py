@@ -14,14 +14,14 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.reading.positions import (
-    BEGINNING,
     Positions,
-    is_entry_id,
     malformed,
     read_vector,
     write_vector,
 )
-from driftgauge.producer.reading.streams import following, newest
+from driftgauge.shared.connections.redis_client import BLOCK_MS
+from driftgauge.shared.connections.streams import newest_async
+from driftgauge.shared.contract.entry_id import BEGINNING, is_entry_id
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 
 HEARTBEAT_S = 15.0
@@ -108,7 +108,8 @@ class Subscriptions:
             if not keys:
                 await self._wait(AWAY_S)
                 return []
-            found = await following(self.client, keys, GROUP)
+            streams: dict[Any, Any] = {**keys}
+            found: Any = await self.client.xread(streams, count=GROUP, block=BLOCK_MS)
         except (
             redis.ConnectionError,
             redis.TimeoutError,
@@ -117,9 +118,9 @@ class Subscriptions:
             return []
         names = {self._keys.alerts(model): model for model in subscription.followed}
         return [
-            subscription.block(names[key], entry_id, event)
+            subscription.block(names[key.decode()], entry_id.decode(), fields.get(b"e", b""))
             for key, entries in found
-            for entry_id, event in entries
+            for entry_id, fields in entries
         ]
 
     async def _wait(self, seconds: float) -> None:
@@ -130,8 +131,8 @@ class Subscriptions:
             return
 
     async def _last(self, model: str) -> str:
-        last = await newest(self.client, self._keys.alerts(model), 1)
-        return last[0][0] if last else BEGINNING
+        found = await newest_async(self.client, self._keys.alerts(model))
+        return BEGINNING if found is None else str(found[0])
 
 
 class Subscription:

@@ -24,11 +24,21 @@ JSON = "application/json"
 
 
 class Note(BaseModel):
-    """What somebody says with a command; who it is, the key says."""
+    """What somebody says with a command."""
 
     model_config = ConfigDict(extra="forbid")
 
     note: str = Field("", max_length=500)
+    who: str = Field(
+        "",
+        max_length=500,
+        description="Recorded by an API without keys; one with keys records the key's name.",
+    )
+
+    def asker(self, request: Request) -> str:
+        """Return the name to record: the key's, and only without keys what is said here."""
+        caller = caller_of(request)
+        return self.who or caller.name if caller.everything else caller.name
 
 
 class SilenceFor(Note):
@@ -109,7 +119,7 @@ def router(parts: Parts) -> APIRouter:
         transition.
         """
         return await _ask(
-            parts, fingerprint, Acknowledge(fingerprint, caller_of(request).name, said.note)
+            parts, fingerprint, Acknowledge(fingerprint, said.asker(request), said.note)
         )
 
     @routes.post("/alerts/{fingerprint}/silence", status_code=202)
@@ -123,7 +133,7 @@ def router(parts: Parts) -> APIRouter:
         until = None if said.until is None else round(said.until.timestamp() * 1000)
         if until is not None and until <= 0:
             raise Problem(422, "`until` lies before 1970.")
-        command = SilenceAlert(fingerprint, caller_of(request).name, said.note, said.minutes, until)
+        command = SilenceAlert(fingerprint, said.asker(request), said.note, said.minutes, until)
         return await _ask(parts, fingerprint, command)
 
     return routes

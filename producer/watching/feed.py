@@ -23,17 +23,16 @@ import redis.asyncio
 
 from driftgauge.producer.reading.pipeline import ModelState, Pipeline
 from driftgauge.producer.reading.positions import (
-    BEGINNING,
     Positions,
-    entry_number,
     read_vector,
     write_vector,
 )
-from driftgauge.producer.reading.streams import newest
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.meter import Meter
 from driftgauge.producer.watching.traffic import Traffic, state_of
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.streams import newest_async
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import ActiveAlert
 from driftgauge.shared.errors import BadData
@@ -120,7 +119,7 @@ class Listener:
         return blocks + [_block(told) for told in latest.values()]
 
     def _alert(self, told: Told) -> bytes:
-        if entry_number(told.entry) <= entry_number(self.positions.get(told.model, BEGINNING)):
+        if EntryId.parse(told.entry) <= EntryId.parse(self.positions.get(told.model, BEGINNING)):
             return b""
         self.positions[told.model] = told.entry
         return _block(told, write_vector(self.positions))
@@ -244,7 +243,7 @@ class Feed:
             after = self._alerts.setdefault(state.model, self._first_position(state.model))
             pipe.hvals(self._keys.current(state.model))
             pipe.xrevrange(self._keys.snapshots(state.model), count=1)
-            pipe.xrange(self._keys.alerts(state.model), min=f"({after}", count=MOST_ALERTS)
+            pipe.xrange(self._keys.alerts(state.model), min=exclusive(after), count=MOST_ALERTS)
         replies = iter(await pipe.execute())
         for state in states:
             self._tell_current(state.model, next(replies))
@@ -277,7 +276,7 @@ class Feed:
         """
         return min(
             (one.positions.get(model, BEGINNING) for one in self._listeners),
-            key=entry_number,
+            key=EntryId.parse,
             default=BEGINNING,
         )
 
@@ -299,7 +298,9 @@ class Feed:
             after = listener.positions.get(model, BEGINNING)
             room = MOST_ALERTS - len(missed)
             found: Any = (
-                await self._client.xrange(self._keys.alerts(model), min=f"({after}", count=room)
+                await self._client.xrange(
+                    self._keys.alerts(model), min=exclusive(after), count=room
+                )
                 if room
                 else []
             )
@@ -307,8 +308,8 @@ class Feed:
         return missed
 
     async def _last_alert(self, model: str) -> str:
-        last = await newest(self._client, self._keys.alerts(model), 1)
-        return last[0][0] if last else BEGINNING
+        found = await newest_async(self._client, self._keys.alerts(model))
+        return BEGINNING if found is None else str(found[0])
 
 
 def _alerts(model: str, entries: Any) -> list[Told]:

@@ -1,1 +1,1 @@
-"""The ways to Redis and to the API."""
+"""The ways to Redis, to its streams and to the API."""

@@ -1,14 +1,22 @@
-"""A client of the API, for the commands that post to a running one; it translates the errors."""
+"""A client of the API: its key, its errors as ours. For the commands that ask a running API."""
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import httpx
 import msgspec
 
-from driftgauge.shared.errors import BadData, ConfigurationError, ServiceUnavailable
+from driftgauge.shared.errors import (
+    BadData,
+    ConfigurationError,
+    DriftgaugeError,
+    ServiceUnavailable,
+)
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import Settings
 
+DEFAULT_URL: Final = "http://127.0.0.1:8000"
+"""Where `driftgauge serve` and `driftgauge up` listen unless told otherwise."""
 TIMEOUT_S: Final = 60.0
 """Longest wait for an answer, in seconds."""
 SHOWN: Final = 5
@@ -16,7 +24,7 @@ SHOWN: Final = 5
 
 
 def authorization(settings: Settings) -> dict[str, str]:
-    """Return the HTTP header with the API key of the settings; empty without a key.
+    """Return the header that carries the API key, if there is one.
 
     Raises
     ------
@@ -31,19 +39,32 @@ def authorization(settings: Settings) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def api_client(url: str, settings: Settings) -> httpx.AsyncClient:
+    """Make a client of the API at an address, with the key of the settings."""
+    return httpx.AsyncClient(base_url=url, headers=authorization(settings), trust_env=False)
+
+
 async def fetch_schema(client: httpx.AsyncClient, model: str) -> Schema:
     """Ask the API for a model's schema; raises as `ask` does."""
     answer = await ask(client, "GET", "/model-info", params={"model": model})
     return msgspec.convert(answer["schema"], Schema)
 
 
-async def ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> Any:
-    """Send a request and return the JSON of the answer.
+async def ask(
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    absent: type[DriftgaugeError] = BadData,
+    **more: Any,
+) -> Any:
+    """Send a request and return the JSON of its answer; its errors become ours.
 
     Parameters
     ----------
+    absent
+        The error that a 404 becomes.
     more
-        Further arguments of `httpx.AsyncClient.request`.
+        As for `httpx.AsyncClient.request`.
 
     Raises
     ------
@@ -55,22 +76,82 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) ->
     try:
         answer = await client.request(method, path, timeout=TIMEOUT_S, **more)
     except httpx.HTTPError as error:
-        raise ServiceUnavailable(
-            f"No API at {client.base_url} ({type(error).__name__}). Start one with `driftgauge "
-            f"serve`, or name it with --url."
-        ) from error
+        raise _unavailable(client, error) from error
     if answer.is_success:
         return answer.json()
-    raise refusal(answer)
+    raise refusal(answer, absent)
 
 
-def refusal(answer: httpx.Response) -> BadData | ServiceUnavailable:
-    """Return the error for an answer that is no success; the answer's body must have been read."""
+async def follow(
+    client: httpx.AsyncClient,
+    path: str,
+    after: str | None = None,
+    absent: type[DriftgaugeError] = BadData,
+    **params: str,
+) -> AsyncIterator[tuple[str, str]]:
+    """Follow a stream of server-sent events until it ends or breaks, which may be resumed.
+
+    Parameters
+    ----------
+    after
+        Position behind which to begin; None begins now.
+    absent
+        The error that a 404 becomes.
+    params
+        The query.
+
+    Yields
+    ------
+    tuple
+        The position, for `after`, and the event's data; empty in the first one, which only says
+        that the stream is open.
+
+    Raises
+    ------
+    ServiceUnavailable
+        If nothing answers, or the API cannot now.
+    BadData
+        If the API refuses it.
+    """
+    headers = {} if after is None else {"Last-Event-ID": after}
+    position, opened = after or "", False
+    try:
+        async with client.stream(
+            "GET", path, headers=headers, params=params, timeout=TIMEOUT_S
+        ) as answer:
+            if not answer.is_success:
+                await answer.aread()
+                raise refusal(answer, absent)
+            data: list[str] = []
+            async for line in answer.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    position = value
+                elif name == "data":
+                    data.append(value)
+                elif not line and (data or not opened):
+                    opened = True
+                    yield position, "\n".join(data)
+                    data = []
+    except httpx.HTTPError as error:
+        if not opened:
+            raise _unavailable(client, error) from error
+
+
+def refusal(answer: httpx.Response, absent: type[DriftgaugeError] = BadData) -> DriftgaugeError:
+    """Return the error that an answer tells of; its body was read."""
     url, method = answer.request.url, answer.request.method
-    kind = ServiceUnavailable if answer.status_code >= 500 else BadData
-    return kind(
-        f"{url.scheme}://{url.netloc.decode()} answered {answer.status_code} to {method} "
-        f"{url.path}: {_detail(answer)}"
+    where = f"{url.scheme}://{url.netloc.decode()}"
+    kind = {404: absent}.get(answer.status_code, BadData)
+    if answer.status_code >= 500:
+        kind = ServiceUnavailable
+    return kind(f"{where} answered {answer.status_code} to {method} {url.path}: {_detail(answer)}")
+
+
+def _unavailable(client: httpx.AsyncClient, error: httpx.HTTPError) -> ServiceUnavailable:
+    return ServiceUnavailable(
+        f"No API at {client.base_url} ({type(error).__name__}). Start one with `driftgauge serve`, "
+        "or name it with --url."
     )
 
 

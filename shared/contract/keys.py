@@ -77,14 +77,15 @@ class Keys:
     def judge_epoch(self, model: str) -> str:
         return self._model(model, "epoch")
 
-    def retraining(self, model: str) -> str:
-        return self._model(model, "retraining")
+    def follower(self, model: str, name: str) -> str:
+        """Name the checkpoint of what follows one of the model's streams, such as `reports`."""
+        return self._model(model, name)
 
-    def retraining_owner(self, model: str) -> str:
-        return self._model(model, "retraining:owner")
+    def follower_owner(self, model: str, name: str) -> str:
+        return self._model(model, f"{name}:owner")
 
-    def retraining_epoch(self, model: str) -> str:
-        return self._model(model, "retraining:epoch")
+    def follower_epoch(self, model: str, name: str) -> str:
+        return self._model(model, f"{name}:epoch")
 
     def commands(self, model: str) -> str:
         return self._model(model, "commands")
@@ -97,15 +98,6 @@ class Keys:
 
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
-
-    def reports(self, model: str) -> str:
-        return self._model(model, "reports")
-
-    def reports_owner(self, model: str) -> str:
-        return self._model(model, "reports:owner")
-
-    def reports_epoch(self, model: str) -> str:
-        return self._model(model, "reports:epoch")
 
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")

@@ -1,10 +1,14 @@
-"""Acknowledge and silence on a real Redis: from the command line through judging to the alert
-stream.
-"""
+"""The commands about alerts and reports, through a real API and a real Redis to judging and back."""
 
 import getpass
+import subprocess
+import sys
+import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
 
 import msgspec
 import pytest
@@ -20,8 +24,9 @@ from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.errors import ConfigurationError, OwnershipLost
+from driftgauge.shared.errors import ConfigurationError, DriftgaugeError, OwnershipLost
 from driftgauge.shared.settings import Settings
+from tests.consumer.retraining.builders import alert_event
 from tests.integration.plant import (
     MODEL,
     append,
@@ -33,8 +38,24 @@ from tests.integration.plant import (
     wait_for,
     worker_thread,
 )
+from tests.producer.conftest import api_process
 
-ALERTS = next(command for command in COMMANDS if command.name == "alerts")
+ALERTS, REPORT = (
+    next(command for command in COMMANDS if command.name == name) for name in ("alerts", "report")
+)
+
+
+@pytest.fixture
+def url(redis_url: str, keys: Keys, tmp_path: Path) -> Iterator[str]:
+    """An API without models of its own, beside the worker's Redis."""
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=keys.prefix,
+        registry_dir=tmp_path / "registry",
+        data_dir=tmp_path / "data",
+    )
+    with api_process(settings, tmp_path) as (address, _):
+        yield address
 
 
 def alerts(client: redis.Redis, keys: Keys) -> list[dict[str, Any]]:
@@ -65,18 +86,19 @@ def drift(client: redis.Redis, redis_url: str, keys: Keys) -> str:
 
 
 def test_commands_from_the_command_line(
-    client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    client: redis.Redis, redis_url: str, keys: Keys, url: str
 ) -> None:
     """What the command line asks is written as a transition by the worker, with its user; malformed
     entries stop nothing.
     """
-    monkeypatch.setenv("DRIFTGAUGE_REDIS_URL", redis_url)
-    monkeypatch.setenv("DRIFTGAUGE_KEY_PREFIX", keys.prefix)
     name = drift(client, redis_url, keys)
     client.xadd(keys.commands(MODEL), {"junk": "1"})
-    run = CliRunner().invoke
-    assert "Asked of plant" in run(ALERTS, ["acknowledge", name, "--note", "mine"]).output
-    assert "Asked of plant" in run(ALERTS, ["silence", name, "--for", "2h"]).output
+
+    def run(command: Any, *words: str) -> Any:
+        return CliRunner().invoke(command, [*words, "--url", url])
+
+    assert "Asked of plant" in run(ALERTS, "acknowledge", name, "--note", "mine").output
+    assert "Asked of plant" in run(ALERTS, "silence", name, "--for", "2h").output
     client.xadd(keys.commands(MODEL), {commands.FIELD: "{"})
     with worker_thread(settings_of(redis_url, keys)):
         wait_for(lambda: len(marks(client, keys)) == 2, "both marks")
@@ -91,15 +113,100 @@ def test_commands_from_the_command_line(
     )
     state = msgspec.json.decode(client.hget(keys.judge(MODEL), "state"))  # type: ignore[arg-type]
     assert state["commands_refused"] == 2
-    shown = run(ALERTS, ["--all"]).output
+    shown = run(ALERTS, "--all").output
     assert "ACKNOWLEDGED" in shown
     assert name in shown
-    for wrong, said in (
-        (["silence", name, "--for", "soon"], "30m, 2h or 3d"),
-        (["acknowledge", "0" * 16], "No open alert"),
+    told = [msgspec.json.decode(line) for line in run(ALERTS, "--json").output.splitlines()]
+    everything = alerts(client, keys)
+    assert told == [
+        one
+        for one in everything
+        if one["data"]["notify"] and one["data"]["state"] in {"firing", "resolved"}
+    ]
+    assert len(told) < len(everything)
+    for wrong, said, code in (
+        (["silence", name, "--for", "soon"], "30m, 2h or 3d", 65),
+        (["acknowledge", "0" * 16], "No open alert", 65),
+        (["acknowledge", "../x"], "../x", 65),
+        (["--model", "nobody"], "nobody", 66),
     ):
-        found = run(ALERTS, wrong)
-        assert said in str(found.exception)
+        found = run(ALERTS, *wrong).exception
+        assert isinstance(found, DriftgaugeError)
+        assert said in str(found) or "404" in str(found)
+        assert found.exit_code == code
+    reported(client, keys, url)
+
+
+def reported(client: redis.Redis, keys: Keys, url: str) -> None:
+    """Read the reports of the drift by the command: the latest, one by its id, one that is gone."""
+    kept: Any = client.xrange(keys.snapshots(MODEL))
+    ids = [msgspec.json.decode(fields[b"e"])["id"] for _, fields in kept]
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(REPORT, [*words, "--url", url])
+
+    assert msgspec.json.decode(run("--model", MODEL, "--json").output)["id"] == ids[-1]
+    assert msgspec.json.decode(run("--id", ids[0], "--json").output)["id"] == ids[0]
+    assert MODEL in run("--model", MODEL).output
+    for words, code in ((["--id", f"{MODEL}-gone"], 66), (["--model", "nobody"], 66)):
+        found = run(*words).exception
+        assert isinstance(found, DriftgaugeError)
+        assert found.exit_code == code
+
+
+def following(url: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "driftgauge", "alerts", "--follow", "--json", "--url", url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def ids_of(output: IO[bytes]) -> list[str]:
+    """Collect the ids of what is shown, in a thread, until the output ends."""
+    found: list[str] = []
+
+    def read() -> None:
+        found.extend(msgspec.json.decode(line)["id"] for line in output)
+
+    threading.Thread(target=read, daemon=True).start()
+    return found
+
+
+def test_following_shows_each_alert_once_and_ends_with_a_clear_line(
+    client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
+) -> None:
+    """What stood there and what comes is shown, without a gap or a double between the two; when the
+    API is gone the command ends with 69 and says so.
+    """
+    client.sadd(keys.models, MODEL)
+
+    def add(number: int) -> str:
+        event = msgspec.json.decode(alert_event(number)) | {"id": f"e-{number}"}
+        client.xadd(keys.alerts(MODEL), {"e": msgspec.json.encode(event)})
+        return f"e-{number}"
+
+    settings = Settings(
+        redis_url=redis_url,
+        key_prefix=keys.prefix,
+        registry_dir=tmp_path / "registry",
+        data_dir=tmp_path / "data",
+    )
+    wanted = [add(number) for number in range(3)]
+    with ExitStack() as ended:
+        with api_process(settings, tmp_path) as (url, _):
+            process = ended.enter_context(following(url))
+            assert process.stdout is not None
+            assert process.stderr is not None
+            shown = ids_of(process.stdout)
+            while len(shown) < 3:  # some of these come between the reading and the following
+                wanted.append(add(len(wanted)))
+                time.sleep(0.05)
+            wanted += [add(len(wanted)) for _ in range(3)]
+            wait_for(lambda: len(shown) >= len(wanted), "all alerts")
+            assert shown == wanted
+        assert process.wait(60) == 69
+        assert process.stderr.read().decode().startswith(f"driftgauge: No API at {url}")
 
 
 def test_a_command_is_applied_exactly_once(client: redis.Redis, redis_url: str, keys: Keys) -> None:

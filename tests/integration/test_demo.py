@@ -164,7 +164,7 @@ def _published(port: int) -> int:
         return 0
 
 
-@pytest.mark.parametrize("command", [["demo", "--events", "100"], ["alerts"], ["report"]])
+@pytest.mark.parametrize("command", [["demo", "--events", "100"], ["backtest", "m"]])
 def test_a_configured_redis_that_is_away_is_one_clear_line(command: list[str]) -> None:
     """Exit code 69 and one line that names the address without its password, and what to do."""
     done = driftgauge(
@@ -177,13 +177,23 @@ def test_a_configured_redis_that_is_away_is_one_clear_line(command: list[str]) -
     assert "secret" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("command", [["alerts"], ["alerts", "--follow"], ["report"]])
+def test_an_api_that_is_away_is_one_clear_line(command: list[str]) -> None:
+    """Exit code 69 and one line that names the address, and what to do."""
+    done = driftgauge(*command, "--url", "http://127.0.0.1:1")
+    assert done.returncode == 69
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("driftgauge: No API at http://127.0.0.1:1")
+    assert "driftgauge serve" in line
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("PORT", "abc"), ("REDIS_URL", "http://x"), ("PANE_EVENTS", "0"), ("KEY_PREFIX", "a{b}")],
 )
 def test_bad_configuration_is_one_clear_line(name: str, value: str) -> None:
     """Exit code 78 and the name of the variable."""
-    done = driftgauge("alerts", environment={f"DRIFTGAUGE_{name}": value})
+    done = driftgauge("backtest", "m", environment={f"DRIFTGAUGE_{name}": value})
     assert done.returncode == 78
     assert f"DRIFTGAUGE_{name}" in done.stderr
     assert len(done.stderr.splitlines()) == 1

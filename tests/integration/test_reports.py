@@ -14,7 +14,9 @@ import redis
 
 from driftgauge.consumer import worker as worker_module
 from driftgauge.consumer.stages import reporting
-from driftgauge.consumer.stages.reporting import ReportingStage, Unshared
+from driftgauge.consumer.stages.follower import Follower
+from driftgauge.consumer.stages.reporting import Reports
+from driftgauge.consumer.stages.sharing import Unshared
 from driftgauge.consumer.stages.stage import Connection, raw_reads
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.alerts import cloud_event
@@ -55,15 +57,15 @@ def taken(number: int, second: int | None = None) -> Snapshot:
     )
 
 
-def stage(redis_url: str, keys: Keys, folder: Path, **more: object) -> ReportingStage:
+def stage(redis_url: str, keys: Keys, folder: Path, model: str = MODEL, **more: object) -> Follower:
     settings = Settings(**settings_of(redis_url, keys, reports_dir=folder, **more))
-    return ReportingStage(
-        raw_reads(connect(redis_url)), settings, MODEL, keys=keys, logs=[connect(redis_url)]
-    )
+    client = raw_reads(connect(redis_url))
+    sink = Reports(client, settings, model, keys=keys, logs=[connect(redis_url)])
+    return Follower(client, settings, keys, model, keys.snapshots(model), sink)
 
 
 @contextmanager
-def written_by(one: ReportingStage) -> Iterator[threading.Event]:
+def written_by(one: Follower) -> Iterator[threading.Event]:
     """Run a stage in a thread until the context ends."""
     stop = threading.Event()
     thread = threading.Thread(target=one.run, args=(stop, Connection(), Unshared("", 300)))
@@ -86,7 +88,7 @@ def reports(folder: Path) -> list[str]:
 def all_read(client: redis.Redis, keys: Keys) -> bool:
     """Whether the writer has come to the end of the stream."""
     last = client.xrevrange(keys.snapshots(MODEL), count=1)[0][0]  # type: ignore[index]
-    return bool(client.hget(keys.reports(MODEL), "offset") == last)
+    return bool(client.hget(keys.follower(MODEL, "reports"), "offset") == last)
 
 
 def test_each_snapshot_is_written_once(
@@ -155,7 +157,7 @@ def test_a_writer_that_died_leaves_no_gap_and_no_double(
         wait_for(lambda: len(reports(tmp_path)) == 6, "all reports")
         wait_for(
             lambda: (
-                client.hget(keys.reports(MODEL), "offset")
+                client.hget(keys.follower(MODEL, "reports"), "offset")
                 == client.xrevrange(keys.snapshots(MODEL), count=1)[0][0]
             ),
             "it",
@@ -185,7 +187,9 @@ def test_a_disk_that_fails_delays_reports_alone(
         wait_for(
             lambda: judged_all(client, keys) and client.xlen(keys.snapshots(MODEL)), "a snapshot"
         )
-        wait_for(lambda: "DRIFTGAUGE_REPORTS_DIR" in caplog.text, "the fault")
+        epoch = keys.follower_epoch(MODEL, "reports")
+        wait_for(lambda: int(client.get(epoch) or 0) >= 3, "the third attempt")  # type: ignore[arg-type]
+        assert "DRIFTGAUGE_REPORTS_DIR" in caplog.text
         blocked.unlink()
         wait_for(lambda: len(reports(blocked)) == client.xlen(keys.snapshots(MODEL)), "the reports")
     assert caplog.text.count("cannot be written") == 1
@@ -229,10 +233,7 @@ def test_a_name_that_is_a_path(
     """
     name = "../../outside"
     client.xadd(keys.snapshots(name), {"e": cloud_event(taken(1))})
-    settings = Settings(**settings_of(redis_url, keys, reports_dir=tmp_path / "a" / "b"))
-    one = ReportingStage(
-        raw_reads(connect(redis_url)), settings, name, keys=keys, logs=[connect(redis_url)]
-    )
+    one = stage(redis_url, keys, tmp_path / "a" / "b", name)
     with pytest.raises(BadData, match="no name of a model"):
         one.load()
     one.close()
@@ -272,7 +273,7 @@ def test_old_reports_and_broken_entries(
     with written_by(stage(redis_url, keys, tmp_path, reports_kept=3)):
         wait_for(
             lambda: (
-                client.hget(keys.reports(MODEL), "offset")
+                client.hget(keys.follower(MODEL, "reports"), "offset")
                 == client.xrevrange(keys.snapshots(MODEL), count=1)[0][0]
             ),
             "it",

@@ -43,8 +43,12 @@ def runs(log: Path) -> list[dict[str, Any]]:
 
 
 def state(client: redis.Redis, keys: Keys) -> RetrainingState | None:
-    packed = client.hget(keys.retraining(MODEL), "state")
+    packed = client.hget(keys.follower(MODEL, "retraining"), "state")
     return msgspec.json.decode(packed, type=RetrainingState) if packed else None  # type: ignore[arg-type]
+
+
+def offset(client: redis.Redis, keys: Keys) -> bytes | None:
+    return client.hget(keys.follower(MODEL, "retraining"), "offset")  # type: ignore[return-value]
 
 
 def test_several_workers_run_one_command_for_several_alerts(
@@ -57,13 +61,15 @@ def test_several_workers_run_one_command_for_several_alerts(
     client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
     settings = hooked(redis_url, keys, tmp_path / "log")
     with worker_thread(settings), worker_thread(settings):
-        wait_for(lambda: state(client, keys), "the hook's first look")
+        wait_for(lambda: offset(client, keys), "the hook's first look")
         for number in range(2, 6):
             client.xadd(keys.alerts(MODEL), {"e": alert_event(number)})
-        last = client.xrevrange(keys.alerts(MODEL), count=1)[0][0].decode()
+        last = client.xrevrange(keys.alerts(MODEL), count=1)[0][0]
         wait_for(
             lambda: (
-                (found := state(client, keys)) and found.offset == last and found.running is None
+                (found := state(client, keys))
+                and found.running is None
+                and offset(client, keys) == last
             ),
             "all read",
         )
@@ -86,7 +92,7 @@ def test_a_run_that_was_cut_off_is_run_again_and_never_beside_itself(
     settings = hooked(redis_url, keys, log, "first attempt never ends")
     doomed = worker_process(settings, tmp_path / "worker.log")
     try:
-        wait_for(lambda: state(client, keys), "the hook's first look")
+        wait_for(lambda: offset(client, keys), "the hook's first look")
         client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
         wait_for(lambda: runs(log), "the first attempt")
     finally:
@@ -105,7 +111,7 @@ def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_command(
     log = tmp_path / "log"
     publish(client, keys)
     with worker_thread(hooked(redis_url, keys, log, "never ends")):
-        wait_for(lambda: state(client, keys), "the hook's first look")
+        wait_for(lambda: offset(client, keys), "the hook's first look")
         client.xadd(keys.alerts(MODEL), {"e": alert_event(1)})
         wait_for(lambda: runs(log), "the command")
     assert not _alive(runs(log)[0]["pid"])

@@ -15,6 +15,7 @@ import numpy as np
 
 from driftgauge.consumer.counting.entries.client_ids import digest_of
 from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.entry_id import times_of
 from driftgauge.shared.contract.events import (
     LABEL,
     NEW_REFERENCE,
@@ -172,7 +173,7 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     ([1.0, None], "unknown entry type b'x'")
     """
     fields = [entry[1] for entry in entries]
-    all_ms = _entry_times([entry[0] for entry in entries])
+    all_ms = times_of([entry[0] for entry in entries])
     kinds = _regular(fields)
     batch = None
     if kinds == {PREDICTION}:
@@ -239,12 +240,6 @@ def _read_mixed(
         found,
         checked=checked,
     )
-
-
-def _entry_times(ids: list[bytes]) -> Ints:
-    """Give the millisecond part of each entry id."""
-    numbers = np.fromstring(b" ".join(ids).replace(b"-", b" ").decode(), dtype=np.int64, sep=" ")
-    return numbers[::2]
 
 
 def _regular(fields: list[list[bytes]]) -> set[bytes]:

@@ -6,7 +6,6 @@ by one. Between two runs lies the cooldown, measured from start to start; alerts
 passed over, since their reminders come again.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -63,8 +62,6 @@ class RetrainingState(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    offset
-        Of the alert stream: everything up to it was dealt with.
     last_started
         Start of the latest run, ms; None if there was none.
     runs, failures
@@ -73,7 +70,6 @@ class RetrainingState(msgspec.Struct, frozen=True):
         Alerts that came within a cooldown.
     """
 
-    offset: str
     last_started: int | None = None
     running: Run | None = None
     latest: Ended | None = None
@@ -81,35 +77,28 @@ class RetrainingState(msgspec.Struct, frozen=True):
     failures: int = 0
     passed_over: int = 0
 
-    def read(
-        self, entries: Sequence[tuple[str, bytes]], now: int, cooldown_ms: int
-    ) -> "RetrainingState":
-        """Go through alert transitions, up to one that starts a run; those behind it are for later.
+    def read(self, event: bytes, now: int, cooldown_ms: int) -> "RetrainingState":
+        """Take in the next alert transition, which starts a run if it asks for one.
 
         Parameters
         ----------
-        entries
-            Entry id and CloudEvents JSON of each, in order.
+        event
+            The transition as CloudEvents JSON.
         now
-            ms, by Redis's clock.
+            Time in ms, by Redis's clock.
 
         Examples
         --------
-        >>> RetrainingState("0-0").read([("5-0", b"no alert")], now=0, cooldown_ms=1000).offset
-        '5-0'
+        >>> RetrainingState().read(b"no alert", now=0, cooldown_ms=1000) == RetrainingState()
+        True
         """
-        state = self
-        for entry_id, event in entries:
-            state = msgspec.structs.replace(state, offset=entry_id)
-            name = asks_for_it(event)
-            if name is None:
-                continue
-            if state.last_started is not None and now - state.last_started < cooldown_ms:
-                state = msgspec.structs.replace(state, passed_over=state.passed_over + 1)
-                continue
-            run = Run(name, event.decode(), now)
-            return msgspec.structs.replace(state, last_started=now, running=run)
-        return state
+        name = asks_for_it(event)
+        if name is None:
+            return self
+        if self.last_started is not None and now - self.last_started < cooldown_ms:
+            return msgspec.structs.replace(self, passed_over=self.passed_over + 1)
+        run = Run(name, event.decode(), now)
+        return msgspec.structs.replace(self, last_started=now, running=run)
 
     def again(self) -> "RetrainingState":
         """Begin another attempt of the run that did not end."""

@@ -113,17 +113,20 @@ async def test_commands_are_written_to_the_models_stream(
     hold_open(client, keys, X)
     async with running(create_app(settings)) as http:
         answer = await http.post(f"/alerts/{X}/acknowledge", json={"note": "on it"})
+        said = {"note": "mine", "who": "ann"}
         assert answer.status_code == 202
         assert answer.json()["model"] == "linear"
         assert (await http.post(f"/alerts/{X}/silence", json={"minutes": 120})).status_code == 202
         until = "1970-01-01T00:00:10+00:00"
         assert (await http.post(f"/alerts/{X}/silence", json={"until": until})).status_code == 202
+        assert (await http.post(f"/alerts/{X}/acknowledge", json=said)).status_code == 202
     entries: Any = client.xrange(keys.commands("linear"))
     assert answer.json()["command"] == entries[0][0].decode()
     assert [commands.decode(fields[commands.FIELD]) for _, fields in entries] == [
         Acknowledge(X, "anonymous", "on it"),
         SilenceAlert(X, "anonymous", minutes=120),
         SilenceAlert(X, "anonymous", until=10_000),
+        Acknowledge(X, "ann", "mine"),
     ]
 
 

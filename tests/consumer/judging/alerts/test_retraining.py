@@ -56,39 +56,35 @@ def test_each_way_of_being_critical_asks_for_it() -> None:
 @pytest.mark.parametrize("event", [b"", b"{}", b"\xff", b'{"data": 3}', b"[1"])
 def test_what_is_no_alert_is_passed_over(event: bytes) -> None:
     """An entry that somebody wrote by hand neither stops the stage nor starts a run."""
-    state = RetrainingState("0-0").read([("1-0", event)], 0, HOUR_MS)
-    assert (state.offset, state.running) == ("1-0", None)
+    assert RetrainingState().read(event, 0, HOUR_MS) == RetrainingState()
 
 
 def test_of_several_alerts_the_first_starts_the_run_and_the_others_are_passed_over() -> None:
     """Accuracy and F1 fall together: that is one retraining."""
-    entries = [(f"{place}-0", alert_event(place)) for place in range(1, 4)]
-    state = RetrainingState("0-0").read(entries, 10, HOUR_MS)
+    state = RetrainingState().read(alert_event(1), 10, HOUR_MS)
     assert state.running is not None
-    assert (state.offset, state.running.started, state.running.attempt) == ("1-0", 10, 1)
-    ended = state.end(Outcome(ok=True, detail=""), 20).read(entries[1:], 20, HOUR_MS)
-    assert (ended.offset, ended.running, ended.passed_over, ended.runs) == ("3-0", None, 2, 1)
+    assert (state.running.started, state.running.attempt) == (10, 1)
+    state = state.end(Outcome(ok=True, detail=""), 20)
+    for place in (2, 3):
+        state = state.read(alert_event(place), 20, HOUR_MS)
+    assert (state.running, state.passed_over, state.runs) == (None, 2, 1)
 
 
 def test_the_cooldown_is_measured_from_start_to_start() -> None:
     """An alert at its end starts the next run, one a millisecond before does not, whether the run
     failed or not.
     """
-    state = (
-        RetrainingState("0-0")
-        .read([("1-0", alert_event())], 0, HOUR_MS)
-        .end(Outcome(ok=False, detail=""), 5)
-    )
+    state = RetrainingState().read(alert_event(), 0, HOUR_MS).end(Outcome(ok=False, detail=""), 5)
     assert state.failures == 1
-    assert state.read([("2-0", alert_event(2))], HOUR_MS - 1, HOUR_MS).running is None
-    assert state.read([("2-0", alert_event(2))], HOUR_MS, HOUR_MS).running is not None
+    assert state.read(alert_event(2), HOUR_MS - 1, HOUR_MS).running is None
+    assert state.read(alert_event(2), HOUR_MS, HOUR_MS).running is not None
 
 
 def test_a_run_without_an_end_has_a_bounded_number_of_attempts_under_one_id() -> None:
     """A hook that takes its worker down with it is given up, and each attempt can be told to be a
     repetition.
     """
-    state = RetrainingState("0-0").read([("1-0", alert_event())], 0, HOUR_MS)
+    state = RetrainingState().read(alert_event(), 0, HOUR_MS)
     ids = set()
     while not state.exhausted:
         assert state.running is not None

@@ -1,0 +1,194 @@
+"""A follower: a stage that carries the entries of one stream out of Redis, in order, under a lease.
+
+Reports, retraining, and whatever else acts on alerts or snapshots: each is a follower with a
+checkpoint of its own, so that none waits for another, and a sink that does its work. Theory of
+operation:
+
+- Of any number of workers one owns a follower, by the lease of its checkpoint.
+- Entries are handed to the sink in the order of the stream. The sink says what it is done with; the
+  follower commits that, as the offset and the sink's own state, in one fenced transaction.
+- If the sink fails at an entry, memory is thrown away, the lease is given back, and the entry is
+  handed over again after a pause that grows: by this worker, or by another that can do it. Nothing
+  behind it overtakes it.
+- What was done and not committed is done again. So a sink makes its work repeatable: a file of the
+  same name, a message with the same key.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import redis
+
+from driftgauge.consumer.stages.checkpoint import Checkpoint
+from driftgauge.consumer.stages.reader import READ_COUNT
+from driftgauge.consumer.stages.stage import CommitClock, Stage, read_streams
+from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.settings import Settings
+
+OFFSET: Final = b"offset"
+STATE: Final = b"state"
+
+Event = tuple[bytes, bytes]
+"""An entry's id, and its field `e`, a CloudEvent; empty if it has none."""
+Hold = Callable[[], None]
+"""Keeps the lease through work that takes long; to be called at least every few 100 ms.
+
+It raises OwnershipLost if the lease is gone: then the work must be left.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a sink is done with, to be committed.
+
+    Parameters
+    ----------
+    offset
+        Id of the last entry that it is done with; None if no further one is.
+    state
+        What it wants to be given when it is loaded again; None if that has not changed.
+    """
+
+    offset: bytes | None = None
+    state: bytes | None = None
+
+
+class Sink(ABC):
+    """Where the entries of a follower go.
+
+    A sink knows neither lease nor checkpoint. Whenever something failed it is loaded anew from what
+    was committed.
+    """
+
+    name: ClassVar[str]
+    """What it does, in the log and in the name of its stage: `reporting`."""
+    key: ClassVar[str]
+    """The last part of its keys in Redis."""
+    entries: ClassVar[int] = READ_COUNT
+    """How many entries it is handed at most at a time."""
+    from_beginning: ClassVar[bool] = True
+    """Whether a new follower begins with the stream's first entry, not with the next one to come."""
+
+    def load(self, state: bytes) -> None:  # noqa: B027  a sink may have no state
+        """Take up the committed state, empty if there is none.
+
+        Raises
+        ------
+        DriftgaugeError
+            If it cannot work; it is asked again later.
+        """
+
+    @abstractmethod
+    def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
+        """Work on the next entries; what was given is committed before the next step.
+
+        Called with no entries, too, while none come. Entries that no `Done` covers are not handed
+        over again before the sink is loaded again.
+        """
+
+    def close(self) -> None:  # noqa: B027  a sink may hold nothing
+        """Let go of what it holds."""
+
+
+class Follower(Stage):
+    """Hands the entries of a model's stream to a sink.
+
+    Parameters
+    ----------
+    client
+        A client of the model's slot for this stage alone, with raw replies to XREAD.
+    keys
+        The key names, with the model's salts.
+    stream
+        Key of the stream, in the model's slot.
+    """
+
+    retry_s = (1.0, 30.0)
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        keys: Keys,
+        model: str,
+        stream: str,
+        sink: Sink,
+    ) -> None:
+        self.name = f"{sink.name} {model}"
+        self.client = client
+        self.lease_ms = settings.lease_ms
+        self.checkpoint = Checkpoint(
+            client,
+            keys.follower(model, sink.key),
+            keys.follower_owner(model, sink.key),
+            keys.follower_epoch(model, sink.key),
+            self.lease_ms,
+        )
+        self._stream = stream
+        self._sink = sink
+        self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
+
+    def load(self) -> None:
+        """Take up offset and state; a stream that went back to an older state is read from there.
+
+        Its ids are Redis's clock, so without that new entries could come before the offset.
+        """
+        self.check_types("stream", self._stream)
+        fields = self.checkpoint.load()
+        self._sink.load(fields.get(STATE, b""))
+        self._clock.reset()
+        known, last = fields.get(OFFSET), self._last_id()
+        start = known or (BEGINNING.encode() if self._sink.from_beginning else last)
+        self._offset = min(start, last, key=EntryId.parse)
+        if self._offset != known:
+            self._commit(Done(self._offset))
+
+    def turn(self) -> None:
+        """Hand over what is new, and commit what the sink is done with."""
+        events = self._read()
+        with closing(self._sink.take(events, self.hold)) as steps:
+            for done in steps:
+                self._commit(done)
+        if events:
+            self._offset = events[-1][0]
+        self.hold()
+
+    def finish(self) -> None:
+        """Nothing is left over: what the sink is done with is committed at once."""
+
+    def close(self) -> None:
+        self._sink.close()
+        super().close()
+
+    def hold(self) -> None:
+        """Renew the lease if that is due."""
+        if self._clock.renewal_due:
+            self.checkpoint.renew()
+            self._clock.reset()
+
+    def _read(self) -> list[Event]:
+        positions = {self._stream: self._offset.decode()}
+        found = read_streams(self.client, positions, self._clock.left_ms, self._sink.entries)
+        return [
+            (entry_id, dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e", b""))
+            for _, entries in found
+            for entry_id, fields in entries
+        ]
+
+    def _commit(self, done: Done) -> None:
+        fields = {OFFSET: done.offset, STATE: done.state}
+        changed = {name: value for name, value in fields.items() if value is not None}
+        self.checkpoint.commit(changed, lambda _: None)
+        self._clock.reset()
+
+    def _last_id(self) -> bytes:
+        """Return the last id that the stream gave out, that of a deleted entry too."""
+        if not self.client.exists(self._stream):
+            return BEGINNING.encode()
+        details: Any = self.client.xinfo_stream(self._stream)
+        last: bytes = details["last-generated-id"]
+        return last

@@ -1,0 +1,102 @@
+"""Reading streams backwards on a real Redis: everything once, newest first, and never much at once."""
+
+from typing import Any
+
+import pytest
+import redis
+
+from driftgauge.shared.connections.redis_client import connect_async
+from driftgauge.shared.connections.streams import (
+    PAGE_BYTES,
+    Backwards,
+    Fields,
+    backwards,
+    backwards_async,
+    newest,
+    whole,
+)
+from driftgauge.shared.contract.entry_id import EntryId
+from driftgauge.shared.contract.keys import Keys
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def stream(keys: Keys) -> str:
+    return keys.snapshots("m")
+
+
+def number(fields: Fields) -> int:
+    return int(fields[b"e"])
+
+
+def fill(client: redis.Redis, stream: str, count: int, **more: Any) -> None:
+    pipe = client.pipeline(transaction=False)
+    for place in range(1, count + 1):
+        pipe.xadd(stream, {"e": place, **more}, id=f"{place}-0")
+    pipe.execute()
+
+
+async def test_every_entry_comes_once_newest_first(
+    client: redis.Redis, redis_url: str, stream: str
+) -> None:
+    """Over several pages of growing size, and the same by both kinds of client."""
+    fill(client, stream, 1300)
+    walk = Backwards(number)
+    found = list(backwards(client, stream, walk))
+    assert [value for _, value in found] == list(range(1300, 0, -1))
+    assert all(entry_id == EntryId(value, 0) for entry_id, value in found)
+    assert walk.read == 1300
+    async with connect_async(redis_url) as other:
+        assert [one async for one in backwards_async(other, stream, Backwards(number))] == found
+
+
+def test_a_walk_goes_on_from_any_id(client: redis.Redis, stream: str) -> None:
+    """Its begin is the entry before the given one, or that one too, there or not."""
+    fill(client, stream, 40)
+    client.xdel(stream, "20-0")
+
+    def read(before: str, *, inclusive: bool) -> list[int]:
+        walk = Backwards(number, before, inclusive=inclusive)
+        return [value for _, value in backwards(client, stream, walk)]
+
+    assert read("30-0", inclusive=False)[0] == 29
+    assert read("30-0", inclusive=True)[0] == 30
+    assert read("20-0", inclusive=True)[0] == 19
+    assert read("1-0", inclusive=False) == []
+
+
+def test_what_cannot_be_decoded_is_passed_over_and_counted(
+    client: redis.Redis, stream: str
+) -> None:
+    """An entry of another hand hides no other; one that is not wanted is no fault."""
+    fill(client, stream, 20)
+    for entry_id in ("21-0", "22-0"):
+        client.xadd(stream, {"e": "junk"}, id=entry_id)
+    walk = Backwards(lambda fields: found if (found := number(fields)) % 2 else None)
+    assert [value for _, value in backwards(client, stream, walk)] == list(range(19, 0, -2))
+    assert (walk.read, walk.unreadable) == (22, 2)
+
+
+def test_a_walk_is_bounded_in_entries_and_bytes(client: redis.Redis, stream: str) -> None:
+    """At the bound it ends; a request asks for fewer entries where they are large."""
+    fill(client, stream, 60, large="x" * (PAGE_BYTES // 10))
+    walk = Backwards(number, most_entries=37)
+    assert len(list(backwards(client, stream, walk))) == 37
+    asked = []
+    walk = Backwards(number)
+    while (request := walk.request()) is not None:
+        asked.append(request[1])
+        reply: Any = client.xrevrange(stream, max=request[0], count=request[1])
+        list(walk.take(reply))
+    assert max(asked[1:]) <= 10
+    walk = Backwards(number, most_bytes=3 * PAGE_BYTES)
+    assert 28 <= len(list(backwards(client, stream, walk))) <= 31
+
+
+def test_the_newest_entry(client: redis.Redis, stream: str) -> None:
+    """None of a stream that is not there; else id and fields as they are."""
+    assert newest(client, stream) is None
+    fill(client, stream, 3)
+    assert newest(client, stream) == (EntryId(3, 0), {b"e": b"3"})
+    assert list(backwards(client, stream, Backwards(whole)))[-1] == (EntryId(1, 0), {b"e": b"1"})
