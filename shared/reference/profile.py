@@ -2,7 +2,8 @@
 
 A numeric feature has k cut values: K tail-dense quantiles, the deciles, and every value that holds
 at least 1/K of the rows. Its 2k + 2 cells are the intervals below, at and between the cuts, and
-MISSING. A categorical feature has a cell for each of its 50 most frequent categories, and OTHER,
+MISSING. Its PSI bins are its atoms (values that hold a tenth of the rows, or of the rows that the
+larger atoms leave), the deciles of what is no atom, and MISSING. A categorical feature has a cell for each of its 50 most frequent categories, and OTHER,
 UNSEEN, MISSING. All statistics are functions of cell counts, so that no raw value is needed once it
 was counted. The bins of PSI and its kin are unions of cells.
 
@@ -28,6 +29,10 @@ MAX_OTHER = 10_000
 production are counted as OTHER instead of UNSEEN.
 """
 BINS = 10
+MOST_ATOMS = 20
+"""Most values of a numeric feature that are a PSI bin of their own."""
+REST_SHARE = 0.05
+"""Least share of the rows that is parted into bins beside the atoms."""
 PREDICTION = "prediction"
 """Name of the column of predictions in profiles and snapshots."""
 
@@ -79,16 +84,17 @@ class NumericReference(msgspec.Struct, frozen=True, tag="numeric", dict=True):
         """
         values: Floats = np.asarray(column, dtype=np.float64)
         present = np.sort(values[~np.isnan(values)])
-        chosen, deciles = _choose_cuts(present, cuts)
+        chosen, atoms, deciles = _choose_cuts(present, cuts)
         cells = NumericCells(chosen).of(values)
+        counts = np.bincount(cells, minlength=2 * len(chosen) + 2)
         scale = (
             float(np.abs(present).max(initial=0.0)) or 1.0
         )  # the square of a large number is no number
         return cls(
             name=name,
             cuts=chosen.tolist(),
-            counts=np.bincount(cells, minlength=2 * len(chosen) + 2).tolist(),
-            bin_of_cell=_bins(chosen, deciles).tolist(),
+            counts=counts.tolist(),
+            bin_of_cell=_bins(chosen, counts, atoms, deciles).tolist(),
             mean=float((present / scale).mean() * scale) if len(present) else None,
             sd=float((present / scale).std() * scale) if len(present) else None,
         )
@@ -267,23 +273,69 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         return np.array(parts, dtype=np.int64).reshape(len(parts), -1) + self.offsets[:-1, None]
 
 
-def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats]:
-    """Give the cut values, and the deciles among them that bound the PSI bins from above."""
+def _choose_cuts(present: Floats, cuts: int) -> tuple[Floats, Floats, Floats]:
+    """Return the cut values, and those among them that part the PSI bins: atoms and deciles.
+
+    Parameters
+    ----------
+    present
+        Values that are not missing, ascending.
+    cuts
+        Number of tail-dense quantiles.
+    """
     if not len(present):
-        return np.empty(0), np.empty(0)
+        return np.empty(0), np.empty(0), np.empty(0)
     shares = (1 - np.cos(np.pi * np.arange(cuts) / (cuts - 1))) / 2
     quantiles = np.quantile(present, shares, method="inverted_cdf")
-    deciles = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="inverted_cdf"))
     values, counts = np.unique(present, return_counts=True)
-    atoms = values[counts * cuts >= len(present)]
-    chosen = np.unique(np.concatenate((quantiles, deciles, atoms)))
-    return chosen, deciles[deciles < chosen[-1]]
+    frequent = values[counts * cuts >= len(present)]
+    atoms, rest = _atoms(values, counts)
+    deciles = _deciles(values[rest], counts[rest]) if rest.any() else np.empty(0)
+    chosen = np.unique(np.concatenate((quantiles, deciles, frequent, atoms)))
+    return chosen, atoms, deciles
 
 
-def _bins(cuts: Floats, deciles: Floats) -> Ints:
-    """Give the PSI bin of each cell: a bin ends with the cell at its decile; MISSING is the last
-    bin.
+def _atoms(values: Floats, counts: Ints) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the values that are a PSI bin of their own, and which values are not among them.
+
+    An atom holds a tenth of the rows or more; then a tenth of the rows that are left, as long as
+    these are a share that can drift by itself. So a column of nine zeros in ten has the zero and
+    the deciles of the rest as its bins, and not two bins.
     """
-    ends = 2 * np.searchsorted(cuts, deciles) + 1
-    intervals = np.searchsorted(ends, np.arange(2 * len(cuts) + 1))
-    return np.append(intervals, len(deciles) + 1)
+    rest = np.ones(len(values), dtype=np.bool_)
+    total = int(counts.sum())
+    while (left := int(counts[rest].sum())) >= REST_SHARE * total > 0:
+        heavy = rest & (counts * BINS >= left)
+        if not heavy.any() or (~rest).sum() + heavy.sum() > MOST_ATOMS:
+            break
+        rest &= ~heavy
+    return values[~rest], rest
+
+
+def _deciles(values: Floats, counts: Ints) -> Floats:
+    """Return the deciles of what is no atom, or nothing if that is too little to be parted."""
+    reached = np.cumsum(counts)
+    places = np.searchsorted(reached, np.arange(1, BINS) * (reached[-1] / BINS))
+    return np.unique(values[places])
+
+
+def _bins(cuts: Floats, counts: Ints, atoms: Floats, deciles: Floats) -> Ints:
+    """Return the PSI bin of each cell: an atom is a bin, another bin ends with the cell at a decile
+    or before an atom; MISSING is the last bin.
+
+    A run of cells without reference rows is no bin: it belongs to the neighbour with fewer rows.
+    """
+    begins = np.zeros(2 * len(cuts) + 1, dtype=np.bool_)
+    begins[2 * np.searchsorted(cuts, deciles) + 2] = True
+    places = 2 * np.searchsorted(cuts, atoms) + 1
+    begins[places] = begins[places + 1] = True
+    begins[0] = False
+    bins = np.cumsum(begins)
+    rows = np.bincount(bins, weights=counts[:-1])
+    target = np.arange(len(rows))
+    for empty in np.flatnonzero(rows == 0) if len(rows) > 1 else []:
+        left, right = empty - 1, empty + 1
+        to_left = right == len(rows) or (left >= 0 and rows[left] < rows[right])
+        target[empty] = left if to_left else right
+    joined = np.unique(target[target[bins]], return_inverse=True)[1]
+    return np.append(joined, joined.max(initial=-1) + 1)

@@ -142,7 +142,7 @@ class OnlineIntegrity:
         """
         kinds = self._kinds[cells]
         rows, events = np.nonzero(kinds)
-        tests = rows + len(self.columns) * (kinds[rows, events] - 1)
+        tests = rows + len(self.columns) * (kinds[rows, events].astype(np.int64) - 1)
         count = (before + cells.shape[1]) // BLOCK + 1
         places = (before + events) // BLOCK * len(self._gaps) + tests
         counts = np.bincount(places, minlength=count * len(self._gaps)).reshape(count, -1)

@@ -83,7 +83,29 @@ def test_bins_are_runs_of_cells_and_missing_is_alone(values: list[float]) -> Non
     places = NumericReference.build("x", np.array(values)).bin_of_cell
     assert places == sorted(places)
     assert places.count(places[-1]) == 1
-    assert len(set(places)) <= 11
+    assert len(set(places)) <= 52
+
+
+def test_what_lies_beside_a_heavy_atom_is_resolved() -> None:
+    """Of nine zeros in ten the rest has its deciles as bins, wherever the atom stands, and an atom
+    at an end is a bin of its own.
+    """
+    random = np.random.default_rng(3)
+    rest = random.gamma(2, 50, 400)
+    for values in (np.append(np.zeros(4600), rest), -np.append(np.zeros(4600), rest)):
+        column = NumericReference.build("x", values)
+        rows = np.bincount(column.bin_of_cell, weights=column.counts)
+        assert sorted(rows.astype(int).tolist()) == [0, *[40] * 10, 4600]
+    flags = NumericReference.build("x", (random.random(5000) < 0.95).astype(float))
+    assert len(set(flags.bin_of_cell)) == 3
+
+
+@given(columns)
+def test_every_bin_but_missing_has_reference_rows(values: list[float]) -> None:
+    """A run of cells that the reference never saw is no bin, so that PSI is not fed by a zero."""
+    column = NumericReference.build("x", np.array(values))
+    rows = np.bincount(column.bin_of_cell, weights=column.counts)
+    assert (rows[:-1] > 0).all() or not column.cuts
 
 
 def test_tails_are_dense_and_heavy_atoms_have_a_cut() -> None:

@@ -119,3 +119,15 @@ def test_a_column_that_broke_does_not_hide_another() -> None:
         63 + 2 * (REST + BLOCK),
     ]
     assert next(one.row for one in found if one.column == 1) < 3200 + 3 * BLOCK
+
+
+@pytest.mark.parametrize("columns", [127, 128, 129, 256, 1000])
+def test_any_number_of_columns_is_watched(columns: int) -> None:
+    """With 127 columns, 128 and a thousand, values beyond the range of the last one are found, and
+    none of another.
+    """
+    random = np.random.default_rng(columns)
+    reference = [random.random(50) for _ in range(columns)]
+    window = [random.choice(reference[place], 256) for place in range(columns - 1)]
+    found = run(reference, [*window, np.full(256, 2.0)], 1e5)
+    assert {(alarm.column, alarm.statistic) for alarm in found} == {(columns - 1, "out_of_range")}
