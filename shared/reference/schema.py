@@ -20,6 +20,9 @@ from driftgauge.shared.reference.pii import Rule, decide, hashed, is_personal, n
 
 Kind = Literal["numeric", "categorical"]
 Kinds = tuple[Kind | None, ...]
+ModelDtype = Literal["float64", "bool", "object", "category", "number_category"]
+"""How a model's frame holds a feature; the last one is a category of pandas whose values are numbers.
+"""
 MAX_CATEGORY = 1024
 """Longest category that is accepted, in characters."""
 SUM_TOLERANCE = 1e-3
@@ -44,6 +47,13 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         Declared categories, None where any string is allowed.
     excluded
         Why the feature is left out of drift; empty when it is not.
+    dtype
+        How the model was fitted on it: `float64`, `bool`, `object` (texts), `category` of
+        pandas, or `number_category`, whose values are numbers. None
+        is the usual one of its kind: float64 or object.
+    missing
+        What stands in the model's frame for a missing text: `nan`, as in frames read from CSV, or
+        `none`.
     pii
         What is published of it. None is decided by its name (shared/reference/pii.py) when the
         feature becomes part of a schema, and stored, so that a longer list of names does not change
@@ -58,6 +68,13 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     categories: tuple[str, ...] | None = None
     excluded: str = ""
     pii: Rule | None = None
+    dtype: ModelDtype | None = None
+    missing: Literal["nan", "none"] = "nan"
+
+    @property
+    def model_dtype(self) -> ModelDtype:
+        """How the model's frame holds the feature: as declared, or as its kind usually is."""
+        return self.dtype or ("float64" if self.kind == "numeric" else "object")
 
     def fault(self, value: object) -> str | None:
         """Say what is wrong with a value, None if nothing is.
