@@ -14,6 +14,7 @@ import msgspec
 import pandas as pd
 
 from driftgauge.consumer.offline.calibrating import parse_times
+from driftgauge.consumer.offline.model_dtypes import as_fitted
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile
@@ -120,6 +121,8 @@ def register_version(
     predicted = frame[submission.prediction] if submission.prediction is not None else None
     schema = _schema(features, predicted, submission, _output(task, estimator))
     columns = model_columns(features, schema)
+    if estimator is not None:
+        schema = as_fitted(schema, features, estimator, columns)
     predictions = _predictions(predicted, schema, estimator, columns)
     stream = columns_of(features, schema, submission.pii_key)
     reference = build_profile(schema, stream, predictions)

@@ -16,7 +16,8 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import category_text
 from driftgauge.shared.reference.profile import CategoricalReference, ColumnReference
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.registry.registry import PublishedVersion
+from driftgauge.shared.versions.manifest import PublishedVersion
+from driftgauge.shared.versions.model_frame import model_frame
 
 WARM_UP_ROWS: Final = 32
 
@@ -49,8 +50,8 @@ class Estimator:
 
     def __init__(self, schema: Schema, fitted: Any) -> None:
         self._fitted = fitted
-        self._features = schema.features
-        self._numeric = all(feature.kind == "numeric" for feature in schema.features)
+        self._schema = schema
+        self._numeric = all(feature.model_dtype == "float64" for feature in schema.features)
         self._names = list(schema.names) if hasattr(fitted, "feature_names_in_") else None
         self._categorical = schema.prediction == "categorical"
         self._classes = (
@@ -83,9 +84,7 @@ class Estimator:
         ]
 
     def inputs(self, rows: Sequence[Row]) -> Any:
-        """Give rows as the model was fitted: a matrix, or a frame if it has categories or knows its
-        columns by name.
-        """
+        """Return rows as the model was fitted on them: by the schema alone, whoever asks."""
         if self._numeric:
             matrix = np.array(rows, dtype=np.float64)  # None becomes NaN
             return (
@@ -93,15 +92,8 @@ class Estimator:
                 if self._names is None
                 else pd.DataFrame(matrix, columns=self._names, copy=False)
             )
-        columns = zip(*rows, strict=True)
-        return pd.DataFrame(
-            {
-                feature.name: np.array(
-                    column, dtype=np.float64 if feature.kind == "numeric" else object
-                )
-                for feature, column in zip(self._features, columns, strict=True)
-            }
-        )
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return model_frame(self._schema, columns, named=self._names is not None)
 
     def warm_up(self, published: PublishedVersion) -> None:
         """Predict values of the reference: caches fill, and a model that cannot predict is found

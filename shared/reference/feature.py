@@ -8,6 +8,8 @@ import msgspec
 from driftgauge.shared.reference.pii import PiiTreatment
 
 Kind = Literal["numeric", "categorical"]
+ModelDtype = Literal["float64", "bool", "object", "category", "number_category"]
+"""How a model's frame holds a feature; the values of a `number_category` are numbers."""
 MAX_CATEGORY: Final = 1024
 """Most characters of a category."""
 
@@ -25,6 +27,12 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         Declared categories of a categorical feature; None allows any string.
     excluded
         Why drift is not judged on the feature; empty if it is.
+    dtype
+        How the model was fitted on the feature: `float64`, `bool`, `object` (texts), `category` of
+        pandas, or `number_category`. None is the usual one of its kind: float64 or object.
+    missing
+        What stands in the model's frame for a missing text: `nan`, as in frames read from CSV, or
+        `none`.
     pii
         What is published of the feature. None is decided by the feature's name
         (shared/reference/pii.py) when it becomes part of a schema. The decision is stored, so that
@@ -39,6 +47,13 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     categories: tuple[str, ...] | None = None
     excluded: str = ""
     pii: PiiTreatment | None = None
+    dtype: ModelDtype | None = None
+    missing: Literal["nan", "none"] = "nan"
+
+    @property
+    def model_dtype(self) -> ModelDtype:
+        """How the model's frame holds the feature: as declared, or as its kind usually is."""
+        return self.dtype or ("float64" if self.kind == "numeric" else "object")
 
     def fault(self, value: object) -> str | None:
         """Return what is wrong with a value, as decoded from JSON; None if nothing is.

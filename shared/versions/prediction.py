@@ -15,6 +15,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import as_column, category_text
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.versions.model_frame import model_frame
 
 
 def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
@@ -32,28 +33,14 @@ def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
 
 
 def model_inputs(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Any:
-    """Put columns into the form that the model was fitted with.
-
-    It is a float64 matrix of shape (rows, features) if all features are numeric and the model does
-    not know their names; otherwise it is a data frame.
+    """Return rows as the model was fitted on them, as `model_frame` does.
 
     Parameters
     ----------
     columns
         One column per feature of the schema, in its order.
     """
-    if all(feature.kind == "numeric" for feature in schema.features):
-        matrix = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
-        named = hasattr(estimator, "feature_names_in_")
-        return pd.DataFrame(matrix, columns=list(schema.names), copy=False) if named else matrix
-    return pd.DataFrame(
-        {
-            feature.name: np.array(
-                column, dtype=np.float64 if feature.kind == "numeric" else object
-            )
-            for feature, column in zip(schema.features, columns, strict=True)
-        }
-    )
+    return model_frame(schema, columns, named=hasattr(estimator, "feature_names_in_"))
 
 
 def predict(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Column:

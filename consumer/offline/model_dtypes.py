@@ -1,0 +1,71 @@
+"""How a model's frame held each feature when the model was fitted: found once, at registration."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from driftgauge.shared.reference.feature import Feature, ModelDtype
+from driftgauge.shared.reference.profile import Column
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.versions.prediction import model_inputs
+
+TRIED_ROWS = 32
+
+
+def as_fitted(
+    schema: Schema, frame: pd.DataFrame, estimator: Any, columns: Sequence[Column]
+) -> Schema:
+    """Complete a schema by the dtype and missing marker of each feature in the model's frame.
+
+    The frame says what is a category of pandas and what marks a missing text. A CSV file cannot
+    say that texts are categories; then it is tried whether the model takes them so, where it does
+    not take them as texts. What the schema declares stays.
+
+    Parameters
+    ----------
+    frame
+        Reference rows as the model was fitted on such, one column for each feature.
+    columns
+        The same as `model_columns` gives them.
+    """
+    known = msgspec.structs.replace(
+        schema, features=tuple(_of_frame(one, frame[one.name]) for one in schema.features)
+    )
+    texts = [one.name for one in known.features if one.dtype is None and one.kind == "categorical"]
+    few = [column[:TRIED_ROWS] for column in columns]
+    if not texts or _takes(known, estimator, few):
+        return known
+    categories = msgspec.structs.replace(
+        known,
+        features=tuple(
+            msgspec.structs.replace(one, dtype="category") if one.name in texts else one
+            for one in known.features
+        ),
+    )
+    return categories if _takes(categories, estimator, few) else known
+
+
+def _of_frame(feature: Feature, column: pd.Series) -> Feature:
+    """Return the feature with what the reference's own column says."""
+    if feature.dtype is None and isinstance(column.dtype, pd.CategoricalDtype):
+        numbers = pd.api.types.is_numeric_dtype(column.dtype.categories.dtype)
+        dtype: ModelDtype = "number_category" if numbers else "category"
+        feature = msgspec.structs.replace(feature, dtype=dtype)
+    if feature.dtype is None and feature.kind == "numeric" and column.dtype == np.dtype(bool):
+        feature = msgspec.structs.replace(feature, dtype="bool")
+    marker: Literal["nan", "none"] = "none" if any(value is None for value in column) else "nan"
+    if marker == "none" and feature.kind == "categorical" and column.dtype == np.dtype(object):
+        feature = msgspec.structs.replace(feature, missing=marker)
+    return feature
+
+
+def _takes(schema: Schema, estimator: Any, columns: Sequence[Column]) -> bool:
+    """Tell whether a model predicts some rows in this frame; whatever it raises, it does not."""
+    with suppress(Exception):
+        estimator.predict(model_inputs(schema, estimator, columns))
+        return True
+    return False
