@@ -36,7 +36,10 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  what it is registered for
     details = {
         404: f"There is nothing at {request.url.path}; the paths are listed at /docs.",
-        405: f"{request.method} is not possible at {request.url.path}; the methods are listed at /docs.",
+        405: (
+            f"{request.method} is not possible at {request.url.path}; "
+            "the methods are listed at /docs."
+        ),
     }
     detail = details.get(error.status_code, str(error.detail))
     return error_answer(request, Problem(error.status_code, detail, (), error.headers))

@@ -108,7 +108,12 @@ def is_loopback(host: str) -> bool:
 
     Examples
     --------
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    >>> (
+    ...     is_loopback("127.0.0.1"),
+    ...     is_loopback("::1"),
+    ...     is_loopback("localhost"),
+    ...     is_loopback("0.0.0.0"),
+    ... )
     (True, True, True, False)
     """
     try:

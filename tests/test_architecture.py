@@ -31,7 +31,8 @@ PURE = (
     "shared/reporting",
     "shared/versions",
 )
-"""Folders whose modules know neither Redis nor clock, environment or files, nor a module that does."""
+"""Folders whose modules know neither Redis nor clock, environment or files, nor a module that does.
+"""
 PURE_AT_ROOT = {
     "driftgauge.shared.arrays",
     "driftgauge.shared.durations",
@@ -351,7 +352,7 @@ def planted(root: Path, sources: Mapping[str, str]) -> Path:
 
 
 def test_planted_circles_are_found(tmp_path: Path) -> None:
-    """A circle of modules is found, one of types and one of rooms too; a parent may join its rooms."""
+    """Circles of modules, of types and of rooms are found; a parent may join its rooms."""
     types = "if TYPE_CHECKING:\n    from driftgauge.shared.{} import X\n"
     modules_in_circle = {"shared/a.py": types.format("b"), "shared/b.py": types.format("a")}
     assert circles(planted(tmp_path / "modules", modules_in_circle)) != []

@@ -76,7 +76,9 @@ def rows(paths: int) -> list[Row]:
                         "false alarm, ours": f"{ours:.2%}",
                         "labels per false alarm, ours": f"{horizon / max(ours, 1 / paths):,.0f}",
                         f"false alarm at {GAMA:g}": f"{gama:.1%}",
-                        f"labels per false alarm at {GAMA:g}": f"{horizon / max(gama, 1 / paths):,.0f}",
+                        f"labels per false alarm at {GAMA:g}": (
+                            f"{horizon / max(gama, 1 / paths):,.0f}"
+                        ),
                     }
                 )
     return found

@@ -20,7 +20,10 @@ class Estimate:
     def __str__(self) -> str:
         if self.value == inf:
             return f"> {self.low:,.0f}" if self.low < inf else "not found"
-        return f"{self.value:,.0f} ({self.low:,.0f}-{'...' if self.high == inf else format(self.high, ',.0f')})"
+        return (
+            f"{self.value:,.0f} "
+            f"({self.low:,.0f}-{'...' if self.high == inf else format(self.high, ',.0f')})"
+        )
 
 
 def events_per_alarm(alarms: int, events: int) -> Estimate:

@@ -1,4 +1,4 @@
-"""`driftgauge alerts`: show and follow the alerts of a running API; acknowledge and silence them."""
+"""`driftgauge alerts`: show, follow, acknowledge and silence the alerts of a running API."""
 
 import asyncio
 from collections import Counter

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--artifact",
     type=click.Path(path_type=Path),
-    help="Fitted model: .joblib, or LightGBM's text as .txt. Without it the model is only monitored.",
+    help="Fitted model: .joblib, or LightGBM's text as .txt. None: the model is only monitored.",
 )
 @click.option(
     "--task",

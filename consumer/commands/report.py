@@ -1,4 +1,4 @@
-"""`driftgauge report`: the latest snapshot report of a running API, or the one that an alert names."""
+"""`driftgauge report`: the latest snapshot report of a running API, or the one of an alert."""
 
 import asyncio
 from pathlib import Path

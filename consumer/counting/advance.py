@@ -144,14 +144,20 @@ class _Step:
 
     def _fault(self, prediction: Prediction) -> str | None:
         if prediction.version not in self.versions:
-            return f"version {prediction.version!r} was never published, or cannot be read, so its schema is unknown"
+            return (
+                f"version {prediction.version!r} was never published, or cannot be read, so its "
+                "schema is unknown"
+            )
         return self.versions[prediction.version].fault(prediction)
 
     def _drop_unknown_changes(self) -> None:
         """Leave out changes to references that nobody published: they are dead letters."""
         for position, change in list(self.batch.changes.items()):
             if reference_key(change.version, change.number) not in self.versions:
-                reason = f"reference {change.number} of version {change.version!r} was never published, or cannot be read"
+                reason = (
+                    f"reference {change.number} of version {change.version!r} was never published, "
+                    "or cannot be read"
+                )
                 self.batch.dead[position] = DeadLetter(self.batch.entries[position], reason)
                 del self.batch.changes[position]
 

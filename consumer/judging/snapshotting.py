@@ -211,7 +211,10 @@ def verdict(
         )
         return f"Insufficient data: {reason}."
     if severity == "uncalibrated":
-        return "Uncalibrated: the columns are ordered in time, and the reference is too short: integrity only."
+        return (
+            "Uncalibrated: the columns are ordered in time, and the reference is too short: "
+            "integrity only."
+        )
     drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
     watched = sum(report.severity != "excluded" for report in everything)
     falls, of_model = _of_model(

@@ -8,7 +8,7 @@ held:P:N-S          a pane or delta, by its entry, that was read and waits for t
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
 day:VERSION:DAY     the sum of such a day's panes
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping

@@ -172,7 +172,9 @@ def parse_times(column: pd.Series, source: str) -> tuple[Ints, list[str]]:
 
     Examples
     --------
-    >>> times, remarks = parse_times(pd.Series(["31/12/2018 23:45", "31/12/2018 00:00", "01/01/2019 00:15"]), "f.csv")
+    >>> times, remarks = parse_times(
+    ...     pd.Series(["31/12/2018 23:45", "31/12/2018 00:00", "01/01/2019 00:15"]), "f.csv"
+    ... )
     >>> np.diff(times).tolist(), len(remarks)
     ([900000, 900000], 1)
     """

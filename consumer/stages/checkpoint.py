@@ -9,7 +9,7 @@ Safety rests on WATCH; the lease only gives liveness. After WATCH comes a GET al
 key that has just expired lets EXEC through on Redis 7.0. Any error at EXEC means that the outcome
 is unknown: throw the memory away and load again. A server that was started anew may have forgotten
 what was read from it since the last commit: load again.
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 import secrets
 from collections.abc import Callable, Mapping

@@ -71,7 +71,8 @@ class Sink(ABC):
     entries: ClassVar[int] = READ_COUNT
     """How many entries it is handed at most at a time."""
     from_beginning: ClassVar[bool] = True
-    """Whether a new follower begins with the stream's first entry, not with the next one to come."""
+    """Whether a new follower begins with the stream's first entry, not with the next one to come.
+    """
 
     def load(self, state: bytes) -> None:  # noqa: B027  a sink may have no state
         """Take up the committed state, empty if there is none.

@@ -1,4 +1,5 @@
-"""Retraining of one model: follows its alerts and runs the hook, once however many workers there are.
+"""Retraining of one model: follows its alerts and runs the hook, once however many workers there
+are.
 
 The run is committed before it starts and when it ended. What it may cost: a worker that dies, is
 stopped or loses its lease while the hook runs leaves a run without an end; the next owner runs it

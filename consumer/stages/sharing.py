@@ -145,7 +145,7 @@ class Sharing:
 
 
 class Unshared(Sharing):
-    """Takes whatever is free: for stages with so little work that it does not matter who does it."""
+    """Takes whatever is free: for stages with so little work that anybody may do it."""
 
     def may_take(self, stage: str, free_s: float) -> bool:  # noqa: ARG002  the signature of what it stands for
         """Take it."""

@@ -108,8 +108,16 @@ def engineer(raw: pd.DataFrame) -> pd.DataFrame:
 
     Examples
     --------
-    >>> raw = pd.DataFrame({"time": [pd.Timestamp("2018-01-01 06:00")], "Load_Type": "Light_Load",
-    ...     LAGGING: 3.0, LEADING: 0.0, LAGGING_FACTOR: 80.0, LEADING_FACTOR: 100.0})
+    >>> raw = pd.DataFrame(
+    ...     {
+    ...         "time": [pd.Timestamp("2018-01-01 06:00")],
+    ...         "Load_Type": "Light_Load",
+    ...         LAGGING: 3.0,
+    ...         LEADING: 0.0,
+    ...         LAGGING_FACTOR: 80.0,
+    ...         LEADING_FACTOR: 100.0,
+    ...     }
+    ... )
     >>> features = engineer(raw)[["net_kvarh", "net_phase_angle", "hour_sin", "load_light"]]
     >>> features.round(2).values.tolist()
     [[3.0, 36.87, 1.0, 1.0]]

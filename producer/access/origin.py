@@ -30,7 +30,10 @@ def host_allowed(host: str, names: Collection[str]) -> bool:
 
     Examples
     --------
-    >>> [host_allowed(host, {"monitor"}) for host in ("localhost:8000", "[::1]:8000", "Monitor", "evil.example", "")]
+    >>> [
+    ...     host_allowed(host, {"monitor"})
+    ...     for host in ("localhost:8000", "[::1]:8000", "Monitor", "evil.example", "")
+    ... ]
     [True, True, True, False, False]
     """
     name = _name(f"//{host}")
@@ -48,9 +51,15 @@ def cross_site(fetch_site: str | None, origin: str | None, host: str) -> bool:
 
     Examples
     --------
-    >>> cross_site(None, None, "monitor:8000"), cross_site("same-origin", "http://monitor:8000", "monitor:8000")
+    >>> (
+    ...     cross_site(None, None, "monitor:8000"),
+    ...     cross_site("same-origin", "http://monitor:8000", "monitor:8000"),
+    ... )
     (False, False)
-    >>> cross_site("same-site", None, "monitor:8000"), cross_site(None, "http://evil.example", "monitor:8000")
+    >>> (
+    ...     cross_site("same-site", None, "monitor:8000"),
+    ...     cross_site(None, "http://evil.example", "monitor:8000"),
+    ... )
     (True, True)
     >>> cross_site(None, "null", "monitor:8000")
     True

@@ -109,7 +109,10 @@ def _post(
 
 
 def _stopped(reason: str, imported: Imported) -> str:
-    return f"{reason}. {imported.accepted} labels were accepted before; import the file again, equal labels change nothing."
+    return (
+        f"{reason}. {imported.accepted} labels were accepted before; import the file again, equal "
+        "labels change nothing."
+    )
 
 
 def _parts(path: Path, columns: Columns) -> Iterator[tuple[list[list[str]], int]]:
@@ -156,7 +159,11 @@ def with_zone(text: str) -> str:
 
     Examples
     --------
-    >>> with_zone("2025-11-20 20:15"), with_zone("2025-11-20T20:15+01:00"), with_zone("1763666100000")
+    >>> (
+    ...     with_zone("2025-11-20 20:15"),
+    ...     with_zone("2025-11-20T20:15+01:00"),
+    ...     with_zone("1763666100000"),
+    ... )
     ('2025-11-20T20:15:00+00:00', '2025-11-20T20:15+01:00', '1763666100000')
     """
     try:

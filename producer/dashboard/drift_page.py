@@ -15,7 +15,10 @@ from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.reporting.lines import over_time
 from driftgauge.shared.reporting.wording import title
 
-OTHER_RELEASE = "Another release of Driftgauge judged it; this one reads the next window that its own worker judges."
+OTHER_RELEASE = (
+    "Another release of Driftgauge judged it; this one reads the next window that its own worker "
+    "judges."
+)
 
 
 @dataclass(frozen=True, slots=True)

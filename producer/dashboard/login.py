@@ -72,7 +72,11 @@ def own_path(wanted: str) -> str:
 
     Examples
     --------
-    >>> own_path("/reports/latest?model=steel"), own_path("//evil.example"), own_path("/\\evil.example")
+    >>> (
+    ...     own_path("/reports/latest?model=steel"),
+    ...     own_path("//evil.example"),
+    ...     own_path("/\\evil.example"),
+    ... )
     ('/reports/latest?model=steel', '/', '/')
     """
     return wanted if OWN_PATH.fullmatch(wanted) else HOME

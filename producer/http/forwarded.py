@@ -53,7 +53,13 @@ def prefix_of(given: list[bytes]) -> str:
     --------
     >>> prefix_of([b"/monitor/"]), prefix_of([b"/team, /drift"]), prefix_of([b"/a", b"/b"])
     ('/monitor', '/team/drift', '/a/b')
-    >>> prefix_of([]), prefix_of([b"/"]), prefix_of([b"//evil.example"]), prefix_of([b"/a/../b"]), prefix_of([b"/<b>"])
+    >>> (
+    ...     prefix_of([]),
+    ...     prefix_of([b"/"]),
+    ...     prefix_of([b"//evil.example"]),
+    ...     prefix_of([b"/a/../b"]),
+    ...     prefix_of([b"/<b>"]),
+    ... )
     ('', '', '', '', '')
     """
     parts = b",".join(given).decode("latin-1").split(",")

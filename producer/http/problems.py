@@ -99,7 +99,10 @@ def unauthorized(detail: str, *, invalid: bool) -> Problem:
 def forbidden(key: str, scopes: Sequence[str]) -> Problem:
     """Make the answer to a key that has none of the scopes of which it needs one (RFC 6750)."""
     challenge = f'Bearer realm="driftgauge", error="insufficient_scope", scope="{scopes[0]}"'
-    detail = f"The key {key!r} lacks the scope {' or '.join(scopes)}. `driftgauge keys create` makes a key that has it."
+    detail = (
+        f"The key {key!r} lacks the scope {' or '.join(scopes)}. `driftgauge keys create` makes a "
+        "key that has it."
+    )
     return Problem(403, detail, (), {"WWW-Authenticate": challenge})
 
 

@@ -13,7 +13,7 @@ Theory of operation:
 - A request waits at most `ack_timeout_ms`. Once one has waited in vain, Redis counts as away until
   it answers: events go to disk. If the disk is no help either, nobody waits and events stay in
   memory, up to `queue_events`.
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 import asyncio
 import logging

@@ -17,7 +17,7 @@ these rules:
   dropped silently.
 - Anything else that is no record is damage. It is reported, and reading goes on at the next marker
   that begins a whole record (its CRC-32 agrees), so nothing before or after it is lost.
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 import struct
 from typing import Final, NamedTuple
@@ -75,7 +75,7 @@ def frame(
     [Record(offset=0, publisher=b'p', model='steel', log=b'dg:{steel.0}:log', sequence=7, payload=b'{}', kind=b'p')]
     >>> read(framed[:-1])
     Contents(records=[], damage=[])
-    """
+    """  # noqa: E501  a table, or what an example prints
     name = model.encode()
     body = b"".join(
         (

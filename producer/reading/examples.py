@@ -90,7 +90,10 @@ def with_examples(document: Mapping[str, Any], found: Examples) -> dict[str, Any
     >>> content = {"application/json": {"schema": {}}}
     >>> document = {"paths": {"/predict": {"post": {"requestBody": {"content": content}}}}}
     >>> made = with_examples(document, {"/predict": {"application/json": 7}})
-    >>> made["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"], content["application/json"]
+    >>> (
+    ...     made["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"],
+    ...     content["application/json"],
+    ... )
     ({'schema': {}, 'example': 7}, {'schema': {}})
     """
     paths = dict(document["paths"])

@@ -31,7 +31,10 @@ class Wanted:
 
         Examples
         --------
-        >>> Wanted("firing").takes({"data": {"state": "firing"}}), Wanted("firing").takes({"data": {}})
+        >>> (
+        ...     Wanted("firing").takes({"data": {"state": "firing"}}),
+        ...     Wanted("firing").takes({"data": {}}),
+        ... )
         (True, False)
         """
         if self.state is None and self.since_ms is None and self.severity is None:

@@ -23,7 +23,8 @@ async def merged_page(
     count: int,
     before: str | None,
 ) -> tuple[list[Decoded], str | None]:
-    """Return up to `count` entries of several streams, newest first, and where the next page begins.
+    """Return up to `count` entries of several streams, newest first, and where the next page
+    begins.
 
     Parameters
     ----------

@@ -81,7 +81,11 @@ class Wanted:
         Examples
         --------
         >>> event = Prediction(id="a", version="1.0.0", time=5, features=[], prediction=2.5)
-        >>> Wanted(least=2.5, until_ms=6).takes(event, 5), Wanted(most=2).takes(event, 5), Wanted(id="b").takes(event, 5)
+        >>> (
+        ...     Wanted(least=2.5, until_ms=6).takes(event, 5),
+        ...     Wanted(most=2).takes(event, 5),
+        ...     Wanted(id="b").takes(event, 5),
+        ... )
         (True, False, False)
         """
         return (

@@ -215,7 +215,10 @@ class Desk:
                 raise
             return problem.detail
         if not served.manifest.labels:
-            return f"labels are off for {served.model} {served.version}: register a version with --labels"
+            return (
+                f"labels are off for {served.model} {served.version}: register a version with "
+                "--labels"
+            )
         return served
 
 
@@ -262,7 +265,7 @@ def _documented() -> dict[str, Any]:
             "in": "query",
             "required": False,
             "schema": {"type": "string"},
-            "description": "The model of labels that name none; needed only when there are several.",
+            "description": "The model of labels that name none; needed when there are several.",
         }
     ]
     return found

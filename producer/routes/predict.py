@@ -34,7 +34,7 @@ BODY: Final = {
         "features": {
             "type": "object",
             "additionalProperties": {"type": ["number", "string", "null"]},
-            "description": "Name to value; names, kinds and ranges are the model's schema (GET /model-info).",
+            "description": "Name to value, as in the model's schema (GET /model-info).",
         },
         "id": {
             "type": "string",
@@ -58,7 +58,7 @@ ANSWER: Final = {
         "probabilities": {
             "type": "array",
             "items": {"type": "number"},
-            "description": "Of the schema's classes, in their order; absent where the model gives none.",
+            "description": "Of the schema's classes in order; absent if the model gives none.",
         },
         "event": {"type": "string", "enum": ["published", "spooled", "queued", "dropped"]},
     },

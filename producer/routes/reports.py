@@ -129,7 +129,11 @@ def preferred(accept: str) -> Form:
 
     Examples
     --------
-    >>> preferred("text/html,application/xhtml+xml,*/*;q=0.8"), preferred("*/*"), preferred("image/png")
+    >>> (
+    ...     preferred("text/html,application/xhtml+xml,*/*;q=0.8"),
+    ...     preferred("*/*"),
+    ...     preferred("image/png"),
+    ... )
     ('html', 'json', 'png')
     """
     quality = dict.fromkeys(MEDIA.values(), 0.0)

@@ -5,7 +5,7 @@
 The whole body is taken in first, to a file without a name on disk: so a client may send all before
 it reads anything, and what makes the batch unusable as a whole is answered before anything was
 scored. In memory there is one block at a time.
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 import asyncio
 import io

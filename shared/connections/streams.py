@@ -98,7 +98,7 @@ class Backwards(Generic[Decoded]):
         return None if self._over or self._asked <= 0 else (self._end, self._asked)
 
     def take(self, reply: Sequence[tuple[bytes, Fields]]) -> Iterator[tuple[EntryId, Decoded]]:
-        """Take in the reply to the last request, and give the wanted entries in it, newest first."""
+        """Take in the reply to the last request; return the wanted entries in it, newest first."""
         self._over = len(reply) < self._asked
         self.read += len(reply)
         self.read_bytes += sum(
@@ -134,7 +134,9 @@ def whole(fields: Fields) -> Fields:
 def backwards(
     client: redis.Redis, stream: str, walk: Backwards[Decoded]
 ) -> Iterator[tuple[EntryId, Decoded]]:
-    """Give the wanted entries of a stream, newest first, each with its id, reading as they are used."""
+    """Give the wanted entries of a stream, newest first, each with its id, reading as they are
+    used.
+    """
     try:
         while (request := walk.request()) is not None:
             reply: Any = client.xrevrange(stream, max=request[0], count=request[1])

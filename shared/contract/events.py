@@ -34,7 +34,9 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
     Examples
     --------
-    >>> event = Prediction(id="a", version="1.0.0", time=1763650000123, features=[1.5, None, "x"], prediction=41.7)
+    >>> event = Prediction(
+    ...     id="a", version="1.0.0", time=1763650000123, features=[1.5, None, "x"], prediction=41.7
+    ... )
     >>> encode(event)
     b'{"id":"a","version":"1.0.0","time":1763650000123,"features":[1.5,null,"x"],"prediction":41.7}'
     """

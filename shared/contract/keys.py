@@ -54,7 +54,8 @@ class Keys:
         return f"{self.prefix}:{{{model}}}:{name}"
 
     def _partition(self, model: str, partition: int, name: str) -> str:
-        return f"{self.prefix}:{{{_tag(model, partition, self.salts[partition] if self.salts else '')}}}:{name}"
+        salt = self.salts[partition] if self.salts else ""
+        return f"{self.prefix}:{{{_tag(model, partition, salt)}}}:{name}"
 
     def versions(self, model: str) -> str:
         return self._model(model, "versions")

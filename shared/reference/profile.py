@@ -3,9 +3,10 @@
 A numeric feature has k cut values: K tail-dense quantiles, the deciles, and every value that holds
 at least 1/K of the rows. Its 2k + 2 cells are the intervals below, at and between the cuts, and
 MISSING. Its PSI bins are its atoms (values that hold a tenth of the rows, or of the rows that the
-larger atoms leave), the deciles of what is no atom, and MISSING. A categorical feature has a cell for each of its 50 most frequent categories, and OTHER,
-UNSEEN, MISSING. All statistics are functions of cell counts, so that no raw value is needed once it
-was counted. The bins of PSI and its kin are unions of cells.
+larger atoms leave), the deciles of what is no atom, and MISSING. A categorical feature has a cell
+for each of its 50 most frequent categories, and OTHER, UNSEEN, MISSING. All statistics are
+functions of cell counts, so that no raw value is needed once it was counted. The bins of PSI and
+its kin are unions of cells.
 
 Pure: arrays in, values out.
 """

@@ -41,9 +41,23 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
     --------
     >>> from driftgauge.shared.contract.snapshot import Window
     >>> window = Window(start=0, end=1_800_000, rows=900, panes=6, events=5000)
-    >>> page = render_html(Snapshot(id="1", model="steel", version="v1", trigger="schedule", created=1_800_000,
-    ...     severity="ok", verdict="No drift.", window=window, reference_rows=8000, features=[], prediction=None,
-    ...     alerts=[], events_per_day=43_200.0))
+    >>> page = render_html(
+    ...     Snapshot(
+    ...         id="1",
+    ...         model="steel",
+    ...         version="v1",
+    ...         trigger="schedule",
+    ...         created=1_800_000,
+    ...         severity="ok",
+    ...         verdict="No drift.",
+    ...         window=window,
+    ...         reference_rows=8000,
+    ...         features=[],
+    ...         prediction=None,
+    ...         alerts=[],
+    ...         events_per_day=43_200.0,
+    ...     )
+    ... )
     >>> page.startswith("<!doctype html>"), "No drift." in page
     (True, True)
     """
@@ -70,9 +84,23 @@ def report_name(snapshot: Snapshot) -> str:
     Examples
     --------
     >>> from driftgauge.shared.contract.snapshot import Window
-    >>> report_name(Snapshot(id="1", model="steel", version="v1", trigger="schedule", created=1714557600000,
-    ...     severity="ok", verdict="", window=Window(0, 0, 0, 0, 0), reference_rows=0, features=[], prediction=None,
-    ...     alerts=[], events_per_day=0.0))
+    >>> report_name(
+    ...     Snapshot(
+    ...         id="1",
+    ...         model="steel",
+    ...         version="v1",
+    ...         trigger="schedule",
+    ...         created=1714557600000,
+    ...         severity="ok",
+    ...         verdict="",
+    ...         window=Window(0, 0, 0, 0, 0),
+    ...         reference_rows=0,
+    ...         features=[],
+    ...         prediction=None,
+    ...         alerts=[],
+    ...         events_per_day=0.0,
+    ...     )
+    ... )
     'drift_report_20240501_100000'
     """
     return f"drift_report_{text.EPOCH + timedelta(milliseconds=snapshot.created):%Y%m%d_%H%M%S}"

@@ -60,7 +60,9 @@ def over_time(
 
     Examples
     --------
-    >>> chart = over_time([0, 60_000, 120_000], [0.02, None, 0.3], 0.1, 0.25, [Mark(60_000, "warning", "psi")])
+    >>> chart = over_time(
+    ...     [0, 60_000, 120_000], [0.02, None, 0.3], 0.1, 0.25, [Mark(60_000, "warning", "psi")]
+    ... )
     >>> chart.count("limit"), chart.count("mark warning")
     (2, 1)
     >>> over_time([0], [0.1])
@@ -162,7 +164,7 @@ def interval(
         else ""
     )
     return Markup(
-        '<svg class="interval" viewBox="0 0 {} 14" aria-hidden="true"><path class="range" d="M{} 7H{}"/>{}'
+        '<svg class="interval" viewBox="0 0 {} 14" aria-hidden="true"><path class="range" d="M{} 7H{}"/>{}'  # noqa: E501  markup
         '<circle class="latest" cx="{}" cy="7" r="3"/></svg>'
     ).format(_SPARK_WIDTH, at(x(low)), at(x(high)), tick, at(x(value)))
 
@@ -287,7 +289,7 @@ def _limit(kind: str, limit: float, label: str, y: Scale) -> Markup:
 
 def _mark(mark: Mark, x: Scale) -> Markup:
     return Markup(
-        '<g><title>{}</title><path class="mark {}" d="M{} {}V{}"/><path class="flag {}" d="M{} {}l4 -8h-8z"/></g>'
+        '<g><title>{}</title><path class="mark {}" d="M{} {}V{}"/><path class="flag {}" d="M{} {}l4 -8h-8z"/></g>'  # noqa: E501  markup
     ).format(
         f"{clip(mark.label, TITLE_CELLS)}, since {moment(mark.time)}",
         mark.severity,

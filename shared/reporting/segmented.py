@@ -174,7 +174,9 @@ def described(segment: SegmentReport, metric: str) -> str:
     Examples
     --------
     >>> found = MetricReport("accuracy", 0.7, 0.6, 0.8, 0.0, 90, 0.8, -0.125)
-    >>> described(SegmentReport("region", "n", "ok", "", 900, 0.5, 0.4, [], 90, [found]), "accuracy")
+    >>> described(
+    ...     SegmentReport("region", "n", "ok", "", 900, 0.5, 0.4, [], 90, [found]), "accuracy"
+    ... )
     'accuracy 0.700, baseline 0.800'
     """
     found = metric_of(segment, metric)
@@ -197,7 +199,10 @@ def diverging(value: float | None, reach: float, *, worse: bool) -> Markup:
 
     Examples
     --------
-    >>> 'class="critical" x="24"' in diverging(-0.01, 0.02, worse=True), diverging(None, 0.02, worse=True)
+    >>> (
+    ...     'class="critical" x="24"' in diverging(-0.01, 0.02, worse=True),
+    ...     diverging(None, 0.02, worse=True),
+    ... )
     (True, Markup(''))
     """
     size = _finite(value)
@@ -207,7 +212,7 @@ def diverging(value: float | None, reach: float, *, worse: bool) -> Markup:
     left, right = sorted((x(0), x(size)))
     return Markup(
         '<svg class="diverging" viewBox="0 0 {} {}" aria-hidden="true">'
-        '<rect class="{}" x="{}" y="2" width="{}" height="{}"/><path class="tick" d="M{} 0V{}"/></svg>'
+        '<rect class="{}" x="{}" y="2" width="{}" height="{}"/><path class="tick" d="M{} 0V{}"/></svg>'  # noqa: E501  markup
     ).format(
         _BAR_WIDTH,
         _BAR_HEIGHT,

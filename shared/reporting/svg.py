@@ -57,7 +57,9 @@ def histogram(shares: Histogram) -> Markup:
 
     Examples
     --------
-    >>> histogram(Histogram(edges=[0.0, 1.0, 3.0], labels=None, reference=[0.5, 0.5], window=[0.2, 0.8])).count("<rect")
+    >>> histogram(
+    ...     Histogram(edges=[0.0, 1.0, 3.0], labels=None, reference=[0.5, 0.5], window=[0.2, 0.8])
+    ... ).count("<rect")
     4
     >>> histogram(Histogram(edges=None, labels=[], reference=[], window=[]))
     Markup('')
@@ -156,7 +158,7 @@ def gauge(value: float, warning: float | None, critical: float | None) -> Markup
     ]
     return Markup(
         '<svg class="gauge" viewBox="0 0 {} {}" aria-hidden="true">'
-        '<rect class="track" y="2" width="{}" height="6"/><rect class="{}" y="2" width="{}" height="6"/>{}</svg>'
+        '<rect class="track" y="2" width="{}" height="6"/><rect class="{}" y="2" width="{}" height="6"/>{}</svg>'  # noqa: E501  markup
     ).format(
         _GAUGE_WIDTH, _GAUGE_HEIGHT, _GAUGE_WIDTH, severity, at(length), Markup("").join(ticks)
     )
@@ -338,14 +340,17 @@ def _pair(bar: Bar, x: Scale, top: float, thickness: float) -> Markup:
 
 
 def _caption(bar: Bar) -> str:
-    return f"{clip(bar.label, TITLE_CELLS)}: reference {percent(bar.reference)}, window {percent(bar.window)}"
+    return (
+        f"{clip(bar.label, TITLE_CELLS)}: reference {percent(bar.reference)}, window "
+        f"{percent(bar.window)}"
+    )
 
 
 def _box(name: str, kind: str, xs: list[float], middle: float) -> Markup:
     low, first, median, _, high = map(at, xs)
     return Markup(
         '<text x="0" y="{}">{}</text><path class="axis" d="M{} {}H{}M{} {}v8M{} {}v8"/>'
-        '<rect class="{}" x="{}" y="{}" width="{}" height="12"/><path class="median" d="M{} {}v12"/>'
+        '<rect class="{}" x="{}" y="{}" width="{}" height="12"/><path class="median" d="M{} {}v12"/>'  # noqa: E501  markup
     ).format(
         *(at(middle + 4), name, low, at(middle), high, low, at(middle - 4), high, at(middle - 4)),
         *(kind, first, at(middle - 6), at(max(xs[3] - xs[1], 0.5)), median, at(middle - 6)),

@@ -33,9 +33,25 @@ def render_text(snapshot: Snapshot) -> str:
     --------
     >>> from driftgauge.shared.contract.snapshot import Window
     >>> window = Window(0, 1, 900, 6, 5000)
-    >>> print(render_text(Snapshot(id="1", model="steel", version="v1", trigger="schedule", created=1, severity="ok",
-    ...     verdict="No drift.", window=window, reference_rows=8000, features=[], prediction=None, alerts=[],
-    ...     events_per_day=1.0)))
+    >>> print(
+    ...     render_text(
+    ...         Snapshot(
+    ...             id="1",
+    ...             model="steel",
+    ...             version="v1",
+    ...             trigger="schedule",
+    ...             created=1,
+    ...             severity="ok",
+    ...             verdict="No drift.",
+    ...             window=window,
+    ...             reference_rows=8000,
+    ...             features=[],
+    ...             prediction=None,
+    ...             alerts=[],
+    ...             events_per_day=1.0,
+    ...         )
+    ...     )
+    ... )
     steel v1: No drift.
     900 rows in 6 panes, 5,000 events; reference 8,000
     """
@@ -45,7 +61,10 @@ def render_text(snapshot: Snapshot) -> str:
 def _lines(snapshot: Snapshot) -> Iterator[str]:
     window = snapshot.window
     yield f"{clip(snapshot.model, 64)} {clip(snapshot.version, 40)}: {clip(snapshot.verdict, 400)}"
-    yield f"{window.rows:,} rows in {window.panes} panes, {window.events:,} events; reference {snapshot.reference_rows:,}"
+    yield (
+        f"{window.rows:,} rows in {window.panes} panes, {window.events:,} events; reference "
+        f"{snapshot.reference_rows:,}"
+    )
     yield from map(
         _column, [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
     )
@@ -57,13 +76,17 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         _alert(one) for one in sorted(snapshot.alerts, key=most_urgent_first) if one.segment
     )
     for action in snapshot.actions:
-        yield f"  {action.action.replace('_', ' ')}: {clip(action.reason, 300)} ({len(action.alerts)} alerts)"
+        yield (
+            f"  {action.action.replace('_', ' ')}: {clip(action.reason, 300)} "
+            f"({len(action.alerts)} alerts)"
+        )
 
 
 def _column(feature: FeatureReport, name: str = "") -> str:
     psi = statistic(feature, "psi")
     shown = "-" if psi is None or psi.value is None else score(psi.value)
-    return f"{_row(name or feature.name, feature.severity)}  PSI {shown:>7}  {clip(feature.reason, 80)}".rstrip()
+    row = _row(name or feature.name, feature.severity)
+    return f"{row}  PSI {shown:>7}  {clip(feature.reason, 80)}".rstrip()
 
 
 def _row(name: str, severity: str) -> str:

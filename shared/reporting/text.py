@@ -192,7 +192,8 @@ def minute(milliseconds: int, *, seconds: bool = False) -> str:
     ('2024-05-01 10:00', '2024-05-01 10:00:59')
     """
     try:
-        return f"{EPOCH + timedelta(milliseconds=milliseconds):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
+        written = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):{written}}"
     except OverflowError:
         return clip(f"{milliseconds} ms", 16)
 

@@ -97,7 +97,7 @@ def iso_moment(written: str) -> Markup:
     --------
     >>> iso_moment("2024-05-01T10:00:00.5+00:00"), iso_moment("<yesterday>")
     (Markup('<time data-ms="1714557600500">2024-05-01 10:00:00 UTC</time>'), Markup('<bdi>&lt;yesterday&gt;</bdi>'))
-    """
+    """  # noqa: E501  a table, or what an example prints
     found = milliseconds(written)
     return text.shown(written, 40) if found is None else time_tag(found)
 

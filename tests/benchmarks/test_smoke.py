@@ -62,7 +62,7 @@ COMMANDS = commands()
 
 
 def test_every_benchmark_has_a_smallest_run() -> None:
-    """A benchmark that nobody starts is a rumour: each names its smallest run and what it writes."""
+    """A benchmark that nobody starts is a rumour: each names its smallest run and its result."""
     assert {name for name, arguments in COMMANDS.items() if not arguments} == set()
     assert set(COMMANDS) == {*EXPECTED, PICTURES}
 

@@ -80,10 +80,13 @@ CONTRAST = """() => {
     return [255, 255, 255];
   };
   const poor = [];
-  for (const element of document.querySelectorAll("h1,h2,h3,p,dt,dd,a,small,.badge,button,label,td,th")) {
+  const texts = "h1,h2,h3,p,dt,dd,a,small,.badge,button,label,td,th";
+  for (const element of document.querySelectorAll(texts)) {
     if (!element.textContent.trim() || !element.getClientRects().length) continue;
-    const [a, b] = [light(parse(getComputedStyle(element).color)), light(ground(element))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(`${element.tagName} ${element.className} ${element.textContent}`);
+    const colours = [parse(getComputedStyle(element).color), ground(element)];
+    const [a, b] = colours.map(light).sort((x, y) => y - x);
+    const name = `${element.tagName} ${element.className} ${element.textContent}`;
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(name);
   }
   return poor;
 }"""

@@ -1,4 +1,4 @@
-"""The commands about alerts and reports, through a real API and a real Redis to judging and back."""
+"""The commands about alerts and reports, through a real API and Redis to judging and back."""
 
 import getpass
 import subprocess

@@ -62,7 +62,9 @@ class RankAdwin:
     >>> profile = ReferenceProfile(5000, (NumericReference.build("x", values),))
     >>> cell_ranks = np.linspace(0, 1, profile.offsets[-1])
     >>> upper_half = np.resize(np.arange(len(cell_ranks) // 2, len(cell_ranks)), (1, 500))
-    >>> found = RankAdwin.start(profile, [0], cell_ranks, 1e-6).update(Observed(upper_half, cell_ranks, []))
+    >>> found = RankAdwin.start(profile, [0], cell_ranks, 1e-6).update(
+    ...     Observed(upper_half, cell_ranks, [])
+    ... )
     >>> found[0].column, found[0].value > 0.5
     (0, True)
     """

@@ -79,7 +79,9 @@ class EDetector:
     >>> random = np.random.default_rng(0)
     >>> column = NumericReference.build("x", random.normal(size=5000))
     >>> profile = ReferenceProfile(5000, (column,))
-    >>> shifted = Observed(column.cells(random.normal(1, 1, 500))[None], np.empty(0), [str(i) for i in range(500)])
+    >>> shifted = Observed(
+    ...     column.cells(random.normal(1, 1, 500))[None], np.empty(0), [str(i) for i in range(500)]
+    ... )
     >>> found = EDetector.start(profile, [0], np.empty(0), 1e-5).update(shifted)[0]
     >>> found.delay < 60, found.value >= found.threshold
     (True, True)

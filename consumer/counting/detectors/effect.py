@@ -51,7 +51,7 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
     >>> usual = np.random.default_rng(0).integers(0, 12, 300)
     >>> estimate(np.append(usual, [12] * 40), law, ordered=True)
     Effect(delay=40, width=0, words='100.0 % missing instead of 0.1 % over 40 events', mean_rank=None)
-    """
+    """  # noqa: E501  a table, or what an example prints
     law = np.maximum(law, LEAST)
     delay = _since(cells, law)
     counts = np.bincount(cells[-delay:], minlength=CELLS).astype(np.float64)
@@ -124,7 +124,7 @@ def describe_shift(mean_rank: float, events: int) -> str:
     --------
     >>> describe_shift(0.638, 200)
     'mean rank 0.638 instead of 0.500 over 200 events, as after a shift of +0.50 standard deviations'
-    """
+    """  # noqa: E501  a table, or what an example prints
     return (
         f"mean rank {mean_rank:.3f} instead of 0.500 over {events} events, "
         f"as after a shift of {normal_shift(mean_rank):+.2f} standard deviations"

@@ -218,8 +218,9 @@ class OnlineIntegrity:
             value=value,
             expected=expected,
             width=events,
-            effect=f"{value:.1%} {WORDS[rule]} instead of {expected:.1%} over {events} events".replace(
-                "%", " %"
+            effect=(
+                f"{100 * value:.1f} % {WORDS[rule]} instead of {100 * expected:.1f} % "
+                f"over {events} events"
             ),
             severity="critical",
         )

@@ -31,7 +31,10 @@ class ClientIds:
     Examples
     --------
     >>> ids = ClientIds()
-    >>> [ids.claim(name, ms) for name, ms in [("a", 0), ("b", 1), ("a", HOUR_MS), ("b", 2 * HOUR_MS)]]
+    >>> [
+    ...     ids.claim(name, ms)
+    ...     for name, ms in [("a", 0), ("b", 1), ("a", HOUR_MS), ("b", 2 * HOUR_MS)]
+    ... ]
     [True, True, False, True]
     """
 

@@ -52,7 +52,9 @@ class CheckedDecoder:
     --------
     >>> from driftgauge.shared.reference.feature import Feature
     >>> checked = CheckedDecoder(Schema((Feature("x", "numeric"), Feature("c", "categorical"))))
-    >>> checked.decode_lines(b'{"id":"a","version":"1.0.0","time":0,"features":[1,"b"],"prediction":null}')[0].features
+    >>> checked.decode_lines(
+    ...     b'{"id":"a","version":"1.0.0","time":0,"features":[1,"b"],"prediction":null}'
+    ... )[0].features
     (1.0, 'b')
     """
 
@@ -168,7 +170,12 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     Examples
     --------
     >>> payload = b'{"id":"a","version":"1.0.0","time":0,"features":[1,null],"prediction":2}'
-    >>> batch = read([(b"5-0", [b"t", b"p", b"p", b"api", b"s", b"1", b"e", payload]), (b"6-0", [b"t", b"x"])])
+    >>> batch = read(
+    ...     [
+    ...         (b"5-0", [b"t", b"p", b"p", b"api", b"s", b"1", b"e", payload]),
+    ...         (b"6-0", [b"t", b"x"]),
+    ...     ]
+    ... )
     >>> batch.predictions[0].features, batch.dead[1].reason
     ([1.0, None], "unknown entry type b'x'")
     """

@@ -75,7 +75,11 @@ class Revisions(msgspec.Struct):
     --------
     >>> revisions = Revisions()
     >>> revisions.join(b"id", Waiting(1, "1.0.0", 0, 2.5), 3.5, 7000, 60_000)
-    >>> revisions.due(closed=0, now=99_000), revisions.due(closed=1, now=61_000), revisions.due(closed=1, now=65_000)
+    >>> (
+    ...     revisions.due(closed=0, now=99_000),
+    ...     revisions.due(closed=1, now=61_000),
+    ...     revisions.due(closed=1, now=65_000),
+    ... )
     (False, False, True)
     """
 

@@ -139,10 +139,16 @@ class CellMap:
         """Say why a prediction does not fit the schema, None if it fits."""
         expected = len(self.schema.features)
         if len(prediction.features) != expected:
-            return f"{len(prediction.features)} features, but version {prediction.version} has {expected}"
+            return (
+                f"{len(prediction.features)} features, but version {prediction.version} has "
+                f"{expected}"
+            )
         for feature, value in zip(self.schema.features, prediction.features, strict=True):
             if value is not None and isinstance(value, str) == (feature.kind == "numeric"):
-                return f"feature {feature.name!r} is {feature.kind}, but its value is {type(value).__name__}"
+                return (
+                    f"feature {feature.name!r} is {feature.kind}, but its value is "
+                    f"{type(value).__name__}"
+                )
         kind, value = self.schema.prediction, prediction.prediction
         if value is not None and kind is not None and isinstance(value, str) == (kind == "numeric"):
             return f"the prediction is {kind}, but its value is {type(value).__name__}"

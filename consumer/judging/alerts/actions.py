@@ -8,7 +8,7 @@ Each action has one condition; the first whose condition holds is recommended, i
     retrain      critical drift of a feature that has lasted for a day; or the performance fell and a feature drifts
     recalibrate  the prediction, the labels or the performance moved, and no feature drifts
     wait         everything else: evidence without a large effect, or too young to act upon
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,16 +34,23 @@ LASTING_MS: Final = DAY_MS
 """How long a drift lasts before a new model is worth its cost."""
 
 ADVICE: Final[Mapping[Action, str]] = {
-    "fix_feed": "Look at the upstream feed: values are missing, unseen or out of range, which no retraining mends.",
+    "fix_feed": (
+        "Look at the upstream feed: values are missing, unseen or out of range, which no "
+        "retraining mends."
+    ),
     "roll_back": "Roll back to the version before: this one is new, and it is critical.",
     "accept_reference": (
         "Accept a new reference if this is how the process is now (`driftgauge reference accept`), "
         "or retrain on recent "
         "data: more than 30 % of the last 30 days were in alarm."
     ),
-    "retrain": "Retrain on recent data, or accept a new reference if the new world is the normal one.",
+    "retrain": (
+        "Retrain on recent data, or accept a new reference if the new world is the normal one."
+    ),
     "recalibrate": "Recalibrate the model's output: it moved although no feature did.",
-    "wait": "Wait and watch: there is evidence of a change, but not yet of one that is large and lasts.",
+    "wait": (
+        "Wait and watch: there is evidence of a change, but not yet of one that is large and lasts."
+    ),
 }
 
 

@@ -262,7 +262,10 @@ def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
 
     Examples
     --------
-    >>> [renotify_after(reminders, JudgingPolicy()) // 3_600_000 for reminders in (0, 1, 2, 5, 6, 1000)]
+    >>> [
+    ...     renotify_after(reminders, JudgingPolicy()) // 3_600_000
+    ...     for reminders in (0, 1, 2, 5, 6, 1000)
+    ... ]
     [4, 8, 16, 128, 168, 168]
     """
     longest = max(policy.renotify_max_ms, policy.renotify_ms)

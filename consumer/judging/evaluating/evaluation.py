@@ -160,7 +160,8 @@ class Evaluation:
         return (
             ""
             if seen >= least
-            else f"ordered in time: rows on {seen} of the last {WEEK} days, the reference has {least}"
+            else f"ordered in time: rows on {seen} of the last {WEEK} days, "
+            f"the reference has {least}"
         )
 
     @cached_property
@@ -247,8 +248,13 @@ class Evaluation:
         found = self.version.calibrated(column)
         expected = found.expected if found is not None else None
         side = "above" if severity else "not above"
-        summary = f"PSI of the last {WEEK} days {value:.3f} is {side} {bound:.3f}, usual is {expected or 0.0:.3f}"
+        summary = (
+            f"PSI of the last {WEEK} days {value:.3f} is {side} {bound:.3f}, usual is "
+            f"{expected or 0.0:.3f}"
+        )
         quiet = value < self.policy.resolve_below * bound
+        # only after a week does a window hold no row of this one: until then its quiet is no news,
+        # nor is its alarm
         reading = Reading(
             severity,
             quiet=quiet,
@@ -256,7 +262,7 @@ class Evaluation:
             at_once=True,
             quiet_days=WEEK - 1,
             rest_days=WEEK,
-        )  # a window holds no row of another one after a week: earlier its quiet is no news, nor its alarm
+        )
         return reading, Evidence(PSI, value, bound, expected)
 
     def shares(self, column: int) -> list[Share]:

@@ -103,7 +103,10 @@ class JudgedVersion:
         column = self.place.get(PREDICTION)
         if column is None or self.is_exchangeable(column):
             return ""
-        return "the prediction is ordered in time, and so are the labels that it follows: they are shown, and not judged"
+        return (
+            "the prediction is ordered in time, and so are the labels that it follows: they are "
+            "shown, and not judged"
+        )
 
     @property
     def judged_columns(self) -> int:

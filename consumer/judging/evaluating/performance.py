@@ -111,7 +111,10 @@ def judge(
     sign = 1 if name in LOSSES else -1
     limit = base.value + sign * max(floor, margin)
     change = f" ({(metric.value - base.value) / abs(base.value):+.1%})" if base.value else ""
-    summary = f"{title(name)} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} labelled predictions"
+    summary = (
+        f"{title(name)} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} "
+        "labelled predictions"
+    )
     quiet = worse < policy.resolve_below * max(floor, margin)
     shown = float(limit) if np.isfinite(limit) else None
     return Reading(severity, quiet=quiet, summary=summary), Evidence(

@@ -112,7 +112,10 @@ class Target:
         if not self.is_judged:
             return
         bad = self.value > self.threshold
-        summary = f"PSI of the labels {self.value:.3f} is {'above' if bad else 'not above'} {self.threshold:.3f}"
+        summary = (
+            f"PSI of the labels {self.value:.3f} is {'above' if bad else 'not above'} "
+            f"{self.threshold:.3f}"
+        )
         summary += f", {self.counts.m:,} labelled predictions"
         quiet = self.value < self.policy.resolve_below * self.threshold
         expected = (len(self.counts.bins[0]) - 1) * (1 / self.counts.n + 1 / self.counts.m)

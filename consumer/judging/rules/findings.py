@@ -5,7 +5,7 @@ standard    integrity and PSI (evaluation.py), the online detectors' alarms
 classic     integrity; plain PSI .1 / .25; KS .2 with p < .05, as people know them, without a promise on false alarms
 segments    drift and performance within each segment (segments.py): drift with the standard rules only
 thresholds  with either: limits on any published metric, the serving latency among them
-"""
+"""  # noqa: E501  a table, or what an example prints
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -263,7 +263,10 @@ def _weekly_level(judged: Judged, events: float) -> RuleLevel:
     realised = (
         "" if calibration.realised is None else f"; replayed weeks gave {calibration.realised:.2g}"
     )
-    note = f"false episodes of the ordered columns in 30 days{realised}; each column has its own threshold"
+    note = (
+        f"false episodes of the ordered columns in 30 days{realised}; each column has its own "
+        "threshold"
+    )
     return RuleLevel(PSI_WEEK, calibration.target, None, None, events, None, note)
 
 
@@ -273,13 +276,19 @@ def _segment_levels(judged: Judged, policy: JudgingPolicy, events: float) -> Ite
         return
     level, of_segments = judged.evaluation.level, policy.segment_share
     if policy.kind == "standard":
-        note = "of one column within one segment; the limit of each is higher than the floor by what chance explains"
+        note = (
+            "of one column within one segment; the limit of each is higher than the floor by what "
+            "chance explains"
+        )
         share = policy.psi_share * of_segments
         yield RuleLevel(
             SEGMENT_PSI, share, level.segment_psi, policy.psi_warning, events, None, note
         )
     if judged.labelled is not None:
-        note = "of one metric within one segment, worse than its baseline by this much, and beyond chance"
+        note = (
+            "of one metric within one segment, worse than its baseline by this much, and beyond "
+            "chance"
+        )
         share = policy.performance_share * of_segments
         drop = policy.performance_drop
         yield RuleLevel(
@@ -310,7 +319,10 @@ def _error_levels(policy: JudgingPolicy, events: float) -> Iterator[RuleLevel]:
     yield RuleLevel(
         f"{PERFORMANCE}adwin", policy.adwin_errors_share, delta, None, events, None, note
     )
-    note = "chance of a false alarm in 30 days, on the errors of labelled predictions; its threshold follows from theirs"
+    note = (
+        "chance of a false alarm in 30 days, on the errors of labelled predictions; its threshold "
+        "follows from theirs"
+    )
     yield RuleLevel(f"{PERFORMANCE}ddm", policy.ddm_errors_share, None, None, events, None, note)
 
 

@@ -25,7 +25,9 @@ def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:
 
     Examples
     --------
-    >>> value, freedom, p = two_sample(np.array([16, 18, 16, 14, 12, 12]), np.array([16, 16, 16, 16, 16, 8]))
+    >>> value, freedom, p = two_sample(
+    ...     np.array([16, 18, 16, 14, 12, 12]), np.array([16, 16, 16, 16, 16, 8])
+    ... )
     >>> freedom, round(p, 5)
     (5, 0.89853)
     """

@@ -1,4 +1,6 @@
-"""How a version's statistics went: earlier reports and the current window as series over time. Pure."""
+"""How a version's statistics went: earlier reports and the current window as series over time.
+Pure.
+"""
 
 from collections.abc import Sequence
 from typing import Final

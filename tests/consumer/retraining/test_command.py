@@ -24,7 +24,10 @@ def test_a_command_gets_the_alert_and_its_output_is_logged(
     """The alert is the standard input, id and attempt are in the environment, no shell expands an
     argument.
     """
-    code = "import os, sys; print(sys.stdin.read(), os.environ['DRIFTGAUGE_RETRAIN_ATTEMPT'], sys.argv[1])"
+    code = (
+        "import os, sys; print(sys.stdin.read(), os.environ['DRIFTGAUGE_RETRAIN_ATTEMPT'], "
+        "sys.argv[1])"
+    )
     with caplog.at_level(logging.INFO, "driftgauge.retraining"):
         outcome = run_command(
             (*python(code), "$HOME; `id`"), "retraining m", RUN, 20, threading.Event()
@@ -51,7 +54,10 @@ def test_a_command_that_fails_says_how(command: tuple[str, ...], detail: str) ->
 def test_a_command_has_a_time_limit_and_takes_its_children_with_it(tmp_path: Path) -> None:
     """What a shell script started ends with it."""
     mark = tmp_path / "alive"
-    child = f"import pathlib, time\nwhile True: pathlib.Path({str(mark)!r}).write_text('x'); time.sleep(0.02)"
+    child = (
+        f"import pathlib, time\nwhile True: pathlib.Path({str(mark)!r}).write_text('x'); "
+        "time.sleep(0.02)"
+    )
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     outcome = run_command(python(code), "r", RUN, 1.5, threading.Event())
     assert (outcome.ok, outcome.detail) == (False, "ended after 1.5 s, its time limit")

@@ -1,4 +1,6 @@
-"""A follower hands a stream to its sink in order, once if nothing fails, and again if something does."""
+"""A follower hands a stream to its sink in order, once if nothing fails, and again if something
+does.
+"""
 
 import threading
 import time

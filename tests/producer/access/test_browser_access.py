@@ -84,7 +84,10 @@ def _follows(context: BrowserContext, base: str) -> None:
     page = context.new_page()
     page.goto(f"{base}/")
     page.locator("#banner[data-state=live]").wait_for()
-    opened = "new Promise(done => { const s = new EventSource('/alerts/stream'); s.onopen = () => { s.close(); done(true) };"
+    opened = (
+        "new Promise(done => { const s = new EventSource('/alerts/stream'); s.onopen = () => { "
+        "s.close(); done(true) };"
+    )
     assert page.evaluate(opened + " s.onerror = () => done(false) })") is True
 
 

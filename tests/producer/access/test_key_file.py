@@ -123,7 +123,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> No
         b'{"session_secret": "%s", "keys": [{"id": "a", "name": "a", "digest": "", "scopes": [], '
         b'"created": "2026-01-01T00:00:00Z"}]}' % (b"00" * 32),
         b'{"session_secret": "%s", "keys": [{"id": "a", "scopes": ["all"]}]}' % (b"00" * 32),
-        b'{"session_secret": "%s", "keys": [{"id": "a", "name": "a", "digest": "%s", "scopes": ["read"], '
+        b'{"session_secret": "%s", "keys": [{"id": "a", "name": "a", "digest": "%s", "scopes": ["read"], '  # noqa: E501  input as it comes
         b'"created": "2026-01-01T00:00:00Z", "expires": "2027-01-01T00:00:00"}]}'
         % (b"00" * 32, b"00" * 32),
     ],

@@ -148,7 +148,7 @@ async def test_csv(settings: Settings, client: redis.Redis, keys: Keys) -> None:
     """A table has a line for each label; a bad line is named and harms no other; a bad header
     refuses all.
     """
-    table = "prediction_id,label,time\na,1.5,1763666100000\nb,x,\n\nc\nd,-2,2025-11-20T20:15:00+01:00\ne,,\nf,nan,\n"
+    table = "prediction_id,label,time\na,1.5,1763666100000\nb,x,\n\nc\nd,-2,2025-11-20T20:15:00+01:00\ne,,\nf,nan,\n"  # noqa: E501  input as it comes
     async with serving(settings) as http:
         answer = await http.post("/labels?model=linear", content=table, headers=CSV)
         assert [(one["line"], one["reason"]) for one in answer.json()["rejected"]] == [

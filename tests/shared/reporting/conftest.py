@@ -173,7 +173,10 @@ def snapshot() -> Snapshot:
         trigger="alert",
         created=MAY_1,
         severity="critical",
-        verdict="2 of 6 features are critical: temperature and load_type no longer look like the reference.",
+        verdict=(
+            "2 of 6 features are critical: temperature and load_type no longer look like the "
+            "reference."
+        ),
         window=Window(start=MAY_1 - 1_800_000, end=MAY_1, rows=1834, panes=6, events=182_345),
         reference_rows=26_280,
         features=[peaked(), insufficient(), discrete(), excluded(), categorical(), drifted()],

@@ -1,4 +1,4 @@
-"""A prediction is a function of its row and the version: of pipelines of many kinds, in any split."""
+"""A prediction is a function of its row and the version, for many pipelines in any split."""
 
 from collections.abc import Callable
 from typing import Any

@@ -50,7 +50,7 @@ def test_the_reminders_of_a_model() -> None:
     assert (policy.renotify_ms, policy.renotify_max_ms) == (3_600_000, 86_400_000)
 
 
-TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"
+TWICE = b"[[default.thresholds]]\nmetric='ks'\nwarning=1\n[[default.thresholds]]\nmetric='ks'\nwarning=2"  # noqa: E501  input as it comes
 
 
 @pytest.mark.parametrize(
