@@ -62,7 +62,8 @@ def keys() -> None:
     multiple=True,
     required=True,
     help="What it may do; several times for several. predict: post predictions and events; "
-    "label: post labels; read: see models, drift, reports, alerts, metrics; admin: promote, roll back, and all else.",
+    "label: post labels; read: see models, drift, reports, alerts, metrics; "
+    "admin: promote, roll back, and all else.",
 )
 @click.option(
     "--expires",
