@@ -1,4 +1,4 @@
-"""A client of the API, for the commands that post to a running one; it translates the errors."""
+"""A client of the API: its key, its errors as ours. For the commands that post to a running API."""
 
 from typing import Any, Final
 
@@ -10,18 +10,17 @@ from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import Settings
 
 TIMEOUT_S: Final = 60.0
-"""Longest wait for an answer, in seconds."""
 SHOWN: Final = 5
-"""Most faults of a refused request that the error names."""
+"""Faults of a refused request that are told."""
 
 
 def authorization(settings: Settings) -> dict[str, str]:
-    """Return the HTTP header with the API key of the settings; empty without a key.
+    """Give the header that carries the API key, if there is one.
 
     Raises
     ------
     ConfigurationError
-        If the key has characters that a header cannot have.
+        If the key cannot stand in a header.
     """
     if settings.api_key is None:
         return {}
@@ -32,32 +31,28 @@ def authorization(settings: Settings) -> dict[str, str]:
 
 
 async def fetch_schema(client: httpx.AsyncClient, model: str) -> Schema:
-    """Ask the API for a model's schema; raises as `ask` does."""
+    """Ask the API for a model's schema."""
     answer = await ask(client, "GET", "/model-info", params={"model": model})
     return msgspec.convert(answer["schema"], Schema)
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> Any:
-    """Send a request and return the JSON of the answer.
-
-    Parameters
-    ----------
-    more
-        Further arguments of `httpx.AsyncClient.request`.
+    """Send a request; its errors become ours.
 
     Raises
     ------
     ServiceUnavailable
-        If nothing answers, or the API answers with a server error (5xx).
+        If nothing answers, or the API cannot now.
     BadData
-        If the API refuses the request (4xx).
+        If the API refuses it.
     """
     try:
         answer = await client.request(method, path, timeout=TIMEOUT_S, **more)
     except httpx.HTTPError as error:
         raise ServiceUnavailable(
             f"No API at {client.base_url} ({type(error).__name__}). Start one with `driftgauge "
-            f"serve`, or name it with --url."
+            f"serve`, or name it with "
+            "--url."
         ) from error
     if answer.is_success:
         return answer.json()
@@ -65,13 +60,11 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) ->
 
 
 def refusal(answer: httpx.Response) -> BadData | ServiceUnavailable:
-    """Return the error for an answer that is no success; the answer's body must have been read."""
-    url, method = answer.request.url, answer.request.method
+    """Give the error that an answer tells of; its body was read."""
+    url = answer.request.url
+    detail = f"{url.scheme}://{url.netloc.decode()} answered {answer.status_code} to {answer.request.method} {url.path}: "
     kind = ServiceUnavailable if answer.status_code >= 500 else BadData
-    return kind(
-        f"{url.scheme}://{url.netloc.decode()} answered {answer.status_code} to {method} "
-        f"{url.path}: {_detail(answer)}"
-    )
+    return kind(detail + _detail(answer))
 
 
 def _detail(answer: httpx.Response) -> str:
