@@ -23,18 +23,13 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot_parts import part_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reporting.files import remove_old, write_report
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
-
-
-class _Envelope(msgspec.Struct):
-    """A CloudEvent, of which only the snapshot matters here."""
-
-    data: Snapshot
 
 
 class Reports(Sink):
@@ -93,7 +88,7 @@ class Reports(Sink):
 
     def _write(self, entry_id: bytes, event: bytes) -> None:
         try:
-            snapshot = msgspec.json.decode(event, type=_Envelope).data
+            snapshot = part_of(event, Snapshot)
         # another version's, or written by hand: there is no report of it, and the next ones follow
         except ValueError:
             log.warning(

@@ -6,9 +6,9 @@ from typing import Any
 from markupsafe import Markup
 
 from driftgauge.producer.dashboard.overview import current_windows
-from driftgauge.producer.dashboard.past import past
-from driftgauge.producer.dashboard.views.course import course_of
+from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.dashboard.views.drift import DriftView, Row, drift_view, marks_of
+from driftgauge.producer.dashboard.views.series import series_of
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.shared.contract.snapshot import Snapshot
@@ -23,12 +23,12 @@ OTHER_RELEASE = (
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One feature: its row, its course for the chart, and the same as a picture for browsers
+    """One feature: its row, its statistic over time for the chart, and the same as a picture for browsers
     without scripts.
     """
 
     row: Row
-    course: dict[str, Any]
+    series: dict[str, Any]
     line: Markup
 
 
@@ -75,8 +75,8 @@ async def drift_shown(
 
 
 async def _view(parts: Parts, now: Snapshot, statistic: str) -> DriftView:
-    earlier = await past(parts.reader, parts.keys.snapshots(now.model), now.version)
-    return drift_view(now, course_of(now, earlier, statistic), statistic)
+    earlier = await past_snapshots(parts.reader, parts.keys.snapshots(now.model), now.version)
+    return drift_view(now, series_of(now, earlier, statistic), statistic)
 
 
 def _detail(view: DriftView, feature: str) -> Detail:
@@ -87,7 +87,7 @@ def _detail(view: DriftView, feature: str) -> Detail:
         )
     limits = (row.shown.warning, row.shown.critical) if row.shown else (None, None)
     marks = marks_of(view.snapshot, feature)
-    course = {
+    series = {
         "name": title(view.statistic),
         "times": view.times,
         "values": row.values,
@@ -95,7 +95,7 @@ def _detail(view: DriftView, feature: str) -> Detail:
         "critical": limits[1],
         "marks": [mark._asdict() for mark in marks],
     }
-    return Detail(row, course, over_time(view.times, row.values, *limits, marks))
+    return Detail(row, series, over_time(view.times, row.values, *limits, marks))
 
 
 def names_of(windows: list[Snapshot]) -> str:

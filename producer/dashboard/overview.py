@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from driftgauge.producer.dashboard.past import past
+from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.producer.watching.traffic import state_of
@@ -151,7 +151,7 @@ async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
     if now.performance is None or not now.performance.metrics:
         return None
     name = now.performance.metrics[0].name
-    earlier = await past(parts.reader, parts.keys.snapshots(now.model), now.version)
+    earlier = await past_snapshots(parts.reader, parts.keys.snapshots(now.model), now.version)
     points = [(one.created, one.performance) for one in earlier if one.created < now.created]
     points.append((now.created, now.performance))
     found = [

@@ -1,14 +1,11 @@
-"""How a version's numbers went: from its snapshot reports in the stream, a bounded number of them,
-through `past`.
-"""
+"""A version's latest reports, as far as they are drawn over time."""
 
 from typing import Final
 
-import msgspec
 import redis.asyncio
 
-from driftgauge.producer.dashboard.views.course import Past
 from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async
+from driftgauge.shared.contract.snapshot_parts import PastSnapshot, SnapshotName, part_of
 
 MOST: Final = 48
 """Reports that are drawn."""
@@ -18,32 +15,21 @@ MOST_BYTES: Final = 1 << 26
 """Of the entries: a report of a few hundred features has some hundred kB."""
 
 
-class _Version(msgspec.Struct):
-    version: str
-
-
-class _Named(msgspec.Struct):
-    data: _Version
-
-
-class _Envelope(msgspec.Struct):
-    data: Past
-
-
-async def past(client: redis.asyncio.Redis, stream: str, version: str) -> list[Past]:
+async def past_snapshots(
+    client: redis.asyncio.Redis, stream: str, version: str
+) -> list[PastSnapshot]:
     """Read a version's latest reports from the model's snapshot stream, oldest first.
 
     Reports of other versions, and what cannot be read, are passed over.
     """
 
-    def decode(fields: Fields) -> Past | None:
+    def decode(fields: Fields) -> PastSnapshot | None:
         event = fields.get(b"e", b"")
-        if msgspec.json.decode(event, type=_Named).data.version != version:
-            return None
-        return msgspec.json.decode(event, type=_Envelope).data
+        is_of_version = part_of(event, SnapshotName).version == version
+        return part_of(event, PastSnapshot) if is_of_version else None
 
     walk = Backwards(decode, most_entries=MOST_ENTRIES, most_bytes=MOST_BYTES)
-    found: list[Past] = []
+    found: list[PastSnapshot] = []
     async for _, one in backwards_async(client, stream, walk):
         found.append(one)
         if len(found) == MOST:

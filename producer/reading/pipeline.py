@@ -19,7 +19,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
-from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
 
 MOST_ENTRIES: Final = 1000
@@ -46,13 +46,6 @@ class _Judged(msgspec.Struct):
     waiting: dict[int, int] = {}
     rolled_back: dict[int, int] = {}
     commands_refused: int = 0
-
-
-class Judgement(msgspec.Struct):
-    """What is needed of a current snapshot."""
-
-    version: str
-    alerts: list[ActiveAlert]
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,14 +406,14 @@ def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     for packed in current:
         try:
-            judgement = msgspec.json.decode(packed, type=Judgement)
+            state = msgspec.json.decode(packed, type=CurrentState)
         except msgspec.MsgspecError:  # written by another version; /drift says so
             continue
         for severity in ("warning", "critical"):
             alerts = [
                 alert
-                for alert in judgement.alerts
+                for alert in state.alerts
                 if alert.state == "firing" and alert.severity == severity
             ]
-            found[judgement.version, severity] = len(alerts)
+            found[state.version, severity] = len(alerts)
     return found

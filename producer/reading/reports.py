@@ -7,7 +7,6 @@ over.
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import redis.asyncio
 
 from driftgauge.producer.http.problems import Problem
@@ -20,38 +19,14 @@ from driftgauge.shared.connections.streams import (
     newest_async,
 )
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.snapshot import Severity, Snapshot, Window
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot_parts import SnapshotName, SnapshotSummary, part_of
 from driftgauge.shared.reporting.health import PipelineHealth
-
-
-class Listed(msgspec.Struct, frozen=True):
-    """What a list shows of a snapshot."""
-
-    id: str
-    model: str
-    version: str
-    trigger: str
-    created: int
-    severity: Severity
-    verdict: str
-    window: Window
-
-
-class _Named(msgspec.Struct):
-    id: str
-
-
-class _Summary(msgspec.Struct):
-    data: Listed
-
-
-class _Envelope(msgspec.Struct):
-    data: Snapshot
 
 
 async def page(
     client: redis.asyncio.Redis, keys: Keys, models: Iterable[str], count: int, before: str | None
-) -> tuple[list[Listed], str | None]:
+) -> tuple[list[SnapshotSummary], str | None]:
     """Return up to `count` reports, newest first, and where the next page begins.
 
     The second value is None if nothing is left; otherwise it is the `before` of the next page.
@@ -62,8 +37,8 @@ async def page(
         400 if `before` is not what a page gave.
     """
 
-    def decode(fields: Fields) -> Listed:
-        return msgspec.json.decode(_event(fields), type=_Summary).data
+    def decode(fields: Fields) -> SnapshotSummary:
+        return part_of(_event(fields), SnapshotSummary)
 
     streams = {model: keys.snapshots(model) for model in models}
     return await merged_page(client, streams, decode, count, before)
@@ -94,7 +69,7 @@ async def find(
 
     def decode(fields: Fields) -> bytes | None:
         event = _event(fields)
-        return event if msgspec.json.decode(event, type=_Named).id == report else None
+        return event if part_of(event, SnapshotName).id == report else None
 
     for model in models:
         async for _, event in backwards_async(client, keys.snapshots(model), Backwards(decode)):
@@ -122,6 +97,6 @@ def _event(fields: Fields) -> bytes:
 
 def _snapshot(event: bytes, name: str) -> Snapshot:
     try:
-        return msgspec.json.decode(event, type=_Envelope).data
+        return part_of(event, Snapshot)
     except ValueError:
         raise Problem(500, f"The report {name} cannot be read: another version wrote it.") from None

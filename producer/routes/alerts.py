@@ -17,7 +17,7 @@ from driftgauge.producer.reading.history import Wanted, life, page
 from driftgauge.producer.routes.reading import known_model
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
-from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.contract.snapshot_parts import CurrentState
 
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 JSON = "application/json"
@@ -46,12 +46,6 @@ class SilenceFor(Note):
 
     minutes: float | None = Field(None, gt=0, le=527_040)
     until: AwareDatetime | None = None
-
-
-class Open(msgspec.Struct):
-    """What is needed of a current snapshot."""
-
-    alerts: list[ActiveAlert]
 
 
 def router(parts: Parts) -> APIRouter:
@@ -174,7 +168,7 @@ async def _is_open(parts: Parts, model: str, fingerprint: str) -> bool:
     snapshots: Any = await parts.reader.hvals(parts.keys.current(model))
     for packed in snapshots:
         try:
-            found = msgspec.json.decode(packed, type=Open)
+            found = msgspec.json.decode(packed, type=CurrentState)
         except msgspec.MsgspecError:  # written by hand: it holds no alert that judging knows
             continue
         if any(alert.fingerprint == fingerprint for alert in found.alerts):

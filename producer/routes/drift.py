@@ -9,12 +9,7 @@ from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.reading import known_model
-
-
-class Created(msgspec.Struct):
-    """When a snapshot was made; the rest is passed on as it is."""
-
-    created: int
+from driftgauge.shared.contract.snapshot_parts import CurrentState
 
 
 def router(parts: Parts) -> APIRouter:
@@ -51,6 +46,6 @@ async def _judged(parts: Parts, model: str, version: str | None) -> Any:
 
 def _created(snapshot: bytes) -> int:
     try:
-        return msgspec.json.decode(snapshot, type=Created).created
+        return msgspec.json.decode(snapshot, type=CurrentState).created
     except ValueError:
         raise Problem(500, "The current window cannot be read: another version wrote it.") from None

@@ -34,7 +34,7 @@ from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
 
 TICK_S: Final = 1.0
@@ -46,16 +46,6 @@ off and resumes.
 """
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Current(msgspec.Struct):
-    """What is told of a current window; the page asks for the rest."""
-
-    model: str
-    version: str
-    created: int
-    severity: str
-    alerts: list[ActiveAlert]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +243,7 @@ class Feed:
     def _tell_current(self, model: str, packed: Sequence[bytes]) -> None:
         for one in packed:
             with suppress(msgspec.MsgspecError):  # of another version; its page says so
-                current = msgspec.json.decode(one, type=Current)
+                current = msgspec.json.decode(one, type=CurrentState)
                 firing = sum(alert.state == "firing" for alert in current.alerts)
                 told = {"model": model, "version": current.version, "created": current.created}
                 self._tell_new(

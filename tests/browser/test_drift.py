@@ -67,7 +67,7 @@ def test_an_injected_drift_appears_without_reload(
     for one in (page, overview):
         expect(one.locator("#banner")).to_have_attribute("data-state", "live")
         one.evaluate("window.notReloaded = true")
-    points = page.locator("#course-points").text_content()
+    points = page.locator("#series-points").text_content()
     plant.post(rows(7, 900, shift=1.5))
     temperature = page.locator('tr[data-feature="temperature"]')
     expect(temperature.locator(".badge")).to_have_class(re.compile("critical"), timeout=PATIENCE_MS)
@@ -77,8 +77,8 @@ def test_an_injected_drift_appears_without_reload(
     expect(page.locator(".drawer header .badge")).to_have_class(
         re.compile("critical"), timeout=PATIENCE_MS
     )
-    assert page.locator("#course-points").text_content() != points
-    assert page.locator("#course-chart canvas").count() == 1
+    assert page.locator("#series-points").text_content() != points
+    assert page.locator("#series-chart canvas").count() == 1
     alerts = overview.locator(f'article[data-model="{MODEL}"] .open-alerts')
     expect(alerts).to_contain_text("temperature", timeout=PATIENCE_MS)
     assert page.evaluate("window.notReloaded") is True
@@ -121,7 +121,7 @@ def test_the_drawer_by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#drawer-title")).to_be_focused()
     assert "feature=pressure" in page.url
-    expect(page.locator("#course-chart canvas")).to_be_visible()
+    expect(page.locator("#series-chart canvas")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".drawer")).to_have_count(0)
     expect(link).to_be_focused()

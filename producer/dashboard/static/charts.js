@@ -51,7 +51,7 @@ function marks(given, colour) {
 
 const KINDS = {
   // A statistic over time: { name, times, values, warning, critical, marks }.
-  course(data, colour) {
+  statistic(data, colour) {
     const highest = Math.max(...data.values.filter((value) => value !== null), data.critical ?? 0, data.warning ?? 0);
     return {
       ...base(colour),

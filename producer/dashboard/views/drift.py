@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from driftgauge.producer.dashboard.views.course import PSI, Course
+from driftgauge.producer.dashboard.views.series import PSI, StatisticSeries
 from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot, Statistic
 from driftgauge.shared.reporting.lines import Mark
 
@@ -84,11 +84,11 @@ class DriftView:
     excluded: list[FeatureReport]
 
 
-def drift_view(snapshot: Snapshot, course: Course, statistic: str) -> DriftView:
-    """Put together what the page shows of a current window and its course."""
+def drift_view(snapshot: Snapshot, series: StatisticSeries, statistic: str) -> DriftView:
+    """Put together what the page shows of a current window and its series."""
     columns = [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
     rows = [
-        _row(place, one, course, statistic)
+        _row(place, one, series, statistic)
         for place, one in enumerate(columns)
         if one.severity != "excluded"
     ]
@@ -96,7 +96,7 @@ def drift_view(snapshot: Snapshot, course: Course, statistic: str) -> DriftView:
         snapshot=snapshot,
         statistic=statistic,
         statistics=statistics_of(columns),
-        times=course.times[-MOST_MOMENTS:],
+        times=series.times[-MOST_MOMENTS:],
         rows=sorted(rows, key=_urgency),
         excluded=[one for one in columns if one.severity == "excluded"],
     )
@@ -134,7 +134,7 @@ def heat_of(value: float | None, threshold: float | None) -> int | None:
     return sum(value > share * threshold for share in HEAT)
 
 
-def _row(place: int, feature: FeatureReport, course: Course, statistic: str) -> Row:
+def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic: str) -> Row:
     shown, psi = (
         next((one for one in feature.statistics if one.name == name), None)
         for name in (statistic, PSI)
@@ -142,10 +142,10 @@ def _row(place: int, feature: FeatureReport, course: Course, statistic: str) -> 
     threshold = (
         shown.warning if shown is not None and shown.warning else UNTHRESHOLDED.get(statistic)
     )
-    values = course.values.get(feature.name, [None] * len(course.times))[-MOST_MOMENTS:]
+    values = series.values.get(feature.name, [None] * len(series.times))[-MOST_MOMENTS:]
     cells = [
         Cell(time, value, heat_of(value, threshold))
-        for time, value in zip(course.times[-MOST_MOMENTS:], values, strict=True)
+        for time, value in zip(series.times[-MOST_MOMENTS:], values, strict=True)
     ]
     return Row(place, feature, shown, psi, values, cells)
 

@@ -186,10 +186,10 @@ async def test_the_drift_of_a_version(settings: Settings, client: redis.Redis, k
         )
         assert "a function of the clock" in text[text.index("Excluded from drift") :]
         detail = await read(http, f"{DRIFT}&feature=moved", **{"HX-Target": "drawer"})
-        course = block(detail, "course-points")
-        assert (course["times"], course["values"]) == (times, [0.01, 0.2, 0.4])
-        assert (course["warning"], course["critical"]) == (0.15, 0.3)
-        assert course["marks"][0]["time"] == 1000
+        series = block(detail, "series-points")
+        assert (series["times"], series["values"]) == (times, [0.01, 0.2, 0.4])
+        assert (series["warning"], series["critical"]) == (0.15, 0.3)
+        assert series["marks"][0]["time"] == 1000
         assert 'id="drift"' not in detail
         problem(await http.get(f"{DRIFT}&feature=no"), 404)
         problem(await http.get(f"{DRIFT}&version=7.0.0"), 404)
@@ -258,14 +258,14 @@ async def test_an_alert_names_its_segment(
         assert listed.count(name) == 2
         assert "x in region=north, PSI" in listed
         assert name in await read(http, f"/dashboard/alerts/{1:016x}")
-        course = block(await read(http, f"{DRIFT}&feature=x"), "course-points")
-        assert course["marks"] == [], "the feature's line is of all rows"
+        series = block(await read(http, f"{DRIFT}&feature=x"), "series-points")
+        assert series["marks"] == [], "the feature's line is of all rows"
 
 
 async def test_another_statistic_comes_from_the_reports(
     settings: Settings, client: redis.Redis, keys: Keys
 ) -> None:
-    """Its course is read from the snapshot stream: of this version, readable entries only, and the
+    """Its series is read from the snapshot stream: of this version, readable entries only, and the
     current window last.
     """
     judging = Judging(client, keys)
@@ -276,9 +276,9 @@ async def test_another_statistic_comes_from_the_reports(
     judging.current(snapshot(50, [feature("x", 0.5)]))
     async with running(create_app(settings)) as http:
         detail = await read(http, f"{DRIFT}&statistic=ks&feature=x", **{"HX-Target": "drawer"})
-        course = block(detail, "course-points")
-        assert course["times"] == [*range(1, 40), 50]
-        assert course["values"] == [created / 200 for created in (*range(1, 40), 50)]
+        series = block(detail, "series-points")
+        assert series["times"] == [*range(1, 40), 50]
+        assert series["values"] == [created / 200 for created in (*range(1, 40), 50)]
         assert (await http.get(f"{DRIFT}&statistic=none", headers=BROWSER)).status_code == 200
 
 

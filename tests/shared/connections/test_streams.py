@@ -1,4 +1,4 @@
-"""Reading streams backwards on a real Redis: all once, newest first, and never much at once."""
+"""Reading streams backwards on a real Redis: everything once, newest first, never much at once."""
 
 from typing import Any
 

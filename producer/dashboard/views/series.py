@@ -1,42 +1,17 @@
-"""How a version's statistics went: earlier reports and the current window as series over time.
-Pure.
-"""
+"""A version's statistics over time, from its earlier reports and its current window. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from driftgauge.shared.contract.snapshot import Performance, Snapshot
+from driftgauge.shared.contract.snapshot import Snapshot
+from driftgauge.shared.contract.snapshot_parts import PastFeature, PastSnapshot
 
 PSI: Final = "psi"
 
 
-class PastStatistic(msgspec.Struct):
-    """A statistic's value then."""
-
-    name: str
-    value: float | None
-
-
-class PastFeature(msgspec.Struct):
-    """A feature then."""
-
-    name: str
-    statistics: list[PastStatistic]
-
-
-class Past(msgspec.Struct):
-    """What is drawn of an earlier report."""
-
-    version: str
-    created: int
-    features: list[PastFeature]
-    prediction: PastFeature | None = None
-    performance: Performance | None = None
-
-
-class Course(msgspec.Struct, frozen=True):
+class StatisticSeries(msgspec.Struct, frozen=True):
     """A statistic of all features over time: logical times (ms), ascending, and at each time a
     value or None.
     """
@@ -45,31 +20,27 @@ class Course(msgspec.Struct, frozen=True):
     values: dict[str, list[float | None]]
 
 
-def course_of(now: Snapshot, earlier: Sequence[Past], statistic: str) -> Course:
-    """Give a statistic of every feature over time, the current window last.
+def series_of(now: Snapshot, earlier: Sequence[PastSnapshot], statistic: str) -> StatisticSeries:
+    """Return a statistic of every feature over time, the current window last.
 
     The current window itself has the PSI of the last days, at more moments than there are reports;
     the other statistics are those of the reports.
     """
     if statistic == PSI and now.history_times:
         columns = [*now.features, *([now.prediction] if now.prediction else [])]
-        return Course(
+        return StatisticSeries(
             now.history_times, {one.name: one.psi_history for one in columns if one.psi_history}
         )
-    points = [*(one for one in earlier if one.created < now.created), _as_past(now)]
+    points = [*(one for one in earlier if one.created < now.created), PastSnapshot.of(now)]
     tables = [{one.name: _value(one, statistic) for one in _columns(point)} for point in points]
     names = [one.name for one in _columns(points[-1])]
-    return Course(
+    return StatisticSeries(
         [point.created for point in points],
         {name: [table.get(name) for table in tables] for name in names},
     )
 
 
-def _as_past(snapshot: Snapshot) -> Past:
-    return msgspec.convert(msgspec.to_builtins(snapshot), Past)
-
-
-def _columns(point: Past) -> list[PastFeature]:
+def _columns(point: PastSnapshot) -> list[PastFeature]:
     return [*point.features, *([point.prediction] if point.prediction else [])]
 
 
