@@ -16,7 +16,8 @@ from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.producer.reading.positions import entry_number, read_vector, write_vector
 from driftgauge.producer.reading.streams import newest
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.snapshot import Severity, Snapshot, Window
+from driftgauge.shared.contract.severity import Severity
+from driftgauge.shared.contract.snapshot import Snapshot, Window
 from driftgauge.shared.reporting.health import PipelineHealth
 
 READ = 20
