@@ -35,6 +35,7 @@ from driftgauge.shared.contract.alerts import (
     fingerprint,
 )
 from driftgauge.shared.contract.pane import Alarm
+from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.performance import LABEL
 
 ALARM_DELAYS = 3
@@ -195,9 +196,11 @@ class Alerting:
     def _step(
         self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene
     ) -> None:
-        rises = reading.severity == "critical" != alert.severity
+        severity = worst((alert.severity, reading.severity or alert.severity))
         worse = (
-            msgspec.structs.replace(alert, severity="critical", notified=None) if rises else alert
+            msgspec.structs.replace(alert, severity=severity, notified=None)
+            if severity != alert.severity
+            else alert
         )  # that is news
         cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
         marked = (

@@ -14,10 +14,10 @@ import msgspec
 
 from driftgauge.consumer.judging.advance import Rejudging
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.reading import AlertSeverity
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.contract.severity import AlertSeverity, worst
 
 
 class Told(msgspec.Struct):
@@ -106,8 +106,7 @@ class Watch:
         if life is None:
             return
         life.notified += alert.notify
-        if alert.severity == "critical":
-            life.severity = "critical"
+        life.severity = worst((life.severity, alert.severity))
         if alert.state == "resolved":
             life.end = alert.ended
             del self._open[alert.fingerprint]
@@ -180,7 +179,7 @@ def _told(lives: list[_Life], end: int) -> Told:
     return Told(
         alerts=len(lives),
         notified=sum(life.notified for life in lives),
-        severity="critical" if "critical" in severities else "warning" if severities else None,
+        severity=worst(severities) if severities else None,
         alarm_ms=covered([(life.begin, end if life.end is None else life.end) for life in lives]),
         first=min((life.begin for life in lives), default=None),
     )

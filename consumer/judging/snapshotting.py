@@ -12,7 +12,6 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.column_report import column_reports, notes
 from driftgauge.consumer.judging.evaluating.evaluation import PSI
 from driftgauge.consumer.judging.evaluating.performance import report as report_performance
-from driftgauge.consumer.judging.evaluating.reading import worst
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import THRESHOLD, findings, rule_levels
 from driftgauge.consumer.judging.rules.metrics import Judged
@@ -22,10 +21,10 @@ from driftgauge.consumer.judging.windows.history import PsiHistory
 from driftgauge.consumer.judging.windows.window import DAY_MS
 from driftgauge.shared.contract.alert import Action, Alert
 from driftgauge.shared.contract.alerts import MARKS
+from driftgauge.shared.contract.severity import ALARMING, Severity, worst
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     FeatureReport,
-    Severity,
     Snapshot,
     Window,
 )
@@ -156,7 +155,8 @@ class Reporting:
         target = _with_alerts(judged.target.report(), alerts) if judged.target is not None else None
         moved = [target] if target is not None and target.severity == "warning" else []
         every = [*reports, *((prediction,) if prediction else ()), *moved]
-        severity = worst([*(report.severity for report in every), *of_model])
+        found: list[Severity] = [*(report.severity for report in every), *of_model]
+        severity = worst(found) if found else "insufficient_data"
         window = judged.window
         performance = report_performance(
             judged.labelled, judged.evaluation.version.standard, window.scores
@@ -215,7 +215,7 @@ def verdict(
             "Uncalibrated: the columns are ordered in time, and the reference is too short: "
             "integrity only."
         )
-    drifted = [report.name for report in everything if report.severity in {"warning", "critical"}]
+    drifted = [report.name for report in everything if report.severity in ALARMING]
     watched = sum(report.severity != "excluded" for report in everything)
     falls, of_model = _of_model(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
@@ -281,7 +281,7 @@ def _classic(report: FeatureReport, policy: JudgingPolicy) -> FeatureReport:
         else one
         for one in report.statistics
     ]
-    calm = report.severity in {"warning", "critical"}
+    calm = report.severity in ALARMING
     return msgspec.structs.replace(
         report,
         statistics=statistics,

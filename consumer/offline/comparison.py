@@ -18,13 +18,13 @@ from driftgauge.consumer.judging.evaluating.budget import INTEGRITY_TESTS, Level
 from driftgauge.consumer.judging.evaluating.column_report import column_reports
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.reading import worst
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import verdict
 from driftgauge.consumer.judging.statistics import STATISTICS, ColumnCounts
 from driftgauge.consumer.judging.statistics.base import NOT_FOR_THIS_KIND
 from driftgauge.consumer.judging.statistics.psi import ABSENT_SHARE, population_stability
 from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.contract.snapshot import Snapshot, Statistic, Window
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile
@@ -110,7 +110,7 @@ def compare(
         policy,
     )
     reports = column_reports(evaluation)
-    severity = worst([report.severity for report in reports])
+    severity = worst(report.severity for report in reports) if reports else "insufficient_data"
     return Snapshot(
         id=name,
         model=name,

@@ -16,13 +16,13 @@ from driftgauge.producer.watching.watchdog import firing_rules
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import BLIND, fingerprint
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
 
 PAGE: Final = 50
 SEARCHED: Final = 200
 """Firing transitions among which the watchdog's are looked for."""
 FINGERPRINT: Final = re.compile("[0-9a-f]{16}")
-URGENCY: Final = {"critical": 0, "warning": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> li
     ]
     found += await _blind(parts.reader, parts.keys, models)
     fitting = [one for one in found if _fits(one.alert, wanted)]
-    return sorted(
-        fitting,
-        key=lambda one: (
-            one.alert.state != "firing",
-            URGENCY[one.alert.severity],
-            -one.alert.started,
-        ),
-    )
+    return sorted(fitting, key=lambda one: most_urgent_first(one.alert))
 
 
 async def transitions(

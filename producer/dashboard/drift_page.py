@@ -23,8 +23,8 @@ OTHER_RELEASE = (
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One feature: its row, its statistic over time for the chart, and the same as a picture for browsers
-    without scripts.
+    """One feature: its row, its statistic over time for the chart, and the same as a picture for
+    browsers without scripts.
     """
 
     row: Row

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -11,9 +11,8 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.producer.watching.traffic import state_of
 from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.shared.contract.severity import most_urgent_first, rank
 from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
-
-WORST_FIRST: Final = ("critical", "warning", "insufficient_data", "unknown", "ok")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class ModelCard:
     def severity(self) -> str:
         """The worst of its window and of what the watchdog sees."""
         found = "unknown" if self.snapshot is None else self.snapshot.severity
-        return min((found, *("critical" for _ in self.blind)), key=_urgency)
+        return min((found, *("critical" for _ in self.blind)), key=rank)
 
     @property
     def firing(self) -> list[ActiveAlert]:
@@ -67,7 +66,7 @@ class ModelCard:
             if self.snapshot is None
             else [one for one in self.snapshot.alerts if one.state == "firing"]
         )
-        return sorted(alerts, key=lambda one: (_urgency(one.severity), one.started))
+        return sorted(alerts, key=most_urgent_first)
 
     @property
     def pending(self) -> int:
@@ -92,7 +91,7 @@ async def model_cards(parts: Parts) -> list[ModelCard]:
         await _card(parts, name, states.get(name), currents.get(name, []), blind.get(name, []))
         for name in sorted({*names, *parts.serving.production})
     ]
-    return sorted(cards, key=lambda card: (_urgency(card.severity), card.model))
+    return sorted(cards, key=lambda card: (rank(card.severity), card.model))
 
 
 async def current_windows(parts: Parts, models: Sequence[str]) -> dict[str, list[Snapshot | None]]:
@@ -171,7 +170,3 @@ async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
         "start": now.performance.start,
         "end": now.performance.end,
     }
-
-
-def _urgency(severity: str) -> int:
-    return WORST_FIRST.index(severity) if severity in WORST_FIRST else WORST_FIRST.index("unknown")

@@ -19,6 +19,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
 
@@ -409,7 +410,7 @@ def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
             state = msgspec.json.decode(packed, type=CurrentState)
         except msgspec.MsgspecError:  # written by another version; /drift says so
             continue
-        for severity in ("warning", "critical"):
+        for severity in ALERT_SEVERITIES:
             alerts = [
                 alert
                 for alert in state.alerts

@@ -35,9 +35,10 @@ from driftgauge.producer.watching.look import (
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.severity import AlertSeverity
 
 NO_VERSION: Final = "-"
-SEVERITIES: Final[Mapping[str, Literal["warning", "critical"]]] = {
+SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "no_worker": "critical",
     "lag": "critical",
     "lost": "critical",

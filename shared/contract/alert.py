@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from driftgauge.shared.contract.severity import AlertSeverity
+
 Action = Literal["fix_feed", "roll_back", "accept_reference", "retrain", "recalibrate", "wait"]
 
 
@@ -119,7 +121,7 @@ class Alert(msgspec.Struct, frozen=True):
     version: str
     feature: str
     rule: str
-    severity: Literal["warning", "critical"]
+    severity: AlertSeverity
     state: Literal["pending", "firing", "resolved", "inactive"]
     summary: str
     evidence: AlertEvidence

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from driftgauge.shared.arrays import Ints
+from driftgauge.shared.contract.severity import AlertSeverity
 
 FEW_COUNTS = 100
-AlarmSeverity = Literal["warning", "critical"]
 FIELD = b"b"
 """The field of a panes entry that holds the message."""
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
@@ -121,7 +121,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     width: int
     effect: str
     threshold: float | None = None
-    severity: AlarmSeverity = "warning"
+    severity: AlertSeverity = "warning"
 
 
 class Watermark(msgspec.Struct, frozen=True, tag="watermark"):

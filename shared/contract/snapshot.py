@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from driftgauge.shared.contract.alert import Action
+from driftgauge.shared.contract.severity import AlertSeverity, Severity
 
-Severity = Literal["ok", "warning", "critical", "insufficient_data", "uncalibrated", "excluded"]
 SNAPSHOT_FORMAT = 1
 
 
@@ -102,7 +102,7 @@ class ActiveAlert(msgspec.Struct, frozen=True):
     fingerprint: str
     feature: str
     rule: str
-    severity: Literal["warning", "critical"]
+    severity: AlertSeverity
     state: Literal["pending", "firing"]
     started: int
     summary: str

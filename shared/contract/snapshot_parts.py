@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import msgspec
 
+from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     Performance,
-    Severity,
     Snapshot,
     Window,
 )

@@ -4,27 +4,19 @@ estimates beside metrics.
 
 from typing import NamedTuple
 
+from driftgauge.shared.contract.severity import most_urgent_first, rank
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     FeatureReport,
     MetricReport,
     Performance,
     RecommendedAction,
-    Severity,
     Share,
     Snapshot,
     Statistic,
 )
 from driftgauge.shared.reporting.lines import Mark
 
-WORST_FIRST: tuple[Severity, ...] = (
-    "critical",
-    "warning",
-    "insufficient_data",
-    "uncalibrated",
-    "ok",
-    "excluded",
-)
 LEAST_EXPECTED = 5
 """Rows that a category must be expected to have, to be called vanished when it has none."""
 
@@ -50,12 +42,7 @@ def share(feature: FeatureReport, name: str) -> Share | None:
 def worst_first(feature: FeatureReport) -> tuple[int, float]:
     """Order features: by severity, then by PSI."""
     psi = statistic(feature, "psi")
-    return WORST_FIRST.index(feature.severity), -psi.value if psi and psi.value is not None else 0.0
-
-
-def most_urgent_first(alert: ActiveAlert) -> tuple[bool, int, int]:
-    """Order alerts: firing before pending, then by severity, then the oldest."""
-    return alert.state != "firing", WORST_FIRST.index(alert.severity), alert.started
+    return rank(feature.severity), -psi.value if psi and psi.value is not None else 0.0
 
 
 def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:

@@ -14,10 +14,10 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from driftgauge.shared.contract.snapshot import ActiveAlert, FeatureReport, Severity, Snapshot
+from driftgauge.shared.contract.severity import WORST_FIRST, Severity, most_urgent_first
+from driftgauge.shared.contract.snapshot import ActiveAlert, FeatureReport, Snapshot
 from driftgauge.shared.performance import LOSSES
 from driftgauge.shared.reporting import arranged, lines, segmented, svg, text
-from driftgauge.shared.reporting.arranged import WORST_FIRST
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.reporting.titles import title
 
@@ -68,7 +68,7 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
             (f for f in snapshot.features if f.severity != "excluded"), key=arranged.worst_first
         ),
         excluded=[f for f in snapshot.features if f.severity == "excluded"],
-        alerts=sorted(snapshot.alerts, key=arranged.most_urgent_first),
+        alerts=sorted(snapshot.alerts, key=most_urgent_first),
         tally=_tally(snapshot.features),
     )
 

@@ -7,10 +7,11 @@ alert's begin, `dots` and `diagonal` of the Q-Q plot.
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from markupsafe import Markup
 
+from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.reporting.canvas import (
     AXIS_HEIGHT,
     WIDTH,
@@ -35,7 +36,7 @@ class Mark(NamedTuple):
     """The begin of an alert on a line: logical time (ms), severity, and what is said of it."""
 
     time: int
-    severity: Literal["warning", "critical"]
+    severity: AlertSeverity
     label: str
 
 

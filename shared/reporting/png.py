@@ -8,7 +8,8 @@ gives the file.
 import itertools
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from driftgauge.shared.contract.snapshot import FeatureReport, Histogram, Severity, Snapshot
+from driftgauge.shared.contract.severity import Severity
+from driftgauge.shared.contract.snapshot import FeatureReport, Histogram, Snapshot
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.reporting.arranged import statistic, worst_first
 from driftgauge.shared.reporting.text import clip, moment, score

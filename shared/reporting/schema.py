@@ -32,8 +32,11 @@ def snapshot_schema() -> dict[str, Any]:
 
 
 def _unwrapped(text: str) -> str:
-    """Join the lines of each paragraph, so that the schema does not change with a line's length."""
-    return re.sub(r"(?<!\n)\n(?![\n -])", " ", text)
+    """Join the lines of each paragraph of prose, so that the schema does not change with a line's
+    length.
+    """
+    prose, parameters, rest = text.partition("\n\nParameters\n")
+    return re.sub(r"(?<!\n)\n(?![\n -])", " ", prose) + parameters + rest
 
 
 def written() -> bytes:

@@ -13,13 +13,13 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
+from driftgauge.shared.contract.severity import ALARMING, WORST_FIRST, Severity, rank
 from driftgauge.shared.contract.snapshot import (
     MetricReport,
     SegmentDrift,
     SegmentFeature,
     SegmentReport,
     Segments,
-    Severity,
 )
 from driftgauge.shared.performance import LOSSES
 from driftgauge.shared.reference.segments import OTHER
@@ -33,16 +33,6 @@ MOST_SHOWN: Final = 8
 nothing. Of a feature of which nothing is to be said, all are folded away if there are more.
 """
 MOST_DRIFT: Final = 3
-WORST_FIRST: Final[tuple[Severity, ...]] = (
-    "critical",
-    "warning",
-    "ok",
-    "uncalibrated",
-    "insufficient_data",
-    "excluded",
-)
-"""Of segments: one with too few rows to judge matters least."""
-ALARMING: Final = frozenset({"critical", "warning"})
 _BAR_WIDTH, _BAR_HEIGHT = 96, 12
 
 
@@ -147,7 +137,7 @@ def tally(segments: list[SegmentReport]) -> str:
 def most_telling_first(segment: SegmentReport) -> tuple[int, float, int]:
     """Order segments: by severity, then by their part of the change, then by rows."""
     return (
-        WORST_FIRST.index(segment.severity),
+        rank(segment.severity),
         -abs(_finite(segment.contribution) or 0.0),
         -segment.rows,
     )
@@ -252,9 +242,7 @@ def _stands_out(feature: SegmentFeature) -> bool:
 
 
 def _urgency(table: SegmentTable) -> tuple[int, float]:
-    return WORST_FIRST.index(table.severity), -max(
-        map(abs, _contributions(table.feature)), default=0.0
-    )
+    return rank(table.severity), -max(map(abs, _contributions(table.feature)), default=0.0)
 
 
 def _contributions(feature: SegmentFeature) -> Iterator[float]:

@@ -6,6 +6,7 @@ Strangers' text is cut, and what would steer a terminal is made visible.
 from collections.abc import Iterator
 from typing import Final
 
+from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
     FeatureReport,
@@ -15,7 +16,7 @@ from driftgauge.shared.contract.snapshot import (
     Segments,
     Snapshot,
 )
-from driftgauge.shared.reporting.arranged import most_urgent_first, statistic
+from driftgauge.shared.reporting.arranged import statistic
 from driftgauge.shared.reporting.segmented import described, segment_tables, worst_segments
 from driftgauge.shared.reporting.text import clip, decimal, score
 from driftgauge.shared.reporting.titles import title

@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, Self, TypeVar
 import msgspec
 
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.contract.pane import AlarmSeverity
+from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.profile import ReferenceProfile
 
@@ -58,7 +58,7 @@ class Detection:
     width: int
     effect: str
     threshold: float | None = None
-    severity: AlarmSeverity = "warning"
+    severity: AlertSeverity = "warning"
     mean_rank: float | None = None
     """Of what came since the change, among the reference; None where the detector does not estimate
     it.

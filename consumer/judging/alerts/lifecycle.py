@@ -38,9 +38,10 @@ from typing import Literal
 
 import msgspec
 
-from driftgauge.consumer.judging.evaluating.reading import AlertSeverity, Reading
+from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, Change, Silence
+from driftgauge.shared.contract.severity import AlertSeverity, worst
 
 State = Literal["pending", "firing", "resolved", "inactive"]
 DAY_MS = 86_400_000
@@ -201,7 +202,7 @@ def silence(alert: AlertState, mark: Silence) -> Moved:
 
 def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -> Moved:
     severity = (
-        _worse(alert.severity, reading.severity)
+        worst((alert.severity, reading.severity))
         if alert.bad and reading.severity
         else reading.severity
     )
@@ -241,7 +242,7 @@ def _not_bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolic
 def _held_back(alert: AlertState, now: int) -> bool:
     return (
         now < alert.held_until
-        and _worse(alert.severity, alert.held_severity) == alert.held_severity
+        and worst((alert.severity, alert.held_severity)) == alert.held_severity
     )
 
 
@@ -300,7 +301,3 @@ def _numbered(alert: AlertState, transition: Transition | None) -> Moved:
     return (
         msgspec.structs.replace(alert, number=alert.number + 1) if transition else alert
     ), transition
-
-
-def _worse(one: AlertSeverity, other: AlertSeverity) -> AlertSeverity:
-    return "critical" if "critical" in {one, other} else "warning"

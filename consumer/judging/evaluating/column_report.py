@@ -10,10 +10,11 @@ from driftgauge.consumer.judging.evaluating.histogram import (
     quantiles,
     reference_quantiles,
 )
-from driftgauge.consumer.judging.evaluating.reading import Reading, worst
+from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.statistics import statistics_of
-from driftgauge.shared.contract.snapshot import FeatureReport, Severity, Statistic
+from driftgauge.shared.contract.severity import Severity, worst
+from driftgauge.shared.contract.snapshot import FeatureReport, Statistic
 
 EXCHANGEABLE = (
     "The rows are taken as exchangeable: the reference has no times, so whether they are ordered "

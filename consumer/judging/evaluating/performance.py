@@ -14,11 +14,12 @@ from typing import Final
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
-from driftgauge.consumer.judging.evaluating.reading import AlertSeverity, Evidence, Reading
+from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Performance, Severity
+from driftgauge.shared.contract.severity import AlertSeverity, Severity
+from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Performance
 from driftgauge.shared.performance import (
     ASSUMPTION,
     LOSSES,

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
 from driftgauge.shared.contract.alert import Contribution
-from driftgauge.shared.contract.snapshot import Severity
-
-AlertSeverity = Literal["warning", "critical"]
+from driftgauge.shared.contract.severity import AlertSeverity
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -27,26 +24,6 @@ class Reading(msgspec.Struct, frozen=True):
     over: bool = False
     quiet_days: int = 0
     rest_days: int = 0
-
-
-def worst(severities: list[Severity]) -> Severity:
-    """Give the worst of some severities; insufficient data counts less than any verdict, excluded
-    least.
-
-    Examples
-    --------
-    >>> worst(["ok", "warning", "excluded"])
-    'warning'
-    """
-    order: list[Severity] = [
-        "critical",
-        "warning",
-        "ok",
-        "insufficient_data",
-        "uncalibrated",
-        "excluded",
-    ]
-    return min(severities, key=order.index, default="insufficient_data")
 
 
 @dataclass(frozen=True, slots=True)

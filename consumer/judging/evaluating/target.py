@@ -30,7 +30,8 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.statistics import ColumnCounts, ReferenceSide, statistics_of
 from driftgauge.consumer.judging.statistics.psi import population_stability, threshold
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
-from driftgauge.shared.contract.snapshot import FeatureReport, Severity, Share
+from driftgauge.shared.contract.severity import Severity
+from driftgauge.shared.contract.snapshot import FeatureReport, Share
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.profile import CategoricalReference
 

@@ -14,7 +14,7 @@ import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import DAYS_PER_MONTH
 from driftgauge.consumer.judging.evaluating.evaluation import PSI, PSI_WEEK
-from driftgauge.consumer.judging.evaluating.reading import AlertSeverity, Evidence, Reading
+from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.metrics import (
     COLUMN_METRICS,
@@ -30,6 +30,7 @@ from driftgauge.shared.contract.alerts import (
     SEGMENT_PERFORMANCE,
     SEGMENT_PSI,
 )
+from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot import RuleLevel
 from driftgauge.shared.performance import LABEL
 

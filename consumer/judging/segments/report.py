@@ -8,12 +8,12 @@ import numpy as np
 from driftgauge.consumer.judging.evaluating.performance import SHOWN_CONFIDENCE, metric_report
 from driftgauge.consumer.judging.segments.attribution import Attribution
 from driftgauge.consumer.judging.segments.window import SegmentReading, SegmentWindow
+from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import (
     SegmentDrift,
     SegmentFeature,
     SegmentReport,
     Segments,
-    Severity,
 )
 from driftgauge.shared.performance import LOSSES, SegmentMetric
 

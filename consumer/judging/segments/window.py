@@ -16,7 +16,7 @@ import numpy as np
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.contributions import of_bins
 from driftgauge.consumer.judging.evaluating.performance import Labelled, judge
-from driftgauge.consumer.judging.evaluating.reading import AlertSeverity, Evidence, Reading
+from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.evaluating.segment_standard import (
     Marks,
     SegmentStandard,
@@ -27,6 +27,7 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.segments.change import SegmentChange
 from driftgauge.consumer.judging.segments.drift import psi_by_segment, thresholds, usual
 from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.performance import (
     LOSSES,
     REFERENCE_CONFIDENCE,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from driftgauge.producer.dashboard.views.series import PSI, StatisticSeries
+from driftgauge.shared.contract.severity import rank
 from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot, Statistic
 from driftgauge.shared.reporting.lines import Mark
 
-WORST_FIRST: Final = ("critical", "warning", "insufficient_data", "uncalibrated", "ok", "excluded")
 MOST_MOMENTS: Final = 64
 HEAT: Final = (0.25, 0.5, 1.0, 1.75, 2.5)
 """Shares of the threshold at which a cell's colour changes: up to 1 blue, then yellow, then red."""
@@ -152,4 +152,4 @@ def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic:
 
 def _urgency(row: Row) -> tuple[int, float, int]:
     value = row.psi.value if row.psi is not None and row.psi.value is not None else 0.0
-    return WORST_FIRST.index(row.feature.severity), -value, row.place
+    return rank(row.feature.severity), -value, row.place

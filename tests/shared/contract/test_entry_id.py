@@ -49,7 +49,9 @@ def test_other_spellings_are_no_ids() -> None:
 
 
 def test_the_order_is_that_of_redis(client: redis.Redis, keys: Keys) -> None:
-    """A range from an exclusive bound begins at the very next entry, and many ids parse as one does."""
+    """A range from an exclusive bound begins at the very next entry, and many ids parse as one
+    does.
+    """
     ids = [EntryId(9, 0), EntryId(9, 12), EntryId(10, 0), EntryId(10, 1)]
     for entry_id in ids:
         client.xadd(keys.commands("m"), {"c": "1"}, id=str(entry_id))

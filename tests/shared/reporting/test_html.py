@@ -169,8 +169,8 @@ def test_worst_features_first(snapshot: Snapshot) -> None:
         ("feature-1", "temperature"),
         ("feature-2", "load_type"),
         ("feature-3", "hour"),
-        ("feature-4", "lagging_current_power_factor"),
-        ("feature-5", "reactive_power_kvarh"),
+        ("feature-4", "reactive_power_kvarh"),
+        ("feature-5", "lagging_current_power_factor"),
         ("prediction", "energy_kwh"),
     ]
 

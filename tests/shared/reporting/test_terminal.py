@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
+from driftgauge.shared.contract.severity import ALARMING
 from driftgauge.shared.contract.snapshot import SegmentFeature, Segments, Snapshot
-from driftgauge.shared.reporting.segmented import ALARMING
 from driftgauge.shared.reporting.terminal import MOST_SEGMENTS, render_text
 from tests.shared.reporting.segmented import region, segment
 from tests.shared.reporting.test_html import EVIL, hostile

@@ -4,8 +4,8 @@ import msgspec
 
 from driftgauge.consumer.judging.alerts.inhibition import cause_of, is_explained
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
-from driftgauge.consumer.judging.evaluating.reading import AlertSeverity
 from driftgauge.shared.contract.alerts import fingerprint
+from driftgauge.shared.contract.severity import AlertSeverity
 from tests.consumer.judging.builders import Stream, judge
 from tests.consumer.judging.rules.test_findings import judged
 from tests.consumer.judging.test_advance import stream

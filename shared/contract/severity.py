@@ -1,0 +1,72 @@
+"""How bad things are: one order of severities for everybody who compares, sorts or counts them.
+
+An alert is a warning or critical. A column, a segment or a model may also be well, or not judged:
+for want of rows, for want of a threshold, or because somebody excluded it. What is not judged comes
+behind what is well, since it asks for nothing.
+"""
+
+from collections.abc import Iterable
+from typing import Final, Literal, Protocol, TypeVar, get_args
+
+Severity = Literal["critical", "warning", "ok", "insufficient_data", "uncalibrated", "excluded"]
+"""How a column, a segment or a model stands, the worst first."""
+AlertSeverity = Literal["critical", "warning"]
+"""How bad it is that an alert fires, the worse first."""
+
+WORST_FIRST: Final[tuple[Severity, ...]] = get_args(Severity)
+ALERT_SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
+ALARMING: Final[frozenset[str]] = frozenset(ALERT_SEVERITIES)
+"""Severities of which somebody should hear."""
+S = TypeVar("S", bound=Severity)
+
+
+class Urgent(Protocol):
+    """What an alert is sorted by, whichever form it has."""
+
+    @property
+    def state(self) -> str:
+        """`firing`, `pending`, …."""
+
+    @property
+    def severity(self) -> AlertSeverity:
+        """How bad it is."""
+
+    @property
+    def started(self) -> int:
+        """When it began, in ms."""
+
+
+def rank(severity: str) -> int:
+    """Return the place of a severity in the order: 0 is the worst; what is no severity comes last.
+
+    Examples
+    --------
+    >>> rank("critical"), rank("ok"), rank("unknown")
+    (0, 2, 6)
+    """
+    known: tuple[str, ...] = WORST_FIRST
+    return known.index(severity) if severity in known else len(known)
+
+
+def worst(severities: Iterable[S]) -> S:
+    """Return the worst of some severities.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+
+    Examples
+    --------
+    >>> worst(["ok", "warning", "excluded"])
+    'warning'
+    """
+    return min(severities, key=rank)
+
+
+def most_urgent_first(alert: Urgent) -> tuple[bool, int, int]:
+    """Order alerts: firing before pending, then by severity, then the oldest.
+
+    Use it as a sort key.
+    """
+    return alert.state != "firing", rank(alert.severity), alert.started
