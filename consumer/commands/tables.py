@@ -1,4 +1,4 @@
-"""Tables on the terminal; what strangers wrote is shown as plain text."""
+"""Tables on the terminal; untrusted text is shown as plain text."""
 
 from collections.abc import Iterable, Sequence
 

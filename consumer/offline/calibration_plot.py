@@ -133,7 +133,7 @@ def draw_png(made: Calibration, title: str, path: Path) -> None:
 
 
 def printable(name: str) -> str:
-    """Give a stranger's text without what could move a terminal's cursor."""
+    """Return untrusted text without what could move a terminal's cursor."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in name)
 
 

@@ -67,7 +67,7 @@ class Caller:
 
 
 OPEN: Final = Caller("anonymous", everything=True)
-STRANGER: Final = Caller("anonymous")
+UNTRUSTED: Final = Caller("anonymous")
 
 
 def needs(*scopes: KeyScope) -> Callable[[Endpoint], Endpoint]:
@@ -135,7 +135,7 @@ def require_declarations(routes: Sequence[BaseRoute]) -> None:
 
 
 class Access:
-    """The door.
+    """Admits requests: who sent them, whether they may, and how many they may send.
 
     Parameters
     ----------
@@ -187,9 +187,9 @@ class Access:
         if held is None:
             host = headers.get(b"host", b"")
             known = len(host) <= MAX_HOST and host_allowed(host.decode("latin-1"), self._names)
-            return OPEN if known else STRANGER
+            return OPEN if known else UNTRUSTED
         key = _key(held, headers)
-        return STRANGER if key is None or key.expired() else Caller(key.name, key)
+        return UNTRUSTED if key is None or key.expired() else Caller(key.name, key)
 
     def _limit(self, scope: Connection, caller: Caller) -> None:
         """Count the request; the clients of this machine are limited only if they have a key."""

@@ -11,7 +11,7 @@ import redis.asyncio
 from driftgauge.producer.dashboard.overview import current_windows
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
-from driftgauge.producer.reading.history import Wanted
+from driftgauge.producer.reading.history import AlertFilter
 from driftgauge.producer.watching.watchdog import firing_rules
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import BLIND, fingerprint
@@ -38,7 +38,7 @@ class OpenAlert:
         return self.alert.rule.startswith(BLIND)
 
 
-async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> list[OpenAlert]:
+async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) -> list[OpenAlert]:
     """Give the open alerts of some models that are of a state and severity, the most urgent
     first.
     """
@@ -59,7 +59,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: Wanted) -> li
 
 
 async def transitions(
-    parts: Parts, models: Sequence[str], wanted: Wanted, before: str | None
+    parts: Parts, models: Sequence[str], wanted: AlertFilter, before: str | None
 ) -> tuple[list[Alert], str | None]:
     """Give a page of the transitions, newest first, and `before` of the next one."""
     events, following = await history.page(
@@ -79,7 +79,7 @@ def readable(events: Sequence[Any]) -> list[Alert]:
     return [alert for alert in found if FINGERPRINT.fullmatch(alert.fingerprint)]
 
 
-def _fits(alert: ActiveAlert, wanted: Wanted) -> bool:
+def _fits(alert: ActiveAlert, wanted: AlertFilter) -> bool:
     return wanted.state in {None, alert.state} and wanted.severity in {None, alert.severity}
 
 
@@ -94,7 +94,7 @@ async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str])
     }
     found: list[OpenAlert] = []
     for model in sorted({model for model, _ in firing}):
-        events, _ = await history.page(client, keys, [model], Wanted("firing"), SEARCHED, None)
+        events, _ = await history.page(client, keys, [model], AlertFilter("firing"), SEARCHED, None)
         latest = {
             alert.rule: alert
             for alert in reversed(readable(events))

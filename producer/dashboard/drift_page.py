@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from driftgauge.producer.dashboard.overview import current_windows
 from driftgauge.producer.dashboard.past import past_snapshots
-from driftgauge.producer.dashboard.views.drift import DriftView, Row, drift_view, marks_of
+from driftgauge.producer.dashboard.views.drift import DriftView, FeatureRow, drift_view, marks_of
 from driftgauge.producer.dashboard.views.series import series_of
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
@@ -27,7 +27,7 @@ class Detail:
     browsers without scripts.
     """
 
-    row: Row
+    row: FeatureRow
     series: dict[str, Any]
     line: Markup
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 
-from driftgauge.producer.access.control import CALLER, STRANGER
+from driftgauge.producer.access.control import CALLER, UNTRUSTED
 from driftgauge.producer.dashboard.rendering import page, root_of
 from driftgauge.producer.http.problems import Problem
 
@@ -55,7 +55,9 @@ def _wants_page(request: Request) -> bool:
 
 
 def _page(request: Request, problem: Problem) -> Response:
-    request.scope.setdefault(CALLER, STRANGER)  # no route was found, so nobody was asked who it is
+    request.scope.setdefault(
+        CALLER, UNTRUSTED
+    )  # no route was found, so the request's sender was not asked for
     query = f"?{request.url.query}" if request.url.query else ""
     path = "/" + request.scope["path"].removeprefix(root_of(request)).lstrip(
         "/\\"

@@ -14,7 +14,7 @@ from driftgauge.producer.dashboard.rendering import page, root_of
 from driftgauge.producer.http.problems import Problem, unauthorized
 from driftgauge.producer.intake.documents import decode, read_body
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.raw import RawRoute
+from driftgauge.producer.routes.raw_body import RawBodyRoute
 
 MAX_BODY: Final = 8192
 MAX_FIELDS: Final = 8
@@ -25,7 +25,7 @@ OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 
 def router(parts: Parts) -> APIRouter:
     """Make the routes."""
-    routes = APIRouter(route_class=RawRoute, tags=["access"])
+    routes = APIRouter(route_class=RawBodyRoute, tags=["access"])
 
     @routes.get("/login")
     @for_everybody

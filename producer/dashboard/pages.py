@@ -17,15 +17,15 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
-from driftgauge.producer.reading.history import Wanted
-from driftgauge.producer.reading.prediction_log import Wanted as WantedPredictions
-from driftgauge.producer.routes.predictions import asked, schema_of
-from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.reading.history import AlertFilter
+from driftgauge.producer.reading.prediction_log import PredictionFilter
+from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.routes.predictions import prediction_filter, schema_of
 from driftgauge.shared.registry.registry import ModelRegistry
 
 ROWS: Final = 50
 REPORTS: Final = 25
-FILTERS: Final = frozenset(inspect.signature(asked).parameters)
+FILTERS: Final = frozenset(inspect.signature(prediction_filter).parameters)
 Blank = BeforeValidator(lambda text: text or None)
 Model = Annotated[str | None, Blank]
 """A model, or nothing: a form sends its empty fields too."""
@@ -55,7 +55,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
     ) -> Response:
         """Give the open alerts, and the history."""
         names = await _known(parts, model)
-        wanted = Wanted(state, None, severity)
+        wanted = AlertFilter(state, None, severity)
         return page(
             request,
             "alerts.html.j2",
@@ -149,7 +149,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
     @needs("read")
     async def log(
         request: Request,
-        wanted: Annotated[WantedPredictions, Depends(asked)],
+        wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
         model: Model = None,
         before: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:

@@ -4,7 +4,7 @@ A page that htmx asks for again gets only the block whose name is the id of the 
 replaces, so that the first answer and every later one come from the same lines of the same
 template.
 
-Text of strangers (names, categories, notes) reaches a page escaped by the template, or as JSON in a
+Untrusted text (names, categories, notes) reaches a page escaped by the template, or as JSON in a
 block that no browser runs (`json_block`); templates write no script and no style into a page, and
 the policy would stop either.
 """

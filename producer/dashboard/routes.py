@@ -18,7 +18,7 @@ from driftgauge.producer.dashboard.views.series import PSI
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.alerts import while_allowed
-from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.reports import preferred
 
 BUSY = {"Retry-After": "5"}

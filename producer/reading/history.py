@@ -17,7 +17,7 @@ from driftgauge.shared.contract.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AlertFilter:
     """Which transitions: those that enter a state, not before a logical time (ms), of a severity;
     None for any.
     """
@@ -26,14 +26,14 @@ class Wanted:
     since_ms: int | None = None
     severity: str | None = None
 
-    def takes(self, event: Any) -> bool:
+    def matches(self, event: Any) -> bool:
         """Tell whether an event is wanted.
 
         Examples
         --------
         >>> (
-        ...     Wanted("firing").takes({"data": {"state": "firing"}}),
-        ...     Wanted("firing").takes({"data": {}}),
+        ...     AlertFilter("firing").matches({"data": {"state": "firing"}}),
+        ...     AlertFilter("firing").matches({"data": {}}),
         ... )
         (True, False)
         """
@@ -54,7 +54,7 @@ async def page(
     client: redis.asyncio.Redis,
     keys: Keys,
     models: Iterable[str],
-    wanted: Wanted,
+    wanted: AlertFilter,
     count: int,
     before: str | None,
 ) -> tuple[list[Any], str | None]:
@@ -70,7 +70,7 @@ async def page(
 
     def decode(fields: Fields) -> Any:
         event = _event(fields)
-        return event if wanted.takes(event) else None
+        return event if wanted.matches(event) else None
 
     streams = {model: keys.alerts(model) for model in models}
     return await merged_page(client, streams, decode, count, before)

@@ -52,7 +52,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PredictionFilter:
     """Which predictions; None and empty for any.
 
     Parameters
@@ -75,16 +75,16 @@ class Wanted:
     prediction: str = ""
     id: str = ""
 
-    def takes(self, event: Prediction, time_ms: int) -> bool:
+    def matches(self, event: Prediction, time_ms: int) -> bool:
         """Tell whether a prediction is wanted.
 
         Examples
         --------
         >>> event = Prediction(id="a", version="1.0.0", time=5, features=[], prediction=2.5)
         >>> (
-        ...     Wanted(least=2.5, until_ms=6).takes(event, 5),
-        ...     Wanted(most=2).takes(event, 5),
-        ...     Wanted(id="b").takes(event, 5),
+        ...     PredictionFilter(least=2.5, until_ms=6).matches(event, 5),
+        ...     PredictionFilter(most=2).matches(event, 5),
+        ...     PredictionFilter(id="b").matches(event, 5),
         ... )
         (True, False, False)
         """
@@ -135,7 +135,7 @@ class Page:
 async def page(
     client: redis.asyncio.Redis,
     logs: Sequence[str],
-    wanted: Wanted,
+    wanted: PredictionFilter,
     count: int,
     before: str = "",
     most: int = MOST_READ,
@@ -169,7 +169,7 @@ async def page(
 
 
 async def walk(
-    client: redis.asyncio.Redis, logs: Sequence[str], wanted: Wanted
+    client: redis.asyncio.Redis, logs: Sequence[str], wanted: PredictionFilter
 ) -> AsyncIterator[Logged]:
     """Give all wanted predictions of a log, newest first, of any number in constant memory."""
     async for _, row in _walk(client, logs, wanted, ""):
@@ -178,7 +178,7 @@ async def walk(
 
 
 async def _walk(
-    client: redis.asyncio.Redis, logs: Sequence[str], wanted: Wanted, before: str
+    client: redis.asyncio.Redis, logs: Sequence[str], wanted: PredictionFilter, before: str
 ) -> AsyncGenerator[tuple[Place, Logged | None], None]:
     """Go through the entries: each place, and the prediction there if it is one that is wanted."""
     start = _place(before)
@@ -190,7 +190,7 @@ async def _walk(
 
 
 def _understood(
-    place: Place, fields: Fields, wanted: Wanted, labels: dict[str, float | str]
+    place: Place, fields: Fields, wanted: PredictionFilter, labels: dict[str, float | str]
 ) -> Logged | None:
     kind = fields.get(b"t")
     try:
@@ -203,7 +203,7 @@ def _understood(
             event = _decode(fields.get(b"e", b""))
             time_ms = min(event.time, place.entry.ms)
             label = labels.pop(event.id, None)
-            return Logged(place, time_ms, event, label) if wanted.takes(event, time_ms) else None
+            return Logged(place, time_ms, event, label) if wanted.matches(event, time_ms) else None
     except (msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
         return None
     return None

@@ -24,7 +24,7 @@ MADE_S: Final = 55.0
 POLL_S: Final = 0.1
 
 
-async def proposed(
+async def proposed_reference(
     client: redis.asyncio.Redis, keys: Keys, model: str, version: str, window_ms: int
 ) -> AcceptedReference:
     """Have a reference made, and wait for it.

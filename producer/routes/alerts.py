@@ -13,8 +13,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from driftgauge.producer.access.control import Guarded, caller_of, needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading.history import Wanted, life, page
-from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.reading.history import AlertFilter, life, page
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 from driftgauge.shared.contract.snapshot_parts import CurrentState
@@ -70,7 +70,9 @@ def router(parts: Parts) -> APIRouter:
             if model is None
             else {await known_model(parts, model)}
         )
-        wanted = Wanted(state, None if since is None else round(since.timestamp() * 1000), severity)
+        wanted = AlertFilter(
+            state, None if since is None else round(since.timestamp() * 1000), severity
+        )
         found, following = await page(parts.reader, parts.keys, models, wanted, count, before)
         return Response(msgspec.json.encode({"alerts": found, "next": following}), media_type=JSON)
 

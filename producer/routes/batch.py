@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from driftgauge.producer.access.control import needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.answers import AnswerText, CsvText, JsonText
 from driftgauge.producer.scoring.batch import Batch, Form
 
@@ -81,7 +81,7 @@ class BatchResponse(StreamingResponse):
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+    routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
 
     @routes.post("/predict_batch", openapi_extra=_documented())
     @needs("predict")

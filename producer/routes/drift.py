@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 
 

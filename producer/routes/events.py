@@ -22,7 +22,7 @@ from driftgauge.producer.intake.documents import (
 )
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Source
@@ -105,7 +105,7 @@ Accepted = tuple[ServedVersion, Prediction]
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+    routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
     most = parts.settings.events_max_rows
 
     @routes.post(

@@ -26,7 +26,7 @@ from driftgauge.producer.intake.documents import (
 from driftgauge.producer.intake.label_rows import InputLabel, number, of_csv, of_json, time_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
-from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
@@ -105,7 +105,7 @@ class _Refusal(Exception):
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(route_class=RawRoute, tags=["labels"])
+    routes = APIRouter(route_class=RawBodyRoute, tags=["labels"])
     most = parts.settings.events_max_rows
 
     @routes.post("/labels", status_code=202, openapi_extra=_documented())
@@ -120,9 +120,9 @@ def router(parts: Parts) -> APIRouter:
                 f"These are {len(items)} labels; send at most {most} at a time "
                 f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
             )
-        desk = Desk(parts.serving, request.query_params.get("model"))
-        await desk.take(items)
-        outcome = await _publish(parts, desk.accepted)
+        checked = CheckedLabels(parts.serving, request.query_params.get("model"))
+        await checked.check(items)
+        outcome = await _publish(parts, checked.accepted)
         if outcome == "dropped":
             raise Problem(
                 503,
@@ -130,14 +130,14 @@ def router(parts: Parts) -> APIRouter:
                 (),
                 RETRY_AFTER,
             )
-        accepted = sum(map(len, desk.accepted.values()))
-        answer = {"accepted": accepted, "rejected": desk.rejected, "event": outcome}
+        accepted = sum(map(len, checked.accepted.values()))
+        answer = {"accepted": accepted, "rejected": checked.rejected, "event": outcome}
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
 
     return routes
 
 
-class Desk:
+class CheckedLabels:
     """Sorts the labels of one request.
 
     Parameters
@@ -154,7 +154,7 @@ class Desk:
         self._known: dict[str | None, ServedVersion | str] = {}
         self._now = time.time_ns() // 1_000_000
 
-    async def take(self, items: Sequence[InputLabel]) -> None:
+    async def check(self, items: Sequence[InputLabel]) -> None:
         """Check labels."""
         for index, item in enumerate(items):
             try:

@@ -16,8 +16,13 @@ from driftgauge.producer.http.problems import invalid
 from driftgauge.producer.intake.documents import Check, is_flag
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import catalogue
-from driftgauge.producer.routes.raw import documented
-from driftgauge.producer.routes.registered import answer, asked, given, named
+from driftgauge.producer.routes.raw_body import documented
+from driftgauge.producer.routes.registry_requests import (
+    check_version_name,
+    from_registry,
+    json_answer,
+    read_fields,
+)
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -84,15 +89,15 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
         known = await asyncio.to_thread(catalogue.models, registry)
         known |= {name: {"model": name} for name in parts.serving.production if name not in known}
         found = [{**known[name], "serving": serving_state(parts, name)} for name in sorted(known)]
-        return answer({"models": found})
+        return json_answer({"models": found})
 
     @routes.get("/models/{model}")
     @needs("read")
     async def model(model: str) -> Response:
         """Give one model, with the latest changes of its stages, newest first."""
-        found = await asked(lambda: catalogue.model(registry, model))
-        history = await asked(lambda: catalogue.history(registry, model))
-        return answer({**found, "serving": serving_state(parts, model), "history": history})
+        found = await from_registry(lambda: catalogue.model(registry, model))
+        history = await from_registry(lambda: catalogue.history(registry, model))
+        return json_answer({**found, "serving": serving_state(parts, model), "history": history})
 
     @routes.get("/models/{model}/versions/{version}")
     @needs("read")
@@ -100,9 +105,9 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
         """Give one version: manifest, schema, validation, history; `verify` compares every file
         with its checksum.
         """
-        named(model, version)
-        return answer(
-            await asked(lambda: catalogue.version(registry, model, version, verify=verify))
+        check_version_name(model, version)
+        return json_answer(
+            await from_registry(lambda: catalogue.version(registry, model, version, verify=verify))
         )
 
     @routes.get("/model-info")
@@ -142,15 +147,15 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
         """Promote a version, to production only through its gates: if any fails, 409 lists all
         that do.
         """
-        told = await given(request, PROMOTION_CHECKS)
+        told = await read_fields(request, PROMOTION_CHECKS)
         force, reason = bool(told.get("force")), told.get("reason") or ""
         if force and not reason.strip():
             raise invalid([FieldError("/reason", "is needed with force; it is recorded")])
-        named(model, version)
+        check_version_name(model, version)
         to: Target = told.get("to") or "production"
         actor = caller_of(request).name
         return _changed(
-            await asked(
+            await from_registry(
                 lambda: promotion.promote(
                     registry, model, version, to, actor=actor, reason=reason, force=force
                 )
@@ -163,9 +168,11 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
     @needs("admin")
     async def rollback(request: Request, model: str) -> Response:
         """Bring the previous production version back; twice goes back twice."""
-        reason = (await given(request, ROLLBACK_CHECKS)).get("reason") or ""
+        reason = (await read_fields(request, ROLLBACK_CHECKS)).get("reason") or ""
         actor = caller_of(request).name
-        return _changed(await asked(lambda: registry.rollback(model, actor=actor, reason=reason)))
+        return _changed(
+            await from_registry(lambda: registry.rollback(model, actor=actor, reason=reason))
+        )
 
 
 def serving_state(parts: Parts, model: str) -> dict[str, Any]:
@@ -177,4 +184,4 @@ def serving_state(parts: Parts, model: str) -> dict[str, Any]:
 
 
 def _changed(change: StageChange) -> Response:
-    return answer(msgspec.to_builtins(change))
+    return json_answer(msgspec.to_builtins(change))

@@ -18,7 +18,7 @@ from driftgauge.producer.intake.documents import (
 )
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome
-from driftgauge.producer.routes.raw import RawRoute, documented
+from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
@@ -81,7 +81,7 @@ _encode = msgspec.json.Encoder().encode
 
 def router(parts: Parts) -> APIRouter:
     """Make the route."""
-    routes = APIRouter(route_class=RawRoute, tags=["predictions"])
+    routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
 
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
     @needs("predict")

@@ -16,9 +16,9 @@ from driftgauge.producer.http.problems import invalid
 from driftgauge.producer.intake.documents import MAX_ID
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import prediction_log
-from driftgauge.producer.reading.prediction_log import Logged, Wanted
+from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter
 from driftgauge.producer.routes.alerts import while_allowed
-from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.scoring.answers import harmless, table
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.reference.schema import FieldError, Schema
@@ -30,7 +30,7 @@ Number = Annotated[FiniteFloat | None, BeforeValidator(lambda text: text or None
 """A number, or nothing: a form sends its empty fields too."""
 
 
-def asked(
+def prediction_filter(
     version: Annotated[str, Query(max_length=64)] = "",
     since: Annotated[
         str, Query(max_length=64, description="ISO 8601, UTC where it has no zone.")
@@ -40,7 +40,7 @@ def asked(
     most: Number = None,
     prediction: Annotated[str, Query(max_length=1024, description="A predicted category.")] = "",
     id: Annotated[str, Query(max_length=MAX_ID)] = "",  # noqa: A002  the parameter's public name
-) -> Wanted:
+) -> PredictionFilter:
     """Read the filters of a request.
 
     Raises
@@ -57,7 +57,7 @@ def asked(
                 for name in wrong
             ]
         )
-    return Wanted(
+    return PredictionFilter(
         version.strip(), times["since"], times["until"], least, most, prediction, id.strip()
     )
 
@@ -70,7 +70,7 @@ def router(parts: Parts) -> APIRouter:
     @needs("read")
     async def predictions(
         request: Request,
-        wanted: Annotated[Wanted, Depends(asked)],
+        wanted: Annotated[PredictionFilter, Depends(prediction_filter)],
         model: str | None = None,
         count: Annotated[int, Query(ge=1, le=1000)] = 100,
         before: Annotated[str, Query(max_length=64)] = "",

@@ -15,9 +15,14 @@ from driftgauge.producer.access.control import Guarded, caller_of, needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import Check
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading import proposals, references
-from driftgauge.producer.routes.raw import documented
-from driftgauge.producer.routes.registered import answer, asked, given, named
+from driftgauge.producer.reading import proposals, reference_history
+from driftgauge.producer.routes.raw_body import documented
+from driftgauge.producer.routes.registry_requests import (
+    check_version_name,
+    from_registry,
+    json_answer,
+    read_fields,
+)
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.registry.reference_publishing import publish
@@ -102,8 +107,12 @@ def router(parts: Parts) -> APIRouter:
         """Give the number of the reference in use (0: the registered one), and every change of it,
         newest first.
         """
-        named(model, version)
-        return answer(await asked(lambda: references.references(registry, model, version)))
+        check_version_name(model, version)
+        return json_answer(
+            await from_registry(
+                lambda: reference_history.reference_history(registry, model, version)
+            )
+        )
 
     @routes.post(
         PATH, status_code=201, openapi_extra=documented(ACCEPTANCE, 201, "Accepted.", CHANGE)
@@ -115,25 +124,25 @@ def router(parts: Parts) -> APIRouter:
 
         409 says why the panes do not suffice, 503 that no worker is there.
         """
-        told = await given(request, ACCEPTANCE_CHECKS, "reason")
+        told = await read_fields(request, ACCEPTANCE_CHECKS, "reason")
         store, manifest = await _store(registry, model, version)
         window = window_ms(told.get("window") or WINDOW)
-        made = await proposals.proposed(parts.reader, parts.keys, model, version, window)
+        made = await proposals.proposed_reference(parts.reader, parts.keys, model, version, window)
         who = caller_of(request).name
-        history = await asked(lambda: store.accept(made, who=who, reason=told["reason"]))
+        history = await from_registry(lambda: store.accept(made, who=who, reason=told["reason"]))
         await _published(parts, manifest, store)
-        return answer(references.told(history.changes[-1], made), 201)
+        return json_answer(reference_history.described(history.changes[-1], made), 201)
 
     @routes.post(f"{PATH}/undo", openapi_extra=documented(UNDOING, 200, "Undone.", CHANGE))
     @needs("admin")
     async def undo(request: Request, model: str, version: str) -> Response:
         """Go back to the reference before the one in use; 409 if that is the registered one."""
-        told = await given(request, UNDOING_CHECKS, "reason")
+        told = await read_fields(request, UNDOING_CHECKS, "reason")
         store, manifest = await _store(registry, model, version)
         who = caller_of(request).name
-        history = await asked(lambda: store.undo(who=who, reason=told["reason"]))
+        history = await from_registry(lambda: store.undo(who=who, reason=told["reason"]))
         await _published(parts, manifest, store)
-        return answer(references.told(history.changes[-1], None))
+        return json_answer(reference_history.described(history.changes[-1], None))
 
     return routes
 
@@ -141,12 +150,12 @@ def router(parts: Parts) -> APIRouter:
 async def _store(
     registry: ModelRegistry, model: str, version: str
 ) -> tuple[ReferenceStore, Manifest]:
-    named(model, version)
+    check_version_name(model, version)
 
     def find() -> tuple[ReferenceStore, Manifest]:
         return ReferenceStore(registry, model, version), registry.manifest(model, version)
 
-    return await asked(find)
+    return await from_registry(find)
 
 
 async def _published(parts: Parts, manifest: Manifest, store: ReferenceStore) -> None:

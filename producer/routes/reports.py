@@ -16,7 +16,7 @@ from driftgauge.producer.access.control import Guarded, needs
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import reports
-from driftgauge.producer.routes.reading import known_model
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.reporting import render_html, report_name

@@ -113,7 +113,7 @@ def harmless(text: str) -> str:
 
 
 def table(rows: Sequence[Sequence[object]]) -> bytes:
-    """Give rows as CSV (RFC 4180); text of strangers must be `harmless` already."""
+    """Give rows as CSV (RFC 4180); untrusted text must be `harmless` already."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

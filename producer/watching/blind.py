@@ -20,12 +20,12 @@ in the future counts as now.
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
-from driftgauge.producer.watching.look import (
+from driftgauge.producer.watching.observation import (
+    Activity,
+    Assessment,
     Hour,
-    Look,
     Memory,
-    Reading,
-    Traffic,
+    Observation,
     Work,
     late,
     named,
@@ -49,7 +49,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "labels_stopped": "warning",
     "labels_full": "warning",
 }
-LOOKS: Final = 2
+LATE_IN_A_ROW: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
 DROPPED_HOLD_MS: Final = 600_000
 """How long after the last dropped event the alert stays."""
@@ -64,7 +64,7 @@ SILENT_TIMES_MEAN: Final = 10
 SILENT_TIMES_LARGEST: Final = 2
 
 
-def judge(memory: Memory, look: Look) -> list[Alert]:
+def judge(memory: Memory, observed: Observation) -> list[Alert]:
     """Give the transitions of a model's alerts, and remember.
 
     Parameters
@@ -72,42 +72,44 @@ def judge(memory: Memory, look: Look) -> list[Alert]:
     memory
         Of the looks before; changed in place.
     """
-    for work in works(look.seen):
-        remember(memory, work, look)
-    found = (_move(memory, look, rule, read(memory, look)) for rule, read in RULES.items())
+    for work in works(observed.state):
+        remember(memory, work, observed)
+    found = (_move(memory, observed, rule, read(memory, observed)) for rule, read in RULES.items())
     return [alert for alert in found if alert is not None]
 
 
-def no_worker(memory: Memory, look: Look) -> Reading:
+def no_worker(memory: Memory, observed: Observation) -> Assessment:
     """Work without an owner; good again when there is one and it has moved on."""
-    limit = look.settings.blind_worker_seconds
-    alone = {work.name: memory.parts[work.name].unowned_ms for work in works(look.seen)}
+    limit = observed.settings.blind_worker_seconds
+    alone = {work.name: memory.parts[work.name].unowned_ms for work in works(observed.state)}
     since = {
-        name: look.since(moment) / 1000 for name, moment in alone.items() if moment is not None
+        name: observed.since(moment) / 1000 for name, moment in alone.items() if moment is not None
     }
     if not since:
-        return Reading(
+        return Assessment(
             bad=False,
             limit=limit,
             summary="Every partition with waiting entries has a worker that moves on.",
         )
-    owned = {work.name for work in works(look.seen) if work.owned}
+    owned = {work.name for work in works(observed.state) if work.owned}
     worst = max((seconds for name, seconds in since.items() if name not in owned), default=-1.0)
     summary = (
         f"No worker: {named(since)} without an owner for {worst:.0f} s while entries wait. Start "
         f"`driftgauge worker`, or "
         "look at its log. Nothing is lost: it goes on where it stopped."
     )
-    return Reading(bad=True if worst >= limit else None, value=worst, limit=limit, summary=summary)
+    return Assessment(
+        bad=True if worst >= limit else None, value=worst, limit=limit, summary=summary
+    )
 
 
-def lag(memory: Memory, look: Look) -> Reading:
+def lag(memory: Memory, observed: Observation) -> Assessment:
     """The age of the oldest waiting entry, or the time for which the owner did not move, whichever
     is longer.
     """
-    limit = look.settings.blind_lag_seconds
-    owned = [work for work in works(look.seen) if work.waits and work.owned]
-    ages = {work.name: _age(memory, look, work) for work in owned}
+    limit = observed.settings.blind_lag_seconds
+    owned = [work for work in works(observed.state) if work.waits and work.owned]
+    ages = {work.name: _age(memory, observed, work) for work in owned}
     worst = max(ages.values(), default=0.0)
     memory.late = memory.late + 1 if worst > limit else 0
     slow = named({name: age for name, age in ages.items() if age > limit})
@@ -117,11 +119,14 @@ def lag(memory: Memory, look: Look) -> Reading:
             f"look at the log of the one "
             "that owns it."
         )
-        return Reading(
-            bad=True if memory.late >= LOOKS else None, value=worst, limit=limit, summary=summary
+        return Assessment(
+            bad=True if memory.late >= LATE_IN_A_ROW else None,
+            value=worst,
+            limit=limit,
+            summary=summary,
         )
-    settled = worst <= limit / 2 and not unowned(look)
-    return Reading(
+    settled = worst <= limit / 2 and not unowned(observed)
+    return Assessment(
         bad=False if settled else None,
         value=worst,
         limit=limit,
@@ -129,22 +134,22 @@ def lag(memory: Memory, look: Look) -> Reading:
     )
 
 
-def _age(memory: Memory, look: Look, work: Work) -> float:
-    waited = 0 if work.oldest_ms is None else look.since(work.oldest_ms)
-    return max(waited, look.since(memory.parts[work.name].moved_ms)) / 1000
+def _age(memory: Memory, observed: Observation, work: Work) -> float:
+    waited = 0 if work.oldest_ms is None else observed.since(work.oldest_ms)
+    return max(waited, observed.since(memory.parts[work.name].moved_ms)) / 1000
 
 
-def lost(memory: Memory, look: Look) -> Reading:
+def lost(memory: Memory, observed: Observation) -> Assessment:
     """Missing numbers that did not arrive in the whole time in which a spool could have brought
     them.
 
     Holes come and go, so what counts is the least number of them over that time. Those of a
     publisher that is retired meanwhile still count, until they have been told for as long.
     """
-    slice_ms = max(1, int(look.settings.loss_after_seconds * 1000 / LOSS_SLICES))
-    now = look.now // slice_ms
-    retired = sum(partition.counters.lost for partition in look.seen.partitions)
-    missing = retired + sum(partition.counters.missing for partition in look.seen.partitions)
+    slice_ms = max(1, int(observed.settings.loss_after_seconds * 1000 / LOSS_SLICES))
+    now = observed.now // slice_ms
+    retired = sum(partition.counters.lost for partition in observed.state.partitions)
+    missing = retired + sum(partition.counters.missing for partition in observed.state.partitions)
     least = dict(entry for entry in memory.missing if now - LOSS_SLICES <= entry[0] <= now)
     least[now] = min(missing, least.get(now, missing))
     memory.missing = sorted(least.items())
@@ -152,25 +157,25 @@ def lost(memory: Memory, look: Look) -> Reading:
     if now not in dict(memory.retired):
         memory.retired.append((now, retired))
     if memory.missing[0][0] > now - LOSS_SLICES:
-        return Reading(bad=None)
+        return Assessment(bad=None)
     gone = min(least.values()) - memory.retired[0][1]
     if gone <= 0:
-        return Reading(bad=False, summary="No sequence number is missing for long.")
-    hours = look.settings.loss_after_seconds / 3600
+        return Assessment(bad=False, summary="No sequence number is missing for long.")
+    hours = observed.settings.loss_after_seconds / 3600
     summary = (
         f"{gone:,} events are lost: they were numbered by a publisher and have not arrived for "
         f"{hours:.0f} hours. The "
         "counts lack them. Was Redis without an append-only file, or a spool's disk lost?"
     )
-    return Reading(bad=True, value=gone, summary=summary)
+    return Assessment(bad=True, value=gone, summary=summary)
 
 
-def dropped(_: Memory, look: Look) -> Reading:
+def dropped(_: Memory, observed: Observation) -> Assessment:
     """Events that an API process had no room for: they are in no log."""
-    recent = [one for one in look.dropped if look.since(one.grew_ms) < DROPPED_HOLD_MS]
+    recent = [one for one in observed.dropped if observed.since(one.grew_ms) < DROPPED_HOLD_MS]
     events = sum(one.events for one in recent)
     if not events:
-        return Reading(
+        return Assessment(
             bad=False, summary=f"No event was dropped for {DROPPED_HOLD_MS // 60_000} minutes."
         )
     reasons = sorted({reason for one in recent for reason in one.reasons})
@@ -179,17 +184,19 @@ def dropped(_: Memory, look: Look) -> Reading:
         f"({', '.join(reasons)}): "
         "they are not counted. Was Redis away for long? Then give the API a larger queue."
     )
-    return Reading(bad=True, value=events, summary=summary)
+    return Assessment(bad=True, value=events, summary=summary)
 
 
-def dead_letters(memory: Memory, look: Look) -> Reading:
+def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     """Dead letters of about the last hour."""
-    limit = look.settings.dead_letters_per_hour
+    limit = observed.settings.dead_letters_per_hour
     memory.dead, grown = _last_hour(
-        memory.dead, look, sum(partition.counters.dead for partition in look.seen.partitions)
+        memory.dead,
+        observed,
+        sum(partition.counters.dead for partition in observed.state.partitions),
     )
     if grown <= limit:
-        return Reading(
+        return Assessment(
             bad=False if grown <= limit / 2 else None,
             value=grown,
             limit=limit,
@@ -200,47 +207,47 @@ def dead_letters(memory: Memory, look: Look) -> Reading:
         f"stand in the dead-letter "
         "stream; often a version was not published."
     )
-    return Reading(bad=True, value=grown, limit=limit, summary=summary)
+    return Assessment(bad=True, value=grown, limit=limit, summary=summary)
 
 
-def rolled_back(memory: Memory, look: Look) -> Reading:
+def rolled_back(memory: Memory, observed: Observation) -> Assessment:
     """Panes that went back within about the last hour: a replica took over that had not received
     everything.
     """
-    times = sum(partition.rolled_back for partition in look.seen.partitions)
-    memory.rolled_back, grown = _last_hour(memory.rolled_back, look, times)
+    times = sum(partition.rolled_back for partition in observed.state.partitions)
+    memory.rolled_back, grown = _last_hour(memory.rolled_back, observed, times)
     summary = (
         f"{grown} times within the last hour a partition's panes went back to an older state. "
         f"Nothing is judged twice, but "
         "what its server had acknowledged since may be lost: did a replica take over?"
     )
-    return Reading(
+    return Assessment(
         bad=grown > 0,
         value=grown,
         summary=summary if grown else "No partition went back for an hour.",
     )
 
 
-def labels_stopped(memory: Memory, look: Look) -> Reading:
+def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
     """Time without a joined label while predictions wait for some; what waits on is lost for the
     performance.
 
     A model that never got a label is not told of: it has just begun, or its labels were never meant
     to come.
     """
-    counts = [partition.counters.labels for partition in look.seen.partitions]
+    counts = [partition.counters.labels for partition in observed.state.partitions]
     joined = sum(one.joined for one in counts)
     if (
         joined != memory.labels[0]
         or not any(one.waiting for one in counts)
-        or unowned(look)
-        or late(look)
+        or unowned(observed)
+        or late(observed)
     ):
-        memory.labels = joined, look.now
-    memory.labels = joined, min(memory.labels[1], look.now)
-    quiet_ms, hours = look.since(memory.labels[1]), look.settings.label_wait_hours
+        memory.labels = joined, observed.now
+    memory.labels = joined, min(memory.labels[1], observed.now)
+    quiet_ms, hours = observed.since(memory.labels[1]), observed.settings.label_wait_hours
     if not joined or quiet_ms <= hours * HOUR_MS:
-        return Reading(
+        return Assessment(
             bad=False, value=quiet_ms / 1000, limit=hours * 3600, summary="Labels come again."
         )
     summary = (
@@ -248,19 +255,19 @@ def labels_stopped(memory: Memory, look: Look) -> Reading:
         f"waits for its label. The "
         "performance stands still: does whoever sends the labels still run, and with the right ids?"
     )
-    return Reading(bad=True, value=quiet_ms / 1000, limit=hours * 3600, summary=summary)
+    return Assessment(bad=True, value=quiet_ms / 1000, limit=hours * 3600, summary=summary)
 
 
-def labels_full(memory: Memory, look: Look) -> Reading:
+def labels_full(memory: Memory, observed: Observation) -> Assessment:
     """Predictions that could not wait for a label within about the last hour, and labels that could
     not for a prediction.
     """
-    counts = [partition.counters.labels for partition in look.seen.partitions]
+    counts = [partition.counters.labels for partition in observed.state.partitions]
     memory.labels_full, grown = _last_hour(
-        memory.labels_full, look, sum(one.full + one.refused for one in counts)
+        memory.labels_full, observed, sum(one.full + one.refused for one in counts)
     )
     if not grown:
-        return Reading(
+        return Assessment(
             bad=False, summary="Predictions and labels have room to wait for each other."
         )
     summary = (
@@ -272,16 +279,16 @@ def labels_full(memory: Memory, look: Look) -> Reading:
         f"right? Else raise "
         "DRIFTGAUGE_LABEL_PENDING_MAX, or lower DRIFTGAUGE_LABEL_WAIT_HOURS."
     )
-    return Reading(bad=True, value=grown, summary=summary)
+    return Assessment(bad=True, value=grown, summary=summary)
 
 
 def _last_hour(
-    memory: list[tuple[int, int]], look: Look, count: int
+    memory: list[tuple[int, int]], observed: Observation, count: int
 ) -> tuple[list[tuple[int, int]], int]:
     """Remember a count that only grows, by slices of time; give the new memory, and by how much it
     grew in an hour.
     """
-    now = look.now // GROWTH_SLICE_MS
+    now = observed.now // GROWTH_SLICE_MS
     kept = [
         entry
         for entry in memory
@@ -291,19 +298,19 @@ def _last_hour(
     return memory, count - memory[0][1]
 
 
-def silent(memory: Memory, look: Look) -> Reading:
+def silent(memory: Memory, observed: Observation) -> Assessment:
     """Time without an event; while workers do not count, it is not known."""
-    traffic = _observe(memory, look)
-    if unowned(look) or late(look):
-        return Reading(bad=None)
-    limit = _longest_silence(traffic, look)
-    quiet_ms = look.since(traffic.changed_ms)
+    activity = _observe(memory, observed)
+    if unowned(observed) or late(observed):
+        return Assessment(bad=None)
+    limit = _longest_silence(activity, observed)
+    quiet_ms = observed.since(activity.changed_ms)
     if limit is None or quiet_ms <= limit:
-        if traffic.changed_ms < memory.firing.get(
+        if activity.changed_ms < memory.firing.get(
             "silent", 0
         ):  # the hour in which it was unusual passed, no event came
-            return Reading(bad=None)
-        return Reading(
+            return Assessment(bad=None)
+        return Assessment(
             bad=False,
             value=quiet_ms / 1000,
             limit=(limit or 0) / 1000,
@@ -314,91 +321,97 @@ def silent(memory: Memory, look: Look) -> Reading:
         f"Is the model still "
         "called, and does its API reach Redis?"
     )
-    return Reading(bad=True, value=quiet_ms / 1000, limit=limit / 1000, summary=summary)
+    return Assessment(bad=True, value=quiet_ms / 1000, limit=limit / 1000, summary=summary)
 
 
-def _observe(memory: Memory, look: Look) -> Traffic:
-    """Take in what was counted since the last look."""
-    events = look.seen.events
-    traffic = memory.traffic
-    if traffic is None:
-        traffic = memory.traffic = Traffic(look.now, look.now, events)
-    if events != traffic.events:
-        hour = look.now // HOUR_MS
-        if not traffic.hours or traffic.hours[-1].hour != hour:
-            traffic.hours.append(Hour(hour, traffic.events, 0))
-        traffic.hours[-1].gap_ms = max(traffic.hours[-1].gap_ms, look.since(traffic.changed_ms))
-        traffic.hours = [one for one in traffic.hours if hour - HOURS_KEPT < one.hour <= hour]
-        traffic.events, traffic.changed_ms = events, look.now
-    if unowned(look) or late(look):
-        traffic.changed_ms = look.now
-    traffic.changed_ms = min(traffic.changed_ms, look.now)
-    return traffic
+def _observe(memory: Memory, observed: Observation) -> Activity:
+    """Take in what was counted since the last observation."""
+    events = observed.state.events
+    activity = memory.activity
+    if activity is None:
+        activity = memory.activity = Activity(observed.now, observed.now, events)
+    if events != activity.events:
+        hour = observed.now // HOUR_MS
+        if not activity.hours or activity.hours[-1].hour != hour:
+            activity.hours.append(Hour(hour, activity.events, 0))
+        activity.hours[-1].gap_ms = max(
+            activity.hours[-1].gap_ms, observed.since(activity.changed_ms)
+        )
+        activity.hours = [one for one in activity.hours if hour - HOURS_KEPT < one.hour <= hour]
+        activity.events, activity.changed_ms = events, observed.now
+    if unowned(observed) or late(observed):
+        activity.changed_ms = observed.now
+    activity.changed_ms = min(activity.changed_ms, observed.now)
+    return activity
 
 
-def _longest_silence(traffic: Traffic, look: Look) -> float | None:
+def _longest_silence(activity: Activity, observed: Observation) -> float | None:
     """Give the longest silence (ms) that is usual for the hour.
 
     None while nothing is usual: without events ever, or, if it is to be learned, before a whole day
     was watched and with fewer than 100 events in the 24 hours before the last one.
     """
-    if look.settings.silent_after_seconds:
-        return look.settings.silent_after_seconds * 1000 if traffic.events else None
-    if not traffic.hours or traffic.changed_ms - traffic.since_ms < DAY_MS:
+    if observed.settings.silent_after_seconds:
+        return observed.settings.silent_after_seconds * 1000 if activity.events else None
+    if not activity.hours or activity.changed_ms - activity.since_ms < DAY_MS:
         return None
-    last_day = next(one for one in traffic.hours if one.hour > traffic.hours[-1].hour - 24)
-    events = traffic.events - last_day.before
+    last_day = next(one for one in activity.hours if one.hour > activity.hours[-1].hour - 24)
+    events = activity.events - last_day.before
     if events < SILENT_LEAST_EVENTS:
         return None
     return max(
         SILENT_LEAST_MS,
         SILENT_TIMES_MEAN * DAY_MS / events,
-        SILENT_TIMES_LARGEST * _usual_gap(traffic, look.now),
+        SILENT_TIMES_LARGEST * _usual_gap(activity, observed.now),
     )
 
 
-def _usual_gap(traffic: Traffic, now: int) -> int:
+def _usual_gap(activity: Activity, now: int) -> int:
     """Give the longest gap (ms) between events that belongs to this hour.
 
     If this hour of the day had events on every day that was watched, it is the longest one that
     ended within an hour of it on those days: a night without traffic says nothing of noon. Else the
     hour is idle on some days, and it is the longest one of the week.
     """
-    hour, gaps = now // HOUR_MS, {one.hour: one.gap_ms for one in traffic.hours}
+    hour, gaps = now // HOUR_MS, {one.hour: one.gap_ms for one in activity.hours}
     days = [
         past
         for past in range(hour - 24, hour - HOURS_KEPT - 1, -24)
-        if past > traffic.since_ms // HOUR_MS
+        if past > activity.since_ms // HOUR_MS
     ]
     if days and all(past in gaps for past in days):
         return max(gaps.get(past + beside, 0) for past in (hour, *days) for beside in (-1, 0, 1))
     return max(gaps.values())
 
 
-def _move(memory: Memory, look: Look, rule: str, reading: Reading) -> Alert | None:
+def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment) -> Alert | None:
     """Begin or end an alert, if its reading says so."""
-    if reading.bad and rule not in memory.firing:
-        memory.firing[rule] = look.now
-        return _alert(look, rule, reading, "firing", look.now)
-    if reading.bad is False and rule in memory.firing:
-        return _alert(look, rule, reading, "resolved", memory.firing.pop(rule))
+    if assessed.bad and rule not in memory.firing:
+        memory.firing[rule] = observed.now
+        return _alert(observed, rule, assessed, "firing", observed.now)
+    if assessed.bad is False and rule in memory.firing:
+        return _alert(observed, rule, assessed, "resolved", memory.firing.pop(rule))
     return None
 
 
 def _alert(
-    look: Look, rule: str, reading: Reading, state: Literal["firing", "resolved"], started: int
+    observed: Observation,
+    rule: str,
+    assessed: Assessment,
+    state: Literal["firing", "resolved"],
+    started: int,
 ) -> Alert:
-    model, name = look.seen.model, BLIND + rule
+    model, name = observed.state.model, BLIND + rule
     evidence = AlertEvidence(
         statistic=name,
-        value=reading.value,
-        threshold=reading.limit,
+        value=assessed.value,
+        threshold=assessed.limit,
         expected=None,
         n=0,
         m=0,
-        events=look.seen.events,
+        events=observed.state.events,
         window_start=started,
-        window_end=look.now,
+        window_end=observed.now,
     )
     return Alert(
         fingerprint=fingerprint(model, NO_VERSION, "", name),
@@ -408,16 +421,16 @@ def _alert(
         rule=name,
         severity=SEVERITIES[rule],
         state=state,
-        summary=reading.summary,
+        summary=assessed.summary,
         evidence=evidence,
         started=started,
-        updated=look.now,
-        ended=look.now if state == "resolved" else None,
+        updated=observed.now,
+        ended=observed.now if state == "resolved" else None,
         snapshot="",
     )
 
 
-RULES: Final[Mapping[str, Callable[[Memory, Look], Reading]]] = {
+RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "no_worker": no_worker,
     "lag": lag,
     "lost": lost,

@@ -49,7 +49,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FeedEvent:
     """An event for pages: the latest of its name, model and version; `entry` is its place in the
     alerts if it is one.
     """
@@ -75,24 +75,24 @@ class Listener:
 
     model: str | None
     positions: Positions
-    latest: dict[tuple[str, str, str], Told] = field(default_factory=dict)
-    alerts: deque[Told] = field(default_factory=deque)
+    latest: dict[tuple[str, str, str], FeedEvent] = field(default_factory=dict)
+    alerts: deque[FeedEvent] = field(default_factory=deque)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
 
-    def tell(self, told: Told) -> None:
+    def tell(self, event: FeedEvent) -> None:
         """Leave an event for it."""
-        if self.model not in (None, told.model) and told.model:
+        if self.model not in (None, event.model) and event.model:
             return
-        if not told.entry:
-            self.latest[told.name, told.model, told.version] = told
+        if not event.entry:
+            self.latest[event.name, event.model, event.version] = event
         elif len(self.alerts) < MOST_ALERTS:
-            self.alerts.append(told)
+            self.alerts.append(event)
         else:
             self.over = True
         self.awake.set()
 
-    def resume(self, missed: Sequence[Told]) -> None:
+    def resume(self, missed: Sequence[FeedEvent]) -> None:
         """Put what it missed before what was told meanwhile; with too much of it, it has to come
         again for the rest.
         """
@@ -105,14 +105,14 @@ class Listener:
         self.awake.clear()
         alerts, self.alerts = self.alerts, deque()
         latest, self.latest = self.latest, {}
-        blocks = [block for told in alerts if (block := self._alert(told))]
-        return blocks + [_block(told) for told in latest.values()]
+        blocks = [block for event in alerts if (block := self._alert(event))]
+        return blocks + [_block(event) for event in latest.values()]
 
-    def _alert(self, told: Told) -> bytes:
-        if EntryId.parse(told.entry) <= EntryId.parse(self.positions.get(told.model, BEGINNING)):
+    def _alert(self, event: FeedEvent) -> bytes:
+        if EntryId.parse(event.entry) <= EntryId.parse(self.positions.get(event.model, BEGINNING)):
             return b""
-        self.positions[told.model] = told.entry
-        return _block(told, write_vector(self.positions))
+        self.positions[event.model] = event.entry
+        return _block(event, write_vector(self.positions))
 
 
 class Feed:
@@ -139,7 +139,7 @@ class Feed:
         self._meter = meter
         self._serving = serving
         self._listeners: set[Listener] = set()
-        self._looking: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str, str], object] = {}
         self._alerts: Positions = {}
         self._ended = False
@@ -173,8 +173,8 @@ class Feed:
         """Give the blocks of the stream until the page or the server is gone."""
         self._listeners.add(listener)
         self._seen.clear()  # the next look tells everything: the new page knows nothing
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_on(), name="dashboard")
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll_while_open(), name="dashboard")
         try:
             yield (
                 b"retry: 1000\nevent: beat\nid: "
@@ -192,7 +192,7 @@ class Feed:
         finally:
             self._listeners.discard(listener)
 
-    async def _look_on(self) -> None:
+    async def _poll_while_open(self) -> None:
         """Look once a second while somebody listens; Redis may go and come back."""
         beat = 0.0
         while self._listeners and not self._ended:
@@ -200,13 +200,13 @@ class Feed:
             with suppress(
                 *UNAVAILABLE, redis.RedisError, BadData
             ):  # pages go stale, and say so; /readyz says why
-                await self._look()
+                await self._poll()
                 if started - beat >= BEAT_S:
-                    self._tell(Told("beat", "", b"{}"))
+                    self._tell(FeedEvent("beat", "", b"{}"))
                     beat = started
             await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - started)))
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         """Tell what changed since the last look."""
         self._tell_serving()
         models = await self._pipeline.models()
@@ -215,7 +215,7 @@ class Feed:
             self._tell_new(
                 "state", state.model, state_of(state, self.traffic.rate(state), self._meter)
             )
-        await self._look_at_streams(states)
+        await self._poll_streams(states)
 
     def _tell_serving(self) -> None:
         for model, served in self._serving.production.items():
@@ -227,7 +227,7 @@ class Feed:
             }
             self._tell_new("serving", model, told)
 
-    async def _look_at_streams(self, states: Sequence[ModelState]) -> None:
+    async def _poll_streams(self, states: Sequence[ModelState]) -> None:
         pipe = self._client.pipeline(transaction=False)
         for state in states:
             after = self._alerts.setdefault(state.model, self._first_position(state.model))
@@ -255,8 +255,8 @@ class Feed:
             self._tell_new("snapshot", model, {"model": model, "entry": entries[0][0].decode()})
 
     def _tell_alerts(self, model: str, entries: Any) -> None:
-        for told in _alerts(model, entries):
-            self._tell(told)
+        for event in _alerts(model, entries):
+            self._tell(event)
         if entries:
             self._alerts[model] = entries[-1][0].decode()
 
@@ -274,16 +274,16 @@ class Feed:
         key = (name, model, str(value.get("version", "")))
         if self._seen.get(key) != value:
             self._seen[key] = value
-            self._tell(Told(name, model, _encode(value), key[2]))
+            self._tell(FeedEvent(name, model, _encode(value), key[2]))
 
-    def _tell(self, told: Told) -> None:
+    def _tell(self, event: FeedEvent) -> None:
         for listener in self._listeners:
-            listener.tell(told)
+            listener.tell(event)
 
-    async def _missed(self, listener: Listener) -> list[Told]:
+    async def _missed(self, listener: Listener) -> list[FeedEvent]:
         """Read the alerts since a listener's position."""
         models = [listener.model] if listener.model else await self._pipeline.models()
-        missed: list[Told] = []
+        missed: list[FeedEvent] = []
         for model in models:
             after = listener.positions.get(model, BEGINNING)
             room = MOST_ALERTS - len(missed)
@@ -302,17 +302,17 @@ class Feed:
         return BEGINNING if found is None else str(found[0])
 
 
-def _alerts(model: str, entries: Any) -> list[Told]:
+def _alerts(model: str, entries: Any) -> list[FeedEvent]:
     """Give the alerts of some entries; one that is no JSON, written by hand, is passed over."""
     found = []
     for entry_id, fields in entries:
         with suppress(msgspec.DecodeError):
             msgspec.json.decode(fields.get(b"e", b""))
-            found.append(Told("alert", model, fields[b"e"], entry=entry_id.decode()))
+            found.append(FeedEvent("alert", model, fields[b"e"], entry=entry_id.decode()))
     return found
 
 
-def _block(told: Told, event_id: str = "") -> bytes:
-    named = f"event: {told.name}\n" + (f"id: {event_id}\n" if event_id else "")
-    lines = b"".join(b"data: " + line + b"\n" for line in told.data.splitlines())
+def _block(event: FeedEvent, event_id: str = "") -> bytes:
+    named = f"event: {event.name}\n" + (f"id: {event_id}\n" if event_id else "")
+    lines = b"".join(b"data: " + line + b"\n" for line in event.data.splitlines())
     return named.encode() + lines + b"\n"

@@ -28,7 +28,7 @@ import redis.asyncio
 
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.watching import blind
-from driftgauge.producer.watching.look import Dropped, Look, Memory
+from driftgauge.producer.watching.observation import Dropped, Memory, Observation
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
@@ -37,7 +37,7 @@ from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import Settings
 
 TIMEOUT_S: Final = 2.0
-LEASE_LOOKS: Final = 3
+LEASE_CHECKS: Final = 3
 """Looks that the holder may miss before another process takes over."""
 FORGET_DROPPED_MS: Final = 86_400_000
 DROPPED: Final = b"dropped:"
@@ -88,7 +88,7 @@ class Watchdog:
         self._clock = clock
         self._token = secrets.token_hex(8)
         self._told: dict[str, dict[str, int]] = {}
-        self._lease_ms = int(LEASE_LOOKS * settings.watchdog_seconds * 1000)
+        self._lease_ms = int(LEASE_CHECKS * settings.watchdog_seconds * 1000)
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -107,7 +107,7 @@ class Watchdog:
     async def _run(self) -> None:
         while not self._ending.is_set():
             try:
-                await self.look()
+                await self.check()
             except Exception as error:  # noqa: BLE001  serving goes on whatever happens here; the next look tries again
                 self._complain(error)
             else:
@@ -124,14 +124,14 @@ class Watchdog:
             logger.warning("The watchdog cannot look at the pipeline (%s); it tries again.", reason)
         self.fault = reason
 
-    async def look(self) -> None:
-        """Look at each model once; one that cannot be read does not hide the others."""
+    async def check(self) -> None:
+        """Observation at each model once; one that cannot be read does not hide the others."""
         now = await self._now()
         await self._tell_dropped(now)
         failed: Exception | None = None
         for model in await self._pipeline.models():
             try:
-                await self._look_at(model, now)
+                await self._check_model(model, now)
             except UNAVAILABLE:
                 raise
             except (
@@ -163,8 +163,8 @@ class Watchdog:
                 )
                 self._told[model] = reasons
 
-    async def _look_at(self, model: str, now: int) -> None:
-        """Look at one model, unless another process does."""
+    async def _check_model(self, model: str, now: int) -> None:
+        """Observation at one model, unless another process does."""
         key = self._keys.watchdog(model)
         async with self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
@@ -173,11 +173,11 @@ class Watchdog:
             if not self._may_take(fields.get(b"lease"), now):
                 return
             memory = _memory(fields.get(b"memory"))
-            (seen,) = await self._pipeline.read([model], most=1)
+            (state,) = await self._pipeline.read([model], most=1)
             if self._clock is not None:
-                seen = replace(seen, now_ms=now)
+                state = replace(state, now_ms=now)
             alerts = blind.judge(
-                memory, Look(seen, list(_dropped(fields).values()), self._settings)
+                memory, Observation(state, list(_dropped(fields).values()), self._settings)
             )
             if alerts:
                 await self._check_type(self._keys.alerts(model))

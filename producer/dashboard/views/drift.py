@@ -34,13 +34,13 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FeatureRow:
     """A feature on the drift page.
 
     Parameters
     ----------
     place
-        In stream order, for ids in the page: a name of strangers is none.
+        In stream order; it makes the ids in the page, for which untrusted names are not fit.
     shown
         The chosen statistic now; None if the feature has none of that name.
     psi
@@ -80,7 +80,7 @@ class DriftView:
     statistic: str
     statistics: list[str]
     times: list[int]
-    rows: list[Row]
+    rows: list[FeatureRow]
     excluded: list[FeatureReport]
 
 
@@ -134,7 +134,7 @@ def heat_of(value: float | None, threshold: float | None) -> int | None:
     return sum(value > share * threshold for share in HEAT)
 
 
-def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic: str) -> Row:
+def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic: str) -> FeatureRow:
     shown, psi = (
         next((one for one in feature.statistics if one.name == name), None)
         for name in (statistic, PSI)
@@ -147,9 +147,9 @@ def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic:
         Cell(time, value, heat_of(value, threshold))
         for time, value in zip(series.times[-MOST_MOMENTS:], values, strict=True)
     ]
-    return Row(place, feature, shown, psi, values, cells)
+    return FeatureRow(place, feature, shown, psi, values, cells)
 
 
-def _urgency(row: Row) -> tuple[int, float, int]:
+def _urgency(row: FeatureRow) -> tuple[int, float, int]:
     value = row.psi.value if row.psi is not None and row.psi.value is not None else 0.0
     return rank(row.feature.severity), -value, row.place

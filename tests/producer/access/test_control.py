@@ -20,7 +20,7 @@ from driftgauge.producer.access import session
 from driftgauge.producer.access.control import (
     DECLARED,
     OPEN,
-    STRANGER,
+    UNTRUSTED,
     Caller,
     Guarded,
     for_everybody,
@@ -233,7 +233,7 @@ async def test_an_open_stream_ends_with_its_key(
         client.xadd(keys.alerts("linear"), {"e": b"{}"})
         assert b"event: alert" in await anext(second)
         assert [block async for block in first] == []
-        assert not access.still(STRANGER, "read")
+        assert not access.still(UNTRUSTED, "read")
         assert not access.still(OPEN, "read"), "it began without keys, and now there are some"
 
 

@@ -7,7 +7,7 @@ import redis
 
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.reading import prediction_log
-from driftgauge.producer.reading.prediction_log import Logged, Wanted, page, walk
+from driftgauge.producer.reading.prediction_log import Logged, PredictionFilter, page, walk
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.events import Prediction, encode
 from driftgauge.shared.contract.keys import Keys
@@ -30,7 +30,7 @@ def logs(keys: Keys) -> list[str]:
 
 
 async def names(
-    url: str, logs: list[str], wanted: Wanted, count: int, most: int = 20_000
+    url: str, logs: list[str], wanted: PredictionFilter, count: int, most: int = 20_000
 ) -> list[list[str]]:
     """Read all pages."""
     async with connect_async(url) as client:
@@ -51,13 +51,15 @@ async def test_pages_of_any_size_give_every_prediction_once_newest_first(
     """
     for number in range(50):
         client.xadd(logs[number % LOGS], prediction(f"a{number}"), id=f"{number // 2 + 1}-0")
-    whole = (await names(redis_url, logs, Wanted(), 1000))[0]
+    whole = (await names(redis_url, logs, PredictionFilter(), 1000))[0]
     assert sorted(whole) == sorted(f"a{number}" for number in range(50))
     times = [int(name[1:]) // 2 for name in whole]
     assert times == sorted(times, reverse=True)
     for count in (1, 7, 25):
-        assert list(chain(*await names(redis_url, logs, Wanted(), count))) == whole
-        assert list(chain(*await names(redis_url, logs, Wanted(), count, most=3))) == whole
+        assert list(chain(*await names(redis_url, logs, PredictionFilter(), count))) == whole
+        assert (
+            list(chain(*await names(redis_url, logs, PredictionFilter(), count, most=3))) == whole
+        )
 
 
 async def test_each_filter(redis_url: str, client: redis.Redis, logs: list[str]) -> None:
@@ -68,16 +70,16 @@ async def test_each_filter(redis_url: str, client: redis.Redis, logs: list[str])
     client.xadd(logs[1], prediction("future", 2.0, time=10**12), id="200-0")
     client.xadd(logs[2], prediction("word", "yes", time=300, version="2.0.0"), id="300-0")
     for wanted, expected in (
-        (Wanted(), ["word", "future", "old"]),
-        (Wanted(version="2.0.0"), ["word"]),
-        (Wanted(since_ms=200), ["word", "future"]),
-        (Wanted(until_ms=200), ["old"]),
-        (Wanted(since_ms=11, until_ms=201), ["future"]),
-        (Wanted(least=1.5), ["future"]),
-        (Wanted(most=1.0), ["old"]),
-        (Wanted(prediction="yes"), ["word"]),
-        (Wanted(id="old"), ["old"]),
-        (Wanted(id="ol"), []),
+        (PredictionFilter(), ["word", "future", "old"]),
+        (PredictionFilter(version="2.0.0"), ["word"]),
+        (PredictionFilter(since_ms=200), ["word", "future"]),
+        (PredictionFilter(until_ms=200), ["old"]),
+        (PredictionFilter(since_ms=11, until_ms=201), ["future"]),
+        (PredictionFilter(least=1.5), ["future"]),
+        (PredictionFilter(most=1.0), ["old"]),
+        (PredictionFilter(prediction="yes"), ["word"]),
+        (PredictionFilter(id="old"), ["old"]),
+        (PredictionFilter(id="ol"), []),
     ):
         assert (await names(redis_url, logs, wanted, 10))[0] == expected, wanted
 
@@ -103,11 +105,11 @@ async def test_a_label_stands_beside_its_prediction(
         def shown(rows: list[Logged]) -> list[tuple[str, Any]]:
             return [(row.event.id, row.label) for row in rows]
 
-        first = await page(reader, key, Wanted(), 2)
+        first = await page(reader, key, PredictionFilter(), 2)
         assert shown(first.rows) == [("c", None), ("b", None)]
-        second = await page(reader, key, Wanted(), 2, first.following)
+        second = await page(reader, key, PredictionFilter(), 2, first.following)
         assert shown(second.rows) == [("a", 5.0)]
-        assert shown([row async for row in walk(reader, key, Wanted())]) == [
+        assert shown([row async for row in walk(reader, key, PredictionFilter())]) == [
             ("c", None),
             ("b", None),
             ("a", 5.0),
@@ -127,7 +129,7 @@ async def test_what_cannot_be_read_is_passed_over(
         {"t": "p"},
     ):
         client.xadd(logs[0], fields)  # type: ignore[arg-type]  # dict is invariant
-    assert await names(redis_url, logs, Wanted(), 10) == [["a"]]
+    assert await names(redis_url, logs, PredictionFilter(), 10) == [["a"]]
 
 
 async def test_one_page_looks_through_a_bounded_number_of_entries(
@@ -138,10 +140,10 @@ async def test_one_page_looks_through_a_bounded_number_of_entries(
     for number in range(45):
         client.xadd(logs[0], prediction(f"a{number}"))
     async with connect_async(redis_url) as reader:
-        found = await page(reader, logs, Wanted(id="a0"), 5, most=20)
+        found = await page(reader, logs, PredictionFilter(id="a0"), 5, most=20)
     assert (found.rows, found.read) == ([], 20)
     assert found.following
-    assert await names(redis_url, logs, Wanted(id="a0"), 5, most=20) == [[], [], ["a0"]]
+    assert await names(redis_url, logs, PredictionFilter(id="a0"), 5, most=20) == [[], [], ["a0"]]
 
 
 @pytest.mark.parametrize(
@@ -151,4 +153,4 @@ async def test_a_malformed_place_is_refused(redis_url: str, logs: list[str], bef
     """What no page gave is a bad request, not an error of Redis."""
     async with connect_async(redis_url) as reader:
         with pytest.raises(Problem, match="before"):
-            await page(reader, logs, Wanted(), 5, before)
+            await page(reader, logs, PredictionFilter(), 5, before)

@@ -6,7 +6,7 @@ import pytest
 
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, judge
-from driftgauge.producer.watching.look import Dropped, Look, Memory
+from driftgauge.producer.watching.observation import Dropped, Memory, Observation
 from driftgauge.shared.contract.counters import Counters, LabelCounts
 from driftgauge.shared.settings import Settings
 
@@ -45,7 +45,7 @@ class Watch:
     ) -> list[str]:
         self.now += after
         state = ModelState("m", self.now, partitions, judging, {})
-        alerts = judge(self.memory, Look(state, [dropped] if dropped else [], self.settings))
+        alerts = judge(self.memory, Observation(state, [dropped] if dropped else [], self.settings))
         self.memory = msgspec.json.decode(
             msgspec.json.encode(self.memory), type=Memory
         )  # as it lies in Redis

@@ -9,7 +9,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.reading.positions import read_vector, write_vector
 from driftgauge.producer.watching import feed as feed_module
-from driftgauge.producer.watching.feed import Feed, Listener, Told
+from driftgauge.producer.watching.feed import Feed, FeedEvent, Listener
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 from tests.producer.conftest import running
@@ -129,7 +129,7 @@ async def test_nobody_looks_when_no_page_is_open(
         streams = [feed.follow(await feed.open(None, None)) for _ in range(3)]
         for stream in streams:
             await Follower(stream).event("state")
-        looking = feed._looking
+        looking = feed._polling
         assert looking is not None
         for stream in streams:
             await stream.aclose()  # type: ignore[attr-defined]  # what follow gives is a generator
@@ -161,15 +161,15 @@ async def test_a_page_that_does_not_read_is_bounded() -> None:
     """
     listener = Listener(None, {})
     for number in range(100):
-        listener.tell(Told("state", MODEL, str(number).encode()))
+        listener.tell(FeedEvent("state", MODEL, str(number).encode()))
     assert [block for block in listener.take() if b"data: 99" in block] == [
         f"event: state\ndata: {99}\n\n".encode()
     ]
     for number in range(1, feed_module.MOST_ALERTS + 2):
-        listener.tell(Told("alert", MODEL, b"{}", entry=f"{number}-0"))
+        listener.tell(FeedEvent("alert", MODEL, b"{}", entry=f"{number}-0"))
     assert listener.over
     blocks = listener.take()
     assert len(blocks) == feed_module.MOST_ALERTS
     assert write_vector({MODEL: f"{feed_module.MOST_ALERTS}-0"}).encode() in blocks[-1]
-    listener.tell(Told("alert", MODEL, b"{}", entry="1-0"))
+    listener.tell(FeedEvent("alert", MODEL, b"{}", entry="1-0"))
     assert listener.take() == [], "an alert that it has seen is not told again"

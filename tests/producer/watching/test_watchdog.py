@@ -51,7 +51,7 @@ async def watchdogs(
 
 
 async def look(made: list[Watchdog]) -> None:
-    await asyncio.gather(*(watchdog.look() for watchdog in made))
+    await asyncio.gather(*(watchdog.check() for watchdog in made))
 
 
 @pytest.fixture
@@ -109,15 +109,15 @@ async def test_another_takes_over(settings: Settings, written: Written) -> None:
     clock = Clock()
     written.publish()
     async with watchdogs(settings, clock, 2) as (first, second):
-        await first.look()
+        await first.check()
         lease = written.client.hget(written.keys.watchdog("linear"), "lease")
         clock.ahead_ms += 14_000
-        await second.look()
+        await second.check()
         assert written.client.hget(written.keys.watchdog("linear"), "lease") == lease
         clock.ahead_ms += 2_000
-        await second.look()
+        await second.check()
         assert written.transitions() == ["blind.no_worker firing"]
-        await first.look()
+        await first.check()
         assert written.transitions() == ["blind.no_worker firing"]
 
 
@@ -129,11 +129,11 @@ async def test_a_lease_of_the_future_is_taken(settings: Settings, written: Writt
     written.publish()
     async with watchdogs(settings, clock, 2) as (first, second):
         clock.ahead_ms = 3_600_000
-        await first.look()
+        await first.check()
         clock.ahead_ms = 0
-        await second.look()
+        await second.check()
         clock.ahead_ms = 20_000
-        await second.look()
+        await second.check()
         assert written.transitions() == ["blind.no_worker firing"]
 
 
@@ -167,13 +167,13 @@ async def test_what_any_process_dropped(settings: Settings, written: Written) ->
     clock = Clock()
     counted: Counter[str] = Counter()
     async with watchdogs(settings, clock, 1) as (holder,):
-        await holder.look()
+        await holder.check()
         dropping = Watchdog(settings, counted, {"linear"}, clock)
         counted["queue full"] += 7
-        await dropping.look()
+        await dropping.check()
         assert written.transitions() == []
-        await holder.look()
-        await dropping.look()
+        await holder.check()
+        await dropping.check()
         await dropping.close()
         (alert,) = written.alerts()
         assert (alert.rule, alert.severity, alert.evidence.value) == (
@@ -183,7 +183,7 @@ async def test_what_any_process_dropped(settings: Settings, written: Written) ->
         )
         assert "queue full" in alert.summary
         clock.ahead_ms += 2 * 86_400_000
-        await holder.look()
+        await holder.check()
         assert written.transitions() == ["blind.dropped firing", "blind.dropped resolved"]
         assert not [
             name
@@ -223,13 +223,13 @@ async def test_a_transition_is_written_with_its_memory_or_not_at_all(
     written.publish()
     written.client.set(written.keys.alerts("linear"), "stray")
     async with watchdogs(settings, clock, 1) as (watchdog,):
-        await watchdog.look()
+        await watchdog.check()
         clock.ahead_ms = 20_000
         with pytest.raises(Exception, match="not a stream"):
-            await watchdog.look()
+            await watchdog.check()
         written.client.delete(written.keys.alerts("linear"))
-        await watchdog.look()
-        await watchdog.look()
+        await watchdog.check()
+        await watchdog.check()
         assert written.transitions() == ["blind.no_worker firing"]
 
 
@@ -246,7 +246,7 @@ async def test_one_broken_model_does_not_hide_the_others(
     async with watchdogs(settings, clock, 1) as (watchdog,):
         for _ in range(2):
             with pytest.raises(Exception, match="a-broken-one"):
-                await watchdog.look()
+                await watchdog.check()
             clock.ahead_ms += 20_000
     assert written.transitions() == ["blind.no_worker firing"]
     assert broken.transitions() == []

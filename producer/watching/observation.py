@@ -39,7 +39,7 @@ class Hour(msgspec.Struct, array_like=True):
     gap_ms: int
 
 
-class Traffic(msgspec.Struct):
+class Activity(msgspec.Struct):
     """When the model had events; `since_ms` is when the watch began."""
 
     since_ms: int
@@ -92,10 +92,10 @@ class Memory(msgspec.Struct):
     rolled_back: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
-    traffic: Traffic | None = None
+    activity: Activity | None = None
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Assessment(msgspec.Struct, frozen=True):
     """What a rule says: bad, good, or (None) not decided; with its number, its limit, and words for
     it.
     """
@@ -106,16 +106,16 @@ class Reading(msgspec.Struct, frozen=True):
     summary: str = ""
 
 
-class Look(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True):
     """One look at a model."""
 
-    seen: ModelState
+    state: ModelState
     dropped: list[Dropped]
     settings: Settings
 
     @property
     def now(self) -> int:
-        return self.seen.now_ms
+        return self.state.now_ms
 
     def since(self, moment: int) -> int:
         """Give the time (ms) since a moment; 0 if the clock went back behind it."""
@@ -132,9 +132,9 @@ class Work(msgspec.Struct, frozen=True):
     marker: str
 
 
-def works(seen: ModelState) -> Iterator[Work]:
+def works(state: ModelState) -> Iterator[Work]:
     """Give what workers do for a model."""
-    for partition in seen.partitions:
+    for partition in state.partitions:
         oldest = partition.backlog.oldest_ms
         yield Work(
             f"partition {partition.partition}",
@@ -143,41 +143,41 @@ def works(seen: ModelState) -> Iterator[Work]:
             oldest,
             partition.offset,
         )
-    behind = any(partition.panes_behind for partition in seen.partitions)
+    behind = any(partition.panes_behind for partition in state.partitions)
     yield Work(
         "judging",
-        seen.judging_owned,
+        state.judging_owned,
         behind,
         None,
-        " ".join(str(one.judged) for one in seen.partitions),
+        " ".join(str(one.judged) for one in state.partitions),
     )
 
 
-def remember(memory: Memory, work: Work, look: Look) -> None:
+def remember(memory: Memory, work: Work, observed: Observation) -> None:
     """Take in how a piece of work stands."""
-    part = memory.parts.setdefault(work.name, Part(work.marker, look.now))
+    part = memory.parts.setdefault(work.name, Part(work.marker, observed.now))
     if not work.waits or part.marker != work.marker:
-        part.marker, part.moved_ms = work.marker, look.now
-    part.moved_ms = min(part.moved_ms, look.now)
+        part.marker, part.moved_ms = work.marker, observed.now
+    part.moved_ms = min(part.moved_ms, observed.now)
     if not work.waits or (work.owned and work.marker != part.stuck_at):
         part.unowned_ms = None
     elif not work.owned:
         if part.unowned_ms is None:
-            part.unowned_ms, part.stuck_at = look.now, work.marker
-        part.unowned_ms = min(part.unowned_ms, look.now)
+            part.unowned_ms, part.stuck_at = observed.now, work.marker
+        part.unowned_ms = min(part.unowned_ms, observed.now)
 
 
-def unowned(look: Look) -> bool:
+def unowned(observed: Observation) -> bool:
     """Tell whether something waits that nobody owns."""
-    return any(work.waits and not work.owned for work in works(look.seen))
+    return any(work.waits and not work.owned for work in works(observed.state))
 
 
-def late(look: Look) -> bool:
+def late(observed: Observation) -> bool:
     """Tell whether something waits for longer than a lag may be."""
-    limit = look.settings.blind_lag_seconds * 1000
+    limit = observed.settings.blind_lag_seconds * 1000
     return any(
-        work.oldest_ms is not None and look.since(work.oldest_ms) > limit
-        for work in works(look.seen)
+        work.oldest_ms is not None and observed.since(work.oldest_ms) > limit
+        for work in works(observed.state)
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from driftgauge.producer.access.control import Guarded
 
 
-class RawRoute(Guarded):
+class RawBodyRoute(Guarded):
     """Calls its endpoint with the request, and nothing in between."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -19,7 +19,7 @@ MAX_BODY: Final = 1 << 16
 Found = TypeVar("Found")
 
 
-def named(model: str, version: str) -> None:
+def check_version_name(model: str, version: str) -> None:
     """Refuse what cannot be the name of a version.
 
     Raises
@@ -33,7 +33,7 @@ def named(model: str, version: str) -> None:
         raise Problem(404, str(error)) from error
 
 
-async def asked(ask: Callable[[], Found]) -> Found:
+async def from_registry(ask: Callable[[], Found]) -> Found:
     """Ask the registry in a thread; its errors become answers.
 
     Raises
@@ -52,7 +52,7 @@ async def asked(ask: Callable[[], Found]) -> Found:
         raise Problem(409, str(error)) from error
 
 
-async def given(
+async def read_fields(
     request: Request, checks: dict[str, Check], required: str | None = None
 ) -> dict[str, Any]:
     """Read the fields of a request; an empty body has none."""
@@ -67,6 +67,6 @@ async def given(
     return found
 
 
-def answer(document: dict[str, Any], status: int = 200) -> Response:
+def json_answer(document: dict[str, Any], status: int = 200) -> Response:
     """Give a document as JSON."""
     return Response(msgspec.json.encode(document), status, media_type="application/json")

@@ -12,7 +12,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 MOST_CHANGES: Final = 50
 
 
-def references(registry: ModelRegistry, model: str, version: str) -> dict[str, Any]:
+def reference_history(registry: ModelRegistry, model: str, version: str) -> dict[str, Any]:
     """Give the reference in use and the latest changes; what was accepted with its rows, times
     (Unix ms) and resolution.
 
@@ -28,19 +28,19 @@ def references(registry: ModelRegistry, model: str, version: str) -> dict[str, A
     accepted = {change.number for change in history.changes[-MOST_CHANGES:] if change.number}
     made = {number: store.load(number) for number in sorted(accepted)}
     changes = [
-        told(change, made.get(change.number))
+        described(change, made.get(change.number))
         for change in history.changes[: -MOST_CHANGES - 1 : -1]
     ]
     return {"model": model, "version": version, "reference": history.number, "changes": changes}
 
 
-def told(change: ReferenceChange, made: AcceptedReference | None) -> dict[str, Any]:
+def described(change: ReferenceChange, made: AcceptedReference | None) -> dict[str, Any]:
     """Describe a change, and the reference that it leads to; reference 0 was made from training
     data.
 
     Examples
     --------
-    >>> told(ReferenceChange("1.0.0", 2, 0, "ann", "too early", undo=True), None)["undo"]
+    >>> described(ReferenceChange("1.0.0", 2, 0, "ann", "too early", undo=True), None)["undo"]
     True
     """
     found: dict[str, Any] = {"undo": change.undo, **msgspec.to_builtins(change)}
