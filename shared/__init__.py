@@ -1,1 +1,1 @@
-"""What producer and consumer share: contracts, references, the registry, settings, connections."""
+"""Code that producer and consumer share: contracts, references, registry, settings, connections."""

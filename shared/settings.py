@@ -65,7 +65,7 @@ class Settings(BaseSettings):
     commas, without ports.
     """
     session_hours: float = Field(12, gt=0)
-    """How long a browser's login lasts, in hours."""
+    """Lifetime of a browser's login, in hours."""
     requests_per_second: int = Field(2000, ge=0)
     """Most requests a second to one API process, from one key or, without keys, from one address of
     another machine; 0 is no limit.
@@ -172,8 +172,8 @@ class Settings(BaseSettings):
     """Longest time between two reminders, in logical seconds."""
 
     label_wait_hours: float = Field(168, gt=0)
-    """How long a prediction waits for its label, and a label can be corrected, in hours of entry
-    time; rounded up to whole days.
+    """Time that a prediction waits for its label, and that a label can be corrected, in hours of
+    entry time; rounded up to whole days.
     """
     label_pending_max: int = Field(1_000_000, ge=1)
     """Most predictions of a partition that wait for labels, about 115 bytes of Redis each;
@@ -181,23 +181,23 @@ class Settings(BaseSettings):
     """
 
     lease_ms: int = Field(5000, ge=300)
-    """How long a worker owns a partition before it has to renew its lease, in ms."""
+    """Time that a worker owns a partition before it has to renew its lease, in ms."""
     commit_ms: int = Field(1000, ge=10)
     """Longest time between commits, in ms; at most a third of the lease."""
     commit_events: int = Field(50_000, ge=1)
     """Most events between commits."""
     log_retention_hours: float = Field(24, ge=0)
-    """How long counted entries stay in the log, in hours of entry time."""
+    """Time that counted entries stay in the log, in hours of entry time."""
     spool_max_age_hours: int = Field(168, ge=1)
     """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
     longer is retired.
     """
     pane_retention_hours: float = Field(24, gt=0)
-    """How long panes stay as they are, in hours of entry time."""
+    """Time that panes stay as they are, in hours of entry time."""
     hour_retention_days: int = Field(14, ge=1)
-    """How long the panes' sums of a logical hour are kept, in days of entry time."""
+    """Time that the panes' sums of a logical hour are kept, in days of entry time."""
     day_retention_days: int = Field(400, ge=1)
-    """How long the panes' sums of a logical day are kept, in days of entry time."""
+    """Time that the panes' sums of a logical day are kept, in days of entry time."""
 
     watchdog_seconds: float = Field(5, gt=0)
     """Pause between two checks of a model by the watchdog, in seconds."""

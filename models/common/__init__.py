@@ -1,1 +1,1 @@
-"""What the demo models share: training, simulation, trees."""
+"""Code that all demo models share: training, simulation, perturbations, trees."""

@@ -1,4 +1,4 @@
-"""What all demo models share: evaluation on held-out rows, registration, and the training command.
+"""Code that all demo models share: evaluation on held-out rows, registration, training command.
 
     python -m driftgauge.models.NAME.train [--data FILE] [--seed S] [--registry DIR]
                                            [--name NAME] [--version V]
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.models.common.simulation import Labelled, Labels, Simulator
-from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
@@ -125,6 +125,18 @@ class Trained:
     source: Path | None = None
     remarks: tuple[str, ...] = ()
     finished: str = field(default_factory=utc_now)
+
+
+def require_rows(rows: int, least: int, source: object) -> None:
+    """Raise BadData if there are too few rows to train on.
+
+    Parameters
+    ----------
+    source
+        Name of the rows' origin, for the error.
+    """
+    if rows < least:
+        raise BadData(f"{source} gives {rows} rows, too few to train on; give at least {least}.")
 
 
 def evaluate(

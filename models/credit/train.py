@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from driftgauge.models.common.simulation import Labelled
-from driftgauge.models.common.training import DemoModel, Trained, command, evaluate
+from driftgauge.models.common.training import DemoModel, Trained, command, evaluate, require_rows
 from driftgauge.models.credit import tuning
 from driftgauge.models.credit.candidates import (
     CANDIDATES,
@@ -86,7 +86,7 @@ def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
     seed
         Seed of models and tuning.
     source
-        Where the rows come from, for errors.
+        Name of the rows' origin, for errors.
     trials
         Sets of hyperparameters that tuning tries if Optuna is installed; 0 keeps the default ones.
 
@@ -96,10 +96,7 @@ def fit(rows: Labelled, seed: int, source: str, trials: int = 0) -> Trained:
         If there are too few rows, or a class is not in both parts.
     """
     features, labels = rows
-    if len(features) < MIN_ROWS:
-        raise BadData(
-            f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}."
-        )
+    require_rows(len(features), MIN_ROWS, source)
     end = int(len(features) * TRAINED_SHARE)
     for first, last in ((0, end // 6), (end, len(features))):  # the first fold is fitted on a sixth
         if set(labels[first:last]) != set(CLASSES):

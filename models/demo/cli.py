@@ -79,6 +79,7 @@ def up(port: int | None) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 def demo(
+    *,
     model: str,
     events: int | None,
     seed: int,
@@ -86,7 +87,6 @@ def demo(
     rate: int,
     port: int | None,
     output: Path,
-    *,
     in_order: bool,
     as_json: bool,
 ) -> None:

@@ -52,7 +52,7 @@ UNLABELLED: Final = 0.1
 LABELS_EVERY_S: Final = 0.5
 """Pause between two posts of labels, in seconds."""
 LABELS_S: Final = 10.0
-"""How long the end waits for all labels to be counted, in seconds."""
+"""Longest wait at the end until all labels were counted, in seconds."""
 
 
 Features = dict[str, Value]
@@ -97,7 +97,7 @@ class DemoPlan:
 
 @dataclass
 class DemoResult:
-    """What happened in the demo so far.
+    """The progress of the demo, and at its end the result.
 
     Attributes
     ----------

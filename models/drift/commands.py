@@ -79,6 +79,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 @output_option
 @json_option
 def simulate(
+    *,
     model: str,
     drift: DriftKind,
     intensity: float,
@@ -91,7 +92,6 @@ def simulate(
     label_delay: float,
     url: str,
     output: Path,
-    *,
     as_json: bool,
 ) -> None:
     """Post traffic that drifts, with labels, to a running API; then say what it found. Exit code 1
@@ -140,6 +140,7 @@ def simulate(
 @output_option
 @json_option
 def drift_test(
+    *,
     name: str,
     drifts: tuple[DriftKind, ...],
     intensity: float,
@@ -147,7 +148,6 @@ def drift_test(
     events: int,
     seed: int,
     output: Path,
-    *,
     as_json: bool,
 ) -> None:
     """Start Redis, API and worker, and inject drifts: exit code 1 unless each is found, and nothing

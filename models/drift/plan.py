@@ -1,4 +1,4 @@
-"""What a user can ask a simulation for. Without heavy imports: the command line's help reads it."""
+"""The options of a simulation, without heavy imports: the command line's help reads this module."""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -6,11 +6,11 @@ from typing import Final, Literal, get_args
 DriftKind = Literal[
     "feature_shift", "missing_values", "label_imbalance", "concept", "new_category", "combined"
 ]
-"""What drifts; injection.py says what each kind does to the rows."""
+"""Kind of drift; injection.py says what each kind does to the rows."""
 DRIFT_KINDS: Final[tuple[DriftKind, ...]] = get_args(DriftKind)
 
 DriftShape = Literal["abrupt", "gradual", "incremental", "recurring"]
-"""How a drift grows over time: at once, as ever more rows, ever stronger, or in episodes."""
+"""Growth of a drift over time: at once, as ever more rows, ever stronger, or in episodes."""
 DRIFT_SHAPES: Final[tuple[DriftShape, ...]] = get_args(DriftShape)
 
 

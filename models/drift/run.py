@@ -43,7 +43,7 @@ IDLE_S: Final = 2.0
 
 @dataclass(frozen=True)
 class SimulationListener:
-    """What is called while a simulation runs.
+    """Functions that are called while a simulation runs.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class SimulationListener:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What came of a simulation.
+    """The result of a simulation.
 
     Parameters
     ----------

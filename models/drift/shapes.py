@@ -1,4 +1,4 @@
-"""How a drift grows over time: for each event, how likely it is to drift, and how strongly."""
+"""The growth of a drift over time: for each event the probability and the strength of drift."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ EPISODES: Final = 4
 
 
 class Amount(NamedTuple):
-    """How much each event drifts.
+    """The amount of drift of each event.
 
     Parameters
     ----------

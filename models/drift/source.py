@@ -1,4 +1,4 @@
-"""Where simulated rows come from: a demo model's simulator, or another model's reference profile.
+"""Sources of simulated rows: a demo model's simulator, or another model's reference profile.
 
 Rows that are drawn from a profile have the reference's marginal distributions and nothing more:
 each feature is drawn independently of the others. The prediction is drawn, too, and published as
@@ -27,7 +27,7 @@ MODULE = "driftgauge.models."
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rows of a simulation come from.
+    """The source of a simulation's rows.
 
     Parameters
     ----------

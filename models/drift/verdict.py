@@ -38,7 +38,7 @@ class FiredAlert(msgspec.Struct, frozen=True):
 
 
 class MetExpectation(msgspec.Struct, frozen=True):
-    """Whether and when an expectation was met.
+    """An expected alert, and when it came.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class MetExpectation(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What the monitor found of an injected drift.
+    """The alerts of a simulation, compared with the injected drift.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from driftgauge.models.common import trees
 from driftgauge.models.common.simulation import Labelled
-from driftgauge.models.common.training import DemoModel, Trained, command, evaluate
+from driftgauge.models.common.training import DemoModel, Trained, command, evaluate, require_rows
 from driftgauge.models.obesity.features import (
     ANSWERS,
     CLASSES,
@@ -68,7 +68,7 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
     seed
         Seed of split and model.
     source
-        Where the rows come from, for errors.
+        Name of the rows' origin, for errors.
 
     Raises
     ------
@@ -76,10 +76,7 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
         If there are too few rows, or a class is not in both halves.
     """
     features, labels = rows
-    if len(features) < MIN_ROWS:
-        raise BadData(
-            f"{source} gives {len(features)} rows, too few to train on; give at least {MIN_ROWS}."
-        )
+    require_rows(len(features), MIN_ROWS, source)
     fitted, held = halves(features, seed)
     absent = [name for name in CLASSES for part in (fitted, held) if name not in labels[part]]
     if absent:

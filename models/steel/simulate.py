@@ -3,8 +3,7 @@
 It has the UCI file's columns and roughly its distribution. A plant runs or is idle depending on the
 time of day. A running plant draws much power at a high power factor; an idle one draws little at a
 low factor, and its capacitors may turn the current from lagging to leading. All randomness comes
-from standard normal latent variables. They are independent in `rows`, so that the rows are
-exchangeable, and autocorrelated with the same marginal distribution in `series`.
+from independent standard normal latent variables, so that the rows are exchangeable.
 """
 
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from driftgauge.models.common.simulation import Labelled
@@ -83,7 +81,6 @@ _LATENTS = (
     "lagging_meter",
     "leading_meter",
 )
-_MEMORY = 0.9
 
 
 class SteelPlant:
@@ -99,8 +96,6 @@ class SteelPlant:
     --------
     >>> SteelPlant(1).rows(3).equals(SteelPlant(1).rows(3))
     True
-    >>> SteelPlant(1).series(pd.Timestamp("2024-01-01"), 3)["time"].dt.strftime("%H:%M").tolist()
-    ['00:00', '00:15', '00:30']
     """
 
     def __init__(self, seed: int | Sequence[int]) -> None:
@@ -115,29 +110,14 @@ class SteelPlant:
             The columns of the UCI file, then `time`; the rows are in no order.
         """
         time = YEAR[self._random.integers(len(YEAR), size=n)]
-        return _observe(time, self._size(n), self._latents(n, memory=0.0))
+        size = np.exp(0.12 * self._random.standard_normal(n))
+        latents = self._random.standard_normal((len(_LATENTS), n))
+        return _observe(time, size, dict(zip(_LATENTS, latents, strict=True)))
 
     def labelled(self, n: int) -> Labelled:
         """Draw n independent rows: their features, and their energy use in kWh as labels."""
         raw = self.rows(n)
         return Labelled(engineer(raw), raw[TARGET].to_numpy())
-
-    def series(self, start: pd.Timestamp, n: int) -> pd.DataFrame:
-        """Draw n successive quarters of an hour of one plant, beginning at `start`.
-
-        They are autocorrelated: what the plant does lasts for some hours.
-        """
-        time = pd.date_range(start, periods=n, freq=QUARTER)
-        return _observe(time, self._size(1), self._latents(n, memory=_MEMORY))
-
-    def _size(self, n: int) -> Floats:
-        return np.exp(0.12 * self._random.standard_normal(n))
-
-    def _latents(self, n: int, memory: float) -> dict[str, Floats]:
-        """Draw the latent variables: stationary AR(1) series whose values are standard normal."""
-        noise = self._random.standard_normal((len(_LATENTS), n))
-        noise[:, 1:] *= np.sqrt(1 - memory**2)
-        return dict(zip(_LATENTS, lfilter([1.0], [1.0, -memory], noise), strict=True))
 
 
 def _observe(time: pd.DatetimeIndex, size: Floats, latent: dict[str, Floats]) -> pd.DataFrame:

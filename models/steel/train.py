@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 from driftgauge.models.common import trees
 from driftgauge.models.common.simulation import Labelled
-from driftgauge.models.common.training import DemoModel, Trained, command, evaluate
+from driftgauge.models.common.training import DemoModel, Trained, command, evaluate, require_rows
 from driftgauge.models.steel.features import (
     CALENDAR,
     ELECTRICAL,
@@ -84,7 +84,7 @@ def train(data: Path | None, seed: int = 0, rows: int = 20_000) -> Trained:
     """
     raw = SteelPlant((seed, 1)).rows(rows) if data is None else read_raw(data)
     source = data or "the simulator"
-    _require_enough(len(raw), source)
+    require_rows(len(raw), MIN_ROWS, source)
     if raw[TARGET].isna().any():
         raise BadData(
             f"{source}: {TARGET} is missing in {int(raw[TARGET].isna().sum())} rows; remove them "
@@ -110,14 +110,14 @@ def fit(rows: Labelled, seed: int, source: str) -> Trained:
     seed
         Seed of split and model.
     source
-        Where the rows come from, for errors.
+        Name of the rows' origin, for errors.
 
     Raises
     ------
     BadData
         If there are too few rows.
     """
-    _require_enough(len(rows.labels), source)
+    require_rows(len(rows.labels), MIN_ROWS, source)
     order = np.random.default_rng(seed).permutation(len(rows.labels))
     return _fit(Labelled(rows.features.iloc[order], rows.labels[order]), seed, len(order))
 
@@ -130,11 +130,6 @@ def _fit(rows: Labelled, seed: int, end: int) -> Trained:
     holdout = features[half:end]
     predictions, metrics = evaluate(estimator, SCHEMA, Labelled(holdout, usage[half:end]), METRICS)
     return Trained(estimator, features[:half], holdout, usage[half:end], predictions, metrics)
-
-
-def _require_enough(rows: int, source: object) -> None:
-    if rows < MIN_ROWS:
-        raise BadData(f"{source} gives {rows} rows, too few to train on; give at least {MIN_ROWS}.")
 
 
 def _stack(seed: int) -> StackingRegressor:

@@ -25,7 +25,7 @@ DEFAULT_URL = "redis://127.0.0.1:6379/0"
 """Address of Redis if none is configured."""
 
 UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
-"""What redis-py raises if the server cannot be reached, or is still loading its data."""
+"""Errors that redis-py raises if the server cannot be reached, or is still loading its data."""
 
 _T = TypeVar("_T", redis.Redis, redis.asyncio.Redis)
 

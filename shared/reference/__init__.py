@@ -1,1 +1,1 @@
-"""What live data are held against: schema, reference profile, segments, calibration. Pure."""
+"""The reference that live data are held against: schema, profile, segments, calibration. Pure."""

@@ -105,7 +105,7 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
 
 
 class FeatureCalibration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Whether one column is ordered in time, and its drift threshold if it is.
+    """The order in time of one column, and its drift threshold if it is ordered.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_k
 
 Kinds = tuple[Kind | None, ...]
 SUM_TOLERANCE: Final = 1e-3
-"""How far from 1 the sum of probabilities may be, because clients round them."""
+"""Largest difference of a sum of probabilities from 1; clients round them."""
 RESERVED: Final = {"prediction": "the model's output", "label": "its true value"}
 """Names that no feature may have, because they name other columns, and what these are."""
 MOST_SEGMENT_FEATURES: Final = 3
@@ -28,7 +28,7 @@ MOST_SEGMENT_FEATURES: Final = 3
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """What is wrong with one field of a request.
+    """A fault of one field of a request.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PublishedVersion(msgspec.Struct, frozen=True):
-    """What a worker needs of a version.
+    """The parts of a version that a worker needs.
 
     It is published to Redis, because a worker on another host cannot read the registry folder.
     """

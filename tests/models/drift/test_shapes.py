@@ -23,9 +23,7 @@ def test_nothing_changes_before_the_start_and_all_of_it_is_reached(shape: DriftS
 
 
 def test_a_gradual_change_is_ever_more_rows_and_an_incremental_one_ever_stronger() -> None:
-    """That is what tells them apart: more and more rows of full strength, or all rows ever
-    stronger.
-    """
+    """More and more rows drift at full strength, or all rows drift ever more strongly."""
     gradual, incremental = (
         amount("gradual", PLACES, 1000, 1000),
         amount("incremental", PLACES, 1000, 1000),

@@ -16,21 +16,12 @@ from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 def test_columns_are_those_of_the_file() -> None:
     """Simulated rows have the columns of the UCI file, then the time."""
     assert tuple(SteelPlant(0).rows(2).columns) == (*RAW, "time")
-    assert tuple(SteelPlant(0).series(pd.Timestamp("2024-01-01"), 2).columns) == (*RAW, "time")
 
 
-def test_rows_are_not_autocorrelated_but_a_series_is() -> None:
-    """Rows are exchangeable: neighbours are unrelated. A series is a plant whose state lasts."""
+def test_rows_are_not_autocorrelated() -> None:
+    """Rows are exchangeable: neighbours are unrelated."""
     rows = SteelPlant(1).rows(4000)[TARGET]
-    series = SteelPlant(1).series(pd.Timestamp("2018-01-01"), 4000)[TARGET]
     assert abs(rows.autocorr(1)) < 4 / np.sqrt(4000)
-    assert series.autocorr(1) > 0.5
-
-
-def test_series_is_in_time_order() -> None:
-    """A series has a row for every quarter of an hour from its start on."""
-    time = SteelPlant(1).series(pd.Timestamp("2024-02-29 23:45"), 3)["time"]
-    assert time.tolist() == list(pd.date_range("2024-02-29 23:45", periods=3, freq="15min"))
 
 
 def test_power_factor_follows_the_power_triangle() -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from driftgauge.models.common.simulation import shift
+from driftgauge.models.common.perturbations import shift
 from driftgauge.models.common.training import Trained
 from driftgauge.models.steel.features import (
     CALENDAR,

@@ -45,8 +45,8 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     """Stopping is polite first, and certain after."""
     log = tmp_path / "child.log"
     code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', "
-        "flush=True); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "print('deaf', flush=True); time.sleep(60)"
     )
     child = processes.start([sys.executable, "-c", code], log)
     processes.wait_until(lambda: "deaf" in log.read_text(), child, "The child", log)

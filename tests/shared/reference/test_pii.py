@@ -54,14 +54,14 @@ PERSONAL = """
     email e_mail e-mail EMail eMail E_MAIL phone mobile telephone name Name first_name firstName
     FIRSTNAME lastname surname address Addresses street ssn SSN customerSSN social_security card
     credit_card creditcard CardNumber iban passport DOB birth_date dateOfBirth ip IP ip_addr
-    clientIp remote_ip ip_address customer_name customers.name patient/name
-    phone_numbers email2 contact_1_email address_line_2
+    clientIp remote_ip ip_address customer_name customers.name patient/name phone_numbers email2
+    contact_1_email address_line_2
 """
 NOT_PERSONAL = """
     named_entity_count card_type ship_mode discard cardinality tip zip strip chip model_name
     file_name product_name addressable streetwise is_mobile name_length emailing phoneme
-    email_count has_phone days_since_address_change age
-    gender Lagging_Current_Reactive.Power_kVarh CO2(tCO2) prediction_score _ 1 ÄÖ
+    email_count has_phone days_since_address_change age gender
+    Lagging_Current_Reactive.Power_kVarh CO2(tCO2) prediction_score _ 1 ÄÖ
 """
 
 
