@@ -30,6 +30,7 @@ PURE = (
     "shared/reference",
     "shared/reporting",
     "shared/versions",
+    "shared/wording",
 )
 """Folders whose modules know neither Redis nor clock, environment or files, nor a module that does."""
 PURE_AT_ROOT = {

@@ -20,7 +20,6 @@ from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.severity import AlertSeverity, Severity
 from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Performance
-from driftgauge.shared.contract.titles import title
 from driftgauge.shared.performance import (
     ASSUMPTION,
     LOSSES,
@@ -34,6 +33,7 @@ from driftgauge.shared.performance import (
     estimate,
     metrics,
 )
+from driftgauge.shared.wording.titles import title
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)

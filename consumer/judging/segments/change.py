@@ -11,8 +11,8 @@ from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard, shortened
 from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.titles import title
 from driftgauge.shared.performance import LOSSES, mean_errors
+from driftgauge.shared.wording.titles import title
 
 NAMED: Final = 3
 """Segments that a sentence names."""

@@ -1,6 +1,4 @@
-"""What people read for the names of statistics, metrics and rules, the same wherever they read
-them. Pure.
-"""
+"""What people read for the names of metrics, statistics and rules, and for severities."""
 
 from typing import Final
 
@@ -30,20 +28,22 @@ TITLES: Final = {
     "segment.psi": "drift in a segment",
     "segment.performance": "performance in a segment",
 }
+SEVERITIES: Final = {"ok": "normal", "unknown": "not judged yet"}
 IMPROVED: Final = "improvement."
 AVERAGES: Final = frozenset({"macro", "weighted"})
 
 
 def title(name: str) -> str:
-    """Give the title of a statistic, metric or rule; what follows a colon is a class, and may be
-    text of strangers.
+    """Return the title of a statistic, metric or rule.
+
+    What follows a colon in the name is a class, which others named.
 
     Examples
     --------
-    >>> title("mae"), title("f1_macro"), title("recall:late"), title("performance.accuracy"), title("out_of_range")
-    ('MAE', 'macro F1', 'recall of late', 'accuracy', 'out of range')
-    >>> title("improvement.adwin")
-    'ADWIN, improved'
+    >>> title("mae"), title("f1_macro"), title("recall:late"), title("performance.accuracy")
+    ('MAE', 'macro F1', 'recall of late', 'accuracy')
+    >>> title("out_of_range"), title("improvement.adwin")
+    ('out of range', 'ADWIN, improved')
     """
     if name.startswith(IMPROVED):
         return f"{title(name.removeprefix(IMPROVED))}, improved"
@@ -55,3 +55,14 @@ def title(name: str) -> str:
         else TITLES.get(kind) or kind.replace("_", " ")
     )
     return f"{words} of {label}" if colon else words
+
+
+def severity_words(name: str) -> str:
+    """Return what people read for a severity.
+
+    Examples
+    --------
+    >>> severity_words("ok"), severity_words("insufficient_data")
+    ('normal', 'insufficient data')
+    """
+    return SEVERITIES.get(name, name.replace("_", " "))
