@@ -2,12 +2,9 @@
 
 from typing import Final
 
+from driftgauge.shared.statistics import STATISTICS
+
 TITLES: Final = {
-    "psi": "PSI",
-    "ks": "KS",
-    "jensen_shannon": "Jensen-Shannon",
-    "wasserstein": "Wasserstein (approx.)",
-    "chi_squared": "Chi-squared",
     "unseen": "unseen category",
     "schedule": "on schedule",
     "alert": "by an alert",
@@ -47,6 +44,8 @@ def title(name: str) -> str:
     """
     if name.startswith(IMPROVED):
         return f"{title(name.removeprefix(IMPROVED))}, improved"
+    if name in STATISTICS:
+        return STATISTICS[name].title
     kind, colon, label = name.removeprefix("performance.").partition(":")
     plain, _, average = kind.rpartition("_")
     words = (

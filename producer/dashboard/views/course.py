@@ -1,13 +1,11 @@
 """How a version's statistics went: earlier reports and the current window as series over time. Pure."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from driftgauge.shared.contract.snapshot import Performance, Snapshot
-
-PSI: Final = "psi"
+from driftgauge.shared.statistics.psi import PSI
 
 
 class PastStatistic(msgspec.Struct):
