@@ -5,68 +5,65 @@ driftgauge` is light.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftgauge.consumer.judging.policy import JudgingPolicy
-    from driftgauge.consumer.offline.comparison import (
-        chi_squared,
-        compare,
-        jensen_shannon,
-        ks,
-        psi,
-        statistics,
-        wasserstein,
-    )
+    from driftgauge.consumer.offline.comparison import SampleStatistic, compare, statistics
     from driftgauge.consumer.offline.registration import Submission, register_version
     from driftgauge.shared.reference.pii import remove as remove_personal
     from driftgauge.shared.registry.promotion import ValidationData, promote, validate
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.reporting.html import render_html
 
+    chi_squared: SampleStatistic
+    jensen_shannon: SampleStatistic
+    ks: SampleStatistic
+    psi: SampleStatistic
+    wasserstein: SampleStatistic
+
 __all__ = [
     "JudgingPolicy",
     "ModelRegistry",
     "Submission",
     "ValidationData",
-    "chi_squared",
     "compare",
-    "jensen_shannon",
-    "ks",
     "promote",
-    "psi",
     "register_version",
     "remove_personal",
     "render_html",
     "statistics",
     "validate",
-    "wasserstein",
 ]
 _HOMES = {
     "consumer.judging.policy": ("JudgingPolicy",),
-    "consumer.offline.comparison": (
-        "chi_squared",
-        "compare",
-        "jensen_shannon",
-        "ks",
-        "psi",
-        "statistics",
-        "wasserstein",
-    ),
+    "consumer.offline.comparison": ("compare", "statistics"),
     "consumer.offline.registration": ("Submission", "register_version"),
     "shared.reference.pii": ("remove_personal",),
     "shared.registry.promotion": ("ValidationData", "promote", "validate"),
     "shared.registry.registry": ("ModelRegistry",),
     "shared.reporting.html": ("render_html",),
 }
-"""The module of each name, below this package."""
+"""The module of each name, below this package; a statistic has its name from its own file."""
 
 
 def __getattr__(name: str) -> object:
     """Import a name of the library at its first use."""
     home = next((module for module, names in _HOMES.items() if name in names), None)
     if home is None:
-        raise AttributeError(f"module 'driftgauge' has no attribute {name!r}")
+        return _statistic(name)
     return getattr(
         import_module(f"driftgauge.{home}"), {"remove_personal": "remove"}.get(name, name)
     )
+
+
+def _statistic(name: str) -> object:
+    """Return the statistic of a name as a function of two samples."""
+    if not name.startswith("_") and find_spec(f"{__name__}.{name}") is None:
+        from driftgauge.consumer.offline.comparison import of_samples
+        from driftgauge.shared.statistics import STATISTICS
+
+        if name in STATISTICS:
+            return of_samples(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,7 +29,9 @@ PURE = (
     "shared/performance",
     "shared/reference",
     "shared/reporting",
+    "shared/statistics",
     "shared/versions",
+    "shared/wording",
 )
 """Folders whose modules know neither Redis nor clock, environment or files, nor a module that does.
 """

@@ -10,7 +10,6 @@ from driftgauge.consumer.judging.alerting import Alerting, Scene
 from driftgauge.consumer.judging.alerts.actions import is_performance, recommend, recommended
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.column_report import column_reports, notes
-from driftgauge.consumer.judging.evaluating.evaluation import PSI
 from driftgauge.consumer.judging.evaluating.performance import report as report_performance
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import THRESHOLD, findings, rule_levels
@@ -29,6 +28,7 @@ from driftgauge.shared.contract.snapshot import (
     Window,
 )
 from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.statistics.psi import PSI
 
 MOST_SEGMENTS = 3
 """That a verdict names."""

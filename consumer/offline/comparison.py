@@ -6,13 +6,12 @@ here knows a clock, a file or Redis.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from driftgauge.consumer.judging.evaluating.budget import INTEGRITY_TESTS, Levels
 from driftgauge.consumer.judging.evaluating.column_report import column_reports
@@ -20,9 +19,6 @@ from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import verdict
-from driftgauge.consumer.judging.statistics import STATISTICS, ColumnCounts
-from driftgauge.consumer.judging.statistics.base import NOT_FOR_THIS_KIND
-from driftgauge.consumer.judging.statistics.psi import ABSENT_SHARE, population_stability
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.contract.snapshot import Snapshot, Statistic, Window
@@ -36,6 +32,7 @@ from driftgauge.shared.reference.profile import (
     ReferenceProfile,
 )
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.statistics import STATISTICS, ColumnCounts, Definition
 
 Sample = Sequence[Any] | Floats | pd.Series
 
@@ -143,80 +140,59 @@ def statistics(reference: Sample, current: Sample) -> dict[str, Statistic]:
     ['jensen_shannon', 'ks', 'psi', 'wasserstein']
     """
     counts = _counts(reference, current)
-    names = [
-        name for name, compute in STATISTICS.items() if compute(counts).note != NOT_FOR_THIS_KIND
-    ]
     return {
-        name: wasserstein(reference, current) if name == "wasserstein" else STATISTICS[name](counts)
-        for name in names
+        name: _computed(known, counts, reference, current)
+        for name, known in STATISTICS.items()
+        if known.suits(counts)
     }
 
 
-def psi(reference: Sample, current: Sample, absent: float = ABSENT_SHARE) -> Statistic:
-    """Population stability index of two samples, over the reference's deciles or its categories.
+class SampleStatistic(Protocol):
+    """A statistic of two samples of one feature: `driftgauge.psi`, `driftgauge.ks`, …."""
 
-    Parameters
-    ----------
-    absent
-        Share that an empty bin is taken to have.
+    def __call__(self, reference: Sample, current: Sample, **options: float) -> Statistic:
+        """Compute it; the options are those of the statistic's own file."""
+
+
+@lru_cache
+def of_samples(name: str) -> SampleStatistic:
+    """Return a statistic as a function of two samples.
+
+    Numbers are compared exactly, whatever their number: each distinct value of the reference is a
+    cell of its own.
 
     Examples
     --------
-    >>> found = psi(np.arange(1000), np.arange(1000) + 200)
+    >>> of_samples("ks")([1, 2, 3, 4], [3, 4, 5, 6]).value
+    0.5
+    >>> found = of_samples("psi")(np.arange(1000), np.arange(1000) + 200)
     >>> round(found.value, 3), round(found.expected, 3)
     (1.6, 0.018)
-    """
-    counts = _counts(reference, current)
-    return msgspec.structs.replace(
-        STATISTICS["psi"](counts), value=population_stability(*counts.bins, absent)
-    )
-
-
-def ks(reference: Sample, current: Sample) -> Statistic:
-    """Two-sample Kolmogorov-Smirnov statistic of two samples of numbers: exact; its p-value is the
-    asymptotic one.
-
-    Examples
-    --------
-    >>> ks([1, 2, 3, 4], [3, 4, 5, 6]).value
-    0.5
-    """
-    return _only("ks", reference, current)
-
-
-def jensen_shannon(reference: Sample, current: Sample) -> Statistic:
-    """Jensen-Shannon distance (base 2, 0 to 1) of two samples, over the bins of PSI."""
-    return _only("jensen_shannon", reference, current)
-
-
-def wasserstein(reference: Sample, current: Sample) -> Statistic:
-    """Wasserstein-1 distance of two samples of numbers, in their unit: exact, by SciPy.
-
-    Examples
-    --------
-    >>> round(wasserstein([0, 1, 3], [5, 6, 8]).value, 9)
+    >>> round(of_samples("wasserstein")([0, 1, 3], [5, 6, 8]).value, 9)
     5.0
     """
-    found = _only("wasserstein", reference, current)
-    if found.value is None:
+    known = STATISTICS[name]
+
+    def compute(reference: Sample, current: Sample, **options: float) -> Statistic:
+        return _computed(known, _counts(reference, current), reference, current, **options)
+
+    compute.__name__ = compute.__qualname__ = name
+    compute.__doc__ = known.compute.__doc__
+    return compute
+
+
+def _computed(
+    known: Definition, counts: ColumnCounts, reference: Sample, current: Sample, **options: float
+) -> Statistic:
+    """Compute a statistic by counts, and by the samples where counts only approximate it."""
+    found = known(counts, **options)
+    if known.exact is None or found.value is None:
         return found
     before, after = (
-        pd.Series(as_column(pd.Series(sample), "numeric")).dropna()
+        pd.Series(as_column(pd.Series(sample), "numeric")).dropna().to_numpy()
         for sample in (reference, current)
     )
-    return msgspec.structs.replace(found, value=float(stats.wasserstein_distance(before, after)))
-
-
-def chi_squared(reference: Sample, current: Sample) -> Statistic:
-    """Two-sample chi-squared test of two samples of categories.
-
-    Examples
-    --------
-    >>> found = chi_squared(["a"] * 50 + ["b"] * 50, ["a"] * 80 + ["b"] * 20)
-    >>> round(found.value, 2), found.p_value < 0.001
-    (19.78, True)
-    """
-    return _only("chi_squared", reference, current)
+    return msgspec.structs.replace(found, value=known.exact(before, after))
 
 
 class _RawCounts(ColumnCounts):
@@ -231,10 +207,6 @@ class _RawCounts(ColumnCounts):
         )
         used = reference + window > 0
         return reference[used], window[used]
-
-
-def _only(name: str, reference: Sample, current: Sample) -> Statistic:
-    return STATISTICS[name](_counts(reference, current))
 
 
 def _counts(reference: Sample, current: Sample) -> ColumnCounts:

@@ -13,7 +13,7 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.reporting.lines import over_time
-from driftgauge.shared.reporting.wording import title
+from driftgauge.shared.wording.filters import title_of
 
 OTHER_RELEASE = (
     "Another release of Driftgauge judged it; this one reads the next window that its own worker "
@@ -88,7 +88,7 @@ def _detail(view: DriftView, feature: str) -> Detail:
     limits = (row.shown.warning, row.shown.critical) if row.shown else (None, None)
     marks = marks_of(view.snapshot, feature)
     series = {
-        "name": title(view.statistic),
+        "name": title_of(view.statistic),
         "times": view.times,
         "values": row.values,
         "warning": limits[0],

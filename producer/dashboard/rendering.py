@@ -20,7 +20,8 @@ from markupsafe import Markup
 from driftgauge.producer.access.control import caller_of
 from driftgauge.producer.dashboard.assets import asset_path
 from driftgauge.producer.parts import Parts
-from driftgauge.shared.reporting import html, wording
+from driftgauge.shared.reporting import html
+from driftgauge.shared.wording.filters import PAGE_FILTERS
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
@@ -137,7 +138,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {**html.FILTERS, **wording.FILTERS}
+    environment.filters |= {**html.FILTERS, **PAGE_FILTERS}
     environment.globals |= {**html.GLOBALS, "json_block": json_block}
     macros = environment.get_template(
         "parts.html.j2"

@@ -9,7 +9,8 @@ from typing import Any, Final
 from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.producer.watching.metrics import age_s
-from driftgauge.shared.reporting.wording import count, duration
+from driftgauge.shared.wording.numbers import count
+from driftgauge.shared.wording.times import duration
 
 SPAN_S: Final = 10.0
 """Time over which a rate is taken."""

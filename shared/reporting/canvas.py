@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from markupsafe import Markup
 
-from driftgauge.shared.reporting.text import figure
+from driftgauge.shared.wording.numbers import figure
 
 WIDTH = 360
 AXIS_HEIGHT = 20

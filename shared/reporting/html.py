@@ -1,9 +1,9 @@
 """A snapshot as one HTML file: no script, nothing fetched, readable on a screen, a telephone and
 paper.
 
-Pure: the same snapshot gives the same bytes. The template holds the page's order and words,
-`arranged` what it looks up in the snapshot, `text` the numbers and strangers' text, `svg` and
-`lines` the charts.
+Pure: the same snapshot gives the same bytes. The template holds the page's order and sentences;
+`arranged` looks things up in the snapshot, `svg` and `lines` draw the charts, and the filters of
+shared/wording write numbers, times, titles and other people's text.
 """
 
 from collections import Counter
@@ -12,14 +12,15 @@ from datetime import timedelta
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from driftgauge.shared.contract.severity import WORST_FIRST, Severity, most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert, FeatureReport, Snapshot
 from driftgauge.shared.performance import LOSSES
-from driftgauge.shared.reporting import arranged, lines, segmented, svg, text
+from driftgauge.shared.reporting import arranged, lines, segmented, svg
 from driftgauge.shared.reporting.health import PipelineHealth
-from driftgauge.shared.reporting.titles import title
+from driftgauge.shared.wording import filters
+from driftgauge.shared.wording.plain import clip
+from driftgauge.shared.wording.times import EPOCH, moment
 
 
 def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str:
@@ -103,17 +104,17 @@ def report_name(snapshot: Snapshot) -> str:
     ... )
     'drift_report_20240501_100000'
     """
-    return f"drift_report_{text.EPOCH + timedelta(milliseconds=snapshot.created):%Y%m%d_%H%M%S}"
+    return f"drift_report_{EPOCH + timedelta(milliseconds=snapshot.created):%Y%m%d_%H%M%S}"
 
 
 def _marks(alert: ActiveAlert) -> str:
     """Say in words what marks an alert has; a name among them is escaped with the rest."""
     marks = [
-        f"acknowledged by {text.clip(alert.acknowledged, 40)}" if alert.acknowledged else "",
-        f"silenced until {text.moment(alert.silenced_until)}"
+        f"acknowledged by {clip(alert.acknowledged, 40)}" if alert.acknowledged else "",
+        f"silenced until {moment(alert.silenced_until)}"
         if alert.silenced_until is not None
         else "",
-        f"explained by {text.clip(alert.inhibited_by, 24)}" if alert.inhibited_by else "",
+        f"explained by {clip(alert.inhibited_by, 24)}" if alert.inhibited_by else "",
     ]
     return "".join(f" · {mark}" for mark in marks if mark)
 
@@ -123,41 +124,9 @@ def _tally(features: list[FeatureReport]) -> list[tuple[Severity, int]]:
     return [(severity, counts[severity]) for severity in WORST_FIRST if counts[severity]]
 
 
-def _title(name: str) -> str:
-    """Name a statistic, metric or rule; a class in it is strangers' text."""
-    return text.clip(title(name), 60)
-
-
-def _exact(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
-    """A filter that shows a number in few digits and keeps the exact one beside it for machines."""
-
-    def as_data(value: float | None) -> Markup:
-        if value is None:
-            return Markup("&ndash;")
-        return Markup('<data value="{}">{}</data>').format(repr(value), wording(value))
-
-    return as_data
-
-
-def _part_of(value: float | None, whole: float) -> Markup:
-    return _exact(lambda one: text.part_of(one, whole))(value)
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}"
-
-
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "clip": text.clip,
-    "shown": text.shown,
-    "with_code": text.with_code,
-    "moment": text.moment,
-    "minute": text.minute,
-    "signed": _exact(text.signed),
-    "part_of": _part_of,
-    "signed_percent": _exact(text.signed_percent),
+    **filters.FILTERS,
     "marks": _marks,
-    "title_of": _title,
     "statistic": arranged.statistic,
     "share": arranged.share,
     "since": arranged.since,
@@ -165,15 +134,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "vanished": arranged.vanished,
     "metric_rows": arranged.metric_rows,
     "segment_tables": segmented.segment_tables,
-    "duration": _exact(text.duration),
-    "delay": _exact(text.duration),
-    "count": _exact(_count),
-    "figure": _exact(text.figure),
-    "short": _exact(lambda value: text.figure(value, 3)),
-    "decimal": _exact(text.decimal),
-    "score": _exact(text.score),
-    "percent": _exact(text.percent),
-    "p_value": _exact(text.p_value),
 }
 """What the templates show things with; those of the parts that the dashboard has too are among
 them.

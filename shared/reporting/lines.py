@@ -22,7 +22,9 @@ from driftgauge.shared.reporting.canvas import (
     picture,
     scale,
 )
-from driftgauge.shared.reporting.text import TITLE_CELLS, clip, decimal, minute, moment
+from driftgauge.shared.wording.numbers import decimal
+from driftgauge.shared.wording.plain import TITLE_CELLS, clip
+from driftgauge.shared.wording.times import minute, moment
 
 _LEFT, _TOP, _HEIGHT = 40, 14, 102
 _SPARK_WIDTH, _SPARK_HEIGHT = 72, 18

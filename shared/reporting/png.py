@@ -12,7 +12,9 @@ from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import FeatureReport, Histogram, Snapshot
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.reporting.arranged import statistic, worst_first
-from driftgauge.shared.reporting.text import clip, moment, score
+from driftgauge.shared.wording.numbers import score
+from driftgauge.shared.wording.plain import clip
+from driftgauge.shared.wording.times import moment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

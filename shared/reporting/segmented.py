@@ -25,8 +25,8 @@ from driftgauge.shared.performance import LOSSES
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.reporting.canvas import at, has_width, scale
 from driftgauge.shared.reporting.lines import interval
-from driftgauge.shared.reporting.text import decimal
-from driftgauge.shared.reporting.titles import title
+from driftgauge.shared.wording.numbers import decimal
+from driftgauge.shared.wording.titles import title
 
 MOST_SHOWN: Final = 8
 """Segments of a feature that are not folded away; two more are shown too, since a fold of two saves

@@ -24,7 +24,8 @@ from driftgauge.shared.reporting.canvas import (
     picture,
     scale,
 )
-from driftgauge.shared.reporting.text import DASH, TITLE_CELLS, clip, figure, percent
+from driftgauge.shared.wording.numbers import DASH, figure, percent
+from driftgauge.shared.wording.plain import TITLE_CELLS, clip
 
 MOST_BARS = 24
 _PLOT_HEIGHT = 116

@@ -18,8 +18,9 @@ from driftgauge.shared.contract.snapshot import (
 )
 from driftgauge.shared.reporting.arranged import statistic
 from driftgauge.shared.reporting.segmented import described, segment_tables, worst_segments
-from driftgauge.shared.reporting.text import clip, decimal, score
-from driftgauge.shared.reporting.titles import title
+from driftgauge.shared.wording.numbers import decimal, score
+from driftgauge.shared.wording.plain import clip
+from driftgauge.shared.wording.titles import title
 
 MOST_SEGMENTS: Final = 5
 MOST_METRICS: Final = 4

@@ -11,10 +11,10 @@ import pytest
 from sklearn import metrics as sk
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from driftgauge.consumer.judging.statistics.psi import population_stability
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.snapshot import SegmentReport, Snapshot
 from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.statistics.psi import population_stability
 from tests.consumer.labelled_world import Run, Scored, Traffic, World
 from tests.places import DATA
 

@@ -23,13 +23,13 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.ordered.week import DAY_MS
-from driftgauge.consumer.judging.statistics.psi import population_stability
 from driftgauge.shared.contract.alerts import (
     DATA_QUALITY,
     PERFORMANCE,
     SEGMENT_PERFORMANCE,
     SEGMENT_PSI,
 )
+from driftgauge.shared.statistics.psi import population_stability
 
 ONLINE_INTEGRITY = "integrity"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from driftgauge.consumer.judging.statistics.base import pooled_bins
-from driftgauge.consumer.judging.statistics.psi import ABSENT_SHARE
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import ReferenceProfile
+from driftgauge.shared.statistics.counts import pooled_bins
+from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 
 @dataclass(frozen=True)

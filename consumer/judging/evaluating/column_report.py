@@ -4,7 +4,7 @@ conclude.
 
 import msgspec
 
-from driftgauge.consumer.judging.evaluating.evaluation import PSI, Evaluation
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
@@ -12,9 +12,10 @@ from driftgauge.consumer.judging.evaluating.histogram import (
 )
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
-from driftgauge.consumer.judging.statistics import statistics_of
 from driftgauge.shared.contract.severity import Severity, worst
 from driftgauge.shared.contract.snapshot import FeatureReport, Statistic
+from driftgauge.shared.statistics import statistics_of
+from driftgauge.shared.statistics.psi import PSI
 
 EXCHANGEABLE = (
     "The rows are taken as exchangeable: the reference has no times, so whether they are ordered "

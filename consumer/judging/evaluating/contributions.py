@@ -4,7 +4,6 @@ names.
 
 import numpy as np
 
-from driftgauge.consumer.judging.statistics.psi import ABSENT_SHARE
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.alert import Contribution
 from driftgauge.shared.reference.profile import (
@@ -12,6 +11,7 @@ from driftgauge.shared.reference.profile import (
     ColumnReference,
     NumericReference,
 )
+from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 TOP = 3
 

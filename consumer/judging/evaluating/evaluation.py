@@ -15,16 +15,16 @@ from driftgauge.consumer.judging.evaluating import integrity
 from driftgauge.consumer.judging.evaluating.budget import DAYS_PER_MONTH, Levels
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.ordered.week import VersionDays
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.statistics.psi import threshold
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot import Share
+from driftgauge.shared.statistics.psi import PSI
 
-PSI = "psi"
 PSI_WEEK = "psi_week"
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 

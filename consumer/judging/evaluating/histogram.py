@@ -9,10 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from driftgauge.consumer.judging.statistics import ColumnCounts, ReferenceSide
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.snapshot import Histogram
 from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
+from driftgauge.shared.statistics import ColumnCounts, ReferenceSide
 
 BARS = 24
 MAX_VALUES = 12

@@ -10,12 +10,12 @@ from driftgauge.consumer.judging.evaluating.bins import PooledBins
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck, checks_of
 from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard
 from driftgauge.consumer.judging.ordered.week import WeekReference
-from driftgauge.consumer.judging.statistics.base import ColumnCounts, ReferenceSide
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance import Layout, Standard
 from driftgauge.shared.reference.calibration import Calibration, FeatureCalibration
 from driftgauge.shared.reference.profile import PREDICTION, ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.statistics import ColumnCounts, ReferenceSide
 from driftgauge.shared.versions.manifest import PublishedVersion
 
 

@@ -34,7 +34,7 @@ from driftgauge.shared.performance import (
     estimate,
     metrics,
 )
-from driftgauge.shared.reporting.titles import title
+from driftgauge.shared.wording.titles import title
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)

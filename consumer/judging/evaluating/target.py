@@ -18,22 +18,22 @@ import msgspec
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import Levels
-from driftgauge.consumer.judging.evaluating.evaluation import PSI
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
     reference_quantiles,
 )
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.statistics import ColumnCounts, ReferenceSide, statistics_of
-from driftgauge.consumer.judging.statistics.psi import population_stability, threshold
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import FeatureReport, Share
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.profile import CategoricalReference
+from driftgauge.shared.statistics import ColumnCounts, ReferenceSide, statistics_of
+from driftgauge.shared.statistics.psi import PSI, population_stability
 
 
 @dataclass(frozen=True)

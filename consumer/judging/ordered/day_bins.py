@@ -12,11 +12,11 @@ from functools import cached_property
 
 import numpy as np
 
-from driftgauge.consumer.judging.statistics.base import pooled_bins
-from driftgauge.consumer.judging.statistics.psi import ABSENT_SHARE
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.calibration import Timeline
 from driftgauge.shared.reference.profile import ReferenceProfile
+from driftgauge.shared.statistics.counts import pooled_bins
+from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 WEEK = 7
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import DAYS_PER_MONTH
-from driftgauge.consumer.judging.evaluating.evaluation import PSI, PSI_WEEK
+from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.metrics import (
-    COLUMN_METRICS,
     MODEL_METRICS,
     Judged,
+    column_metrics,
     statistic_of,
 )
 from driftgauge.consumer.judging.segments.window import SegmentReading
@@ -33,6 +33,7 @@ from driftgauge.shared.contract.alerts import (
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot import RuleLevel
 from driftgauge.shared.performance import LABEL
+from driftgauge.shared.statistics.psi import PSI
 
 CLASSIC_PSI, CLASSIC_KS = "classic.psi", "classic.ks"
 THRESHOLD = "threshold."
@@ -225,7 +226,7 @@ def _values(
     else:
         chosen = [version.place[limits.feature]] if limits.feature in version.place else []
     for column in chosen:
-        found = COLUMN_METRICS[limits.metric](judged, column)
+        found = column_metrics()[limits.metric](judged, column)
         if found is not None and found.value is not None:
             yield version.reference.columns[column].name, found.value, found.expected
 

@@ -15,12 +15,12 @@ from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.target import Target
 from driftgauge.consumer.judging.policy import LATENCY
 from driftgauge.consumer.judging.segments.window import SegmentWindow
-from driftgauge.consumer.judging.statistics import STATISTICS
 from driftgauge.consumer.judging.windows.window import VersionWindow
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.alerts import DATA_QUALITY
 from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
 from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.statistics import STATISTICS
 
 LEAST_LATENCIES: Final = 100
 """Predictions with a latency below which their 99 % quantile is the largest of a few."""
@@ -43,7 +43,6 @@ class Judged:
 
 ColumnMetric = Callable[[Judged, int], Statistic | None]
 ModelMetric = Callable[[Judged], float | None]
-COLUMN_METRICS: dict[str, ColumnMetric] = {}
 MODEL_METRICS: dict[str, ModelMetric] = {}
 
 
@@ -88,8 +87,10 @@ def _share(rule: str) -> ColumnMetric:
     return share
 
 
-COLUMN_METRICS |= {name: _statistic(name) for name in STATISTICS}
-COLUMN_METRICS |= {f"{rule}_share": _share(rule) for rule in sorted(DATA_QUALITY - {"integrity"})}
+def column_metrics() -> dict[str, ColumnMetric]:
+    """Return the metrics of a column, by name: its statistics, and its shares of broken values."""
+    shares = {f"{rule}_share": _share(rule) for rule in sorted(DATA_QUALITY - {"integrity"})}
+    return {**{name: _statistic(name) for name in STATISTICS}, **shares}
 
 
 @model_metric(LATENCY)

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
-from driftgauge.consumer.judging.rules.metrics import COLUMN_METRICS, MODEL_METRICS
+from driftgauge.consumer.judging.rules.metrics import MODEL_METRICS, column_metrics
 from driftgauge.shared.errors import ConfigurationError
 
 MINUTE_MS = 60_000
@@ -91,8 +91,8 @@ def _faults(policy: ModelPolicy) -> list[str]:
 
 
 def _threshold_faults(one: Threshold) -> list[str]:
-    if one.metric not in COLUMN_METRICS and one.metric not in MODEL_METRICS:
-        known = ", ".join(sorted({*COLUMN_METRICS, *MODEL_METRICS}))
+    if one.metric not in column_metrics() and one.metric not in MODEL_METRICS:
+        known = ", ".join(sorted({*column_metrics(), *MODEL_METRICS}))
         return [f"limits {one.metric!r}, which is no published metric (there are: {known})"]
     if one.metric in MODEL_METRICS and one.feature is not None:
         return [f"limits {one.metric} of a feature, but it is the model's: leave `feature` out"]

@@ -12,7 +12,7 @@ from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStand
 from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.performance import LOSSES, mean_errors
-from driftgauge.shared.reporting.titles import title
+from driftgauge.shared.wording.titles import title
 
 NAMED: Final = 3
 """Segments that a sentence names."""

@@ -1,20 +1,20 @@
 """PSI of every column within every segment, at once: the segment's reference rows against its
 window rows.
 
-Bins are pooled as for the model (statistics/base.py), by the rows of the segment. A segment has few
-rows, so an empty bin is taken to have half a row instead of a share of 1e-4: that would be evidence
-which no number of rows so small can give. With 100 to 200 rows and 40 bins the threshold would be
-passed by 6 % to .1 % of windows without any drift, instead of by the asked .01 %; with half a row
-by less than that.
+Bins are pooled as for the model (statistics/counts.py), by the rows of the segment. A segment has
+few rows, so an empty bin is taken to have half a row instead of a share of 1e-4: that would be
+evidence which no number of rows so small can give. With 100 to 200 rows and 40 bins the threshold
+would be passed by 6 % to .1 % of windows without any drift, instead of by the asked .01 %; with
+half a row by less than that.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from driftgauge.consumer.judging.statistics.base import MIN_EXPECTED
-from driftgauge.consumer.judging.statistics.psi import ABSENT_SHARE
 from driftgauge.shared.arrays import Floats, Ints
+from driftgauge.shared.statistics.counts import MIN_EXPECTED
+from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 Marks = NDArray[np.bool_]
 ABSENT_ROWS = 0.5
@@ -60,7 +60,7 @@ def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats,
 
 def thresholds(floor: float, alpha: float, bins: Ints, n: Ints, m: Ints) -> Floats:
     """Give the PSI that is exceeded with probability alpha when the true PSI is `floor`, as
-    `statistics.psi.threshold`.
+    `psi_threshold.threshold`.
     """
     scale = 1 / n + 1 / m
     found: Floats = scale * stats.ncx2.isf(alpha, np.maximum(bins - 1, 1), floor / scale)

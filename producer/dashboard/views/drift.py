@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from driftgauge.producer.dashboard.views.series import PSI, StatisticSeries
+from driftgauge.producer.dashboard.views.series import StatisticSeries
 from driftgauge.shared.contract.severity import rank
 from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot, Statistic
 from driftgauge.shared.reporting.lines import Mark
+from driftgauge.shared.statistics import STATISTICS
+from driftgauge.shared.statistics.psi import PSI
 
 MOST_MOMENTS: Final = 64
 HEAT: Final = (0.25, 0.5, 1.0, 1.75, 2.5)
 """Shares of the threshold at which a cell's colour changes: up to 1 blue, then yellow, then red."""
-UNTHRESHOLDED: Final = {"psi": 0.1, "ks": 0.1, "jensen_shannon": 0.1}
-"""Where a statistic has no threshold here, the value that the colours take for one: the field's
-habit.
-"""
 ORDERED: Final = ("ordered in time", "of the last 7 whole days")
 """How the note of an ordered column's PSI begins."""
 
@@ -139,9 +137,9 @@ def _row(place: int, feature: FeatureReport, series: StatisticSeries, statistic:
         next((one for one in feature.statistics if one.name == name), None)
         for name in (statistic, PSI)
     )
-    threshold = (
-        shown.warning if shown is not None and shown.warning else UNTHRESHOLDED.get(statistic)
-    )
+    known = STATISTICS.get(statistic)
+    usual = known.usual_limit if known is not None else None
+    threshold = shown.warning if shown is not None and shown.warning else usual
     values = series.values.get(feature.name, [None] * len(series.times))[-MOST_MOMENTS:]
     cells = [
         Cell(time, value, heat_of(value, threshold))

@@ -1,14 +1,12 @@
 """A version's statistics over time, from its earlier reports and its current window. Pure."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.contract.snapshot_parts import PastFeature, PastSnapshot
-
-PSI: Final = "psi"
+from driftgauge.shared.statistics.psi import PSI
 
 
 class StatisticSeries(msgspec.Struct, frozen=True):

@@ -68,7 +68,7 @@ def test_chi_squared_and_jensen_shannon_of_categories_are_scipys(
 
 def test_known_psi() -> None:
     """The PSI of the categories [3, 2, 2] against [1, 2, 3] is the published 2.934147."""
-    assert comparison.psi(["1", "2", "3"], ["3", "2", "2"]).value == pytest.approx(
+    assert comparison.of_samples("psi")(["1", "2", "3"], ["3", "2", "2"]).value == pytest.approx(
         2.934147, abs=1e-6
     )
 
@@ -148,7 +148,7 @@ def test_empty_samples_are_refused() -> None:
     with pytest.raises(BadData, match="current has no rows"):
         comparison.compare(before, after.head(0))
     with pytest.raises(BadData, match="no rows"):
-        comparison.psi([], [1])
+        comparison.of_samples("psi")([], [1])
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from driftgauge.consumer.judging.evaluating.contributions import TOP, label
-from driftgauge.consumer.judging.statistics.psi import population_stability
 from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
+from driftgauge.shared.statistics.psi import population_stability
 from tests.consumer.judging.rules.test_findings import judged
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from driftgauge.consumer.judging.evaluating.histogram import display_histogram, quantiles
-from driftgauge.consumer.judging.statistics import ColumnCounts
 from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
+from driftgauge.shared.statistics import ColumnCounts
 
 RNG = np.random.default_rng(7)
 REFERENCE = RNG.normal(size=20_000)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from driftgauge.consumer.judging.ordered.day_bins import DayBins
-from driftgauge.consumer.judging.statistics.base import ColumnCounts
-from driftgauge.consumer.judging.statistics.psi import population_stability
+from driftgauge.shared.statistics.counts import ColumnCounts
+from driftgauge.shared.statistics.psi import population_stability
 from tests.consumer.judging.weeks import cells_of, profile_of, rows
 
 COLUMNS = rows(np.random.default_rng(0), 28)

@@ -12,9 +12,9 @@ from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.policy import LATENCY, JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.findings import findings, is_judged, rule_levels
 from driftgauge.consumer.judging.rules.metrics import (
-    COLUMN_METRICS,
     MODEL_METRICS,
     Judged,
+    column_metrics,
     latency_quantile,
 )
 from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
@@ -196,7 +196,7 @@ def test_thresholds_on_any_metric() -> None:
     has the metric.
     """
     found = judged(shift=1.0, missing=0.1, latencies=[5.0] * 200)
-    for metric in [*COLUMN_METRICS, *MODEL_METRICS]:
+    for metric in [*column_metrics(), *MODEL_METRICS]:
         policy = limited(Threshold(metric, warning=-1.0))
         bad = {
             name: one

@@ -24,8 +24,6 @@ from driftgauge.consumer.judging.segments.report import report
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import Outputs
 from driftgauge.consumer.judging.state import JudgingState
-from driftgauge.consumer.judging.statistics.base import pooled_bins
-from driftgauge.consumer.judging.statistics.psi import population_stability
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.shared.contract.alerts import SEGMENT_PERFORMANCE, SEGMENT_PSI, fingerprint
 from driftgauge.shared.contract.pane import (
@@ -43,6 +41,8 @@ from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.creation import new_manifest
+from driftgauge.shared.statistics.counts import pooled_bins
+from driftgauge.shared.statistics.psi import population_stability
 from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.builders import NOON
 

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from driftgauge.consumer.judging.statistics import ColumnCounts
-from driftgauge.consumer.judging.statistics.base import STATISTICS
-from driftgauge.consumer.judging.statistics.chi_squared import two_sample
-from driftgauge.consumer.judging.statistics.jensen_shannon import distance
-from driftgauge.consumer.judging.statistics.psi import population_stability
 from driftgauge.shared.reference.profile import (
     TOP_CATEGORIES,
     CategoricalReference,
     NumericReference,
 )
+from driftgauge.shared.statistics import STATISTICS, ColumnCounts
+from driftgauge.shared.statistics.chi_squared import two_sample
+from driftgauge.shared.statistics.jensen_shannon import distance
+from driftgauge.shared.statistics.psi import population_stability
 
 Rows = list[float]
 tied = st.lists(

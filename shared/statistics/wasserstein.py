@@ -9,24 +9,25 @@ import math
 
 import numpy as np
 
-from driftgauge.consumer.judging.statistics.base import (
-    NOT_FOR_THIS_KIND,
-    ColumnCounts,
-    statistic,
-    undefined,
-    without_values,
-)
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract.snapshot import Statistic
-from driftgauge.shared.reference.profile import NumericReference
+from driftgauge.shared.statistics.base import statistic, undefined
+from driftgauge.shared.statistics.counts import ColumnCounts, without_values
 
 
-@statistic("wasserstein")
+def of_samples(reference: Floats, window: Floats) -> float:
+    """Return the distance of two samples, exactly, by SciPy."""
+    from scipy.stats import wasserstein_distance  # slow to import, and few ask for it
+
+    return float(wasserstein_distance(reference, window))
+
+
+@statistic("wasserstein", "Wasserstein (approx.)", kinds=("numeric",), exact=of_samples)
 def wasserstein(counts: ColumnCounts) -> Statistic:
-    """Wasserstein-1 over the values that are not missing; approximate."""
-    column = counts.reference
-    if not isinstance(column, NumericReference):
-        return undefined("wasserstein", NOT_FOR_THIS_KIND)
+    """Return the first Wasserstein distance of the values that are not missing, in their unit.
+
+    From counts it is approximate, from samples exact.
+    """
     if note := without_values(counts):
         return undefined("wasserstein", note)
     widths = np.diff(counts.side.cuts)
@@ -38,8 +39,9 @@ def wasserstein(counts: ColumnCounts) -> Statistic:
 
 
 def _area(difference: Floats, widths: Floats) -> float:
-    """Integrate |difference|, which is linear between the cuts: from the value at a cut to the one
-    before the next.
+    """Integrate |difference|, which is linear between neighbouring cuts.
+
+    It goes from its value at a cut to its value just before the next one.
     """
     left, right = difference[1:-1:2][: len(widths)], difference[2:-1:2][: len(widths)]
     same_side = left * right >= 0

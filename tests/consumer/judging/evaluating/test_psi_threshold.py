@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from driftgauge.consumer.judging.statistics.psi import population_stability, threshold
+from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
+from driftgauge.shared.statistics.psi import population_stability
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.1, 0.25])

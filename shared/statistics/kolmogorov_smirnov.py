@@ -3,32 +3,26 @@ functions.
 """
 
 import math
+from typing import Final
 
 import numpy as np
 from scipy import special
 
-from driftgauge.consumer.judging.statistics.base import (
-    NOT_FOR_THIS_KIND,
-    ColumnCounts,
-    statistic,
-    undefined,
-    without_values,
-)
 from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.statistics.base import statistic, undefined
+from driftgauge.shared.statistics.counts import ColumnCounts, without_values
 
-KOLMOGOROV_MEAN = 0.8687
+KOLMOGOROV_MEAN: Final = 0.8687
 """Mean of Kolmogorov's law: sqrt(pi / 2) ln 2."""
 
 
-@statistic("ks")
+@statistic("ks", "KS", kinds=("numeric",), usual_limit=0.1)
 def kolmogorov_smirnov(counts: ColumnCounts) -> Statistic:
-    """KS over the values that are not missing: exact up to K distinct reference values, else within
-    about 1/K.
+    """Return the two-sample Kolmogorov-Smirnov statistic of the values that are not missing.
 
-    The p-value is the asymptotic one; ties make it conservative.
+    It is exact while the reference has at most K distinct values, the number of its cuts, and else
+    within about 1/K. The p-value is the asymptotic one; ties make it conservative.
     """
-    if not counts.is_numeric:
-        return undefined("ks", NOT_FOR_THIS_KIND)
     if note := without_values(counts):
         return undefined("ks", note)
     reference, window = counts.shares

@@ -5,14 +5,10 @@ not the truth.
 import numpy as np
 from scipy import special
 
-from driftgauge.consumer.judging.statistics.base import (
-    NOT_FOR_THIS_KIND,
-    ColumnCounts,
-    statistic,
-    undefined,
-)
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.statistics.base import statistic, undefined
+from driftgauge.shared.statistics.counts import ColumnCounts
 
 
 def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:
@@ -25,9 +21,8 @@ def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:
 
     Examples
     --------
-    >>> value, freedom, p = two_sample(
-    ...     np.array([16, 18, 16, 14, 12, 12]), np.array([16, 16, 16, 16, 16, 8])
-    ... )
+    >>> reference, window = np.array([16, 18, 16, 14, 12, 12]), np.array([16, 16, 16, 16, 16, 8])
+    >>> value, freedom, p = two_sample(reference, window)
     >>> freedom, round(p, 5)
     (5, 0.89853)
     """
@@ -39,11 +34,12 @@ def two_sample(reference: Ints, window: Ints) -> tuple[float, int, float]:
     return value, freedom, float(special.chdtrc(freedom, value)) if freedom else 1.0
 
 
-@statistic("chi_squared")
+@statistic("chi_squared", "Chi-squared", kinds=("categorical",))
 def chi_squared(counts: ColumnCounts) -> Statistic:
-    """Chi-squared over the categories with MISSING and UNSEEN, small ones pooled."""
-    if counts.is_numeric:
-        return undefined("chi_squared", NOT_FOR_THIS_KIND)
+    """Compare the categories with MISSING and UNSEEN by the two-sample chi-squared test.
+
+    Small categories are pooled.
+    """
     if not counts.n or not counts.m:
         return undefined("chi_squared", "no row to compare")
     value, freedom, p_value = two_sample(*counts.bins)

@@ -1,5 +1,5 @@
-"""The Jensen-Shannon distance: the square root of the mean divergence from the middle of two
-distributions; 0 to 1.
+"""The Jensen-Shannon distance, from 0 to 1: the square root of the mean divergence of two
+distributions from their mean.
 """
 
 import math
@@ -7,20 +7,21 @@ import math
 import numpy as np
 from scipy import special
 
-from driftgauge.consumer.judging.statistics.base import ColumnCounts, statistic, undefined
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.statistics.base import statistic, undefined
+from driftgauge.shared.statistics.counts import ColumnCounts
 
 
 def distance(reference: Ints, window: Ints, base: float = 2.0) -> float:
-    """Give the Jensen-Shannon distance of two vectors of counts over the same bins.
+    """Return the Jensen-Shannon distance of two vectors of counts over the same bins.
 
     Parameters
     ----------
     reference, window
         Rows of each bin, shape (bins,); neither all 0.
     base
-        Of the logarithm: 2 gives 0 to 1, e gives nats.
+        Base of the logarithm: 2 gives 0 to 1, e gives nats.
 
     Examples
     --------
@@ -39,9 +40,9 @@ def distance(reference: Ints, window: Ints, base: float = 2.0) -> float:
     return math.sqrt(max(divergence, 0.0))
 
 
-@statistic("jensen_shannon")
+@statistic("jensen_shannon", "Jensen-Shannon", usual_limit=0.1)
 def jensen_shannon(counts: ColumnCounts) -> Statistic:
-    """Jensen-Shannon distance, base 2, over the bins of PSI.
+    """Return the Jensen-Shannon distance (base 2, 0 to 1) over the bins of PSI.
 
     Its square is about PSI / (8 ln 2) for close distributions: so is its expected value without
     drift.

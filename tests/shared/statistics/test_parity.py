@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from driftgauge.consumer.judging.statistics import ColumnCounts, statistics_of
-from driftgauge.consumer.judging.statistics.base import MIN_EXPECTED, STATISTICS
-from driftgauge.consumer.judging.statistics.chi_squared import two_sample
-from driftgauge.consumer.judging.statistics.psi import population_stability
 from driftgauge.shared.contract.snapshot import Statistic
 from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
+from driftgauge.shared.statistics import STATISTICS, ColumnCounts, statistics_of
+from driftgauge.shared.statistics.chi_squared import two_sample
+from driftgauge.shared.statistics.counts import MIN_EXPECTED
+from driftgauge.shared.statistics.psi import population_stability
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 LAWS: dict[str, tuple[Draw, Draw]] = {

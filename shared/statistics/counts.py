@@ -1,13 +1,11 @@
 """What every statistic sees: the counts of one column, in the reference and in the window."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.contract.snapshot import Statistic
 from driftgauge.shared.reference.profile import ColumnReference, NumericReference
 
 MIN_EXPECTED = 5.0
@@ -159,37 +157,6 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
         small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
     pooled = np.where(small, (~small).sum(), np.cumsum(~small) - 1)
     return pooled[place], np.bincount(pooled, weights=reference).astype(np.int64)
-
-
-Compute = Callable[[ColumnCounts], Statistic]
-STATISTICS: dict[str, Compute] = {}
-
-
-def statistic(name: str) -> Callable[[Compute], Compute]:
-    """Register a statistic under its name."""
-
-    def register(compute: Compute) -> Compute:
-        STATISTICS[name] = compute
-        return compute
-
-    return register
-
-
-def statistics_of(counts: ColumnCounts) -> list[Statistic]:
-    """Give all statistics that suit a column's kind; one that is undefined says why."""
-    return [
-        found
-        for compute in STATISTICS.values()
-        if (found := compute(counts)).note != NOT_FOR_THIS_KIND
-    ]
-
-
-NOT_FOR_THIS_KIND = "not for this kind of column"
-
-
-def undefined(name: str, note: str) -> Statistic:
-    """Give a statistic that has no value for these counts."""
-    return Statistic(name, None, note=note)
 
 
 def without_values(counts: ColumnCounts) -> str:

@@ -1,0 +1,132 @@
+"""What templates show things with: the report's, and the dashboard's, which has parts of the report
+in its pages.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.wording import numbers, plain, times, titles
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
+
+
+def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
+    """Make a filter of a wording of numbers.
+
+    The exact number stands beside its wording, for machines; None becomes a dash.
+
+    Examples
+    --------
+    >>> or_dash(numbers.decimal)(0.12345)
+    Markup('<data value="0.12345">0.123</data>')
+    """
+
+    def shown(value: float | None) -> Markup:
+        if value is None:
+            return Markup("&ndash;")
+        return Markup('<data value="{}">{}</data>').format(repr(value), wording(value))
+
+    return shown
+
+
+def title_of(name: str) -> str:
+    """Return a title that is cut to 60 characters: a class in it may have any name.
+
+    Examples
+    --------
+    >>> title_of("psi"), title_of("out_of_range"), title_of("performance.mae")
+    ('PSI', 'out of range', 'MAE')
+    """
+    return plain.clip(titles.title(name), 60)
+
+
+def part_of(value: float | None, whole: float) -> Markup:
+    """Return a part of a difference, with the exact number beside it."""
+    return or_dash(lambda one: numbers.part_of(one, whole))(value)
+
+
+def time_tag(milliseconds: int) -> Markup:
+    """Return a moment as an element that a script can show in the reader's time zone.
+
+    Examples
+    --------
+    >>> time_tag(1714557600000)
+    Markup('<time data-ms="1714557600000">2024-05-01 10:00:00 UTC</time>')
+    """
+    return Markup('<time data-ms="{}">{}</time>').format(milliseconds, times.moment(milliseconds))
+
+
+def iso_moment(written: str) -> Markup:
+    """Return a time of a manifest or history as `time_tag` does, or as it is if it is none.
+
+    Examples
+    --------
+    >>> iso_moment("2024-05-01T10:00:00.5+00:00")
+    Markup('<time data-ms="1714557600500">2024-05-01 10:00:00 UTC</time>')
+    >>> iso_moment("<yesterday>")
+    Markup('<bdi>&lt;yesterday&gt;</bdi>')
+    """
+    found = milliseconds(written)
+    return plain.shown(written, 40) if found is None else time_tag(found)
+
+
+def value(given: float | str | None) -> Markup:
+    """Return a feature's value, a prediction or a label.
+
+    Examples
+    --------
+    >>> value("<b>"), value(None), value(41.7)
+    (Markup('<bdi>&lt;b&gt;</bdi>'), Markup('&ndash;'), Markup('<data value="41.7">41.7</data>'))
+    """
+    if isinstance(given, str):
+        return plain.shown(given, 60)
+    return or_dash(lambda number: numbers.figure(number, 6))(given)
+
+
+def is_name(given: str) -> bool:
+    """Tell whether a text can be part of a path or a file's name without a meaning of its own.
+
+    Examples
+    --------
+    >>> is_name("steel-1.0.0-1763650000123"), is_name("../.."), is_name("a/b")
+    (True, False, False)
+    """
+    return NAME.fullmatch(given) is not None
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "clip": plain.clip,
+    "shown": plain.shown,
+    "with_code": plain.with_code,
+    "title_of": title_of,
+    "severity_words": titles.severity_words,
+    "moment": times.moment,
+    "minute": times.minute,
+    "duration": or_dash(times.duration),
+    "count": or_dash(numbers.count),
+    "figure": or_dash(numbers.figure),
+    "short": or_dash(numbers.short_figure),
+    "decimal": or_dash(numbers.decimal),
+    "score": or_dash(numbers.score),
+    "signed": or_dash(numbers.signed),
+    "part_of": part_of,
+    "percent": or_dash(numbers.percent),
+    "signed_percent": or_dash(numbers.signed_percent),
+    "p_value": or_dash(numbers.p_value),
+}
+"""Of every template."""
+PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    **FILTERS,
+    "moment": time_tag,
+    "iso_moment": iso_moment,
+    "exact_moment": times.exact_moment,
+    "plain_moment": times.moment,
+    "plain_decimal": numbers.decimal,
+    "value": value,
+    "is_name": is_name,
+}
+"""Of the dashboard's pages, where a script shows moments in the reader's time zone."""

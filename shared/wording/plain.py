@@ -1,0 +1,80 @@
+"""Text that others wrote, as it can be shown without harm.
+
+Feature names, labels and reasons come from whoever sends events. Here they lose what could deceive
+a reader (control characters, reversed writing) or fill a page; escaping is left to markupsafe, in
+`shown` and in the templates.
+"""
+
+import unicodedata
+from typing import Final
+
+from markupsafe import Markup
+
+TITLE_CELLS: Final = 400
+"""Width of a text that stands behind a shorter form of it, such as a tooltip."""
+# what orders or hides text, what UTF-8 or XML cannot hold, and what no font draws
+_HOSTILE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS: Final = "\u200c\u200d"  # Persian and Indic spelling and composed emoji need them
+_WIDE: Final = frozenset({"W", "F"})
+
+
+def _visible(character: str) -> str:
+    if character in "\t\r\n":
+        return " "
+    if character in _JOINERS or unicodedata.category(character) not in _HOSTILE:
+        return character
+    return f"\\u{ord(character):04x}"
+
+
+def clip(text: str, cells: int) -> str:
+    r"""Cut text to a width, with what is invisible made visible.
+
+    Parameters
+    ----------
+    text
+        Any text, of any length.
+    cells
+        Width in characters; East Asian wide ones count twice.
+
+    Examples
+    --------
+    >>> clip("temperature", 8), clip("a\u202eb", 20)
+    ('tempera…', 'a\\u202eb')
+    """
+    plain = "".join(_visible(character) for character in text[: cells + 1])
+    width = 0
+    for position, character in enumerate(plain):
+        width += 2 if unicodedata.east_asian_width(character) in _WIDE else 1
+        if width > cells:
+            return plain[: max(0, position - 1)] + "…"
+    return plain
+
+
+def shown(text: str, cells: int = 80) -> Markup:
+    """Strangers' text as inert HTML, isolated from the direction of its surroundings.
+
+    Examples
+    --------
+    >>> shown("<script>")
+    Markup('<bdi>&lt;script&gt;</bdi>')
+    >>> shown("temperature", 8)
+    Markup('<bdi title="temperature">tempera…</bdi>')
+    """
+    short, full = clip(text, cells), clip(text, TITLE_CELLS)
+    if short == full:
+        return Markup("<bdi>{}</bdi>").format(short)
+    return Markup('<bdi title="{}">{}</bdi>').format(full, short)
+
+
+def with_code(sentence: str) -> Markup:
+    """Give a sentence whose commands stand between backticks.
+
+    Examples
+    --------
+    >>> with_code("`driftgauge up` <b>")
+    Markup('<code>driftgauge up</code> &lt;b&gt;')
+    """
+    forms = (Markup("{}"), Markup("<code>{}</code>"))
+    return Markup("").join(
+        forms[place % 2].format(clip(piece, 400)) for place, piece in enumerate(sentence.split("`"))
+    )

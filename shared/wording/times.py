@@ -1,0 +1,70 @@
+"""Moments and lengths of time as people read them; moments are Unix times in ms, shown in UTC."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from driftgauge.shared.wording.numbers import figure
+from driftgauge.shared.wording.plain import clip
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
+DAY_S: Final = 86_400
+
+
+def moment(milliseconds: int) -> str:
+    """Return a moment as date and time.
+
+    Examples
+    --------
+    >>> moment(1714557600000)
+    '2024-05-01 10:00:00 UTC'
+    >>> moment(10**18)  # a sender's clock may lie beyond the calendar
+    '1000000000000000000 ms'
+    """
+    try:
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:
+        return f"{milliseconds} ms"
+
+
+def exact_moment(milliseconds: int) -> str:
+    """Return a moment to the millisecond.
+
+    Examples
+    --------
+    >>> exact_moment(1714557600123)
+    '2024-05-01 10:00:00.123'
+    """
+    return moment(milliseconds).replace(" UTC", f".{milliseconds % 1000:03d}")
+
+
+def minute(milliseconds: int, *, seconds: bool = False) -> str:
+    """Return a moment to the minute, or to the second, as short as an axis has room for.
+
+    Examples
+    --------
+    >>> minute(1714557659999), minute(1714557659999, seconds=True)
+    ('2024-05-01 10:00', '2024-05-01 10:00:59')
+    """
+    form = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
+    try:
+        return f"{EPOCH + timedelta(milliseconds=milliseconds):{form}}"
+    except OverflowError:
+        return clip(f"{milliseconds} ms", 16)
+
+
+def duration(seconds: float) -> str:
+    r"""Return a length of time in the unit that suits it.
+
+    Examples
+    --------
+    >>> [duration(s).replace("\u00a0", " ") for s in (0.0021, 0.35, 12.34, 90, 7300, 200_000)]
+    ['2.1 ms', '350 ms', '12.3 s', '1.5 min', '2 h', '2.3 d']
+    """
+    if seconds < 1:
+        return f"{figure(seconds * 1000, 2)}\u00a0ms" if seconds else "0\u00a0s"
+    for unit, size, limit in (("s", 1, MINUTE_S), ("min", MINUTE_S, HOUR_S), ("h", HOUR_S, DAY_S)):
+        if seconds < limit:
+            return f"{round(seconds / size, 1):g}\u00a0{unit}"
+    return f"{round(seconds / DAY_S, 1):g}\u00a0d"
