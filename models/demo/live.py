@@ -320,8 +320,10 @@ class LiveDemo:
         self, client: redis.Redis, keys: Keys, model: str, labels: int, patience: float
     ) -> bool:
         counted = read_counters(client, keys, model)
-        told = counted.labels.joined >= labels and not counted.labels.untold
-        return (told or time.monotonic() > patience) and counted.events >= self.result.published
+        counted_labels = counted.labels.joined >= labels and not counted.labels.untold
+        return (
+            counted_labels or time.monotonic() > patience
+        ) and counted.events >= self.result.published
 
 
 def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:

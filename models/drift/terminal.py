@@ -79,10 +79,10 @@ def conclude(record: Record, console: Console) -> None:
     """Print which expected alerts came, after how many events, and all others."""
     judged = record.verdict
     for one in judged.met:
-        told = (
+        text = (
             "not found" if one.after is None else f"found {one.after:,} events after the injection"
         )
-        console.print(f"[{'red' if one.after is None else 'green'}]{escape(one.name)}: {told}[/]")
+        console.print(f"[{'red' if one.after is None else 'green'}]{escape(one.name)}: {text}[/]")
     if judged.first is not None:
         console.print(f"First alert: {_line(judged.first)}")
     rules = sorted({f"{one.subject} ({one.rule})" for one in judged.findings})

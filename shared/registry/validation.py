@@ -137,7 +137,7 @@ class ValidationRun:
         try:
             labelled = _labelled(published, estimator, columns, data)
         except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
-            yield GateResult("predictions", passed=False, detail=_told(error))
+            yield GateResult("predictions", passed=False, detail=_described(error))
             return
         yield from self._bounds(published, labelled)
         if estimator is not None:
@@ -201,7 +201,7 @@ class ValidationRun:
             yield GateResult(
                 name,
                 passed=False,
-                detail=f"{current} cannot be compared on these rows: {_told(error)}",
+                detail=f"{current} cannot be compared on these rows: {_described(error)}",
             )
             return
         for metric, value in self.metrics.items():
@@ -258,7 +258,7 @@ def _latency(published: PublishedVersion, estimator: Any, columns: list[Column])
     try:
         taken = _timed(published, estimator, columns)
     except Exception as error:  # noqa: BLE001  a model can raise anything; it becomes a failed gate
-        return GateResult(name, passed=False, bound=f"<= {bound:g}", detail=_told(error))
+        return GateResult(name, passed=False, bound=f"<= {bound:g}", detail=_described(error))
     value = float(np.quantile(taken, 0.99, method="inverted_cdf"))
     return GateResult(name, value <= bound, value, f"<= {bound:g}")
 
@@ -290,7 +290,7 @@ def _no_worse(name: str, metric: str, value: float, before: float, tolerance: fl
     return GateResult(name, value <= before + slack, value, f"<= {before + slack:.6g}")
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     """Describe an error of a model by its type and place.
 
     Its own message is left out, because it can quote the values of a row.
