@@ -4,12 +4,13 @@
 FROM python:3.12-slim AS build
 WORKDIR /build
 RUN python -m venv /opt/driftgauge
-COPY pyproject.toml constraints.txt README.md driftgauge.py ./
+COPY pyproject.toml constraints.txt README.md ./
+COPY driftgauge driftgauge
 COPY shared shared
 COPY producer producer
 COPY consumer consumer
 COPY models models
-RUN /opt/driftgauge/bin/pip install --no-cache-dir --constraint constraints.txt .
+RUN /opt/driftgauge/bin/pip install --no-cache-dir --constraint constraints.txt '.[server,local]'
 
 FROM python:3.12-slim
 # LightGBM needs the OpenMP runtime

@@ -63,10 +63,18 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name of the library at its first use."""
+    """Import a name of the library at its first use.
+
+    Raises
+    ------
+    NotInstalled
+        If the extra `server` is not installed, with the pip line.
+    """
     home = next((module for module, names in _HOMES.items() if name in names), None)
     if home is None:
         raise AttributeError(f"module 'driftgauge' has no attribute {name!r}")
-    return getattr(
-        import_module(f"driftgauge.{home}"), {"remove_personal": "remove"}.get(name, name)
-    )
+    from driftgauge.shared.extras import needs
+
+    with needs("server"):
+        module = import_module(f"driftgauge.{home}")
+    return getattr(module, {"remove_personal": "remove"}.get(name, name))

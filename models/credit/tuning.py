@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from driftgauge.models.credit.candidates import Candidate, Ranges, Settings, fold_scores, steadiness
+from driftgauge.shared.extras import needs
 
 TRIALS: Final = 8
 
@@ -28,8 +29,14 @@ def tune(
     -------
     settings, steadiness
         The best ones found; the default ones if nothing is better.
+
+    Raises
+    ------
+    NotInstalled
+        If Optuna is not installed.
     """
-    import optuna
+    with needs("tune"):
+        import optuna
 
     def measured(trial: optuna.Trial) -> float:
         settings = candidate.default | _suggested(trial, candidate.ranges)

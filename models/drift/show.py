@@ -12,6 +12,7 @@ from driftgauge.models.drift.findings import Finding
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, write
 from driftgauge.models.drift.run import Plan, Simulated, Watching, simulate
+from driftgauge.shared.errors import NotInstalled
 from driftgauge.shared.settings import Settings
 
 COLOURS = {"critical": "red", "warning": "yellow"}
@@ -59,10 +60,8 @@ def keep(simulated: Simulated, folder: Path, console: Console) -> list[Path]:
         picture = paths[0].with_suffix(".png")
         draw(simulated.record, simulated.posted, simulated.features, picture)
         paths.append(picture)
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        console.print("No picture: install matplotlib (the extra `plot`).")
+    except NotInstalled as error:
+        console.print(f"No picture: {escape(str(error))}")
     return paths
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sklearn.linear_model import LogisticRegression
 
-from driftgauge import cli
+from driftgauge.__main__ import cli
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.versions.checks import GateFailed
 
@@ -41,7 +41,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(cli, ["models", *words])
+    return CliRunner().invoke(cli(), ["models", *words])
 
 
 def done(*words: str) -> str:
