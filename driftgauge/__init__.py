@@ -49,20 +49,31 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import a name of the library at its first use."""
+    """Import a name of the library at its first use.
+
+    Raises
+    ------
+    NotInstalled
+        If the extra `server` is not installed, with the pip line.
+    """
     home = next((module for module, names in _HOMES.items() if name in names), None)
     if home is None:
         return _statistic(name)
-    return getattr(
-        import_module(f"driftgauge.{home}"), {"remove_personal": "remove"}.get(name, name)
-    )
+    from driftgauge.shared.extras import needs
+
+    with needs("server"):
+        module = import_module(f"driftgauge.{home}")
+    return getattr(module, {"remove_personal": "remove"}.get(name, name))
 
 
 def _statistic(name: str) -> object:
     """Return the statistic of a name as a function of two samples."""
     if not name.startswith("_") and find_spec(f"{__name__}.{name}") is None:
-        from driftgauge.consumer.offline.comparison import of_samples
-        from driftgauge.shared.statistics import STATISTICS
+        from driftgauge.shared.extras import needs
+
+        with needs("server"):
+            from driftgauge.consumer.offline.comparison import of_samples
+            from driftgauge.shared.statistics import STATISTICS
 
         if name in STATISTICS:
             return of_samples(name)

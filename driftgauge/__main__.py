@@ -1,43 +1,60 @@
 """The command line: joins the commands of producer, consumer and the demo."""
 
 import sys
+from typing import TYPE_CHECKING
 
-import click
-
-import driftgauge.consumer.cli
-import driftgauge.models.demo.cli
-import driftgauge.models.drift.commands
-import driftgauge.producer.cli
 from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.extras import needs
+
+if TYPE_CHECKING:
+    import click
 
 
-@click.group(context_settings={"max_content_width": 110})
-@click.version_option(package_name="driftgauge")
-def cli() -> None:
-    """Driftgauge watches machine-learning models in production."""
+def cli() -> "click.Group":
+    """Join all commands; they are imported here, since the base installation has none of what they
+    import.
+    """
+    import click
 
+    import driftgauge.consumer.cli
+    import driftgauge.models.demo.cli
+    import driftgauge.models.drift.commands
+    import driftgauge.producer.cli
 
-for command in (
-    *driftgauge.models.demo.cli.COMMANDS,
-    *driftgauge.models.drift.commands.COMMANDS,
-    *driftgauge.producer.cli.COMMANDS,
-    *driftgauge.consumer.cli.COMMANDS,
-):
-    cli.add_command(command)
+    commands = (
+        *driftgauge.models.demo.cli.COMMANDS,
+        *driftgauge.models.drift.commands.COMMANDS,
+        *driftgauge.producer.cli.COMMANDS,
+        *driftgauge.consumer.cli.COMMANDS,
+    )
+    root = click.Group(
+        commands=commands,
+        help="Driftgauge watches machine-learning models in production.",
+        context_settings={"max_content_width": 110},
+    )
+    return click.version_option(package_name="driftgauge")(root)
 
 
 def main() -> None:
     """Run a command; a known error is one line on standard error and an exit code of sysexits.h."""
     try:
-        cli(standalone_mode=False)
+        with needs("server"):
+            _run()
+    except DriftgaugeError as error:
+        sys.stderr.write(f"driftgauge: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _run() -> None:
+    import click
+
+    try:
+        cli()(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except DriftgaugeError as error:
-        click.echo(f"driftgauge: {error}", err=True)
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

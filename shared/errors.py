@@ -8,6 +8,7 @@ DriftgaugeError                 70  a fault of ours (EX_SOFTWARE)
 ├── RedisUnavailable            69  the configured Redis does not answer (EX_UNAVAILABLE)
 ├── ServiceUnavailable          69  the API does not answer
 ├── ConfigurationError          78  a setting that cannot be used (EX_CONFIG)
+│   └── NotInstalled            78  a package that this installation does not have
 └── OwnershipLost               75  another worker took over, or it is unknown whether a commit
                                     succeeded: load the checkpoint again
 """
@@ -56,3 +57,11 @@ class ConfigurationError(DriftgaugeError):
     """A setting that cannot be used."""
 
     exit_code = 78
+
+
+class NotInstalled(ConfigurationError, ImportError):
+    """A package that this installation does not have; the message holds the pip line that brings
+    it.
+
+    It is an ImportError too, for those who try an import and go on without.
+    """

@@ -41,7 +41,7 @@ def test_compose_publishes_nothing_beyond_loopback(services: dict[str, Any]) -> 
 def test_compose_commands_are_commands_of_the_image(services: dict[str, Any], name: str) -> None:
     """Each command and option exists in the command line that is the image's entry point."""
     command, *options = services[name]["command"]
-    usage = CliRunner().invoke(cli, [command, "--help"])
+    usage = CliRunner().invoke(cli(), [command, "--help"])
     assert usage.exit_code == 0
     assert all(option in usage.output for option in options if option.startswith("--"))
 

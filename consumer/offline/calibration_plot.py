@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from driftgauge.shared.extras import needs
 from driftgauge.shared.reference.calibration import Calibration
 
 BAR = 40
@@ -103,8 +104,15 @@ def summary(made: Calibration) -> list[str]:
 
 
 def draw_png(made: Calibration, title: str, path: Path) -> None:
-    """Draw the same as a picture."""
-    from matplotlib.figure import Figure
+    """Draw the same as a picture.
+
+    Raises
+    ------
+    NotInstalled
+        If matplotlib is not installed.
+    """
+    with needs("plot"):
+        from matplotlib.figure import Figure
 
     found = _ordered(made)
     figure = Figure(figsize=(8, 1.2 + 0.3 * max(len(found), 1)), layout="constrained")

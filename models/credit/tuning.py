@@ -15,6 +15,7 @@ from driftgauge.models.credit.candidates import (
     fold_scores,
     steadiness,
 )
+from driftgauge.shared.extras import needs
 
 TRIALS: Final = 8
 """Sets of hyperparameters that are tried if nothing else is asked for."""
@@ -42,8 +43,14 @@ def tune(
         The best hyperparameters that were found, perhaps the default ones.
     steadiness
         Their score.
+
+    Raises
+    ------
+    NotInstalled
+        If Optuna is not installed.
     """
-    import optuna
+    with needs("tune"):
+        import optuna
 
     def measured(trial: optuna.Trial) -> float:
         settings = candidate.default | _suggested(trial, candidate.ranges)

@@ -12,6 +12,7 @@ import pandas as pd
 from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, errors
 from driftgauge.shared.contract.events import Value
+from driftgauge.shared.extras import needs
 
 BEFORE, AFTER, MARK = "#2160b4", "#b42318", "#6b7280"
 BINS: Final = 40
@@ -32,8 +33,14 @@ def draw(record: Record, posted: Sequence[Posted], features: Sequence[str], path
         The features that drifted; the first two are drawn, beside labels and predictions.
     path
         PNG file to write.
+
+    Raises
+    ------
+    NotInstalled
+        If matplotlib is not installed.
     """
-    from matplotlib.figure import Figure
+    with needs("plot"):
+        from matplotlib.figure import Figure
 
     parts = posted[: record.injected_at], posted[record.injected_at :]
     columns: list[tuple[str, list[list[Value]]]] = [

