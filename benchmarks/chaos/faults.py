@@ -2,7 +2,7 @@
 
 Faults overlap: while one is under way the next one comes. What cannot be promised is left out: an
 API is not killed within seconds before Redis loses what it has not synced, nor before the APIs have
-sent it again (EXACTLY_ONCE.md, the hole that remains).
+sent it again (docs/exactly-once.md, what remains).
 """
 
 import heapq

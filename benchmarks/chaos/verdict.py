@@ -277,7 +277,7 @@ def _alerts(
 
 def _merged(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave what does not hang on when alarms of other partitions were read: they bypass the merge
-    (DESIGN.md, 2).
+    (docs/exactly-once.md, judging in another slot).
     """
     judged = [alert["data"] for alert in alerts if alert["data"]["rule"] in WINDOW_RULES]
     left = [

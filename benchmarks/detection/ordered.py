@@ -11,7 +11,7 @@
   are a category that was never seen; events until integrity's alarm, in windows of 2,000 events
   evaluated every 25.
 
-Figures in DETECTION.md's table stand beside ours. Injection and scoring live here, outside product
+Figures of a prototype stand beside ours. Injection and scoring live here, outside product
 code.
 """
 
@@ -65,7 +65,7 @@ MEASURED = {
         "unseen": "-",
     },
 }
-"""DETECTION.md, section 5: steel's events to an integrity alarm are for real order."""
+"""Of a prototype: steel's events to an integrity alarm are for real order."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def tables(seeds: int, folder: Path = DATA) -> list[Row]:
                 "data": name,
                 "figure": said,
                 "measured": value,
-                "DETECTION.md": MEASURED[name].get(key, "-"),
+                "prototype": MEASURED[name].get(key, "-"),
             }
             for key, (said, value) in figures.items()
         ]

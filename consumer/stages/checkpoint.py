@@ -1,5 +1,5 @@
 """The checkpoint: a hash that changes only in one transaction, by the one process that owns it
-(EXACTLY_ONCE.md).
+(docs/exactly-once.md).
 
 Own      SET owner token NX PX lease, a new token for each acquisition, inside WATCH/MULTI with the epoch.
 Load     the whole hash; its commit number is remembered.

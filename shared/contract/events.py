@@ -1,5 +1,5 @@
 """What predictions and labels look like in the log: the contract between producer and consumer
-(DESIGN.md, section 3).
+(docs/architecture.md).
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact
 JSON), in this order. A tick has only `t`; a new reference has `t` and `e`

@@ -1,4 +1,4 @@
-"""The names of everything stored in Redis (DESIGN.md, section 3).
+"""The names of everything stored in Redis (docs/architecture.md).
 
 All keys of one partition, and all keys of one model's judging, share a hash tag, so that one
 transaction covers them on Redis Cluster too.

@@ -1,4 +1,4 @@
-"""The false-alarm budget becomes significance levels, by the traffic (DETECTION.md, section 3)."""
+"""The false-alarm budget becomes significance levels, by the traffic (docs/detectors.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -81,7 +81,7 @@ def test_the_manifest_says_how_it_was_made(model: DemoModel, registry: ModelRegi
         model.patient.gates,
         True,
     )
-    assert manifest.feature_engineering == f"models.{model.name}.features"
+    assert manifest.feature_engineering == f"driftgauge.models.{model.name}.features"
     assert manifest.trained <= manifest.created
     assert {"python", "scikit-learn", "lightgbm"} <= manifest.libraries.keys()
     assert re.fullmatch(r"([0-9a-f]{40}(-dirty)?)?", manifest.git_revision)

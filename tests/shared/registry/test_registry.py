@@ -154,7 +154,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing(registry: ModelRegistry) 
         target=_die_before_renaming, args=(registry.folder,)
     )
     process.start()
-    process.join(30)
+    process.join(100)
     assert process.exitcode == -signal.SIGKILL
     home = registry.folder / "plant"
     assert list(home.glob(".new-*/manifest.json"))
@@ -191,9 +191,9 @@ def test_two_at_once(registry: ModelRegistry) -> None:
     ]
     for process in processes:
         process.start()
-    found = sorted(results.get(timeout=30) for _ in processes)
+    found = sorted(results.get(timeout=100) for _ in processes)
     for process in processes:
-        process.join(30)
+        process.join(100)
     assert found == ["refused", "stored"]
     assert registry.versions("plant") == ["1.0.0", "2.0.0"]
     actors = [change.actor for change in registry.history("plant")]
@@ -333,7 +333,7 @@ def test_a_promotion_killed_in_the_middle_changes_nothing(registry: ModelRegistr
         target=_die_before_replacing, args=(registry.folder,)
     )
     process.start()
-    process.join(30)
+    process.join(100)
     assert process.exitcode == -signal.SIGKILL
     assert (registry.production("plant"), len(registry.history("plant"))) == ("1.0.0", 1)
     registry.promote("plant", "2.0.0", actor="ann")
@@ -416,7 +416,7 @@ def test_killed_at_any_instant(registry: ModelRegistry) -> None:
         process.join(float(random.uniform(0.05, 0.3)))
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)
-        process.join(30)
+        process.join(100)
         if registry.versions("plant"):
             assert registry.verify("plant") == []
         if registry.models():
