@@ -37,7 +37,8 @@ from driftgauge.shared.local.deployment import Deployment
 
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
-CONCURRENCY = 32
+CONCURRENCY = 8
+"""Most requests for a prediction that are open at once; httpx looks at every connection at each."""
 IDLE_S = 2.0
 """An unused connection is closed by us, well before the API would: else a request could meet a
 closing connection.

@@ -16,8 +16,8 @@ from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData, DriftgaugeError
 
-CONCURRENT: Final = 32
-"""Predictions that are under way at once."""
+CONCURRENT: Final = 8
+"""Most requests for a prediction that are open at once; httpx looks at every connection at each."""
 
 
 @dataclass(frozen=True)
