@@ -37,8 +37,8 @@ from driftgauge.shared.local.deployment import Deployment
 
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
-CONCURRENCY = 32
-"""Most requests for a prediction that are open at once."""
+CONCURRENCY = 8
+"""Most requests for a prediction that are open at once; httpx looks at every connection at each."""
 IDLE_S = 2.0
 """The client closes an unused connection after these seconds, well before the API would; otherwise
 a request could meet a connection that is being closed.

@@ -14,8 +14,10 @@ from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData, DriftgaugeError
 
-CONCURRENT: Final = 32
-"""Most requests for a prediction that are open at once."""
+CONCURRENT: Final = 8
+"""Most requests for a prediction that are open at once; httpx looks at each of them every
+time.
+"""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,7 @@ def library_versions(estimator: Any = None) -> dict[str, str]:
     own = type(estimator).__module__.partition(".")[0]
     names = {
         *LIBRARIES,
-        *(metadata.packages_distributions().get(own, ()) if own not in OURS else ()),
+        *(_distributions().get(own, ()) if own not in OURS else ()),
     }
     found = {"python": platform.python_version()}
     for name in sorted(names):
@@ -61,3 +62,11 @@ def library_versions(estimator: Any = None) -> dict[str, str]:
         except metadata.PackageNotFoundError:  # so the model does not need it
             continue
     return found
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    """Return package to distributions: once, since it reads the file lists of all that is
+    installed.
+    """
+    return dict(metadata.packages_distributions())

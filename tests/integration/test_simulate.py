@@ -15,6 +15,8 @@ from rich.console import Console
 
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.training import store
+from driftgauge.models.credit import train
+from driftgauge.models.credit.candidates import CANDIDATES
 from driftgauge.models.drift.plan import DRIFT_KINDS, DriftKind, SimulationPlan
 from driftgauge.models.drift.report import Record
 from driftgauge.models.drift.terminal import conclude, keep, run_shown
@@ -44,10 +46,15 @@ QUICK = {
 
 @contextmanager
 def deployed(folder: Path) -> Iterator[tuple[Deployment, Path]]:
-    """Serve the credit model under one name for each kind, and a model that is only watched."""
+    """Serve the credit model under one name for each kind, and a model that is only watched.
+
+    Of its candidates the logistic regression stands for all: it predicts in a tenth of the time.
+    """
     registry = ModelRegistry(folder / "registry")
     credit = MODELS["credit"]
-    trained = credit.fit(credit.simulator(77).labelled(6000), 0, "the simulator")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "CANDIDATES", [one for one in CANDIDATES if "logistic" in one.name])
+        trained = credit.fit(credit.simulator(77).labelled(6000), 0, "the simulator")
     for kind in DRIFT_KINDS:
         stored = store(credit, trained, registry, kind.replace("_", "-"))
         registry.promote(stored.parent.name, stored.name, "production", actor="test")

@@ -136,9 +136,8 @@ def api_process(
     process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
-        processes.wait_until(
-            lambda: _redis_is(url, redis, authorization(settings)), process, "The API", log
-        )
+        with httpx.Client(base_url=url, headers=authorization(settings), trust_env=False) as http:
+            processes.wait_until(lambda: _redis_is(http, redis), process, "The API", log)
         yield url, process
     finally:
         processes.stop(process)
@@ -150,9 +149,7 @@ def api(settings: Settings, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-def _redis_is(url: str, state: str, headers: dict[str, str]) -> bool:
+def _redis_is(http: httpx.Client, state: str) -> bool:
     with contextlib.suppress(httpx.HTTPError):
-        return bool(
-            httpx.get(f"{url}/health", headers=headers, trust_env=False).json()["redis"] == state
-        )
+        return bool(http.get("/health").json()["redis"] == state)
     return False
