@@ -116,9 +116,9 @@ class Deployment:
         try:
             # loading certificates would take more of a core than the API's start, at every poll
             answer = httpx.get(f"{self.url}/livez", timeout=1, verify=False)  # noqa: S501  plain HTTP
-            return answer.status_code in STARTED
         except httpx.HTTPError:
             return False
+        return answer.status_code in STARTED
 
 
 def environment(settings: Settings) -> dict[str, str]:

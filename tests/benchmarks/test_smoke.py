@@ -21,8 +21,8 @@ LONG = {PICTURES, "benchmarks.chaos", "benchmarks.demo_seeds", "benchmarks.detec
 """Those that start several processes or draw many pages: run with the long tests."""
 EXPECTED = {
     "benchmarks.chaos": ("chaos", {"what", "number"}),
-    "benchmarks.commits": ("commits", {"what", "mean ms"}),
-    "benchmarks.counting": ("counting", {"mix", "events/s"}),
+    "benchmarks.commits": ("commits", {"step", "median ms"}),
+    "benchmarks.counting": ("counting", {"features", "events/s", "ratio"}),
     "benchmarks.demo_seeds": ("demo_seeds", {"published", "counted", "after injection"}),
     "benchmarks.detection": ("detection_alone", {"detector", "events per false alarm"}),
     "benchmarks.detection.ddm": ("detection_ddm", {"error rate"}),
