@@ -19,6 +19,7 @@ from driftgauge.models.steel.simulate import DRIFTING_FEATURE
 
 DEMO_SECONDS = 300
 """Bound of a demo, for slow machines; most take a tenth of it."""
+pytestmark = pytest.mark.timeout(DEMO_SECONDS + 60)
 
 
 def driftgauge(
