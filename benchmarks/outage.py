@@ -136,7 +136,7 @@ async def drained(port: int) -> float:
 
 def measure(seconds: float, folder: Path) -> list[Row]:
     trained = train(None)
-    register(MODEL, trained, ModelRegistry(folder / "registry"), version="1.0.0")
+    register(MODEL.patient, trained, ModelRegistry(folder / "registry"), version="1.0.0")
     body = msgspec.json.encode({"features": trained.holdout.head(1).to_dict("records")[0]})
     with EmbeddedRedis(folder / "redis") as server:
         port = processes.free_port(8950)

@@ -180,7 +180,7 @@ def answers(port: int) -> bool:
 def measure(seconds: float, folder: Path) -> list[Measured]:
     """Train the model, start Redis and the server, and load each endpoint in turn."""
     trained = train(None)
-    register(MODEL, trained, ModelRegistry(folder / "registry"), version="1.0.0")
+    register(MODEL.patient, trained, ModelRegistry(folder / "registry"), version="1.0.0")
     rows = trained.holdout.head(256).to_dict("records")
     bodies = [msgspec.json.encode({"features": row}) for row in rows]
     with EmbeddedRedis(folder / "redis") as server:
