@@ -29,6 +29,7 @@ PURE = (
     "shared/performance",
     "shared/reference",
     "shared/reporting",
+    "shared/rules",
     "shared/statistics",
     "shared/versions",
     "shared/wording",

@@ -27,13 +27,13 @@ from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.alert import Alert, CloudEvent
-from driftgauge.shared.contract.alerts import subject_of
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.wording.titles import subject_of
 
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""

@@ -1,16 +1,12 @@
 """The comparison of the alerts that fired with the drift that was injected."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
 from driftgauge.models.drift.injection import Expectation
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import BLIND
-
-OPERATIONAL: Final = (BLIND, "threshold.latency")
-"""Prefixes of the rules about the machine rather than the model; no drift breaks them."""
+from driftgauge.shared.rules import rule_of
 
 
 class FiredAlert(msgspec.Struct, frozen=True):
@@ -35,6 +31,12 @@ class FiredAlert(msgspec.Struct, frozen=True):
     def subject(self) -> str:
         """The feature, segment or rule that it is about, whichever it names first."""
         return self.feature or self.segment or self.rule
+
+    @property
+    def is_operational(self) -> bool:
+        """Whether it is about the machine rather than the model; no drift breaks such a rule."""
+        kind = rule_of(self.rule).kind
+        return kind == "monitor" or (kind == "limit" and not self.feature)
 
 
 class MetExpectation(msgspec.Struct, frozen=True):
@@ -143,8 +145,8 @@ def verdict(
     >>> judged.found, judged.passed, judged.met[0].after
     (True, False, 50)
     """
-    operational = [one for one in found if one.rule.startswith(OPERATIONAL)]
-    of_model = [one for one in found if not one.rule.startswith(OPERATIONAL)]
+    operational = [one for one in found if one.is_operational]
+    of_model = [one for one in found if not one.is_operational]
     after = [one for one in of_model if one.event > injected_at]
     met = [MetExpectation(one.name, _first_after(one, after, injected_at)) for one in expected]
     return Verdict(

@@ -14,10 +14,12 @@ from driftgauge.producer.reading import history
 from driftgauge.producer.reading.history import AlertFilter
 from driftgauge.producer.watching.watchdog import firing_rules
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.monitor import BLIND
 
 PAGE: Final = 50
 SEARCHED: Final = 200
@@ -35,7 +37,12 @@ class OpenAlert:
 
     @property
     def blind(self) -> bool:
-        return self.alert.rule.startswith(BLIND)
+        return is_blind(self.alert)
+
+
+def is_blind(alert: Alert | ActiveAlert) -> bool:
+    """Return whether the watchdog raised an alert: such a one takes no commands."""
+    return rule_of(alert.rule).kind == "monitor"
 
 
 async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) -> list[OpenAlert]:
@@ -88,7 +95,7 @@ async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str])
     stream.
     """
     firing = {
-        (model, BLIND + rule)
+        (model, BLIND.of(rule))
         for model, rule, fires in await firing_rules(client, keys, models)
         if fires
     }

@@ -83,7 +83,12 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
                 f"that are.",
             )
         return page(
-            request, "alert.html.j2", model=found[-1].model, life=found[::-1], alert=found[-1]
+            request,
+            "alert.html.j2",
+            model=found[-1].model,
+            life=found[::-1],
+            alert=found[-1],
+            blind=alerts.is_blind(found[-1]),
         )
 
 

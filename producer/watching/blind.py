@@ -34,8 +34,9 @@ from driftgauge.producer.watching.observation import (
     works,
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
-from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.rules.monitor import BLIND
 
 NO_VERSION: Final = "-"
 SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
@@ -401,7 +402,7 @@ def _alert(
     state: Literal["firing", "resolved"],
     started: int,
 ) -> Alert:
-    model, name = observed.state.model, BLIND + rule
+    model, name = observed.state.model, BLIND.of(rule)
     evidence = AlertEvidence(
         statistic=name,
         value=assessed.value,

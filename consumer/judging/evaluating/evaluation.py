@@ -23,9 +23,9 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot import Share
+from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.statistics.psi import PSI
 
-PSI_WEEK = "psi_week"
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
 
@@ -228,11 +228,11 @@ class Evaluation:
         ordered = set(self.version.ordered) if not self.lacking_days else set()
         for column in self.version.watched:
             if column in ordered:
-                yield column, PSI_WEEK, *self._weekly(column)
-            elif (column, PSI_WEEK) in watching and column not in self.version.ordered:
+                yield column, PSI_WEEK.name, *self._weekly(column)
+            elif (column, PSI_WEEK.name) in watching and column not in self.version.ordered:
                 yield (
                     column,
-                    PSI_WEEK,
+                    PSI_WEEK.name,
                     Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
                     Evidence(PSI, 0.0, None, None),
                 )

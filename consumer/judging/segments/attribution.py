@@ -27,7 +27,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy.special import chdtrc
 
-from driftgauge.consumer.judging.evaluating.segment_standard import shortened
+from driftgauge.consumer.judging.evaluating.segment_reference import shortened
 from driftgauge.shared.arrays import Floats, Ints
 
 CHANGED_Z: Final = 2.576
