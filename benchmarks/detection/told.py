@@ -3,7 +3,7 @@ day.
 
     python -m benchmarks.detection.told [--quick] [--data FOLDER]
 
-- AlertTotals in a year: the first 16 weeks are the reference, all that follows is judged. Real processes
+- Told in a year: the first 16 weeks are the reference, all that follows is judged. Real processes
   change through the year, so these are drifts; the question is how often somebody is disturbed by
   them. What one midnight brings is one message.
 - A new drift: 16 weeks of reference, 5 weeks as they are, then one continuous feature moves by .5

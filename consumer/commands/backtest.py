@@ -19,7 +19,7 @@ from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
 from driftgauge.shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from driftgauge.consumer.judging.backtest import Backtest, AlertTotals, Verdict
+    from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, Verdict
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.consumer.offline.backtesting import FileRows
