@@ -6,7 +6,7 @@ import msgspec
 
 from driftgauge.models.drift.injection import Expectation
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules import is_operational
 
 
 class FiredAlert(msgspec.Struct, frozen=True):
@@ -31,12 +31,6 @@ class FiredAlert(msgspec.Struct, frozen=True):
     def subject(self) -> str:
         """The feature, segment or rule that it is about, whichever it names first."""
         return self.feature or self.segment or self.rule
-
-    @property
-    def is_operational(self) -> bool:
-        """Whether it is about the machine rather than the model; no drift breaks such a rule."""
-        kind = rule_of(self.rule).kind
-        return kind == "monitor" or (kind == "limit" and not self.feature)
 
 
 class MetExpectation(msgspec.Struct, frozen=True):
@@ -145,8 +139,8 @@ def verdict(
     >>> judged.found, judged.passed, judged.met[0].after
     (True, False, 50)
     """
-    operational = [one for one in found if one.is_operational]
-    of_model = [one for one in found if not one.is_operational]
+    operational = [one for one in found if is_operational(one.rule, one.feature)]
+    of_model = [one for one in found if not is_operational(one.rule, one.feature)]
     after = [one for one in of_model if one.event > injected_at]
     met = [MetExpectation(one.name, _first_after(one, after, injected_at)) for one in expected]
     return Verdict(

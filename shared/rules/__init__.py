@@ -7,9 +7,9 @@
 import pkgutil
 from importlib import import_module
 
-from driftgauge.shared.rules.base import RULES, Rule, rule_of
+from driftgauge.shared.rules.base import RULES, Rule, is_operational, rule_of
 
-__all__ = ["RULES", "Rule", "learn", "rule_of"]
+__all__ = ["RULES", "Rule", "is_operational", "learn", "rule_of"]
 
 
 def learn() -> None:

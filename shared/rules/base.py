@@ -118,3 +118,16 @@ def rule_of(name: str) -> Rule:
     """
     found = RULES.get(name) or RULES.get(name.partition(".")[0] + FAMILY)
     return found or Rule(name, "drift", "reference", name.replace("_", " "))
+
+
+def is_operational(name: str, feature: str) -> bool:
+    """Return whether an alert is about the machine rather than the model: the monitor does not see,
+    or a limit on the model's traffic or latency is passed. No drift breaks such a rule.
+
+    Examples
+    --------
+    >>> is_operational("threshold.latency_p99_ms", ""), is_operational("threshold.psi", "x")
+    (True, False)
+    """
+    kind = rule_of(name).kind
+    return kind == "monitor" or (kind == "limit" and not feature)
