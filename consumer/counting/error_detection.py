@@ -78,7 +78,7 @@ def _observed(
 def _detector(
     state: CountingState, policy: CountingPolicy, name: str, version: str, cell_map: CellMap
 ) -> Detector:
-    """Give a version's detector; a new one when there is none, or the traffic has changed a lot."""
+    """Return a version's detector; a new one if there is none, or the traffic changed a lot."""
     kind = ERROR_DETECTORS[name]
     alpha = kind.errors_share * rate(state, policy)
     detector = state.errors.get((name, version))

@@ -353,7 +353,7 @@ class _Step:
     # -- evaluation --------------------------------------------------------------------------------
 
     def _judged(self, version: str) -> JudgedVersion:
-        """Give a version with the reference that it is judged by."""
+        """Return a version with the reference that it is judged by."""
         return self.versions[self.state.progress.reference_key(version)]
 
     def _window(self, version: str) -> VersionWindow:

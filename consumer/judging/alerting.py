@@ -164,7 +164,7 @@ class Alerting:
         return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
-        """Give what an action is chosen by."""
+        """Return what an action is chosen by."""
         seen = self._state.progress.first_seen
         since = seen.get(version, now)
         previous = any(first < since for first in seen.values())
@@ -175,7 +175,7 @@ class Alerting:
     def _alert(
         self, version: str, column: str, rule: str, now: int, segment: str = ""
     ) -> AlertState:
-        """Give the open alert, or begin a new life."""
+        """Return the open alert, or begin a new life."""
         name = fingerprint(self._model, version, column, rule, segment)
         known = self._state.alerts.get(name)
         if known is None:
@@ -228,7 +228,7 @@ class Alerting:
         self._step(alert, reading, evidence, context)
 
     def _is_quiet(self, alert: AlertState, context: AlertContext) -> bool:
-        """Whether the window agrees that an online alert is over."""
+        """Return whether the window agrees that an online alert is over."""
         evaluation = context.judged.evaluation
         rule = rule_of(alert.rule)
         if rule.kind in {"performance", "improvement"}:
@@ -275,7 +275,7 @@ class Alerting:
 
 
 def _cells(context: AlertContext, feature: str) -> list[Contribution]:
-    """Give the cells of a column, or of the labels, that contribute most; none for what is about
+    """Return the cells of a column, or of the labels, that contribute most; none for what is about
     the model.
     """
     evaluation, target = context.judged.evaluation, context.judged.target
@@ -293,7 +293,7 @@ def _cells(context: AlertContext, feature: str) -> list[Contribution]:
 def _labelled_evidence(
     evidence: AlertEvidence, found: Evidence, context: AlertContext
 ) -> AlertEvidence:
-    """Give the evidence of a metric its own window: the labelled one."""
+    """Return the evidence of a metric its own window: the labelled one."""
     labelled = context.judged.labelled
     if labelled is None:
         return evidence

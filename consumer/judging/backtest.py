@@ -186,7 +186,7 @@ def _told(lives: list[_Life], end: int) -> AlertTotals:
 
 
 def covered(intervals: list[tuple[int, int]]) -> int:
-    """Give the length of the union of intervals.
+    """Return the length of the union of intervals.
 
     Examples
     --------

@@ -110,7 +110,9 @@ class Reporting:
             progress.reported[context.version] = Reported(context.now, progress.events)
 
     def _is_due(self, last: Reported | None, rows: int, now: int) -> bool:
-        """Whether a scheduled report is due; the first one as soon as there is enough to judge."""
+        """Return whether a scheduled report is due; the first one as soon as there is enough to
+        judge.
+        """
         if last is None:
             return rows >= self._policy.min_window_rows
         return (

@@ -340,7 +340,7 @@ def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
 
 
 def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
-    """Whether judging has read every pane."""
+    """Return whether judging has read every pane."""
     latest = newest(client, keys.panes(model, 0))
     state: Any = client.hget(keys.judge(model), "state")
     if latest is None or not state:

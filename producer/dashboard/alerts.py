@@ -46,7 +46,7 @@ def is_blind(alert: Alert | ActiveAlert) -> bool:
 
 
 async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) -> list[OpenAlert]:
-    """Give the open alerts of some models that are of a state and severity, the most urgent
+    """Return the open alerts of some models that are of a state and severity, the most urgent
     first.
     """
     windows = await current_windows(parts, models)
@@ -68,7 +68,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) 
 async def transitions(
     parts: Parts, models: Sequence[str], wanted: AlertFilter, before: str | None
 ) -> tuple[list[Alert], str | None]:
-    """Give a page of the transitions, newest first, and `before` of the next one."""
+    """Return a page of the transitions, newest first, and `before` of the next one."""
     events, following = await history.page(
         parts.reader, parts.keys, models, wanted, PAGE, before or None
     )
@@ -76,7 +76,7 @@ async def transitions(
 
 
 def readable(events: Sequence[Any]) -> list[Alert]:
-    """Give the alerts of events; one that another release or somebody's hand wrote is left out."""
+    """Return the alerts of events; what this release cannot read is left out."""
     found = []
     for event in events:
         try:
@@ -91,7 +91,7 @@ def _fits(alert: ActiveAlert, wanted: AlertFilter) -> bool:
 
 
 async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]) -> list[OpenAlert]:
-    """Give the watchdog's firing alerts: their state is its own, their words stand in the alert
+    """Return the watchdog's firing alerts: their state is its own, their words stand in the alert
     stream.
     """
     firing = {

@@ -170,8 +170,8 @@ class PerformanceBaselines(msgspec.Struct, frozen=True):
     reference: PerformanceReference | None = None
 
     def baseline(self, name: str) -> Baseline | None:
-        """Give the baseline of a metric: what the manifest states, else what the labelled reference
-        rows gave.
+        """Return the baseline of a metric: what the manifest states, else what the labelled
+        reference rows gave.
 
         The standard error is that of the reference rows, on which the stated metrics are measured
         as a rule.

@@ -82,18 +82,18 @@ class Circumstances:
         )
 
     def is_broken(self, alert: AlertState) -> bool:
-        """Whether an alert speaks of broken values, or is explained by them."""
+        """Return whether an alert speaks of broken values, or is explained by them."""
         broken = {other.fingerprint for other in self.alerts if _asks(other, "fix_feed")}
         return _asks(alert, "fix_feed") or alert.inhibited_by in broken
 
 
 def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
-    """Give the action for an alert."""
+    """Return the action for an alert."""
     return next(action for action, holds in CONDITIONS.items() if holds(alert, circumstances))
 
 
 def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
-    """Give the actions for all open alerts, the most urgent first; each with the alerts that say
+    """Return the actions for all open alerts, the most urgent first; each with the alerts that say
     so.
     """
     asked: dict[Action, list[str]] = {}

@@ -28,7 +28,7 @@ from driftgauge.shared.statistics.psi import population_stability
 
 
 def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evaluation) -> str:
-    """Give the fingerprint of the open alert that explains another one of the same version; empty
+    """Return the fingerprint of the open alert that explains another one of the same version; empty
     if there is none.
     """
     if alert.segment:
@@ -54,7 +54,7 @@ def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evalua
 
 
 def _fall(others: Iterable[AlertState]) -> str:
-    """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
+    """Return the fingerprint of a critical performance alert that fires; empty if there is none."""
     falls = (
         other
         for other in others
@@ -66,8 +66,8 @@ def _fall(others: Iterable[AlertState]) -> str:
 
 
 def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
-    """Give the fingerprint of the alert over all rows that explains one of a segment: broken values
-    first.
+    """Return the fingerprint of the alert over all rows that explains one of a segment: broken
+    values first.
     """
     if rule_of(alert.rule).kind == "drift":
         first = sorted(others, key=lambda other: rule_of(other.rule).kind != "data_quality")
@@ -82,8 +82,8 @@ def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
 
 
 def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
-    """Give the fingerprint of the fall of the performance in the segment whose drift goes with it;
-    empty if it did not.
+    """Return the fingerprint of the fall of the performance in the segment whose drift goes with
+    it; empty if it did not.
     """
     if rule_of(alert.rule).kind != "drift":
         return ""
@@ -96,8 +96,8 @@ def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
 
 
 def _episode(alert: AlertState, others: Sequence[AlertState]) -> str:
-    """Give the fingerprint of the ordered column that speaks for the episode which an alert belongs
-    to; empty if it does itself, or has news of its own.
+    """Return the fingerprint of the ordered column that speaks for the episode which an alert
+    belongs to; empty if it does itself, or has news of its own.
 
     What begins at the same moment is told as one group already; from then on one of them is enough.
     """
@@ -126,8 +126,8 @@ def _age(alert: AlertState) -> tuple[int, str]:
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:
-    """Whether a column's drift is gone without the cells that integrity calls bad: they get the
-    reference's share.
+    """Return whether a column's drift is gone without the cells that integrity calls bad: they get
+    the reference's share.
     """
     if evaluation.lacking:
         return True
@@ -156,7 +156,7 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
 
 
 def _drifts_from(evaluation: Evaluation, column: int) -> float:
-    """Give the PSI from which a column drifts: an ordered one's comes from replay, chance says
+    """Return the PSI from which a column drifts: an ordered one's comes from replay, chance says
     nothing of it.
 
     That is of 7 days; a shorter window varies more, so that at worst less is explained and both are

@@ -117,7 +117,7 @@ class AlertState(msgspec.Struct, frozen=True):
         return self.silenced is not None and now < self.silenced.until
 
     def is_remembered(self, now: int) -> bool:
-        """Whether a closed alert still matters: to its next life's cooldown or silence."""
+        """Return whether a closed alert still matters: to its next life's cooldown or silence."""
         return now < self.held_until or self.is_silenced(now)
 
 
@@ -260,7 +260,7 @@ def _still_firing(alert: AlertState, reading: Reading, now: int, policy: Judging
 
 
 def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
-    """Give the logical time (ms) until the next reminder, after so many.
+    """Return the logical time (ms) until the next reminder, after so many.
 
     Examples
     --------
@@ -275,7 +275,9 @@ def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
 
 
 def _is_untold(alert: AlertState, now: int) -> bool:
-    """Whether people are not told: another alert explains it, it is silenced, or by its rule."""
+    """Return whether people are not told: another alert explains it, it is silenced, or by its
+    rule.
+    """
     by_rule = not rule_of(alert.rule).notify
     return by_rule or bool(alert.inhibited_by) or alert.is_silenced(now)
 

@@ -123,7 +123,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
 
 
 def asks_for_it(event: bytes) -> str | None:
-    """Give the id of a transition that asks for a retraining; None if it does not.
+    """Return the id of a transition that asks for a retraining; None if it does not.
 
     It is a performance alert, of the model or of a segment, that is critical and fires: new, risen,
     released or reminded of. One that another alert explains (a segment's, if the model fell) or

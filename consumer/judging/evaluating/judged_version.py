@@ -57,11 +57,11 @@ class JudgedVersion:
         return declared or (found.reason if found is not None and found.order == "clock" else "")
 
     def calibrated(self, column: int) -> FeatureCalibration | None:
-        """What is known about a column's order in time; None if nothing."""
+        """Return what is known about a column's order in time; None if nothing."""
         return self.calibration.features[column] if self.calibration is not None else None
 
     def is_exchangeable(self, column: int) -> bool:
-        """Whether a column's rows are taken as exchangeable, so that closed-form thresholds
+        """Return whether a column's rows are taken as exchangeable, so that closed-form thresholds
         hold.
         """
         found = self.calibrated(column)
@@ -127,7 +127,7 @@ class JudgedVersion:
         return [ReferenceSide(column) for column in self.reference.columns]
 
     def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
-        """Give one column's counts as the statistics see them."""
+        """Return one column's counts as the statistics see them."""
         return ColumnCounts(
             self.reference.columns[column], self.part(cells, column), self.sides[column]
         )
@@ -138,7 +138,7 @@ class JudgedVersion:
         return {column.name: place for place, column in enumerate(self.reference.columns)}
 
     def part(self, cells: Ints, column: int) -> Ints:
-        """Give one column's part of the vector of all cells."""
+        """Return one column's part of the vector of all cells."""
         offsets = self.reference.offsets
         return cells[offsets[column] : offsets[column + 1]]
 
@@ -148,7 +148,7 @@ class JudgedVersion:
         return [check for place in self.watched for check in self._checks(place)]
 
     def _checks(self, place: int) -> Iterator[IntegrityCheck]:
-        """Give a column's checks. Values and missing ones of an ordered column cluster: they count
+        """Yield a column's checks. Values and missing ones of an ordered column cluster: they count
         for fewer rows.
         """
         found = self.calibrated(place)
@@ -181,7 +181,7 @@ class JudgedVersion:
         return {}
 
     def bins_for(self, rows: int) -> PooledBins:
-        """Give the pooled bins for a number of window rows."""
+        """Return the pooled bins for a number of window rows."""
         found = self.bins.get(rows)
         if found is None:
             if len(self.bins) >= MAX_BINS_KEPT:

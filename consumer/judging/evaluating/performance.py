@@ -62,7 +62,7 @@ class Labelled:
         return self.window.sums or Sums.zero(self.baselines.layout)
 
     def readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
-        """Give what the rule says of each metric that is judged and has a baseline; rules, alerts
+        """Return what the rule says of each metric that is judged and has a baseline; rules, alerts
         and reports ask for it.
         """
         return self._readings
@@ -82,8 +82,8 @@ class Labelled:
                 yield name, *judge(name, metric, base, sure, self.policy)
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
-        """Whether labels tell about recent predictions: then it is they that page, and input drift
-        explains.
+        """Return whether labels tell about recent predictions: then it is they that page, and input
+        drift explains.
 
         Parameters
         ----------

@@ -111,7 +111,7 @@ class SegmentReference:
         return tuple(found)
 
     def features(self) -> list[tuple[str, slice]]:
-        """Give each feature, and where its segments stand."""
+        """Return each feature, and where its segments stand."""
         ends = itertools.pairwise(self.layout.starts)
         return [
             (name, slice(start, end))
@@ -120,15 +120,15 @@ class SegmentReference:
 
 
 def rows_of(layout: SegmentLayout, counts: Ints) -> Ints:
-    """Give the rows of each segment, from counts by segment and bin: every row is in one bin of the
-    first column.
+    """Return the rows of each segment, from counts by segment and bin: every row is in one bin of
+    the first column.
     """
     rows: Ints = counts[:, : int(layout.bin_starts[1])].sum(axis=1)
     return rows
 
 
 def shortened(name: str) -> str:
-    """Give a segment's name as it stands in a sentence.
+    """Return a segment's name as it stands in a sentence.
 
     Examples
     --------

@@ -98,25 +98,25 @@ def column_metrics() -> dict[str, ColumnMetric]:
 
 @model_metric(LATENCY)
 def latency_p99_ms(judged: EvaluatedWindow) -> float | None:
-    """Give the 99 % quantile of the serving latency, in ms."""
+    """Return the 99 % quantile of the serving latency, in ms."""
     counts = judged.window.latency
     return latency_quantile(counts, 0.99) if counts.sum() >= LEAST_LATENCIES else None
 
 
 @model_metric("events_per_day")
 def events_per_day(judged: EvaluatedWindow) -> float | None:
-    """Give the measured traffic of the model."""
+    """Return the measured traffic of the model."""
     return judged.events_per_day
 
 
 @model_metric("window_rows")
 def window_rows(judged: EvaluatedWindow) -> float | None:
-    """Give the rows of the window."""
+    """Return the rows of the window."""
     return judged.window.rows
 
 
 def latency_quantile(counts: Ints, share: float) -> float:
-    """Give a quantile (ms) of the latencies from their 64 cells, taken as evenly spread on the
+    """Return a quantile (ms) of the latencies from their 64 cells, taken as evenly spread on the
     logarithmic scale inside one.
 
     Examples

@@ -115,7 +115,7 @@ def _conclusion(
 
 
 def _drifts(window: SegmentWindow) -> list[list[SegmentDrift]]:
-    """Give the columns with the largest PSI of each segment, the largest first; none below the
+    """Return the columns with the largest PSI of each segment, the largest first; none below the
     least rows.
     """
     shown = window.reference.shown & ~np.isnan(window.psi)

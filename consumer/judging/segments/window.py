@@ -100,7 +100,9 @@ class SegmentWindow:
         return self._drift[0]
 
     def lacking(self, segment: int) -> str:
-        """What a judgement of a segment's drift needs and does not have; empty if it has enough."""
+        """Return what a judgement of a segment's drift needs and does not have; empty if it has
+        enough.
+        """
         policy, n, m = self.policy, int(self.reference.rows[segment]), int(self.rows[segment])
         if n < policy.min_segment_reference_rows:
             return f"{n} of {policy.min_segment_reference_rows} reference rows"
@@ -109,7 +111,7 @@ class SegmentWindow:
         )
 
     def limits(self, wanted: Marks) -> Floats:
-        """Give the PSI above which columns of segments are in alarm; NaN where none is wanted, or
+        """Return the PSI above which columns of segments are in alarm; NaN where none is wanted, or
         that is not judged.
 
         Each costs far more than all PSI together.
@@ -144,7 +146,7 @@ class SegmentWindow:
         )
 
     def drift_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
-        """Give the segments in which a column drifts, and those of open alerts.
+        """Yield the segments in which a column drifts, and those of open alerts.
 
         Parameters
         ----------
@@ -211,7 +213,7 @@ class SegmentWindow:
     # -- performance -------------------------------------------------------------------------------
 
     def metrics(self, confidence: float) -> dict[str, SegmentMetric]:
-        """Give the metrics of every segment by labels; empty without labels."""
+        """Return the metrics of every segment by labels; empty without labels."""
         measures, sums = self.reference.measures, self.change.sums
         return {} if measures is None or sums is None else by_segment(measures, sums, confidence)
 
@@ -226,7 +228,7 @@ class SegmentWindow:
         )
 
     def baseline(self, name: str, segment: int) -> Baseline | None:
-        """Give the baseline of a segment's metric, with its error; None without enough reference
+        """Return the baseline of a segment's metric, with its error; None without enough reference
         rows to state one.
         """
         found = self.baselines.get(name)
@@ -237,7 +239,7 @@ class SegmentWindow:
         return Baseline(metric.value, error / Confidence(REFERENCE_CONFIDENCE).z)
 
     def performance_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
-        """Give the segments in which the model is worse than it was, and those of open alerts, as
+        """Yield the segments in which the model is worse than it was, and those of open alerts, as
         `drift_readings`.
         """
         if self.labelled is None:

@@ -202,7 +202,7 @@ def test_chance_is_no_fall() -> None:
 
 
 def stated(**baseline: float) -> JudgedVersion:
-    """Give the version with baselines that its manifest states."""
+    """Return the version with baselines that its manifest states."""
     manifest = msgspec.structs.replace(PUBLISHED.manifest, metrics=baseline)
     return JudgedVersion.of(msgspec.structs.replace(PUBLISHED, manifest=manifest, performance=None))
 

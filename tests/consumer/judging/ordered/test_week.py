@@ -112,7 +112,7 @@ def test_values_beyond_the_range_of_an_ordered_column() -> None:
 
 
 def out_of_range_readings(order: Order) -> list[Reading]:
-    """Give the reading of `slow` with all values beyond its range, taken as ordered or not."""
+    """Return the reading of `slow` with all values beyond its range, taken as ordered or not."""
     made = VERSION.calibration
     assert made is not None
     features = (msgspec.structs.replace(made.features[0], order=order), *made.features[1:])

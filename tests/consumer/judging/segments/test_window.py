@@ -133,7 +133,7 @@ def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
 
 
 def _spread(bin_of_cell: list[int], counts: np.ndarray) -> list[int]:
-    """Give counts of cells that add up to those of bins: all in a bin's first cell."""
+    """Return counts of cells that add up to those of bins: all in a bin's first cell."""
     cells = np.zeros(len(bin_of_cell), dtype=np.int64)
     for bin_, count in enumerate(counts.tolist()):
         cells[bin_of_cell.index(bin_)] = count
