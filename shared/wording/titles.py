@@ -7,6 +7,7 @@ from driftgauge.shared.statistics import STATISTICS
 
 TITLES: Final = {
     "unseen": "unseen category",
+    "refused": "events are refused",
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",
