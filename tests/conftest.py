@@ -20,6 +20,8 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     # tests run in several processes, which start more: threads would fight for the cores
     os.environ.setdefault(threads, "1")
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile all of our modules
+
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("seeded")
 

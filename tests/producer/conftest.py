@@ -131,9 +131,9 @@ def api_process(
     """A real server process, and its address."""
     port = processes.free_port(18000 + os.getpid() % 1000)
     environment = {**os.environ, **deployment.environment(settings)}
-    code = "from driftgauge.producer.cli import serve; serve()"
+    command = [sys.executable, "-m", "driftgauge", "serve", "--port", str(port)]
     log = folder / "api.log"
-    process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
+    process = processes.start(command, log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
         with httpx.Client(base_url=url, headers=authorization(settings), trust_env=False) as http:

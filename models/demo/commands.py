@@ -162,6 +162,3 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(result))
     sys.exit(0 if result.staged else 1)
-
-
-COMMANDS = (demo, up, demo_retrain)
