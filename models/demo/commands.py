@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
+from driftgauge.shared.connections.redis_client import connect, require
 from driftgauge.shared.settings import read_settings
 
 
@@ -91,6 +92,9 @@ def demo(
     as_json: bool,
 ) -> None:
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
+    settings = read_settings(port=port)
+    if settings.redis_url is not None:
+        require(connect(settings.redis_url), settings.redis_url)  # before the model is trained
     from driftgauge.models.catalogue import MODELS
     from driftgauge.models.demo.live import DemoPlan
     from driftgauge.models.demo.run import run
@@ -105,7 +109,7 @@ def demo(
     plan = DemoPlan(
         MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json
     )
-    run(plan, read_settings(port=port))
+    run(plan, settings)
 
 
 def _stop_on_signals() -> None:
