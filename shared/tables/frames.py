@@ -108,7 +108,7 @@ def plain(column: pd.Series) -> pd.Series:
 
 
 def _seconds(column: pd.Series) -> pd.Series:
-    return column.dt.total_seconds().astype(np.float64)
+    return pd.Series(column.dt.total_seconds().astype(np.float64))
 
 
 def _times(column: pd.Series) -> pd.Series:

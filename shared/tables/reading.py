@@ -144,7 +144,7 @@ class _File:
     kind: FileKind
     open_files: ExitStack
 
-    def binary(self) -> io.BufferedIOBase:
+    def binary(self) -> io.BufferedReader:
         return self.open_files.enter_context(_uncompressed(self.path, self.compression))
 
     def seekable(self) -> io.BufferedIOBase:
@@ -207,9 +207,9 @@ def _named_records(found: Iterator[Record], path: Path, form: TableFormat) -> It
         yield from found
 
 
-def _uncompressed(path: Path, compression: Compression) -> io.BufferedIOBase:
+def _uncompressed(path: Path, compression: Compression) -> io.BufferedReader:
     if compression == "gz":
-        return gzip.open(path)
+        return io.BufferedReader(gzip.open(path))
     if compression == "zstd":
         with needs("parquet"):
             import pyarrow as pa
