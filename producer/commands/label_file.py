@@ -37,6 +37,8 @@ class Imported:
 
     Parameters
     ----------
+    other
+        Accepted labels of a class that the model does not know.
     reasons
         How many labels were rejected, by reason.
     first
@@ -45,6 +47,7 @@ class Imported:
 
     accepted: int = 0
     rejected: int = 0
+    other: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[tuple[int, str]] = field(default_factory=list)
 
@@ -52,6 +55,7 @@ class Imported:
         """Take in the answer to a part that begins at a row."""
         self.accepted += answer["accepted"]
         self.rejected += len(answer["rejected"])
+        self.other += answer.get("other", 0)
         for one in answer["rejected"]:
             self.reasons[one["reason"]] += 1
             if len(self.first) < SHOWN:

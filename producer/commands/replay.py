@@ -57,15 +57,15 @@ def replay(
 
     An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
     """
-    frame = read_table(file)
-    if limit is not None:
-        frame = frame.head(limit)
     columns = replaying.Columns(prediction_column, time_column)
 
     async def run() -> None:
         headers = authorization(read_settings())
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
+            frame = read_table(file, schema.table, schema.kinds_of(columns.names))
+            if limit is not None:
+                frame = frame.head(limit)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:
                 click.echo(

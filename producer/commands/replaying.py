@@ -15,8 +15,10 @@ import pandas as pd
 
 from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.frames import as_column, json_values, rows_of
+from driftgauge.shared.reference.frames import answers_of, json_values, rows_of
 from driftgauge.shared.reference.schema import FieldError, Schema
+from driftgauge.shared.reference.times import event_times
+from driftgauge.shared.tables.format import TimeFormat
 
 BATCH = 500
 CONCURRENT = 32
@@ -39,6 +41,11 @@ class Columns:
 
     prediction: str | None = None
     time: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that are named."""
+        return tuple(name for name in (self.prediction, self.time) if name is not None)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def plan(
     BadData
         Naming every missing column, or the first values that do not fit.
     """
-    named = [name for name in (columns.prediction, columns.time) if name is not None]
+    named = columns.names
     scored = way == "predict"
     needed = (
         schema.names
@@ -87,12 +94,14 @@ def plan(
         {"features": row, "model": model} for row in rows_of(frame, schema, scored=scored)
     ]
     if way == "events" and columns.prediction is not None and schema.prediction is not None:
-        made = json_values(as_column(frame[columns.prediction], schema.prediction))
+        made = json_values(answers_of(frame[columns.prediction], schema))
         for request, value in zip(requests, made, strict=True):
             request["prediction"] = value
     _check(requests, schema, way)
     if way == "events" and columns.time is not None and seed is None:
-        for request, moment in zip(requests, times_of(frame[columns.time]), strict=True):
+        for request, moment in zip(
+            requests, times_of(frame[columns.time], schema.time), strict=True
+        ):
             request["time"] = moment
     if seed is not None:
         requests = [requests[at] for at in np.random.default_rng(seed).permutation(len(requests))]
@@ -100,40 +109,24 @@ def plan(
     return Plan(requests, [str(name) for name in frame.columns if name not in used])
 
 
-def times_of(series: "pd.Series[Any]") -> list[int]:
-    """Give a time column as Unix milliseconds; a time without zone is UTC, a number is Unix
-    milliseconds.
+def times_of(series: "pd.Series[Any]", form: TimeFormat | None = None) -> list[int]:
+    """Give a time column as Unix milliseconds; a time without zone is UTC.
 
-    Day and month are told apart by the whole column.
+    Parameters
+    ----------
+    form
+        How the times are written, as the version has it; None to find out.
 
     Examples
     --------
     >>> times_of(pd.Series(["01/02/1970 00:00", "13/02/1970 00:00"]))
     [2678400000, 3715200000]
     """
-    if pd.api.types.is_numeric_dtype(series):
-        moments = pd.to_datetime(series, unit="ms", utc=True, errors="coerce")
-    else:
-        moments = _parsed(series)
-    bad = np.flatnonzero(moments.isna().to_numpy())
-    if len(bad):
-        at = int(bad[0])
-        raise BadData(
-            f"Row {at + 1} of column {series.name!r} is no time: {series.iloc[at]!r}. Use ISO "
-            f"8601. Nothing was posted."
-        )
-    return [round(moment.timestamp() * 1000) for moment in moments]
-
-
-def _parsed(series: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
-    """Parse text by one format for the whole column: ISO 8601, else month first, else day first."""
-    first = str(series.iloc[0])
-    attempts: list[dict[str, Any]] = [{"format": "ISO8601"}]
-    for day_first in (False, True):
-        guessed = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
-        attempts += [{"format": guessed}] if guessed else []
-    parsed = [pd.to_datetime(series, utc=True, errors="coerce", **attempt) for attempt in attempts]
-    return min(parsed, key=lambda moments: int(moments.isna().sum()))
+    try:
+        found: list[int] = np.rint(event_times(series, form, "The file")[0]).astype(int).tolist()
+    except BadData as error:
+        raise BadData(f"{error} Nothing was posted.") from error
+    return found
 
 
 def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None:
@@ -143,7 +136,8 @@ def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None
         faults += schema.positional(request["features"], f"row {number}", scored=way == "predict")[
             1
         ]
-        fault = schema.prediction_fault(request.get("prediction")) if way == "events" else None
+        made = request.get("prediction")
+        fault = schema.read_prediction(made)[1] if way == "events" else None
         if fault is not None:
             faults.append(FieldError(f"row {number}/prediction", fault))
     if faults:

@@ -131,24 +131,11 @@ def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
 def _csv_rows(
     found: Iterator[tuple[int, list[str]]], header: Sequence[str], schema: Schema
 ) -> Iterator[InputRow]:
-    kinds = {feature.name: feature.kind for feature in schema.features}
-    numeric = [kinds[name] == "numeric" for name in header]
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
             wrong = FieldError("", f"has {len(record)} cells, the header {len(header)}")
             yield InputRow(number, line, [], [wrong])
             continue
-        cells = [
-            _number(cell) if is_number else cell or None
-            for cell, is_number in zip(record, numeric, strict=True)
-        ]
-        values, faults = schema.positional(dict(zip(header, cells, strict=True)), "")
+        cells = dict(zip(header, record, strict=True))
+        values, faults = schema.positional(cells, "", texts=True)
         yield InputRow(number, line, values, faults[:MOST_FAULTS])
-
-
-def _number(cell: str) -> float | str | None:
-    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
-    try:
-        return float(cell) if "_" not in cell else cell
-    except ValueError:
-        return cell if cell.strip() else None
