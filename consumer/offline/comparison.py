@@ -23,7 +23,9 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.contract.snapshot import Snapshot, Statistic, Window
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.building import build_profile
+from driftgauge.shared.reference.building import build_profile, counted
+from driftgauge.shared.reference.column_types import IN_HAND
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import as_column, columns_of, infer, kind_of
 from driftgauge.shared.reference.profile import (
     CategoricalReference,
@@ -96,12 +98,15 @@ def compare(
     for title, frame in (("reference", reference), ("current", current)):
         if not len(frame):
             raise BadData(f"The {title} has no rows; give at least one.")
-    profile = build_profile(schema, columns_of(reference, schema), None)
+    before, after = (
+        counted(schema, columns_of(frame, schema), None) for frame in (reference, current)
+    )
+    profile = build_profile(schema, before, None)
     policy = policy or JudgingPolicy()
     judged = JudgedVersion(schema.stream, profile)
     evaluation = Evaluation(
         judged,
-        _cells(profile, columns_of(current, schema)),
+        _cells(profile, after),
         len(current),
         _levels(policy, judged, false_alarms),
         policy,
@@ -189,7 +194,7 @@ def _computed(
     if known.exact is None or found.value is None:
         return found
     before, after = (
-        pd.Series(as_column(pd.Series(sample), "numeric")).dropna().to_numpy()
+        pd.Series(as_column(pd.Series(sample), Feature("values", "numeric"))).dropna().to_numpy()
         for sample in (reference, current)
     )
     return msgspec.structs.replace(found, value=known.exact(before, after))
@@ -217,13 +222,14 @@ def _counts(reference: Sample, current: Sample) -> ColumnCounts:
     if not len(before) or not len(after):
         raise BadData("A sample has no rows; give at least one.")
     kind = kind_of(before)
-    values = as_column(before, kind)
+    feature = Feature("values", kind)
+    values = as_column(before, feature)
     column: NumericReference | CategoricalReference = (
         NumericReference.build("values", values, cuts=max(len(values), 2))
         if kind == "numeric"
         else CategoricalReference.build("values", values)
     )
-    cells = column.cells(as_column(after, kind))
+    cells = column.cells(as_column(after, feature))
     return _RawCounts(column, np.bincount(cells, minlength=len(column.counts)))
 
 
@@ -244,7 +250,7 @@ def _schema_of(
         else dict.fromkeys(exclude, "excluded by the caller")
     )
     frame = reference if features is None else reference[[*features]]
-    return infer(frame, reasons, nullable=True)
+    return infer(frame, reasons, nullable=True, place=IN_HAND)
 
 
 def _cells(profile: ReferenceProfile, columns: list[Column]) -> Ints:

@@ -51,6 +51,8 @@ class Imported:
 
     Parameters
     ----------
+    other
+        Accepted labels of a class that the model does not know.
     reasons
         How many labels were rejected, by reason.
     first
@@ -61,6 +63,7 @@ class Imported:
 
     accepted: int = 0
     rejected: int = 0
+    other: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[tuple[int, str]] = field(default_factory=list)
     unmatched: int = 0
@@ -68,6 +71,7 @@ class Imported:
     def add(self, rows: Sequence[Row], answer: dict[str, Any]) -> None:
         """Take in the answer to a part."""
         self.accepted += answer["accepted"]
+        self.other += answer.get("other", 0)
         for one in answer["rejected"]:
             self.reject(rows[one["index"]].row, one["reason"])
 

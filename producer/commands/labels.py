@@ -161,6 +161,11 @@ def _tell(imported: Imported, became: Counts | None, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(told).decode())
         return
     click.echo(f"{imported.accepted} labels were accepted, {imported.rejected} rejected.")
+    if imported.other:
+        click.echo(
+            f"{imported.other} of the accepted are of a class that the model does not know: they "
+            f"count as OTHER."
+        )
     for row, reason in imported.first:
         click.echo(f"Row {row}: {reason}", err=True)
     if imported.rejected > len(imported.first):

@@ -87,9 +87,6 @@ def replay(
     Rows without times are taken as so many a day, the same on every machine. An API with keys needs
     one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
     """
-    frame = read_table(file)
-    if limit is not None:
-        frame = frame.head(limit)
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = read_settings()
 
@@ -97,6 +94,9 @@ def replay(
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
+            frame = read_table(file, schema.table, schema.kinds_of(columns.names))
+            if limit is not None:
+                frame = frame.head(limit)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:
                 click.echo(

@@ -15,9 +15,12 @@ import pandas as pd
 
 from driftgauge.shared.connections.api_client import ask
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.frames import as_column, json_values, rows_of
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.frames import answers_of, as_column, json_values, rows_of
 from driftgauge.shared.reference.pii import text_of
 from driftgauge.shared.reference.schema import FieldError, Schema
+from driftgauge.shared.reference.times import event_times
+from driftgauge.shared.tables.format import TimeFormat
 from driftgauge.shared.tables.pace import paced
 
 BATCH = 500
@@ -102,7 +105,8 @@ def plan(
             request[field] = value
     _check(requests, schema, way)
     if way == "events" and columns.time is not None and seed is None:
-        for request, moment in zip(requests, times_of(frame[columns.time]), strict=True):
+        moments = times_of(frame[columns.time], schema.time)
+        for request, moment in zip(requests, moments, strict=True):
             request["time"] = moment
     places = list(range(len(requests)))
     if seed is not None:
@@ -143,7 +147,7 @@ def _given(
     if way == "predict":
         return
     if columns.prediction is not None and schema.prediction is not None:
-        yield "prediction", json_values(as_column(frame[columns.prediction], schema.prediction))
+        yield "prediction", json_values(answers_of(frame[columns.prediction], schema))
     if columns.probabilities:
         yield "probabilities", _shares(frame, schema, columns)
 
@@ -178,7 +182,12 @@ def _shares(frame: pd.DataFrame, schema: Schema, columns: Columns) -> list[list[
     """Give the probabilities of each row in the order of the classes; None where all are
     missing.
     """
-    found = np.column_stack([as_column(frame[name], "numeric") for name in columns.probabilities])
+    found = np.column_stack(
+        [
+            as_column(frame[name], Feature(name, "numeric"), schema.table)
+            for name in columns.probabilities
+        ]
+    )
     if len(columns.probabilities) == 1 and len(schema.classes) == 2:
         found = np.column_stack([1 - found, found])
     missing = np.isnan(found).all(axis=1)
@@ -218,40 +227,24 @@ async def busy_until(client: httpx.AsyncClient, model: str) -> int | None:
     return int(latest["time"] + max(0, time.time_ns() // 1_000_000 - latest["entered"]))
 
 
-def times_of(series: "pd.Series[Any]") -> list[int]:
-    """Give a time column as Unix milliseconds; a time without zone is UTC, a number is Unix
-    milliseconds.
+def times_of(series: "pd.Series[Any]", form: TimeFormat | None = None) -> list[int]:
+    """Give a time column as Unix milliseconds; a time without zone is UTC.
 
-    Day and month are told apart by the whole column.
+    Parameters
+    ----------
+    form
+        How the times are written, as the version has it; None to find out.
 
     Examples
     --------
     >>> times_of(pd.Series(["01/02/1970 00:00", "13/02/1970 00:00"]))
     [2678400000, 3715200000]
     """
-    if pd.api.types.is_numeric_dtype(series):
-        moments = pd.to_datetime(series, unit="ms", utc=True, errors="coerce")
-    else:
-        moments = _parsed(series)
-    bad = np.flatnonzero(moments.isna().to_numpy())
-    if len(bad):
-        at = int(bad[0])
-        raise BadData(
-            f"Row {at + 1} of column {series.name!r} is no time: {series.iloc[at]!r}. Use ISO "
-            f"8601. Nothing was posted."
-        )
-    return [round(moment.timestamp() * 1000) for moment in moments]
-
-
-def _parsed(series: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
-    """Parse text by one format for the whole column: ISO 8601, else month first, else day first."""
-    first = str(series.iloc[0])
-    attempts: list[dict[str, Any]] = [{"format": "ISO8601"}]
-    for day_first in (False, True):
-        guessed = pd.tseries.api.guess_datetime_format(first, dayfirst=day_first)
-        attempts += [{"format": guessed}] if guessed else []
-    parsed = [pd.to_datetime(series, utc=True, errors="coerce", **attempt) for attempt in attempts]
-    return min(parsed, key=lambda moments: int(moments.isna().sum()))
+    try:
+        found: list[int] = np.rint(event_times(series, form, "The file")[0]).astype(int).tolist()
+    except BadData as error:
+        raise BadData(f"{error} Nothing was posted.") from error
+    return found
 
 
 def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None:
@@ -261,7 +254,8 @@ def _check(requests: Sequence[dict[str, Any]], schema: Schema, way: Way) -> None
         faults += schema.positional(request["features"], f"row {number}", scored=way == "predict")[
             1
         ]
-        fault = schema.prediction_fault(request.get("prediction")) if way == "events" else None
+        made = request.get("prediction")
+        fault = schema.read_prediction(made)[1] if way == "events" else None
         if fault is not None:
             faults.append(FieldError(f"row {number}/prediction", fault))
     if faults:

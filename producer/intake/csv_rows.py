@@ -171,24 +171,10 @@ def _csv_rows(
     schema: Schema,
     beside: RowColumns,
 ) -> Iterator[InputRow]:
-    kinds = {feature.name: feature.kind for feature in schema.features}
-    numeric = [kinds.get(name) == "numeric" for name in header]
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
             wrong = FieldError("", width_fault(len(record), len(header)))
             yield InputRow(number, line, [], [wrong])
             continue
-        cells = [
-            _number(cell) if is_number else cell or None
-            for cell, is_number in zip(record, numeric, strict=True)
-        ]
-        named: dict[str, Any] = dict(zip(header, cells, strict=True))
-        yield checked_row(number, line, named, schema, beside)
-
-
-def _number(cell: str) -> float | str | None:
-    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
-    try:
-        return float(cell) if "_" not in cell else cell
-    except ValueError:
-        return cell if cell.strip() else None
+        cells: dict[str, Any] = dict(zip(header, record, strict=True))
+        yield checked_row(number, line, cells, schema, beside, texts=True)

@@ -131,9 +131,21 @@ class InputRows(Protocol):
 
 
 def checked_row(
-    number: int, line: int | None, cells: dict[str, Any], schema: Schema, beside: RowColumns
+    number: int,
+    line: int | None,
+    cells: dict[str, Any],
+    schema: Schema,
+    beside: RowColumns,
+    *,
+    texts: bool = False,
 ) -> InputRow:
-    """Check a decoded row against the schema."""
+    """Check a decoded row against the schema.
+
+    Parameters
+    ----------
+    texts
+        True if its values are the texts of a CSV file.
+    """
     given, moment, wrong = beside.taken(cells)
-    values, faults = schema.positional(cells, "")
+    values, faults = schema.positional(cells, "", texts=texts)
     return InputRow(number, line, values, [*wrong, *faults][:MOST_FAULTS], given, moment)

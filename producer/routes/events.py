@@ -25,7 +25,7 @@ from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.producer.watching.access_log import PREDICTIONS
-from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.contract.events import Prediction, Source, Value
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, pointer
@@ -190,7 +190,7 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
     values, errors = served.schema.positional(features, pointer(at, "features"), scored=False)
     if isinstance(given, dict):
         faults += errors
-    fault = served.schema.prediction_fault(item.get("prediction"))
+    made, fault = served.schema.read_prediction(item.get("prediction"))
     if fault is not None:
         faults.append(FieldError(pointer(at, "prediction"), fault))
     shares = item.get("probabilities") if pointer(at, "probabilities") not in bad else None
@@ -199,7 +199,7 @@ async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None,
         faults.append(FieldError(pointer(at, "probabilities"), fault))
     if faults:
         return None, faults
-    return (served, _prediction(item, served, values)), []
+    return (served, _prediction(item, served, values, made)), []
 
 
 async def _version(
@@ -225,9 +225,10 @@ async def _version(
     return found, []
 
 
-def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) -> Prediction:
+def _prediction(
+    item: dict[str, Any], served: ServedVersion, values: list[Any], made: Value
+) -> Prediction:
     given = item.get("id")
-    made = item.get("prediction")
     moment = milliseconds(item.get("time"))
     latency = item.get("latency_ms")
     shares = item.get("probabilities")
@@ -236,9 +237,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         version=served.version,
         time=time.time_ns() // 1_000_000 if moment is None else moment,
         features=served.clean(values),
-        prediction=float(made)
-        if served.schema.prediction == "numeric" and made is not None
-        else made,
+        prediction=made,
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,

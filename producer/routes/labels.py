@@ -24,7 +24,7 @@ from driftgauge.producer.intake.documents import (
     is_time,
     read_body,
 )
-from driftgauge.producer.intake.label_rows import InputLabel, number, of_csv, of_json, time_of
+from driftgauge.producer.intake.label_rows import InputLabel, of_csv, of_json, time_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.model_choice import known_model
@@ -88,6 +88,10 @@ ANSWER: Final = {
                 },
             },
         },
+        "other": {
+            "type": "integer",
+            "description": "Accepted ones of a class that the model does not know; absent if none.",
+        },
         "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
 }
@@ -144,6 +148,8 @@ def router(parts: Parts) -> APIRouter:
             )
         accepted = sum(map(len, checked.accepted.values()))
         answer = {"accepted": accepted, "rejected": checked.rejected, "event": outcome}
+        if checked.other:
+            answer["other"] = checked.other
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
 
     @routes.get("/labels", openapi_extra=_counts_documented())
@@ -176,6 +182,7 @@ class CheckedLabels:
     def __init__(self, serving: Serving, model: str | None) -> None:
         self.accepted: dict[str, list[Label]] = defaultdict(list)
         self.rejected: list[Rejected] = []
+        self.other = 0
         self._serving = serving
         self._model = model
         self._known: dict[str | None, ServedVersion | str] = {}
@@ -208,18 +215,11 @@ class CheckedLabels:
                 )
             )
         served = self._served(content.get("model"))
-        value = content.get("label")
-        if (
-            item.line is not None
-            and isinstance(value, str)
-            and served.schema.prediction == "numeric"
-        ):
-            value = number(value)
-        fault = served.schema.label_fault(value)
-        if fault is not None:
+        truth, fault = served.schema.read_label(content.get("label"), texts=item.line is not None)
+        if truth is None or fault is not None:
             raise _Refusal(f"label {fault}")
+        self.other += bool(served.schema.classes) and truth not in served.schema.classes
         moment = milliseconds(content.get("time"))
-        truth: Any = float(value) if served.schema.prediction == "numeric" else value  # type: ignore[arg-type]  # checked
         return served.model, Label(
             content["prediction_id"], truth, self._now if moment is None else moment
         )

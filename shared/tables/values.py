@@ -126,6 +126,22 @@ def numbers(texts: Texts, form: TableFormat) -> tuple[Floats, Flags]:
     return values, bad
 
 
+def number(text: str, form: TableFormat) -> float | None:
+    """Read one number, as `numbers` does; None if the text is none.
+
+    Examples
+    --------
+    >>> (
+    ...     number(" 1.5 ", TableFormat()),
+    ...     number("1,5", TableFormat(decimal=",")),
+    ...     number("1,5", TableFormat()),
+    ... )
+    (1.5, 1.5, None)
+    """
+    bare = text.strip()
+    return _number(bare, form) if form.decimal != "." or form.thousands else _plain(bare)
+
+
 def _plain_numbers(cells: list[str]) -> list[float | None]:
     """Read numbers in the notation of JSON and Python."""
     try:
