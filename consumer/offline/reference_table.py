@@ -192,7 +192,7 @@ def _features(
 
 
 def _typed(table: Table, choices: Choices, features: Mapping[str, Feature]) -> pd.DataFrame:
-    """Give the columns; what is no number or category by itself is left as it is written."""
+    """Return the columns; what is no number or category by itself is left as it is written."""
     kinds = dict.fromkeys(table.columns, WRITTEN)
     kinds |= {name: feature.file_kind for name, feature in features.items()}
     form = msgspec.structs.replace(choices.table, separator=table.form.separator)

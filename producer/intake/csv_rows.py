@@ -133,7 +133,9 @@ def _csv_rows(
 ) -> Iterator[InputRow]:
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
-            wrong = FieldError("", f"has {len(record)} cells, the header {len(header)}")
+            wrong = FieldError(
+                "", f"has {len(record)} cells, the header {len(header)}", "unreadable"
+            )
             yield InputRow(number, line, [], [wrong])
             continue
         cells = dict(zip(header, record, strict=True))

@@ -157,7 +157,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         >>> Feature("paid", "boolean").read("True"), Feature("at", "timestamp").read("1970-01-02")
         ((1.0, None), (86400000.0, None))
         """
-        if value is None or self._is_missing(value, form):
+        if self.is_missing(value, form):
             return None, None if self.nullable else "is missing, and the schema does not allow that"
         match self.kind:
             case "numeric":
@@ -174,7 +174,10 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return self
         return Feature(self.name, "categorical", self.nullable, excluded=self.excluded, pii="hash")
 
-    def _is_missing(self, value: object, form: TableFormat) -> bool:
+    def is_missing(self, value: object, form: TableFormat) -> bool:
+        """Return whether a value is none: null, a mark, or not finite where that is a mark."""
+        if value is None:
+            return True
         if isinstance(value, str):
             return form.is_missing(value) or (bool(self.marks) and value.strip() in self.marks)
         if isinstance(value, float) and not math.isfinite(value):
