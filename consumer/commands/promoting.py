@@ -59,7 +59,7 @@ def validate(
 
     registry = ModelRegistry(read_settings().registry_dir)
     validation = promotion.validate(
-        registry, name, version, _rows(data, target_column, prediction_column)
+        registry, name, version, _rows(name, version, data, target_column, prediction_column)
     )
     promotion.record(registry, validation, actor=actor)
     if as_json:
@@ -116,7 +116,9 @@ def promote(
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    rows = _rows(data, target_column, prediction_column) if data is not None else None
+    rows = None
+    if data is not None:
+        rows = _rows(name, version, data, target_column, prediction_column)
     try:
         change = promotion.promote(
             registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
@@ -157,12 +159,16 @@ def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) 
     _tell(name, change, as_json=as_json)
 
 
-def _rows(data: Path, target: str, prediction: str) -> "ValidationData":
+def _rows(name: str, version: str, data: Path, target: str, prediction: str) -> "ValidationData":
+    """Read rows to validate a version on, as its reference was read."""
     from driftgauge.shared.registry.promotion import ValidationData
     from driftgauge.shared.registry.provenance import file_digest
+    from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.tables.reading import read_table
 
-    return ValidationData(read_table(data), target, prediction, file_digest(data))
+    schema = ModelRegistry(read_settings().registry_dir).load(name, version).schema
+    frame = read_table(data, schema.table, schema.kinds_of((target or schema.target, prediction)))
+    return ValidationData(frame, target, prediction, file_digest(data))
 
 
 def _show_gates(results: "tuple[GateResult, ...]") -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.column_types import (
+    IN_HAND,
     Choices,
     Circumstances,
     ColumnRow,
@@ -168,7 +169,7 @@ def _prediction(
         return None
     untyped = msgspec.structs.replace(choices, types={})
     cells = table.columns[special.prediction]
-    return recognised(special.prediction, cells, untyped, Circumstances(judge_constants=True))
+    return recognised(special.prediction, cells, untyped, IN_HAND)
 
 
 def is_few_whole(row: ColumnRow) -> bool:

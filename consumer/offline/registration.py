@@ -334,7 +334,7 @@ def _monitored_output(
 
 
 def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Return the columns that are features; in the model's order, and only its own, if it knows them
+    """Return the columns that are features: in the model's order and only its own, if it knows
     by name.
     """
     features = table.frame[list(table.features)]

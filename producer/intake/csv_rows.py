@@ -74,7 +74,7 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
         *(
             FieldError(pointer("/header", name), "is no feature of this model")
             for name in header
-            if name not in known
+            if name not in known and schema.extra == "refuse"
         ),
         *(
             FieldError(

@@ -74,9 +74,9 @@ EVENT: Final = {
     "properties": {
         "features": {
             "type": "object",
-            "additionalProperties": {"type": ["number", "string", "null"]},
+            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
         },
-        "prediction": {"type": ["number", "string", "null"]},
+        "prediction": {"type": ["number", "string", "boolean", "null"]},
         "id": {
             "type": "string",
             "maxLength": 128,
@@ -229,7 +229,7 @@ async def understand(
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):
         at = f"/{number}" if many else ""
-        found, wrong = await _checked(item, at, serving, refusals, flawed=flaw is not None and many)
+        found, wrong = await _checked(item, at, serving, refusals, flawed=flaw is not None)
         if found is not None:
             accepted.append(found)
         else:
@@ -237,10 +237,10 @@ async def understand(
             rejected.append(_rejected(number, item, wrong, at))
         if number % TURN == TURN - 1:
             await asyncio.sleep(0)
+    if flaw is not None and not many and {one.reason for one in faults} == {"unreadable"}:
+        raise flaw
     if faults and (strict or not many or not accepted):
         raise invalid(faults, {"accepted": 0, "rejected": rejected} if many else None)
-    if flaw is not None and not faults:
-        raise flaw
     for model, events in _by_model(accepted).items():
         refusals.take(model, len(events))
     return Understood(accepted, rejected)
@@ -258,13 +258,16 @@ def _document(body: bytes, serving: Serving, refusals: Refusals) -> tuple[Any, P
 async def _checked(
     item: Any, at: str, serving: Serving, refusals: Refusals, *, flawed: bool
 ) -> tuple[Accepted | None, list[FieldError]]:
-    """Check one event, and count it if it is refused; `flawed` if it stands in a list that is no
-    JSON as a whole.
+    """Check one event, and count it if it is refused; `flawed` if it is, or stands in, a document
+    that is no JSON as a whole.
     """
     found, faults, version = await _event(item, at, serving)
     if found is not None and flawed:
-        faults = strict_fault(item, at)
+        faults = strict_fault(item, at, not_finite=found[0].schema.takes_not_finite)
     if found is not None and not faults:
+        if found[0].schema.extra == "ignore":
+            extra = found[0].schema.extra_fields(item["features"])
+            refusals.ignore(found[0].model, len(extra))
         return found, []
     if version is not None:
         refusals.refuse(version.model, version.schema, faults)

@@ -56,7 +56,7 @@ LABEL: Final = {
             "description": "As /predict or /events answered it.",
         },
         "label": {
-            "type": ["number", "string"],
+            "type": ["number", "string", "boolean"],
             "description": "The true value, of the kind that the model predicts.",
         },
         "time": {

@@ -96,16 +96,17 @@ class Circumstances(NamedTuple):
         True if the time of each row is known, so that times have an age.
     fitted
         True if a model gets the columns as they are.
-    judge_constants
-        True if a constant is judged like any other column, as between two samples in hand.
+    in_hand
+        True if two samples are compared, and no version is made: a constant is judged like any
+        other column then, and a time that is written as text stays one.
     """
 
     timed: bool = False
     fitted: bool = False
-    judge_constants: bool = False
+    in_hand: bool = False
 
 
-IN_HAND: Final = Circumstances(judge_constants=True)
+IN_HAND: Final = Circumstances(in_hand=True)
 """Two samples in hand."""
 
 
@@ -433,12 +434,17 @@ def _as_times(column: _Column, place: Circumstances) -> _Told | None:
     texts = [text for text in column.counts if text.strip() not in USUAL_MARKS]
     if not texts:
         return None
-    form = _time_format(column, texts)
+    try:
+        form = _time_format(column, texts)
+    except BadData:  # which of its meanings it has does not matter where it is not judged
+        if not place.in_hand:
+            raise
+        form = TimeFormat(pattern="day or month first")
     if form is None:
         return None
     how = form.pattern or "ISO 8601"
-    if place.fitted:
-        reason = "a time as text, which the model gets as it is"
+    if place.fitted or place.in_hand:
+        reason = "a time as text" + ", which the model gets as it is" * place.fitted
         return _Told(
             "categorical", f"times as {how}", (f"date as text: {reason}",), reason, "timestamp"
         )
@@ -529,7 +535,7 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
     if by_choice or column.present < LEAST_ROWS:
         return told
     taken = ""
-    if len(column.counts) - len(told.more.get("marks", ())) == 1 and not place.judge_constants:
+    if len(column.counts) - len(told.more.get("marks", ())) == 1 and not place.in_hand:
         taken, reason = "constant", "constant: the reference has one value"
     elif _is_identifier(column, told.kind):
         taken, reason = "identifier", "looks like an id: each row has its own value"

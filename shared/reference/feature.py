@@ -31,7 +31,8 @@ BOOLEANS: Final = {
 }  # fmt: skip
 """Texts, in any case, that are true or false where the feature is a boolean."""
 NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
-"""The texts by which a format names numbers that are not finite; what is none of these is NaN."""
+"""The marks that mean infinities; NaN has its own."""
+NOT_FINITE_MARKS: Final = frozenset(("NaN", *NOT_FINITE.values()))
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -16,7 +16,14 @@ import msgspec
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.feature import PLAIN, WRITTEN, Feature, Kind, UnreadFeature
+from driftgauge.shared.reference.feature import (
+    NOT_FINITE_MARKS,
+    PLAIN,
+    WRITTEN,
+    Feature,
+    Kind,
+    UnreadFeature,
+)
 from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_key, text_of
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
@@ -346,6 +353,12 @@ class Schema(
                 for name in self.extra_fields(features)
             ]
         return values, errors
+
+    @cached_property
+    def takes_not_finite(self) -> bool:
+        """True if NaN or an infinity in JSON is a missing value of some feature."""
+        marks = {*self.table.missing, *(mark for one in self.features for mark in one.marks)}
+        return not marks.isdisjoint(NOT_FINITE_MARKS)
 
     def extra_fields(self, features: Mapping[str, Any]) -> list[str]:
         """Return the fields that are no features.
