@@ -399,6 +399,7 @@ def _schema(
         table=table.choices.table,
         time=table.time,
         extra="refuse" if submission.artifact is not None else "ignore",
+        text_numbers="refuse" if submission.artifact is not None else "take",
     )
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))

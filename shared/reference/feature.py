@@ -175,6 +175,15 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return self
         return Feature(self.name, "categorical", self.nullable, excluded=self.excluded, pii="hash")
 
+    def code_of(self, text: str, form: TableFormat) -> str | None:
+        """Return a code as it is counted, where the categories are numbers; None if it is none."""
+        if not self.coded:
+            return None
+        found = number(text, form)
+        if found is None:
+            found = number(text, PLAIN)
+        return text_of(found) if found is not None and math.isfinite(found) else None
+
     def is_missing(self, value: object, form: TableFormat) -> bool:
         """Return whether a value is none: null, a mark, or not finite where that is a mark."""
         if value is None:
@@ -210,9 +219,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         if not isinstance(value, str | int | float) or value in NOT_FINITE or value != value:  # noqa: PLR0124  NaN
             return None, f"must be a string, not {_json_type(value)}"
         text = value if isinstance(value, str) else text_of(value)
-        code = number(text, form) if self.coded else None
-        if code is not None and math.isfinite(code):
-            text = text_of(code)
+        code = self.code_of(text, form)
+        if code is not None:
+            text = code
         elif self.coded and scored:
             return None, "must be a number, as all categories that the model was fitted on"
         if len(text) > MAX_CATEGORY:
