@@ -97,7 +97,7 @@ def show_columns(found: "Recognised") -> None:
     show_table(
         ("column", "kind", "why", "missing", "distinct", "values"),
         (
-            (row.column, row.kind, row.why, f"{row.missing:.2%}", f"{row.distinct:,}", row.values)
+            (row.column, row.kind, row.why, f"{row.missing:.2%}", f"{row.distinct:,}", row.shown)
             for row in found.rows
         ),
     )

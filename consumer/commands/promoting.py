@@ -170,7 +170,9 @@ def _rows(
     from driftgauge.shared.tables.reading import open_table
 
     schema = registry.load(name, version).schema
-    typed = open_table(data, schema.table).typed(schema.kinds_of((target, prediction)))
+    typed = open_table(data, schema.table).typed(
+        schema.kinds_of((target or schema.target, prediction))
+    )
     return ValidationData(typed.frame, target, prediction, file_digest(data))
 
 

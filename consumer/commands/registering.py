@@ -217,7 +217,7 @@ def register(
 
 
 def _document(folder: Path, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
-    """Give what was registered, for --json."""
+    """Return what was registered, for --json."""
     return {
         "model": published.manifest.model,
         "version": published.manifest.version,

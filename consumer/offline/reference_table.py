@@ -11,6 +11,7 @@ import pandas as pd
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.column_types import (
+    IN_HAND,
     Choices,
     Circumstances,
     ColumnRow,
@@ -168,7 +169,7 @@ def _prediction(
         return None
     untyped = msgspec.structs.replace(choices, types={})
     cells = table.columns[special.prediction]
-    return recognised(special.prediction, cells, untyped, Circumstances(judge_constants=True))
+    return recognised(special.prediction, cells, untyped, IN_HAND)
 
 
 def is_few_whole(row: ColumnRow) -> bool:
@@ -192,7 +193,7 @@ def _features(
 
 
 def _typed(table: Table, choices: Choices, features: Mapping[str, Feature]) -> pd.DataFrame:
-    """Give the columns; what is no number or category by itself is left as it is written."""
+    """Return the columns; what is no number or category by itself is left as it is written."""
     kinds = dict.fromkeys(table.columns, WRITTEN)
     kinds |= {name: feature.file_kind for name, feature in features.items()}
     form = msgspec.structs.replace(choices.table, separator=table.form.separator)

@@ -240,7 +240,7 @@ def _fitted(submission: Submission) -> tuple[Task, Any]:
 
 
 def _given_classes(submission: Submission) -> tuple[str, ...]:
-    """Give the classes of a model that does not know them: from the submission, or from its
+    """Return the classes of a model that does not know them: from the submission, or from its
     schema's file.
     """
     file = submission.schema_file
@@ -334,7 +334,7 @@ def _monitored_output(
 
 
 def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Give the columns that are features; in the model's order, and only its own, if it knows them
+    """Return the columns that are features: in the model's order and only its own, if it knows
     by name.
     """
     features = table.frame[list(table.features)]
@@ -399,6 +399,7 @@ def _schema(
         table=table.choices.table,
         time=table.time,
         extra="refuse" if submission.artifact is not None else "ignore",
+        text_numbers="refuse" if submission.artifact is not None else "take",
     )
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
@@ -462,7 +463,7 @@ def _performance(
 
 
 def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) -> Floats:
-    """Give the probabilities that the reference has, shape (rows, classes)."""
+    """Return the probabilities that the reference has, shape (rows, classes)."""
     names, classes = submission.probabilities, schema.classes
     if not classes:
         raise BadData("Probabilities are of classes: name them with --task or --classes.")
@@ -487,7 +488,7 @@ def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) 
 def _predictions(
     predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]
 ) -> Column | None:
-    """Give the reference's predictions: from their column, or by the model."""
+    """Return the reference's predictions: from their column, or by the model."""
     if schema.prediction is None:
         return None
     if predicted is not None:
@@ -524,7 +525,7 @@ def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
 
 
 def _modified(artifact: Path | None) -> str:
-    """Give the time at which the artifact was written: that of the training."""
+    """Return the time at which the artifact was written: that of the training."""
     if artifact is None:
         return ""
     return datetime.fromtimestamp(artifact.stat().st_mtime, UTC).isoformat(timespec="seconds")

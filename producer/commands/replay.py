@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from driftgauge.producer.commands import replaying
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
-from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.tables.pace import DAY_MS, remark, start_after
 from driftgauge.shared.tables.reading import read_table
@@ -90,6 +90,9 @@ def replay(
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = read_settings()
 
+    if not file.exists():
+        raise BadData(f"There is no file {file}.")
+
     async def run() -> None:
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
@@ -109,6 +112,7 @@ def replay(
             answers = await _post(client, plan, way, rate)
             if output is not None:
                 replaying.answered(frame, plan, answers, columns).to_csv(output, index=False)
+            replaying.check_taken(answers)
 
     asyncio.run(run())
 

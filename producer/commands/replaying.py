@@ -228,7 +228,7 @@ async def busy_until(client: httpx.AsyncClient, model: str) -> int | None:
 
 
 def times_of(series: "pd.Series[Any]", form: TimeFormat | None = None) -> list[int]:
-    """Give a time column as Unix milliseconds; a time without zone is UTC.
+    """Return a time column as Unix milliseconds; a time without zone is UTC.
 
     Parameters
     ----------
@@ -285,7 +285,13 @@ async def post(
     Returns
     -------
     list
-        The id, and if the model predicted the prediction, of each event.
+        Of each event its id, and if the model predicted the prediction; or the reason why it was
+        refused.
+
+    Raises
+    ------
+    BadData
+        If the API refuses all of a request, at once.
     """
     answers: list[dict[str, Any]] = []
     size = BATCH if way == "events" else CONCURRENT
@@ -294,7 +300,9 @@ async def post(
     async for group in _paced(requests, size, rate):
         if way == "events":
             answer = await ask(client, "POST", "/events", json=group)
-            answers += [{"id": one} for one in answer["ids"]]
+            refused = {one["index"]: {"reason": one["reason"]} for one in answer["rejected"]}
+            ids = iter(answer["ids"])
+            answers += [refused.get(at) or {"id": next(ids)} for at in range(len(group))]
             posted(len(group))
         else:
             answers += await asyncio.gather(
@@ -311,6 +319,27 @@ async def _predict(
     return answer
 
 
+def check_taken(answers: Sequence[dict[str, Any]]) -> None:
+    """Say which events were refused.
+
+    Raises
+    ------
+    BadData
+        If there are any; the others were posted.
+    """
+    refused = [
+        f"event {place}: {one['reason']}"
+        for place, one in enumerate(answers, start=1)
+        if "reason" in one
+    ]
+    if refused:
+        more = f" (and {len(refused) - SHOWN} more)" if len(refused) > SHOWN else ""
+        raise BadData(
+            f"The API refused {len(refused)} of {len(answers)} events: "
+            f"{'; '.join(refused[:SHOWN])}{more}. The others were posted."
+        )
+
+
 def answered(
     frame: pd.DataFrame, plan_: Plan, answers: Sequence[dict[str, Any]], columns: Columns
 ) -> pd.DataFrame:
@@ -322,7 +351,7 @@ def answered(
     found = pd.DataFrame(
         {
             "row": np.sort(plan_.places) + 1,
-            "id": [answers[at]["id"] for at in order],
+            "id": [answers[at].get("id") for at in order],
             "prediction": pd.Series(made, dtype=object),
         }
     )
@@ -335,6 +364,7 @@ def answered(
 async def _paced(
     requests: Sequence[dict[str, Any]], size: int, rate: float
 ) -> AsyncIterator[Sequence[dict[str, Any]]]:
+    """Yield groups of requests, as the rate allows."""
     started = time.monotonic()
     for first in range(0, len(requests), size):
         if rate:

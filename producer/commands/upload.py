@@ -49,7 +49,7 @@ class Sending:
     ignored: list[str] = field(default_factory=list)
 
     def parts(self) -> Iterator[bytes]:
-        """Give the file part by part as CSV, without the columns that are no features; each row at
+        """Yield the file part by part as CSV, without the columns that are no features; each row at
         its own line, if the file is CSV too.
 
         Raises

@@ -91,7 +91,7 @@ def header_faults(
         *(
             FieldError(pointer("/header", name), "is no feature of this model")
             for name in header
-            if name not in known
+            if name not in known and schema.extra == "refuse"
         ),
         *(
             FieldError(
@@ -173,7 +173,7 @@ def _csv_rows(
 ) -> Iterator[InputRow]:
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
-            wrong = FieldError("", width_fault(len(record), len(header)))
+            wrong = FieldError("", width_fault(len(record), len(header)), "unreadable")
             yield InputRow(number, line, [], [wrong])
             continue
         cells: dict[str, Any] = dict(zip(header, record, strict=True))

@@ -114,9 +114,11 @@ def _row(number: int, source: str, schema: Schema, beside: RowColumns) -> InputR
     try:
         features = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as error:
-        return InputRow(number, None, [], [FieldError("", f"cannot be read: {error}")])
+        return InputRow(
+            number, None, [], [FieldError("", f"cannot be read: {error}", "unreadable")]
+        )
     if not isinstance(features, dict):
-        wrong = FieldError("", "must be an object of feature names and values")
+        wrong = FieldError("", "must be an object of feature names and values", "unreadable")
         return InputRow(number, None, [], [wrong])
     return checked_row(number, None, features, schema, beside)
 

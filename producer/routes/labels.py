@@ -59,7 +59,7 @@ LABEL: Final = {
             "description": "As /predict or /events answered it.",
         },
         "label": {
-            "type": ["number", "string"],
+            "type": ["number", "string", "boolean"],
             "description": "The true value, of the kind that the model predicts.",
         },
         "time": {
@@ -225,7 +225,7 @@ class CheckedLabels:
         )
 
     def _served(self, model: str | None) -> ServedVersion:
-        """Give the version in production of a model with labels; asked for once in a request."""
+        """Return the version in production of a model with labels; asked for once in a request."""
         model = self._model if model is None else model
         if model not in self._known:
             self._known[model] = self._find(model)

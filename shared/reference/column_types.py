@@ -48,6 +48,8 @@ FEW_CODES: Final = 20
 MANY_CATEGORIES: Final = 50
 """Categories beyond which the rarer ones are counted together."""
 SHOWN: Final = 3
+NOT_A_NUMBER: Final = ("nan", "NaN")
+INFINITIES: Final = ("inf", "-inf", "Infinity", "-Infinity")
 WHOLE: Final = re.compile(r"[+-]?(0|[1-9]\d*)(\.0*)?")
 LEADING_ZERO: Final = re.compile(r"[+-]?0\d")
 EPOCHS_MS: Final = (946_684_800_000, 4_102_444_800_000)
@@ -96,16 +98,17 @@ class Circumstances(NamedTuple):
         True if the time of each row is known, so that times have an age.
     fitted
         True if a model gets the columns as they are.
-    judge_constants
-        True if a constant is judged like any other column, as between two samples in hand.
+    in_hand
+        True if two samples are compared, and no version is made: a constant is judged like any
+        other column then, and a time that is written as text stays one.
     """
 
     timed: bool = False
     fitted: bool = False
-    judge_constants: bool = False
+    in_hand: bool = False
 
 
-IN_HAND: Final = Circumstances(judge_constants=True)
+IN_HAND: Final = Circumstances(in_hand=True)
 """Two samples in hand."""
 
 
@@ -122,7 +125,7 @@ class ColumnRow(msgspec.Struct, frozen=True):
         Share of missing values.
     distinct
         Number of different values.
-    values
+    shown
         The range, or the most frequent values; nothing of a personal column.
     warnings
         What may be wrong, and the option that changes it.
@@ -133,7 +136,7 @@ class ColumnRow(msgspec.Struct, frozen=True):
     why: str
     missing: float
     distinct: int
-    values: str
+    shown: str
     warnings: tuple[str, ...] = ()
 
 
@@ -178,6 +181,10 @@ class _Column:
         found = [self.numbers.get(one) if one is not None else None for one in self.texts]
         return np.array([one for one in found if one is not None], dtype=np.float64)
 
+    def marked(self, marks: Sequence[str]) -> list[str]:
+        """Return the texts that mean missing values."""
+        return [text for text in self.counts if text.strip() in marks]
+
     def share(self, texts: Sequence[str]) -> float:
         return sum(self.counts[text] for text in texts) / max(self.present, 1)
 
@@ -214,11 +221,8 @@ def recognised(
     chosen = choices.types.get(name)
     told = _chosen(column, chosen) if chosen is not None else _found(column, place)
     told = _left_out(column, told, place, by_choice=chosen is not None)
-    missing = (
-        column.rows
-        - column.present
-        + sum(column.counts[mark] for mark in told.more.get("marks", ()))
-    )
+    marked = column.marked(told.more.get("marks", ()))
+    missing = column.rows - column.present + sum(column.counts[text] for text in marked)
     feature = Feature(
         name,
         told.kind,
@@ -231,7 +235,7 @@ def recognised(
         told.taken or told.kind,
         told.why,
         missing / max(column.rows, 1),
-        len(column.counts) - len(feature.marks),
+        len(column.counts) - len(marked),
         "" if decide(name, None) != "keep" else _shown(column, feature),
         (*told.warnings, *_remarks(column, feature)),
     )
@@ -241,14 +245,14 @@ def recognised(
 def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
     """Return the line of a column whose feature is given by a schema."""
     column = _Column(feature.name, cells, choices)
-    marks = [text for text in column.counts if text.strip() in feature.marks]
-    missing = column.rows - column.present + sum(column.counts[mark] for mark in marks)
+    marked = column.marked(feature.marks)
+    missing = column.rows - column.present + sum(column.counts[text] for text in marked)
     return ColumnRow(
         feature.name,
         feature.kind,
         "as in the schema",
         missing / max(column.rows, 1),
-        len(column.counts) - len(marks),
+        len(column.counts) - len(marked),
         "" if decide(feature.name, feature.pii) != "keep" else _shown(column, feature),
         tuple(_remarks(column, feature)),
     )
@@ -367,6 +371,8 @@ def _of_dtype(column: _Column) -> _Told:
     if pd.api.types.is_datetime64_any_dtype(dtype):
         form = TimeFormat(timezone=column.choices.timezone)
         return _Told("timestamp", f"dtype {dtype}", more={"time": form})
+    if column.odd:
+        return _Told("numeric", f"dtype {dtype}", _odd_cells(column), more=_marks(column))
     return _epoch(column) or _Told("numeric", f"dtype {dtype}", _ways(column))
 
 
@@ -384,14 +390,28 @@ def _as_numbers(column: _Column) -> _Told | None:
     few = len(unusual) <= FEW_MARKS and len(column.counts) - len(odd) > FEW_CODES
     if share >= 1 or (unusual and not (share <= 1 - ALMOST and few)):
         return None
-    cells = sum(column.counts[text] for text in odd)
-    shown = ", ".join(repr(text.strip()[:20]) for text in odd[:FEW_MARKS])
-    warning = (
+    return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _odd_cells(column: _Column) -> tuple[str, ...]:
+    """Say which cells are no finite numbers, and what becomes of them."""
+    cells = sum(column.counts[text] for text in column.odd)
+    shown = ", ".join(repr(text.strip()[:20]) for text in column.odd[:FEW_MARKS])
+    said = (
         f"almost numeric: {cells:,} of {column.present:,} cells are no numbers ({shown}) and are "
         f"taken as missing; {column.option('categorical')} takes all as categories"
     )
-    marks = tuple(dict.fromkeys(text.strip() for text in odd))
-    return _Told("numeric", "numbers, but for some", (warning,), more={"marks": marks})
+    return (said,)
+
+
+def _marks(column: _Column) -> dict[str, tuple[str, ...]]:
+    """Return the marks of a column's missing values; what is not finite has several spellings."""
+    found: dict[str, None] = {}
+    for text in column.odd:
+        value = number(text, TableFormat())
+        spellings = NOT_A_NUMBER if value is None or np.isnan(value) else INFINITIES
+        found |= dict.fromkeys((text.strip(),) if value is None else (text.strip(), *spellings))
+    return {"marks": tuple(found)}
 
 
 def _is_mark(text: str) -> bool:
@@ -433,12 +453,17 @@ def _as_times(column: _Column, place: Circumstances) -> _Told | None:
     texts = [text for text in column.counts if text.strip() not in USUAL_MARKS]
     if not texts:
         return None
-    form = _time_format(column, texts)
+    try:
+        form = _time_format(column, texts)
+    except BadData:  # which of its meanings it has does not matter where it is not judged
+        if not place.in_hand:
+            raise
+        form = TimeFormat(pattern="day or month first")
     if form is None:
         return None
     how = form.pattern or "ISO 8601"
-    if place.fitted:
-        reason = "a time as text, which the model gets as it is"
+    if place.fitted or place.in_hand:
+        reason = "a time as text" + ", which the model gets as it is" * place.fitted
         return _Told(
             "categorical", f"times as {how}", (f"date as text: {reason}",), reason, "timestamp"
         )
@@ -463,10 +488,10 @@ def _chosen(column: _Column, chosen: ColumnType) -> _Told:
     said = f"as said: {chosen}"
     match chosen:
         case "numeric":
-            marks = tuple(dict.fromkeys(text.strip() for text in column.odd))
-            if marks and column.share(column.odd) > 1 - ALMOST:
+            if column.odd and column.share(column.odd) > 1 - ALMOST:
                 raise _unlike(column, chosen, column.odd)
-            return _Told("numeric", said, more={"marks": marks})
+            warnings = _odd_cells(column) if column.odd else ()
+            return _Told("numeric", said, warnings, more=_marks(column))
         case "categorical":
             coded = column.present and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
             return _Told("categorical", said, more={"dtype": "float64"} if coded else {})
@@ -529,7 +554,8 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
     if by_choice or column.present < LEAST_ROWS:
         return told
     taken = ""
-    if len(column.counts) - len(told.more.get("marks", ())) == 1 and not place.judge_constants:
+    marked = column.marked(told.more.get("marks", ()))
+    if len(column.counts) - len(marked) == 1 and not place.in_hand:
         taken, reason = "constant", "constant: the reference has one value"
     elif _is_identifier(column, told.kind):
         taken, reason = "identifier", "looks like an id: each row has its own value"

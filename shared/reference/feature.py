@@ -31,7 +31,8 @@ BOOLEANS: Final = {
 }  # fmt: skip
 """Texts, in any case, that are true or false where the feature is a boolean."""
 NOT_FINITE: Final = {math.inf: "Infinity", -math.inf: "-Infinity"}
-"""The texts by which a format names numbers that are not finite; what is none of these is NaN."""
+"""The marks that mean infinities; NaN has its own."""
+NOT_FINITE_MARKS: Final = frozenset(("NaN", *NOT_FINITE.values()))
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -157,7 +158,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         >>> Feature("paid", "boolean").read("True"), Feature("at", "timestamp").read("1970-01-02")
         ((1.0, None), (86400000.0, None))
         """
-        if value is None or self._is_missing(value, form):
+        if self.is_missing(value, form):
             return None, None if self.nullable else "is missing, and the schema does not allow that"
         match self.kind:
             case "numeric":
@@ -174,7 +175,19 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return self
         return Feature(self.name, "categorical", self.nullable, excluded=self.excluded, pii="hash")
 
-    def _is_missing(self, value: object, form: TableFormat) -> bool:
+    def code_of(self, text: str, form: TableFormat) -> str | None:
+        """Return a code as it is counted, where the categories are numbers; None if it is none."""
+        if not self.coded:
+            return None
+        found = number(text, form)
+        if found is None:
+            found = number(text, PLAIN)
+        return text_of(found) if found is not None and math.isfinite(found) else None
+
+    def is_missing(self, value: object, form: TableFormat) -> bool:
+        """Return whether a value is none: null, a mark, or not finite where that is a mark."""
+        if value is None:
+            return True
         if isinstance(value, str):
             return form.is_missing(value) or (bool(self.marks) and value.strip() in self.marks)
         if isinstance(value, float) and not math.isfinite(value):
@@ -206,9 +219,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         if not isinstance(value, str | int | float) or value in NOT_FINITE or value != value:  # noqa: PLR0124  NaN
             return None, f"must be a string, not {_json_type(value)}"
         text = value if isinstance(value, str) else text_of(value)
-        code = number(text, form) if self.coded else None
-        if code is not None and math.isfinite(code):
-            text = text_of(code)
+        code = self.code_of(text, form)
+        if code is not None:
+            text = code
         elif self.coded and scored:
             return None, "must be a number, as all categories that the model was fitted on"
         if len(text) > MAX_CATEGORY:

@@ -16,7 +16,6 @@ from driftgauge.shared.reference.pii import hashed, text_of
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.times import converted
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
-from driftgauge.shared.tables.values import number
 
 
 def infer(
@@ -190,8 +189,8 @@ def _text(text: str, feature: Feature, table: TableFormat) -> str | None:
     """Return a category as the log has it; None if it means a missing value."""
     if table.is_missing(text) or text.strip() in feature.marks:
         return None
-    code = number(text, table) if feature.coded else None
-    return text if code is None else category_text(code)
+    code = feature.code_of(text, table)
+    return text if code is None else code
 
 
 def _numbers(series: pd.Series, feature: Feature, table: TableFormat) -> Floats:

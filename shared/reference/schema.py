@@ -16,7 +16,14 @@ import msgspec
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.feature import WRITTEN, Feature, Kind, UnreadFeature
+from driftgauge.shared.reference.feature import (
+    NOT_FINITE_MARKS,
+    PLAIN,
+    WRITTEN,
+    Feature,
+    Kind,
+    UnreadFeature,
+)
 from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_key, text_of
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
@@ -31,17 +38,33 @@ MOST_SEGMENT_FEATURES: Final = 3
 """Most features whose values divide the rows into segments."""
 
 
-class FieldError(msgspec.Struct, frozen=True):
+Reason = Literal[
+    "missing",
+    "wrong_type",
+    "not_finite",
+    "out_of_range",
+    "unknown_field",
+    "malformed",
+    "unreadable",
+]
+"""Why a field is refused, of a closed list, so that refusals can be counted."""
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """A fault of one field of a request.
 
     Parameters
     ----------
     field
         JSON pointer to the field, such as `/features/age`.
+    reason
+        Its kind: `out_of_range` is beyond what the schema declares, `malformed` is about what is no
+        value of a feature, `unreadable` a row of which no field can be told.
     """
 
     field: str
     message: str
+    reason: Reason = "malformed"
 
 
 class Schema(
@@ -310,26 +333,32 @@ class Schema(
         >>> schema = Schema((Feature("x", "numeric"), Feature("c", "categorical", nullable=True)))
         >>> schema.positional({"x": 1})
         ([1.0, None], [])
-        >>> schema.positional({"y": 1})[1][0]
-        FieldError(field='/features/x', message='is missing, and the schema does not allow that')
+        >>> schema.positional({"y": 1})[1][0].message
+        'is missing, and the schema does not allow that'
         """
         values: list[Value] = []
         errors: list[FieldError] = []
         texts = texts or self.text_numbers == "take"
         for feature in self.features if scored else self._unscored:
-            value, fault = feature.read(
-                features.get(feature.name), self.table, texts=texts, scored=scored
-            )
+            given = features.get(feature.name)
+            value, fault = feature.read(given, self.table, texts=texts, scored=scored)
             if fault is not None:
-                errors.append(FieldError(pointer(at, feature.name), fault))
+                reason = reason_of(feature, given, self.table)
+                errors.append(FieldError(pointer(at, feature.name), fault, reason))
             else:
                 values.append(value)
         if self.extra == "refuse":
             errors += [
-                FieldError(pointer(at, name), "is not a feature of this model")
+                FieldError(pointer(at, name), "is not a feature of this model", "unknown_field")
                 for name in self.extra_fields(features)
             ]
         return values, errors
+
+    @cached_property
+    def takes_not_finite(self) -> bool:
+        """True if NaN or an infinity in JSON is a missing value of some feature."""
+        marks = {*self.table.missing, *(mark for one in self.features for mark in one.marks)}
+        return not marks.isdisjoint(NOT_FINITE_MARKS)
 
     def extra_fields(self, features: Mapping[str, Any]) -> list[str]:
         """Return the fields that are no features.
@@ -459,6 +488,23 @@ def meaning(value: str | float) -> str:
             return bare
         return text_of(float(bare))
     return text_of(int(value) if isinstance(value, bool) else value)
+
+
+def reason_of(feature: Feature, value: object, table: TableFormat = PLAIN) -> Reason:
+    """Return why a value that has a fault is refused.
+
+    Examples
+    --------
+    >>> age = Feature("age", "numeric", minimum=0)
+    >>> [reason_of(age, value) for value in (None, "n/a", math.nan, -1)]
+    ['missing', 'wrong_type', 'not_finite', 'out_of_range']
+    """
+    if feature.is_missing(value, table):
+        return "missing"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not_finite"
+    undeclared = msgspec.structs.replace(feature, minimum=None, maximum=None, categories=None)
+    return "wrong_type" if undeclared.fault(value) is not None else "out_of_range"
 
 
 def pointer(at: str, name: str) -> str:

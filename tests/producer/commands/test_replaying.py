@@ -1,6 +1,9 @@
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pandas as pd
 import pytest
@@ -9,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from driftgauge.producer.cli import replay
 from driftgauge.producer.commands import replaying
-from driftgauge.producer.commands.replaying import times_of
+from driftgauge.producer.commands.replaying import BATCH, check_taken, post, times_of
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, ServiceUnavailable
@@ -51,6 +54,32 @@ def test_events_with_their_times(api: str, client: redis.Redis, keys: Keys, file
     assert {event.prediction for event in events} == {2.5}
 
 
+def test_events_that_the_api_refuses_are_said() -> None:
+    """When the API takes a part of a request, the rest is named by its place in the file, and what
+    follows is posted all the same.
+    """
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        events = json.loads(request.content)
+        sizes.append(len(events))
+        bad = [{"index": 3, "reason": "features/x is missing"}] if len(sizes) == 2 else []
+        ids = [f"id{place}" for place in range(len(events) - len(bad))]
+        return httpx.Response(202, json={"accepted": len(ids), "ids": ids, "rejected": bad})
+
+    async def run_it() -> None:
+        transport = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(base_url="http://api", transport=transport) as http:
+            events = [{"features": {}} for _ in range(3 * BATCH)]
+            check_taken(await post(http, events, "events", 0, lambda _: None))
+
+    with pytest.raises(BadData) as caught:
+        asyncio.run(run_it())
+    expected = f"refused 1 of {3 * BATCH} events: event {BATCH + 4}: features/x is missing."
+    assert expected in str(caught.value)
+    assert sizes == [BATCH] * 3
+
+
 @pytest.mark.usefixtures("linear")
 def test_predict_shuffled(api: str, client: redis.Redis, keys: Keys, file: Path) -> None:
     """As predictions, shuffled by a seed, limited and paced: each row once, predicted by the
@@ -89,7 +118,7 @@ def test_a_file_that_does_not_fit_is_refused_whole(
     assert "row 901, y is missing" in values
     frame = pd.read_csv(file)
     frame.loc[10, "when"] = "soon"
-    assert "Row 11" in refusal(frame, "--prediction-column", "z", "--time-column", "when")
+    assert "row 11" in refusal(frame, "--prediction-column", "z", "--time-column", "when")
     frame["x"] = "s"
     assert "'x'" in refusal(frame, "--prediction-column", "z")
     assert log(client, keys) == []
