@@ -99,6 +99,31 @@ class RowColumns(NamedTuple):
 NO_COLUMNS: Final = RowColumns()
 
 
+class InputRows(Protocol):
+    """The rows of one file. Each method reads the file from its beginning."""
+
+    def count(self, most: int) -> int:
+        """Count the rows, up to one more than `most`.
+
+        Raises
+        ------
+        Problem
+            If the file cannot be read to its end.
+        """
+
+    def model(self) -> tuple[str | None, str | None]:
+        """Return the model and the version that the file names; known after `count`."""
+
+    def read(self, schema: Schema) -> Iterator[InputRow]:
+        """Decode and check the rows.
+
+        Raises
+        ------
+        Problem
+            If no row of the file can fit the schema.
+        """
+
+
 def checked_row(
     number: int,
     line: int | None,

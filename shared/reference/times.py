@@ -317,7 +317,7 @@ def event_ms(value: object, form: TimeFormat | None) -> int | None:
 
 
 def _number_in(value: object) -> float | None:
-    """Return a number, or the one that a text is; None for anything else, and what is not finite."""
+    """Return a finite number, or the one that a text is; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
