@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from driftgauge.consumer.counting.advance import advance
-from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import CellMap
@@ -24,14 +23,13 @@ from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.events import PREDICTION, TICK, Prediction, encode
 from driftgauge.shared.contract.pane import PaneEntry
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.frames import as_column, columns_of, json_values
+from driftgauge.shared.reference.frames import answers_of, columns_of, json_values
+from driftgauge.shared.tables.pace import START_MS, paced, remark
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.prediction import model_columns, predict
 
 BATCH = 1000
-START = 1_735_689_600_000
-"""2025-01-01, in ms: when a file without times begins."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,8 @@ def log_of(
     BadData
         If a column is missing, or a value is not what the schema says.
     """
-    frame = read_table(rows.path)
+    named = [name for name in (rows.time, rows.prediction) if name is not None]
+    frame = read_table(rows.path, version.schema.table, version.schema.kinds_of(named))
     absent = [
         name
         for name in (rows.time, rows.prediction)
@@ -92,10 +91,10 @@ def log_of(
             f"{', '.join(map(str, frame.columns))}."
         )
     if rows.time is not None:
-        times, remarks = parse_times(frame[rows.time], str(rows.path))
+        times, remarks = parse_times(frame[rows.time], str(rows.path), version.schema.time)
     else:
-        times = START + (np.arange(len(frame)) * (DAY_MS / expected_per_day)).astype(np.int64)
-        remarks = [f"The file has no times: its rows are taken as {expected_per_day:,.0f} a day."]
+        times = paced(len(frame), expected_per_day)
+        remarks = [remark(expected_per_day, START_MS)]
     order = np.argsort(times, kind="stable")
     features = [json_values(column) for column in columns_of(frame, version.schema, rows.pii_key)]
     predictions = _predictions(version, rows, frame, estimator)
@@ -117,7 +116,7 @@ def _predictions(
     if kind is None:
         return None
     if rows.prediction is not None:
-        return json_values(as_column(frame[rows.prediction], kind))
+        return json_values(answers_of(frame[rows.prediction], version.schema))
     if estimator is None:
         return None
     return json_values(predict(version.schema, estimator, model_columns(frame, version.schema)))

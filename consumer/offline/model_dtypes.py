@@ -57,6 +57,11 @@ def _of_frame(feature: Feature, column: pd.Series) -> Feature:
         feature = msgspec.structs.replace(feature, dtype=dtype)
     if feature.dtype is None and feature.kind == "numeric" and column.dtype == np.dtype(bool):
         feature = msgspec.structs.replace(feature, dtype="bool")
+    is_number = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != np.dtype(bool)
+    if feature.dtype is None and feature.kind in {"boolean", "categorical"} and is_number:
+        feature = msgspec.structs.replace(feature, dtype="float64")
+    if feature.kind == "timestamp" and pd.api.types.is_datetime64_any_dtype(column.dtype):
+        feature = msgspec.structs.replace(feature, dtype="datetime")
     marker: Literal["nan", "none"] = "none" if any(value is None for value in column) else "nan"
     if marker == "none" and feature.kind == "categorical" and column.dtype == np.dtype(object):
         feature = msgspec.structs.replace(feature, missing=marker)

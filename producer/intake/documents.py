@@ -76,19 +76,35 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
         raise problem from None
 
 
-def strict_fault(item: object, at: str) -> list[FieldError]:
+def strict_fault(item: object, at: str, *, not_finite: bool = False) -> list[FieldError]:
     """Return why one item of a document that is no JSON as a whole is none; nothing if it is.
+
+    Parameters
+    ----------
+    not_finite
+        True if NaN and infinities are taken, as missing values of the schema.
 
     Examples
     --------
     >>> strict_fault({"x": 1}, "/0"), strict_fault({"x": math.nan}, "/1")[0].field
     ([], '/1')
+    >>> strict_fault({"x": math.nan}, "/1", not_finite=True)
+    []
     """
     try:
-        _decode(json.dumps(item))
+        _decode(json.dumps(_finite(item) if not_finite else item))
     except (msgspec.DecodeError, RecursionError) as error:
         return [FieldError(at, f"is not JSON: {error}", "unreadable")]
     return []
+
+
+def _finite(item: Any) -> Any:
+    """Return an item with null in the place of what is not finite."""
+    if isinstance(item, dict):
+        return {name: _finite(value) for name, value in item.items()}
+    if isinstance(item, list):
+        return [_finite(value) for value in item]
+    return None if isinstance(item, float) and not math.isfinite(item) else item
 
 
 def field_faults(

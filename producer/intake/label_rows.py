@@ -1,6 +1,6 @@
 """The labels of one request, as they stand in its JSON or CSV body: decoded, not checked yet.
 
-A CSV body is a table with a header; its cells are texts, which `number` and `time_of` convert to
+A CSV body is a table with a header; its cells are texts; `time_of` converts those of times to
 what JSON would hold.
 """
 
@@ -75,14 +75,6 @@ def of_csv(body: bytes) -> list[InputLabel]:
         return [InputLabel(_content(header, record), line) for line, record in records]
     except (csv.Error, UnicodeDecodeError) as error:
         raise Problem(400, f"The CSV cannot be read: {error}.") from error
-
-
-def number(text: str) -> float | str:
-    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
-    try:
-        return float(text) if "_" not in text else text
-    except ValueError:
-        return text
 
 
 def time_of(text: str) -> int | str:

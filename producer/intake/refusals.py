@@ -56,6 +56,8 @@ class Refusals:
         Refused events by model since the process began.
     faults
         By model, field and reason; an event counts for each of its fields.
+    ignored
+        Fields of taken events that are no features, by model.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class Refusals:
     def __init__(self, clock: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000) -> None:
         self.events: Counter[str] = Counter()
         self.faults: Counter[tuple[str, str, str]] = Counter()
+        self.ignored: Counter[str] = Counter()
         self._clock = clock
         self._series: Counter[str] = Counter()
         self._models: dict[str, _Recent] = {}
@@ -82,6 +85,11 @@ class Refusals:
         """Count events that were taken."""
         if events:
             self._recent(model).take(events, self._clock())
+
+    def ignore(self, model: str, fields: int) -> None:
+        """Count fields of an event that was taken without them."""
+        if fields:
+            self.ignored[model] += fields
 
     def refuse(self, model: str, schema: Schema | None, faults: Sequence[FieldError]) -> None:
         """Count an event that was refused.

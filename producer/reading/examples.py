@@ -109,7 +109,9 @@ def with_examples(document: Mapping[str, Any], found: Examples) -> dict[str, Any
 def _by_schema(feature: Feature) -> Value:
     if feature.nullable:
         return None
-    if feature.kind == "numeric":
+    if feature.kind == "boolean":
+        return True
+    if feature.kind != "categorical":
         return feature.minimum if feature.minimum is not None else min(0.0, feature.maximum or 0.0)
     return feature.categories[0] if feature.categories else "text"
 

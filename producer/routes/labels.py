@@ -1,4 +1,5 @@
-"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV.
+"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV. GET /labels:
+what became of them.
 
 Each label is accepted or rejected by itself. The accepted ones go to the logs of their predictions'
 partitions, numbered and spooled as predictions are; the worker joins them.
@@ -23,11 +24,13 @@ from driftgauge.producer.intake.documents import (
     is_time,
     read_body,
 )
-from driftgauge.producer.intake.label_rows import InputLabel, number, of_csv, of_json, time_of
+from driftgauge.producer.intake.label_rows import InputLabel, of_csv, of_json, time_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
 
@@ -56,7 +59,7 @@ LABEL: Final = {
             "description": "As /predict or /events answered it.",
         },
         "label": {
-            "type": ["number", "string"],
+            "type": ["number", "string", "boolean"],
             "description": "The true value, of the kind that the model predicts.",
         },
         "time": {
@@ -85,8 +88,21 @@ ANSWER: Final = {
                 },
             },
         },
+        "other": {
+            "type": "integer",
+            "description": "Accepted ones of a class that the model does not know; absent if none.",
+        },
         "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
+}
+
+
+MODEL: Final = {
+    "name": "model",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The model of labels that name none; needed when there are several.",
 }
 
 
@@ -132,7 +148,24 @@ def router(parts: Parts) -> APIRouter:
             )
         accepted = sum(map(len, checked.accepted.values()))
         answer = {"accepted": accepted, "rejected": checked.rejected, "event": outcome}
+        if checked.other:
+            answer["other"] = checked.other
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+
+    @routes.get("/labels", openapi_extra=_counts_documented())
+    @needs("label", "read")
+    async def counted(request: Request) -> Response:
+        """Tell what became of all labels of a model so far: how many came, were joined, wait for
+        their predictions, and so on.
+        """
+        name = await known_model(parts, request.query_params.get("model"))
+        [state] = await parts.pipeline.read([name])
+        counts = [partition.counters.labels for partition in state.partitions]
+        found = {"came": sum(one.came for one in counts)} | {
+            field: sum(getattr(one, field) for one in counts)
+            for field in LabelCounts.__struct_fields__
+        }
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     return routes
 
@@ -149,6 +182,7 @@ class CheckedLabels:
     def __init__(self, serving: Serving, model: str | None) -> None:
         self.accepted: dict[str, list[Label]] = defaultdict(list)
         self.rejected: list[Rejected] = []
+        self.other = 0
         self._serving = serving
         self._model = model
         self._known: dict[str | None, ServedVersion | str] = {}
@@ -181,18 +215,11 @@ class CheckedLabels:
                 )
             )
         served = self._served(content.get("model"))
-        value = content.get("label")
-        if (
-            item.line is not None
-            and isinstance(value, str)
-            and served.schema.prediction == "numeric"
-        ):
-            value = number(value)
-        fault = served.schema.label_fault(value)
-        if fault is not None:
+        truth, fault = served.schema.read_label(content.get("label"), texts=item.line is not None)
+        if truth is None or fault is not None:
             raise _Refusal(f"label {fault}")
+        self.other += bool(served.schema.classes) and truth not in served.schema.classes
         moment = milliseconds(content.get("time"))
-        truth: Any = float(value) if served.schema.prediction == "numeric" else value  # type: ignore[arg-type]  # checked
         return served.model, Label(
             content["prediction_id"], truth, self._now if moment is None else moment
         )
@@ -259,13 +286,14 @@ def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
     found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
     found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    found["parameters"] = [
-        {
-            "name": "model",
-            "in": "query",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": "The model of labels that name none; needed when there are several.",
-        }
-    ]
+    found["parameters"] = [MODEL]
     return found
+
+
+def _counts_documented() -> dict[str, Any]:
+    counts = {"type": "object", "additionalProperties": {"type": "integer"}}
+    answer = {
+        "description": "Numbers of labels.",
+        "content": {"application/json": {"schema": counts}},
+    }
+    return {"parameters": [MODEL], "responses": {"200": answer}}

@@ -16,6 +16,7 @@ from driftgauge.producer.intake.documents import (
     is_object,
     is_text,
     read_body,
+    strict_fault,
 )
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
@@ -36,7 +37,7 @@ BODY: Final = {
     "properties": {
         "features": {
             "type": "object",
-            "additionalProperties": {"type": ["number", "string", "null"]},
+            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
             "description": "Name to value, as in the model's schema (GET /model-info).",
         },
         "id": {
@@ -147,7 +148,7 @@ async def understand(
     if errors:
         refusals.refuse(served.model, served.schema, errors)
         raise invalid(errors)
-    if flaw is not None:
+    if flaw is not None and strict_fault(document, "", not_finite=served.schema.takes_not_finite):
         refusals.refuse(served.model, served.schema, [FieldError("", "", "unreadable")])
         raise flaw
     return document, served, values

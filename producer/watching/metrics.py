@@ -42,6 +42,7 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_events_resent_total": "Events that this process sent again, in case they were "
     "lost.",
     "driftgauge_spool_damaged_total": "Damaged records that this process found in spools.",
+    "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
@@ -179,6 +180,8 @@ def _of_publisher(publisher: Publisher) -> Iterator[Sample]:
 def _of_refusals(refusals: Refusals) -> Iterator[Sample]:
     for model, events in sorted(refusals.events.items()):
         yield "driftgauge_events_refused_total", {"model": model}, events
+    for model, fields in sorted(refusals.ignored.items()):
+        yield "driftgauge_fields_ignored_total", {"model": model}, fields
     for (model, field, reason), events in sorted(refusals.faults.items()):
         labels = {"model": model, "field": field, "reason": reason}
         yield "driftgauge_fields_refused_total", labels, events

@@ -14,6 +14,8 @@ import numpy as np
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.times import to_ms
+from driftgauge.shared.tables.format import TimeFormat
 
 
 def model_frame(schema: Schema, columns: Sequence[Column], *, named: bool) -> Any:
@@ -76,6 +78,10 @@ def _typed(column: Column, feature: Feature) -> Any:
             return pd.Categorical(values)
         case "number_category":
             return pd.Categorical(values.astype(np.float64))
+        case "datetime":
+            form = feature.time or TimeFormat()
+            ms = to_ms(np.asarray(column, dtype=np.float64), form.unit)
+            return pd.to_datetime(pd.Series(ms), unit="ms").dt.as_unit("ns")
         case "bool" if not feature.nullable:
             return values.astype(np.bool_)
         case "bool":  # in pandas a column of booleans with missing ones is one of objects

@@ -21,6 +21,7 @@ from driftgauge.shared.performance import (
     empty_counts,
     score_counts,
 )
+from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
@@ -84,7 +85,7 @@ class CellMap:
         self.sources = frozenset[Source]({"online", "batch"} if batch_counts else {"online"})
         self.offsets = reference.offsets
         self.size = int(self.offsets[-1])
-        self.numeric = all(feature.kind == "numeric" for feature in schema.features)
+        self.numeric = all(feature.counted == "numeric" for feature in schema.features)
         self.has_prediction = len(reference.columns) > len(schema.features)
         self.watched = [
             place for place, feature in enumerate(schema.features) if not feature.excluded
@@ -144,7 +145,7 @@ class CellMap:
                 f"{expected}"
             )
         for feature, value in zip(self.schema.features, prediction.features, strict=True):
-            if value is not None and isinstance(value, str) == (feature.kind == "numeric"):
+            if value is not None and isinstance(value, str) == (feature.counted == "numeric"):
                 return (
                     f"feature {feature.name!r} is {feature.kind}, but its value is "
                     f"{type(value).__name__}"
@@ -191,11 +192,16 @@ class CellMap:
                 np.ascontiguousarray(flat.reshape(len(rows), -1).T)
             )  # None became NaN
         else:
-            kinds = [feature.kind for feature in self.schema.features]
+            kinds = [feature.counted for feature in self.schema.features]
             columns = [
                 _column(values, kind)
                 for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)
             ]
+        if self.schema.timed:
+            events_ms = np.fromiter(
+                map(attrgetter("time"), predictions), np.float64, count=len(predictions)
+            )
+            columns = counted(self.schema, columns, events_ms)
         if self.has_prediction:
             columns.append(
                 _column(

@@ -78,7 +78,7 @@ def test_from_registration_to_rollback() -> None:
         "--metrics",
         "accuracy=0.9",
     )
-    assert "wave 1.0.0 (binary, model.joblib): 2 numeric features" in said
+    assert "wave 1.0.0 (binary, model.joblib): 2 features (2 numeric)" in said
     assert "models promote wave 1.0.0" in said
     validated = done("validate", "wave", "1.0.0", "--data", "valid.csv")
     assert "passes all 8 gates" in validated

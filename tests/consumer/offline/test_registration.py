@@ -284,7 +284,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     cases: list[tuple[Submission, str]] = [
         (submission(csv, target="cost", artifact=linear), "has no column cost; it has: b, a, city"),
         (submission(tmp_path / "absent.csv"), "There is no file"),
-        (submission(csv, task="regression"), "Without an artifact a model is only monitored"),
+        (submission(csv, task="regression"), "no predictions: name their column"),
         (submission(csv, artifact=tmp_path / "absent.joblib"), "absent.joblib cannot be read"),
         (submission(csv, artifact=csv), "is no artifact"),
         (submission(csv, artifact=junk), "junk.joblib cannot be loaded"),

@@ -206,7 +206,7 @@ def test_no_feature_can_have_its_name() -> None:
     does the prediction's.
     """
     for name in ("label", "prediction"):
-        with pytest.raises(BadData, match=f"cannot be named '{name}'.*Rename or exclude"):
+        with pytest.raises(BadData, match=f"cannot be named '{name}'.*rename or exclude"):
             Schema((Feature(name, "numeric"),))
 
 

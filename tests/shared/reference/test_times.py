@@ -1,0 +1,112 @@
+"""Times: how they are written is found out once, and what is judged of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.building import build_profile, counted
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.times import aged, event_times, moments, unit_of, written
+from driftgauge.shared.statistics import STATISTICS, ColumnCounts
+from driftgauge.shared.tables.format import TimeFormat
+
+NOON = 1_760_011_200_000  # 2025-10-09T12:00Z, a Thursday
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1e-3), ("ms", 1.0), ("us", 1e3), ("ns", 1e6)])
+def test_a_number_is_a_time_by_its_size(unit: str, factor: float) -> None:
+    """Seconds, milliseconds, microseconds and nanoseconds are told apart by their size, and give
+    the same moment.
+    """
+    column = pd.Series([NOON * factor], name="ts")
+    assert unit_of(column.to_numpy()) == unit
+    ms, form = event_times(column, None, "f.csv")
+    assert ms.tolist() == [NOON]
+    assert form.unit == unit
+    assert event_times(column.map("{:.0f}".format), form, "f.csv")[0].tolist() == [NOON]
+
+
+@pytest.mark.parametrize(
+    ("texts", "pattern"),
+    [
+        (["2026-01-12", "2026-12-01T10:00:00Z"], ""),
+        (["13.01.2026", "01.02.2026"], "%d.%m.%Y"),
+        (["12/01/2026", "13/01/2026"], "%d/%m/%Y"),
+        (["01/12/2026", "01/13/2026"], "%m/%d/%Y"),
+        (["09-Oct-2025"], "%d-%b-%Y"),
+        (["2026/01/12 10:00"], "%Y/%m/%d %H:%M"),
+    ],
+)
+def test_the_way_in_which_times_are_written_is_recognised(texts: list[str], pattern: str) -> None:
+    """ISO 8601 and the usual ways are known by all cells of the column together."""
+    found = written("t", texts)
+    assert found is not None
+    assert found.pattern == pattern
+    assert not np.isnan(moments(texts, found)).any()
+
+
+def test_what_can_be_two_days_is_a_question() -> None:
+    """A date that can be day or month first is never guessed."""
+    with pytest.raises(BadData, match=r"'12/01/2026'.*2026-01-12 or 2026-12-01; say --date-format"):
+        written("t", ["12/01/2026", "11/02/2026"])
+    with pytest.raises(BadData, match="say --date-format"):
+        event_times(pd.Series(["12/01/2026"], name="t"), None, "f.csv")
+    said = TimeFormat(pattern="%d/%m/%Y")
+    assert event_times(pd.Series(["02/01/1970"]), said, "f.csv")[0].tolist() == [86_400_000]
+    same = written("t", ["01/01/2026", "02/02/2026"])
+    assert same is not None, "both readings are the same days"
+
+
+@pytest.mark.parametrize("text", ["rome", "12-01", "10:30", "1.2.3.4", "20260112", "a-1", "007"])
+def test_other_texts_are_no_times(text: str) -> None:
+    """A text with digits and marks is no time for that alone."""
+    assert written("t", [text]) is None
+
+
+def test_a_file_is_read_as_the_reference_was() -> None:
+    """A later file whose times are written in another way is refused with its row, not guessed."""
+    with pytest.raises(
+        BadData, match=r"f.csv: column t cannot be read as times \(%d/%m/%Y\): row 2"
+    ):
+        event_times(
+            pd.Series(["12/01/2026", "2026-01-12"], name="t"),
+            TimeFormat(pattern="%d/%m/%Y"),
+            "f.csv",
+        )
+    with pytest.raises(BadData, match="2 rows have no t"):
+        event_times(pd.Series([1.0, None, None], name="t"), None, "f.csv")
+
+
+def test_the_age_of_a_time_does_not_drift_as_days_go_by() -> None:
+    """60 later days of the same process have the same ages: PSI is what chance gives. Among their
+    own dates nothing would be seen before.
+    """
+    random = np.random.default_rng(3)
+    schema = Schema((Feature("ordered", "timestamp", time=TimeFormat(unit="s")),), None)
+
+    def days(first: int, rows: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+        events = NOON + (first + random.uniform(0, 60, rows)) * 86_400_000
+        return np.floor(events / 1000 - random.gamma(2, 86_400, rows)), events
+
+    (before, events), (after, later) = days(0, 20_000), days(60, 20_000)
+    (known,) = build_profile(schema, counted(schema, [before], events), None).columns
+    cells = known.cells(counted(schema, [after], later)[0])
+    psi = STATISTICS["psi"](ColumnCounts(known, np.bincount(cells, minlength=len(known.counts))))
+    assert psi.value is not None
+    assert psi.value < 0.005
+    slower = known.cells(counted(schema, [after - 86_400], later)[0])
+    moved = STATISTICS["psi"](ColumnCounts(known, np.bincount(slower, minlength=len(known.counts))))
+    assert moved.value is not None
+    assert moved.value > 0.2
+
+
+def test_the_hour_of_the_week_is_that_of_the_zone() -> None:
+    """Monday 0:00 in the zone is hour 0, in summer and in winter."""
+    form = TimeFormat(timezone="Europe/Berlin")
+    values = moments(["2025-07-07T00:30+02:00", "2025-12-01T00:30+01:00", "1969-12-29"], form)
+    assert aged(values, values, form, "hour_of_week").tolist() == [0.0, 0.0, 0.0]
+    utc = aged(np.array([float(NOON), np.nan]), np.zeros(2), TimeFormat(), "hour_of_week")
+    assert utc[0] == 3 * 24 + 12
+    assert np.isnan(utc[1])
