@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.consumer.judging.evaluating.budget import INTEGRITY_TESTS, Levels
+from driftgauge.consumer.judging.evaluating.category_names import MOST_NAMES
 from driftgauge.consumer.judging.evaluating.column_report import column_reports
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -21,7 +22,13 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import verdict
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import worst
-from driftgauge.shared.contract.snapshot import Snapshot, Statistic, Window
+from driftgauge.shared.contract.snapshot import (
+    CategoryRows,
+    FeatureReport,
+    Snapshot,
+    Statistic,
+    Window,
+)
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import as_column, columns_of, infer, kind_of
@@ -96,17 +103,21 @@ def compare(
     for title, frame in (("reference", reference), ("current", current)):
         if not len(frame):
             raise BadData(f"The {title} has no rows; give at least one.")
-    profile = build_profile(schema, columns_of(reference, schema), None)
+    before, after = (columns_of(frame, schema) for frame in (reference, current))
+    profile = build_profile(schema, before, None)
     policy = policy or JudgingPolicy()
     judged = JudgedVersion(schema.stream, profile)
     evaluation = Evaluation(
         judged,
-        _cells(profile, columns_of(current, schema)),
+        _cells(profile, after),
         len(current),
         _levels(policy, judged, false_alarms),
         policy,
     )
-    reports = column_reports(evaluation)
+    reports = [
+        _with_names(report, *values) if report.kind == "categorical" else report
+        for report, *values in zip(column_reports(evaluation), before, after, strict=True)
+    ]
     severity = worst(report.severity for report in reports) if reports else "insufficient_data"
     return Snapshot(
         id=name,
@@ -123,6 +134,21 @@ def compare(
         alerts=[],
         events_per_day=float(len(current)),
     )
+
+
+def _with_names(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+    """Name the categories that came or went, which the rows themselves tell."""
+    was, now = (pd.Series(column, dtype=object).value_counts() for column in (before, after))
+    gone = was.drop(now.index, errors="ignore") * (len(after) / len(before))
+    new = now.drop(was.index, errors="ignore")
+    vanished, appeared = (
+        [
+            CategoryRows(str(name), round(float(rows), 3))
+            for name, rows in part.head(MOST_NAMES).items()
+        ]
+        for part in (gone, new)
+    )
+    return msgspec.structs.replace(report, vanished=vanished, appeared=appeared)
 
 
 def statistics(reference: Sample, current: Sample) -> dict[str, Statistic]:
@@ -221,7 +247,7 @@ def _counts(reference: Sample, current: Sample) -> ColumnCounts:
     column: NumericReference | CategoricalReference = (
         NumericReference.build("values", values, cuts=max(len(values), 2))
         if kind == "numeric"
-        else CategoricalReference.build("values", values)
+        else CategoricalReference.build("values", values, top=max(len(values), 1))
     )
     cells = column.cells(as_column(after, kind))
     return _RawCounts(column, np.bincount(cells, minlength=len(column.counts)))

@@ -92,7 +92,10 @@ class SegmentWindow:
 
     @cached_property
     def _drift(self) -> tuple[Floats, Ints]:
-        return psi_by_segment(self.standard.counts, self.window, self.standard.layout.bin_starts)
+        standard = self.standard
+        return psi_by_segment(
+            standard.counts, self.window, standard.layout.bin_starts, standard.least_rows
+        )
 
     @property
     def psi(self) -> Floats:
