@@ -215,6 +215,10 @@ class Settings(BaseSettings):
     """
     dead_letters_per_hour: int = Field(10, ge=0)
     """Most unreadable entries within an hour without an alert."""
+    refused_per_hour: int = Field(5, ge=0)
+    """Most refused events within an hour without an alert; nor is there one for less than a
+    thousandth of them.
+    """
     silent_after_seconds: float = Field(0, ge=0)
     """Seconds without events that raise an alert; 0 derives them from the last day's traffic."""
 

@@ -11,7 +11,7 @@ MOST_NAMES = 10
 
 
 def vanished(counts: ColumnCounts) -> list[CategoryRows]:
-    """Give categories that are expected to have some rows of the window and have none, the most
+    """Return categories that are expected to have some rows of the window and have none, the most
     expected first, with the rows expected.
 
     A category without a cell of its own is known to be absent if its whole bucket is; then its
