@@ -115,7 +115,7 @@ def compare(
         policy,
     )
     reports = [
-        _with_names(report, *values) if report.kind == "categorical" else report
+        (_with_names if report.kind == "categorical" else _with_exact)(report, *values)
         for report, *values in zip(column_reports(evaluation), before, after, strict=True)
     ]
     severity = worst(report.severity for report in reports) if reports else "insufficient_data"
@@ -134,6 +134,21 @@ def compare(
         alerts=[],
         events_per_day=float(len(current)),
     )
+
+
+def _with_exact(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+    """Replace what counts of cells only approximate by its value on the rows themselves."""
+    one, two = (np.asarray(column, dtype=np.float64) for column in (before, after))
+    one, two = one[~np.isnan(one)], two[~np.isnan(two)]
+    found = []
+    for statistic in report.statistics:
+        exact = STATISTICS[statistic.name].exact
+        found.append(
+            statistic
+            if exact is None or statistic.value is None
+            else msgspec.structs.replace(statistic, value=exact(one, two), note="")
+        )
+    return msgspec.structs.replace(report, statistics=found)
 
 
 def _with_names(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
