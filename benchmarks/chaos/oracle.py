@@ -16,6 +16,7 @@ from driftgauge.shared.reference.profile import (
     CategoricalReference,
     ColumnReference,
     NumericReference,
+    bucket,
 )
 from driftgauge.shared.registry.registry import PublishedVersion
 
@@ -129,5 +130,6 @@ def _categorical(values: list[str | None], column: CategoricalReference) -> Coun
         elif value in column.categories:
             counts[column.categories.index(value)] += 1
         else:
-            counts[-3 if value in column.other else -2] += 1
+            first = len(column.categories) if value in column.other else column.unseen
+            counts[first + bucket(value, column.buckets)] += 1
     return counts

@@ -109,6 +109,8 @@ class Progress(msgspec.Struct):
         Id of the last command applied.
     commands_refused
         Commands that could not be applied.
+    dead
+        Entries of the panes that went to the dead letters, since judging fails on them.
     unjudged
         Labels of each version that came since its performance was judged.
     labels_too_late
@@ -133,6 +135,7 @@ class Progress(msgspec.Struct):
     last_rows: dict[str, int] = {}
     commands: str = BEGINNING
     commands_refused: int = 0
+    dead: int = 0
     unjudged: dict[str, int] = {}
     labels_too_late: int = 0
     rolled_back: dict[int, int] = {}

@@ -19,6 +19,7 @@ import redis
 from redis.client import Pipeline
 
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 FORMAT = b"2"
@@ -52,6 +53,10 @@ class Checkpoint:
         self._token = b""
         self._number = 0
         self._server = ""
+        self.fault: bytes | None = None
+        """The fault that stood beside the state when it was loaded, packed."""
+        self.later: dict[bytes, bytes] = {}
+        """Fields that are written with the next commit or renewal."""
 
     def acquire(self) -> bool:
         """Take the lease if nobody has it; tell whether it is ours now."""
@@ -101,7 +106,25 @@ class Checkpoint:
                 f"from the start of the log."
             )
         self._number = int(fields.get(b"commit", 0))
+        self.fault = fields.pop(FAULT, None)
         return fields
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Write a field that is no part of the state, at once; OwnershipLost if the lease is no
+        longer ours. A checkpoint of another format keeps it.
+        """
+        with self._client.pipeline(transaction=True) as pipe:
+            try:
+                pipe.watch(self._owner_key, self.key)
+                if pipe.get(self._owner_key) != self._token:
+                    raise OwnershipLost(f"Another worker owns {self.key} now.")
+                new = not pipe.exists(self.key)
+                pipe.multi()
+                noted: dict[Any, Any] = {name: value, **({b"format": FORMAT} if new else {})}
+                pipe.hset(self.key, mapping=noted)
+                pipe.execute()
+            except redis.WatchError as error:
+                raise OwnershipLost(f"The lease of {self.key} was lost.") from error
 
     def commit(self, fields: Mapping[bytes, bytes], outputs: Outputs) -> None:
         """Write changed fields and outputs in one transaction; an empty value deletes its field.
@@ -127,6 +150,7 @@ class Checkpoint:
                 ) from error
         self._check(replies)
         self._number += 1
+        self.later = {}
 
     def renew(self) -> None:
         """Prolong the lease without a commit; OwnershipLost if it is no longer ours."""
@@ -134,10 +158,14 @@ class Checkpoint:
             try:
                 self._watch(pipe)
                 pipe.multi()
+                if self.later:
+                    noted: dict[Any, Any] = dict(self.later)
+                    pipe.hset(self.key, mapping=noted)
                 pipe.pexpire(self._owner_key, self._lease_ms)
                 pipe.execute()
             except redis.WatchError as error:
                 raise OwnershipLost(f"The lease of {self.key} was lost.") from error
+        self.later = {}
 
     def release(self) -> None:
         """Return the lease back, if it is still ours, so that another worker need not wait."""
@@ -168,6 +196,7 @@ class Checkpoint:
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
         kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
+        kept |= self.later
         gone: list[Any] = [name for name, value in fields.items() if not value]
         pipe.hset(self.key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
         if gone:

@@ -1,6 +1,7 @@
 """Counting one partition: entries of the log in, panes out, exactly once."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -146,8 +147,10 @@ class CountingStage(Stage):
 
     def turn(self) -> None:
         entries = self._reader.read(self._offset, self._clock.left_ms)
-        if entries:
-            self._count(entries)
+        for part in self.attempts.parts(entries) if entries else ():
+            self._count(part)
+            if self._clock.due:
+                self._commit()
         self._tick_if_stuck()
         self._learn_changes()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
@@ -166,9 +169,12 @@ class CountingStage(Stage):
         self._reader.reset()
         super().close()
 
-    def _count(self, entries: list[columns.Entry]) -> None:
-        usual = self._cell_maps.get(self._usual_version)
-        batch = columns.read(entries, usual.decoder if usual is not None else None)
+    def _count(self, entries: Sequence[columns.Entry]) -> None:
+        usual, aside = self._cell_maps.get(self._usual_version), self.attempts.aside(entries)
+        if aside is None:
+            batch = columns.read(entries, usual.decoder if usual is not None else None)
+        else:
+            batch = columns.unusable(entries[0], f"counting fails on it: {aside}")
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
         changes = {(change.version, change.number) for change in batch.changes.values()}

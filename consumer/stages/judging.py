@@ -5,7 +5,7 @@ out, exactly once.
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
@@ -29,14 +29,23 @@ from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import NewReference, PaneEntry
+from driftgauge.shared.contract.pane import NewReference, Watermark
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
 
 SNAPSHOTS_KEPT = 1000
+DEAD_PANES_KEPT = 1000
 CLUSTER_PAUSE_MS = 50
+
+
+class Read(NamedTuple):
+    """An entry of a partition's panes, as it was read."""
+
+    partition: int
+    id: str
+    fields: Sequence[bytes]
 
 
 class JudgingStage(Stage):
@@ -80,6 +89,7 @@ class JudgingStage(Stage):
         self._commands = keys.commands(model)
         self._readers = readers
         self._turns = 0
+        self._dead = keys.judge_dead(model)
         self._alerts, self._snapshots, self._current = (
             keys.alerts(model),
             keys.snapshots(model),
@@ -92,7 +102,7 @@ class JudgingStage(Stage):
 
     def load(self) -> None:
         self._pace.slow_down()
-        self.check_types("stream", self._alerts, self._snapshots, self._commands)
+        self.check_types("stream", self._alerts, self._snapshots, self._commands, self._dead)
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
         self.check_types("hash", self._current)
@@ -143,14 +153,16 @@ class JudgingStage(Stage):
             for entry_id, fields in part
         ]
         entries = [
-            (entry_id.decode(), pane.decode(_field(fields, pane.FIELD) or b""))
+            Read(self._streams[name], entry_id.decode(), fields)
             for stream, part in found
-            if stream.decode() != self._commands
+            if (name := stream.decode()) != self._commands
             for entry_id, fields in part
         ]
         self._learn_changes()
         if entries or asked:
-            self._judge(entries, asked)
+            for part in self.attempts.parts(entries) if entries else ([],):
+                self._judge(part, asked)
+                asked = []
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.reset()
@@ -191,10 +203,21 @@ class JudgingStage(Stage):
     def finish(self) -> None:
         """Nothing is left over: every turn commits what it judged."""
 
-    def _judge(
-        self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]
-    ) -> None:
+    def id_of(self, entry: "Read") -> str:
+        """Return the id of an entry with its partition, since panes of all partitions are
+        numbered alike.
+        """
+        return f"{entry.partition} {entry.id}"
+
+    def _judge(self, read: Sequence["Read"], asked: list[tuple[str, bytes | None]]) -> None:
         begun = time.monotonic()
+        aside = self.attempts.aside(read) if read else None
+        entries = [
+            (one.id, pane.decode(_field(one.fields, pane.FIELD) or b""))
+            if aside is None
+            else (one.id, self._passed_over(one))
+            for one in read
+        ]
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
         self._learn(
             {version for _, entry in entries for version in versions_named(entry)} | alerted
@@ -209,9 +232,34 @@ class JudgingStage(Stage):
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
-        self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
+
+        def queue(pipe: Pipeline) -> None:
+            self._queue(pipe, outputs)
+            if aside is not None:
+                self._queue_dead(pipe, read[0], aside)
+
+        self.checkpoint.commit(self._state.pack_changed(), queue)
         self._clock.reset()
         self._pace.took(len(entries), time.monotonic() - begun)
+
+    def _passed_over(self, entry: "Read") -> Watermark:
+        """Return what is judged instead of an entry that is set aside: time and events stay as they
+        are.
+        """
+        self._state.progress.dead += 1
+        time_ms = self._state.merge.watermarks.get(entry.partition) or 0
+        return Watermark(
+            entry.partition, time_ms, self._state.progress.totals.get(entry.partition, 0)
+        )
+
+    def _queue_dead(self, pipe: Pipeline, entry: "Read", reason: str) -> None:
+        letter: dict[Any, Any] = {
+            "partition": entry.partition,
+            "entry_id": entry.id,
+            "reason": f"judging fails on it: {reason}",
+            pane.FIELD: _field(entry.fields, pane.FIELD) or b"",
+        }
+        pipe.xadd(self._dead, letter, maxlen=DEAD_PANES_KEPT, approximate=True)
 
     def _queue(self, pipe: Pipeline, outputs: Outputs) -> None:
         for alert in outputs.alerts:

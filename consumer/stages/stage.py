@@ -7,17 +7,22 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
+import msgspec
 import redis
 
 from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.stages.attempts import Attempts
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.reader import READ_COUNT, block_bounds
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import ADVICE, refusal
+from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 log = logging.getLogger("driftgauge.worker")
@@ -112,6 +117,17 @@ class Stage(ABC):
     """Whether the keys' slot may move to another server."""
     retry_s: tuple[float, float] = (1.0, 1.0)
     """First and longest pause after a fault that is not Redis's."""
+
+    @cached_property
+    def attempts(self) -> Attempts[Any]:
+        """What was tried and failed, by the ids of the entries."""
+        return Attempts(self.name, self.id_of)
+
+    def id_of(self, entry: Any) -> str:
+        """Return the id of an entry that the stage works on: the first part of a raw one."""
+        found: bytes = entry[0]
+        return found.decode()
+
     _free_since: float | None = None
     _told = ""
 
@@ -206,17 +222,42 @@ class Stage(ABC):
         stop.wait(self.lease_ms / 1000 / POLLS_PER_LEASE * random.uniform(0.8, 1.2))
 
     def _own(self, stop: threading.Event, sharing: Sharing) -> None:
-        """Run as the owner."""
+        """Run as the owner; a fault is written beside the checkpoint before it is left."""
         try:
             self.load()
+            self.attempts.adopt(self.checkpoint.fault)
             log.info("%s: owned", self.name)
             while not stop.is_set() and not sharing.leaves(self.name):
                 self.turn()
                 self._told = ""
                 self._faults.reset()
+                self._note_recovery()
             self.finish()
+        except (OwnershipLost, *UNAVAILABLE, *MOVED):
+            raise
+        except Exception as error:
+            if not refusal(error):  # what Redis refuses is no fault of an entry
+                self._note_fault(error)
+            raise
         finally:
             self.checkpoint.release()
+
+    def _note_fault(self, error: Exception) -> None:
+        """Write down what failed, for the watchdog; without that the stage tries again all the
+        same.
+        """
+        try:
+            now_ms = server_ms(self.client)
+        except redis.RedisError:
+            now_ms = 0
+        fault = self.attempts.failed(error, now_ms)
+        with suppress(redis.RedisError, DriftgaugeError):
+            self.checkpoint.note(FAULT, msgspec.json.encode(fault))
+
+    def _note_recovery(self) -> None:
+        recovered = self.attempts.recovered()
+        if recovered is not None:
+            self.checkpoint.later[FAULT] = msgspec.json.encode(recovered)
 
     def close(self) -> None:
         """Return the lease back and close the connections."""

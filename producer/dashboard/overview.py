@@ -10,7 +10,7 @@ from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.producer.watching.traffic import state_of
-from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.producer.watching.watchdog import failing_words, firing_rules
 from driftgauge.shared.contract.severity import most_urgent_first, rank
 from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
 
@@ -35,6 +35,8 @@ class ModelCard:
         As `traffic.state_of` gives it; None for a model that Redis does not know.
     blind
         Rules of the watchdog that fire.
+    failing
+        What the worker fails on, in words; empty if it does not.
     refused
         What of the last hour's events was refused, in words; empty if none was.
     points
@@ -51,6 +53,7 @@ class ModelCard:
     others: list[Snapshot]
     traffic: dict[str, Any] | None
     blind: list[str]
+    failing: str
     refused: str
     points: list[tuple[int, float]]
     metric: dict[str, Any] | None
@@ -90,8 +93,16 @@ async def model_cards(parts: Parts) -> list[ModelCard]:
     for model, rule, fires in await firing_rules(parts.reader, parts.keys, names):
         if fires:
             blind.setdefault(model, []).append(rule)
+    failing = await failing_words(parts.reader, parts.keys, names)
     cards = [
-        await _card(parts, name, states.get(name), currents.get(name, []), blind.get(name, []))
+        await _card(
+            parts,
+            name,
+            states.get(name),
+            currents.get(name, []),
+            blind.get(name, []),
+            failing.get(name, ""),
+        )
         for name in sorted({*names, *parts.serving.production})
     ]
     return sorted(cards, key=lambda card: (rank(card.severity), card.model))
@@ -128,6 +139,7 @@ async def _card(
     state: ModelState | None,
     windows: Sequence[Snapshot | None],
     blind: list[str],
+    failing: str,
 ) -> ModelCard:
     served = parts.serving.production.get(name)
     readable = [window for window in windows if window is not None]
@@ -143,6 +155,7 @@ async def _card(
         if state is None
         else state_of(state, parts.feed.traffic.latest(name), parts.meter),
         blind=blind,
+        failing=failing,
         refused="" if state is None or not state.refused.refused else state.refused.described(),
         points=parts.feed.traffic.points(name),
         metric=await _metric(parts, readable[0]) if readable else None,

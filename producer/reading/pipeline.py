@@ -19,6 +19,8 @@ from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
+from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
@@ -49,6 +51,7 @@ class _Judged(msgspec.Struct):
     waiting: dict[int, int] = {}
     rolled_back: dict[int, int] = {}
     commands_refused: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class PartitionState:
         bring before them.
     rolled_back
         How often the partition's panes went back to an older state.
+    fault
+        What counting it failed on last; None if it never did.
     """
 
     partition: int
@@ -106,6 +111,7 @@ class PartitionState:
     panes_behind: int | None
     waiting: int = 0
     rolled_back: int = 0
+    fault: StageFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,10 @@ class ModelState:
     commands_refused: int = 0
     refused: RefusedHour = field(default_factory=RefusedHour)
     """What the API processes took and refused within the last hour."""
+    judging_dead: int = 0
+    """Entries of the panes that judging could not process, and put to the dead letters."""
+    judging_fault: StageFault | None = None
+    """What judging failed on last; None if it never did."""
 
     @property
     def events(self) -> int:
@@ -231,13 +241,13 @@ class Pipeline:
     def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
-        pipe.hget(keys.judge(model), "state")
+        pipe.hmget(keys.judge(model), "state", FAULT)
         pipe.hvals(keys.refused(model))
         if current:
             pipe.hvals(keys.current(model))
         for partition, checkpoint in enumerate(self._counts(model)):
             log = keys.log(model, partition)
-            pipe.hmget(checkpoint, "offset", counters.FIELD)
+            pipe.hmget(checkpoint, "offset", counters.FIELD, FAULT)
             pipe.exists(keys.owner(model, partition))
             pipe.xlen(keys.dead(model, partition))
             pipe.xinfo_groups(log)
@@ -272,10 +282,11 @@ class _PartitionAnswer:
     lag: int | None
     last: str
     last_pane: str
+    fault: StageFault | None
 
     @classmethod
     def take(cls, replies: Iterator[Any], key: str) -> "_PartitionAnswer":
-        offset, packed = _sound(next(replies))
+        offset, packed, fault = _sound(next(replies))
         counted, known = _counted(key, packed)
         owned, dead = _sound(next(replies)), _sound(next(replies))
         groups = next(replies)
@@ -291,6 +302,7 @@ class _PartitionAnswer:
             else _known_lag(groups),  # a log that does not exist has no groups
             last=last[0][0].decode() if last else BEGINNING,
             last_pane=pane[0][0].decode() if pane else BEGINNING,
+            fault=_fault(fault),
         )
 
     @property
@@ -324,6 +336,7 @@ class _PartitionAnswer:
             panes_behind=None if judged is None else self._panes_behind(judged),
             waiting=0 if progress is None else progress.waiting.get(partition, 0),
             rolled_back=0 if progress is None else progress.rolled_back.get(partition, 0),
+            fault=self.fault,
         )
 
     def _panes_behind(self, judged: str) -> int:
@@ -337,15 +350,18 @@ class _ModelAnswer:
 
     judging_owned: bool
     judged: _Judged | None
+    fault: StageFault | None
     refused: list[bytes]
     current: list[bytes]
     partitions: list[_PartitionAnswer]
 
     @classmethod
     def take(cls, replies: Iterator[Any], keys: Sequence[str], *, current: bool) -> "_ModelAnswer":
+        owned, (state, fault) = bool(_sound(next(replies))), _sound(next(replies))
         return cls(
-            judging_owned=bool(_sound(next(replies))),
-            judged=_judged(_sound(next(replies))),
+            judging_owned=owned,
+            judged=_judged(state),
+            fault=_fault(fault),
             refused=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
             partitions=[_PartitionAnswer.take(replies, key) for key in keys],
@@ -365,6 +381,8 @@ class _ModelAnswer:
             _firing(self.current),
             refused,
             last_hour(_told(self.refused), now_ms),
+            0 if self.judged is None else self.judged.dead,
+            self.fault,
         )
 
 
@@ -404,6 +422,14 @@ def _known_lag(groups: Sequence[Any]) -> int | None:
     """
     lags = [group.get("lag") for group in groups if group["name"] == MONITOR_GROUP.encode()]
     return int(lags[0]) if lags and lags[0] is not None else None
+
+
+def _fault(packed: bytes | None) -> StageFault | None:
+    """Read the fault of a stage; None if another version wrote it: the next one replaces it."""
+    try:
+        return None if packed is None else msgspec.json.decode(packed, type=StageFault)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _judged(packed: bytes | None) -> _Judged | None:

@@ -1,6 +1,7 @@
 """Whether the monitor sees: the rules of the "monitor blind" alerts. Pure: memory and a look at the
 pipeline in, alerts out.
 
+    blind.stage_fails    critical   a worker fails on an entry again and again, or left it out
     blind.no_worker      critical   entries wait, and nobody owns their partition
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
     blind.lost           critical   numbers are missing for longer than any spool could bring them
@@ -12,10 +13,10 @@ pipeline in, alerts out.
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
 
-These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a
-partition without a worker is not called slow too, and events that wait or are refused are no
-silence. A rule that cannot be decided now leaves its alert as it is. Every time is Redis's; after a
-jump back, what lies in the future counts as now.
+These go by the clock, so a replay of the log does not raise them. One cause raises one alert: work
+that fails is not called unowned or slow too, a partition without a worker is not called slow too,
+and events that wait or are refused are no silence. A rule that cannot be decided now leaves its
+alert as it is. Every time is Redis's; after a jump back, what lies in the future counts as now.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,12 +37,14 @@ from driftgauge.producer.watching.observation import (
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
+from driftgauge.shared.contract.fault import TRIES
 from driftgauge.shared.contract.refused import LEAST_SHARE
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.rules.monitor import BLIND
 
 NO_VERSION: Final = "-"
 SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
+    "stage_fails": "critical",
     "no_worker": "critical",
     "lag": "critical",
     "lost": "critical",
@@ -55,6 +58,8 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
 }
 LATE_IN_A_ROW: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
+ASIDE_HOLD_MS: Final = 600_000
+"""How long after an entry was set aside the alert stays."""
 DROPPED_HOLD_MS: Final = 600_000
 """How long after the last dropped event the alert stays."""
 LOSS_SLICES: Final = 8
@@ -82,10 +87,46 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
     return [alert for alert in found if alert is not None]
 
 
+def stage_fails(memory: Memory, observed: Observation) -> Assessment:
+    """Work that failed again and again, and entries that were set aside for it a short while ago;
+    good again when it goes on.
+    """
+    faults = [(work, work.fault) for work in works(observed.state) if work.fault is not None]
+    failing = [fault for work, fault in faults if work.fails(observed.now)]
+    aside = [
+        fault
+        for _, fault in faults
+        if fault.over and fault.set_aside and observed.since(fault.at) < ASIDE_HOLD_MS
+    ]
+    told = failing or aside
+    if not told:
+        open_ = any(not fault.over for _, fault in faults)
+        memory.failing = memory.failing if open_ and "stage_fails" in memory.firing else ""
+        return Assessment(
+            bad=None if open_ else False, limit=TRIES, summary="The worker fails on nothing."
+        )
+    worst = max(told, key=lambda fault: fault.tries)
+    where = f" at entry {worst.entry}" if worst.entry else ""
+    end = (
+        "It tries again and again. Nothing is lost: what is wrong stands in the worker's log."
+        if failing
+        else f"Went to the dead letters, and not counted: {worst.set_aside:,}. The rest goes on."
+    )
+    memory.failing = (
+        f"The worker fails on this model: {worst.stage}{where}, {worst.tries} times: "
+        f"{worst.reason}. {end}"
+    )
+    return Assessment(bad=True, value=worst.tries, limit=TRIES, summary=memory.failing)
+
+
 def no_worker(memory: Memory, observed: Observation) -> Assessment:
     """Work without an owner; good again when there is one and it has moved on."""
     limit = observed.settings.blind_worker_seconds
-    alone = {work.name: memory.parts[work.name].unowned_ms for work in works(observed.state)}
+    alone = {
+        work.name: memory.parts[work.name].unowned_ms
+        for work in works(observed.state)
+        if not work.fails(observed.now)
+    }
     since = {
         name: observed.since(moment) / 1000 for name, moment in alone.items() if moment is not None
     }
@@ -112,7 +153,11 @@ def lag(memory: Memory, observed: Observation) -> Assessment:
     is longer.
     """
     limit = observed.settings.blind_lag_seconds
-    owned = [work for work in works(observed.state) if work.waits and work.owned]
+    owned = [
+        work
+        for work in works(observed.state)
+        if work.waits and work.owned and not work.fails(observed.now)
+    ]
     ages = {work.name: _age(memory, observed, work) for work in owned}
     worst = max(ages.values(), default=0.0)
     memory.late = memory.late + 1 if worst > limit else 0
@@ -214,7 +259,8 @@ def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     memory.dead, grown = _last_hour(
         memory.dead,
         observed,
-        sum(partition.counters.dead for partition in observed.state.partitions),
+        observed.state.judging_dead
+        + sum(partition.counters.dead for partition in observed.state.partitions),
     )
     if grown <= limit:
         return Assessment(
@@ -452,6 +498,7 @@ def _alert(
 
 
 RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
+    "stage_fails": stage_fails,
     "no_worker": no_worker,
     "lag": lag,
     "lost": lost,

@@ -1,11 +1,16 @@
 """One look of the watchdog at a model, and what it remembers of the looks before. Pure."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.shared.contract.fault import TRIES, StageFault
 from driftgauge.shared.settings import Settings
+
+STILL_FAILS_MS: Final = 120_000
+"""How long after its latest failed attempt work is taken to fail still."""
 
 
 class Part(msgspec.Struct):
@@ -81,6 +86,8 @@ class Memory(msgspec.Struct):
         Labels joined so far, and when that last changed, or nothing waited for one.
     labels_full
         (slice of time, predictions and labels that had found no room to wait at its first look).
+    failing
+        What the worker fails on, in words, while it is told of.
     """
 
     parts: dict[str, Part] = {}
@@ -92,6 +99,7 @@ class Memory(msgspec.Struct):
     rolled_back: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
+    failing: str = ""
     activity: Activity | None = None
 
 
@@ -130,6 +138,16 @@ class Work(msgspec.Struct, frozen=True):
     waits: bool
     oldest_ms: int | None
     marker: str
+    fault: StageFault | None = None
+
+    def fails(self, now: int) -> bool:
+        """Return whether it failed again and again, and does still: a worker that is gone does not
+        even fail.
+        """
+        fault = self.fault
+        if fault is None or fault.over or fault.tries < TRIES:
+            return False
+        return now - fault.at < STILL_FAILS_MS
 
 
 def works(state: ModelState) -> Iterator[Work]:
@@ -142,6 +160,7 @@ def works(state: ModelState) -> Iterator[Work]:
             oldest is not None,
             oldest,
             partition.offset,
+            partition.fault,
         )
     behind = any(partition.panes_behind for partition in state.partitions)
     yield Work(
@@ -150,6 +169,7 @@ def works(state: ModelState) -> Iterator[Work]:
         behind,
         None,
         " ".join(str(one.judged) for one in state.partitions),
+        state.judging_fault,
     )
 
 

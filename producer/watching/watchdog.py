@@ -74,6 +74,8 @@ class Watchdog:
     ----------
     fault
         Why the last look failed, empty if it did not.
+    failing
+        By model what its worker fails on, in words, whichever process found it.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Watchdog:
         clock: Callable[[], int] | None = None,
     ) -> None:
         self.fault = ""
+        self.failing: dict[str, str] = {}
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
@@ -202,9 +205,10 @@ class Watchdog:
             await pipe.watch(key)
             reading: Any = pipe.hgetall(key)
             fields: dict[bytes, bytes] = await reading
+            memory = _memory(fields.get(b"memory"))
+            self.failing[model] = memory.failing
             if not self._may_take(fields.get(b"lease"), now):
                 return
-            memory = _memory(fields.get(b"memory"))
             (state,) = await self._pipeline.read([model], most=1)
             if self._clock is not None:
                 state = replace(state, now_ms=now)
@@ -217,6 +221,7 @@ class Watchdog:
                 redis.WatchError
             ):  # another process was faster, or the outcome is unknown: look again
                 await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
+            self.failing[model] = memory.failing
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
         """Tell whether the lease is free, ours or over; one that lies far ahead was taken before
@@ -265,6 +270,17 @@ class Watchdog:
         await pipe.execute()
         for alert in alerts:
             logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)
+
+
+async def failing_words(
+    client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
+) -> dict[str, str]:
+    """Return what the worker fails on in words, of the models that it fails on."""
+    pipe = client.pipeline(transaction=False)
+    for model in models:
+        pipe.hget(keys.watchdog(model), "memory")
+    found = zip(models, await pipe.execute(), strict=True)
+    return {model: words for model, packed in found if (words := _memory(packed).failing)}
 
 
 async def firing_rules(

@@ -88,6 +88,9 @@ class Keys:
     def follower_epoch(self, model: str, name: str) -> str:
         return self._model(model, f"{name}:epoch")
 
+    def judge_dead(self, model: str) -> str:
+        return self._model(model, "dead")
+
     def commands(self, model: str) -> str:
         return self._model(model, "commands")
 

@@ -69,6 +69,13 @@ class Share(msgspec.Struct, frozen=True):
     p_value: float | None = None
 
 
+class CategoryRows(msgspec.Struct, frozen=True):
+    """A category, and the rows of the window that have it, or were expected to have it."""
+
+    name: str
+    rows: float
+
+
 class FeatureReport(msgspec.Struct, frozen=True):
     """A feature (or the prediction) in a snapshot.
 
@@ -76,7 +83,9 @@ class FeatureReport(msgspec.Struct, frozen=True):
     is excluded. The `quantiles` (reference and window) are 33 at equal steps from the minimum to
     the maximum, so every eighth is one of the five of a box plot; empty for categories.
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
-    judged.
+    judged. `vanished` are categories that the window lacks, with the rows expected of each, and
+    `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
+    A stream keeps no values, so what appeared is known of the rows of a comparison only.
     """
 
     name: str
@@ -89,6 +98,8 @@ class FeatureReport(msgspec.Struct, frozen=True):
     reference_quantiles: list[float]
     window_quantiles: list[float]
     psi_history: list[float | None] = []
+    vanished: list[CategoryRows] = []
+    appeared: list[CategoryRows] = []
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):

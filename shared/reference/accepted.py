@@ -95,8 +95,12 @@ def _recounted(column: ColumnReference, counts: list[int]) -> ColumnReference:
     """
     if isinstance(column, NumericReference):
         return msgspec.structs.replace(column, counts=counts, mean=None, sd=None)
+    known = [*counts[: len(column.categories)], sum(counts[len(column.categories) : column.unseen])]
     return msgspec.structs.replace(
-        column, counts=counts, singletons=counts[column.unseen] + counts[:-2].count(1)
+        column,
+        counts=counts,
+        singletons=sum(counts[column.unseen : -1]) + known.count(1),
+        doubletons=None,
     )
 
 

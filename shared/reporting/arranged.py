@@ -88,11 +88,12 @@ def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
     if feature.kind != "categorical" or shown.labels is None:
         return []
     bars = zip(shown.labels, shown.reference, shown.window, strict=True)
-    return [
-        (label, round(part * rows, 6))
+    found = {
+        label: round(part * rows, 6)
         for label, part, now in bars
         if not now and part * rows >= LEAST_EXPECTED
-    ]
+    }
+    return [*({one.name: one.rows for one in feature.vanished} | found).items()]
 
 
 def metric_rows(performance: Performance) -> list[MetricRow]:

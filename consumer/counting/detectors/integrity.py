@@ -8,7 +8,8 @@ them bad, the next one is bad with chance (g + k) / (n + 1 + t). The bets are on
 share of all values turns bad. R <- (1 + R) e after each 64 events, averaged over bets and tests; at
 R >= c / 64 it alarms, so that at least c events pass between false alarms on average. That bound is
 exact for out-of-range values (conformal) and for missing ones (`rank_cells`); for unseen categories
-it is as good as Good and Turing.
+it is as good as Good and Turing, whose estimate counts for as many fewer rows as its error is
+larger than a binomial's.
 
 It also runs on columns that are ordered in time: how often a value is missing is steadier than the
 values are, but there the bound is no promise.
@@ -115,8 +116,8 @@ class OnlineIntegrity:
 
     def _restart(self) -> None:
         """Forget everything but the reference."""
-        self._trials = np.zeros_like(self._gaps)
-        self._bad = np.zeros_like(self._gaps)
+        self._trials = np.zeros(len(self._gaps), dtype=np.int64)
+        self._bad = np.zeros(len(self._gaps), dtype=np.int64)
         self._scores = np.zeros((len(self._gaps), len(BROKEN)))
 
     def update(self, observed: Observed) -> list[Detection]:
@@ -199,8 +200,8 @@ class OnlineIntegrity:
         return factors
 
     @property
-    def _good(self) -> Ints:
-        good: Ints = np.maximum(self._rows + 2 - self._gaps, 1)
+    def _good(self) -> Floats:
+        good: Floats = np.maximum(self._rows + 2 - self._gaps, 1)
         return good
 
     def _alarm(self, row: int, test: int) -> Detection:
@@ -259,24 +260,28 @@ class OnlineIntegrity:
         return detector
 
 
-def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
+def _laws(columns: list[ColumnReference]) -> tuple[list[str], Floats, Floats]:
     """Return each test's rule, gaps and rows: of missing values for all columns, then of what else
     may be wrong.
     """
-    rules, gaps, rows = ["missing"] * len(columns), [], []
+    rules = ["missing"] * len(columns)
+    gaps: list[float] = []
+    rows: list[float] = []
     for column in columns:
         gaps.append(column.counts[-1] + 1)
         rows.append(sum(column.counts))
     for column in columns:
         categorical = isinstance(column, CategoricalReference)
         rules.append("unseen" if categorical else "out_of_range")
-        gaps.append(
-            column.singletons + 1
-            if isinstance(column, CategoricalReference)
-            else _outside(column) + 2
-        )
-        rows.append(sum(column.counts[:-1]))
-    return rules, np.array(gaps, dtype=np.int64), np.array(rows, dtype=np.int64)
+        values = sum(column.counts[:-1])
+        if isinstance(column, CategoricalReference):
+            wider = column.new_dispersion
+            gaps.append((column.singletons + 1) / wider)
+            rows.append((values + 1) / wider - 1)
+        else:
+            gaps.append(_outside(column) + 2)
+            rows.append(values)
+    return rules, np.array(gaps, dtype=np.float64), np.array(rows, dtype=np.float64)
 
 
 def _shares(columns: list[ColumnReference]) -> Floats:
@@ -304,14 +309,16 @@ def _kinds(reference: ReferenceProfile, columns: list[int]) -> NDArray[np.int8]:
     kinds = np.zeros(int(reference.offsets[-1]), dtype=np.int8)
     for column in columns:
         first, last = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
+        known = reference.columns[column]
         kinds[last] = 1
-        kinds[
-            [last - 1] if reference.columns[column].kind == "categorical" else [first, last - 1]
-        ] = 2
+        if isinstance(known, CategoricalReference):
+            kinds[first + known.unseen : last] = 2
+        else:
+            kinds[[first, last - 1]] = 2
     return kinds
 
 
-def _rising(start: Ints, factors: Ints) -> Floats:
+def _rising(start: Floats, factors: Ints) -> Floats:
     """Return the logarithm of start (start + 1) ... (start + factors - 1)."""
     result: Floats = gammaln(start + factors) - gammaln(start)
     return result

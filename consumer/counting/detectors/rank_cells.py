@@ -120,16 +120,12 @@ def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
     """Return the place of each cell but MISSING in the column's order, and the reference rows at
     each place.
 
-    Categories stand in the order of their names: one by frequency would depend on the reference,
-    and so break the law. OTHER and UNSEEN share the last place: what is rare in the reference is
-    often seen no more, and something like it is.
+    That of categories has nothing to do with the reference's rows, else the law would not hold.
     """
     counts = np.array(column.counts[:-1], dtype=np.int64)
     if not isinstance(column, CategoricalReference):
         return np.arange(len(counts)), counts
-    top = len(column.categories)
-    places = np.full(len(counts), top)
-    places[np.argsort(np.array(column.categories, dtype=str))] = np.arange(len(counts))[:top]
+    places = np.array(column.places)
     return places, np.bincount(places, weights=counts).astype(np.int64)
 
 

@@ -190,6 +190,27 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     return batch or _read_singly(entries, all_ms)
 
 
+def unusable(entry: Entry, reason: str) -> Batch:
+    """Return a batch of one entry that is a dead letter, whatever it holds: its content cannot be
+    processed. Its number counts as arrived.
+
+    Examples
+    --------
+    >>> batch = unusable((b"5-0", [b"t", b"p", b"p", b"api", b"s", b"7", b"e", b"{}"]), "why")
+    >>> batch.dead[0].reason, batch.dead_numbers
+    ('why', {0: (b'api', 7)})
+    """
+    all_ms = times_of([entry[0]])
+    none = np.zeros(0, dtype=np.int64)
+    batch = Batch([entry], all_ms, none, none, [], none, [])
+    batch.dead[0] = DeadLetter(entry, reason)
+    values = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
+    number = _number(values)
+    if number is not None:
+        batch.dead_numbers[0] = (values[b"p"], number)
+    return batch
+
+
 def _read_predictions(
     entries: Sequence[Entry],
     all_ms: Ints,

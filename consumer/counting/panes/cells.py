@@ -23,7 +23,12 @@ from driftgauge.shared.performance import (
 )
 from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration
-from driftgauge.shared.reference.profile import Column, ReferenceProfile
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    Column,
+    ColumnReference,
+    ReferenceProfile,
+)
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -126,9 +131,7 @@ class CellMap:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for
         MISSING.
         """
-        return np.concatenate(
-            [_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns]
-        )
+        return np.concatenate([_column_ranks(column) for column in self.reference.columns])
 
     @cached_property
     def error_ranks(self) -> Floats:
@@ -223,6 +226,16 @@ def _column(values: Sequence[Value], kind: str | None) -> Column:
         if kind == "categorical"
         else np.fromiter(values, np.float64, count=len(values))
     )
+
+
+def _column_ranks(column: ColumnReference) -> Floats:
+    """Mid-ranks of a column's cells; of categories, in the order of their places."""
+    counts = np.array(column.counts, dtype=float)
+    if not isinstance(column, CategoricalReference):
+        return _ranks(counts)
+    places = np.array(column.places)
+    ranks = _ranks(np.append(np.bincount(places, weights=counts[:-1]), counts[-1]))
+    return np.append(ranks[places], np.nan)
 
 
 def _ranks(counts: Floats) -> Floats:

@@ -4,7 +4,8 @@ conclude.
 
 import msgspec
 
-from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
+from driftgauge.consumer.judging.evaluating.category_names import vanished
+from driftgauge.consumer.judging.evaluating.evaluation import RARE, Evaluation
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
@@ -57,6 +58,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
         histogram=display_histogram(counts),
         reference_quantiles=reference_quantiles(counts.side),
         window_quantiles=quantiles(counts.side, counts.window),
+        vanished=vanished(counts),
     )
 
 
@@ -89,9 +91,10 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
         or not evaluation.version.is_exchangeable(column)
     ):
         return statistic
-    policy = evaluation.policy
+    policy, rare = evaluation.policy, evaluation.rare_psi.get(column)
     return msgspec.structs.replace(
         statistic,
+        note="" if rare is None else f"{RARE}: {rare:.3f}",
         warning=evaluation.psi_threshold(column, policy.psi_warning),
         critical=evaluation.psi_threshold(column, policy.psi_critical),
     )

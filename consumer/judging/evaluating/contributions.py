@@ -63,7 +63,7 @@ def label(profile: ColumnReference, bin_: int) -> str:
         place = int(cells[0])
         if place < len(profile.categories):
             return profile.categories[place]
-        return "(unseen)" if place == profile.unseen else "(other)"
+        return "(unseen)" if place >= profile.unseen else "(other)"
     return _interval(profile, int(cells[0]), int(cells[-1]))
 
 

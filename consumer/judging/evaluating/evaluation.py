@@ -5,9 +5,9 @@ vectorised over the columns. The full statistics and pictures of a column are co
 snapshot is wanted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.ordered.week import VersionDays
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.contract.severity import AlertSeverity, rank
 from driftgauge.shared.contract.snapshot import Share
 from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.statistics.psi import PSI
@@ -29,6 +29,7 @@ from driftgauge.shared.statistics.psi import PSI
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
 
+RARE = "PSI among rare categories"
 NOT_THIS_RULE = "a new calibration judges this column by another rule"
 
 
@@ -78,19 +79,41 @@ class Evaluation:
             return np.full(len(self.version.reference.columns), np.nan)
         return self.version.bins_for(self.rows).psi(self.cells, self.rows)
 
+    @cached_property
+    def rare_psi(self) -> dict[int, float]:
+        """The PSI due to rare categories of every column that has buckets of them."""
+        if self.lacking:
+            return {}
+        return {
+            column: rare.psi(self.cells, self.rows) for column, rare in self.version.rare.items()
+        }
+
     def psi_threshold(self, column: int, floor: float) -> float:
         """Return the PSI above which a true PSI above `floor` is significant."""
         bins = int(self.version.bins_for(self.rows).sizes[column])
-        return threshold(floor, self.level.psi, bins, self.version.reference.rows, self.rows)
+        return threshold(
+            floor, self._psi_level(column), bins, self.version.reference.rows, self.rows
+        )
+
+    def rare_threshold(self, column: int, floor: float) -> float:
+        """Return the same of the PSI due to the column's rare categories."""
+        return self.version.rare[column].threshold(floor, self._psi_level(column), self.rows)
+
+    def _psi_level(self, column: int) -> float:
+        """Return the significance of one test: a column with rare categories has two of them."""
+        return self.level.psi / 2 if column in self.version.rare else self.level.psi
 
     def psi_quiet(self, column: int) -> bool:
         """Return whether PSI is well below its threshold, or there is none."""
         if not self.version.is_exchangeable(column):
             return True
-        return bool(self.lacking) or not self.psi[column] >= self._psi_quiet_below(column)
-
-    def _psi_quiet_below(self, column: int) -> float:
-        return self.policy.resolve_below * self.psi_threshold(column, self.policy.psi_warning)
+        if self.lacking:
+            return True
+        share, floor = self.policy.resolve_below, self.policy.psi_warning
+        if self.psi[column] >= share * self.psi_threshold(column, floor):
+            return False
+        rare = self.rare_psi.get(column, 0.0)
+        return not rare or rare < share * self.rare_threshold(column, floor)
 
     def readings(
         self, watching: set[tuple[int, str]]
@@ -135,7 +158,10 @@ class Evaluation:
         """
         if self.lacking:
             return
-        high = (self.psi > self.policy.psi_warning).tolist()
+        floor = self.policy.psi_warning
+        high = (self.psi > floor).tolist()
+        for column, value in self.rare_psi.items():
+            high[column] = high[column] or value > floor
         for column in self.version.watched:
             if not self.version.is_exchangeable(column):
                 if (column, PSI) in watching:
@@ -302,11 +328,28 @@ class Evaluation:
         return 0 if self.version.is_exchangeable(column) else WEEK - 1
 
     def _psi(self, column: int) -> tuple[Reading, Evidence]:
-        """Alarm when PSI is above its floor by more than chance explains."""
-        value, policy = float(self.psi[column]), self.policy
-        warning, critical = (
-            self.psi_threshold(column, floor) for floor in (policy.psi_warning, policy.psi_critical)
+        """Alarm when PSI, over the bins or due to rare categories, is above its floor by more than
+        chance explains.
+        """
+        bins = int(self.version.bins_for(self.rows).sizes[column])
+        expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
+        severity, summary, evidence = self._judged(
+            PSI.upper(), float(self.psi[column]), partial(self.psi_threshold, column), expected
         )
+        if column in self.rare_psi:
+            rare = self._judged(
+                RARE, self.rare_psi[column], partial(self.rare_threshold, column), 0.0
+            )
+            if rank(rare[0] or "") < rank(severity or ""):
+                severity, summary, evidence = rare
+        return Reading(severity, quiet=self.psi_quiet(column), summary=summary), evidence
+
+    def _judged(
+        self, name: str, value: float, limit: Callable[[float], float], expected: float
+    ) -> tuple[AlertSeverity | None, str, Evidence]:
+        """Hold a PSI against the limits of both floors; give severity, summary and evidence."""
+        policy = self.policy
+        warning, critical = limit(policy.psi_warning), limit(policy.psi_critical)
         severity: AlertSeverity | None = (
             "critical" if value > critical else "warning" if value > warning else None
         )
@@ -317,12 +360,7 @@ class Evaluation:
             if severity == "critical"
             else (policy.psi_warning, warning)
         )
-        summary = f"PSI {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
+        summary = f"{name} {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
         if severity is None:
-            summary = f"PSI {value:.3f} is not above {bound:.3f}"
-        bins = int(self.version.bins_for(self.rows).sizes[column])
-        expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
-        quiet = value < self._psi_quiet_below(column)
-        return Reading(severity, quiet=quiet, summary=summary), Evidence(
-            PSI, value, bound, expected
-        )
+            summary = f"{name} {value:.3f} is not above {bound:.3f}"
+        return severity, summary, Evidence(PSI, value, bound, expected)

@@ -4,7 +4,8 @@ The reference gives a law for the share, the window is tested against it by the 
 beta-binomial tail, which takes into account that the reference is a sample too:
 
 - missing: Jeffreys' prior, Beta(x + 1/2, n - x + 1/2) for x missing in n reference rows;
-- unseen: the same with the number of categories seen once, the Good-Turing estimate of new ones;
+- unseen: the same with the number of categories seen once, the Good-Turing estimate of new ones,
+  and as many fewer rows as its error is larger than a binomial's (Esty 1983);
 - out of range: the share of exchangeable rows outside the smallest and largest of n is Beta(2, n -
   1), exactly. In a reference that was accepted later, o of n rows may lie outside the range of the
   registered one: Beta(2 + o, n - 1 - o).
@@ -102,10 +103,11 @@ def checks_of(
     law = jeffreys(missing / clustering, profile.rows / clustering)
     yield IntegrityCheck(place, "missing", np.array([last]), law, share)
     if isinstance(column, CategoricalReference):
-        law = jeffreys(column.singletons, profile.rows)
-        yield IntegrityCheck(
-            place, "unseen", np.array([last - 1]), law, column.counts[-2] / max(profile.rows, 1)
-        )
+        wider = column.new_dispersion
+        law = jeffreys(column.singletons / wider, profile.rows / wider)
+        unseen = sum(column.counts[column.unseen : -1])
+        cells = np.arange(first + column.unseen, last)
+        yield IntegrityCheck(place, "unseen", cells, law, unseen / max(profile.rows, 1))
     elif column.cuts:
         outside = column.counts[0] + column.counts[-2]
         law = beyond_range((profile.rows - missing) / dispersion, outside / dispersion)

@@ -8,6 +8,7 @@ import numpy as np
 
 from driftgauge.consumer.judging.evaluating.bins import PooledBins
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck, checks_of
+from driftgauge.consumer.judging.evaluating.rare_categories import RareCategories
 from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference
 from driftgauge.consumer.judging.ordered.week import WeekReference
 from driftgauge.shared.arrays import Floats, Ints
@@ -141,6 +142,13 @@ class JudgedVersion:
         """Return one column's part of the vector of all cells."""
         offsets = self.reference.offsets
         return cells[offsets[column] : offsets[column + 1]]
+
+    @cached_property
+    def rare(self) -> dict[int, RareCategories]:
+        """The rare categories of each column whose PSI is judged, where there are enough."""
+        columns = [place for place in self.watched if self.is_exchangeable(place)]
+        found = {place: RareCategories.of(self.reference, place) for place in columns}
+        return {place: rare for place, rare in found.items() if rare is not None}
 
     @cached_property
     def checks(self) -> list[IntegrityCheck]:

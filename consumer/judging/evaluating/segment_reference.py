@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.shared.arrays import Ints
+from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance import Measures, PerformanceBaselines
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
+from driftgauge.shared.statistics.counts import least_rows
 
 Marks = NDArray[np.bool_]
 LONGEST: Final = 60
@@ -89,6 +90,11 @@ class SegmentReference:
             else None
         )
         return cls(layout, profile, counts, shown, judged, measures, sums)
+
+    @cached_property
+    def least_rows(self) -> Floats:
+        """The reference rows of a segment that each bin needs, shape (bins,)."""
+        return np.concatenate([least_rows(column) for column in self.profile.columns])
 
     @cached_property
     def rows(self) -> Ints:

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import Levels
+from driftgauge.consumer.judging.evaluating.category_names import vanished
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
@@ -146,6 +147,7 @@ class Target:
             histogram=display_histogram(self.counts),
             reference_quantiles=reference_quantiles(self.reference),
             window_quantiles=quantiles(self.reference, self.counts.window),
+            vanished=vanished(self.counts),
         )
 
     def _conclusion(self) -> tuple[Severity, str]:
@@ -161,9 +163,13 @@ class Target:
         range; it is not tested.
         """
         reference, window = self.counts.reference_cells, self.counts.window
-        categorical = isinstance(self.reference.column, CategoricalReference)
-        cells = [len(window) - 2] if categorical else [0, len(window) - 2]
+        column = self.reference.column
+        cells = (
+            [*range(column.unseen, column.missing)]
+            if isinstance(column, CategoricalReference)
+            else [0, len(window) - 2]
+        )
         before, now = (
             float(counts[cells].sum() / max(counts.sum(), 1)) for counts in (reference, window)
         )
-        return Share("unseen" if categorical else "out_of_range", before, now)
+        return Share("out_of_range" if self.counts.is_numeric else "unseen", before, now)

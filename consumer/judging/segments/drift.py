@@ -19,7 +19,9 @@ Marks = NDArray[np.bool_]
 ABSENT_ROWS = 0.5
 
 
-def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats, Ints]:
+def psi_by_segment(
+    reference: Ints, window: Ints, starts: Ints, least: Floats | float = 0.0
+) -> tuple[Floats, Ints]:
     """Return PSI and pooled bins of every column within every segment.
 
     Parameters
@@ -28,6 +30,8 @@ def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats,
         Rows by segment and bin, shape (segments, bins).
     starts
         Where each column's bins start, and the number of bins.
+    least
+        Reference rows below which a bin is pooled anyway, shape (bins,), as from `least_rows`.
 
     Returns
     -------
@@ -44,7 +48,8 @@ def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats,
     n, m = (counts[:, : starts[1]].sum(axis=1).astype(np.float64) for counts in (reference, window))
     usable = (n > 0) & (m > 0)
     n, m = np.maximum(n, 1)[:, None], np.maximum(m, 1)[:, None]
-    small = _pooled(reference * (np.minimum(n, m) / n), starts)
+    expected = reference * (np.minimum(n, m) / n)
+    small = _pooled(np.where(reference < least, 0.0, expected), expected, starts)
     absent = np.maximum(ABSENT_SHARE, ABSENT_ROWS / m)
     kept = np.where(small, 0.0, _part(reference / n, window / m, absent))
     p, q = (
@@ -76,17 +81,17 @@ def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
     return found
 
 
-def _pooled(expected: Floats, starts: Ints) -> Marks:
+def _pooled(kept: Floats, expected: Floats, starts: Ints) -> Marks:
     """Say which bins are pooled: the small ones, and with them the next larger one if they stay
     small together.
     """
     first, column = starts[:-1], np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    small = expected < MIN_EXPECTED
-    pool = np.add.reduceat(np.where(small, expected, 0.0), first, axis=1)
+    small = kept < MIN_EXPECTED
+    pooled = np.add.reduceat(np.where(small, expected, 0.0), first, axis=1)
     some, others = (np.logical_or.reduceat(marks, first, axis=1) for marks in (small, ~small))
     larger = np.where(small, np.inf, expected)
     least = np.minimum.reduceat(larger, first, axis=1)
-    wanted = some & others & (pool < MIN_EXPECTED)
+    wanted = some & others & (pooled < MIN_EXPECTED)
     chosen = wanted[:, column] & (larger == least[:, column])
     passed = np.cumsum(chosen, axis=1)
     before = (passed - chosen)[:, first][:, column]

@@ -92,7 +92,10 @@ class SegmentWindow:
 
     @cached_property
     def _drift(self) -> tuple[Floats, Ints]:
-        return psi_by_segment(self.reference.counts, self.window, self.reference.layout.bin_starts)
+        reference = self.reference
+        return psi_by_segment(
+            reference.counts, self.window, reference.layout.bin_starts, reference.least_rows
+        )
 
     @property
     def psi(self) -> Floats:

@@ -8,7 +8,12 @@ from scipy import stats
 
 from driftgauge.consumer.counting.detectors import Detection, Observed
 from driftgauge.consumer.counting.detectors.e_detector import LOOK, REST, EDetector
-from driftgauge.shared.reference.profile import Column, NumericReference, ReferenceProfile
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    Column,
+    NumericReference,
+    ReferenceProfile,
+)
 
 
 def profile(columns: list[Column], label: str = "") -> ReferenceProfile:
@@ -120,3 +125,17 @@ def test_what_came_since_does_not_become_normal() -> None:
     rests = np.diff(rows)
     assert len(rows) >= 5
     assert max(rests) < REST + 150
+
+
+def test_rare_categories_keep_the_false_alarm_rate() -> None:
+    """The 50 most frequent of 2,000 equally frequent categories have had luck in the reference, and
+    have none afterwards: no more alarms than promised, within 10,000 events of each of 10
+    references at c = 10,000, but for a chance of 1 in 10,000.
+    """
+    alarms = 0
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        names = [f"c{place}" for place in random.integers(0, 2000, 12_000).tolist()]
+        reference = ReferenceProfile(2000, (CategoricalReference.build("c", names[:2000]),))
+        alarms += len(started(reference, 10_000).update(observed(reference, [names[2000:]])))
+    assert alarms <= stats.poisson.isf(1e-4, 10)

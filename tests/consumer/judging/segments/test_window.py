@@ -110,7 +110,9 @@ def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
     version = version_of(rows(random, 6000))
     window = window_of(version, rows(random, 3000), JudgingPolicy())
     layout, checked = window.reference.layout, 0
-    psi, bins = psi_by_segment(window.reference.counts, window.window, layout.bin_starts)
+    psi, bins = psi_by_segment(
+        window.reference.counts, window.window, layout.bin_starts, window.reference.least_rows
+    )
     for segment in range(0, layout.size, 5):
         n, m = int(window.reference.rows[segment]), int(window.rows[segment])
         for place, column in enumerate(version.reference.columns):
