@@ -128,7 +128,7 @@ class Worker:
             self._forget_clients()
 
     def _client(self, key: str) -> redis.Redis:
-        """Give the worker's own client for a key."""
+        """Return the worker's own client for a key."""
         if key not in self._clients:
             self._clients[key] = self._nodes.client(key)
         return self._clients[key]
@@ -245,7 +245,7 @@ def _check_detectors(names: tuple[str, ...]) -> None:
 
 
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:
-    """Give the settings that counting uses."""
+    """Return the settings that counting uses."""
     return CountingPolicy(
         partition=partition,
         partitions=partitions,
@@ -261,7 +261,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
 
 
 def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
-    """Give the settings that judging uses."""
+    """Return the settings that judging uses."""
     return JudgingPolicy(
         partitions=partitions,
         pane_events=settings.pane_events,

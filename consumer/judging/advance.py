@@ -9,16 +9,17 @@ taken if they or the time ask for one (reporting.py).
 from collections.abc import Collection, Mapping, Sequence
 
 from driftgauge.consumer.judging import commanding
-from driftgauge.consumer.judging.alerting import Alerting, Scene
+from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts import notices
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.late import falls, look
 from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.metrics import Judged
+from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
@@ -26,8 +27,9 @@ from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import PERFORMANCE
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.performance import PERFORMANCE
 
 HOUR_MS = 3_600_000
 
@@ -184,13 +186,13 @@ class _Step:
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
             self.state.count_day(version, self._judged(version).week, part)
-            scene = self._scene(version, pane.end, self._look(version, pane.end))
+            context = self._context(version, pane.end, self._look(version, pane.end))
             progress.unjudged.pop(version, None)
-            self.alerting.settle(scene)
-            self._note_told(scene)
-            self._note_week(scene)
-            self.reporting.remember(scene)
-            self.reporting.report(scene)
+            self.alerting.settle(context)
+            self._note_told(context)
+            self._note_week(context)
+            self.reporting.remember(context)
+            self.reporting.report(context)
         self._retire(pane.end)
         self._end_moment(pane.end)
 
@@ -252,10 +254,10 @@ class _Step:
         if version not in self.state.windows:  # it is no longer used
             return
         fallen = self._look(version, now)
-        scene = self._scene(version, now, fallen)
+        context = self._context(version, now, fallen)
         worth = unjudged[version] // self.policy.pane_events
         if not worth and not fallen:
-            self.reporting.note(scene)
+            self.reporting.note(context)
             return
         if worth:
             unjudged[version] = 0
@@ -263,42 +265,42 @@ class _Step:
             max(1, min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve)))
         ):
             self.alerting.settle_performance(
-                scene
+                context
             )  # labels of two panes are two evaluations, also when they come at once
-        self._note_told(scene)
-        self.reporting.report(scene)
+        self._note_told(context)
+        self.reporting.report(context)
 
     def _look(self, version: str, now: int) -> set[int]:
         """Judge the past days of a version whose labels changed; return those that are bad."""
         judged, days = self._judged(version), self.state.labelled_days.get(version)
-        if days is None or judged.standard is None or not judged.labels:
+        if days is None or judged.baselines is None or not judged.labels:
             return set()
         level = levels(self.policy, self.policy.expected_events_per_day, 1).performance_day
-        seen = look(judged.standard, days, level, self.policy, now)
+        seen = look(judged.baselines, days, level, self.policy, now)
         for day in seen:
             self.state.keep_labelled_day(version, day)
         return {day.day for day in seen if day.bad}
 
-    def _note_told(self, scene: Scene) -> None:
+    def _note_told(self, context: AlertContext) -> None:
         """Note which past days the alerts of the performance tell of: those that they speak of,
         and those that a fall has in the window as it happens.
         """
-        labelled, days = scene.judged.labelled, self.state.labelled_days.get(scene.version)
+        labelled, days = context.judged.labelled, self.state.labelled_days.get(context.version)
         if labelled is None or days is None:
             return
         window = labelled.window
         last = window.latest_label // DAY_MS
         present = range(max(window.start // DAY_MS, last - 1), last + 1)
-        for alert in self.state.alerts_of(scene.version):
-            name = alert.rule.removeprefix(PERFORMANCE)
-            if alert.state != "firing" or name == alert.rule:
+        for alert in self.state.alerts_of(context.version):
+            name = _metric_of(alert)
+            if alert.state != "firing" or not name:
                 continue
             fall = labelled.falls.get(name)
             for day in () if fall is None else fall.days:
-                self._tell(scene.version, days.days[day], name, late=True)
+                self._tell(context.version, days.days[day], name, late=True)
             for day in () if labelled.late else present:
                 if day in days.days:
-                    self._tell(scene.version, days.days[day], name, late=False)
+                    self._tell(context.version, days.days[day], name, late=False)
 
     def _tell(self, version: str, day: LabelledDay, metric: str, *, late: bool) -> None:
         if metric not in day.told:
@@ -310,10 +312,10 @@ class _Step:
         if self.state.progress.is_outdated(alarm):
             return
         self.state.progress.see(alarm.version, alarm.time)
-        scene = self._scene(alarm.version, alarm.time)
-        self.alerting.alarm(alarm, scene)
+        context = self._context(alarm.version, alarm.time)
+        self.alerting.alarm(alarm, context)
         if self.alerting.notices:
-            self.reporting.report(scene)
+            self.reporting.report(context)
         self._end_moment(alarm.time)
 
     def judge_reference(self, entry: NewReference) -> None:
@@ -328,17 +330,17 @@ class _Step:
             version not in state.windows and not state.alerts_of(version)
         ):
             return
-        scene = self._scene(version, entry.time)
+        context = self._context(version, entry.time)
         verb = (
             f"back to reference {entry.number}"
             if entry.undo
             else f"reference {entry.number} accepted"
         )
-        self.alerting.end_referring(scene, f"{verb} by {entry.who}: {entry.reason}")
+        self.alerting.end_referring(context, f"{verb} by {entry.who}: {entry.reason}")
         if version in state.days:
             state.days[version].progress.alarms = []  # they were of the reference before
             state.keep_week(version)
-        self.reporting.report(scene)
+        self.reporting.report(context)
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
@@ -350,7 +352,7 @@ class _Step:
             self.outputs.refused.append(refused)
         for notice in self.alerting.notices:
             if notice.alert.version in self.versions:
-                self.reporting.note(self._scene(notice.alert.version, self.state.progress.now))
+                self.reporting.note(self._context(notice.alert.version, self.state.progress.now))
         self._end_moment(self.state.progress.now)
 
     def _end_moment(self, now: int) -> None:
@@ -369,11 +371,11 @@ class _Step:
             reason = self._retirement(version, now)
             if not reason:
                 continue
-            scene = self._scene(version, now)
+            context = self._context(version, now)
             had = len(self.alerting.notices)
-            self.alerting.end_version(scene, reason)
+            self.alerting.end_version(context, reason)
             if len(self.alerting.notices) > had:
-                self.reporting.report(scene)
+                self.reporting.report(context)
             for pane in self.state.windows.pop(version).panes:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
@@ -406,25 +408,25 @@ class _Step:
     # -- evaluation --------------------------------------------------------------------------------
 
     def _judged(self, version: str) -> JudgedVersion:
-        """Give a version with the reference that it is judged by."""
+        """Return a version with the reference that it is judged by."""
         return self.versions[self.state.progress.reference_key(version)]
 
     def _window(self, version: str) -> VersionWindow:
         size = int(self._judged(version).reference.offsets[-1])
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
-    def _note_week(self, scene: Scene) -> None:
+    def _note_week(self, context: AlertContext) -> None:
         """Remember at a logical midnight whether an ordered column is in alarm."""
-        days = self.state.days.get(scene.version)
-        if days is not None and days.due and not scene.judged.evaluation.lacking_days:
+        days = self.state.days.get(context.version)
+        if days is not None and days.due and not context.judged.evaluation.lacking_days:
             days.note(
                 in_alarm=any(
-                    alert.rule == PSI_WEEK for alert in self.state.alerts_of(scene.version)
+                    rule_of(alert.rule).weekly for alert in self.state.alerts_of(context.version)
                 )
             )
-            self.state.keep_week(scene.version)
+            self.state.keep_week(context.version)
 
-    def _scene(self, version: str, now: int, fallen: Collection[int] = ()) -> Scene:
+    def _context(self, version: str, now: int, fallen: Collection[int] = ()) -> AlertContext:
         """Evaluate a version's window as it stands; `fallen` are past days just found bad."""
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
@@ -454,7 +456,9 @@ class _Step:
         target = (
             Target.of(judged, labelled.window, level, self.policy) if labelled is not None else None
         )
-        return Scene(version, Judged(evaluation, window, rate, labelled, target, parted), now)
+        return AlertContext(
+            version, EvaluatedWindow(evaluation, window, rate, labelled, target, parted), now
+        )
 
     def _labelled(
         self,
@@ -464,14 +468,19 @@ class _Step:
         now: int,
         fallen: Collection[int],
     ) -> Labelled | None:
-        if judged.standard is None or not judged.labels:
+        if judged.baselines is None or not judged.labels:
             return None
         window = self.state.labelled.setdefault(version, LabelledWindow())
         days = self.state.labelled_days.get(version, LabelledDays())
         open_since = {
-            alert.rule.removeprefix(PERFORMANCE): alert.started
+            _metric_of(alert): alert.started
             for alert in self.state.alerts_of(version)
-            if alert.rule.startswith(PERFORMANCE)
+            if _metric_of(alert)
         }
-        past = falls(judged.standard, days.days.values(), open_since, fallen)
-        return Labelled(window, judged.standard, level, self.policy, now, past)
+        past = falls(judged.baselines, days.days.values(), open_since, fallen)
+        return Labelled(window, judged.baselines, level, self.policy, now, past)
+
+
+def _metric_of(alert: AlertState) -> str:
+    """Name the metric of the labels that an alert is about; empty if it is about something else."""
+    return PERFORMANCE.member(alert.rule) if rule_of(alert.rule) is PERFORMANCE else ""

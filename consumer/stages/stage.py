@@ -174,7 +174,7 @@ class Stage(ABC):
             self.checkpoint.release()
 
     def close(self) -> None:
-        """Give the lease back and close the connections."""
+        """Return the lease back and close the connections."""
         self.checkpoint.release()
         self.client.close()
 

@@ -101,7 +101,7 @@ def plan(
 
 
 def times_of(series: "pd.Series[Any]") -> list[int]:
-    """Give a time column as Unix milliseconds; a time without zone is UTC, a number is Unix
+    """Return a time column as Unix milliseconds; a time without zone is UTC, a number is Unix
     milliseconds.
 
     Day and month are told apart by the whole column.

@@ -150,7 +150,7 @@ async def _card(
 
 
 async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
-    """Give the first metric of a version over its reports and its current window."""
+    """Return the first metric of a version over its reports and its current window."""
     if now.performance is None or not now.performance.metrics:
         return None
     name = now.performance.metrics[0].name

@@ -48,7 +48,7 @@ class Problem(Exception):
         self.members = members or {}
 
     def response(self) -> Response:
-        """Give it as an answer."""
+        """Return it as an answer."""
         document: dict[str, object] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,

@@ -145,7 +145,7 @@ class Pipeline:
         self._partitions: dict[str, int] = {}
 
     async def models(self) -> list[str]:
-        """Give the models that exist in Redis; what cannot be a model's name was written by
+        """Return the models that exist in Redis; what cannot be a model's name was written by
         hand.
         """
         names: Any = await self._client.smembers(self._keys.models)
@@ -158,7 +158,8 @@ class Pipeline:
     async def read(
         self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False
     ) -> list[ModelState]:
-        """Give the state of some models; a model without a published version has no partitions yet.
+        """Return the state of some models; a model without a published version has no partitions
+        yet.
 
         Parameters
         ----------
@@ -391,14 +392,14 @@ def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
 
 
 def _sound(reply: Any) -> Any:
-    """Give a reply that is no error; raise one that is."""
+    """Return a reply that is no error; raise one that is."""
     if isinstance(reply, Exception):
         raise reply
     return reply
 
 
 def _known_lag(groups: Sequence[Any]) -> int | None:
-    """Give the lag that Redis knows: from Redis 7 on, and not right after the group was set to an
+    """Return the lag that Redis knows: from Redis 7 on, and not right after the group was set to an
     id.
     """
     lags = [group.get("lag") for group in groups if group["name"] == MONITOR_GROUP.encode()]

@@ -27,8 +27,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/health")
     @needs("read")
     async def health(*, verbose: bool = False) -> dict[str, Any]:
-        """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model
-        and partition.
+        """Return the state in numbers; `verbose` adds what is counted, waits and is owned, per
+        model and partition.
         """
         publisher = parts.publisher
         found = {

@@ -25,7 +25,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/metrics", response_class=Response)
     @needs("read")
     async def scrape() -> Response:
-        """Give all metrics in the Prometheus text format."""
+        """Return all metrics in the Prometheus text format."""
         registry = CollectorRegistry()  # of this scrape alone: the library's own is process-wide
         registry.register(ProcessMetrics(parts.publisher, parts.refusals, parts.meter))
         registry.register(await _pipeline(parts))

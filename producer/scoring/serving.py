@@ -170,7 +170,7 @@ class Serving:
             self._trials.pop(trial, None)
 
     def choose(self, model: str | None) -> ServedVersion:
-        """Give the production version of a model, or of the default one.
+        """Return the production version of a model, or of the default one.
 
         Raises
         ------
@@ -192,7 +192,8 @@ class Serving:
         )
 
     async def predicting(self, model: str | None, version: str | None) -> ServedVersion:
-        """Give the version that is to predict: that in production, or one in staging that is named.
+        """Return the version that is to predict: that in production, or one in staging that is
+        named.
 
         Raises
         ------
@@ -216,7 +217,7 @@ class Serving:
         return served
 
     async def version(self, model: str, version: str) -> ServedVersion | None:
-        """Give any registered version of a model, perhaps without its fitted model; None if there
+        """Return any registered version of a model, perhaps without its fitted model; None if there
         is no such version.
         """
         served = self.production.get(model)
@@ -238,7 +239,7 @@ class Serving:
         return self._others[model, version]
 
     def source_of(self, served: ServedVersion) -> Source:
-        """Give the source of a version's predictions: `online` in production, `shadow` in
+        """Return the source of a version's predictions: `online` in production, `shadow` in
         staging.
         """
         return "online" if self.production.get(served.model) is served else "shadow"
@@ -276,7 +277,7 @@ class Serving:
     # -- production --------------------------------------------------------------------------------
 
     def _wanted(self) -> dict[str, str | Exception]:
-        """Give the production version of each model, or why it is not known."""
+        """Return the production version of each model, or why it is not known."""
         wanted: dict[str, str | Exception] = {}
         for model in self._registry.models():
             try:
@@ -362,7 +363,7 @@ class Serving:
     # -- staging -----------------------------------------------------------------------------------
 
     async def _trial(self, model: str, version: str) -> ServedVersion:
-        """Give a version in staging; it is loaded when it is first asked for."""
+        """Return a version in staging; it is loaded when it is first asked for."""
         async with self._loading:
             loaded = self._trials.get((model, version))
             if loaded is None:
@@ -409,7 +410,7 @@ class Serving:
         )
 
     def _left_staging(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Give the trials that are not in staging any more."""
+        """Return the trials that are not in staging any more."""
         return [trial for trial in trials if not self._is_in_staging(*trial)]
 
     def _is_in_staging(self, model: str, version: str) -> bool:

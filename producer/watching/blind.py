@@ -35,9 +35,10 @@ from driftgauge.producer.watching.observation import (
     works,
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
-from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.refused import LEAST_SHARE
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.rules.monitor import BLIND
 
 NO_VERSION: Final = "-"
 SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
@@ -68,7 +69,7 @@ SILENT_TIMES_LARGEST: Final = 2
 
 
 def judge(memory: Memory, observed: Observation) -> list[Alert]:
-    """Give the transitions of a model's alerts, and remember.
+    """Return the transitions of a model's alerts, and remember.
 
     Parameters
     ----------
@@ -366,7 +367,7 @@ def _observe(memory: Memory, observed: Observation) -> Activity:
 
 
 def _longest_silence(activity: Activity, observed: Observation) -> float | None:
-    """Give the longest silence (ms) that is usual for the hour.
+    """Return the longest silence (ms) that is usual for the hour.
 
     None while nothing is usual: without events ever, or, if it is to be learned, before a whole day
     was watched and with fewer than 100 events in the 24 hours before the last one.
@@ -387,7 +388,7 @@ def _longest_silence(activity: Activity, observed: Observation) -> float | None:
 
 
 def _usual_gap(activity: Activity, now: int) -> int:
-    """Give the longest gap (ms) between events that belongs to this hour.
+    """Return the longest gap (ms) between events that belongs to this hour.
 
     If this hour of the day had events on every day that was watched, it is the longest one that
     ended within an hour of it on those days: a night without traffic says nothing of noon. Else the
@@ -421,7 +422,7 @@ def _alert(
     state: Literal["firing", "resolved"],
     started: int,
 ) -> Alert:
-    model, name = observed.state.model, BLIND + rule
+    model, name = observed.state.model, BLIND.of(rule)
     evidence = AlertEvidence(
         statistic=name,
         value=assessed.value,

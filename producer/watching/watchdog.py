@@ -270,7 +270,7 @@ class Watchdog:
 async def firing_rules(
     client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
 ) -> list[tuple[str, str, bool]]:
-    """Give (model, rule, whether it fires) of every rule, as the watchdog left it."""
+    """Return (model, rule, whether it fires) of every rule, as the watchdog left it."""
     pipe = client.pipeline(transaction=False)
     for model in models:
         pipe.hget(keys.watchdog(model), "memory")
@@ -294,7 +294,7 @@ def _memory(packed: bytes | None) -> Memory:
 
 
 def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
-    """Give what each process dropped, by the name of its field."""
+    """Return what each process dropped, by the name of its field."""
     return {
         name: msgspec.json.decode(packed, type=Dropped)
         for name, packed in fields.items()

@@ -18,7 +18,7 @@ from driftgauge.consumer.judging.evaluating.metric_reading import judge
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS
-from driftgauge.shared.performance import Confidence, Metric, Standard, Sums, metrics
+from driftgauge.shared.performance import Confidence, Metric, PerformanceBaselines, Sums, metrics
 from driftgauge.shared.wording.times import day_name, days_named
 
 NAMED_RUNS: Final = 3
@@ -95,7 +95,7 @@ class Fall:
 
 
 def falls(
-    standard: Standard,
+    baselines: PerformanceBaselines,
     days: Iterable[LabelledDay],
     open_since: Mapping[str, int],
     fresh: Collection[int] = (),
@@ -112,7 +112,7 @@ def falls(
     """
     kept = list(days)
     found = {}
-    for name in JUDGED_METRICS[standard.layout.kind]:
+    for name in JUDGED_METRICS[baselines.layout.kind]:
         bad = [one for one in kept if name in one.bad]
         began = [one.day for one in bad if name not in one.told]
         untold = bool(began)
@@ -120,7 +120,7 @@ def falls(
         chosen = [one for one in bad if began and one.day >= min(began)]
         if not chosen:
             continue
-        metric = metrics(_total(standard, chosen), names=(name,))[name]
+        metric = metrics(_total(baselines, chosen), names=(name,))[name]
         news = untold or any(one.day in fresh and one.told.get(name) for one in chosen)
         found[name] = Fall(
             [one.day for one in chosen],
@@ -133,7 +133,11 @@ def falls(
 
 
 def look(
-    standard: Standard, days: LabelledDays, level: float, policy: JudgingPolicy, now: int
+    baselines: PerformanceBaselines,
+    days: LabelledDays,
+    level: float,
+    policy: JudgingPolicy,
+    now: int,
 ) -> list[LabelledDay]:
     """Judge the past days whose labels changed; return them.
 
@@ -146,7 +150,7 @@ def look(
     """
     seen = []
     for group in days.to_judge(now, policy.min_labelled_rows):
-        bad = _bad(standard, group, level, policy)
+        bad = _bad(baselines, group, level, policy)
         for one in group:
             one.bad = {name: one.bad.get(name, now) for name in bad}
             one.told = {name: late for name, late in one.told.items() if name in bad}
@@ -155,7 +159,10 @@ def look(
 
 
 def _bad(
-    standard: Standard, days: Sequence[LabelledDay], level: float, policy: JudgingPolicy
+    baselines: PerformanceBaselines,
+    days: Sequence[LabelledDay],
+    level: float,
+    policy: JudgingPolicy,
 ) -> list[str]:
     """Name the metrics that are bad over some days together."""
     rows = sum(one.labelled for one in days)
@@ -163,11 +170,11 @@ def _bad(
         return []
     patience = Patience.after(rows, policy.min_labelled_rows, level)
     sure = patience.confidence
-    total = _total(standard, days)
-    found = metrics(total, sure.level, JUDGED_METRICS[standard.layout.kind])
+    total = _total(baselines, days)
+    found = metrics(total, sure.level, JUDGED_METRICS[baselines.layout.kind])
     bad = []
     for name, metric in found.items():
-        base = standard.baseline(name)
+        base = baselines.baseline(name)
         if base is None or metric.value is None:
             continue
         reading, _ = judge(name, metric, base, sure, policy, patience.widened)
@@ -176,8 +183,8 @@ def _bad(
     return bad
 
 
-def _total(standard: Standard, days: Iterable[LabelledDay]) -> Sums:
-    total = Sums.zero(standard.layout)
+def _total(baselines: PerformanceBaselines, days: Iterable[LabelledDay]) -> Sums:
+    total = Sums.zero(baselines.layout)
     for one in days:
         if one.sums:
             total += Sums.unpack(one.sums)

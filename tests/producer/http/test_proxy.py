@@ -87,7 +87,7 @@ def serving(settings: Settings, folder: Path, key: str) -> Iterator[str]:
 
 
 def addresses(text: str) -> set[str]:
-    """Give everything that a page links to, loads, or sends to."""
+    """Return everything that a page links to, loads, or sends to."""
     found = {attributes.get(name) or "" for _, attributes in Elements(text).found for name in LINKS}
     return {address for address in found if address and not address.startswith("#")}
 

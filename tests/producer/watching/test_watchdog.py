@@ -18,7 +18,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.contract.alert import CloudEvent
-from driftgauge.shared.contract.alerts import BLIND, cloud_event
+from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -282,7 +282,7 @@ async def test_the_alert_is_judgings_contract(settings: Settings, written: Writt
         await look(made)
     (alert,) = written.alerts()
     assert (alert.model, alert.feature, alert.version, alert.state) == ("linear", "", "-", "firing")
-    assert alert.rule.startswith(BLIND)
+    assert alert.rule.startswith("blind.")
     assert "driftgauge worker" in alert_line(alert)
     entries: Any = written.client.xrange(written.keys.alerts("linear"))
     assert entries[0][1][b"e"] == cloud_event(alert)
