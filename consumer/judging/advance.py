@@ -6,14 +6,16 @@ alerts move (alerting.py), the transitions are written as one group (notices.py)
 taken if they or the time ask for one (reporting.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from driftgauge.consumer.judging import commanding
 from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts import notices
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.evaluating.late import falls, look
 from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -22,10 +24,12 @@ from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.performance import PERFORMANCE
 
 HOUR_MS = 3_600_000
 
@@ -182,9 +186,10 @@ class _Step:
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
             self.state.count_day(version, self._judged(version).week, part)
-            context = self._context(version, pane.end)
+            context = self._context(version, pane.end, self._look(version, pane.end))
             progress.unjudged.pop(version, None)
             self.alerting.settle(context)
+            self._note_told(context)
             self._note_week(context)
             self.reporting.remember(context)
             self.reporting.report(context)
@@ -204,6 +209,9 @@ class _Step:
         """Let a pane's predictions wait for their labels."""
         if not self.versions[version].labels:
             return
+        days = self.state.labelled_days.setdefault(version, LabelledDays())
+        self.state.keep_labelled_day(version, days.add(pane, predictions))
+        self.state.trim_labelled_days(version, pane.end, self.policy.labelled_days)
         window = self.state.labelled.setdefault(version, LabelledWindow())
         kept, gone = window.add(pane, predictions)
         for span in (*gone, *window.trim(self.policy.labelled_rows, self.policy.labelled_days)):
@@ -219,10 +227,15 @@ class _Step:
         for revised in delta.revised:
             window = self.state.labelled.get(revised.version)
             span = window.revise(delta.partition, revised) if window is not None else None
-            if span is None:
+            days = self.state.labelled_days.get(revised.version)
+            day = days.revise(delta.partition, revised) if days is not None else None
+            if span is not None:
+                self.state.keep_span(revised.version, span)
+            if day is not None:
+                self.state.keep_labelled_day(revised.version, day)
+            if span is None and day is None:
                 self.state.progress.labels_too_late += revised.labelled
                 continue
-            self.state.keep_span(revised.version, span)
             touched[revised.version] = (
                 touched.get(revised.version, 0) + revised.labelled + revised.corrected
             )
@@ -240,17 +253,59 @@ class _Step:
         unjudged[version] = unjudged.get(version, 0) + labels
         if version not in self.state.windows:  # it is no longer used
             return
-        context = self._context(version, now)
-        if unjudged[version] < self.policy.pane_events:
+        fallen = self._look(version, now)
+        context = self._context(version, now, fallen)
+        worth = unjudged[version] // self.policy.pane_events
+        if not worth and not fallen:
             self.reporting.note(context)
             return
-        worth = unjudged[version] // self.policy.pane_events
-        unjudged[version] = 0
-        for _ in range(min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve))):
+        if worth:
+            unjudged[version] = 0
+        for _ in range(
+            max(1, min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve)))
+        ):
             self.alerting.settle_performance(
                 context
             )  # labels of two panes are two evaluations, also when they come at once
+        self._note_told(context)
         self.reporting.report(context)
+
+    def _look(self, version: str, now: int) -> set[int]:
+        """Judge the past days of a version whose labels changed; return those that are bad."""
+        judged, days = self._judged(version), self.state.labelled_days.get(version)
+        if days is None or judged.baselines is None or not judged.labels:
+            return set()
+        level = levels(self.policy, self.policy.expected_events_per_day, 1).performance_day
+        seen = look(judged.baselines, days, level, self.policy, now)
+        for day in seen:
+            self.state.keep_labelled_day(version, day)
+        return {day.day for day in seen if day.bad}
+
+    def _note_told(self, context: AlertContext) -> None:
+        """Note which past days the alerts of the performance tell of: those that they speak of,
+        and those that a fall has in the window as it happens.
+        """
+        labelled, days = context.judged.labelled, self.state.labelled_days.get(context.version)
+        if labelled is None or days is None:
+            return
+        window = labelled.window
+        last = window.latest_label // DAY_MS
+        present = range(max(window.start // DAY_MS, last - 1), last + 1)
+        for alert in self.state.alerts_of(context.version):
+            name = _metric_of(alert)
+            if alert.state != "firing" or not name:
+                continue
+            fall = labelled.falls.get(name)
+            for day in () if fall is None else fall.days:
+                self._tell(context.version, days.days[day], name, late=True)
+            for day in () if labelled.late else present:
+                if day in days.days:
+                    self._tell(context.version, days.days[day], name, late=False)
+
+    def _tell(self, version: str, day: LabelledDay, metric: str, *, late: bool) -> None:
+        if metric not in day.told:
+            day.told = {**day.told, metric: late}
+            self.state.keep_labelled_day(version, day)
 
     def judge_alarm(self, alarm: Alarm) -> None:
         """An online detector's alarm fires at once; one that fires already is kept alive."""
@@ -371,8 +426,8 @@ class _Step:
             )
             self.state.keep_week(context.version)
 
-    def _context(self, version: str, now: int) -> AlertContext:
-        """Evaluate a version's window as it stands."""
+    def _context(self, version: str, now: int, fallen: Collection[int] = ()) -> AlertContext:
+        """Evaluate a version's window as it stands; `fallen` are past days just found bad."""
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         segments = judged.segments
@@ -382,7 +437,7 @@ class _Step:
             judged.judged_columns,
             len(segments.names) if segments is not None else 0,
         )
-        labelled = self._labelled(version, judged, level)
+        labelled = self._labelled(version, judged, level, now, fallen)
         tell = labelled is not None and labelled.is_fresh(now, window.end - window.start)
         evaluation = Evaluation(
             judged,
@@ -405,8 +460,27 @@ class _Step:
             version, EvaluatedWindow(evaluation, window, rate, labelled, target, parted), now
         )
 
-    def _labelled(self, version: str, judged: JudgedVersion, level: Levels) -> Labelled | None:
+    def _labelled(
+        self,
+        version: str,
+        judged: JudgedVersion,
+        level: Levels,
+        now: int,
+        fallen: Collection[int],
+    ) -> Labelled | None:
         if judged.baselines is None or not judged.labels:
             return None
         window = self.state.labelled.setdefault(version, LabelledWindow())
-        return Labelled(window, judged.baselines, level, self.policy)
+        days = self.state.labelled_days.get(version, LabelledDays())
+        open_since = {
+            _metric_of(alert): alert.started
+            for alert in self.state.alerts_of(version)
+            if _metric_of(alert)
+        }
+        past = falls(judged.baselines, days.days.values(), open_since, fallen)
+        return Labelled(window, judged.baselines, level, self.policy, now, past)
+
+
+def _metric_of(alert: AlertState) -> str:
+    """Name the metric of the labels that an alert is about; empty if it is about something else."""
+    return PERFORMANCE.member(alert.rule) if rule_of(alert.rule) is PERFORMANCE else ""

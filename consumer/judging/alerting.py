@@ -304,6 +304,6 @@ def _labelled_evidence(
         evidence,
         n=rows if found.n is None else found.n,
         m=window.labelled if found.m is None else found.m,
-        window_start=window.start,
-        window_end=window.end,
+        window_start=window.start if found.start is None else found.start,
+        window_end=window.end if found.end is None else found.end,
     )

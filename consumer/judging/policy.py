@@ -52,6 +52,8 @@ class JudgingPolicy:
         Labelled predictions below which performance is INSUFFICIENT_DATA.
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
+    late_share
+        Part of `performance_share` that the verdicts on past days take (evaluating/late.py).
     segment_share
         Part of `psi_share` and of `performance_share` that the tests of the segments take, where a
         version has segments.
@@ -100,6 +102,7 @@ class JudgingPolicy:
     labelled_rows: int = 2000
     labelled_days: int = 28
     min_labelled_rows: int = 200
+    late_share: float = 0.2
     segment_share: float = 0.5
     min_segment_rows: int = 200
     min_segment_reference_rows: int = 400

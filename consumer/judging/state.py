@@ -4,6 +4,7 @@ state               offsets, traffic and totals per partition, what was last rep
 alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
 span:VERSION:P:N    a span of a version's labelled window
+labelday:VERSION:DAY  a day of a version with the sums of its labels (labelled_days.py)
 held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
@@ -28,6 +29,7 @@ from driftgauge.consumer.judging.ordered.week import (
 )
 from driftgauge.consumer.judging.windows.history import PsiHistory
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
+from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.merge import Merge
 from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
 from driftgauge.shared.arrays import Floats
@@ -224,6 +226,7 @@ class JudgingState:
     alerts: dict[str, AlertState] = field(default_factory=dict)
     merge: Merge = field(default_factory=Merge)
     labelled: dict[str, LabelledWindow] = field(default_factory=dict)
+    labelled_days: dict[str, LabelledDays] = field(default_factory=dict)
     held: dict[int, deque[bytes]] = field(default_factory=dict)
     """The fields of what waits in the merge, per partition, in order."""
     days: dict[str, VersionDays] = field(default_factory=dict)
@@ -264,8 +267,19 @@ class JudgingState:
     def drop_span(self, version: str, span: Span) -> None:
         self.changed[f"span:{version}:{span.key}".encode()] = b""
 
+    def keep_labelled_day(self, version: str, day: LabelledDay) -> None:
+        name = f"labelday:{version}:{day.day}".encode()
+        self.changed[name] = lambda: msgspec.msgpack.encode(day)
+
+    def trim_labelled_days(self, version: str, now: int, days: int) -> None:
+        """Drop the days of a version that are too old for labels."""
+        for day in self.labelled_days[version].trim(now, days):
+            self.changed[f"labelday:{version}:{day}".encode()] = b""
+
     def drop_labelled(self, version: str) -> None:
-        """Forget a version's labelled window."""
+        """Forget a version's labelled window and days."""
+        for day in self.labelled_days.pop(version, LabelledDays()).days:
+            self.changed[f"labelday:{version}:{day}".encode()] = b""
         for spans in self.labelled.pop(version).spans.values():
             for span in spans:
                 self.drop_span(version, span)
@@ -350,6 +364,7 @@ class JudgingState:
         state = cls(days=unpack_days(fields))
         panes: dict[str, list[WindowPane]] = defaultdict(list)
         spans: dict[str, list[Span]] = defaultdict(list)
+        days: dict[str, list[LabelledDay]] = defaultdict(list)
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == b"state":
@@ -359,6 +374,10 @@ class JudgingState:
                 state.alerts[alert.fingerprint] = alert
             elif kind == b"span":
                 spans[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=Span))
+            elif kind == b"labelday":
+                days[rest.decode().split(":")[0]].append(
+                    msgspec.msgpack.decode(packed, type=LabelledDay)
+                )
             elif kind == b"history":
                 state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
@@ -369,6 +388,7 @@ class JudgingState:
         for name, held in held_of(fields):
             state.merge.held.setdefault(held.partition, deque()).append(held)
             state.held.setdefault(held.partition, deque()).append(name)
+        state.labelled_days = {version: LabelledDays.of(found) for version, found in days.items()}
         state.labelled = {version: LabelledWindow.of(found) for version, found in spans.items()}
         for version, found in panes.items():
             state.windows[version] = VersionWindow.of(sizes[version], found)

@@ -210,6 +210,7 @@ def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
     moved = msgspec.structs.replace(
         alert,
         severity=severity or alert.severity,
+        started=alert.started if reading.since is None else min(alert.started, reading.since),
         updated=now,
         summary=reading.summary,
         bad=alert.bad + 1,

@@ -15,7 +15,8 @@ import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.contributions import of_bins
-from driftgauge.consumer.judging.evaluating.performance import Labelled, judge
+from driftgauge.consumer.judging.evaluating.metric_reading import judge
+from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.evaluating.segment_reference import (
     Marks,
