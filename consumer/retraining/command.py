@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from driftgauge.consumer.judging.alerts.retraining import Outcome, Run
+from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
 from driftgauge.consumer.retraining import leash
 
 log = logging.getLogger("driftgauge.retraining")
@@ -30,7 +30,7 @@ PATIENCE_S: Final = 10.0
 
 def run_command(
     command: Sequence[str], name: str, run: Run, timeout_s: float, cancelled: threading.Event
-) -> Outcome:
+) -> RunResult:
     """Run a command to its end, to its time limit, or until cancelled.
 
     Parameters
@@ -65,18 +65,18 @@ def run_command(
 
 def _await(
     process: "subprocess.Popen[bytes]", timeout_s: float, cancelled: threading.Event
-) -> Outcome:
+) -> RunResult:
     deadline = time.monotonic() + timeout_s
     while process.poll() is None:
         if cancelled.wait(POLL_S):
             _end(process)
-            return Outcome(ok=False, detail="cancelled")
+            return RunResult(ok=False, detail="cancelled")
         if time.monotonic() > deadline:
             _end(process)
-            return Outcome(ok=False, detail=f"ended after {timeout_s:g} s, its time limit")
+            return RunResult(ok=False, detail=f"ended after {timeout_s:g} s, its time limit")
     if process.returncode == leash.NOT_FOUND:
-        return Outcome(ok=False, detail="exit code 127: not found, or not to be run; see the log")
-    return Outcome(ok=process.returncode == 0, detail=f"exit code {process.returncode}")
+        return RunResult(ok=False, detail="exit code 127: not found, or not to be run; see the log")
+    return RunResult(ok=process.returncode == 0, detail=f"exit code {process.returncode}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from driftgauge.consumer.judging.alerts.retraining import Outcome, Run
+from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
 
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)
@@ -16,7 +16,7 @@ AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that say: not now."""
 
 
-def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -> Outcome:
+def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -> RunResult:
     """Post the alert until it is taken; a redirection is not followed.
 
     Parameters
@@ -26,18 +26,18 @@ def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -
         lost.
     """
     headers = {"Content-Type": "application/cloudevents+json", "Idempotency-Key": run.id}
-    outcome = Outcome(ok=False, detail="cancelled")
+    outcome = RunResult(ok=False, detail="cancelled")
     with httpx.Client(timeout=min(TIMEOUT_S, timeout_s), headers=headers) as client:
         for pause_s in (0.0, *PAUSES_S):
             if cancelled.wait(pause_s):
-                return Outcome(ok=False, detail="cancelled")
+                return RunResult(ok=False, detail="cancelled")
             outcome, final = _try(client, address, run)
             if final:
                 break
     return outcome
 
 
-def _try(client: httpx.Client, address: str, run: Run) -> tuple[Outcome, bool]:
+def _try(client: httpx.Client, address: str, run: Run) -> tuple[RunResult, bool]:
     """Post once; tell the outcome, and whether another try would be of no use."""
     try:
         with client.stream(
@@ -45,5 +45,5 @@ def _try(client: httpx.Client, address: str, run: Run) -> tuple[Outcome, bool]:
         ) as answer:  # its body is not read
             status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:  # the message may quote the address
-        return Outcome(ok=False, detail=f"no answer ({type(error).__name__})"), False
-    return Outcome(ok=answer.is_success, detail=f"status {status}"), status not in AGAIN
+        return RunResult(ok=False, detail=f"no answer ({type(error).__name__})"), False
+    return RunResult(ok=answer.is_success, detail=f"status {status}"), status not in AGAIN

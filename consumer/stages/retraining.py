@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.alerts.retraining import Outcome, RetrainingState, Run
+from driftgauge.consumer.judging.alerts.retraining import RetrainingState, Run, RunResult
 from driftgauge.consumer.retraining.command import run_command
 from driftgauge.consumer.retraining.webhook import post
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
@@ -25,7 +25,7 @@ log = logging.getLogger("driftgauge.retraining")
 
 POLL_S = 0.1
 
-Hook = Callable[[Run, threading.Event], Outcome]
+Hook = Callable[[Run, threading.Event], RunResult]
 """Carries a run out, until its end or until cancelled."""
 
 
@@ -93,7 +93,7 @@ class Retraining(Sink):
         """Run a run again that was left without an end, unless it had all its attempts."""
         if self._state.exhausted:
             detail = "given up: its worker died or was stopped at every attempt"
-            yield from self._end(Outcome(ok=False, detail=detail))
+            yield from self._end(RunResult(ok=False, detail=detail))
         elif self._state.running is not None:
             self._state = self._state.again()
             yield Done(state=self._packed())
@@ -105,7 +105,7 @@ class Retraining(Sink):
         assert run is not None  # noqa: S101  the callers looked
         name = f"retraining {self._model}"
         log.warning("%s: starting, attempt %d, for alert %s", name, run.attempt, run.id)
-        cancelled, outcomes = threading.Event(), list[Outcome]()
+        cancelled, outcomes = threading.Event(), list[RunResult]()
         thread = threading.Thread(
             target=lambda: outcomes.append(self._guarded(run, cancelled)), name=f"{name} hook"
         )
@@ -120,15 +120,15 @@ class Retraining(Sink):
         if not self._stop.is_set() or outcomes[0].ok:
             yield from self._end(outcomes[0])
 
-    def _guarded(self, run: Run, cancelled: threading.Event) -> Outcome:
+    def _guarded(self, run: Run, cancelled: threading.Event) -> RunResult:
         """Make an outcome of whatever goes wrong: it must not look like a run that was cut off."""
         try:
             return self._hook(run, cancelled)
         except Exception as error:
             log.exception("retraining %s: the hook failed", self._model)
-            return Outcome(ok=False, detail=type(error).__name__)
+            return RunResult(ok=False, detail=type(error).__name__)
 
-    def _end(self, outcome: Outcome) -> Generator[Done, None, None]:
+    def _end(self, outcome: RunResult) -> Generator[Done, None, None]:
         self._state = self._state.end(outcome, server_ms(self._client))
         yield Done(state=self._packed())
         level = logging.INFO if outcome.ok else logging.ERROR

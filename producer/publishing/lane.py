@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from driftgauge.producer.publishing.receipts import Receipt
-from driftgauge.producer.publishing.spool_file import Segment
+from driftgauge.producer.publishing.spool_file import SpoolFile
 from driftgauge.producer.publishing.spool_records import Record
 from driftgauge.shared.contract.events import PREDICTION
 from driftgauge.shared.contract.keys import Keys
@@ -25,20 +25,20 @@ class Entry:
     ----------
     kind
         Its type in the log (shared/contract/events.py).
-    segment, offset
+    file, offset
         Where it is on disk, if it is.
     again
         Whether Redis has acknowledged it before.
     """
 
-    __slots__ = ("again", "kind", "offset", "payload", "receipt", "segment", "sequence")
+    __slots__ = ("again", "file", "kind", "offset", "payload", "receipt", "sequence")
 
     def __init__(
         self,
         sequence: int,
         payload: bytes,
         receipt: Receipt | None,
-        segment: Segment | None = None,
+        file: SpoolFile | None = None,
         offset: int = 0,
         kind: bytes = PREDICTION,
     ) -> None:
@@ -46,7 +46,7 @@ class Entry:
         self.sequence = sequence
         self.payload = payload
         self.receipt = receipt
-        self.segment = segment
+        self.file = file
         self.offset = offset
         self.again = False
 
@@ -107,7 +107,7 @@ class Lane:
     def put_back(self, entries: list[Entry]) -> None:
         """Queue events again at their old place; they keep their numbers."""
         for entry in reversed(entries):
-            (self.fresh if entry.segment is None else self.spooled).appendleft(entry)
+            (self.fresh if entry.file is None else self.spooled).appendleft(entry)
 
     def refuse(self, now: float) -> None:
         """Pause, for longer each time."""

@@ -30,7 +30,7 @@ class Mark(IntEnum):
     """Acknowledged by a server that may have lost it."""
 
 
-class Segment:
+class SpoolFile:
     """A file of the spool, and what has become of its records.
 
     Parameters
@@ -125,7 +125,7 @@ class Segment:
             self._descriptor = -1
 
 
-def create(folder: Path) -> Segment:
+def create(folder: Path) -> SpoolFile:
     """Make an empty file of our own.
 
     Raises
@@ -143,10 +143,10 @@ def create(folder: Path) -> Segment:
             path, descriptor
         ):  # else another process took it for an orphan before we had the lock
             _sync_folder(folder)
-            return Segment(path, descriptor)
+            return SpoolFile(path, descriptor)
 
 
-def adopt(path: Path) -> Segment | None:
+def adopt(path: Path) -> SpoolFile | None:
     """Take over a file whose process has ended; None if it has an owner, or is gone.
 
     Raises
@@ -160,7 +160,7 @@ def adopt(path: Path) -> Segment | None:
         return None
     if not _lock(path, descriptor):
         return None
-    return Segment(path, descriptor, os.fstat(descriptor).st_size)
+    return SpoolFile(path, descriptor, os.fstat(descriptor).st_size)
 
 
 def _lock(path: Path, descriptor: int) -> bool:

@@ -81,7 +81,7 @@ class Silence(msgspec.Struct, frozen=True):
     until: int
 
 
-Change = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
+AlertChange = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
 """What a transition is about: see consumer/judging/alerts/lifecycle.py."""
 
 
@@ -131,7 +131,7 @@ class Alert(msgspec.Struct, frozen=True):
     snapshot: str
     report: str = ""
     number: int = 0
-    change: Change = "state"
+    change: AlertChange = "state"
     notify: bool = True
     action: Action | None = None
     advice: str = ""

@@ -40,7 +40,7 @@ import msgspec
 
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, Change, Silence
+from driftgauge.shared.contract.alert import Acknowledgement, AlertChange, AlertEvidence, Silence
 from driftgauge.shared.contract.severity import AlertSeverity, worst
 from driftgauge.shared.rules import rule_of
 
@@ -128,7 +128,7 @@ class Transition:
     """
 
     state: State
-    change: Change = "state"
+    change: AlertChange = "state"
     notify: bool = False
 
 
@@ -282,7 +282,7 @@ def _is_untold(alert: AlertState, now: int) -> bool:
     return by_rule or bool(alert.inhibited_by) or alert.is_silenced(now)
 
 
-def _told(alert: AlertState, change: Change, now: int) -> Moved:
+def _told(alert: AlertState, change: AlertChange, now: int) -> Moved:
     notify = not _is_untold(alert, now)
     if notify:
         alert = msgspec.structs.replace(
@@ -302,7 +302,7 @@ def _ended(alert: AlertState, now: int, policy: JudgingPolicy) -> Moved:
     return held, Transition("resolved", notify=notify)
 
 
-def _marked(alert: AlertState, change: Change) -> Moved:
+def _marked(alert: AlertState, change: AlertChange) -> Moved:
     return _numbered(alert, Transition("firing" if alert.state == "firing" else "pending", change))
 
 

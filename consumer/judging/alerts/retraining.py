@@ -40,7 +40,7 @@ class Run(msgspec.Struct, frozen=True):
     attempt: int = 1
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class RunResult(msgspec.Struct, frozen=True):
     """How a run ended."""
 
     ok: bool
@@ -54,7 +54,7 @@ class Ended(msgspec.Struct, frozen=True):
     started: int
     ended: int
     attempt: int
-    outcome: Outcome
+    outcome: RunResult
 
 
 class RetrainingState(msgspec.Struct, frozen=True):
@@ -111,7 +111,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
         """Whether the run that did not end had all its attempts."""
         return self.running is not None and self.running.attempt >= MAX_ATTEMPTS
 
-    def end(self, outcome: Outcome, now: int) -> "RetrainingState":
+    def end(self, outcome: RunResult, now: int) -> "RetrainingState":
         """Write down how the run ended."""
         run = self.running
         assert run is not None  # noqa: S101  it was carried out
