@@ -20,7 +20,7 @@ from driftgauge.shared.settings import Settings
 
 @dataclass(frozen=True)
 class Parts:
-    """What `create_app` builds and each router is made of.
+    """The objects that `create_app` builds and that each router takes.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class Parts:
     subscriptions
         The alert streams that clients follow, on connections of their own since their reads block.
     pipeline
-        What stands in Redis, for health and metrics.
+        Reads the state of the pipeline from Redis, for health and metrics.
     feed
-        What keeps the dashboard's pages live.
+        Live updates of the dashboard's pages.
     """
 
     keys: Keys

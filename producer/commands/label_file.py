@@ -24,7 +24,7 @@ SHOWN: Final = 5
 
 
 class Columns(NamedTuple):
-    """The columns of a file of labels; the time is when a label became known."""
+    """Names of the columns of a file of labels; the time is when a label became known."""
 
     prediction_id: str
     label: str
@@ -40,7 +40,7 @@ class Imported:
     reasons
         How many labels were rejected, by reason.
     first
-        The first rejected ones: row of the file from 1, and reason.
+        The first rejected labels: row of the file, from 1, and reason.
     """
 
     accepted: int = 0
@@ -73,7 +73,7 @@ def import_file(
     BadData
         If the file cannot be read, lacks a column, or the API refuses it.
     ServiceUnavailable
-        If nothing answers, or stops answering; what was accepted is said.
+        If nothing answers, or it stops answering; the message says what was accepted.
     """
     imported = Imported()
     start = 1
@@ -155,7 +155,7 @@ def _length(record: list[str]) -> int:
 
 
 def with_zone(text: str) -> str:
-    """Return a time its zone: one without is UTC. What is no ISO 8601 stays as it is.
+    """Add the zone UTC to a time without one. Text that is not ISO 8601 stays as it is.
 
     Examples
     --------

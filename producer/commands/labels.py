@@ -16,7 +16,7 @@ from driftgauge.shared.settings import read_settings
 
 @click.group()
 def labels() -> None:
-    """True values of predictions, which come later than these."""
+    """Send the true values of predictions, which become known later than the predictions."""
 
 
 @labels.command("import")

@@ -27,14 +27,14 @@ Way = Literal["events", "predict"]
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a file that are no features.
+    """Names of the columns of a file that are not features.
 
     Parameters
     ----------
     prediction
-        The predictions that were made.
+        Column of the predictions that were made; None lets the API predict.
     time
-        The event times.
+        Column of the event times; None for the time of posting.
     """
 
     prediction: str | None = None
@@ -59,12 +59,13 @@ def plan(
     Parameters
     ----------
     seed
-        Of the shuffle, which drops the times; None keeps the file's order.
+        Seed of the shuffle, which drops the times; None keeps the file's order.
 
     Raises
     ------
     BadData
-        Naming every missing column, or the first values that do not fit.
+        If columns are missing or values do not fit; the message names every column, or the first
+        values.
     """
     named = [name for name in (columns.prediction, columns.time) if name is not None]
     scored = way == "predict"

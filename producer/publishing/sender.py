@@ -227,7 +227,7 @@ class Sender:
         self._lanes.wake.clear()
 
     def _found(self) -> None:
-        """Redis has just answered."""
+        """Note that Redis has just answered."""
         if not self.connected:
             logger.info(
                 "Connected to Redis at %s; %d events wait for it.",
@@ -276,6 +276,6 @@ def _number(pair: tuple[Lane, Any]) -> int:
 
 
 def _run_id(answer: Any) -> bytes:
-    """Find the server's identity in the answer to INFO; it changes at each start."""
+    """Return the server's `run_id` from the answer to INFO; it changes at each start."""
     found = [line for line in bytes(answer).splitlines() if line.startswith(b"run_id:")]
     return found[0].removeprefix(b"run_id:") if found else b""

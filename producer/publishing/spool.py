@@ -28,9 +28,9 @@ from driftgauge.producer.publishing.spool_file import SUFFIX, Mark, SpoolFile, a
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
 
 FILE_BYTES: Final = 8 << 20
-"""A file that has reached this is not appended to any more."""
+"""Size in bytes at which a file is not appended to any more."""
 LEAST_FILES: Final = 8
-"""Least files that the bound is shared by: room comes back file by file."""
+"""Least number of files that share `max_bytes`, since space is freed file by file."""
 
 _T = TypeVar("_T")
 
@@ -43,16 +43,16 @@ class Spool:
     Parameters
     ----------
     folder
-        Where they are, together with those of other processes; made when it is needed.
+        Folder of the files, shared with other processes; made when it is needed.
     max_bytes
-        Bound of all files of this process.
+        Most bytes in all files of this process.
 
     Attributes
     ----------
     fault
         Why the last group could not be written: `full` is the bound, `error` the disk.
     damaged, adopted
-        Stretches of damage that were found, files that were adopted.
+        Number of damaged stretches found, and of files adopted from ended processes.
     """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
@@ -82,8 +82,8 @@ class Spool:
         return not self._files
 
     async def write(self, batch: Batch) -> int:
-        """Write a group; gives how many of its first events are on disk. Why the rest is not is in
-        `fault`.
+        """Write a group; return how many of its first events are on disk. `fault` says why the rest
+        is not.
         """
         fitting = self._fitting(batch)
         if not fitting:
@@ -103,8 +103,8 @@ class Spool:
         return len(fitting)
 
     def keep(self, entry: Entry, *, in_memory: bool) -> None:
-        """Note whether an event that was written stays in memory too; else it is read when its turn
-        comes.
+        """Note whether an event that was written stays in memory too; if not, it is read again when
+        its turn comes.
         """
         if entry.file is None:
             return
@@ -116,9 +116,7 @@ class Spool:
                 entry.file.marks[entry.offset] = Mark.AGAIN
 
     async def read(self) -> list[tuple[SpoolFile, Record]]:
-        """Read the oldest file that has events only on disk; what is in memory too is among
-        them.
-        """
+        """Read the oldest file with events that are only on disk; the result has all its events."""
         file = next((file for file in self._files if file.unread), None)
         if file is None:
             return []
@@ -133,7 +131,7 @@ class Spool:
         return [(file, record) for record in contents.records]
 
     def doubt(self) -> int:
-        """Note that the server may have lost its last seconds; gives how many events will be sent
+        """Note that the server may have lost its last seconds; return how many events will be sent
         again.
         """
         return sum(file.doubt() for file in self._files)
@@ -191,7 +189,7 @@ class Spool:
         logger.info("Adopted %s with %d events of a process that has ended.", path, file.events)
 
     def _judge(self, file: SpoolFile, contents: Contents, written: int) -> None:
-        """Report damage, once, and expect no more events than there are."""
+        """Report damage once, and count only the events that can be read."""
         file.events -= max(0, written - len(contents.records))
         if not contents.damage or file.damaged:
             return
@@ -222,7 +220,7 @@ class Spool:
         return self._active
 
     def _break(self, error: OSError) -> None:
-        """After a failed write the file is not appended to any more."""
+        """Note that a write failed: the file is not appended to any more."""
         self._active = None
         if self.fault != "error":
             logger.error(
@@ -244,7 +242,7 @@ class Spool:
 
 
 def _append(file: SpoolFile, batch: Batch) -> tuple[int, list[int]]:
-    """Write a group; gives where it begins and the lengths of its records."""
+    """Write a group; return the offset where it begins and the lengths of its records."""
     framed = [
         frame(lane.publisher, lane.model, lane.log, entry.sequence, entry.payload, entry.kind)
         for lane, entry in batch

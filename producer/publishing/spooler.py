@@ -42,9 +42,9 @@ class Spooler:
     Attributes
     ----------
     alive_at
-        When Redis answered last, by the loop's clock; minus infinity while there was no answer.
+        Time of Redis's last answer by the event loop's clock (s); minus infinity before the first.
     wake
-        To be set when there may be something to move.
+        Event that is set when there may be something to move.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class Spooler:
 
     @property
     def direct(self) -> bool:
-        """Whether events may be sent to Redis that are not on disk: always, or for a while after a
-        failed write.
+        """Whether events that are not on disk may be sent to Redis: always without `spool_first`,
+        and for a while after a failed write.
         """
         return not self._spool_first or asyncio.get_running_loop().time() < self._retry_at
 
@@ -84,7 +84,7 @@ class Spooler:
         self.wake.set()
 
     async def spill(self) -> bool:
-        """Write one group to disk; tells whether anything was written."""
+        """Write one group to disk; return whether anything was written."""
         if asyncio.get_running_loop().time() < self._retry_at:
             return False
         batch = self._take()
@@ -142,7 +142,7 @@ class Spooler:
         self._lanes.wake.set()
 
     async def _feed(self) -> bool:
-        """Bring events from disk to their lanes, while Redis takes them; tells whether there were
+        """Bring events from disk to their lanes while Redis takes them; return whether there were
         any.
         """
         if self._lanes.away or self._waiting() >= WINDOW // 2:

@@ -31,7 +31,7 @@ from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, pointer
 
 TURN: Final = 100
-"""Events that are checked before other requests have their turn."""
+"""Number of events that are checked before other requests get a turn."""
 SOURCES: Final = ("online", "batch", "shadow")
 
 
@@ -142,12 +142,12 @@ async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]
     Parameters
     ----------
     most
-        Events that one request may have.
+        Most events that one request may have.
 
     Raises
     ------
     Problem
-        For whatever is wrong with it, all bad fields at once.
+        If the request is faulty; the answer names all bad fields at once.
     """
     document, flaw = decode(body)
     many = isinstance(document, list)

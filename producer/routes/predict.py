@@ -86,8 +86,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
     @needs("predict")
     async def predict(request: Request) -> Response:
-        """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says
-        so.
+        """Predict one row. `event` in the answer tells whether the event is already in Redis or on
+        disk.
         """
         started = time.perf_counter()
         document, served, row = await understand(
@@ -126,7 +126,7 @@ async def understand(
     Raises
     ------
     Problem
-        For whatever is wrong with it, all bad fields at once.
+        If the request is faulty; the answer names all bad fields at once.
     """
     document, flaw = decode(body)
     faults = field_faults(document, CHECKS, "features")

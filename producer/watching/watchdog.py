@@ -1,5 +1,5 @@
-"""The watchdog: a task in each API process that looks at the pipeline by the clock, and raises the
-"monitor blind" alerts.
+"""The watchdog: a task in each API process that observes the pipeline at regular times and raises
+the "monitor blind" alerts.
 
 Any number of processes may run; one at a time looks at a model. Theory of operation:
 
@@ -38,7 +38,7 @@ from driftgauge.shared.settings import Settings
 
 TIMEOUT_S: Final = 2.0
 LEASE_CHECKS: Final = 3
-"""Looks that the holder may miss before another process takes over."""
+"""Observations that the holder may miss before another process takes over."""
 FORGET_DROPPED_MS: Final = 86_400_000
 DROPPED: Final = b"dropped:"
 
@@ -46,7 +46,7 @@ logger = logging.getLogger("driftgauge.producer")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """Who looks at a model, and until when (ms)."""
+    """The process that observes a model, and the time (ms) until which it does."""
 
     token: str
     until: int
@@ -58,17 +58,17 @@ class Watchdog:
     Parameters
     ----------
     dropped
-        What this process dropped, by reason.
+        Number of events that this process dropped, by reason; the publisher keeps it current.
     served
-        The models that it serves: it cannot tell whose events were dropped, so each of them is
-        told.
+        Models that this process serves. It is unknown whose events were dropped, so each of them
+        gets the alert.
     clock
-        Time in ms instead of Redis's, for tests.
+        Clock in ms instead of Redis's, for tests.
 
     Attributes
     ----------
     fault
-        Why the last look failed, empty if it did not.
+        Why the last observation failed; empty if it did not.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Watchdog:
         self.fault = reason
 
     async def check(self) -> None:
-        """Observation at each model once; one that cannot be read does not hide the others."""
+        """Observe each model once; one that cannot be read does not hide the others."""
         now = await self._now()
         await self._tell_dropped(now)
         failed: Exception | None = None
@@ -151,8 +151,8 @@ class Watchdog:
         return int(seconds * 1000 + micros // 1000)
 
     async def _tell_dropped(self, now: int) -> None:
-        """Write what this process dropped, if it is more than before: whoever holds the lease reads
-        it.
+        """Write how many events this process dropped, if it is more than before, for the holder of
+        the lease.
         """
         reasons = dict(self._dropped)
         for model in list(self._served):
@@ -164,7 +164,7 @@ class Watchdog:
                 self._told[model] = reasons
 
     async def _check_model(self, model: str, now: int) -> None:
-        """Observation at one model, unless another process does."""
+        """Observe one model, unless another process does."""
         key = self._keys.watchdog(model)
         async with self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
@@ -187,8 +187,8 @@ class Watchdog:
                 await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
-        """Tell whether the lease is free, ours or over; one that lies far ahead was taken before
-        the clock went back.
+        """Tell whether the lease is free, ours or over. One far in the future was taken before the
+        clock went back.
         """
         if packed is None:
             return True
