@@ -1,4 +1,4 @@
-"""`driftgauge compare`: two files instead of a stream."""
+"""`driftgauge compare`: compares two files instead of a stream with its reference."""
 
 import sys
 import time
@@ -14,10 +14,10 @@ from rich.text import Text
 from driftgauge.shared.contract.snapshot import Snapshot
 
 NOT_ENOUGH_ROWS = 3
-"""Exit code if nothing could be judged: neither drift nor none was found."""
+"""Exit code if there were too few rows to judge anything."""
 SHOWN = {"psi": "PSI", "ks": "KS", "jensen_shannon": "JS"}
 LEAST_WIDTH = 110
-"""Characters of a line that goes to a file."""
+"""Least width, in characters, of the table that goes to a file."""
 COLOURS = {"critical": "bold red", "warning": "yellow", "ok": "green"}
 
 

@@ -43,7 +43,7 @@ async def merged_page(
     Raises
     ------
     Problem
-        400 if `before` is not what a page gave.
+        400 if `before` is not what a page returned.
     """
     ends = _ends(before)
     found: list[tuple[EntryId, str, Decoded]] = []
