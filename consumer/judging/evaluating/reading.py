@@ -1,4 +1,4 @@
-"""What one evaluation says of one rule, and the numbers behind it."""
+"""The reading of a rule at one evaluation, and its evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from driftgauge.shared.contract.severity import AlertSeverity
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one evaluation says of one rule: how bad, or quiet, or neither.
+    """Result of one rule at one evaluation: bad with a severity, quiet, or neither.
 
-    `at_once` fires without a second one, `over` resolves without two more. A quiet one resolves
-    only if the first of the quiet ones was `quiet_days` logical days before. With `rest_days` only
-    a bad one tells again, and a reminder waits for as many of them, if it is not due later.
+    With `at_once` the alert fires without a second bad reading, with `over` it resolves without two
+    more quiet ones. A quiet reading resolves it only if the consecutive quiet readings began
+    `quiet_days` logical days before. With `rest_days`, a reminder needs a bad reading and waits for
+    at least as many days.
     """
 
     severity: AlertSeverity | None
@@ -28,8 +29,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`,
-    and the bins that tell.
+    """The numbers behind a reading; for a segment, its own reference rows `n` and window rows `m`,
+    and the bins that contribute most.
     """
 
     statistic: str
