@@ -1,7 +1,6 @@
-"""A file's rows as panes: published, read and counted by the code that counts the log, without
-Redis.
+"""Turns the rows of a file into panes by the code that counts the log, without Redis, so that they
+can be judged as if they had come as traffic at their times.
 
-So a file can be judged as if it had come as traffic, at the times that it has.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +30,7 @@ from driftgauge.shared.versions.prediction import model_columns, predict
 
 BATCH = 1000
 START = 1_735_689_600_000
-"""2025-01-01, in ms: when a file without times begins."""
+"""Start time of a file without times: 2025-01-01 in ms."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ class FileRows:
     Parameters
     ----------
     time
-        Column of the time; None spreads the rows evenly at the traffic that is expected.
+        Name of the time column; None spreads the rows evenly at the expected traffic.
     prediction
-        Column of the predictions; None lets the model predict.
+        Name of the column of predictions; None lets the model predict.
     pii_key
         Key of the hashes of personal features, if the schema has any.
     """
@@ -56,7 +55,7 @@ class FileRows:
 
 @dataclass(frozen=True)
 class Log:
-    """A file as a log."""
+    """The entries of a log that were made from a file."""
 
     entries: list[Entry]
     remarks: list[str]
@@ -70,10 +69,9 @@ def log_of(
     Parameters
     ----------
     expected_per_day
-        Rows a day of a file without times.
+        Rows per day of a file without times.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Raises
     ------
@@ -140,7 +138,7 @@ def _entry(
 
 
 def counted(version: PublishedVersion, log: Log, policy: CountingPolicy) -> Iterator[PaneEntry]:
-    """Count a log; what is open at its end closes."""
+    """Count a log and yield its panes entries; the open pane is closed at the end."""
     name = version.manifest.version
     cells = CellMap(
         version.schema,

@@ -1,5 +1,5 @@
-"""Calibration of a registered version: times and rows from a CSV file, or the days that an earlier
-one has kept.
+"""Calibration of a registered version from times and rows of a CSV file, or from the days of its
+earlier calibration.
 """
 
 import warnings
@@ -28,9 +28,9 @@ READINGS: tuple[dict[str, Any], ...] = (
     {"dayfirst": False},
     {"dayfirst": True},
 )
-"""Ways to read a text as a time, tried in this order on the whole column."""
+"""Formats of times as text, tried in this order on the whole column."""
 SECONDS_BELOW = 1e11
-"""Numbers below it are seconds since 1970, else ms."""
+"""Numbers below this are seconds since 1970, others are ms."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class TimedRows:
     Parameters
     ----------
     time
-        Column of the time.
+        Name of the time column.
     prediction
-        Column of the predictions, if the file has them.
+        Name of the column of predictions; None if the file has none.
     pii_key
         Key of the hashes, needed if a feature is to be hashed.
     """
@@ -68,24 +68,23 @@ def make_calibration(
     Parameters
     ----------
     version
-        As the registry gives it.
+        The version as the registry returns it.
     rows
-        The reference in its order; None to use the days that the version's calibration has.
+        Time-ordered reference rows; None uses the days of the version's calibration.
     target
-        False episodes per 30 days.
+        Allowed false episodes of the model per 30 days.
     floor
-        PSI below which nothing matters.
+        PSI below which there is never an alarm.
     watch
-        Functions of the clock that are judged nevertheless; None for those of the earlier
-        calibration.
+        Names of columns that are functions of the clock and are judged nevertheless; None for those
+        of the earlier calibration.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Returns
     -------
     calibration, remarks
-        What was noticed about the times.
+        The calibration, and remarks about the times.
 
     Raises
     ------
@@ -159,10 +158,10 @@ def read_timeline(
 
 
 def parse_times(column: pd.Series, source: str) -> tuple[Ints, list[str]]:
-    """Return times in ms, and what was noticed.
+    """Return times in ms, and remarks about them.
 
-    A number is seconds or ms since 1970, a text a date; one without a zone is UTC. Where only
-    midnights run backwards, each ends the day that it is dated with, as some files have it, and is
+    A number is seconds or ms since 1970, text is a date; without a time zone it is UTC. In some
+    files midnight has the date of the day that it ends: if only midnights run backwards, they are
     moved to the next day.
 
     Raises

@@ -1,4 +1,4 @@
-"""Two samples in hand instead of a stream: the statistics and rules of the monitor on arrays and
+"""Comparison of two samples instead of a stream: the monitor's statistics and rules on arrays and
 data frames.
 
 The same cells, statistics, rules and report as for a stream, for notebooks and pipelines. Nothing
@@ -54,8 +54,8 @@ def compare(
     Parameters
     ----------
     reference, current
-        Rows to compare with, and rows to judge: each at least one. Columns of `current` that the
-        reference does not have are left out.
+        Rows to compare with, and rows to judge; at least one of each. Columns of `current` that the
+        reference does not have are ignored.
     features
         Columns to compare; default: all of the reference.
     exclude
@@ -68,7 +68,7 @@ def compare(
         False alarms that one comparison may have on average, over all features and rules, if
         nothing drifted.
     name
-        Of the comparison, for its report.
+        Name of the comparison, for its report.
     created
         Unix time (ms) for its report.
 
@@ -210,9 +210,7 @@ class _RawCounts(ColumnCounts):
 
 
 def _counts(reference: Sample, current: Sample) -> ColumnCounts:
-    """Count two samples; every distinct value of the reference is a cell, so that nothing is
-    approximate.
-    """
+    """Count two samples exactly: every distinct value of the reference is a cell."""
     before, after = pd.Series(reference), pd.Series(current)
     if not len(before) or not len(after):
         raise BadData("A sample has no rows; give at least one.")

@@ -1,5 +1,5 @@
-"""Carry a retraining out by a command: the alert on its standard input, its output in our log, its
-time bounded.
+"""Retraining by a command, which gets the alert on its standard input; its output is logged and its
+time limited.
 """
 
 import logging
@@ -21,9 +21,9 @@ from driftgauge.consumer.retraining import leash
 log = logging.getLogger("driftgauge.retraining")
 
 LINE_BYTES: Final = 2000
-"""Longest piece of a line that is logged as one."""
+"""Most bytes of a logged line; longer lines are split."""
 LINES: Final = 1000
-"""Lines of a run that are logged; what comes after them is read and left out."""
+"""Most lines of a run that are logged; further lines are read and dropped."""
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 10.0
 
@@ -38,10 +38,10 @@ def run_command(
     command
         Program and arguments; no shell is involved.
     name
-        Of the stage, for the log.
+        Name of the stage, for the log.
     run
-        Its event is the standard input; its id and attempt are in DRIFTGAUGE_RETRAIN_ID and
-        _ATTEMPT.
+        The run: its event is the standard input, its id and attempt are in the environment
+        variables DRIFTGAUGE_RETRAIN_ID and DRIFTGAUGE_RETRAIN_ATTEMPT.
     """
     known = {"DRIFTGAUGE_RETRAIN_ID": run.id, "DRIFTGAUGE_RETRAIN_ATTEMPT": str(run.attempt)}
     with tempfile.TemporaryFile() as event:
@@ -80,7 +80,7 @@ def _await(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the command and what it started: politely, then not."""
+    """End the command and its children by SIGTERM, then by SIGKILL."""
     with suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.killpg(process.pid, signal.SIGTERM)
     try:

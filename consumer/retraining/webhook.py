@@ -1,5 +1,5 @@
-"""Carry a retraining out by a webhook: POST of the alert, as CloudEvents JSON. The address is a
-secret and never logged.
+"""Retraining by a webhook: a POST of the alert as CloudEvents JSON. The address is a secret and
+never logged.
 """
 
 import threading
@@ -11,19 +11,19 @@ from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
 
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)
-"""Between the tries; so there is one try more than pauses."""
+"""Pauses (s) between attempts, which are one more than the pauses."""
 AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that say: not now."""
+"""HTTP status codes after which another attempt is made."""
 
 
 def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -> RunResult:
-    """Post the alert until it is taken; a redirection is not followed.
+    """Post the alert until the receiver accepts it; redirections are not followed.
 
     Parameters
     ----------
     run
-        Its id is the header `Idempotency-Key`: a receiver sees the same one again if an answer was
-        lost.
+        The run: its id is the header `Idempotency-Key`, so that a receiver recognises a repeated
+        post after a lost answer.
     """
     headers = {"Content-Type": "application/cloudevents+json", "Idempotency-Key": run.id}
     outcome = RunResult(ok=False, detail="cancelled")
@@ -38,7 +38,7 @@ def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -
 
 
 def _try(client: httpx.Client, address: str, run: Run) -> tuple[RunResult, bool]:
-    """Post once; tell the outcome, and whether another try would be of no use."""
+    """Post once; return the result, and whether it is final."""
     try:
         with client.stream(
             "POST", address, content=run.event.encode()

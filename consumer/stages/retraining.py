@@ -1,10 +1,10 @@
 """Retraining of one model: follows its alerts and runs the hook, once however many workers there
 are.
 
-The run is committed before it starts and when it ended. What it may cost: a worker that dies, is
-stopped or loses its lease while the hook runs leaves a run without an end; the next owner runs it
-again, with the same id. At most one attempt runs at a time: losing the lease ends the command.
-Judging has a thread and a connection of its own and never waits for this.
+The run is committed before it starts and after it ended. If a worker dies, is stopped or loses its
+lease while the hook runs, the next owner runs it again with the same id. At most one attempt runs
+at a time, since losing the lease ends the command. Judging has a thread and a connection of its own
+and never waits for this.
 """
 
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger("driftgauge.retraining")
 POLL_S = 0.1
 
 Hook = Callable[[Run, threading.Event], RunResult]
-"""Carries a run out, until its end or until cancelled."""
+"""A function that runs the hook to its end, or until the event is set."""
 
 
 def hook_of(settings: Settings, name: str) -> Hook | None:
@@ -48,15 +48,15 @@ class Retraining(Sink):
     Parameters
     ----------
     client
-        The follower's client.
+        Redis client of the follower.
     stop
-        The worker's: ends a run that is under way.
+        The worker's stop event, which ends a current run.
     """
 
     name = "retraining"
     key = "retraining"
     from_beginning = False
-    """Alerts from before the hook was configured are not its business; their reminders are."""
+    """Alerts from before the hook was configured are ignored; their reminders are not."""
 
     def __init__(
         self, client: redis.Redis, settings: Settings, model: str, hook: Hook, stop: threading.Event
@@ -74,7 +74,7 @@ class Retraining(Sink):
         )
 
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
-        """Read alerts; whenever one of them asks for it, run the hook to its end."""
+        """Read alerts, and run the hook to its end for each that asks for retraining."""
         yield from self._take_up(hold)
         now = server_ms(self._client) if events else 0
         for entry_id, event in events:
@@ -90,7 +90,7 @@ class Retraining(Sink):
             yield Done(events[-1][0], self._packed())
 
     def _take_up(self, hold: Hold) -> Generator[Done, None, None]:
-        """Run a run again that was left without an end, unless it had all its attempts."""
+        """Repeat an unfinished run, unless it has had all its attempts."""
         if self._state.exhausted:
             detail = "given up: its worker died or was stopped at every attempt"
             yield from self._end(RunResult(ok=False, detail=detail))
@@ -100,7 +100,7 @@ class Retraining(Sink):
             yield from self._carry_out(hold)
 
     def _carry_out(self, hold: Hold) -> Generator[Done, None, None]:
-        """Run the hook beside us, hold the lease, and write down how it ended."""
+        """Run the hook in a thread, keep the lease meanwhile, and record the result."""
         run = self._state.running
         assert run is not None  # noqa: S101  the callers looked
         name = f"retraining {self._model}"
@@ -121,7 +121,7 @@ class Retraining(Sink):
             yield from self._end(outcomes[0])
 
     def _guarded(self, run: Run, cancelled: threading.Event) -> RunResult:
-        """Make an outcome of whatever goes wrong: it must not look like a run that was cut off."""
+        """Run the hook; an exception becomes a failed result, not an unfinished run."""
         try:
             return self._hook(run, cancelled)
         except Exception as error:
