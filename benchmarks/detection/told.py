@@ -1,4 +1,4 @@
-"""What people are told of ordered columns: real rows in their real order, through judging, a pane a
+"""Notifications about ordered columns: real rows in their real order, through judging, a pane a
 day.
 
     python -m benchmarks.detection.told [--quick] [--data FOLDER]

@@ -1,6 +1,5 @@
 """Turns the rows of a file into panes by the code that counts the log, without Redis, so that they
 can be judged as if they had come as traffic at their times.
-
 """
 
 from collections.abc import Iterator, Sequence
