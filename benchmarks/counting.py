@@ -51,9 +51,9 @@ EVENT_SPACING_MS = 10
 
 @dataclass(frozen=True)
 class Mix:
-    """What is counted: numeric and categorical features, how many of the latter part the rows into
-    20 values and OTHER. With labels, the second half of the entries are those of the first half, in
-    another order.
+    """A mix of events: numbers of numeric and categorical features, and how many of the latter
+    define segments (20 values and OTHER). With labels, the second half of the entries are the
+    labels of the first half, in another order.
     """
 
     name: str

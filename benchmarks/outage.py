@@ -34,7 +34,7 @@ from driftgauge.shared.settings import read_settings
 
 
 class Answer(msgspec.Struct):
-    """What is read of an answer."""
+    """The field that is read of an answer."""
 
     event: str
 

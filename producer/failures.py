@@ -1,5 +1,5 @@
-"""What becomes of errors that routes raise, the framework's own included: one place turns each into
-its answer.
+"""Error handlers: the one place where each error that a route raises, the framework's included,
+becomes an answer.
 """
 
 import logging

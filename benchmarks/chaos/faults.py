@@ -33,9 +33,9 @@ class Injector:
     Parameters
     ----------
     plant
-        What is disturbed.
+        The processes to disturb.
     seed
-        Of the faults and their instants.
+        Seed of the faults and their times.
     gap_s
         Mean time between two faults.
 
@@ -44,7 +44,7 @@ class Injector:
     done
         Faults by kind.
     lost_bytes
-        Of the append-only file, by power losses.
+        Bytes of the append-only file that power losses cut off.
     """
 
     def __init__(self, plant: Plant, seed: int, gap_s: float) -> None:
@@ -77,7 +77,8 @@ class Injector:
         Parameters
         ----------
         seconds
-            How long; then go on until every kind has occurred. Events must come until this returns.
+            Duration; it is extended until every kind of fault has occurred. Events must come until
+            this returns.
         meanwhile
             Called again and again with the time that has passed.
         """
@@ -244,7 +245,7 @@ def settle(plant: Plant, patience_s: float = 60.0) -> list[str]:
     Returns
     -------
     list of str
-        What did not come to its end in time.
+        What was not finished in time.
     """
     late = []
     if not wait_for(lambda: plant.apis_have_sent_all() and plant.spool_is_empty(), patience_s):

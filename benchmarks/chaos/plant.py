@@ -65,13 +65,13 @@ class Process:
     Parameters
     ----------
     name
-        Of its log file.
+        Name of its log file.
     command
-        What is run.
+        Command to run.
     settings
-        Of the deployment, as environment variables.
+        Settings of the deployment, passed as environment variables.
     folder
-        Of the log file.
+        Folder of the log file.
     """
 
     def __init__(self, name: str, command: Sequence[str], settings: Settings, folder: Path) -> None:
@@ -142,13 +142,13 @@ class Plant:
     Parameters
     ----------
     folder
-        With a short path, for the socket.
+        Folder of the processes; its path must be short, for the socket.
     models
-        Name and partitions of each.
+        Name and number of partitions of each model.
     apis, workers
-        How many of each.
+        Number of API processes and of workers.
     api_command, worker_command
-        What they run, instead of the product's own commands.
+        Commands that they run instead of the product's own.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ class PowerMeter:
     Parameters
     ----------
     server
-        When it rewrites its append-only file, only the file that it goes on with is cut.
+        The Redis server. If it rewrites its append-only file, only the new file is cut.
     """
 
     def __init__(self, server: EmbeddedRedis) -> None:

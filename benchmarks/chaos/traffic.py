@@ -27,7 +27,7 @@ SAFE = {"published", "spooled"}
 
 @dataclass
 class Ledger:
-    """What was promised, and what is not known."""
+    """The promises of the API for each event, and the events whose fate is unknown."""
 
     safe: list[tuple[str, str]] = field(default_factory=list)
     """Model and id of each event that was answered as published or spooled."""
@@ -45,14 +45,14 @@ class Ledger:
 
 
 class Traffic:
-    """Clients that post until told.
+    """Clients that post until they are stopped.
 
     Parameters
     ----------
     plant
-        Whose APIs and models are used.
+        Plant whose APIs and models are used.
     seed
-        Of the events' content.
+        Seed of the events' content.
     rate
         Most events a second, of all clients.
     with_ids

@@ -32,7 +32,7 @@ class Contestant:
     clean
         Events without drift that it needs before an injection.
     cost
-        How many times fewer events it is given to count false alarms, since it is slow.
+        Factor by which it gets fewer events to count false alarms, since it is slow.
     horizon
         Events after the change in which it may be found.
     """

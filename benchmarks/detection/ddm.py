@@ -3,14 +3,15 @@ from here.
 
 python -m benchmarks.detection.ddm [--quick]
 
-A path is a sample of the reference and then events of the same law. Where DDM alarms at all it does
-so early: its minimum is the lower the longer it looks, but it looks at an ever slower mean. So what
-can be stated is the chance of a false alarm within a horizon after a start, and a threshold for a
-chance of 1 % hardly depends on the horizon. One simulation serves all thresholds: until it alarms,
-what DDM does hangs on none, so the largest (p + s - p_min) / s_min of a path says it all.
+A path is a sample of the reference followed by events of the same distribution. False alarms of DDM
+come early: its minimum falls with time, but its mean changes ever more slowly. So what can be
+stated is the probability of a false alarm within a horizon after a start, and a threshold for a
+probability of 1 % hardly depends on the horizon. One simulation serves all thresholds: until the
+first alarm DDM does not depend on the threshold, so the largest (p + s - p_min) / s_min of a path
+is enough.
 
-Looks are as dense as a 400th of the events so far; what happens between two of them moves the
-figure by less than .03.
+DDM is evaluated after every 400th of the events so far; evaluating at every event would change the
+results by less than .03.
 """
 
 from collections.abc import Iterator, Sequence

@@ -21,11 +21,13 @@ from driftgauge.shared.errors import ModelNotFound
 from driftgauge.shared.settings import read_settings
 
 ASKED: Final = 1000
-"""Transitions that the API is asked for, of all models: as many as it gives at once."""
+"""Number of transitions that are requested for all models: the most that the API returns at
+once.
+"""
 SHOWN: Final = 100
-"""Of each model, the latest."""
+"""Most transitions that are shown of each model: the latest ones."""
 PAUSE_S: Final = 1.0
-"""Before a stream that ended is asked for again."""
+"""Pause (s) before a stream that ended is opened again."""
 
 Show = Callable[[dict[str, Any]], None]
 

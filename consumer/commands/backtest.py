@@ -1,5 +1,5 @@
-"""`driftgauge backtest`: what another policy would have told of the past, beside what today's tells
-of it.
+"""`driftgauge backtest`: the alerts that another policy would have raised on past data, beside
+those of today's policy.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -1,5 +1,5 @@
-"""Calibration of a registered version: times and rows from a CSV file, or the days that an earlier
-one has kept.
+"""Calibration of a registered version from times and rows of a CSV file, or from the days of its
+earlier calibration.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,9 +33,9 @@ class TimedRows:
     Parameters
     ----------
     time
-        Column of the time.
+        Name of the time column.
     prediction
-        Column of the predictions, if the file has them.
+        Name of the column of predictions; None if the file has none.
     pii_key
         Key of the hashes, needed if a feature is to be hashed.
     """
@@ -66,24 +66,23 @@ def make_calibration(
     Parameters
     ----------
     version
-        As the registry gives it.
+        The version as the registry returns it.
     rows
-        The reference in its order; None to use the days that the version's calibration has.
+        Time-ordered reference rows; None uses the days of the version's calibration.
     target
-        False episodes per 30 days.
+        Allowed false episodes of the model per 30 days.
     floor
-        PSI below which nothing matters.
+        PSI below which there is never an alarm.
     watch
-        Functions of the clock that are judged nevertheless; None for those of the earlier
-        calibration.
+        Names of columns that are functions of the clock and are judged nevertheless; None for those
+        of the earlier calibration.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Returns
     -------
     calibration, remarks
-        What was noticed about the times.
+        The calibration, and remarks about the times.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Two samples in hand instead of a stream: the statistics and rules of the monitor on arrays and
+"""Comparison of two samples instead of a stream: the monitor's statistics and rules on arrays and
 data frames.
 
 The same cells, statistics, rules and report as for a stream, for notebooks and pipelines. Nothing
@@ -85,7 +85,7 @@ def compare(
         False alarms that one comparison may have on average, over all features and rules, if
         nothing drifted.
     name
-        Of the comparison, for its report.
+        Name of the comparison, for its report.
     created
         Unix time (ms) for its report.
 

@@ -50,11 +50,11 @@ class Caller:
     Parameters
     ----------
     name
-        The key's; what is done is recorded under it.
+        Name of the key; what the caller does is recorded under it.
     key
-        None if there is none.
+        The key that the request presents; None without one.
     everything
-        Whether it has all scopes without a key, since the API is open.
+        Whether the caller has all scopes without a key, since the API is open.
     """
 
     name: str
@@ -124,7 +124,7 @@ def require_declarations(routes: Sequence[BaseRoute]) -> None:
     Raises
     ------
     TypeError
-        Naming the first of them.
+        If there is one; the message names the first.
     """
     for route in routes:
         if not isinstance(route, Guarded):
@@ -172,7 +172,9 @@ class Access:
             raise _refusal(scope, headers, caller, needed)
 
     def still(self, caller: Caller, scope: KeyScope) -> bool:
-        """Tell whether a caller that was let in still may: of an answer that goes on for long."""
+        """Tell whether a caller that was let in may still read a long answer: its key may be
+        revoked.
+        """
         held = self.ring.held
         if caller.key is None or held is None:
             return held is None and caller.everything

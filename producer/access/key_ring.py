@@ -1,4 +1,4 @@
-"""The keys that the API holds in memory: those of the keys file, looked at each second.
+"""The keys that the API holds in memory: those of the keys file, which is read again each second.
 
 Without a file the API is open, which is for loopback. Once a process has seen a file it never opens
 again: if the file vanishes nobody has a key, and if it is damaged those that were read last stay in
@@ -24,9 +24,9 @@ class KeyRing:
     Attributes
     ----------
     held
-        None while the API is open.
+        The keys in force; None while the API is open.
     fault
-        Why the file's present state is not in force; empty if it is.
+        Why the file as it is now is not in force; empty if it is.
 
     Raises
     ------

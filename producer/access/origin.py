@@ -1,4 +1,4 @@
-"""Where a request comes from: what a browser must not be talked into by a page of somebody else.
+"""Protection of browsers' users against requests that another site's page makes in their name.
 Pure.
 
 *Another site's page* may make a browser post here, with the session's cookie, or to an API on

@@ -16,11 +16,13 @@ from driftgauge.producer.access.key_file import Held, Key
 
 COOKIE: Final = "driftgauge_session"
 MAX_CHARACTERS: Final = 100
-"""Longer than any of ours; what is longer is not looked at."""
+"""Longest cookie that is read, in characters; ours are shorter."""
 
 
 def seal(held: Held, key: Key, seconds: float) -> str:
-    """Make a session of a key, as long as the key lasts at most."""
+    """Return the cookie of a new session of a key. It ends after `seconds`, or with the key if that
+    is earlier.
+    """
     until = time.time() + seconds
     if key.expires is not None:
         until = min(until, key.expires.timestamp())

@@ -29,7 +29,7 @@ ID: Final = "id"
 
 
 class Columns(NamedTuple):
-    """The columns of a file of labels; the time is when a label became known."""
+    """Names of the columns of a file of labels; the time is when a label became known."""
 
     prediction_id: str
     label: str
@@ -132,7 +132,7 @@ def import_file(
     BadData
         If the file cannot be read, lacks a column, or the API refuses it.
     ServiceUnavailable
-        If nothing answers, or stops answering; what was accepted is said.
+        If nothing answers, or it stops answering; the message says what was accepted.
     """
     imported = Imported()
     with cells_of(path, form) as cells:

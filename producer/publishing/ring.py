@@ -24,7 +24,8 @@ class Ring:
     Parameters
     ----------
     max_bytes
-        Bound; beyond it the oldest events leave too early, and are counted in `shortened`.
+        Most bytes kept; beyond it the oldest events leave too early, and are counted in
+        `shortened`.
     """
 
     def __init__(self, max_bytes: int) -> None:

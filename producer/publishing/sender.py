@@ -226,10 +226,10 @@ class Sender:
         for lane, entry in accepted:
             entry.receipt = None
             self.published += not entry.again
-            if entry.segment is None:
+            if entry.file is None:
                 in_memory.append((lane, entry))
             else:
-                entry.segment.acknowledge(entry.offset, now)
+                entry.file.acknowledge(entry.offset, now)
         if in_memory:
             self.ring.add(in_memory, now)
             self._lanes.leave(len(in_memory))
@@ -262,7 +262,7 @@ class Sender:
         self._lanes.wake.clear()
 
     def _found(self) -> None:
-        """Redis has just answered."""
+        """Note that Redis has just answered."""
         if not self.connected:
             logger.info(
                 "Connected to Redis at %s; %d events wait for it.",

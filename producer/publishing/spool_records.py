@@ -37,7 +37,7 @@ class Record(NamedTuple):
     Parameters
     ----------
     offset
-        Where it begins in its file: its name within the file.
+        Byte offset in its file, which identifies the record there.
     kind
         Type of its log entry (shared/contract/events.py).
     """

@@ -15,7 +15,7 @@ from collections import deque
 from driftgauge.producer.publishing.lane import Batch, Entry, Lanes, put_back
 from driftgauge.producer.publishing.receipts import Receipts
 from driftgauge.producer.publishing.spool import Spool
-from driftgauge.producer.publishing.spool_file import Mark, Segment
+from driftgauge.producer.publishing.spool_file import Mark, SpoolFile
 from driftgauge.producer.publishing.spool_records import Record
 
 GROUP = 4096
@@ -42,9 +42,9 @@ class Spooler:
     Attributes
     ----------
     alive_at
-        When Redis answered last, by the loop's clock; minus infinity while there was no answer.
+        Time of Redis's last answer by the event loop's clock (s); minus infinity before the first.
     wake
-        To be set when there may be something to move.
+        Event that is set when there may be something to move.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class Spooler:
         self._spool = spool
         self._receipts = receipts
         self._spool_first = spool_first
-        self._read: deque[tuple[Segment, Record]] = deque()
-        self._passed_over: set[Segment] = set()
+        self._read: deque[tuple[SpoolFile, Record]] = deque()
+        self._passed_over: set[SpoolFile] = set()
         self._retry_at = float("-inf")
         self._look_at = float("-inf")
         self._stopped = False
 
     @property
     def direct(self) -> bool:
-        """Whether events may be sent to Redis that are not on disk: always, or for a while after a
-        failed write.
+        """Whether events that are not on disk may be sent to Redis: always without `spool_first`,
+        and for a while after a failed write.
         """
         return not self._spool_first or asyncio.get_running_loop().time() < self._retry_at
 
@@ -84,7 +84,7 @@ class Spooler:
         self.wake.set()
 
     async def spill(self) -> bool:
-        """Write one group to disk; tells whether anything was written."""
+        """Write one group to disk; return whether anything was written."""
         if asyncio.get_running_loop().time() < self._retry_at:
             return False
         batch = self._take()
@@ -100,8 +100,8 @@ class Spooler:
 
     def free(self) -> None:
         """Note that lanes may be free again: what was passed over is read again."""
-        for segment in self._passed_over:
-            segment.unread = True
+        for file in self._passed_over:
+            file.unread = True
         self._passed_over.clear()
         self.wake.set()
 
@@ -142,7 +142,7 @@ class Spooler:
         self._lanes.wake.set()
 
     async def _feed(self) -> bool:
-        """Bring events from disk to their lanes, while Redis takes them; tells whether there were
+        """Bring events from disk to their lanes while Redis takes them; return whether there were
         any.
         """
         if self._lanes.away or self._waiting() >= WINDOW // 2:
@@ -159,16 +159,16 @@ class Spooler:
     def _waiting(self) -> int:
         return sum(len(lane.spooled) for lane in self._lanes if not self._lanes.blocked(lane))
 
-    def _load(self, segment: Segment, record: Record) -> None:
+    def _load(self, file: SpoolFile, record: Record) -> None:
         """Queue an event that is only on disk, unless its lane is blocked."""
-        mark = segment.marks.get(record.offset)
+        mark = file.marks.get(record.offset)
         if mark is Mark.MEMORY or mark is Mark.ACKNOWLEDGED:
             return
         lane = self._lanes.of(record)
         if self._lanes.blocked(lane):
-            self._passed_over.add(segment)
+            self._passed_over.add(file)
             return
-        entry = Entry(record.sequence, record.payload, None, segment, record.offset, record.kind)
+        entry = Entry(record.sequence, record.payload, None, file, record.offset, record.kind)
         entry.again = mark is Mark.AGAIN
         lane.spooled.append(entry)
         self._spool.keep(entry, in_memory=True)

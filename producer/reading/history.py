@@ -18,8 +18,8 @@ from driftgauge.shared.contract.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which transitions: those that enter a state, not before a logical time (ms), of a severity;
-    None for any.
+    """Filter of transitions: the state entered, the least logical time (ms), the severity; None for
+    any.
     """
 
     state: str | None = None
@@ -65,7 +65,7 @@ async def page(
     Raises
     ------
     Problem
-        400 if `before` is not what a page gave.
+        400 if `before` is not what a page returned.
     """
 
     def decode(fields: Fields) -> Any:

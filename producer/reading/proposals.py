@@ -1,5 +1,5 @@
-"""A reference of the latest panes, made by a worker: the API has neither the statistics for it nor
-the time.
+"""Requests to the workers for a new reference from the latest panes, which the API does not compute
+itself.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from driftgauge.shared.contract.proposals import ASKED_KEPT_S, Asked
 from driftgauge.shared.reference.accepted import AcceptedReference
 
 TAKEN_S: Final = 10.0
-"""A worker looks for requests twice a second; one that takes none for so long is not there, or busy
-with another.
+"""Longest wait (s) for a worker to take a request. Workers look for requests twice a second, so
+after it none is running, or it is busy with another.
 """
 MADE_S: Final = 55.0
-"""In all; proxies commonly give up after 60 s."""
+"""Longest wait (s) for the reference; proxies commonly give up after 60 s."""
 POLL_S: Final = 0.1
 
 
@@ -68,7 +68,7 @@ async def proposed_reference(
 
 
 async def _taken_back(client: redis.asyncio.Redis, waiting: str, packed: Any) -> bool:
-    """Take a request out of the list; a worker that has taken it meanwhile goes on."""
+    """Withdraw a request; return False if a worker has taken it meanwhile."""
     removed: Any = client.lrem(waiting, 1, packed)
     return bool(await removed)
 

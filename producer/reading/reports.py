@@ -34,7 +34,7 @@ async def page(
     Raises
     ------
     Problem
-        400 if `before` is not what a page gave.
+        400 if `before` is not what a page returned.
     """
 
     def decode(fields: Fields) -> SnapshotSummary:

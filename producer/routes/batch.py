@@ -75,7 +75,7 @@ ANSWER: Final = {
 
 
 class BatchResponse(StreamingResponse):
-    """Streams a batch's answers; when it ends, however it does, the batch lets go of its file."""
+    """Stream a batch's answers; the batch's file is closed at the end, even after an error."""
 
     def __init__(self, batch: Batch, text: AnswerText) -> None:
         named = {"Driftgauge-Model": batch.served.model, "Driftgauge-Version": batch.served.version}

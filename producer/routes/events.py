@@ -40,7 +40,7 @@ from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
 
 TURN: Final = 100
-"""Events that are checked before other requests have their turn."""
+"""Number of events that are checked before other requests get a turn."""
 SOURCES: Final = ("online", "batch", "shadow")
 
 

@@ -35,7 +35,7 @@ from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
 
 TURN: Final = 500
-"""Labels that are checked before other requests have their turn."""
+"""Number of labels that are checked before other requests get a turn."""
 
 
 def is_anything(_: object) -> None:
@@ -171,12 +171,12 @@ def router(parts: Parts) -> APIRouter:
 
 
 class CheckedLabels:
-    """Sorts the labels of one request.
+    """The labels of one request, sorted into accepted and rejected ones.
 
     Parameters
     ----------
     model
-        The model of labels that name none.
+        Model of labels that name none.
     """
 
     def __init__(self, serving: Serving, model: str | None) -> None:

@@ -38,7 +38,8 @@ from driftgauge.shared.tables import arrow, json_lines
 
 WRITE_BYTES: Final = 1 << 20
 PATIENCE_S: Final = 10.0
-"""How long in all a batch waits for room in the queue; then its rows are scored, but not published.
+"""Total time (s) that a batch waits for room in the queue; after it, rows are scored but not
+published.
 """
 ROOM_POLL_S: Final = 0.05
 
@@ -52,11 +53,12 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
     Parameters
     ----------
     row
-        Its number, from 1.
+        Number of the row, from 1.
     status
-        ok; invalid: it does not fit the schema; failed: the model gave nothing usable for it.
+        `ok`; `invalid` if it does not fit the schema; `failed` if the model returned no usable
+        prediction.
     line
-        Where it begins in a CSV file, from 1.
+        Line of the CSV file where the row begins, from 1; None in JSON.
     event
         What became of its event; None if there is none, since only rows that are ok are published.
     errors
@@ -79,11 +81,11 @@ class Batch:
     Parameters
     ----------
     rows
-        Those of the file.
+        Rows of the file.
     served
         The version that scores all of it, whatever is promoted meanwhile.
     source
-        Of its events.
+        Source of its events.
     """
 
     def __init__(
@@ -210,7 +212,7 @@ class Batches:
         Raises
         ------
         Problem
-            For whatever is wrong with all of it; nothing was scored then.
+            If the batch as a whole cannot be used; nothing was scored then.
         """
         try:
             file = await asyncio.to_thread(_text_file, self._folder)

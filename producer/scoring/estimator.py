@@ -40,10 +40,10 @@ class Estimator:
     Parameters
     ----------
     schema
-        Of its version. With classes, one call of `predict_proba` gives the probabilities, and the
-        class by the largest.
+        Schema of the version. If it has classes, one call of `predict_proba` gives the
+        probabilities, and the class with the largest is the prediction.
     fitted
-        The model: `predict`, and `predict_proba` and `classes_` for probabilities.
+        Fitted model with `predict`, and with `predict_proba` and `classes_` for probabilities.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class Estimator:
         Raises
         ------
         Exception
-            Whatever the model raises; ValueError if it gives something of another shape.
+            Whatever the model raises; ValueError if it returns another shape.
         """
         inputs = self.inputs(rows)
         if len(self._classes):

@@ -37,7 +37,7 @@ class Scorer:
     Parameters
     ----------
     most_rows
-        Most requests that share a model call; blocks should not be larger.
+        Most requests that share one model call; blocks should not be larger.
     """
 
     def __init__(self, most_rows: int) -> None:

@@ -29,11 +29,11 @@ from driftgauge.shared.registry.registry import (
 
 POLL_S: Final = 0.5
 RETRY_BROKEN_S: Final = 10.0
-"""How long a version that cannot be loaded is left alone: a large file is not read twice a second
-in vain.
+"""Pause (s) before a version that could not be loaded is tried again, so that a large file is not
+read twice a second.
 """
 MOST_TRIALS: Final = 4
-"""Versions in staging that are kept loaded."""
+"""Most versions in staging that are kept loaded."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -46,7 +46,7 @@ class ServedVersion:
     published
         Manifest, schema and reference.
     packed
-        The same, as it is published to Redis.
+        `published` packed as it is written to Redis.
     estimator
         The fitted model, None if there is none or it is not needed.
     key
@@ -55,7 +55,7 @@ class ServedVersion:
     Attributes
     ----------
     clean
-        Makes of a row that the model gets what an event may hold of it (Schema.cleaner).
+        Function that drops or hashes the personal features of a row for its event (Schema.cleaner).
 
     Raises
     ------

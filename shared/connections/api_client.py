@@ -1,4 +1,4 @@
-"""A client of the API: its key, its errors as ours. For the commands that ask a running API."""
+"""A client of the API with its key, for commands; HTTP errors become errors of `shared.errors`."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -64,7 +64,7 @@ async def ask(
     absent
         The error that a 404 becomes.
     more
-        As for `httpx.AsyncClient.request`.
+        Further arguments of `httpx.AsyncClient.request`.
 
     Raises
     ------

@@ -44,14 +44,15 @@ class Backwards(Generic[Decoded]):
     inclusive
         Whether the entry `before` is itself part of the walk.
     most_entries, most_bytes
-        Where the walk ends although the stream goes on; bytes are kept to within a request's size.
+        Bounds at which the walk ends although the stream goes on; bytes are exceeded by at most a
+        request.
 
     Attributes
     ----------
     read, read_bytes
         Entries that were received so far, and the bytes of their fields.
     unreadable
-        How many of them could not be decoded.
+        Number of entries that could not be decoded.
 
     Examples
     --------
@@ -116,7 +117,7 @@ class Backwards(Generic[Decoded]):
                 yield EntryId.parse(entry_id), decoded
 
     def finish(self, stream: str) -> None:
-        """Log what was passed over; for the drivers, when the walk ends or is left."""
+        """Log the number of unreadable entries; called when the walk ends or is left."""
         if self.unreadable:
             logger.debug(
                 "%s: %d of %d entries could not be read and were passed over",

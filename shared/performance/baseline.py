@@ -115,7 +115,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         columns
             The columns that the profile was built from, in stream order, the predictions last.
         labels, probabilities
-            Those of the same rows, as in `of`.
+            Labels and probabilities of the same rows, as in `of`.
         """
         layout, segments = Layout.of(schema, profile), SegmentLayout.of(profile)
         if layout is None or profile.columns[-1].name != PREDICTION:
@@ -146,14 +146,15 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 class PerformanceBaselines(msgspec.Struct, frozen=True):
-    """What a version's performance is measured by: the form of its sums, and its baselines.
+    """The layout of a version's performance sums, and its baselines.
 
     Parameters
     ----------
     stated
         The metrics of the manifest.
     reference
-        Those of the labelled reference rows, and the map of the estimates; None without such rows.
+        Performance on the labelled reference rows, with the map for estimates; None without such
+        rows.
 
     Examples
     --------

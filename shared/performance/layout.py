@@ -89,7 +89,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def counts(self) -> dict[str, slice]:
-        """Where each kind of count stands in the vector of counts."""
+        """Range of each kind of count in the vector of counts."""
         if self.kind == "numeric":
             return _places({"rows": 1, "nonzero": 1})
         sizes = {"matrix": self.side**2, "other_wrong": 1, "scored": 1}
@@ -103,7 +103,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def totals(self) -> dict[str, slice]:
-        """Where each kind of exact sum stands among the sums."""
+        """Range of each kind of exact sum in the list of sums."""
         if self.kind == "numeric":
             return _places(dict.fromkeys(REGRESSION_TOTALS, 1))
         if not self.scored:

@@ -89,9 +89,9 @@ class Confidence:
         error
             Standard error of the value.
         least, most
-            What the metric never goes beyond.
+            Least and largest possible value of the metric.
         bound
-            How far the value itself may be off.
+            Largest error of the value itself.
 
         Examples
         --------
@@ -120,7 +120,7 @@ class Confidence:
         total, squares
             Sum of the values, and of their squares.
         least
-            What no value is below.
+            Least possible value.
         """
         if not n:
             return undefined("no rows")

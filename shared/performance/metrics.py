@@ -36,14 +36,14 @@ such of exactly two classes.
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a metric is.
+    """The definition of a metric.
 
     Parameters
     ----------
     name
-        As it stands in snapshots, manifests and alerts. `NAME:LABEL` is that of one class.
+        Name in snapshots, manifests and alerts. `NAME:LABEL` is that of one class.
     title
-        What people read for it.
+        Name that people read.
     better
         Which of two values is the better one.
     compute

@@ -1,4 +1,4 @@
-"""What a report looks up in a snapshot: since when a feature is bad, which categories vanished,
+"""Look-ups in a snapshot for the report: since when a feature is bad, which categories vanished,
 estimates beside metrics.
 """
 
@@ -46,8 +46,8 @@ def worst_first(feature: FeatureReport) -> tuple[int, float]:
 
 
 def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
-    """When the oldest open alert of a feature began; None without one. Those of a segment do not
-    speak of all rows.
+    """Return the logical time (ms) at which the oldest open alert of a feature over all rows began;
+    None without one.
     """
     return min((alert.started for alert in _alerts_of(feature, snapshot)), default=None)
 

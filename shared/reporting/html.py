@@ -29,9 +29,9 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
     Parameters
     ----------
     snapshot
-        Any snapshot; all of its text is taken as hostile.
+        The snapshot; all of its text is treated as untrusted.
     health
-        How the pipeline stood when the report was made; None if it is not known.
+        State of the pipeline when the report was made; None if unknown.
 
     Returns
     -------

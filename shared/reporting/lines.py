@@ -141,8 +141,8 @@ def interval(
     Parameters
     ----------
     ends
-        Of the scale, for intervals that are compared; what lies beyond is cut off. None: those of
-        this interval.
+        Ends of the scale, for intervals that are compared; an interval beyond them is cut off. None
+        takes the ends of this interval.
 
     Examples
     --------

@@ -56,7 +56,7 @@ class SegmentTable(NamedTuple):
     """The segments of a feature: those that are shown, those that are folded away, and how many of
     which severity.
 
-    `place` is that of the feature in the snapshot: a name of strangers is no id of a page.
+    `place` is the feature's position in the snapshot, since untrusted names are not used as ids.
     """
 
     place: int
@@ -159,7 +159,7 @@ def worst_segments(segments: Segments, most: int) -> list[SegmentReport]:
 
 
 def described(segment: SegmentReport, metric: str) -> str:
-    """Say of a segment in a line what its row in a table says; its names are strangers' text.
+    """Return a segment's row of the table as one line of text; its names are untrusted text.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """A snapshot as lines for a terminal: `driftgauge report`.
 
-Strangers' text is cut, and what would steer a terminal is made visible.
+Untrusted text is shortened, and control characters are made visible.
 """
 
 from collections.abc import Iterator

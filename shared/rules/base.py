@@ -19,26 +19,24 @@ class Rule:
     Parameters
     ----------
     name
-        What alerts carry. `performance.*` stands for one rule per metric, such as
-        `performance.mae`.
+        Name in alerts. `performance.*` stands for one rule per metric, such as `performance.mae`.
     kind
-        What an alert of it speaks of: broken values, drift of values, a model that got worse or
-        better, a limit that somebody set, or a monitor that does not see.
+        Subject of its alerts: broken values, drift of values, a model that got worse or better, a
+        limit that a user set, or a monitor that is blind.
     against
-        What it holds the window against: the reference rows, the performance on them, a stated
+        What it compares the window with: the reference rows, the performance on them, a stated
         limit, or the clock.
     title
-        What people read; of a family, what is said after the title of the metric.
+        Name that people read; for a family of rules, the words after the metric's title.
     of_segment
         Whether it judges the rows of one segment instead of all rows.
     share
         The setting that holds its share of the false-alarm budget; empty for a rule that makes no
         statistical claim.
     action
-        What an alert of it can ask for that no other rule can; None if it asks for nothing of its
-        own.
+        Action that only alerts of this rule recommend; None if there is none.
     notify
-        Whether people are told; an alert of another rule is recorded and shown only.
+        Whether people are notified; if not, alerts are only recorded and shown.
     online
         Whether a detector raises it that sees every event, instead of the window's counts.
     weekly

@@ -13,7 +13,7 @@ __all__ = ["STATISTICS", "ColumnCounts", "Definition", "ReferenceSide", "learn",
 
 
 def learn() -> None:
-    """Import every file of this room, so that its statistic is registered."""
+    """Import every file of this folder, so that its statistic is registered."""
     for found in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{found.name}")
 

@@ -25,7 +25,7 @@ most about .03 to a PSI without drift, with 5 up to .1.
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSide:
-    """What every window of a column is held against: computed once, and not for each report."""
+    """The reference of a column, prepared once for the comparison with every window."""
 
     column: ColumnReference
     _pooled: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)

@@ -83,7 +83,7 @@ def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
 
 
 def usual_metrics(*, numeric: bool) -> tuple[str, ...]:
-    """Return the metrics by which versions are compared if their checks name none."""
+    """Return the metrics by which versions are compared if their gates name none."""
     return ("rmse", "r2") if numeric else ("accuracy", "f1_weighted")
 
 

@@ -51,7 +51,7 @@ def clip(text: str, cells: int) -> str:
 
 
 def shown(text: str, cells: int = 80) -> Markup:
-    """Strangers' text as inert HTML, isolated from the direction of its surroundings.
+    """Untrusted text as inert HTML, isolated from the writing direction of its surroundings.
 
     Examples
     --------

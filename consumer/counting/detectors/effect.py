@@ -1,5 +1,5 @@
-"""What an alarm says happened: since when, how much, in words. Estimates for people; no guarantee
-rests on them.
+"""The effect that an alarm reports: since when, how much, in words. These are estimates for people
+without a statistical guarantee.
 """
 
 import math
@@ -14,12 +14,12 @@ from driftgauge.consumer.counting.detectors.rank_cells import CELLS, MISSING
 from driftgauge.shared.arrays import Floats
 
 RECENT = 512
-"""Latest values of a column from which an alarm estimates the effect."""
+"""Number of latest values of a column from which an alarm estimates the effect."""
 LATEST = (32, 128, RECENT)
-"""Latest values of which a change may have the histogram."""
+"""Numbers of latest values whose histograms are tried as the distribution after the change."""
 
 LEAST = 1e-9
-"""Stands for the share of a cell that no value can fall into, so that its logarithm is a number."""
+"""Replaces a share of 0 in logarithms."""
 
 
 class Effect(NamedTuple):
@@ -34,14 +34,14 @@ class Effect(NamedTuple):
 
 
 def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) -> Effect:
-    """Estimate when and how a column left its law.
+    """Estimate when and how the distribution of a column changed.
 
     Parameters
     ----------
     cells
-        The latest rank cells, oldest first.
+        Latest rank cells, oldest first.
     law
-        Shape (cells,): what cells come without drift.
+        Distribution of the cells without drift, shape (cells,).
     ordered
         Whether the cells have an order, as those of a numeric column have.
 
@@ -67,8 +67,8 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
 
 
 def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
-    """Return the events since when one of the experts would have gained most, among them histograms
-    of the latest events.
+    """Return the number of events since the change: the one for which the best alternative
+    distribution, an expert's or a histogram of the latest events, has the largest likelihood ratio.
     """
     histograms = [
         np.bincount(cells[-events:], minlength=CELLS) / len(cells[-events:]) for events in LATEST
@@ -78,7 +78,7 @@ def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
 
 
 def _movement(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a numeric column by what would make a normal one of them: a shift, or
+    """Describe the change of a numeric column's cells as that of a normal variable: a shift, or
     another spread.
     """
     scores = ndtri(np.cumsum(law) - law / 2)
@@ -96,8 +96,8 @@ def _mean_rank(counts: Floats, law: Floats) -> float:
 
 
 def _exchange(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a categorical column, which have no order: how many events must have
-    changed their category.
+    """Describe the change of a categorical column's cells, which have no order, by the share of
+    events that changed their category.
     """
     moved = float(np.abs(counts / counts.sum() - law).sum() / 2)
     return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace(
@@ -118,7 +118,7 @@ def normal_shift(mean_rank: float) -> float:
 
 
 def describe_shift(mean_rank: float, events: int) -> str:
-    """Say what a mean rank means.
+    """Describe a mean rank in words.
 
     Examples
     --------

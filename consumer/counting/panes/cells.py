@@ -1,5 +1,5 @@
-"""Values become cells of the reference, and cells become ranks. One look into a table per value, no
-loop over events.
+"""Values become cells of the reference, and cells become ranks, by table look-ups without a loop
+over events.
 """
 
 from collections.abc import Sequence
@@ -39,40 +39,39 @@ class CellMap:
     Parameters
     ----------
     schema, reference
-        Of the version.
+        Schema and reference of the version.
     calibration
-        What is known about the reference's order in time.
+        Calibration: which columns are ordered in time; None without one.
     batch_counts
         Whether predictions from batches count for drift, beside those that were made online.
     labels
         Whether predictions wait for their labels.
     performance
-        Of the labelled reference rows, if there are any.
+        Performance on the labelled reference rows; None without any.
 
     Attributes
     ----------
     sources
-        Of predictions that count for drift.
+        Sources of the predictions that count for drift.
     watched
-        Places of the columns that count for drift: features that are not excluded, and the
-        prediction; no function of the clock.
+        Positions of the columns that count for drift: the prediction, and the features that are
+        neither excluded nor a function of the clock.
     exchangeable
-        Those of them whose rows may be taken as exchangeable: the only ones that such detectors
-        watch as assume it.
+        Positions of the watched columns whose rows are taken as exchangeable; detectors that assume
+        it watch only these.
     layout
-        Of the performance sums; None if predictions do not wait for labels.
+        Layout of the performance sums; None if predictions do not wait for labels.
     scored
-        Layout of the probabilities that are counted, so that the performance can be estimated; None
-        if they are not.
+        Layout of the probabilities that are counted to estimate the performance; None if they are
+        not.
     errors
         Profile of the reference's errors; None if labels do not come, or the reference has none.
     labels
-        Profile of the reference's labels; None in the same cases.
+        Profile of the reference's labels; None if labels do not come, or the reference has none.
     segments
-        Layout of the segments that rows are parted into; None if there are none.
+        Layout of the segments; None if there are none.
     measures
-        What is summed of each segment's joined rows; None without segments, or if labels do not
-        come.
+        Sums of each segment's joined rows; None without segments or labels.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class CellMap:
 
     @cached_property
     def error_ranks(self) -> Floats:
-        """The same of each cell of the errors."""
+        """Rank of each cell of the errors, 0 to 1; NaN for MISSING."""
         assert self.errors is not None  # noqa: S101  only errors that have a profile are ranked
         return _ranks(np.array(self.errors.columns[0].counts, dtype=float))
 

@@ -35,9 +35,11 @@ def mark(marks: Marks, age: int, number: int) -> None:
 
 
 def first_kept(marks: Marks, oldest: float) -> int:
-    """Forget the ages before `oldest`; give the first entry that is young enough to be kept.
+    """Forget the ages before `oldest`; return the number of the first entry that is young enough to
+    keep.
 
-    0 if nothing is too old, or everything: then the entries go when there is a younger one.
+    Return 0 if nothing is too old, or everything is: then the entries are trimmed once there is a
+    younger one.
 
     Examples
     --------
@@ -96,7 +98,7 @@ class OpenRollUp:
         known[1:] = [alarm]
 
     def closed(self) -> RollUp:
-        """Return it as it is written."""
+        """Return the roll-up as it is written to its stream."""
         blocks: dict[str, Block] = {
             version: self.blocks[version].pack() for version in sorted(self.blocks)
         }
@@ -119,7 +121,7 @@ class OpenRollUp:
 
     @classmethod
     def unpack(cls, packed: bytes) -> "OpenRollUp":
-        """Read what a checkpoint holds: the sum as it would be written."""
+        """Unpack a sum from a checkpoint."""
         found = msgspec.msgpack.decode(packed, type=RollUp)
         pane = found.pane
         rolled = cls(pane.partition, pane.start, found.first, alarms=found.alarms)
@@ -133,7 +135,7 @@ class OpenRollUp:
 
 @dataclass(slots=True)
 class RollUps:
-    """The running sums of a partition, and how old the written ones are."""
+    """The running sums of a partition, and the ages of the written ones."""
 
     open: dict[Span, OpenRollUp] = field(default_factory=dict)
     ages: dict[Span, Marks] = field(default_factory=lambda: {"hour": [], "day": []})
@@ -154,8 +156,8 @@ class RollUps:
         self.changed.add(b"hour")
 
     def complete(self, now: int, entry_ms: int) -> list[tuple[Span, RollUp]]:
-        """Close the sums whose span was over at logical time `now`, before which no coming pane
-        starts; give them.
+        """Close and return the sums whose span was over at logical time `now` (ms), before which no
+        further pane starts.
         """
         written: list[tuple[Span, RollUp]] = []
         hour = self.open.get("hour")

@@ -1,6 +1,4 @@
-"""A column's part of a snapshot: all its statistics, shares and pictures, and what the rules
-conclude.
-"""
+"""A column's part of a snapshot: all its statistics, shares and histograms, and its severity."""
 
 import msgspec
 
@@ -63,7 +61,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
 
 
 def _conclusion(evaluation: Evaluation, column: int, bad: list[Reading]) -> tuple[Severity, str]:
-    """Say how a column stands, and why: the worst reading first."""
+    """Return a column's severity and its reason: that of the worst reading."""
     excluded = evaluation.version.excluded(column)
     if excluded:
         return "excluded", excluded
@@ -116,7 +114,9 @@ def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """Say what a verdict rests on, and whether to accept a new reference."""
+    """Return the notes of a snapshot: the basis of its verdict, and whether to accept a new
+    reference.
+    """
     calibration, number = evaluation.version.calibration, evaluation.version.number
     said = [f"Held against reference {number}, which was accepted in production."] if number else []
     if calibration is None:

@@ -1,4 +1,4 @@
-"""The thread that answers requests for references, with keys as strangers may have left them."""
+"""The thread that answers requests for references, with whatever may stand in its keys."""
 
 import logging
 import threading

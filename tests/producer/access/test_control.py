@@ -238,7 +238,7 @@ async def test_an_open_stream_ends_with_its_key(
 
 
 @pytest.mark.usefixtures("linear")
-async def test_strangers_learn_only_whether_it_lives(
+async def test_people_outside_learn_only_whether_it_lives(
     settings: Settings, key: Callable[..., str]
 ) -> None:
     """With keys /livez and /readyz answer everybody, with the reasons only for those who may

@@ -5,8 +5,8 @@ import pytest
 
 from driftgauge.consumer.judging.alerts.retraining import (
     MAX_ATTEMPTS,
-    Outcome,
     RetrainingState,
+    RunResult,
     asks_for_it,
 )
 from driftgauge.shared.contract.alert import CloudEvent, Silence
@@ -64,7 +64,7 @@ def test_of_several_alerts_the_first_starts_the_run_and_the_others_are_passed_ov
     state = RetrainingState().read(alert_event(1), 10, HOUR_MS)
     assert state.running is not None
     assert (state.running.started, state.running.attempt) == (10, 1)
-    state = state.end(Outcome(ok=True, detail=""), 20)
+    state = state.end(RunResult(ok=True, detail=""), 20)
     for place in (2, 3):
         state = state.read(alert_event(place), 20, HOUR_MS)
     assert (state.running, state.passed_over, state.runs) == (None, 2, 1)
@@ -74,7 +74,7 @@ def test_the_cooldown_is_measured_from_start_to_start() -> None:
     """An alert at its end starts the next run, one a millisecond before does not, whether the run
     failed or not.
     """
-    state = RetrainingState().read(alert_event(), 0, HOUR_MS).end(Outcome(ok=False, detail=""), 5)
+    state = RetrainingState().read(alert_event(), 0, HOUR_MS).end(RunResult(ok=False, detail=""), 5)
     assert state.failures == 1
     assert state.read(alert_event(2), HOUR_MS - 1, HOUR_MS).running is None
     assert state.read(alert_event(2), HOUR_MS, HOUR_MS).running is not None

@@ -200,7 +200,7 @@ def shifted(random: np.random.Generator) -> Rows:
 
 
 def test_names_of_segments_are_told_apart() -> None:
-    """Features and values are strangers' text and may hold a `=`: two segments never share an
+    """Features and values are untrusted text and may hold a `=`: two segments never share an
     alert.
     """
     schema = Schema(
