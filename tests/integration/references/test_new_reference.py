@@ -87,7 +87,6 @@ def current(client: redis.Redis, keys: Keys) -> Snapshot:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_accept_and_undo_under_load(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,6 @@ class Plant:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
 def test_accept_and_undo_over_three_partitions(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:
