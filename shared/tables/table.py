@@ -130,8 +130,7 @@ def _typed_texts(
     name: str, texts: Texts, kind: str | None, form: TableFormat
 ) -> tuple[pd.Series, Fault | None]:
     fault = None
-    if kind is None:
-        kind, fault = kind_of_texts(name, texts, form)
+    kind = kind or kind_of_texts(texts, form)
     if kind == "numeric":
         values, bad = numbers(texts, form)
         if not bad.any():

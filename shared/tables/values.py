@@ -6,7 +6,7 @@ other cells of its column; so a file of one row is read as one of a million.
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -24,10 +24,6 @@ _MARKS: Final = r"""? - -- . * NA N/A n/a na #N/A #NA NULL null None none NaT ni
 missing Missing \N (null) <NA> #VALUE! ERR"""
 USUAL_MARKS: Final = frozenset(_MARKS.split())
 """What people write for a missing value; it is one only if the format says so."""
-ALMOST: Final = 0.95
-"""Share of numbers from which a column of texts is taken for numbers with some bad cells."""
-FEW_VALUES: Final = 10
-"""Most different numbers of a column that may be one of codes."""
 _NUMBER: Final = re.compile(
     r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE
 )
@@ -197,50 +193,30 @@ def booleans(texts: Texts, form: TableFormat, *, known: bool = False) -> tuple[F
     return values, np.isnan(values) & ~missing
 
 
-def kind_of_texts(name: str, texts: Texts, form: TableFormat) -> tuple[str, Fault | None]:
-    """Find out what a column of texts holds.
+def kind_of_texts(texts: Texts, form: TableFormat) -> Literal["numeric", "boolean", "categorical"]:
+    """Return what a column of texts holds, where no schema says so.
 
-    Codes whose numbers begin with zeros, such as `007`, are categories. A column of numbers with
-    some cells that are none is at fault: whether these mean missing values is not guessed.
-
-    Returns
-    -------
-    kind, fault
-        `numeric`, `boolean` or `categorical`; and what is wrong, then `categorical`.
+    Codes whose numbers begin with zeros, such as `007`, are categories.
 
     Examples
     --------
-    >>> kind_of_texts("x", texts_of(["1", "2.5", ""]), TableFormat())
-    ('numeric', None)
-    >>> kind_of_texts("site", texts_of(["007", "102"]), TableFormat())
-    ('categorical', None)
-    >>> kind_of_texts("x", texts_of(["1.5", "?", "2"]), TableFormat())[1].hint()
-    "if '?' means that a value is missing, say --missing '?'"
+    >>> kind_of_texts(texts_of(["1", "2.5", ""]), TableFormat())
+    'numeric'
+    >>> kind_of_texts(texts_of(["007", "102"]), TableFormat())
+    'categorical'
     """
-    _, no_boolean = booleans(texts, form)
     missing = absent(texts, form)
-    present = len(texts) - int(missing.sum())
-    if present and not no_boolean.any():
-        return "boolean", None
-    values, bad = numbers(texts, form)
-    if any(map(_CODE.match, _whole(texts[~missing & ~bad]))):
-        return "categorical", None
-    wrong = int(bad.sum())
-    if not wrong:
-        return "numeric", None
-    place = int(np.argmax(bad))
-    odd = {str(text) for text in np.strings.strip(texts[bad])}
-    several = len(np.unique(values[~np.isnan(values)])) > FEW_VALUES
-    other = all(map(_other_notation, odd))
-    marks = odd <= USUAL_MARKS and wrong < present
-    if not (marks or other or (wrong <= (1 - ALMOST) * present and several)):
-        return "categorical", None
-    return "categorical", fault_at(name, "number", texts, bad, place)
+    _, no_boolean = booleans(texts, form)
+    if not missing.all() and not no_boolean.any():
+        return "boolean"
+    _, bad = numbers(texts, form)
+    bare: list[str] = np.strings.strip(texts).tolist()
+    return "categorical" if bad.any() or any(map(_CODE.match, bare)) else "numeric"
 
 
-def fault_at(name: str, wanted: str, texts: Texts, bad: Flags, place: int | None = None) -> Fault:
+def fault_at(name: str, wanted: str, texts: Texts, bad: Flags) -> Fault:
     """Describe the bad cells of a column."""
-    place = int(np.argmax(bad)) if place is None else place
+    place = int(np.argmax(bad))
     text = str(texts[place]).strip()
     told = text if text in USUAL_MARKS or _other_notation(text) else ""
     return Fault(name, wanted, int(bad.sum()), len(texts), place, told)
@@ -252,8 +228,3 @@ def _other_notation(text: str) -> bool:
         return False
     forms = (TableFormat(decimal=",", thousands="."), TableFormat(thousands=","))
     return any(_number(text, form) is not None for form in forms)
-
-
-def _whole(texts: Texts) -> Sequence[str]:
-    found: list[str] = np.strings.strip(texts).tolist()
-    return found
