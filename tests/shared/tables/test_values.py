@@ -8,8 +8,8 @@ from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.tables.values import (
     booleans,
     fault_at,
-    kind_of_texts,
     numbers,
+    recognised,
     texts_of,
 )
 
@@ -79,7 +79,7 @@ def test_booleans_in_any_case() -> None:
 )
 def test_what_a_column_holds(cells: list[str], kind: str) -> None:
     """Numbers and booleans are such if all cells are; codes with leading zeros are categories."""
-    assert kind_of_texts(texts_of(cells), TableFormat()) == kind
+    assert recognised(texts_of(cells), TableFormat())[0] == kind
 
 
 @pytest.mark.parametrize(
