@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.tables.recognising import header_fault
+from driftgauge.shared.tables.recognising import MOST_COLUMNS, header_fault
 from driftgauge.shared.tables.table import Table
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -60,6 +60,8 @@ def read_json_lines(lines: Iterable[str], source: str) -> Table:
     numbers: list[int] = []
     for row, (number, found) in enumerate(objects(lines)):
         numbers.append(number)
+        if len(columns) > MOST_COLUMNS:
+            break  # it is refused: each object has names of its own
         for name, value in found.items():
             column = columns.setdefault(name, [])
             if len(column) < row:
