@@ -44,7 +44,7 @@ def records(lines: Iterable[str], separator: str) -> Iterator[Record]:
 
 
 def checked_header(found: Iterator[Record]) -> list[str]:
-    """Read the header, and check its names.
+    """Read the header, and check its names; spaces around them do not count.
 
     Raises
     ------
@@ -52,6 +52,7 @@ def checked_header(found: Iterator[Record]) -> list[str]:
         If there is none, a name is empty, or one stands there twice.
     """
     _, header = next(found, (0, []))
+    header = [name.strip() for name in header]
     fault = header_fault(header)
     if fault:
         raise BadData(fault)

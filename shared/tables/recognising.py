@@ -37,6 +37,7 @@ UNREAD: Final = {
 }
 """First bytes of what is not read, and its name."""
 BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_EXCEL: Final = re.compile(r"\ufeff?\"?sep=.\"?\s*$", re.IGNORECASE)
 LIKELY: Final = 0.9
 """Share of the records that have as many cells as the header, for a separator to be likely."""
 
@@ -115,6 +116,11 @@ def separator_of(lines: Sequence[str], *, whole: bool) -> str:
     Traceback (most recent call last):
     driftgauge.shared.errors.BadData: the separator may be ',' or ';'; say which by --separator
     """
+    if lines and _EXCEL.match(lines[0]):
+        raise BadData(
+            "line 1 is Excel's mark of the separator, no header; remove it (the separator is "
+            "recognised)"
+        )
     widths = {one: _widths(lines, one, whole=whole) for one in SEPARATORS}
     named = {one: found for one, found in widths.items() if found and found[0] > 1}
     fitting = [one for one, found in named.items() if len(set(found)) == 1]

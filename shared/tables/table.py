@@ -170,11 +170,20 @@ def _booleans(values: np.ndarray[Any, Any]) -> pd.Series:
     return pd.Series(cells, dtype=object)
 
 
+def _is_whole(values: pd.Series) -> bool:
+    """Tell whether a column holds whole numbers as Python's own, which may be longer than float64
+    is exact.
+    """
+    return values.dtype == np.dtype(object) and all(
+        type(value) is int for value in values if value is not None
+    )
+
+
 def _typed_values(
     name: str, values: pd.Series, kind: str | None, form: TableFormat
 ) -> tuple[pd.Series, Fault | None]:
     """Type a column whose values have types of their own; texts among them are read as in CSV."""
-    column = plain(values)
+    column = values if kind == "categorical" and _is_whole(values) else plain(values)
     if column.dtype != np.dtype(object):
         return column, None
     is_text = np.array([isinstance(value, str) for value in column], dtype=np.bool_)

@@ -247,3 +247,24 @@ def test_what_was_recognised_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "x;y\n1;2\n")
     read_table(path, tell=told.append)
     assert told == [f"{path}: semicolons stand between the cells."]
+
+
+def test_headers_as_people_write_them(tmp_path: Path) -> None:
+    """Spaces around names do not count; Excel's line about the separator is named."""
+    path = write(tmp_path, "temp, load\n1, 2\n")
+    assert read_table(path).to_dict("list") == {"temp": [1], "load": [2]}
+    assert "line 1 is Excel's mark of the separator" in refusal(
+        write(tmp_path, "sep=;\na;b\n1;2\n")
+    )
+
+
+def test_codes_of_many_digits_keep_them(tmp_path: Path) -> None:
+    """A code is no float64 on its way from JSON lines or Parquet, with missing ones beside it."""
+    code = 1_234_567_890_123_456_789
+    lines = write(tmp_path, f'{{"id": {code}}}\n{{"id": null}}\n', "codes.jsonl")
+    path = tmp_path / "codes.parquet"
+    parquet.write_table(pa.table({"id": pa.array([code, None])}), path)
+    for file in (lines, path):
+        frame = read_table(file, kinds={"id": "categorical"})
+        assert str(frame["id"].iloc[0]) == str(code)
+        assert frame["id"].isna().tolist() == [False, True]
