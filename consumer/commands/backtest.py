@@ -52,6 +52,11 @@ TODAY, OTHER = "today", "policy"
 )
 @click.option("--time-column", help="Of the file: when each row was predicted.")
 @click.option("--prediction-column", help="Of the file; without it the model predicts.")
+@click.option(
+    "--per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Rows a day of a file without times.  [default: DRIFTGAUGE_EXPECTED_EVENTS_PER_DAY]",
+)
 @click.option("--version", help="Of the model, for a file; default: the one in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print both verdicts as JSON.")
 def backtest(
@@ -61,6 +66,7 @@ def backtest(
     csv_path: Path | None,
     time_column: str | None,
     prediction_column: str | None,
+    per_day: float | None,
     version: str | None,
     *,
     as_json: bool,
@@ -69,8 +75,10 @@ def backtest(
     from driftgauge.consumer.offline.backtesting import FileRows
     from driftgauge.consumer.worker import judging_policy, policies
 
-    if csv_path is None and (time_column or prediction_column or version):
-        raise click.UsageError("--time-column, --prediction-column and --version belong to --csv.")
+    if csv_path is None and (time_column or prediction_column or per_day or version):
+        raise click.UsageError(
+            "--time-column, --prediction-column, --per-day and --version belong to --csv."
+        )
     settings = read_settings()
     judged = judging_policy(settings, 1)
     tried = [policies(settings.policy_file).apply(judged, model)]
@@ -84,7 +92,8 @@ def backtest(
     else:
         key = settings.pii_key.get_secret_value() if settings.pii_key is not None else None
         rows = FileRows(csv_path, time_column, prediction_column, key)
-        found = _of_file(settings, model, version, rows, tried)
+        pace = per_day or settings.expected_events_per_day
+        found = _of_file(settings, model, version, rows, tried, pace)
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -135,6 +144,7 @@ def _of_file(
     version: str | None,
     rows: "FileRows",
     tried: "list[JudgingPolicy]",
+    per_day: float,
 ) -> "Backtest":
     """Count a file's rows, and judge them."""
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -144,9 +154,7 @@ def _of_file(
 
     registry = ModelRegistry(settings.registry_dir)
     published = registry.load(model, version or registry.production(model))
-    log = log_of(
-        published, rows, settings.expected_events_per_day, _estimator(registry, published, rows)
-    )
+    log = log_of(published, rows, per_day, _estimator(registry, published, rows))
     for remark in log.remarks:
         click.echo(remark, err=True)
     name = published.manifest.version

@@ -221,15 +221,27 @@ def verdict(
             "integrity only."
         )
     drifted = [report.name for report in everything if report.severity in ALARMING]
-    watched = sum(report.severity != "excluded" for report in everything)
+    unread = [report.name for report in everything if report.severity == "unreadable"]
+    watched = sum(report.severity not in {"excluded", "unreadable"} for report in everything)
+    if unread:
+        others = [report for report in everything if report.severity != "unreadable"]
+        rest = worst(report.severity for report in others) if others else severity
+        return (
+            f"{len(unread)} of {watched + len(unread)} columns cannot be compared "
+            f"({_named(unread)}). {verdict(rest, others, rows, alerts)}"
+        )
     falls, of_model = _of_model(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
     )
     if not drifted and not falls and not of_model:
         return f"Normal: none of {watched} columns drifted in {rows:,} rows."
-    names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
-    columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
+    told = f"{len(drifted)} of {watched} columns drifted ({_named(drifted)})"
+    columns = [told] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from driftgauge.consumer.counting.advance import advance
-from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import CellMap
@@ -25,13 +24,12 @@ from driftgauge.shared.contract.events import PREDICTION, TICK, Prediction, enco
 from driftgauge.shared.contract.pane import PaneEntry
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.frames import answers_of, columns_of, json_values
+from driftgauge.shared.tables.pace import START_MS, paced, remark
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.prediction import model_columns, predict
 
 BATCH = 1000
-START = 1_735_689_600_000
-"""2025-01-01, in ms: when a file without times begins."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,8 @@ def log_of(
     if rows.time is not None:
         times, remarks = parse_times(frame[rows.time], str(rows.path), version.schema.time)
     else:
-        times = START + (np.arange(len(frame)) * (DAY_MS / expected_per_day)).astype(np.int64)
-        remarks = [f"The file has no times: its rows are taken as {expected_per_day:,.0f} a day."]
+        times = paced(len(frame), expected_per_day)
+        remarks = [remark(expected_per_day, START_MS)]
     order = np.argsort(times, kind="stable")
     features = [json_values(column) for column in columns_of(frame, version.schema, rows.pii_key)]
     predictions = _predictions(version, rows, frame, estimator)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -11,7 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from driftgauge.producer.commands import replaying
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
+from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.pace import DAY_MS, remark, start_after
 from driftgauge.shared.tables.reading import read_table
 
 
@@ -29,10 +32,31 @@ from driftgauge.shared.tables.reading import read_table
 @click.option("--prediction-column", help="Column of the predictions that were made.")
 @click.option("--time-column", help="Column of the event times; a time without zone is UTC.")
 @click.option(
+    "--id-column",
+    help="Column of the predictions' ids, each different.  [default: made by the API]",
+)
+@click.option(
+    "--probability-column",
+    "probability_columns",
+    multiple=True,
+    help="Columns of the classes' probabilities, in their order; repeatable. Of two classes the "
+    "second's is enough.",
+)
+@click.option(
+    "--per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Rows a day of a file without times.  [default: DRIFTGAUGE_EXPECTED_EVENTS_PER_DAY]",
+)
+@click.option(
     "--shuffle",
     type=int,
     metavar="SEED",
-    help="Post the rows in random order, without their times.",
+    help="Post the rows in random order, without the times of the file.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV file of the ids, with the columns that are no features: for `labels import`.",
 )
 @click.option(
     "--rate",
@@ -48,19 +72,28 @@ def replay(
     way: replaying.Way,
     prediction_column: str | None,
     time_column: str | None,
+    id_column: str | None,
+    probability_columns: tuple[str, ...],
+    per_day: float | None,
     shuffle: int | None,
+    output: Path | None,
     rate: float,
     url: str,
     limit: int | None,
 ) -> None:
-    """Post the rows of a CSV FILE to a running API, after a check of all of them.
+    """Post the rows of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API, after a check
+    of all of them.
 
-    An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
+    Rows without times are taken as so many a day, the same on every machine. An API with keys needs
+    one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
     """
-    columns = replaying.Columns(prediction_column, time_column)
+    if not file.exists():
+        raise BadData(f"There is no file {file}. Nothing was posted.")
+    columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
+    settings = read_settings()
 
     async def run() -> None:
-        headers = authorization(read_settings())
+        headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
             frame = read_table(file, schema.table, schema.kinds_of(columns.names))
@@ -72,14 +105,38 @@ def replay(
                     f"These columns are no features and stay out: {', '.join(plan.ignored)}.",
                     err=True,
                 )
-            await _post(client, plan, way, rate)
+            if way == "events" and (time_column is None or shuffle is not None):
+                pace = per_day or settings.expected_events_per_day
+                click.echo(await _pace(client, model, plan, pace), err=True)
+            answers = await _post(client, plan, way, rate)
+            if output is not None:
+                replaying.answered(frame, plan, answers, columns).to_csv(output, index=False)
+            replaying.check_refused(answers)
 
     asyncio.run(run())
 
 
+async def _pace(client: httpx.AsyncClient, model: str, plan: replaying.Plan, per_day: float) -> str:
+    """Give the rows their times, if there is room for them behind what was counted; say which."""
+    unknown = ""
+    try:
+        busy = await replaying.busy_until(client, model)
+    except DriftgaugeError as error:
+        busy, unknown = None, f" Whether the model has later events is not known: {error}"
+    start = start_after(busy)
+    end = start + len(plan.requests) / per_day * DAY_MS
+    if end > time.time() * 1000:
+        return (
+            "The file has no times, and the model has events up to now: the rows get the time at "
+            "which they are posted, so that panes and alerts depend on how fast that is."
+        )
+    replaying.pace(plan.requests, per_day, start)
+    return remark(per_day, start) + unknown
+
+
 async def _post(
     client: httpx.AsyncClient, plan: replaying.Plan, way: replaying.Way, rate: float
-) -> None:
+) -> list[dict[str, Any]]:
     started = time.monotonic()
     bar = (
         TextColumn("{task.description}"),
@@ -89,7 +146,7 @@ async def _post(
     )
     with Progress(*bar, console=Console(stderr=True)) as progress:
         task = progress.add_task("posting", total=len(plan.requests))
-        await replaying.post(
+        answers = await replaying.post(
             client, plan.requests, way, rate, lambda events: progress.advance(task, events)
         )
     seconds = time.monotonic() - started
@@ -97,3 +154,4 @@ async def _post(
         f"Posted {len(plan.requests)} events in {seconds:.1f} s "
         f"({len(plan.requests) / seconds:.0f} a second)."
     )
+    return answers

@@ -12,8 +12,13 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from driftgauge.producer.http.problems import Problem, invalid
-from driftgauge.producer.intake.rows import MAX_ROW, MOST_FAULTS, InputRow
-from driftgauge.shared.contract.events import Value
+from driftgauge.producer.intake.rows import (
+    MAX_ROW,
+    NO_COLUMNS,
+    InputRow,
+    RowColumns,
+    checked_row,
+)
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
 CHUNK: Final = 1 << 16
@@ -37,8 +42,9 @@ class JsonRows:
     [0, 1, 1]
     """
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, beside: RowColumns = NO_COLUMNS) -> None:
         self._text = text
+        self._beside = beside
         self._fields: dict[str, Any] = {}
 
     def count(self, most: int) -> int:
@@ -75,8 +81,7 @@ class JsonRows:
     def read(self, schema: Schema) -> Iterator[InputRow]:
         """Decode and check the rows."""
         for number, source in enumerate(self._row_texts({}), start=1):
-            values, faults = _positional(source, schema)
-            yield InputRow(number, None, values, faults[:MOST_FAULTS])
+            yield _row(number, source, schema, self._beside)
 
     def _row_texts(self, fields: dict[str, Any]) -> Iterator[str]:
         """Cut out the text of each row, and note in `fields` what stands beside the rows, and that
@@ -104,16 +109,18 @@ class JsonRows:
         document.end()
 
 
-def _positional(source: str, schema: Schema) -> tuple[list[Value], list[FieldError]]:
+def _row(number: int, source: str, schema: Schema, beside: RowColumns) -> InputRow:
     """Decode a row strictly, and check it: what was cut out may be no JSON after all, as NaN."""
     try:
         features = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as error:
-        return [], [FieldError("", f"cannot be read: {error}", "unreadable")]
+        return InputRow(
+            number, None, [], [FieldError("", f"cannot be read: {error}", "unreadable")]
+        )
     if not isinstance(features, dict):
-        fault = "must be an object of feature names and values"
-        return [], [FieldError("", fault, "unreadable")]
-    return schema.positional(features, "")
+        wrong = FieldError("", "must be an object of feature names and values", "unreadable")
+        return InputRow(number, None, [], [wrong])
+    return checked_row(number, None, features, schema, beside)
 
 
 class _JsonText:

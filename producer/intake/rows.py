@@ -6,15 +6,20 @@ then each row is checked against the schema by itself, so that one that does not
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from driftgauge.producer.intake.documents import MAX_ID
 from driftgauge.shared.contract.events import Value
-from driftgauge.shared.reference.schema import FieldError, Schema
+from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.reference.pii import text_of
+from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
 MOST_FAULTS: Final = 20
 """Most faults of one row that are named in its answer."""
 MAX_ROW: Final = 1 << 20
 """Longest row, in characters."""
+MOST_DIGITS: Final = 20
+"""Digits from which a text is no number of milliseconds."""
 
 
 class InputRow(NamedTuple):
@@ -30,12 +35,74 @@ class InputRow(NamedTuple):
         Value of each feature in stream order; meaningless if there are faults.
     faults
         What is wrong with it, at most `MOST_FAULTS`; empty for a row that can be scored.
+    id
+        The prediction's id, if the file gives one.
+    time
+        When it happened, in Unix milliseconds, if the file says so.
     """
 
     number: int
     line: int | None
     values: list[Value]
     faults: Sequence[FieldError]
+    id: str | None = None
+    time: int | None = None
+
+
+class RowColumns(NamedTuple):
+    """Names of the columns that say something of a row beside its features; None if there is
+    none.
+    """
+
+    id: str | None = None
+    time: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those that are named."""
+        return frozenset(name for name in self if name is not None)
+
+    def taken(self, cells: dict[str, Any]) -> tuple[str | None, int | None, list[FieldError]]:
+        """Take id and time out of a row's cells, by name.
+
+        Returns
+        -------
+        id, time, faults
+            What is wrong with the two; then they have no meaning.
+
+        Examples
+        --------
+        >>> cells = {"order": 7, "x": 1.5, "when": "2025-11-20 20:15"}
+        >>> RowColumns("order", "when").taken(cells), cells
+        (('7', 1763669700000, []), {'x': 1.5})
+        """
+        faults = []
+        given = cells.pop(self.id, None) if self.id is not None else None
+        if given is not None and not isinstance(given, str):
+            given = text_of(given)
+        if self.id is not None and (not given or len(given) > MAX_ID):
+            fault = f"must be an id of 1 to {MAX_ID} characters"
+            faults.append(FieldError(pointer("", self.id), fault))
+        moment = _moment(cells.pop(self.time, None)) if self.time is not None else None
+        if self.time is not None and moment is None:
+            fault = "must be Unix milliseconds or an ISO 8601 time"
+            faults.append(FieldError(pointer("", self.time), fault))
+        return given, moment, faults
+
+
+NO_COLUMNS: Final = RowColumns()
+
+
+def _moment(value: object) -> int | None:
+    """Read a time; text without a zone is UTC."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, str):
+        return milliseconds(value)
+    if value.isascii() and value.isdecimal() and len(value) < MOST_DIGITS:
+        return milliseconds(int(value))
+    found = milliseconds(value)
+    return milliseconds(f"{value}+00:00") if found is None else found
 
 
 class InputRows(Protocol):
@@ -61,3 +128,24 @@ class InputRows(Protocol):
         Problem
             If no row of the file can fit the schema.
         """
+
+
+def checked_row(
+    number: int,
+    line: int | None,
+    cells: dict[str, Any],
+    schema: Schema,
+    beside: RowColumns,
+    *,
+    texts: bool = False,
+) -> InputRow:
+    """Check a decoded row against the schema.
+
+    Parameters
+    ----------
+    texts
+        True if its values are the texts of a CSV file.
+    """
+    given, moment, wrong = beside.taken(cells)
+    values, faults = schema.positional(cells, "", texts=texts)
+    return InputRow(number, line, values, [*wrong, *faults][:MOST_FAULTS], given, moment)

@@ -1,4 +1,5 @@
-"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV.
+"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV. GET /labels:
+what became of them.
 
 Each label is accepted or rejected by itself. The accepted ones go to the logs of their predictions'
 partitions, numbered and spooled as predictions are; the worker joins them.
@@ -26,8 +27,10 @@ from driftgauge.producer.intake.documents import (
 from driftgauge.producer.intake.label_rows import InputLabel, of_csv, of_json, time_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
 
@@ -94,6 +97,15 @@ ANSWER: Final = {
 }
 
 
+MODEL: Final = {
+    "name": "model",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The model of labels that name none; needed when there are several.",
+}
+
+
 class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
     """A label that was not taken, and why."""
 
@@ -139,6 +151,21 @@ def router(parts: Parts) -> APIRouter:
         if checked.other:
             answer["other"] = checked.other
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+
+    @routes.get("/labels", openapi_extra=_counts_documented())
+    @needs("label", "read")
+    async def counted(request: Request) -> Response:
+        """Tell what became of all labels of a model so far: how many came, were joined, wait for
+        their predictions, and so on.
+        """
+        name = await known_model(parts, request.query_params.get("model"))
+        [state] = await parts.pipeline.read([name])
+        counts = [partition.counters.labels for partition in state.partitions]
+        found = {"came": sum(one.came for one in counts)} | {
+            field: sum(getattr(one, field) for one in counts)
+            for field in LabelCounts.__struct_fields__
+        }
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     return routes
 
@@ -259,13 +286,14 @@ def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
     found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
     found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    found["parameters"] = [
-        {
-            "name": "model",
-            "in": "query",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": "The model of labels that name none; needed when there are several.",
-        }
-    ]
+    found["parameters"] = [MODEL]
     return found
+
+
+def _counts_documented() -> dict[str, Any]:
+    counts = {"type": "object", "additionalProperties": {"type": "integer"}}
+    answer = {
+        "description": "Numbers of labels.",
+        "content": {"application/json": {"schema": counts}},
+    }
+    return {"parameters": [MODEL], "responses": {"200": answer}}

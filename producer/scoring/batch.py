@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from fastapi import Request
@@ -22,8 +22,9 @@ from fastapi import Request
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.csv_rows import CsvRows
 from driftgauge.producer.intake.json_rows import JsonRows
+from driftgauge.producer.intake.object_rows import ObjectRows
 from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.intake.rows import InputRow, InputRows
+from driftgauge.producer.intake.rows import NO_COLUMNS, InputRow, InputRows, RowColumns
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.scoring.estimator import Score
@@ -33,6 +34,7 @@ from driftgauge.shared.contract.events import Prediction, Source
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.tables import arrow, json_lines
 
 WRITE_BYTES: Final = 1 << 20
 PATIENCE_S: Final = 10.0
@@ -40,7 +42,7 @@ PATIENCE_S: Final = 10.0
 """
 ROOM_POLL_S: Final = 0.05
 
-Form = Literal["csv", "json"]
+Form = Literal["csv", "json", "json_lines", "parquet", "arrow"]
 Status = Literal["ok", "invalid", "failed"]
 
 
@@ -133,12 +135,13 @@ class Batch:
 
     def _event(self, row: InputRow, score: Score) -> Prediction:
         return Prediction(
-            id=new_id(),
+            id=new_id() if row.id is None else row.id,
             version=self.served.version,
-            time=time.time_ns() // 1_000_000,
+            time=time.time_ns() // 1_000_000 if row.time is None else row.time,
             features=self.served.clean(row.values),
             prediction=score.prediction,
             source=self._source,
+            client_id=row.id is not None,
             probabilities=score.probabilities,
         )
 
@@ -188,7 +191,12 @@ class Batches:
         self._folder = settings.data_dir
 
     async def take(
-        self, request: Request, form: Form, model: str | None, version: str | None
+        self,
+        request: Request,
+        form: Form,
+        model: str | None,
+        version: str | None,
+        beside: RowColumns = NO_COLUMNS,
     ) -> Batch:
         """Take a request's body in, and find out whether it can be used.
 
@@ -196,6 +204,8 @@ class Batches:
         ----------
         model, version
             As the address names them; a JSON document may name them instead.
+        beside
+            Columns that are no features.
 
         Raises
         ------
@@ -208,7 +218,7 @@ class Batches:
             raise self._no_room(error) from error
         try:
             await self._receive(request, file)
-            rows: InputRows = CsvRows(file) if form == "csv" else JsonRows(file)
+            rows = _rows_of(file, form, beside)
             await self._check_size(rows)
             named = rows.model()
             served = await self.serving.predicting(named[0] or model, named[1] or version)
@@ -267,6 +277,28 @@ class Batches:
                 await asyncio.to_thread(file.buffer.write, bytes(waiting))
                 waiting.clear()
         await asyncio.to_thread(file.buffer.write, bytes(waiting))
+
+
+def _rows_of(file: io.TextIOWrapper, form: Form, beside: RowColumns) -> InputRows:
+    """Read a body in its form."""
+    if form == "csv":
+        return CsvRows(file, beside)
+    if form == "json":
+        return JsonRows(file, beside)
+    if form == "json_lines":
+
+        def lines() -> Iterator[tuple[int, dict[str, Any]]]:
+            file.seek(0)
+            return json_lines.objects(file)
+
+        return ObjectRows(lines, beside)
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        file.flush()
+        file.buffer.seek(0)
+        return enumerate(arrow.objects(file.buffer, form), start=1)
+
+    return ObjectRows(rows, beside)
 
 
 def _text_file(folder: Path) -> io.TextIOWrapper:

@@ -1,14 +1,17 @@
 """How bad things are: one order of severities for everybody who compares, sorts or counts them.
 
-An alert is a warning or critical. A column, a segment or a model may also be well, or not judged:
-for want of rows, for want of a threshold, or because somebody excluded it. What is not judged comes
+An alert is a warning or critical. A column of a file may be unreadable: it is absent, or holds
+something else than it should. A column, a segment or a model may also be well, or not judged: for
+want of rows, for want of a threshold, or because somebody excluded it. What is not judged comes
 behind what is well, since it asks for nothing.
 """
 
 from collections.abc import Iterable
 from typing import Final, Literal, Protocol, TypeVar, get_args
 
-Severity = Literal["critical", "warning", "ok", "insufficient_data", "uncalibrated", "excluded"]
+Severity = Literal[
+    "critical", "warning", "unreadable", "ok", "insufficient_data", "uncalibrated", "excluded"
+]
 """How a column, a segment or a model stands, the worst first."""
 AlertSeverity = Literal["critical", "warning"]
 """How bad it is that an alert fires, the worse first."""
@@ -42,7 +45,7 @@ def rank(severity: str) -> int:
     Examples
     --------
     >>> rank("critical"), rank("ok"), rank("unknown")
-    (0, 2, 6)
+    (0, 3, 7)
     """
     known: tuple[str, ...] = WORST_FIRST
     return known.index(severity) if severity in known else len(known)

@@ -26,6 +26,7 @@ HISTOGRAMS: Final = 6
 COLOURS: Final[dict[Severity, str]] = {
     "critical": "#b42318",
     "warning": "#8a5a00",
+    "unreadable": "#8a5a00",
     "ok": "#1a7f37",
     "insufficient_data": "#59626f",
     "uncalibrated": "#59626f",

@@ -108,7 +108,7 @@ def plain(column: pd.Series) -> pd.Series:
 
 
 def _seconds(column: pd.Series) -> pd.Series:
-    return column.dt.total_seconds().astype(np.float64)
+    return pd.Series(column.dt.total_seconds().astype(np.float64))
 
 
 def _times(column: pd.Series) -> pd.Series:
@@ -120,7 +120,7 @@ def _times(column: pd.Series) -> pd.Series:
 
 def _numbers(column: pd.Series) -> pd.Series:
     if pd.api.types.is_complex_dtype(column.dtype):
-        raise BadData(f"Column {name_of(column.name)!r} has complex numbers; give real ones.")
+        return column.astype(object)
     if isinstance(column.dtype, np.dtype):
         return column
     whole = pd.api.types.is_integer_dtype(column.dtype) and not column.isna().any()
@@ -170,12 +170,20 @@ def _real(values: Any, missing: Any, index: Any, *, whole: bool) -> pd.Series:
 
 
 def wrong_values(name: str, column: pd.Series) -> Fault | None:
-    """Return the fault of a column that has lists or objects among its values; None without."""
+    """Return the fault of a column that has lists, objects or complex numbers among its values;
+    None without.
+    """
+    if column.dtype != np.dtype(object):
+        return None
     missing = pd.isna(column).to_numpy()
-    bad = np.array([not isinstance(value, SCALARS) for value in column], dtype=np.bool_) & ~missing
+    bad = np.array([not _is_single(value) for value in column], dtype=np.bool_) & ~missing
     if not bad.any():
         return None
     return Fault(name, "single value", int(bad.sum()), len(column), int(np.argmax(bad)))
+
+
+def _is_single(value: object) -> bool:
+    return isinstance(value, SCALARS) and not isinstance(value, np.complexfloating)
 
 
 _BY_DTYPE: Final[tuple[tuple[Callable[[Any], bool], Callable[[pd.Series], pd.Series]], ...]] = (

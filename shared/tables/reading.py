@@ -24,6 +24,7 @@ from driftgauge.shared.tables.delimited import Record, checked_header, read_deli
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.tables.recognising import (
     HEAD_BYTES,
+    HEAD_LINES,
     SEPARATOR_NAMES,
     Compression,
     FileKind,
@@ -34,8 +35,6 @@ from driftgauge.shared.tables.recognising import (
 from driftgauge.shared.tables.table import Table
 
 KIND_NAMES: Final = {"json_lines": "JSON lines", "parquet": "Parquet", "arrow": "Arrow"}
-HEAD_LINES: Final = 200
-"""Lines by which a separator is recognised."""
 
 
 def read_table(
@@ -118,20 +117,22 @@ def cells_of(path: Path, form: TableFormat | None = None) -> Iterator[Cells]:
             else:
                 header = list(dict.fromkeys(name for _, one in file.objects() for name in one))
                 found = (
-                    (place, [_text(one.get(name)) for name in header])
+                    (place, [_text(one.get(name), form) for name in header])
                     for place, one in file.objects()
                 )
             remarks = file.remarks()
         yield Cells(header, _named_records(found, path, form), remarks)
 
 
-def _text(value: Any) -> str:
-    """Write a value as a cell."""
+def _text(value: Any, form: TableFormat) -> str:
+    """Write a value as a cell of a format."""
     if value is None or value != value:  # noqa: PLR0124  NaN
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return repr(value).replace(".", form.decimal)
+    return str(value)
 
 
 @dataclass
@@ -144,7 +145,7 @@ class _File:
     kind: FileKind
     open_files: ExitStack
 
-    def binary(self) -> io.BufferedIOBase:
+    def binary(self) -> io.BufferedReader:
         return self.open_files.enter_context(_uncompressed(self.path, self.compression))
 
     def seekable(self) -> io.BufferedIOBase:
@@ -207,9 +208,9 @@ def _named_records(found: Iterator[Record], path: Path, form: TableFormat) -> It
         yield from found
 
 
-def _uncompressed(path: Path, compression: Compression) -> io.BufferedIOBase:
+def _uncompressed(path: Path, compression: Compression) -> io.BufferedReader:
     if compression == "gz":
-        return gzip.open(path)
+        return io.BufferedReader(gzip.open(path))
     if compression == "zstd":
         with needs("parquet"):
             import pyarrow as pa

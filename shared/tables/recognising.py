@@ -14,6 +14,8 @@ Compression = Literal["", "gz", "zstd"]
 
 HEAD_BYTES: Final = 1 << 16
 """Bytes by which a file is recognised."""
+HEAD_LINES: Final = 200
+"""Lines by which a separator is recognised."""
 SEPARATOR_NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMPRESSED: Final[dict[bytes, Compression]] = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zstd"}
 BINARY: Final[dict[bytes, FileKind]] = {

@@ -34,6 +34,7 @@ CLASSES = Schema(
 )
 SALTS = salts_for("linear", 3)
 CSV = {"Content-Type": "text/csv"}
+WAIT = ("--wait", "0")
 
 
 @pytest.fixture
@@ -278,14 +279,17 @@ def test_import_of_a_large_file(
     with api_process(settings, tmp_path) as (url, _):
         columns = ["--id-column", "order", "--label-column", "truth", "--time-column", "known"]
         done = CliRunner().invoke(
-            labels, ["import", str(file), "--model", "classes", *columns, "--url", url, "--json"]
+            labels,
+            ["import", str(file), "--model", "classes", *columns, "--url", url, "--json", *WAIT],
         )
     assert done.exit_code == 1
     told = msgspec.json.decode(done.stdout)
     assert (told["accepted"], told["rejected"]) == (4498, 2)
-    id_reason = "prediction_id must be a string of 1 to 128 characters"
-    assert told["first"] == [[11, id_reason], [4101, "label is missing"]]
-    assert told["other"] == 1
+    assert told["became"] is None, "no worker has counted them"
+    assert told["first"] == [
+        [11, "has 1 cells, the header 4"],
+        [4101, "label is missing"],
+    ]
     found = [content for _, _, content in log(client, keys.log("classes", 0))]
     assert [one.id for one in found] == [
         f"id{place}" for place in range(4500) if place not in {10, 4100}

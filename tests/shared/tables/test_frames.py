@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.tables.frames import plain, plain_frame
+from driftgauge.shared.tables.frames import plain, plain_frame, wrong_values
 
 NAN = float("nan")
 
@@ -83,7 +83,12 @@ def test_frames_of_other_libraries() -> None:
         plain_frame([1, 2])
 
 
-def test_complex_numbers_are_refused() -> None:
-    """They have no order."""
-    with pytest.raises(BadData, match="complex numbers"):
-        plain(pd.Series([1j], name="z"))
+def test_what_is_no_single_value_is_found() -> None:
+    """Lists and complex numbers have no order, and are no categories."""
+    fault = wrong_values("z", plain(pd.Series([1j, 2j])))
+    assert fault is not None
+    assert (fault.cells, fault.place) == (2, 0)
+    fault = wrong_values("z", pd.Series(["a", None, [1]]))
+    assert fault is not None
+    assert (fault.cells, fault.place) == (1, 2)
+    assert wrong_values("z", pd.Series([decimal.Decimal(1), dt.date(2026, 1, 1), "a"])) is None
