@@ -16,6 +16,7 @@ from driftgauge.shared.versions.gates import GateFailed
 
 if TYPE_CHECKING:
     from driftgauge.shared.registry.promotion import ValidationData
+    from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import GateResult
     from driftgauge.shared.versions.stages import StageChange, Target
 
@@ -58,9 +59,8 @@ def validate(
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    validation = promotion.validate(
-        registry, name, version, _rows(name, version, data, target_column, prediction_column)
-    )
+    rows = _rows(registry, name, version, data, target_column, prediction_column)
+    validation = promotion.validate(registry, name, version, rows)
     promotion.record(registry, validation, actor=actor)
     if as_json:
         click.echo(
@@ -116,9 +116,11 @@ def promote(
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    rows = None
-    if data is not None:
-        rows = _rows(name, version, data, target_column, prediction_column)
+    rows = (
+        _rows(registry, name, version, data, target_column, prediction_column)
+        if data is not None
+        else None
+    )
     try:
         change = promotion.promote(
             registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
@@ -159,16 +161,19 @@ def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) 
     _tell(name, change, as_json=as_json)
 
 
-def _rows(name: str, version: str, data: Path, target: str, prediction: str) -> "ValidationData":
-    """Read rows to validate a version on, as its reference was read."""
+def _rows(
+    registry: "ModelRegistry", name: str, version: str, data: Path, target: str, prediction: str
+) -> "ValidationData":
+    """Read rows by the version's own types; what does not fit is for its gates to tell."""
     from driftgauge.shared.registry.promotion import ValidationData
     from driftgauge.shared.registry.provenance import file_digest
-    from driftgauge.shared.registry.registry import ModelRegistry
-    from driftgauge.shared.tables.reading import read_table
+    from driftgauge.shared.tables.reading import open_table
 
-    schema = ModelRegistry(read_settings().registry_dir).load(name, version).schema
-    frame = read_table(data, schema.table, schema.kinds_of((target or schema.target, prediction)))
-    return ValidationData(frame, target, prediction, file_digest(data))
+    schema = registry.load(name, version).schema
+    typed = open_table(data, schema.table).typed(
+        schema.kinds_of((target or schema.target, prediction))
+    )
+    return ValidationData(typed.frame, target, prediction, file_digest(data))
 
 
 def _show_gates(results: "tuple[GateResult, ...]") -> None:

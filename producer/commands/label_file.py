@@ -7,7 +7,6 @@ import csv
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -17,8 +16,9 @@ import httpx
 
 from driftgauge.shared.connections.api_client import refusal
 from driftgauge.shared.errors import BadData, ServiceUnavailable
+from driftgauge.shared.reference.times import event_ms
 from driftgauge.shared.tables.delimited import width_fault
-from driftgauge.shared.tables.format import TableFormat
+from driftgauge.shared.tables.format import TableFormat, TimeFormat
 from driftgauge.shared.tables.reading import cells_of
 
 PART_ROWS: Final = 2000
@@ -114,6 +114,7 @@ def import_file(
     sent: Callable[[int], None],
     ids: Mapping[str, str | None] | None = None,
     form: TableFormat | None = None,
+    times: TimeFormat | None = None,
 ) -> Imported:
     """Post a file.
 
@@ -123,8 +124,8 @@ def import_file(
         Called with the characters of each part that was answered.
     ids
         The predictions' ids by what stands in the file instead, as from `ids_by_key`.
-    form
-        How the file's cells are written.
+    form, times
+        How the file's cells and times are written.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def import_file(
         places = _places(path, cells.header, named)
         numbered = enumerate((record for _, record in cells.records), start=1)
         while part := list(islice(numbered, PART_ROWS)):
-            rows = list(_rows(part, places, len(cells.header), ids, imported))
+            rows = list(_rows(part, places, len(cells.header), ids, imported, times))
             if rows:
                 imported.add(rows, _post(client, model, rows, imported))
             sent(sum(sum(map(len, record)) + len(record) for _, record in part))
@@ -152,13 +153,14 @@ def _rows(
     width: int,
     ids: Mapping[str, str | None] | None,
     imported: Imported,
+    form: TimeFormat | None,
 ) -> Iterator[Row]:
     """Give the labels that can be posted; the others are noted."""
     for row, record in part:
         if len(record) != width:
             imported.reject(row, width_fault(len(record), width))
             continue
-        prediction_id, label, *times = (record[place] for place in places)
+        prediction_id, label, *when = (record[place] for place in places)
         if ids is not None:
             if prediction_id not in ids:
                 imported.unmatched += 1
@@ -168,7 +170,13 @@ def _rows(
                 imported.reject(row, "its key stands for more than one prediction")
                 continue
             prediction_id = known
-        yield Row(row, prediction_id, label, with_zone(times[0]) if times else "")
+        yield Row(row, prediction_id, label, _moment(when[0], form) if when else "")
+
+
+def _moment(text: str, form: TimeFormat | None) -> str:
+    """Return a time as Unix milliseconds; what is none stays as it is, for the API to reject."""
+    found = event_ms(text, form)
+    return text if found is None else str(found)
 
 
 def _post(
@@ -210,29 +218,6 @@ def _places(path: Path, header: list[str], named: Sequence[str]) -> list[int]:
             f"{', '.join(header)}. Nothing was posted."
         )
     return [header.index(name) for name in named]
-
-
-def with_zone(text: str) -> str:
-    """Return a time its zone: one without is UTC. What is no ISO 8601 stays as it is.
-
-    Examples
-    --------
-    >>> (
-    ...     with_zone("2025-11-20 20:15"),
-    ...     with_zone("2025-11-20T20:15+01:00"),
-    ...     with_zone("1763666100000"),
-    ... )
-    ('2025-11-20T20:15:00+00:00', '2025-11-20T20:15+01:00', '1763666100000')
-    """
-    try:
-        moment = datetime.fromisoformat(text) if not text.isdecimal() else None
-    except ValueError:
-        return text
-    return (
-        text
-        if moment is None or moment.tzinfo is not None
-        else moment.replace(tzinfo=UTC).isoformat()
-    )
 
 
 def _table(rows: Iterable[Row]) -> bytes:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from driftgauge.producer.commands.label_file import Columns, Imported, ids_by_key, import_file
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
 NOT_JOINED: Final = 3
 """Exit code if all labels were accepted, but some found no prediction."""
@@ -31,6 +32,19 @@ APART: Final = {
 """What became of labels that are not joined, by the name of their count."""
 
 Counts = Mapping[str, int]
+
+
+class _Written(msgspec.Struct):
+    """How a version writes tables and times."""
+
+    table: TableFormat = TableFormat()
+    time: TimeFormat | None = None
+
+
+class _Info(msgspec.Struct):
+    """What is read of GET /model-info."""
+
+    schema: _Written = msgspec.field(default_factory=_Written)
 
 
 @click.group()
@@ -103,9 +117,17 @@ def import_labels(
         _progress() as progress,
     ):
         before = _counts(client, model)
+        version = _version(client, model)
         task = progress.add_task("posted", total=size)
         imported = import_file(
-            client, file, model, columns, lambda part: progress.advance(task, part), ids
+            client,
+            file,
+            model,
+            columns,
+            lambda part: progress.advance(task, part),
+            ids,
+            version.table,
+            version.time,
         )
         progress.update(task, completed=size)
         became = _became(client, model, before, imported.accepted, wait)
@@ -115,6 +137,18 @@ def import_labels(
     apart = sum(became[name] for name in APART) if became is not None else 0
     if imported.unmatched or apart:
         sys.exit(NOT_JOINED)
+
+
+def _version(client: httpx.Client, model: str) -> _Written:
+    """Ask how the version in production writes tables and times; the usual way, if the key may not
+    know.
+    """
+    try:
+        answer = client.get("/model-info", params={"model": model}, timeout=TIMEOUT_S)
+        info = msgspec.json.decode(answer.content, type=_Info) if answer.is_success else _Info()
+    except (httpx.HTTPError, msgspec.MsgspecError):  # what is wrong is said when labels are posted
+        return _Written()
+    return info.schema
 
 
 def _counts(client: httpx.Client, model: str) -> Counts | None:

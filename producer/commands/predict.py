@@ -67,6 +67,7 @@ def predict(
             file,
             schema.names,
             lambda rows: progress.advance(send, rows),
+            schema.table,
             row_columns={name: column for name, column in given.items() if column is not None},
         )
 

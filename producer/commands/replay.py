@@ -92,6 +92,9 @@ def replay(
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = read_settings()
 
+    if not file.exists():
+        raise BadData(f"There is no file {file}.")
+
     async def run() -> None:
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
@@ -111,7 +114,7 @@ def replay(
             answers = await _post(client, plan, way, rate)
             if output is not None:
                 replaying.answered(frame, plan, answers, columns).to_csv(output, index=False)
-            replaying.check_refused(answers)
+            replaying.check_taken(answers)
 
     asyncio.run(run())
 

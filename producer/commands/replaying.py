@@ -285,7 +285,13 @@ async def post(
     Returns
     -------
     list
-        The id, and if the model predicted the prediction, of each event; or why it was refused.
+        Of each event its id, and if the model predicted the prediction; or the reason why it was
+        refused.
+
+    Raises
+    ------
+    BadData
+        If the API refuses all of a request, at once.
     """
     answers: list[dict[str, Any]] = []
     size = BATCH if way == "events" else CONCURRENT
@@ -294,12 +300,9 @@ async def post(
     async for group in _paced(requests, size, rate):
         if way == "events":
             answer = await ask(client, "POST", "/events", json=group)
-            refused = {one["index"]: one["reason"] for one in answer["rejected"]}
+            refused = {one["index"]: {"reason": one["reason"]} for one in answer["rejected"]}
             ids = iter(answer["ids"])
-            answers += [
-                {"refused": refused[place]} if place in refused else {"id": next(ids)}
-                for place in range(len(group))
-            ]
+            answers += [refused.get(at) or {"id": next(ids)} for at in range(len(group))]
             posted(len(group))
         else:
             answers += await asyncio.gather(
@@ -308,24 +311,33 @@ async def post(
     return answers
 
 
-def check_refused(answers: Sequence[dict[str, Any]]) -> None:
-    """Raise BadData if the API refused some events, when the others are posted."""
-    found = [(row, one["refused"]) for row, one in enumerate(answers, 1) if "refused" in one]
-    if found:
-        shown = "; ".join(f"event {row}: {reason}" for row, reason in found[:SHOWN])
-        more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
-        raise BadData(
-            f"The API refused {len(found)} of {len(answers)} events: {shown}{more}. The others "
-            f"were posted."
-        )
-
-
 async def _predict(
     client: httpx.AsyncClient, request: dict[str, Any], posted: Callable[[int], None]
 ) -> dict[str, Any]:
     answer: dict[str, Any] = await ask(client, "POST", "/predict", json=request)
     posted(1)
     return answer
+
+
+def check_taken(answers: Sequence[dict[str, Any]]) -> None:
+    """Say which events were refused.
+
+    Raises
+    ------
+    BadData
+        If there are any; the others were posted.
+    """
+    refused = [
+        f"event {place}: {one['reason']}"
+        for place, one in enumerate(answers, start=1)
+        if "reason" in one
+    ]
+    if refused:
+        more = f" (and {len(refused) - SHOWN} more)" if len(refused) > SHOWN else ""
+        raise BadData(
+            f"The API refused {len(refused)} of {len(answers)} events: "
+            f"{'; '.join(refused[:SHOWN])}{more}. The others were posted."
+        )
 
 
 def answered(
@@ -352,7 +364,7 @@ def answered(
 async def _paced(
     requests: Sequence[dict[str, Any]], size: int, rate: float
 ) -> AsyncIterator[Sequence[dict[str, Any]]]:
-    """Yield groups of requests as the rate allows."""
+    """Yield groups of requests, as the rate allows."""
     started = time.monotonic()
     for first in range(0, len(requests), size):
         if rate:

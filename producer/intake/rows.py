@@ -10,16 +10,15 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from driftgauge.producer.intake.documents import MAX_ID
 from driftgauge.shared.contract.events import Value
-from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.reference.pii import text_of
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
+from driftgauge.shared.reference.times import event_ms
+from driftgauge.shared.tables.format import TimeFormat
 
 MOST_FAULTS: Final = 20
 """Most faults of one row that are named in its answer."""
 MAX_ROW: Final = 1 << 20
 """Longest row, in characters."""
-MOST_DIGITS: Final = 20
-"""Digits from which a text is no number of milliseconds."""
 
 
 class InputRow(NamedTuple):
@@ -62,8 +61,15 @@ class RowColumns(NamedTuple):
         """Those that are named."""
         return frozenset(name for name in self if name is not None)
 
-    def taken(self, cells: dict[str, Any]) -> tuple[str | None, int | None, list[FieldError]]:
+    def taken(
+        self, cells: dict[str, Any], form: TimeFormat | None = None
+    ) -> tuple[str | None, int | None, list[FieldError]]:
         """Take id and time out of a row's cells, by name.
+
+        Parameters
+        ----------
+        form
+            How the version's times are written.
 
         Returns
         -------
@@ -83,26 +89,14 @@ class RowColumns(NamedTuple):
         if self.id is not None and (not given or len(given) > MAX_ID):
             fault = f"must be an id of 1 to {MAX_ID} characters"
             faults.append(FieldError(pointer("", self.id), fault))
-        moment = _moment(cells.pop(self.time, None)) if self.time is not None else None
+        moment = event_ms(cells.pop(self.time, None), form) if self.time is not None else None
         if self.time is not None and moment is None:
-            fault = "must be Unix milliseconds or an ISO 8601 time"
+            fault = "must be a time: a number since 1970, or ISO 8601"
             faults.append(FieldError(pointer("", self.time), fault))
         return given, moment, faults
 
 
 NO_COLUMNS: Final = RowColumns()
-
-
-def _moment(value: object) -> int | None:
-    """Read a time; text without a zone is UTC."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, str):
-        return milliseconds(value)
-    if value.isascii() and value.isdecimal() and len(value) < MOST_DIGITS:
-        return milliseconds(int(value))
-    found = milliseconds(value)
-    return milliseconds(f"{value}+00:00") if found is None else found
 
 
 class InputRows(Protocol):
@@ -146,6 +140,6 @@ def checked_row(
     texts
         True if its values are the texts of a CSV file.
     """
-    given, moment, wrong = beside.taken(cells)
+    given, moment, wrong = beside.taken(cells, schema.time)
     values, faults = schema.positional(cells, "", texts=texts)
     return InputRow(number, line, values, [*wrong, *faults][:MOST_FAULTS], given, moment)

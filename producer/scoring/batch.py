@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from fastapi import Request
@@ -294,9 +294,9 @@ def _rows_of(file: io.TextIOWrapper, form: Form, beside: RowColumns) -> InputRow
         return ObjectRows(lines, beside)
 
     def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        file.flush()
-        file.buffer.seek(0)
-        return enumerate(arrow.objects(file.buffer, form), start=1)
+        binary = cast(io.BufferedIOBase, file.buffer)
+        binary.seek(0)
+        return enumerate(arrow.objects(binary, form), start=1)
 
     return ObjectRows(rows, beside)
 

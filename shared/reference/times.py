@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.arrays import Floats
+from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import TimeFormat, TimeUnit
 
@@ -283,3 +284,44 @@ def numbered(texts: Sequence[str], form: TimeFormat) -> Floats:
     if form.unit is None:
         return moments(texts, form)
     return to_ms(np.array([float(text) for text in texts]), form.unit)
+
+
+def event_ms(value: object, form: TimeFormat | None) -> int | None:
+    """Read when one event happened, as Unix milliseconds; None if the value is no time.
+
+    Parameters
+    ----------
+    value
+        A number since 1970, or a text: the number as text, or a time.
+    form
+        How the version's times are written. Without a unit that of a number is told by its size,
+        and a text is read as ISO 8601 too.
+
+    Examples
+    --------
+    >>> event_ms("2025-11-20 20:15", None), event_ms(1763669700, None), event_ms("soon", None)
+    (1763669700000, 1763669700000, None)
+    >>> event_ms("20/11/2025", TimeFormat(pattern="%d/%m/%Y"))
+    1763596800000
+    """
+    form = form or TimeFormat()
+    number_, found = _number_in(value), None
+    if number_ is not None:
+        unit = form.unit or unit_of(np.array([number_]))
+        found = float(to_ms(np.array([number_]), unit)[0])
+    elif isinstance(value, str):
+        found = moment(value, form)
+        if found is None and (form.pattern or form.unit):
+            found = moment(value, TimeFormat(timezone=form.timezone))
+    return None if found is None else milliseconds(int(found // 1))
+
+
+def _number_in(value: object) -> float | None:
+    """Return a finite number, or the one that a text is; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if np.isfinite(found) else None

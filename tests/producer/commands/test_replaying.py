@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from driftgauge.producer.cli import replay
 from driftgauge.producer.commands import replaying
-from driftgauge.producer.commands.replaying import BATCH, check_refused, post, times_of
+from driftgauge.producer.commands.replaying import BATCH, check_taken, post, times_of
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, ServiceUnavailable
@@ -64,14 +64,14 @@ def test_events_that_the_api_refuses_are_said() -> None:
         events = json.loads(request.content)
         sizes.append(len(events))
         bad = [{"index": 3, "reason": "features/x is missing"}] if len(sizes) == 2 else []
-        ids = [str(number) for number in range(len(events) - len(bad))]
-        return httpx.Response(202, json={"accepted": len(ids), "rejected": bad, "ids": ids})
+        ids = [f"id{place}" for place in range(len(events) - len(bad))]
+        return httpx.Response(202, json={"accepted": len(ids), "ids": ids, "rejected": bad})
 
     async def run_it() -> None:
         transport = httpx.MockTransport(answer)
         async with httpx.AsyncClient(base_url="http://api", transport=transport) as http:
             events = [{"features": {}} for _ in range(3 * BATCH)]
-            check_refused(await post(http, events, "events", 0, lambda _: None))
+            check_taken(await post(http, events, "events", 0, lambda _: None))
 
     with pytest.raises(BadData) as caught:
         asyncio.run(run_it())

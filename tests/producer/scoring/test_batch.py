@@ -463,7 +463,7 @@ async def test_ids_and_times_that_cannot_be_used(settings: Settings) -> None:
         [row] = list(bad)
     assert row["status"] == "invalid"
     assert "order must be an id of 1 to 128 characters" in row["error"]
-    assert "when must be Unix milliseconds or an ISO 8601 time" in row["error"]
+    assert "when must be a time: a number since 1970, or ISO 8601" in row["error"]
 
 
 @pytest.mark.usefixtures("linear")
