@@ -155,7 +155,7 @@ def _rows(
     imported: Imported,
     form: TimeFormat | None,
 ) -> Iterator[Row]:
-    """Give the labels that can be posted; the others are noted."""
+    """Yield the labels that can be posted; the others are noted."""
     for row, record in part:
         if len(record) != width:
             imported.reject(row, width_fault(len(record), width))

@@ -120,7 +120,7 @@ def replay(
 
 
 async def _pace(client: httpx.AsyncClient, model: str, plan: replaying.Plan, per_day: float) -> str:
-    """Give the rows their times, if there is room for them behind what was counted; say which."""
+    """Set the times of the rows, if there is room for them behind what was counted; say which."""
     unknown = ""
     try:
         busy = await replaying.busy_until(client, model)

@@ -139,7 +139,7 @@ def _check_columns(
 def _given(
     frame: pd.DataFrame, schema: Schema, columns: Columns, way: Way
 ) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Give what the file says of each row beside features and times: the request's field, and its
+    """Yield what the file says of each row beside features and times: the request's field, and its
     values.
     """
     if columns.id is not None:
@@ -153,7 +153,7 @@ def _given(
 
 
 def _ids(column: "pd.Series[Any]") -> list[str]:
-    """Give a column's ids as texts.
+    """Return a column's ids as texts.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _ids(column: "pd.Series[Any]") -> list[str]:
 
 
 def _shares(frame: pd.DataFrame, schema: Schema, columns: Columns) -> list[list[float] | None]:
-    """Give the probabilities of each row in the order of the classes; None where all are
+    """Return the probabilities of each row in the order of the classes; None where all are
     missing.
     """
     found = np.column_stack(
@@ -203,7 +203,7 @@ def _shares(frame: pd.DataFrame, schema: Schema, columns: Columns) -> list[list[
 
 
 def pace(requests: Sequence[dict[str, Any]], per_day: float, start_ms: int) -> None:
-    """Give requests without times those of a stated rate, in their order."""
+    """Set the times of requests to those of a stated rate, in their order."""
     for request, moment in zip(
         requests, paced(len(requests), per_day, start_ms).tolist(), strict=True
     ):

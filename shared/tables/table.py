@@ -21,8 +21,8 @@ from driftgauge.shared.tables.values import (
     absent,
     booleans,
     fault_at,
-    kind_of_texts,
     numbers,
+    recognised,
     texts_of,
 )
 
@@ -30,6 +30,7 @@ TOLD: int = 5
 """Most columns whose faults one message tells."""
 EXACT = 2**53
 """Whole numbers below it are exact as float64."""
+NO_FAULT = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -129,16 +130,16 @@ class Table:
 def _typed_texts(
     name: str, texts: Texts, kind: str | None, form: TableFormat
 ) -> tuple[pd.Series, Fault | None]:
-    fault = None
+    fault, values = None, None
     if kind is None:
-        kind, fault = kind_of_texts(name, texts, form)
+        kind, values = recognised(texts, form)
     if kind == "numeric":
-        values, bad = numbers(texts, form)
+        values, bad = numbers(texts, form) if values is None else (values, NO_FAULT)
         if not bad.any():
             return pd.Series(_whole(values, texts)), None
         fault = fault_at(name, "number", texts, bad)
-    if kind == "boolean":
-        values, bad = booleans(texts, form, known=True)
+    elif kind == "boolean":
+        values, bad = booleans(texts, form, known=True) if values is None else (values, NO_FAULT)
         if not bad.any():
             return _booleans(values), None
         fault = fault_at(name, "boolean", texts, bad)
@@ -149,7 +150,7 @@ def _typed_texts(
 
 def _whole(values: np.ndarray[Any, Any], texts: Texts) -> np.ndarray[Any, Any]:
     """Return whole numbers as int64, if all are written so."""
-    if np.isnan(values).any() or not (values == np.floor(values)).all():
+    if not (values == np.floor(values)).all():  # NaN is not
         return values
     bare = np.strings.strip(texts)
     if not np.strings.isdigit(np.strings.lstrip(bare, "+-")).all():
