@@ -99,7 +99,7 @@ def replay(
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
-            frame = read_table(file, schema.table, schema.kinds_of(columns.names))
+            frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
             if limit is not None:
                 frame = frame.head(limit)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
@@ -117,6 +117,10 @@ def replay(
             replaying.check_taken(answers)
 
     asyncio.run(run())
+
+
+def _say(remark: str) -> None:
+    click.echo(remark, err=True)
 
 
 async def _pace(client: httpx.AsyncClient, model: str, plan: replaying.Plan, per_day: float) -> str:

@@ -39,6 +39,9 @@ PATTERNS: Final = (
 )  # fmt: skip
 """Ways beside ISO 8601 in which times are often written."""
 DAY_MS: Final = 86_400_000
+YEAR_MS: Final = 365.25 * DAY_MS
+MOST_YEARS: Final = 200
+"""Years that the times of one table may be apart."""
 HOUR_MS: Final = 3_600_000
 _MAYBE: Final = re.compile(r"(?=.*\d{2}).*[-/.:, ].*")
 """What a text that is a time looks like: it has digits, and something between them."""
@@ -192,7 +195,8 @@ def event_times(
     Raises
     ------
     BadData
-        If a time is missing or unreadable, or can be meant in two ways.
+        If a time is missing or unreadable, or can be meant in two ways; or if they are more than
+        `MOST_YEARS` apart, as with a wrong one among them.
 
     Examples
     --------
@@ -203,6 +207,28 @@ def event_times(
     >>> ms[0] == 1.76e12, form.unit
     (np.True_, 's')
     """
+    found, form = _event_times(column, form, source)
+    _check_span(found, column, source)
+    return found, form
+
+
+def _check_span(ms: Floats, column: "pd.Series", source: str) -> None:
+    """Refuse times that cannot be those of one table: days between them would be counted."""
+    if not len(ms) or float(ms.max() - ms.min()) <= MOST_YEARS * YEAR_MS:
+        return
+    middle = float(np.median(ms))
+    odd = np.flatnonzero(np.abs(ms - middle) > MOST_YEARS / 2 * YEAR_MS)
+    place = int(odd[0]) if len(odd) else int(np.argmax(ms))
+    raise BadData(
+        f"{source}: the times in column {column.name} are more than {MOST_YEARS} years apart; row "
+        f"{place + 1} holds {str(column.iloc[place])[:40]!r}. Correct or remove such rows "
+        f"({max(len(odd), 1):,})."
+    )
+
+
+def _event_times(
+    column: "pd.Series", form: TimeFormat | None, source: str
+) -> tuple[Floats, TimeFormat]:
     from pandas.api.types import is_datetime64_any_dtype
 
     absent = column.isna()
@@ -211,8 +237,8 @@ def event_times(
     zone = form.timezone if form is not None else "UTC"
     if is_datetime64_any_dtype(column.dtype):
         local = column if column.dt.tz is not None else column.dt.tz_localize(zone)
-        ms = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ns]")
-        return ms.astype(np.int64) / 1e6, TimeFormat(timezone=zone)
+        us = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+        return us.astype(np.int64) / 1e3, TimeFormat(timezone=zone)
     texts = [str(cell).strip() for cell in column]
     numbers = _as_numbers(column, texts)
     if numbers is not None and not (form is not None and form.pattern):

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.tables.recognising import header_fault
+from driftgauge.shared.tables.recognising import MOST_COLUMNS, header_fault
 
 if TYPE_CHECKING:
     from driftgauge.shared.tables.table import Table
@@ -61,6 +61,8 @@ def read_json_lines(lines: Iterable[str], source: str) -> "Table":
     numbers: list[int] = []
     for row, (number, found) in enumerate(objects(lines)):
         numbers.append(number)
+        if len(columns) > MOST_COLUMNS:
+            break  # it is refused: each object has names of its own
         for name, value in found.items():
             column = columns.setdefault(name, [])
             if len(column) < row:

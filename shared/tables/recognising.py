@@ -16,6 +16,7 @@ HEAD_BYTES: Final = 1 << 16
 """Bytes by which a file is recognised."""
 HEAD_LINES: Final = 200
 """Lines by which a separator is recognised."""
+MOST_COLUMNS: Final = 20_000
 SEPARATOR_NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMPRESSED: Final[dict[bytes, Compression]] = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zstd"}
 BINARY: Final[dict[bytes, FileKind]] = {
@@ -166,6 +167,8 @@ def header_fault(header: Sequence[str]) -> str:
     """
     if not header:
         return "there is no header"
+    if len(header) > MOST_COLUMNS:
+        return f"it has {len(header):,} columns; at most {MOST_COLUMNS:,} are read"
     places: dict[str, list[int]] = {}
     for place, name in enumerate(header, start=1):
         places.setdefault(name.strip(), []).append(place)

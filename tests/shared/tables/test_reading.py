@@ -233,3 +233,17 @@ def test_nested_values_and_absent_names_of_json_lines(tmp_path: Path) -> None:
     frame = read_table(path, TableFormat(missing=("?",)))
     assert frame["x"].isna().tolist() == [False, True, True]
     assert frame["y"].isna().tolist() == [True, False, True]
+
+
+def test_names_without_end_are_refused(tmp_path: Path) -> None:
+    """Objects that each have a name of their own are no table; that is said soon."""
+    lines = "".join(f'{{"n{place}": 1}}\n' for place in range(25_000))
+    assert "it has 20,001 columns; at most 20,000 are read" in refusal(write(tmp_path, lines))
+
+
+def test_what_was_recognised_is_told(tmp_path: Path) -> None:
+    """Whoever reads a table may hear what it was taken for."""
+    told: list[str] = []
+    path = write(tmp_path, "x;y\n1;2\n")
+    read_table(path, tell=told.append)
+    assert told == [f"{path}: semicolons stand between the cells."]
