@@ -87,6 +87,8 @@ def replay(
     Rows without times are taken as so many a day, the same on every machine. An API with keys needs
     one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
     """
+    if not file.exists():
+        raise BadData(f"There is no file {file}. Nothing was posted.")
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = read_settings()
 

@@ -343,8 +343,8 @@ def check_taken(answers: Sequence[dict[str, Any]]) -> None:
 def answered(
     frame: pd.DataFrame, plan_: Plan, answers: Sequence[dict[str, Any]], columns: Columns
 ) -> pd.DataFrame:
-    """Return what was posted as a table in the file's order: row, id, prediction, and the file's
-    columns that are no features, by which labels can be joined.
+    """Return what was posted as a table in the file's order: row, id (none where the API refused
+    it), prediction, and the file's columns that are no features, by which labels can be joined.
     """
     order = np.argsort(plan_.places)
     made = [answers[at].get("prediction", plan_.requests[at].get("prediction")) for at in order]

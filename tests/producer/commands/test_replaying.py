@@ -10,8 +10,8 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from driftgauge.producer.cli import replay
 from driftgauge.producer.commands import replaying
+from driftgauge.producer.commands.replay import replay
 from driftgauge.producer.commands.replaying import BATCH, check_taken, post, times_of
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from sklearn.linear_model import LinearRegression
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.cli import predict
+from driftgauge.producer.commands.predict import predict
 from driftgauge.producer.commands.upload import statuses
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
