@@ -26,6 +26,7 @@ from driftgauge.shared.reference.times import (
     written,
 )
 from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.frames import plain
 from driftgauge.shared.tables.values import USUAL_MARKS, number
 
 ColumnType = Literal[
@@ -157,9 +158,9 @@ class _Column:
     def __init__(self, name: str, cells: Any, choices: Choices) -> None:
         self.name = name
         self.choices = choices
-        self.typed: pd.Series | None = cells if isinstance(cells, pd.Series) else None
+        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
         self.rows = len(cells)
-        texts = _texts(cells)
+        texts = _texts(cells if self.typed is None else self.typed)
         table = choices.table
         self.texts = [None if one is None or table.is_missing(one) else one for one in texts]
         self.counts = Counter(one for one in self.texts if one is not None)
