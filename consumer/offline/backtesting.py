@@ -76,7 +76,9 @@ def log_of(
         If a column is missing, or a value is not what the schema says.
     """
     named = [name for name in (rows.time, rows.prediction) if name is not None]
-    frame = read_table(rows.path, version.schema.table, version.schema.kinds_of(named))
+    told: list[str] = []
+    kinds = version.schema.kinds_of(named)
+    frame = read_table(rows.path, version.schema.table, kinds, told.append)
     absent = [
         name
         for name in (rows.time, rows.prediction)
@@ -102,7 +104,8 @@ def log_of(
                 f"{rows.path}: name the column of the predictions with --prediction-column."
             )
     return Log(
-        [_entry(version, place, times, features, predictions) for place in order.tolist()], remarks
+        [_entry(version, place, times, features, predictions) for place in order.tolist()],
+        [*told, *remarks],
     )
 
 

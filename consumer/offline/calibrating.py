@@ -123,7 +123,9 @@ def read_timeline(
     version: PublishedVersion, rows: TimedRows, estimator: Any = None
 ) -> tuple[Timeline, list[str]]:
     """Read a file into days."""
-    frame = read_table(rows.path, version.schema.table, version.schema.kinds_of(rows.columns))
+    told: list[str] = []
+    kinds = version.schema.kinds_of(rows.columns)
+    frame = read_table(rows.path, version.schema.table, kinds, told.append)
     absent = [
         name
         for name in (rows.time, rows.prediction)
@@ -153,7 +155,7 @@ def read_timeline(
     if len(cells) < len(references):
         cells.append(None)
         remarks.append(f"The file has no {PREDICTION}s: their order is not known.")
-    return timeline_of(version.reference, cells, times[order]), remarks
+    return timeline_of(version.reference, cells, times[order]), [*told, *remarks]
 
 
 def parse_times(

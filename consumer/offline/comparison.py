@@ -279,7 +279,7 @@ def _columns(
 def _column(title: str, frame: pd.DataFrame, alone: Schema) -> list[Column]:
     """Return one column of a frame, in a list."""
     if alone.names[0] not in frame.columns:
-        raise BadData(f"the {title} has no such column")
+        raise BadData(f"the {title} rows have no such column")
     wrong = wrong_values(alone.names[0], frame[alone.names[0]])
     if wrong is not None:
         raise BadData(
@@ -432,7 +432,7 @@ def _counts(reference: Sample, current: Sample) -> ColumnCounts:
     """Count two samples; every distinct value of the reference is a cell, so that nothing is
     approximate.
     """
-    before, after = plain(pd.Series(reference)), plain(pd.Series(current))
+    before, after = (plain(pd.Series(one)).rename("sample") for one in (reference, current))
     if not len(before) or not len(after):
         raise BadData("A sample has no rows; give at least one.")
     kind = kind_of(before)

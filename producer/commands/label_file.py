@@ -59,6 +59,8 @@ class Imported:
         The first rejected ones: row of the file from 1, and reason.
     unmatched
         Rows whose key stands for no prediction; they were not posted.
+    remarks
+        What was recognised of the file.
     """
 
     accepted: int = 0
@@ -67,6 +69,7 @@ class Imported:
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[tuple[int, str]] = field(default_factory=list)
     unmatched: int = 0
+    remarks: tuple[str, ...] = ()
 
     def add(self, rows: Sequence[Row], answer: dict[str, Any]) -> None:
         """Take in the answer to a part."""
@@ -136,6 +139,7 @@ def import_file(
     """
     imported = Imported()
     with cells_of(path, form) as cells:
+        imported.remarks = cells.remarks
         named = [name for name in columns if name is not None]
         places = _places(path, cells.header, named)
         numbered = enumerate((record for _, record in cells.records), start=1)
@@ -155,7 +159,7 @@ def _rows(
     imported: Imported,
     form: TimeFormat | None,
 ) -> Iterator[Row]:
-    """Give the labels that can be posted; the others are noted."""
+    """Yield the labels that can be posted; the others are noted."""
     for row, record in part:
         if len(record) != width:
             imported.reject(row, width_fault(len(record), width))

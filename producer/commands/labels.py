@@ -130,6 +130,8 @@ def import_labels(
             version.time,
         )
         progress.update(task, completed=size)
+        for remark in imported.remarks:
+            click.echo(remark, err=True)
         became = _became(client, model, before, imported.accepted, wait)
     _tell(imported, became, as_json=as_json)
     if imported.rejected:

@@ -75,6 +75,8 @@ def predict(
             progress.update(take, advance=lines, total=sending.rows)
 
         found = predict_file(client, sending, model, output, received)
+    for remark in sending.remarks:
+        click.echo(remark, err=True)
     if sending.ignored:
         click.echo(
             f"These columns are no features and stayed out: {', '.join(sending.ignored)}.", err=True

@@ -87,6 +87,8 @@ def replay(
     Rows without times are taken as so many a day, the same on every machine. An API with keys needs
     one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
     """
+    if not file.exists():
+        raise BadData(f"There is no file {file}. Nothing was posted.")
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = read_settings()
 
@@ -97,7 +99,7 @@ def replay(
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
-            frame = read_table(file, schema.table, schema.kinds_of(columns.names))
+            frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
             if limit is not None:
                 frame = frame.head(limit)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
@@ -117,8 +119,12 @@ def replay(
     asyncio.run(run())
 
 
+def _say(remark: str) -> None:
+    click.echo(remark, err=True)
+
+
 async def _pace(client: httpx.AsyncClient, model: str, plan: replaying.Plan, per_day: float) -> str:
-    """Give the rows their times, if there is room for them behind what was counted; say which."""
+    """Set the times of the rows, if there is room for them behind what was counted; say which."""
     unknown = ""
     try:
         busy = await replaying.busy_until(client, model)

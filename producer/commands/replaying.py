@@ -140,7 +140,7 @@ def _check_columns(
 def _given(
     frame: pd.DataFrame, schema: Schema, columns: Columns, way: Way
 ) -> Iterator[tuple[str, Sequence[Any]]]:
-    """Give what the file says of each row beside features and times: the request's field, and its
+    """Yield what the file says of each row beside features and times: the request's field, and its
     values.
     """
     if columns.id is not None:
@@ -154,7 +154,7 @@ def _given(
 
 
 def _ids(column: "pd.Series[Any]") -> list[str]:
-    """Give a column's ids as texts.
+    """Return a column's ids as texts.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def _ids(column: "pd.Series[Any]") -> list[str]:
 
 
 def _shares(frame: pd.DataFrame, schema: Schema, columns: Columns) -> list[list[float] | None]:
-    """Give the probabilities of each row in the order of the classes; None where all are
+    """Return the probabilities of each row in the order of the classes; None where all are
     missing.
     """
     found = np.column_stack(
@@ -204,7 +204,7 @@ def _shares(frame: pd.DataFrame, schema: Schema, columns: Columns) -> list[list[
 
 
 def pace(requests: Sequence[dict[str, Any]], per_day: float, start_ms: int) -> None:
-    """Give requests without times those of a stated rate, in their order."""
+    """Set the times of requests to those of a stated rate, in their order."""
     for request, moment in zip(
         requests, paced(len(requests), per_day, start_ms).tolist(), strict=True
     ):
@@ -344,8 +344,8 @@ def check_taken(answers: Sequence[dict[str, Any]]) -> None:
 def answered(
     frame: pd.DataFrame, plan_: Plan, answers: Sequence[dict[str, Any]], columns: Columns
 ) -> pd.DataFrame:
-    """Give what was posted as a table in the file's order: row, id, prediction, and the file's
-    columns that are no features, by which labels can be joined.
+    """Return what was posted as a table in the file's order: row, id (none where the API refused
+    it), prediction, and the file's columns that are no features, by which labels can be joined.
     """
     order = np.argsort(plan_.places)
     made = [answers[at].get("prediction", plan_.requests[at].get("prediction")) for at in order]

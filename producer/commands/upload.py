@@ -47,6 +47,7 @@ class Sending:
     row_columns: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
     ignored: list[str] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
     def parts(self) -> Iterator[bytes]:
         """Yield the file part by part as CSV, without the columns that are no features; each row at
@@ -58,6 +59,7 @@ class Sending:
             If there is no such file, it cannot be read, or lacks a named column.
         """
         with cells_of(self.path, self.form) as cells:
+            self.remarks = cells.remarks
             yield from self._parts(cells.header, cells.records)
 
     def _parts(self, header: Sequence[str], records: Iterator[Record]) -> Iterator[bytes]:

@@ -64,6 +64,7 @@ class CsvRows:
         """
         found = records(self._text)
         _, header = next(found, (0, []))
+        header = [name.strip() for name in header]
         faults = header_faults(header, schema, self._beside)
         if faults:
             raise invalid(faults)

@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from driftgauge.producer.http.problems import Problem, invalid
+from driftgauge.producer.intake.documents import decode, strict_fault
 from driftgauge.producer.intake.rows import (
     MAX_ROW,
     NO_COLUMNS,
@@ -114,13 +115,23 @@ def _row(number: int, source: str, schema: Schema, beside: RowColumns) -> InputR
     try:
         features = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as error:
-        return InputRow(
-            number, None, [], [FieldError("", f"cannot be read: {error}", "unreadable")]
-        )
+        features = _with_marks(source) if schema.takes_not_finite else None
+        if features is None:
+            wrong = FieldError("", f"cannot be read: {error}", "unreadable")
+            return InputRow(number, None, [], [wrong])
     if not isinstance(features, dict):
         wrong = FieldError("", "must be an object of feature names and values", "unreadable")
         return InputRow(number, None, [], [wrong])
     return checked_row(number, None, features, schema, beside)
+
+
+def _with_marks(source: str) -> Any:
+    """Decode a row in which NaN and infinities mean missing values; None if it is no JSON else."""
+    try:
+        found, _ = decode(source.encode("utf-8", "surrogatepass"))
+    except Problem:
+        return None
+    return None if strict_fault(found, "", not_finite=True) else found
 
 
 class _JsonText:

@@ -26,6 +26,7 @@ from driftgauge.shared.reference.times import (
     written,
 )
 from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.frames import plain
 from driftgauge.shared.tables.values import USUAL_MARKS, number
 
 ColumnType = Literal[
@@ -157,9 +158,9 @@ class _Column:
     def __init__(self, name: str, cells: Any, choices: Choices) -> None:
         self.name = name
         self.choices = choices
-        self.typed: pd.Series | None = cells if isinstance(cells, pd.Series) else None
+        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
         self.rows = len(cells)
-        texts = _texts(cells)
+        texts = _texts(cells if self.typed is None else self.typed)
         table = choices.table
         self.texts = [None if one is None or table.is_missing(one) else one for one in texts]
         self.counts = Counter(one for one in self.texts if one is not None)
@@ -557,7 +558,7 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
     marked = column.marked(told.more.get("marks", ()))
     if len(column.counts) - len(marked) == 1 and not place.in_hand:
         taken, reason = "constant", "constant: the reference has one value"
-    elif _is_identifier(column, told.kind):
+    elif _is_identifier(column, told.kind, place):
         taken, reason = "identifier", "looks like an id: each row has its own value"
     if not taken:
         return told
@@ -565,16 +566,18 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
     return told._replace(taken=taken, excluded=reason, warnings=(*told.warnings, advice))
 
 
-def _is_identifier(column: _Column, kind: FeatureKind) -> bool:
+def _is_identifier(column: _Column, kind: FeatureKind, place: Circumstances) -> bool:
     """Tell whether each row has its own value: texts, row numbers, or whole numbers named so."""
     if kind == "categorical":
         return len(column.counts) >= ALL_DIFFERENT * column.present
     if kind != "numeric" or column.odd or len(column.counts) < column.present:
         return False
     values = column.numeric
-    steps = np.diff(values)
-    whole = bool((values == np.floor(values)).all())
-    return whole and bool((steps == 1).all() or _ID_NAME.search(_snake(column.name)))
+    if not (values == np.floor(values)).all():
+        return False
+    row_numbers = values[0] in {0.0, 1.0} and bool((np.diff(values) == 1).all())
+    named = _ID_NAME.search(_snake(column.name)) is not None
+    return named or (row_numbers and not place.in_hand)
 
 
 # -- the table -------------------------------------------------------------------------------------

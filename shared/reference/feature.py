@@ -158,15 +158,17 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         >>> Feature("paid", "boolean").read("True"), Feature("at", "timestamp").read("1970-01-02")
         ((1.0, None), (86400000.0, None))
         """
+        kind = self.kind
+        if kind == "numeric" and type(value) is float and value - value == 0.0:  # the usual case
+            return self._within(value)
         if self.is_missing(value, form):
             return None, None if self.nullable else "is missing, and the schema does not allow that"
-        match self.kind:
-            case "numeric":
-                return self._number(value, form, texts=texts)
-            case "categorical":
-                return self._category(value, form, scored=scored)
-            case "boolean":
-                return self._boolean(value)
+        if kind == "numeric":
+            return self._number(value, form, texts=texts)
+        if kind == "categorical":
+            return self._category(value, form, scored=scored)
+        if kind == "boolean":
+            return self._boolean(value)
         return self._time(value, form, texts=texts)
 
     def as_published(self) -> "Feature":
@@ -188,6 +190,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         """Return whether a value is none: null, a mark, or not finite where that is a mark."""
         if value is None:
             return True
+        if type(value) is str and not self.marks and not form.missing:
+            return not value or value.isspace()
         if isinstance(value, str):
             return form.is_missing(value) or (bool(self.marks) and value.strip() in self.marks)
         if isinstance(value, float) and not math.isfinite(value):
@@ -207,6 +211,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             return None, "is too large for a floating-point number"
         if not math.isfinite(size):
             return None, "must be a finite number, not NaN or infinity"
+        return self._within(size)
+
+    def _within(self, size: float) -> tuple[Value, str | None]:
         if self.minimum is not None and size < self.minimum:
             return None, f"is below the declared minimum {self.minimum:g}"
         if self.maximum is not None and size > self.maximum:
@@ -216,13 +223,16 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     def _category(
         self, value: object, form: TableFormat, *, scored: bool
     ) -> tuple[Value, str | None]:
-        if not isinstance(value, str | int | float) or value in NOT_FINITE or value != value:  # noqa: PLR0124  NaN
+        if isinstance(value, str):
+            text = value
+        elif isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+            text = text_of(value)
+        else:
             return None, f"must be a string, not {_json_type(value)}"
-        text = value if isinstance(value, str) else text_of(value)
-        code = self.code_of(text, form)
+        code = self.code_of(text, form) if self.dtype is not None else None
         if code is not None:
             text = code
-        elif self.coded and scored:
+        elif scored and self.coded:
             return None, "must be a number, as all categories that the model was fitted on"
         if len(text) > MAX_CATEGORY:
             return None, f"is longer than {MAX_CATEGORY} characters"

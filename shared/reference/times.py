@@ -9,16 +9,18 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pandas as pd
 
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import TimeFormat, TimeUnit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NANOSECONDS: Final[dict[TimeUnit, int]] = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 """How many nanoseconds each unit has."""
@@ -37,6 +39,9 @@ PATTERNS: Final = (
 )  # fmt: skip
 """Ways beside ISO 8601 in which times are often written."""
 DAY_MS: Final = 86_400_000
+YEAR_MS: Final = 365.25 * DAY_MS
+MOST_YEARS: Final = 200
+"""Years that the times of one table may be apart."""
 HOUR_MS: Final = 3_600_000
 _MAYBE: Final = re.compile(r"(?=.*\d{2}).*[-/.:, ].*")
 """What a text that is a time looks like: it has digits, and something between them."""
@@ -90,9 +95,8 @@ def moment(text: str, form: TimeFormat) -> float | None:
 
 def moments(texts: Sequence[str], form: TimeFormat) -> Floats:
     """Read times as Unix milliseconds, NaN where a text is none; equal texts are read once."""
-    codes, different = pd.factorize(np.array(texts, dtype=object))
-    found = [moment(text, form) for text in different]
-    return np.array([np.nan if one is None else one for one in found] or [np.nan])[codes]
+    known = {text: moment(text, form) for text in {*texts}}
+    return np.array([known[text] for text in texts], dtype=np.float64)
 
 
 def unit_of(numbers: Floats) -> TimeUnit:
@@ -172,7 +176,7 @@ def written(name: str, texts: Sequence[str], timezone: str = "UTC") -> TimeForma
 
 
 def event_times(
-    column: pd.Series, form: TimeFormat | None, source: str
+    column: "pd.Series", form: TimeFormat | None, source: str
 ) -> tuple[Floats, TimeFormat]:
     """Read when events happened.
 
@@ -191,24 +195,50 @@ def event_times(
     Raises
     ------
     BadData
-        If a time is missing or unreadable, or can be meant in two ways.
+        If a time is missing or unreadable, or can be meant in two ways; or if they are more than
+        `MOST_YEARS` apart, as with a wrong one among them.
 
     Examples
     --------
+    >>> import pandas as pd
     >>> event_times(pd.Series(["1970-01-02", "1970-01-03T00:00Z"]), None, "f.csv")[0].tolist()
     [86400000.0, 172800000.0]
     >>> ms, form = event_times(pd.Series([1.76e9, 1.77e9]), None, "f.csv")
     >>> ms[0] == 1.76e12, form.unit
     (np.True_, 's')
     """
+    found, form = _event_times(column, form, source)
+    _check_span(found, column, source)
+    return found, form
+
+
+def _check_span(ms: Floats, column: "pd.Series", source: str) -> None:
+    """Refuse times that cannot be those of one table: days between them would be counted."""
+    if not len(ms) or float(ms.max() - ms.min()) <= MOST_YEARS * YEAR_MS:
+        return
+    middle = float(np.median(ms))
+    odd = np.flatnonzero(np.abs(ms - middle) > MOST_YEARS / 2 * YEAR_MS)
+    place = int(odd[0]) if len(odd) else int(np.argmax(ms))
+    raise BadData(
+        f"{source}: the times in column {column.name} are more than {MOST_YEARS} years apart; row "
+        f"{place + 1} holds {str(column.iloc[place])[:40]!r}. Correct or remove such rows "
+        f"({max(len(odd), 1):,})."
+    )
+
+
+def _event_times(
+    column: "pd.Series", form: TimeFormat | None, source: str
+) -> tuple[Floats, TimeFormat]:
+    from pandas.api.types import is_datetime64_any_dtype
+
     absent = column.isna()
     if absent.any():
         raise BadData(f"{source}: {int(absent.sum())} rows have no {column.name}; remove them.")
     zone = form.timezone if form is not None else "UTC"
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+    if is_datetime64_any_dtype(column.dtype):
         local = column if column.dt.tz is not None else column.dt.tz_localize(zone)
-        ms = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[ns]")
-        return ms.astype(np.int64) / 1e6, TimeFormat(timezone=zone)
+        us = local.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy("datetime64[us]")
+        return us.astype(np.int64) / 1e3, TimeFormat(timezone=zone)
     texts = [str(cell).strip() for cell in column]
     numbers = _as_numbers(column, texts)
     if numbers is not None and not (form is not None and form.pattern):
@@ -228,9 +258,11 @@ def event_times(
     return found, form
 
 
-def _as_numbers(column: pd.Series, texts: Sequence[str]) -> Floats | None:
+def _as_numbers(column: "pd.Series", texts: Sequence[str]) -> Floats | None:
     """Return times that are written as numbers; None if one is not."""
-    if pd.api.types.is_numeric_dtype(column.dtype):
+    from pandas.api.types import is_numeric_dtype
+
+    if is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     try:
         found = np.array([float(text) for text in texts])
@@ -267,6 +299,8 @@ def aged(values: Floats, events_ms: Floats, form: TimeFormat, judged: str) -> Fl
 
 def _hour_of_week(ms: Floats, timezone: str) -> Floats:
     if timezone != "UTC":
+        import pandas as pd
+
         known = np.isfinite(ms)
         local = ms.copy()
         moved = pd.DatetimeIndex(ms[known].astype("datetime64[ms]"), tz="UTC").tz_convert(timezone)

@@ -2,21 +2,23 @@
 
 from collections.abc import Iterator
 from io import BufferedIOBase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.extras import needs
 from driftgauge.shared.tables.recognising import FileKind, header_fault
-from driftgauge.shared.tables.table import Table
+
+if TYPE_CHECKING:
+    from driftgauge.shared.tables.table import Table
 
 BATCH_ROWS = 10_000
 _INDEX = "__index_level_"
 """How pandas names the columns of an index without a name."""
 
 
-def read_arrow(file: BufferedIOBase, kind: FileKind, source: str) -> Table:
+def read_arrow(file: BufferedIOBase, kind: FileKind, source: str) -> "Table":
     """Read a whole file.
 
     Raises
@@ -38,6 +40,8 @@ def read_arrow(file: BufferedIOBase, kind: FileKind, source: str) -> Table:
     kept = [name for name in found.column_names if not name.startswith(_INDEX)]
     frame = found.select(kept).to_pandas(ignore_metadata=True, integer_object_nulls=True)
     columns = {name: frame[name] for name in kept}
+    from driftgauge.shared.tables.table import Table  # with pandas, which the API starts without
+
     return Table(source, columns, np.arange(1, found.num_rows + 1), "row")
 
 

@@ -3,14 +3,16 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.recognising import header_fault, other_separator
-from driftgauge.shared.tables.table import Table
 from driftgauge.shared.tables.values import Texts, texts_of
+
+if TYPE_CHECKING:
+    from driftgauge.shared.tables.table import Table
 
 Record = tuple[int, list[str]]
 """The line where a record begins, from 1, and its cells."""
@@ -44,7 +46,7 @@ def records(lines: Iterable[str], separator: str) -> Iterator[Record]:
 
 
 def checked_header(found: Iterator[Record]) -> list[str]:
-    """Read the header, and check its names.
+    """Read the header, and check its names; spaces around them do not count.
 
     Raises
     ------
@@ -52,6 +54,7 @@ def checked_header(found: Iterator[Record]) -> list[str]:
         If there is none, a name is empty, or one stands there twice.
     """
     _, header = next(found, (0, []))
+    header = [name.strip() for name in header]
     fault = header_fault(header)
     if fault:
         raise BadData(fault)
@@ -63,7 +66,7 @@ def width_fault(cells: int, width: int) -> str:
     return f"has {cells} cells, the header {width}"
 
 
-def read_delimited(lines: Iterable[str], separator: str, source: str) -> Table:
+def read_delimited(lines: Iterable[str], separator: str, source: str) -> "Table":
     """Read a whole CSV file as texts.
 
     Raises
@@ -96,6 +99,8 @@ def read_delimited(lines: Iterable[str], separator: str, source: str) -> Table:
         name: np.concatenate(parts)
         for name, parts in zip(header, zip(*blocks, strict=True), strict=True)
     }
+    from driftgauge.shared.tables.table import Table  # with pandas, which the API starts without
+
     return Table(source, dict(texts), np.array(begins), "line")
 
 

@@ -101,6 +101,8 @@ def plain(column: pd.Series) -> pd.Series:
     """
     if isinstance(column.dtype, pd.SparseDtype):
         column = pd.Series(column.to_numpy(), column.index)
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
     for holds, convert in _BY_DTYPE:
         if holds(column.dtype):
             return convert(column)

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.tables.recognising import header_fault
-from driftgauge.shared.tables.table import Table
+from driftgauge.shared.tables.recognising import MOST_COLUMNS, header_fault
+
+if TYPE_CHECKING:
+    from driftgauge.shared.tables.table import Table
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -48,7 +49,7 @@ def _object(number: int, line: str) -> dict[str, Any]:
         raise BadData(f"line {number} is no JSON object: {error}") from error
 
 
-def read_json_lines(lines: Iterable[str], source: str) -> Table:
+def read_json_lines(lines: Iterable[str], source: str) -> "Table":
     """Read a whole file; a name that an object lacks is a missing value of its row.
 
     Raises
@@ -60,6 +61,8 @@ def read_json_lines(lines: Iterable[str], source: str) -> Table:
     numbers: list[int] = []
     for row, (number, found) in enumerate(objects(lines)):
         numbers.append(number)
+        if len(columns) > MOST_COLUMNS:
+            break  # it is refused: each object has names of its own
         for name, value in found.items():
             column = columns.setdefault(name, [])
             if len(column) < row:
@@ -70,6 +73,10 @@ def read_json_lines(lines: Iterable[str], source: str) -> Table:
     fault = header_fault(list(columns))
     if fault:
         raise BadData(fault)
+    import pandas as pd
+
+    from driftgauge.shared.tables.table import Table  # with pandas, which the API starts without
+
     return Table(
         source,
         {

@@ -7,7 +7,7 @@ refused with its line, and with what to do.
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -38,7 +38,10 @@ KIND_NAMES: Final = {"json_lines": "JSON lines", "parquet": "Parquet", "arrow": 
 
 
 def read_table(
-    path: Path, form: TableFormat | None = None, kinds: Mapping[str, str] | None = None
+    path: Path,
+    form: TableFormat | None = None,
+    kinds: Mapping[str, str] | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> pd.DataFrame:
     """Read a file, with types.
 
@@ -49,13 +52,18 @@ def read_table(
     kinds
         Kinds of the columns that are known, as for `Table.typed`; a fault of another column does
         not count then.
+    tell
+        Called with each sentence on what was recognised of the file.
 
     Raises
     ------
     BadData
         If the file is missing, cannot be read, has no rows, or a column is not of its kind.
     """
-    return open_table(path, form).typed(kinds).checked(str(path), kinds)
+    table = open_table(path, form)
+    for remark in table.remarks if tell is not None else ():
+        tell(remark)
+    return table.typed(kinds).checked(str(path), kinds)
 
 
 def open_table(path: Path, form: TableFormat | None = None) -> Table:

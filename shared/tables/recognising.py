@@ -16,6 +16,7 @@ HEAD_BYTES: Final = 1 << 16
 """Bytes by which a file is recognised."""
 HEAD_LINES: Final = 200
 """Lines by which a separator is recognised."""
+MOST_COLUMNS: Final = 20_000
 SEPARATOR_NAMES: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 COMPRESSED: Final[dict[bytes, Compression]] = {b"\x1f\x8b": "gz", b"\x28\xb5\x2f\xfd": "zstd"}
 BINARY: Final[dict[bytes, FileKind]] = {
@@ -36,6 +37,7 @@ UNREAD: Final = {
 }
 """First bytes of what is not read, and its name."""
 BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_EXCEL: Final = re.compile(r"\ufeff?\"?sep=.\"?\s*$", re.IGNORECASE)
 LIKELY: Final = 0.9
 """Share of the records that have as many cells as the header, for a separator to be likely."""
 
@@ -114,6 +116,11 @@ def separator_of(lines: Sequence[str], *, whole: bool) -> str:
     Traceback (most recent call last):
     driftgauge.shared.errors.BadData: the separator may be ',' or ';'; say which by --separator
     """
+    if lines and _EXCEL.match(lines[0]):
+        raise BadData(
+            "line 1 is Excel's mark of the separator, no header; remove it (the separator is "
+            "recognised)"
+        )
     widths = {one: _widths(lines, one, whole=whole) for one in SEPARATORS}
     named = {one: found for one, found in widths.items() if found and found[0] > 1}
     fitting = [one for one, found in named.items() if len(set(found)) == 1]
@@ -166,6 +173,8 @@ def header_fault(header: Sequence[str]) -> str:
     """
     if not header:
         return "there is no header"
+    if len(header) > MOST_COLUMNS:
+        return f"it has {len(header):,} columns; at most {MOST_COLUMNS:,} are read"
     places: dict[str, list[int]] = {}
     for place, name in enumerate(header, start=1):
         places.setdefault(name.strip(), []).append(place)

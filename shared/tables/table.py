@@ -21,8 +21,8 @@ from driftgauge.shared.tables.values import (
     absent,
     booleans,
     fault_at,
-    kind_of_texts,
     numbers,
+    recognised,
     texts_of,
 )
 
@@ -30,6 +30,7 @@ TOLD: int = 5
 """Most columns whose faults one message tells."""
 EXACT = 2**53
 """Whole numbers below it are exact as float64."""
+NO_FAULT = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -129,16 +130,16 @@ class Table:
 def _typed_texts(
     name: str, texts: Texts, kind: str | None, form: TableFormat
 ) -> tuple[pd.Series, Fault | None]:
-    fault = None
+    fault, values = None, None
     if kind is None:
-        kind, fault = kind_of_texts(name, texts, form)
+        kind, values = recognised(texts, form)
     if kind == "numeric":
-        values, bad = numbers(texts, form)
+        values, bad = numbers(texts, form) if values is None else (values, NO_FAULT)
         if not bad.any():
             return pd.Series(_whole(values, texts)), None
         fault = fault_at(name, "number", texts, bad)
-    if kind == "boolean":
-        values, bad = booleans(texts, form, known=True)
+    elif kind == "boolean":
+        values, bad = booleans(texts, form, known=True) if values is None else (values, NO_FAULT)
         if not bad.any():
             return _booleans(values), None
         fault = fault_at(name, "boolean", texts, bad)
@@ -149,7 +150,7 @@ def _typed_texts(
 
 def _whole(values: np.ndarray[Any, Any], texts: Texts) -> np.ndarray[Any, Any]:
     """Return whole numbers as int64, if all are written so."""
-    if np.isnan(values).any() or not (values == np.floor(values)).all():
+    if not (values == np.floor(values)).all():  # NaN is not
         return values
     bare = np.strings.strip(texts)
     if not np.strings.isdigit(np.strings.lstrip(bare, "+-")).all():
@@ -169,11 +170,20 @@ def _booleans(values: np.ndarray[Any, Any]) -> pd.Series:
     return pd.Series(cells, dtype=object)
 
 
+def _is_whole(values: pd.Series) -> bool:
+    """Tell whether a column holds whole numbers as Python's own, which may be longer than float64
+    is exact.
+    """
+    return values.dtype == np.dtype(object) and all(
+        type(value) is int for value in values if value is not None
+    )
+
+
 def _typed_values(
     name: str, values: pd.Series, kind: str | None, form: TableFormat
 ) -> tuple[pd.Series, Fault | None]:
     """Type a column whose values have types of their own; texts among them are read as in CSV."""
-    column = plain(values)
+    column = values if kind == "categorical" and _is_whole(values) else plain(values)
     if column.dtype != np.dtype(object):
         return column, None
     is_text = np.array([isinstance(value, str) for value in column], dtype=np.bool_)

@@ -24,15 +24,13 @@ _MARKS: Final = r"""? - -- . * NA N/A n/a na #N/A #NA NULL null None none NaT ni
 missing Missing \N (null) <NA> #VALUE! ERR"""
 USUAL_MARKS: Final = frozenset(_MARKS.split())
 """What people write for a missing value; it is one only if the format says so."""
-ALMOST: Final = 0.95
-"""Share of numbers from which a column of texts is taken for numbers with some bad cells."""
-FEW_VALUES: Final = 10
-"""Most different numbers of a column that may be one of codes."""
 _NUMBER: Final = re.compile(
     r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE
 )
 _THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
 _CODE: Final = re.compile(r"[+-]?0\d")
+SAMPLE: Final = 1000
+"""Cells by which most categories are told, before all are looked at."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -91,7 +89,11 @@ def absent(texts: Texts, form: TableFormat) -> Flags:
     >>> absent(texts_of(["", " ", "?", "a"]), TableFormat(missing=("?",))).tolist()
     [True, True, True, False]
     """
-    bare = np.strings.strip(texts)
+    return _absent(np.strings.strip(texts), form)
+
+
+def _absent(bare: Texts, form: TableFormat) -> Flags:
+    """Tell which cells without spaces around are missing."""
     found: Flags = bare == ""
     for mark in form.missing:
         found |= bare == mark
@@ -114,16 +116,28 @@ def numbers(texts: Texts, form: TableFormat) -> tuple[Floats, Flags]:
     >>> values.tolist(), bad.tolist()
     ([1234.5, nan, nan, nan], [False, True, False, True])
     """
-    missing = absent(texts, form)
-    values = np.full(len(texts), np.nan)
-    cells: list[str] = np.strings.strip(texts)[~missing].tolist()
-    plain = form.decimal == "." and not form.thousands
-    found = [_number(cell, form) for cell in cells] if not plain else _plain_numbers(cells)
-    bad = missing.copy()
-    bad[~missing] = [value is None for value in found]
-    bad &= ~missing
-    values[~missing] = [np.nan if value is None else value for value in found]
+    return _numbers(np.strings.strip(texts), form)
+
+
+def _numbers(bare: Texts, form: TableFormat) -> tuple[Floats, Flags]:
+    missing = _absent(bare, form)
+    values, bad = np.full(len(bare), np.nan), np.zeros(len(bare), np.bool_)
+    values[~missing], bad[~missing] = _read(bare[~missing].tolist(), form)
     return values, bad
+
+
+def _read(cells: list[str], form: TableFormat) -> tuple[Floats, Flags]:
+    """Read cells without spaces around, none of them missing; equal to `number` of each."""
+    plain = form.decimal == "." and not form.thousands
+    if plain and "_" not in "".join(cells):  # which Python would pass over
+        try:
+            values = np.fromiter(map(float, cells), np.float64, len(cells))
+            return values, np.zeros(len(cells), np.bool_)
+        except ValueError:
+            pass
+    found = [_plain(cell) if plain else _number(cell, form) for cell in cells]
+    bad = np.array([value is None for value in found], dtype=np.bool_)
+    return np.array([np.nan if value is None else value for value in found]), bad
 
 
 def number(text: str, form: TableFormat) -> float | None:
@@ -140,17 +154,6 @@ def number(text: str, form: TableFormat) -> float | None:
     """
     bare = text.strip()
     return _number(bare, form) if form.decimal != "." or form.thousands else _plain(bare)
-
-
-def _plain_numbers(cells: list[str]) -> list[float | None]:
-    """Read numbers in the notation of JSON and Python."""
-    try:
-        read: list[float | None] = [float(cell) for cell in cells]
-    except ValueError:
-        return [_plain(cell) for cell in cells]
-    if any("_" in cell for cell in cells):  # Python's own mark of thousands
-        return [_plain(cell) for cell in cells]
-    return read
 
 
 def _plain(cell: str) -> float | None:
@@ -197,50 +200,44 @@ def booleans(texts: Texts, form: TableFormat, *, known: bool = False) -> tuple[F
     return values, np.isnan(values) & ~missing
 
 
-def kind_of_texts(name: str, texts: Texts, form: TableFormat) -> tuple[str, Fault | None]:
-    """Find out what a column of texts holds.
+def recognised(texts: Texts, form: TableFormat) -> tuple[str, Floats]:
+    """Tell what a column of texts holds, where no schema says so, and read it.
 
-    Codes whose numbers begin with zeros, such as `007`, are categories. A column of numbers with
-    some cells that are none is at fault: whether these mean missing values is not guessed.
+    Codes whose numbers begin with zeros, such as `007`, are categories.
 
     Returns
     -------
-    kind, fault
-        `numeric`, `boolean` or `categorical`; and what is wrong, then `categorical`.
+    kind, values
+        `numeric`, `boolean` or `categorical`; and the numbers or booleans, none of categories.
 
     Examples
     --------
-    >>> kind_of_texts("x", texts_of(["1", "2.5", ""]), TableFormat())
-    ('numeric', None)
-    >>> kind_of_texts("site", texts_of(["007", "102"]), TableFormat())
-    ('categorical', None)
-    >>> kind_of_texts("x", texts_of(["1.5", "?", "2"]), TableFormat())[1].hint()
-    "if '?' means that a value is missing, say --missing '?'"
+    >>> recognised(texts_of(["1", "2.5", ""]), TableFormat())[0]
+    'numeric'
+    >>> recognised(texts_of(["007", "102"]), TableFormat())
+    ('categorical', array([], dtype=float64))
     """
-    _, no_boolean = booleans(texts, form)
-    missing = absent(texts, form)
-    present = len(texts) - int(missing.sum())
-    if present and not no_boolean.any():
-        return "boolean", None
-    values, bad = numbers(texts, form)
-    if any(map(_CODE.match, _whole(texts[~missing & ~bad]))):
-        return "categorical", None
-    wrong = int(bad.sum())
-    if not wrong:
-        return "numeric", None
-    place = int(np.argmax(bad))
-    odd = {str(text) for text in np.strings.strip(texts[bad])}
-    several = len(np.unique(values[~np.isnan(values)])) > FEW_VALUES
-    other = all(map(_other_notation, odd))
-    marks = odd <= USUAL_MARKS and wrong < present
-    if not (marks or other or (wrong <= (1 - ALMOST) * present and several)):
-        return "categorical", None
-    return "categorical", fault_at(name, "number", texts, bad, place)
+    found = _recognised(texts[:SAMPLE], form)
+    return found if found[0] == "categorical" or len(texts) <= SAMPLE else _recognised(texts, form)
 
 
-def fault_at(name: str, wanted: str, texts: Texts, bad: Flags, place: int | None = None) -> Fault:
+def _recognised(texts: Texts, form: TableFormat) -> tuple[str, Floats]:
+    bare = np.strings.strip(texts)
+    present = np.flatnonzero(~_absent(bare, form))
+    kind, values, bad = "numeric", np.full(len(texts), np.nan), np.zeros(0, np.bool_)
+    if len(present) and bare[present[0]].lower() in BOOLEANS:
+        kind, (values, bad) = "boolean", booleans(bare, form)
+    elif len(present):
+        codes = np.strings.startswith(np.strings.lstrip(bare, "+-"), "0")
+        if any(map(_CODE.match, bare[codes].tolist())):
+            return "categorical", np.zeros(0)
+        values, bad = _numbers(bare, form)
+    return ("categorical", np.zeros(0)) if bad.any() else (kind, values)
+
+
+def fault_at(name: str, wanted: str, texts: Texts, bad: Flags) -> Fault:
     """Describe the bad cells of a column."""
-    place = int(np.argmax(bad)) if place is None else place
+    place = int(np.argmax(bad))
     text = str(texts[place]).strip()
     told = text if text in USUAL_MARKS or _other_notation(text) else ""
     return Fault(name, wanted, int(bad.sum()), len(texts), place, told)
@@ -252,8 +249,3 @@ def _other_notation(text: str) -> bool:
         return False
     forms = (TableFormat(decimal=",", thousands="."), TableFormat(thousands=","))
     return any(_number(text, form) is not None for form in forms)
-
-
-def _whole(texts: Texts) -> Sequence[str]:
-    found: list[str] = np.strings.strip(texts).tolist()
-    return found

@@ -156,7 +156,7 @@ def test_one_bad_column_does_not_cost_the_others() -> None:
         if feature.severity == "unreadable"
     }
     assert reasons.keys() == {"x1", "x3", "prediction", "nested"}
-    assert reasons["x3"] == "the current has no such column"
+    assert reasons["x3"] == "the current rows have no such column"
     assert "current: Column 'x1' is numeric in the schema" in reasons["x1"]
     assert "hold no single value" in reasons["nested"]
     assert "rename the column, or exclude it" in reasons["prediction"]

@@ -110,3 +110,24 @@ def test_the_hour_of_the_week_is_that_of_the_zone() -> None:
     utc = aged(np.array([float(NOON), np.nan]), np.zeros(2), TimeFormat(), "hour_of_week")
     assert utc[0] == 3 * 24 + 12
     assert np.isnan(utc[1])
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pd.Series(["2025-01-01"] * 5 + ["9999-12-31"] + ["2025-01-02"] * 5),
+        pd.Series([1.76e9] * 5 + [1e300] + [1.76e9] * 5),
+        pd.Series(pd.to_datetime(["2025-01-01"] * 5 + ["9999-12-31"] + ["2025-01-02"] * 5)),
+    ],
+)
+def test_a_time_of_another_age_is_refused(column: pd.Series) -> None:
+    """One wrong time among the others is named by its row, instead of centuries being counted."""
+    with pytest.raises(BadData, match=r"more than 200 years apart; row 6 holds"):
+        event_times(column.rename("ts"), None, "f.csv")
+
+
+def test_times_before_1970_are_times() -> None:
+    """Whether as text or as negative numbers."""
+    assert event_times(pd.Series(["1950-01-01"]), None, "f.csv")[0].tolist() == [-631152000000.0]
+    ms, form = event_times(pd.Series([-6.3e8, 1.7e9]), None, "f.csv")
+    assert (ms[0], form.unit) == (-6.3e11, "s")

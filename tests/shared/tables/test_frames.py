@@ -57,6 +57,8 @@ def test_times_and_categories_stay() -> None:
     times = plain(pd.Series(pd.to_datetime(["2026-01-01", None])).astype("timestamp[ns][pyarrow]"))
     assert pd.api.types.is_datetime64_any_dtype(times.dtype)
     assert times.isna().tolist() == [False, True]
+    periods = pd.Series(pd.period_range("2026-01", periods=2, freq="M"))
+    assert plain(periods).tolist() == [pd.Timestamp("2026-01-01"), pd.Timestamp("2026-02-01")]
     assert isinstance(plain(pd.Series(["a"], dtype="category")).dtype, pd.CategoricalDtype)
 
 

@@ -20,9 +20,9 @@ def write(folder: Path, content: bytes | str, name: str = "t.csv") -> Path:
     return path
 
 
-def refusal(path: Path, form: TableFormat | None = None) -> str:
+def refusal(path: Path, form: TableFormat | None = None, **kinds: str) -> str:
     with pytest.raises(BadData) as found:
-        read_table(path, form)
+        read_table(path, form, kinds)
     return str(found.value).replace(str(path), "FILE")
 
 
@@ -76,22 +76,23 @@ def test_empty_and_repeated_names_are_named(tmp_path: Path) -> None:
 
 
 def test_decimal_commas_are_asked_and_taken(tmp_path: Path) -> None:
-    """A column of decimal commas is no category: it is asked, and read by the format."""
+    """Numbers with decimal commas are asked about, and read by the format."""
     path = write(tmp_path, "temp;load\n16,7;1.055,66\n19,3;39,47\n")
-    assert "if '16,7' is a number, say --decimal ,." in refusal(path)
-    assert "if '1.055,66' is a number, say --decimal , --thousands ." in refusal(path)
+    assert "if '16,7' is a number, say --decimal ,." in refusal(path, temp="numeric")
+    thousands = refusal(path, load="numeric")
+    assert "if '1.055,66' is a number, say --decimal , --thousands ." in thousands
     frame = read_table(path, TableFormat(decimal=",", thousands="."))
     assert frame.to_dict("list") == {"temp": [16.7, 19.3], "load": [1055.66, 39.47]}
 
 
-def test_one_bad_cell_does_not_make_a_category(tmp_path: Path) -> None:
+def test_one_bad_cell_is_told_by_its_line(tmp_path: Path) -> None:
     """Numbers with one '?' are refused with its line and the option; with the option it is
     missing.
     """
     cells = [f"{i / 7:.3f}" for i in range(500)]
     cells[123] = "?"
     path = write(tmp_path, "temp\n" + "\n".join(cells))
-    assert refusal(path) == (
+    assert refusal(path, temp="numeric") == (
         "FILE: Column 'temp': 1 of 500 cells is no number (the first in line 125): if '?' means "
         "that a value is missing, say --missing '?'."
     )
@@ -99,8 +100,8 @@ def test_one_bad_cell_does_not_make_a_category(tmp_path: Path) -> None:
     assert frame["temp"].isna().sum() == 1
     assert frame["temp"].dtype == np.float64
     other = write(tmp_path, "temp\n" + "\n".join([*cells[:123], "1O7", *cells[124:]]))
-    assert "(the first in line 125): correct them" in refusal(other)
-    assert "1O7" not in refusal(other), "what is no known mark may be personal"
+    assert "(the first in line 125): correct them" in refusal(other, temp="numeric")
+    assert "1O7" not in refusal(other, temp="numeric"), "what is no known mark may be personal"
 
 
 def test_codes_keep_their_zeros_and_na_is_a_text(tmp_path: Path) -> None:
@@ -224,8 +225,46 @@ def test_a_reader_of_cells_does_not_name_others_errors(tmp_path: Path) -> None:
 def test_nested_values_and_absent_names_of_json_lines(tmp_path: Path) -> None:
     """A list is no value of a column; a name that an object lacks is missing."""
     path = write(tmp_path, '{"x": 1}\n{"x": [1], "y": "a"}\n')
-    assert "Column 'x': 1 of 2 cells is no single value (the first in line 2)" in refusal(path)
+    told = refusal(path, x="numeric")
+    assert "Column 'x': 1 of 2 cells is no number (the first in line 2)" in told
+    told = refusal(path, x="categorical")
+    assert "Column 'x': 1 of 2 cells is no single value (the first in line 2)" in told
     path = write(tmp_path, '{"x": 1}\n{"y": "a"}\n{"x": NaN, "y": "?"}\n')
     frame = read_table(path, TableFormat(missing=("?",)))
     assert frame["x"].isna().tolist() == [False, True, True]
     assert frame["y"].isna().tolist() == [True, False, True]
+
+
+def test_names_without_end_are_refused(tmp_path: Path) -> None:
+    """Objects that each have a name of their own are no table; that is said soon."""
+    lines = "".join(f'{{"n{place}": 1}}\n' for place in range(25_000))
+    assert "it has 20,001 columns; at most 20,000 are read" in refusal(write(tmp_path, lines))
+
+
+def test_what_was_recognised_is_told(tmp_path: Path) -> None:
+    """Whoever reads a table may hear what it was taken for."""
+    told: list[str] = []
+    path = write(tmp_path, "x;y\n1;2\n")
+    read_table(path, tell=told.append)
+    assert told == [f"{path}: semicolons stand between the cells."]
+
+
+def test_headers_as_people_write_them(tmp_path: Path) -> None:
+    """Spaces around names do not count; Excel's line about the separator is named."""
+    path = write(tmp_path, "temp, load\n1, 2\n")
+    assert read_table(path).to_dict("list") == {"temp": [1], "load": [2]}
+    assert "line 1 is Excel's mark of the separator" in refusal(
+        write(tmp_path, "sep=;\na;b\n1;2\n")
+    )
+
+
+def test_codes_of_many_digits_keep_them(tmp_path: Path) -> None:
+    """A code is no float64 on its way from JSON lines or Parquet, with missing ones beside it."""
+    code = 1_234_567_890_123_456_789
+    lines = write(tmp_path, f'{{"id": {code}}}\n{{"id": null}}\n', "codes.jsonl")
+    path = tmp_path / "codes.parquet"
+    parquet.write_table(pa.table({"id": pa.array([code, None])}), path)
+    for file in (lines, path):
+        frame = read_table(file, kinds={"id": "categorical"})
+        assert str(frame["id"].iloc[0]) == str(code)
+        assert frame["id"].isna().tolist() == [False, True]
