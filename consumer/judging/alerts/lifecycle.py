@@ -211,7 +211,7 @@ def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
         alert,
         severity=severity or alert.severity,
         updated=now,
-        summary=reading.summary,
+        summary=reading.summary if severity == reading.severity else alert.summary,
         bad=alert.bad + 1,
         quiet=0,
     )
