@@ -18,6 +18,7 @@ import numpy as np
 
 from driftgauge.consumer.counting.detection import RATE_TOLERANCE, rate
 from driftgauge.consumer.counting.detectors import ERROR_DETECTORS, Detection, Detector, Observed
+from driftgauge.consumer.counting.detectors.effect import UNKNOWN
 from driftgauge.consumer.counting.labels.revisions import Joined
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
@@ -104,7 +105,8 @@ def _alarm(
     words = (
         found.effect if found.mean_rank is None else _size(found.mean_rank, found.width, profile)
     )
-    effect = f"the errors {'grew' if grew else 'fell, which is an improvement'}: {words}"
+    moved = "grew" if grew else "fell, which is an improvement"
+    effect = f"the errors {'changed' if words == UNKNOWN else moved}: {words}"
     return Alarm(
         partition=partition,
         time=moment.time,

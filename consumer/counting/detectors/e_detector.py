@@ -30,8 +30,8 @@ from driftgauge.consumer.counting.detectors.base import (
     unframe,
 )
 from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, decayed, unmoved
-from driftgauge.consumer.counting.detectors.effect import RECENT, estimate
-from driftgauge.consumer.counting.detectors.rank_cells import CELLS, RankCells
+from driftgauge.consumer.counting.detectors.history import History
+from driftgauge.consumer.counting.detectors.rank_cells import AROUND, CELLS, RankCells
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import ReferenceProfile
 
@@ -54,6 +54,7 @@ class _State(msgspec.Struct):
     columns: list[int]
     seen: int
     arrays: dict[str, bytes]
+    history: bytes = b""
 
 
 ARRAYS = (
@@ -64,7 +65,6 @@ ARRAYS = (
     "base_counts",
     "histograms",
     "scores",
-    "recent",
     "pending",
 )
 """Names of the arrays of the state."""
@@ -97,16 +97,16 @@ class EDetector:
         self.columns = columns
         self.alpha = alpha
         self.threshold = 1 / alpha
-        self._reference = reference
         self._rank_cells = RankCells.build(reference, columns)
         self._gaps, self._rows = self._rank_cells.gaps, self._rank_cells.rows
+        self._constants = self._rank_cells.constants
         self._places: Ints = (np.arange(len(columns)) * CELLS)[:, None]
         law = unmoved(self._gaps, np.zeros_like(self._gaps))
         self._start = np.repeat(law[:, :, None], HISTOGRAMS, axis=2)
         self._seen = 0
         self._wakes = np.zeros(len(columns), dtype=np.int64)
         """Event count at which a resting column takes part again; 0 if it does not rest."""
-        self._recent = np.full((len(columns), RECENT), -1, dtype=np.int8)
+        self._latest = History(reference, columns)
         self._pending = np.empty((len(columns), 0), dtype=np.int8)
         self._restart()
 
@@ -133,6 +133,7 @@ class EDetector:
         self._base_ages, self._base_counts = self._ages, self._counts
 
     def update(self, observed: Observed) -> list[Detection]:
+        self._latest.take(observed)
         cells = np.concatenate((self._pending, self._rank_cells.of(observed)), axis=1)
         before = self._pending.shape[1]
         whole = cells.shape[1] // STEP * STEP
@@ -144,8 +145,8 @@ class EDetector:
             )
             done, worst = self._advance(cells, done, stop)
             if worst is not None:
-                found.append(self._alarm(cells[:, :done], done - 1 - before, *worst))
-        self._remember(cells[:, :whole])
+                after = cells.shape[1] - done
+                found.append(self._alarm(done - 1 - before, after, *worst))
         self._pending = cells[:, whole:]
         return found
 
@@ -193,7 +194,18 @@ class EDetector:
         factors *= (1 / chances.T)[:, :, None]
         kept, added = _composed(factors.reshape(-1, STEP, columns * EXPERTS))
         added *= np.repeat((self._wakes == 0) / (columns * EXPERTS), EXPERTS)
+        if self._constants.any():
+            added *= np.repeat(self._may_begin(cells), EXPERTS, axis=1)
         return _recursion(self._scores, kept, added)
+
+    def _may_begin(self, cells: Bytes) -> NDArray[np.bool_]:
+        """Return at which evaluations a change may begin, shape (evaluations, columns): of a constant only
+        where another value comes. Else R would grow by every event that says nothing, and alarm in
+        the end.
+        """
+        moved = (cells != AROUND[1]).reshape(len(cells), -1, STEP).any(axis=2)
+        possible: NDArray[np.bool_] = (moved | ~self._constants[:, None]).T
+        return possible
 
     def _chances(self, cells: Bytes, places: Ints, counts: Ints) -> Floats:
         """Return the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1
@@ -230,12 +242,9 @@ class EDetector:
                 self._renew(decayed(self._histograms, new, passed))
         return bets(np.stack(laws), np.stack(histograms)).reshape(-1, EXPERTS)
 
-    def _alarm(self, cells: Bytes, row: int, place: int, score: float) -> Detection:
+    def _alarm(self, row: int, after: int, place: int, score: float) -> Detection:
         """Describe an alarm, and start again."""
-        recent = np.concatenate((self._recent[place], cells[place]))[-RECENT:]
-        column = self.columns[place]
-        numeric = self._reference.columns[column].kind == "numeric"
-        effect = estimate(recent[recent >= 0], self._start[place, :, 0], ordered=numeric)
+        column, effect = self.columns[place], self._latest.effect(place, after)
         self._restart()
         self._wakes[place] = -(-(self._seen + REST) // RENEWAL) * RENEWAL
         return Detection(
@@ -251,21 +260,21 @@ class EDetector:
             mean_rank=effect.mean_rank,
         )
 
-    def _remember(self, cells: Bytes) -> None:
-        self._recent = np.concatenate((self._recent, cells), axis=1)[:, -RECENT:]
-
     def pack(self) -> bytes:
         arrays = {
             name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS
         }
-        return frame(_State(self.alpha, self.columns, self._seen, arrays))
+        state = _State(self.alpha, self.columns, self._seen, arrays, self._latest.pack())
+        return frame(state)
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:  # noqa: ARG003
         state = unframe(frame, _State)
         detector = cls(reference, state.columns, state.alpha)
         detector._seen = state.seen
-        for name, plain in state.arrays.items():
+        detector._latest.restore(state.history)
+        for name in ARRAYS:
+            plain = state.arrays[name]
             like: NDArray[np.generic] = getattr(detector, f"_{name}")
             shape = (len(state.columns), -1) if name == "pending" else like.shape
             setattr(

@@ -45,6 +45,8 @@ PRESENT = len(BORDERS) + 1
 MISSING = PRESENT
 """The last cell, for missing values."""
 CELLS = PRESENT + 1
+AROUND = np.array([0, PRESENT // 2, PRESENT - 1])
+"""The cells of what is smaller than a constant, of the constant itself, and of what is larger."""
 TIED = -1
 SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """Constants of the hash splitmix64 (Steele, Lea, Flood 2014)."""
@@ -62,11 +64,14 @@ class RankCells:
         Gaps of the reference in each rank cell, shape (C, cells).
     rows
         Reference rows of each column, shape (C,).
+    constants
+        Whether all reference rows of a column that are not missing have one value, shape (C,).
     """
 
     columns: list[int]
     gaps: Ints
     rows: Ints
+    constants: NDArray[np.bool_]
     _cells: NDArray[np.int8]
     """Rank cell of each cell of the reference; TIED where a border lies within it."""
     _places: Ints
@@ -91,19 +96,27 @@ class RankCells:
             np.empty((len(columns), CELLS), dtype=np.int64),
             np.empty((len(columns), len(BORDERS))),
         )
+        constants = np.zeros(len(columns), dtype=np.bool_)
         for row, column in enumerate(columns):
             first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
-            place, counts = _ordered(reference.columns[column])
-            gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
+            place, counts = in_order(reference.columns[column])
             gaps[row, MISSING] = reference.columns[column].counts[-1] + 1
-            low, high = border.searchsorted(place), border.searchsorted(place + 1)
-            cell[first:missing] = np.where(low == high, low, TIED)
+            constant = np.flatnonzero(counts)
+            constants[row] = len(constant) == 1
+            if constants[row]:
+                gaps[row, :PRESENT] = _around(int(counts.sum()))
+                border = np.full(len(BORDERS), float(constant[0]))
+                cell[first:missing] = AROUND[np.sign(place - constant[0]) + 1]
+            else:
+                gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
+                low, high = border.searchsorted(place), border.searchsorted(place + 1)
+                cell[first:missing] = np.where(low == high, low, TIED)
             places[first:missing] = place + first
             borders[row] = border + first
         rows = np.array(
             [sum(reference.columns[column].counts) for column in columns], dtype=np.int64
         )
-        return cls(columns, gaps, rows, cell, places, borders.ravel())
+        return cls(columns, gaps, rows, constants, cell, places, borders.ravel())
 
     def of(self, observed: Observed) -> NDArray[np.int8]:
         """Return the rank cell of each value of the watched columns, shape (C, events)."""
@@ -116,7 +129,7 @@ class RankCells:
         return found
 
 
-def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
+def in_order(column: ColumnReference) -> tuple[Ints, Ints]:
     """Return the place of each cell but MISSING in the column's order, and the reference rows at
     each place.
 
@@ -153,6 +166,18 @@ def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
         drawn = (place, within, uniform)
         borders[number] = place + uniform
     return gaps, borders
+
+
+def _around(rows: int) -> Ints:
+    """Return the gaps in each cell of a constant.
+
+    To break the tie of a value with itself at random would say nothing, and could alarm. A new
+    value is the same with any chance up to 1, and smaller, or larger, than all others with a chance
+    of 1 / (rows + 1) at most; these bounds add up to more than 1, so a bet has mean 1 at most.
+    """
+    gaps = np.zeros(PRESENT, dtype=np.int64)
+    gaps[AROUND] = 1, rows + 1, 1
+    return gaps
 
 
 def _uniforms(ids: Sequence[str], events: Ints, salts: Ints) -> Floats:

@@ -215,7 +215,7 @@ def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
         severity=severity or alert.severity,
         started=alert.started if reading.since is None else min(alert.started, reading.since),
         updated=now,
-        summary=reading.summary,
+        summary=reading.summary if severity == reading.severity else alert.summary,
         bad=alert.bad + 1,
         quiet=0,
     )

@@ -11,7 +11,7 @@ from driftgauge.consumer.judging.evaluating.histogram import (
 )
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
-from driftgauge.shared.contract.severity import Severity, worst
+from driftgauge.shared.contract.severity import Severity, rank, worst
 from driftgauge.shared.contract.snapshot import FeatureReport, Statistic
 from driftgauge.shared.statistics import statistics_of
 from driftgauge.shared.statistics.psi import PSI
@@ -31,7 +31,8 @@ OFFER = (
 def column_reports(evaluation: Evaluation) -> list[FeatureReport]:
     """Report every column of an evaluated window, in stream order."""
     bad: dict[int, list[Reading]] = {}
-    for column, _, reading, _ in (*evaluation.readings(set()), *evaluation.weekly_readings(set())):
+    drift_first = reversed([*evaluation.readings(set())])  # integrity is read before drift
+    for column, _, reading, _ in (*drift_first, *evaluation.weekly_readings(set())):
         if reading.severity is not None:
             bad.setdefault(column, []).append(reading)
     return [
@@ -61,13 +62,16 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
 
 
 def _conclusion(evaluation: Evaluation, column: int, bad: list[Reading]) -> tuple[Severity, str]:
-    """Return a column's severity and its reason: that of the worst reading."""
+    """Say how a column stands, and why: all that is bad, the worst first, so that what is beyond a
+    range does not hide how far the column moved.
+    """
     excluded = evaluation.version.excluded(column)
     if excluded:
         return "excluded", excluded
     if bad:
         severity = worst([reading.severity for reading in bad if reading.severity is not None])
-        return severity, next(reading.summary for reading in bad if reading.severity == severity)
+        ordered = sorted(bad, key=lambda reading: rank(reading.severity or ""))
+        return severity, "; ".join(dict.fromkeys(reading.summary for reading in ordered))
     found = evaluation.version.calibrated(column)
     if found is not None and found.order == "uncalibrated":
         return "uncalibrated", f"integrity only, {found.reason}"

@@ -127,6 +127,19 @@ def test_what_came_since_does_not_become_normal() -> None:
     assert max(rests) < REST + 150
 
 
+def test_a_constant_never_alarms() -> None:
+    """A value that never moves raises nothing at one false alarm in ten events, however long; when
+    it moves it is found, and told as what it is.
+    """
+    reference = profile([np.full(1000, 7.0)])
+    detector = started(reference, 10)
+    assert detector.update(observed(reference, [np.full(50_000, 7.0)])) == []
+    detector = started(reference, 1e7)
+    moved = detector.update(observed(reference, [np.full(300, 8.0)]))[0]
+    assert moved.row < 200
+    assert moved.effect.startswith("100.0 % of the values are not the usual one, instead of 0.")
+
+
 def test_rare_categories_keep_the_false_alarm_rate() -> None:
     """The 50 most frequent of 2,000 equally frequent categories have had luck in the reference, and
     have none afterwards: no more alarms than promised, within 10,000 events of each of 10
