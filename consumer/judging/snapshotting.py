@@ -31,6 +31,7 @@ from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
 
+UNJUDGED = frozenset({"insufficient_data", "uncalibrated"})
 MOST_SEGMENTS = 3
 """Most segments that a verdict names."""
 
@@ -221,15 +222,25 @@ def verdict(
             "integrity only."
         )
     drifted = [report.name for report in everything if report.severity in ALARMING]
-    watched = sum(report.severity != "excluded" for report in everything)
+    unjudged = [report for report in everything if report.severity in UNJUDGED]
+    watched = sum(report.severity != "excluded" for report in everything) - len(unjudged)
     falls, of_model = _of_model(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
     )
     if not drifted and not falls and not of_model:
-        return f"Normal: none of {watched} columns drifted in {rows:,} rows."
+        return f"Normal: none of {watched} columns drifted in {rows:,} rows{_unjudged(unjudged)}."
     names = ", ".join(drifted[:3]) + (f" and {len(drifted) - 3} more" if len(drifted) > 3 else "")
     columns = [f"{len(drifted)} of {watched} columns drifted ({names})"] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."
+
+
+def _unjudged(reports: list[FeatureReport]) -> str:
+    """Say which columns are not judged, and why the first is not."""
+    if not reports:
+        return ""
+    names = ", ".join(report.name for report in reports[:3])
+    more = f" and {len(reports) - 3} more" if len(reports) > 3 else ""
+    return f"; {len(reports)} not judged ({names}{more}): {reports[0].reason}"
 
 
 def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:

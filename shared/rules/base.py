@@ -41,6 +41,9 @@ class Rule:
         Whether people are told; an alert of another rule is recorded and shown only.
     online
         Whether a detector raises it that sees every event, instead of the window's counts.
+    renewed
+        Whether its detector alarms again and again while the fault lasts, after twice its delay at
+        the latest: so that silence for some delays means that it is over.
     weekly
         Whether it judges whole days of ordered columns, which drift in episodes.
     policies
@@ -56,6 +59,7 @@ class Rule:
     action: Action | None = None
     notify: bool = True
     online: bool = False
+    renewed: bool = False
     weekly: bool = False
     policies: frozenset[str] = BOTH
 
