@@ -10,7 +10,7 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from driftgauge.producer.cli import replay
+from driftgauge.producer.commands.replay import replay
 from driftgauge.producer.commands.replaying import BATCH, post, times_of
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
