@@ -333,6 +333,7 @@ class _Step:
             return
         every = len(rows) == len(group.rows)
         cells = group.cells if every else group.cells[:, group.counted]
+        marks = group.marks if every or group.marks is None else group.marks[:, group.counted]
         ids = list(
             map(
                 attrgetter("id"),
@@ -348,6 +349,7 @@ class _Step:
             ids,
             times[rows],
             self.state.counters.events + rows + 1,
+            marks,
         )
 
     # -- panes -------------------------------------------------------------------------------------

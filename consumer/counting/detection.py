@@ -13,6 +13,7 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import Alarm
+from driftgauge.shared.reference.runs import Runs
 
 DAYS_PER_MONTH = 30
 OUT_OF_RANGE = "out_of_range"
@@ -32,6 +33,7 @@ def detect(
     ids: Sequence[str],
     times: Ints,
     totals: Ints,
+    marks: Ints | None = None,
 ) -> Iterator[Alarm]:
     """Pass events of one version to its detectors, and yield their alarms.
 
@@ -42,10 +44,11 @@ def detect(
     cells
         Cell of each value as position in the vector of all cells, shape (columns, events).
     ids, times, totals
-        Ids and logical times (ms) of the events, and the partition's predictions up to and
-        including each.
+        Of the events: ids, logical times, and the partition's predictions until each, it included.
+    marks
+        As the cells: a number for each value, equal for equal values.
     """
-    observed = Observed(cells, cell_map.ranks, ids)
+    observed = Observed(cells, cell_map.ranks, ids, marks, _runs(policy, cell_map))
     for name in (name for name in policy.detectors if name in DETECTORS):
         detector = _detector(state, policy, name, version, cell_map)
         if detector is None:
@@ -94,6 +97,17 @@ def _detector(
         detector = kind.start(cell_map.reference, columns, cell_map.ranks, alpha)
         state.detectors[name, version] = detector
     return detector
+
+
+def _runs(policy: CountingPolicy, cell_map: CellMap) -> Sequence[Runs | None]:
+    """Return the reference's runs as they are in a partition: what follows each other in an ordered
+    column is parted among several, so its runs are not known there.
+    """
+    if policy.partitions == 1:
+        return cell_map.runs
+    return [
+        one if column in cell_map.exchangeable else None for column, one in enumerate(cell_map.runs)
+    ]
 
 
 def rate(state: CountingState, policy: CountingPolicy) -> float:

@@ -25,6 +25,7 @@ class Group:
     predictions: list[Prediction]
     rows: Ints
     cells: Ints
+    marks: Ints | None
     names: list[Source]
     counted: NDArray[np.bool_]
 
@@ -34,9 +35,8 @@ class Group:
     ) -> "Group":
         names = list(map(attrgetter("source"), predictions))
         counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
-        return cls(
-            version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted
-        )
+        cells, marks = cell_map.cells_and_marks(predictions)
+        return cls(version, cell_map, predictions, rows, cells, marks, names, counted)
 
     def add_to(self, block: OpenBlock, part: slice) -> None:
         """Add some rows to the counts of a pane."""

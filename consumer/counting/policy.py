@@ -21,4 +21,10 @@ class CountingPolicy:
     retire_ms: int = 7 * DAY_MS
     label_wait_days: int = 7
     label_pending_max: int = 1_000_000
-    detectors: tuple[str, ...] = ("e_detector", "integrity", "adwin", "ddm")
+    detectors: tuple[str, ...] = (
+        "e_detector",
+        "integrity",
+        "stuck",
+        "adwin",
+        "ddm",
+    )

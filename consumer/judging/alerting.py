@@ -210,7 +210,8 @@ class Alerting:
         for several delays therefore means that the drift is over, not that the detector adapted to
         it.
         """
-        patience = max(self._policy.window_events, ALARM_DELAYS * alert.delay)
+        renewed = rule_of(alert.rule).renewed
+        patience = max(0 if renewed else self._policy.window_events, ALARM_DELAYS * alert.delay)
         passed = self._state.progress.events - alert.last_alarm
         if passed >= patience and self._is_quiet(alert, context):
             summary = f"no further alarm in {passed:,} events, and PSI is quiet"

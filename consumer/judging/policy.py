@@ -67,7 +67,7 @@ class JudgingPolicy:
     bad_to_fire, quiet_to_resolve
         Number of consecutive evaluations.
     cooldown_ms, renotify_ms, renotify_max_ms
-        Logical times: see lifecycle.py.
+        Logical times: see lifecycle.py. With `renotify_ms` 0 nobody is reminded.
     kind
         `classic` alerts on plain PSI and KS instead of the calibrated PSI and the online detectors.
     thresholds
@@ -110,7 +110,7 @@ class JudgingPolicy:
     bad_to_fire: int = 2
     quiet_to_resolve: int = 3
     cooldown_ms: int = 3_600_000
-    renotify_ms: int = 14_400_000
+    renotify_ms: int = 0
     renotify_max_ms: int = 604_800_000
     kind: Literal["standard", "classic"] = "standard"
     thresholds: tuple[Threshold, ...] = (Threshold(LATENCY, warning=100.0, critical=200.0),)

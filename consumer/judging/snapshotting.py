@@ -31,6 +31,7 @@ from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
 
+UNJUDGED = frozenset({"insufficient_data", "uncalibrated"})
 MOST_SEGMENTS = 3
 """Most segments that a verdict names."""
 
@@ -230,11 +231,13 @@ def verdict(
             f"{len(unread)} of {watched + len(unread)} columns cannot be compared "
             f"({_named(unread)}). {verdict(rest, others, rows, alerts)}"
         )
+    unjudged = [report for report in everything if report.severity in UNJUDGED]
+    watched -= len(unjudged)
     falls, of_model = _of_model(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
     )
     if not drifted and not falls and not of_model:
-        return f"Normal: none of {watched} columns drifted in {rows:,} rows."
+        return f"Normal: none of {watched} columns drifted in {rows:,} rows{_unjudged(unjudged)}."
     told = f"{len(drifted)} of {watched} columns drifted ({_named(drifted)})"
     columns = [told] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."
@@ -242,6 +245,14 @@ def verdict(
 
 def _named(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _unjudged(reports: list[FeatureReport]) -> str:
+    """Say which columns are not judged, and why the first is not."""
+    if not reports:
+        return ""
+    names = _named([report.name for report in reports])
+    return f"; {len(reports)} not judged ({names}): {reports[0].reason}"
 
 
 def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:

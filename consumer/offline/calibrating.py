@@ -17,7 +17,8 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration, Timeline
 from driftgauge.shared.reference.frames import answers_of, columns_of
-from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.reference.profile import PREDICTION, Column
+from driftgauge.shared.reference.runs import runs_of
 from driftgauge.shared.reference.times import event_times
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.tables.format import TimeFormat
@@ -148,14 +149,26 @@ def read_timeline(
     ):  # it gets what is personal, too: the columns above are those of the stream
         columns.append(predict(version.schema, estimator, model_columns(frame, version.schema)))
     references = version.reference.columns
+    ordered = [_in_order(values, order) for values in columns]
     cells: list[Ints | None] = [
-        reference.cells(values)[order]
-        for reference, values in zip(references, columns, strict=False)
+        reference.cells(values) for reference, values in zip(references, ordered, strict=False)
     ]
+    runs = tuple(
+        None if found is None else runs_of(reference, values, found)
+        for reference, values, found in zip(references, ordered, cells, strict=False)
+    )
     if len(cells) < len(references):
         cells.append(None)
         remarks.append(f"The file has no {PREDICTION}s: their order is not known.")
-    return timeline_of(version.reference, cells, times[order]), [*told, *remarks]
+        runs = (*runs, None)
+    return timeline_of(version.reference, cells, times[order], runs), [*told, *remarks]
+
+
+def _in_order(values: Column, order: Ints) -> Column:
+    """Sort a column's values, numbers or categories."""
+    if isinstance(values, np.ndarray):
+        return values[order]
+    return [values[row] for row in order.tolist()]
 
 
 def parse_times(

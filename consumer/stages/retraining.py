@@ -57,7 +57,7 @@ class Retraining(Sink):
     name = "retraining"
     key = "retraining"
     from_beginning = False
-    """Alerts from before the hook was configured are ignored; their reminders are not."""
+    """Alerts from before the hook was configured are not its business, until they change."""
 
     def __init__(
         self, client: redis.Redis, settings: Settings, model: str, hook: Hook, stop: threading.Event
@@ -77,7 +77,7 @@ class Retraining(Sink):
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
         """Read alerts, and run the hook to its end for each that asks for retraining."""
         yield from self._take_up(hold)
-        now = server_ms(self._client) if events else 0
+        now = server_ms(self._client) if events or self._state.waiting else 0
         for entry_id, event in events:
             self._state = self._state.read(event, now, self._cooldown_ms)
             if self._state.running is None:
@@ -89,6 +89,15 @@ class Retraining(Sink):
             now = server_ms(self._client)
         if events:
             yield Done(events[-1][0], self._packed())
+        yield from self._start_waiting(now, hold)
+
+    def _start_waiting(self, now: int, hold: Hold) -> Generator[Done, None, None]:
+        """Run the hook for the alert that waited for the cooldown's end, if it is over."""
+        found = self._state.due(now, self._cooldown_ms)
+        if found is not self._state:
+            self._state = found
+            yield Done(state=self._packed())
+            yield from self._carry_out(hold)
 
     def _take_up(self, hold: Hold) -> Generator[Done, None, None]:
         """Repeat an unfinished run, unless it has had all its attempts."""

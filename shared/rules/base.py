@@ -39,6 +39,9 @@ class Rule:
         Whether people are notified; if not, alerts are only recorded and shown.
     online
         Whether a detector raises it that sees every event, instead of the window's counts.
+    renewed
+        Whether its detector alarms again and again while the fault lasts, after twice its delay at
+        the latest: so that silence for some delays means that it is over.
     weekly
         Whether it judges whole days of ordered columns, which drift in episodes.
     policies
@@ -54,6 +57,7 @@ class Rule:
     action: Action | None = None
     notify: bool = True
     online: bool = False
+    renewed: bool = False
     weekly: bool = False
     policies: frozenset[str] = BOTH
 

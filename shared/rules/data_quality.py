@@ -46,3 +46,16 @@ INTEGRITY: Final = declare(
     )
 )
 """The online test of all three."""
+STUCK: Final = declare(
+    Rule(
+        "stuck",
+        "data_quality",
+        "reference",
+        "stuck value",
+        share="integrity_share",
+        action="fix_feed",
+        online=True,
+        renewed=True,
+    )
+)
+"""One value in a row, for longer than the reference makes possible."""

@@ -17,6 +17,7 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.profile import ReferenceProfile
+from driftgauge.shared.reference.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,18 @@ class Observed:
     cell_ranks
         Rank of each cell, 0 to 1, shape (all cells,); NaN for MISSING.
     ids
-        Ids of the events; their hashes break ties, so that a replay breaks them in the same way.
+        Of the events; their hashes break ties, so that a replay breaks them alike.
+    marks
+        A number for each value, equal for equal values, as the cells; None where no runs are known.
+    runs
+        Runs of one value in the reference, of all columns; None where they are not known.
     """
 
     cells: Ints
     cell_ranks: Floats
     ids: Sequence[str]
+    marks: Ints | None = None
+    runs: Sequence[Runs | None] = ()
 
     @cached_property
     def ranks(self) -> Floats:

@@ -199,9 +199,9 @@ class EDetector:
         return _recursion(self._scores, kept, added)
 
     def _may_begin(self, cells: Bytes) -> NDArray[np.bool_]:
-        """Return at which evaluations a change may begin, shape (evaluations, columns): of a constant only
-        where another value comes. Else R would grow by every event that says nothing, and alarm in
-        the end.
+        """Return at which evaluations a change may begin, shape (evaluations, columns): of a constant
+        only where another value comes. Else R would grow by every event that says nothing, and
+        alarm in the end.
         """
         moved = (cells != AROUND[1]).reshape(len(cells), -1, STEP).any(axis=2)
         possible: NDArray[np.bool_] = (moved | ~self._constants[:, None]).T

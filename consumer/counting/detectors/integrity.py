@@ -65,7 +65,7 @@ class _State(msgspec.Struct):
     arrays: dict[str, bytes]
 
 
-@detector("integrity", share=0.1, needs_exchangeable=False)  # the test of each window has as much
+@detector("integrity", share=0.08, needs_exchangeable=False)
 class OnlineIntegrity:
     """Sequential tests of the shares of missing and of unseen or out-of-range values of every
     column.

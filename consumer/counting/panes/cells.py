@@ -29,6 +29,7 @@ from driftgauge.shared.reference.profile import (
     ColumnReference,
     ReferenceProfile,
 )
+from driftgauge.shared.reference.runs import marks
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -64,6 +65,8 @@ class CellMap:
     scored
         Layout of the probabilities that are counted to estimate the performance; None if they are
         not.
+    runs
+        Runs of one value in the reference's columns; empty if its order in time is not known.
     errors
         Profile of the reference's errors; None if labels do not come, or the reference has none.
     labels
@@ -103,6 +106,7 @@ class CellMap:
         }
         self.watched = [place for place in self.watched if order[place] != "clock"]
         self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
+        self.runs = calibration.timeline.runs if calibration is not None else ()
         layout = Layout.of(schema, reference)
         self.layout = layout if labels else None
         estimates = performance is not None and performance.scores is not None
@@ -161,7 +165,24 @@ class CellMap:
         """Return the cell of every value, shape (columns, predictions), as places in the vector of
         all cells.
         """
+        return self._cells(predictions, self._columns(predictions))
+
+    def cells_and_marks(self, predictions: Sequence[Prediction]) -> tuple[Ints, Ints | None]:
+        """Return the cell of every value, and its mark (shared/reference/runs.py), which is asked
+        for only where the runs of the reference are known.
+        """
         columns = self._columns(predictions)
+        cells = self._cells(predictions, columns)
+        if not self.runs:
+            return cells, None
+        marked = np.empty_like(cells)
+        for place, (reference, values) in enumerate(
+            zip(self.reference.columns, columns, strict=True)
+        ):
+            marked[place] = marks(reference, values, cells[place])
+        return cells, marked
+
+    def _cells(self, predictions: Sequence[Prediction], columns: list[Column]) -> Ints:
         cells = np.empty((len(self.reference.columns), len(predictions)), dtype=np.int64)
         for place, (reference, values) in enumerate(
             zip(self.reference.columns, columns, strict=True)

@@ -20,14 +20,14 @@ Theory of operation
   and goes is notified at most once per cooldown. A higher severity than that of the previous life
   is not held back.
 - *Notification* is apart from state. Every transition is recorded; `notify` says whether people are
-  to be notified. If an alert is inhibited or silenced when it fires, the notification follows
-  (`released`) at the first reading at which nothing holds it back and it still fires. One that
-  continues has a `reminder` after `renotify_ms`, then after twice as long each time, up to
-  `renotify_max_ms`, unless it is acknowledged; neither comes at a quiet reading, after which it may
-  resolve. A rise of severity starts the reminders again. If a reading covers many days, a reminder
-  waits for as many days and for a bad reading (`rest_days`), because before that the rows are the
-  same. People are notified of the end only if they were of the beginning, and not while the alert
-  is silenced.
+  to be told. An alert that is inhibited or silenced when it fires is owed its notification: it is
+  told (`released`) at the first reading at which nothing holds it back and it still fires. What was
+  told is not told again while it stands: news of it is a rise of severity, and its end. A policy
+  may ask for reminders (`renotify_ms`): after that time, then after twice as long each time, up to
+  `renotify_max_ms`, unless it is acknowledged; neither at a quiet reading, after which it may
+  resolve; a rise of severity begins that anew. Where a reading is of many days, a reminder comes
+  after as many at the earliest, and while it is bad (`rest_days`): before, the rows are the same.
+  That it resolved is told only if that it fired was, and not while it is silenced.
 - *Marks* (acknowledged, silenced, inhibited) change no state. An acknowledgement ends with the
   life; a silence lasts until its time, even beyond the life. People are notified of a rise of
   severity even if the alert is acknowledged.
@@ -257,6 +257,8 @@ def _still_firing(alert: AlertState, reading: Reading, now: int, policy: Judging
         return alert, None
     if alert.notified is None:
         return _told(alert, "released", now)
+    if not policy.renotify_ms:
+        return alert, None
     due = now - alert.notified >= max(
         renotify_after(alert.reminders, policy), reading.rest_days * DAY_MS
     )
@@ -264,14 +266,13 @@ def _still_firing(alert: AlertState, reading: Reading, now: int, policy: Judging
 
 
 def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
-    """Return the logical time (ms) until the next reminder, after a number of reminders.
+    """Return the logical time (ms) until the next reminder, after so many, where a policy asks for
+    them.
 
     Examples
     --------
-    >>> [
-    ...     renotify_after(reminders, JudgingPolicy()) // 3_600_000
-    ...     for reminders in (0, 1, 2, 5, 6, 1000)
-    ... ]
+    >>> policy = JudgingPolicy(renotify_ms=14_400_000)
+    >>> [renotify_after(reminders, policy) // 3_600_000 for reminders in (0, 1, 2, 5, 6, 1000)]
     [4, 8, 16, 128, 168, 168]
     """
     longest = max(policy.renotify_max_ms, policy.renotify_ms)

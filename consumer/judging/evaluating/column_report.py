@@ -76,11 +76,8 @@ def _conclusion(evaluation: Evaluation, column: int, bad: list[Reading]) -> tupl
     if found is not None and found.order == "uncalibrated":
         return "uncalibrated", f"integrity only, {found.reason}"
     if found is not None and found.order == "ordered":
-        return (
-            ("insufficient_data", evaluation.lacking_days)
-            if evaluation.lacking_days
-            else ("ok", "")
-        )
+        lacking = evaluation.lacking_week(column)
+        return ("insufficient_data", lacking) if lacking else ("ok", "")
     return ("insufficient_data", evaluation.lacking) if evaluation.lacking else ("ok", "")
 
 
@@ -104,8 +101,9 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
 
 def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
     """Return the PSI that an ordered column is judged by: that of the last 7 whole days."""
-    if evaluation.lacking_days:
-        return Statistic(PSI, None, note=evaluation.lacking_days)
+    lacking = evaluation.lacking_week(column)
+    if lacking:
+        return Statistic(PSI, None, note=lacking)
     found = evaluation.version.calibrated(column)
     return Statistic(
         PSI,

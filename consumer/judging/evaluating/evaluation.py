@@ -16,7 +16,7 @@ from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
-from driftgauge.consumer.judging.ordered.day_bins import WEEK
+from driftgauge.consumer.judging.ordered.day_bins import LEAST_ROWS, WEEK
 from driftgauge.consumer.judging.ordered.week import VersionDays
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.arrays import Floats, Ints
@@ -190,6 +190,24 @@ class Evaluation:
             f"the reference has {least}"
         )
 
+    def lacking_week(self, column: int) -> str:
+        """What the judgement of one ordered column needs and does not have; empty if it has
+        enough.
+        """
+        reference = self.version.week
+        if self.lacking_days or reference is None:
+            return self.lacking_days
+        if reference.usual_rows < LEAST_ROWS:
+            return (
+                f"ordered in time: the reference has {reference.usual_rows} rows in {WEEK} days, "
+                f"{LEAST_ROWS} are needed"
+            )
+        if reference.bins.sizes[column] < 2:
+            return f"ordered in time: {WEEK} days have too few rows beside its commonest values"
+        if self.week_rows < LEAST_ROWS:
+            return f"ordered in time: {self.week_rows} of {LEAST_ROWS} rows in the last {WEEK} days"
+        return ""
+
     @cached_property
     def _week(self) -> Ints:
         reference = self.version.week
@@ -220,7 +238,8 @@ class Evaluation:
         columns = len(self.version.reference.columns)
         found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
         ordered = self.version.ordered
-        found[ordered] = np.nan if self.lacking_days else self.week_psi[ordered]
+        for column in ordered:
+            found[column] = np.nan if self.lacking_week(column) else self.week_psi[column]
         return found
 
     def week_threshold(self, column: int) -> float:
@@ -250,7 +269,7 @@ class Evaluation:
         """Judge the ordered columns on the last 7 whole days; an alert of a column that is no
         longer ordered gets a quiet reading.
         """
-        ordered = set(self.version.ordered) if not self.lacking_days else set()
+        ordered = {one for one in self.version.ordered if not self.lacking_week(one)}
         for column in self.version.watched:
             if column in ordered:
                 yield column, PSI_WEEK.name, *self._weekly(column)

@@ -10,6 +10,7 @@ import numpy as np
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.calibration import Timeline
 from driftgauge.shared.reference.profile import ColumnReference, NumericReference, ReferenceProfile
+from driftgauge.shared.reference.runs import Runs
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -27,7 +28,12 @@ a function of that field.
 MONOTONE = 0.999
 
 
-def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: Ints) -> Timeline:
+def timeline_of(
+    profile: ReferenceProfile,
+    cells: list[Ints | None],
+    times_ms: Ints,
+    runs: tuple[Runs | None, ...] = (),
+) -> Timeline:
     """Sum up time-ordered rows.
 
     Parameters
@@ -38,6 +44,8 @@ def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: I
         The cell of each row, per column; None for a column that the rows do not have.
     times_ms
         Ascending times of the rows.
+    runs
+        Runs of one value in each column.
 
     Examples
     --------
@@ -74,6 +82,7 @@ def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: I
             "" if found is None else clock_field(found, times_ms, fields, len(column.counts))
             for column, found in pairs
         ),
+        runs,
     )
 
 

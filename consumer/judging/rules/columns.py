@@ -10,7 +10,10 @@ from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.data_quality import INTEGRITY
 from driftgauge.shared.rules.drift import ADWIN, E_DETECTOR, PSI, PSI_WEEK
 
-INTEGRITY_NOTE = "one-sided, per test and window; half of the share is the online test's"
+INTEGRITY_NOTE = (
+    "one-sided, per test and window; half of the share is that of the online tests, a fifth of "
+    "which is for stuck values"
+)
 
 
 def findings(

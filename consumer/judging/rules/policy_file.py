@@ -32,7 +32,7 @@ class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     psi_warning: Positive | None = None
     psi_critical: Positive | None = None
     cooldown_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    renotify_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    renotify_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
     renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
     thresholds: list[Threshold] = []
 
