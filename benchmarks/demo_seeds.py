@@ -56,7 +56,7 @@ def main(seeds: int, events: int, rate: int, data: Path | None) -> None:
 
 
 def run_demo(seed: int, events: int, rate: int, data: Path | None) -> dict[str, Any]:
-    """Run the demo once; give its JSON."""
+    """Run the demo once; return its JSON."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,

@@ -1,4 +1,4 @@
-"""What durability costs: events/s through the publisher, by how Redis syncs its append-only file
+"""The cost of durability: events/s through the publisher, by how Redis syncs its append-only file
 and by `publish_mode`.
 
     python -m benchmarks.durability [--seconds S]

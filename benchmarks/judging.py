@@ -157,7 +157,7 @@ def _log(times: Ints, values: list[Column], truth: Floats | None) -> list[Entry]
 
 
 def panes_of(version: PublishedVersion, log: list[Entry], most: int) -> Packed:
-    """Count the log; give the entries of its first panes as they are stored."""
+    """Count the log; return the entries of its first panes as they are stored."""
     labels, performance = version.manifest.labels, version.performance
     cells = CellMap(
         version.schema,

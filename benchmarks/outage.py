@@ -41,7 +41,7 @@ class Answer(msgspec.Struct):
 
 @dataclass
 class Samples:
-    """When each answer came, how long it took, and what became of its event."""
+    """Time and duration of each answer, and the outcome of its event."""
 
     moments: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
@@ -126,7 +126,7 @@ async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) ->
 
 
 async def drained(port: int) -> float:
-    """Wait until nothing is on disk any more; gives the seconds."""
+    """Wait until nothing is on disk any more; return the seconds."""
     started = time.perf_counter()
     async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
         while (await http.get("/health")).json()["spooled"]["events"]:  # noqa: ASYNC110  it is another process's

@@ -143,7 +143,7 @@ def frames(features: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
 def judged(
     before: pd.DataFrame, after: pd.DataFrame, model: str = "bench", schema: Schema | None = None
 ) -> Snapshot:
-    """Judge rows as a stream, and give the snapshot of its end."""
+    """Judge rows as a stream, and return the snapshot at its end."""
     schema = schema or infer(before, {}, nullable=True)
     profile = build_profile(schema, columns_of(before, schema), None)
     version = JudgedVersion(schema.stream, profile)

@@ -1,4 +1,4 @@
-"""How benchmarks show and keep their figures."""
+"""Printing and storing of benchmark results."""
 
 import json
 import os
@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 FOLDER = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).parent / "results"))
-"""Where results are written."""
+"""Folder of the results."""
 
 WIDTH = 160
-"""Of a table that is not printed on a terminal."""
+"""Width, in characters, of a table that is not printed on a terminal."""
 
 Row = dict[str, Any]
 

@@ -23,7 +23,7 @@ from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.results import Row, write
 
 DRIFT_S = 10.0
-"""How long the temperature is calm, and how long it has drifted, in turns."""
+"""Seconds for which the temperature is calm, then drifted, in turns."""
 
 
 SMOKE = ("--minutes", "0.1", "--gap", "1")

@@ -29,7 +29,7 @@ CHUNK = 2000
 WINDOW_RULES = {"psi", "missing", "unseen", "out_of_range", "threshold.latency_p99_ms"}
 """Rules that read windows alone."""
 BESIDE_ALARMS = {"snapshot", "report", "group", "action", "advice", "inhibited_by", "notify"}
-"""What of an alert also tells of the alarms beside it."""
+"""Fields of an alert that also depend on alarms at the same time."""
 BAD_WORDS = ("Traceback", "ERROR", "CRITICAL")
 
 

@@ -1,5 +1,4 @@
-"""What thresholds of DDM mean: how often it alarms though nothing changed. The detector's fit comes
-from here.
+"""False-alarm rates of DDM by threshold. The detector's fit comes from here.
 
 python -m benchmarks.detection.ddm [--quick]
 
@@ -55,8 +54,8 @@ def largest(
 
 
 def rows(paths: int) -> list[Row]:
-    """For each error rate and reference: the threshold that holds the chance, ours, and the chance
-    of Gama's.
+    """Return for each error rate and reference the exact threshold, ours, and the false-alarm
+    probability of Gama's.
     """
     random = np.random.default_rng(2004)
     found: list[Row] = []

@@ -1,5 +1,5 @@
-"""How often the usual fixed thresholds alarm without any drift: the share of evaluations, each of a
-new draw.
+"""False-alarm rates of the usual fixed thresholds: the share of evaluations in alarm, each of a new
+draw without drift.
 """
 
 from collections.abc import Callable

@@ -65,7 +65,7 @@ MEASURED = {
         "unseen": "-",
     },
 }
-"""Of a prototype: steel's events to an integrity alarm are for real order."""
+"""Results of a prototype; steel's events to an integrity alarm are for real order."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Verdict(msgspec.Struct):
 
 
 class Backtest(msgspec.Struct, omit_defaults=True):
-    """What `--json` prints.
+    """Result of a backtest, which `--json` prints.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warning, critical
         A value at or beyond the limit is bad; at least one of the two is needed.
     direction
-        On which side values are bad.
+        Side of the limit on which values are bad.
     """
 
     metric: str
@@ -72,8 +72,8 @@ class JudgingPolicy:
     thresholds
         Limits on published metrics; by default on the serving latency.
     version_superseded_hours
-        How long a version must be without events, while others have a window's worth, until its
-        alerts end.
+        Hours without events, while other versions fill a window, after which a version's alerts
+        end.
     """
 
     partitions: int = 1

@@ -43,7 +43,7 @@ _OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Submission:
-    """What is to be registered.
+    """A version to register.
 
     Parameters
     ----------

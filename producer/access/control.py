@@ -1,5 +1,5 @@
-"""Who may do what: every route declares the scope that it needs, and is asked for before its
-request is read.
+"""Access control: every route declares the scope that it needs, which is checked before its request
+is read.
 
     @routes.post("/predict")
     @needs("predict")
@@ -45,7 +45,7 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request.
+    """The sender of a request.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     digest
         SHA-256 of the whole key, hexadecimal.
     expires
-        When the key expires; None if it never does.
+        Time at which the key expires; None if it never does.
     """
 
     id: str

@@ -33,12 +33,12 @@ class Columns(NamedTuple):
 
 @dataclass
 class Imported:
-    """What became of a file's rows.
+    """Numbers of a file's rows by what became of them.
 
     Parameters
     ----------
     reasons
-        How many labels were rejected, by reason.
+        Number of rejected labels by reason.
     first
         The first rejected labels: row of the file, from 1, and reason.
     """
@@ -66,7 +66,7 @@ def import_file(
     Parameters
     ----------
     sent
-        Called with the bytes of the file that each answered part took.
+        Function that is called with the size in bytes of each answered part of the file.
 
     Raises
     ------

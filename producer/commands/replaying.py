@@ -43,9 +43,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be posted: requests in the file's order (or shuffled), and the columns that are
-    left out.
-    """
+    """The requests to post, in the file's order or shuffled, and the columns that are ignored."""
 
     requests: list[dict[str, Any]]
     ignored: list[str]
@@ -169,7 +167,7 @@ async def post(
     Parameters
     ----------
     posted
-        Called with the number of events of each answered request.
+        Function that is called with the number of events of each answered request.
     """
     size = BATCH if way == "events" else CONCURRENT
     if rate:

@@ -30,7 +30,7 @@ class Sending:
     names
         Names of the model's features; other columns are left out.
     sent
-        Called with the number of rows of each part that was sent.
+        Function that is called with the number of rows of each part that was sent.
     """
 
     path: Path
@@ -90,7 +90,7 @@ def predict_file(
     Parameters
     ----------
     received
-        Called with the number of lines of each part that was written.
+        Function that is called with the number of lines of each part that was written.
 
     Returns
     -------

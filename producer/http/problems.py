@@ -25,7 +25,7 @@ class Problem(Exception):
     status
         HTTP status.
     detail
-        What was wrong and what to do.
+        Explanation of the error and what to do next.
     errors
         Each bad field of the request.
     members

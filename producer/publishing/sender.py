@@ -48,8 +48,8 @@ class Sender:
     published
         Events that Redis has acknowledged.
     resent
-        How often an event was sent again: unanswered, or acknowledged by a server that may have
-        lost it.
+        Number of events that were sent again, because they were unanswered, or acknowledged by a
+        server that may have lost them.
     """
 
     def __init__(

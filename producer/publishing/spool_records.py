@@ -52,7 +52,7 @@ class Record(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a file holds: its records, and the stretches of damage as (first byte, length)."""
+    """Content of a file: its records, and the damaged stretches as (first byte, length)."""
 
     records: list[Record]
     damage: list[tuple[int, int]]

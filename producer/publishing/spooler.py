@@ -24,7 +24,7 @@ WINDOW = 2000
 """Spooled events that are kept in memory to be sent next; of a blocked lane, or of all free lanes.
 """
 ADOPT_S = 2.0
-"""How often orphaned files are looked for."""
+"""Interval (s) at which orphaned files are looked for."""
 PAUSE_S = 1.0
 """Pause after a write that failed, and between rounds without work."""
 

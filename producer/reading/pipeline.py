@@ -90,7 +90,7 @@ class PartitionState:
         Panes and late labels that judging has read and that wait for earlier ones of other
         partitions.
     rolled_back
-        How often the partition's panes went back to an older state.
+        Number of times that the partition's panes went back to an older state.
     """
 
     partition: int

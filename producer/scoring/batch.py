@@ -45,7 +45,7 @@ Status = Literal["ok", "invalid", "failed"]
 
 
 class RowAnswer(msgspec.Struct, omit_defaults=True):
-    """What became of a row.
+    """Answer for a row.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
     line
         Line of the CSV file where the row begins, from 1; None in JSON.
     event
-        What became of its event; None if there is none, since only rows that are ok are published.
+        Outcome of its event; None if there is none, since only rows that are ok are published.
     errors
         Every fault of the row.
     """
@@ -150,7 +150,7 @@ class Batch:
 
 
 class Batches:
-    """Takes batches in.
+    """Receives batches.
 
     Attributes
     ----------

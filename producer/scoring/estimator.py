@@ -25,7 +25,7 @@ Row = list[Value]
 
 
 class Score(NamedTuple):
-    """What a model says of a row; probabilities in the order of the schema's classes."""
+    """Output of a model for a row; probabilities in the order of the schema's classes."""
 
     prediction: float | str
     probabilities: list[float] | None = None

@@ -111,7 +111,7 @@ class Serving:
     default
         Model of requests that name none, when there are several.
     announce
-        Called for each version that was loaded, before anything is served from it.
+        Function that is called for each loaded version before it serves requests.
     pii_key
         Key of the hashes of personal features; a version that needs one is not served without.
 
@@ -120,8 +120,8 @@ class Serving:
     production
         The version that serves each model.
     faults
-        By model, why its production version does not serve; under the empty name, why the folder
-        cannot be read.
+        Reason, by model, why its production version does not serve; under the empty name, why the
+        folder cannot be read.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
 LATE_IN_A_ROW: Final = 2
 """Consecutive observations that must find a lag: while Redis's clock jumps, one entry seems old."""
 DROPPED_HOLD_MS: Final = 600_000
-"""How long after the last dropped event the alert stays."""
+"""Time (ms) for which the alert stays after the last dropped event."""
 LOSS_SLICES: Final = 8
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000

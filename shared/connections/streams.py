@@ -36,9 +36,9 @@ class Backwards(Generic[Decoded]):
     Parameters
     ----------
     decode
-        Makes of an entry's fields what the walk gives. It returns None for an entry that is not
-        wanted. An entry for which it raises ValueError was written by hand or by another release:
-        it is passed over and counted.
+        Function that converts an entry's fields to an item of the walk, or returns None to skip it.
+        An entry for which it raises ValueError was written by hand or by another release: it is
+        skipped and counted.
     before
         Id of the entry before which the walk begins; None begins at the newest entry.
     inclusive

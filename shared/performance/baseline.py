@@ -1,5 +1,5 @@
-"""What a version's performance is compared with: its metrics when it was made, and how its
-probabilities relate to labels.
+"""The baselines of a version's performance: its metrics when it was made, and how its probabilities
+relate to labels.
 """
 
 import sys

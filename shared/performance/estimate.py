@@ -1,4 +1,4 @@
-"""Performance without labels: what the published probabilities lead to expect.
+"""Estimated performance without labels, from the published probabilities.
 
 Confidence-based estimation (NannyML's CBPE; Garg et al. 2022, arXiv 2201.04234, compare such
 estimates): a row predicted `yes` with a calibrated probability p of `yes` is right with probability

@@ -1,4 +1,4 @@
-"""What is summed of a version's joined rows, and where each sum stands among the others."""
+"""The layout of a version's performance sums: what is summed of joined rows, and in which order."""
 
 from functools import cached_property
 
@@ -26,8 +26,8 @@ CALIBRATION_BINS = 10
 take 15).
 """
 REGRESSION_TOTALS = ("e", "abs_e", "e2", "e4", "y", "y2", "ratio", "ratio2")
-"""What is summed of numbers: the error e, its size, square and fourth power, the label y and its
-square, and the size of e / y and its square.
+"""Sums for numbers: the error e, its absolute value, square and fourth power, the label y and its
+square, and the absolute value of e / y and its square.
 """
 
 

@@ -18,7 +18,7 @@ FIELD: Final = b"e"
 
 
 class ReferenceChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """From this entry of the log on, a version is held against another of its references.
+    """A change of a version's reference: from this entry of the log on, another one is used.
 
     Parameters
     ----------

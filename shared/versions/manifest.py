@@ -1,4 +1,4 @@
-"""The manifest of a model version, and what of a version is published to the workers."""
+"""The manifest of a model version, and the parts of a version that are published to the workers."""
 
 import gzip
 from typing import Literal
@@ -41,7 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     data_digest
         SHA-256 (hex) of the training file; empty if there was none.
     gates
-        What the version must pass before production.
+        Gates that the version must pass before production.
     artifact
         Name of the fitted model's file; empty for a model that is only monitored.
     labels

@@ -18,13 +18,13 @@ from driftgauge.shared.reference.schema import Schema
 
 
 def model_frame(schema: Schema, columns: Sequence[Column], *, named: bool) -> Any:
-    """Build what a fitted model is called with.
+    """Build the input of a fitted model.
 
     Parameters
     ----------
     columns
-        One for each feature of the schema, in its order: numbers with NaN or None where one is
-        missing, or texts with None.
+        One column for each feature of the schema, in its order: numbers with NaN or None for
+        missing values, or texts with None.
     named
         Whether the model knows its columns by name. If it does not, and all are plain numbers, it
         gets a matrix.

@@ -1,4 +1,5 @@
-"""Which sequence numbers of a publisher have been counted: the dedupe set and the loss meter.
+"""The set of a publisher's sequence numbers that were counted, for deduplication and to detect
+losses.
 
 Live traffic overtakes the spool, so the last number seen is not enough: the set is kept as disjoint
 intervals. It is committed together with the counts; an event is counted if and only if its number
@@ -32,7 +33,7 @@ class Intervals:
 
     @property
     def missing(self) -> int:
-        """How many numbers between 1 and the largest are not in the set."""
+        """Number of integers between 1 and the largest that are not in the set."""
         if not self.bounds:
             return 0
         return self.bounds[-1][1] - sum(last - first + 1 for first, last in self.bounds)

@@ -58,7 +58,7 @@ class Early(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Day(msgspec.Struct, array_like=True):
-    """How many predictions of a day were put to wait, and how many of them have got a label."""
+    """Number of predictions of a day that wait or waited, and how many of them have a label."""
 
     predictions: int = 0
     labelled: int = 0

@@ -1,4 +1,4 @@
-"""When to retrain. Pure: alert transitions and the time in, the next state out.
+"""Decides when to retrain. Pure: alert transitions and the time in, the next state out.
 
 A run is recorded before it starts and after it ended. A worker that finds a run without an end
 starts it again under the same id: so a crash never loses a run, and only a crash repeats one. Two
@@ -40,7 +40,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """How a run ended."""
+    """Result of a run."""
 
     ok: bool
     detail: str

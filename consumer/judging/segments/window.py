@@ -205,7 +205,7 @@ class SegmentWindow:
 
     @cached_property
     def change(self) -> SegmentChange:
-        """What explains a change of the model's metric."""
+        """The change of the model's metric, by segment."""
         return SegmentChange(self.reference, self.labelled)
 
     # -- performance -------------------------------------------------------------------------------
