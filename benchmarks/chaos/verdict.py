@@ -276,8 +276,8 @@ def _alerts(
 
 
 def _merged(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave what does not hang on when alarms of other partitions were read: they bypass the merge
-    (docs/exactly-once.md, judging in another slot).
+    """Remove the fields that depend on when alarms of other partitions were read, since these
+    bypass the merge (docs/exactly-once.md, judging in another slot).
     """
     judged = [alert["data"] for alert in alerts if alert["data"]["rule"] in WINDOW_RULES]
     left = [

@@ -11,8 +11,7 @@
   are a category that was never seen; events until integrity's alarm, in windows of 2,000 events
   evaluated every 25.
 
-Figures of a prototype stand beside ours. Injection and scoring live here, outside product
-code.
+Results of a prototype are beside ours. Injection and scoring are here, outside product code.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The keys that the API holds in memory: those of the keys file, which is read again each second.
 
-Without a file the API is open, which is for loopback. Once a process has seen a file it never opens
-again: if the file vanishes nobody has a key, and if it is damaged those that were read last stay in
-force, and /readyz says so.
+Without a file the API is open, which is allowed on loopback only. Once a process has read a file,
+it never opens again: if the file is deleted no key is valid, and if it is damaged the last keys
+stay in force, which /readyz reports.
 """
 
 import asyncio

@@ -87,7 +87,7 @@ def import_file(
 def _post(
     client: httpx.Client, model: str, rows: list[list[str]], before: Imported
 ) -> dict[str, Any]:
-    """Post one part, and give the answer."""
+    """Post one part, and return the answer."""
     headers = {"Content-Type": "text/csv"}
     try:
         answer = client.post(

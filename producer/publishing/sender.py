@@ -9,9 +9,8 @@ by the reply to its own XADD. Theory of operation:
 - An event that Redis refuses (OOM, READONLY, ...) pauses its lane; the other lanes go on.
 - After every connect the known versions are published before any event, since a worker cannot read
   an event whose version it does not know.
-- If the server is not the one of before (its `run_id` changed: it restarted, or another took its
-  place), it may have lost what the old one acknowledged last: that is sent again, after the
-  versions.
+- If the server has another `run_id` than before (it restarted, or a replica took over), it may have
+  lost the events that were acknowledged last: they are sent again, after the versions.
 """
 
 import asyncio

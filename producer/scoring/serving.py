@@ -149,7 +149,7 @@ class Serving:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Load what is new in production, and let go of trials that have left staging."""
+        """Load new production versions, and unload trial versions that have left staging."""
         try:
             wanted = await asyncio.to_thread(self._wanted)
             gone = await asyncio.to_thread(self._left_staging, list(self._trials))

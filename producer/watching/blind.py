@@ -11,10 +11,10 @@ memory and an observation of the pipeline in, alerts out.
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
 
-These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a
-partition without a worker is not called slow too, and events that wait are no silence. A rule that
-cannot be decided now leaves its alert as it is. Every time is Redis's; after a jump back, what lies
-in the future counts as now.
+They depend on the clock, so a replay of the log does not raise them. One cause raises one alert: a
+partition without a worker is not reported as slow too, and waiting events are not silence. A rule
+that cannot be decided leaves its alert as it is. All times are Redis's; after its clock went back,
+times in the future count as now.
 """
 
 from collections.abc import Callable, Mapping
@@ -146,8 +146,8 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
     """Judge missing sequence numbers that did not arrive in the time in which a spool could have
     brought them.
 
-    Holes come and go, so what counts is the least number of them over that time. Those of a
-    publisher that is retired meanwhile still count, until they have been told for as long.
+    Late numbers may still arrive, so the least number of missing ones over that time counts. Those
+    of a publisher that is retired meanwhile count for as long again.
     """
     slice_ms = max(1, int(observed.settings.loss_after_seconds * 1000 / LOSS_SLICES))
     now = observed.now // slice_ms
@@ -234,8 +234,8 @@ def rolled_back(memory: Memory, observed: Observation) -> Assessment:
 def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
     """Judge the time without a joined label while predictions wait for labels.
 
-    A model that never got a label is not told of: it has just begun, or its labels were never meant
-    to come.
+    A model that never got a label raises no alert: it is new, or its labels were never meant to
+    come.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
     joined = sum(one.joined for one in counts)

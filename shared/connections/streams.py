@@ -31,7 +31,7 @@ logger = logging.getLogger("driftgauge.streams")
 
 
 class Backwards(Generic[Decoded]):
-    """One walk through a stream: its bounds, its place, and what was passed over.
+    """One walk through a stream: its bounds, its position, and the number of skipped entries.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Backwards(Generic[Decoded]):
 
 
 def whole(fields: Fields) -> Fields:
-    """Decode nothing: for a walk that gives the fields as they are."""
+    """Return the fields as they are, for a walk that decodes nothing."""
     return fields
 
 

@@ -38,8 +38,8 @@ ASSUMPTION = (
 
 
 class ScoreMap(msgspec.Struct, frozen=True, dict=True):
-    """How often a class came true in each bin of its probability, among the labelled reference
-    rows.
+    """Observed frequency of each class in each bin of its predicted probability, among the labelled
+    reference rows.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def estimate(
     Parameters
     ----------
     counts
-        What `score_counts` returned, summed over panes.
+        Counts as `score_counts` returns them, summed over panes.
     """
     if not counts.sum():
         return {}

@@ -16,8 +16,8 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.reference.schema import Schema
 
 MAX_CLASSES = 50
-"""Most classes that are told apart. Further ones, and labels that the model does not know, count
-together as OTHER.
+"""Most classes that are counted separately. Further ones, and labels that the model does not know,
+count together as OTHER.
 """
 SCORE_BINS = 256
 """Bins of the score of a model with two classes, for the ROC curve."""
@@ -39,7 +39,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     kind
         Whether prediction and label are numbers or classes.
     classes
-        The classes that are told apart; empty for numbers.
+        Classes that are counted separately; empty for numbers.
     scored
         Whether a probability of each of these classes is published.
 

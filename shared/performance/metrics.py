@@ -45,7 +45,7 @@ class Definition:
     title
         Name that people read.
     better
-        Which of two values is the better one.
+        Direction in which the metric is better.
     compute
         Computes it from sums; None if it exists only by class, or on the rows of a validation.
     each

@@ -1,7 +1,7 @@
 """References that people accepted after a version was registered: counts of production data.
 
 An accepted reference has the cells of the version's registered reference with other counts. So
-panes, which hold counts of these cells, stay valid whichever reference they are held against.
+panes, which hold counts of these cells, stay valid whichever reference they are compared with.
 """
 
 import gzip

@@ -9,7 +9,7 @@ from driftgauge.shared.reference.pii import PiiTreatment
 
 Kind = Literal["numeric", "categorical"]
 ModelDtype = Literal["float64", "bool", "object", "category", "number_category"]
-"""How a model's frame holds a feature; the values of a `number_category` are numbers."""
+"""Dtype of a feature in a model's frame; the values of a `number_category` are numbers."""
 MAX_CATEGORY: Final = 1024
 """Most characters of a category."""
 
@@ -28,13 +28,13 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     excluded
         Why drift is not judged on the feature; empty if it is.
     dtype
-        How the model was fitted on the feature: `float64`, `bool`, `object` (texts), `category` of
-        pandas, or `number_category`. None is the usual one of its kind: float64 or object.
+        Dtype of the feature when the model was fitted: `float64`, `bool`, `object` (texts),
+        `category` of pandas, or `number_category`. None is the usual one of its kind: float64 or
+        object.
     missing
-        What stands in the model's frame for a missing text: `nan`, as in frames read from CSV, or
-        `none`.
+        Marker of a missing text in the model's frame: `nan`, as in frames read from CSV, or `none`.
     pii
-        What is published of the feature. None is decided by the feature's name
+        Treatment of the feature in events. None is decided by the feature's name
         (shared/reference/pii.py) when it becomes part of a schema. The decision is stored, so that
         a longer list of personal names does not change existing versions.
     """
@@ -52,7 +52,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     @property
     def model_dtype(self) -> ModelDtype:
-        """How the model's frame holds the feature: as declared, or as its kind usually is."""
+        """Dtype of the feature in the model's frame: the declared one, or the usual one of its
+        kind.
+        """
         return self.dtype or ("float64" if self.kind == "numeric" else "object")
 
     def fault(self, value: object) -> str | None:

@@ -163,7 +163,8 @@ class Schema(
         Returns
         -------
         clean
-            Takes the values of a row as `positional` returns them, and returns those that may be
+            Function that takes the values of a row as `positional` returns them, and returns those
+            that may be
             published, in the order of `stream`. If no feature is personal it returns the row
             itself.
 

@@ -37,7 +37,7 @@ class SegmentLayout:
     places
         Position of each of these features among the columns of the profile.
     segment_of_cell
-        For each of these features, the segment of each cell of its column.
+        Segment of each cell of the column, for each of these features.
     cell_starts
         First cell of each column in the vector of all cells, and last the number of all cells.
     bin_of_cell

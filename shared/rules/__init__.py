@@ -1,7 +1,7 @@
 """The table of rules, one row each, one file for each family; every file here is found. Pure.
 
-`base` says what a row holds. How a rule is computed stands where it is judged: in
-`consumer/judging/rules`, in the detectors, or in the watchdog.
+`base` defines a row. The computation of a rule is in `consumer/judging/rules`, in a detector, or in
+the watchdog.
 """
 
 import pkgutil

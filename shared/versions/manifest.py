@@ -20,9 +20,9 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     task
-        What the model predicts; `monitor` if only its events are watched.
+        Task of the model; `monitor` if only its events are watched.
     created
-        When the version was registered, ISO 8601 in UTC.
+        Time at which the version was registered, ISO 8601 in UTC.
     files
         Name of each other file of the version folder to its SHA-256 (hex).
     partitions, salts
@@ -33,7 +33,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     feature_engineering
         Dotted name of the module that computes the features; empty if unknown.
     trained
-        When the model was fitted, ISO 8601; empty if unknown.
+        Time at which the model was fitted, ISO 8601; empty if unknown.
     git_revision
         Commit of the training code, with `-dirty` if files had changed; empty if unknown.
     libraries

@@ -1,9 +1,9 @@
 """The frame that a model is called with: a function of the version's schema and the rows alone.
 
-What pandas makes of a column depends on its values: in one call a missing category is None, in the
-next NaN, and models tell them apart. So every column's dtype and missing marker stand in the schema
-since registration, and one row gets the same prediction alone, among others, in a file, and with
-any release of pandas. Pure.
+The dtype that pandas infers for a column depends on its values: in one call a missing category is
+None, in the next NaN, and models distinguish them. So every column's dtype and missing marker are
+stored in the schema at registration, and a row gets the same prediction alone, among others, in a
+file, and with any release of pandas. Pure.
 """
 
 from collections.abc import Sequence

@@ -1,17 +1,18 @@
 """Online integrity: do missing, unseen or out-of-range values come more often than in the
 reference?
 
-The same sequential test as the e-detector, on counts of 64 events. A share has g of the reference's
-n + 1 gaps: one more than the missing rows, the two gaps outside the smallest and largest value, one
-more than the categories seen once (Good and Turing's estimate of new ones). After t values, k of
-them bad, the next one is bad with chance (g + k) / (n + 1 + t). The bets are on feeds that break: a
-share of all values turns bad. R <- (1 + R) e after each 64 events, averaged over bets and tests; at
-R >= c / 64 it alarms, so that at least c events pass between false alarms on average. That bound is
-exact for out-of-range values (conformal) and for missing ones (`rank_cells`); for unseen categories
-it is as good as Good and Turing.
+It is the same sequential test as the e-detector, on counts of 64 events. Bad values have g of the
+reference's n + 1 gaps: for missing values one more than the missing rows, for out-of-range values
+the two gaps outside the smallest and largest value, for unseen categories one more than the
+categories seen once (the Good-Turing estimate of new ones). After t values, k of them bad, the next
+one is bad with probability (g + k) / (n + 1 + t). The bets are on broken feeds: a share of all
+values turns bad. After each 64 events R <- (1 + R) e, averaged over bets and tests. It alarms at
+R >= c / 64, so that on average at least c events pass between false alarms. That bound is exact for
+out-of-range values (conformal) and for missing ones (`rank_cells`); for unseen categories it is as
+good as the Good-Turing estimate.
 
-It also runs on columns that are ordered in time: how often a value is missing is steadier than the
-values are, but there the bound is no promise.
+It also runs on columns that are ordered in time, whose share of missing values is usually steadier
+than the values; but there the bound is not guaranteed.
 """
 
 from typing import ClassVar, Self
