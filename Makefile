@@ -5,8 +5,8 @@
 PYTHON ?= python3
 DEMO_ARGS ?=
 DRIFT_ARGS ?= --model obesity --drift feature_shift --events 4000
-# two processes, since many tests wait for others' processes; a file's tests stay together and share what they set up
-TEST_ARGS ?= -n 2 --dist loadfile
+# two processes, since many tests wait for others' processes; tests/conftest.py says which tests stay together
+TEST_ARGS ?= -n 2
 VENV := .venv
 READY := $(VENV)/.ready
 

@@ -148,7 +148,11 @@ def measure(seconds: float, folder: Path) -> list[Row]:
             host=HOST,
         )
         log = folder / "api.log"
-        command = [sys.executable, "-c", "from driftgauge.producer.cli import serve; serve()"]
+        command = [
+            sys.executable,
+            "-c",
+            "from driftgauge.producer.commands.serve import serve; serve()",
+        ]
         api = processes.start(command, log, {**os.environ, **environment(settings)})
         try:
             processes.wait_until(lambda: answers(port), api, "The API", log)

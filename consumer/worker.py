@@ -34,6 +34,7 @@ from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
@@ -84,9 +85,7 @@ class Worker:
                 if time.monotonic() - discovered >= DISCOVERY_S:
                     discovered = time.monotonic()
                     self._guarded(lambda: self._discover(keys))
-                self._guarded(
-                    lambda: self.sharing.beat(self._client(keys.workers), len(self._threads))
-                )
+                self._guarded(lambda: self._beat(keys))
                 self._start_threads()
                 self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
@@ -117,8 +116,8 @@ class Worker:
             signal.signal(number, lambda number, _: asked.put(number))
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Do a step, and log if Redis does not answer or a slot has moved; the next round repeats
-        it.
+        """Do a step, and log if Redis does not answer, is full or read-only, or a slot has moved;
+        the next round repeats it.
         """
         asked_at = time.monotonic()
         try:
@@ -129,6 +128,18 @@ class Worker:
             self._forget_clients()
         except MOVED:
             self._forget_clients()
+        except redis.RedisError as error:
+            code = refusal(error)
+            if code:
+                self._connection.refused(code, error)
+            else:
+                log.error("Redis answered %s; trying again", error)  # noqa: TRY400  it says all
+            self._forget_clients()  # the primary may be another server by now
+
+    def _beat(self, keys: Keys) -> None:
+        """Show that we are alive; that is a write, so it also shows whether Redis takes any."""
+        self.sharing.beat(self._client(keys.workers), len(self._threads))
+        self._connection.wrote()
 
     def _client(self, key: str) -> redis.Redis:
         """Return the worker's own client for a key."""

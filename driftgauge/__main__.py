@@ -1,7 +1,8 @@
 """The command line: joins the commands of producer, consumer and the demo."""
 
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.extras import needs
@@ -9,26 +10,45 @@ from driftgauge.shared.extras import needs
 if TYPE_CHECKING:
     import click
 
+COMMANDS: Final = {
+    "alerts": "consumer.commands.alerts",
+    "backtest": "consumer.commands.backtest",
+    "calibrate": "consumer.commands.calibrate",
+    "compare": "consumer.commands.compare",
+    "demo": "models.demo.commands",
+    "demo-retrain": "models.demo.commands",
+    "drift-test": "models.drift.commands",
+    "keys": "producer.commands.keys",
+    "labels": "producer.commands.labels",
+    "models": "consumer.commands.models",
+    "predict": "producer.commands.predict",
+    "reference": "consumer.commands.references",
+    "replay": "producer.commands.replay",
+    "report": "consumer.commands.report",
+    "serve": "producer.commands.serve",
+    "simulate": "models.drift.commands",
+    "up": "models.demo.commands",
+    "worker": "consumer.commands.worker",
+}
+"""The module of each command, below this package; only the one that is called is imported."""
+
 
 def cli() -> "click.Group":
-    """Join all commands; they are imported here, since the base installation has none of what they
-    import.
-    """
+    """Join all commands. Click is imported here, since the base installation has none."""
     import click
 
-    import driftgauge.consumer.cli
-    import driftgauge.models.demo.cli
-    import driftgauge.models.drift.commands
-    import driftgauge.producer.cli
+    class Commands(click.Group):
+        def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+            return list(COMMANDS)
 
-    commands = (
-        *driftgauge.models.demo.cli.COMMANDS,
-        *driftgauge.models.drift.commands.COMMANDS,
-        *driftgauge.producer.cli.COMMANDS,
-        *driftgauge.consumer.cli.COMMANDS,
-    )
-    root = click.Group(
-        commands=commands,
+        def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+            if cmd_name not in COMMANDS:
+                return None
+            module = import_module(f"driftgauge.{COMMANDS[cmd_name]}")
+            found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+            return found
+
+    root = Commands(
         help="Driftgauge watches machine-learning models in production.",
         context_settings={"max_content_width": 110},
     )

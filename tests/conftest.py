@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -20,8 +21,40 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     # tests run in several processes, which start more: threads would fight for the cores
     os.environ.setdefault(threads, "1")
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process would compile all of our modules
+
+FIRST = ("chaos", "integration", "browser", "models", "benchmarks", "producer")
+"""Folders whose tests take longest: they come first, so that at the end no process works alone."""
+TOGETHER = ("tests/browser/", "tests/models/")
+"""Folders whose files share a deployment or trained models: one process runs them."""
+
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadFileScheduling
+
 settings.register_profile("seeded", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("seeded")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        folder = item.nodeid.split("/")[1]
+        return FIRST.index(folder) if folder in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "LoadFileScheduling":
+    """A file's tests stay in one process, and those of some folders."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folders = (folder for folder in TOGETHER if nodeid.startswith(folder))
+            return next(folders, super()._split_scope(nodeid))
+
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

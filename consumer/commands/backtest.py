@@ -66,12 +66,11 @@ def backtest(
     as_json: bool,
 ) -> None:
     """Judge the stored panes again, under today's policy and another one."""
-    from driftgauge.consumer.offline.backtesting import FileRows
-    from driftgauge.consumer.worker import judging_policy, policies
-
     if csv_path is None and (time_column or prediction_column or version):
         raise click.UsageError("--time-column, --prediction-column and --version belong to --csv.")
     settings = read_settings()
+    from driftgauge.consumer.worker import judging_policy, policies
+
     judged = judging_policy(settings, 1)
     tried = [policies(settings.policy_file).apply(judged, model)]
     if policy_path is not None:
@@ -82,6 +81,8 @@ def backtest(
     if csv_path is None:
         found = _of_panes(model, round(minutes_of(since) * 60_000), tried)
     else:
+        from driftgauge.consumer.offline.backtesting import FileRows
+
         key = settings.pii_key.get_secret_value() if settings.pii_key is not None else None
         rows = FileRows(csv_path, time_column, prediction_column, key)
         found = _of_file(settings, model, version, rows, tried)

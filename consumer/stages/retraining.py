@@ -16,7 +16,6 @@ import redis
 
 from driftgauge.consumer.judging.alerts.retraining import RetrainingState, Run, RunResult
 from driftgauge.consumer.retraining.command import run_command
-from driftgauge.consumer.retraining.webhook import post
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
 from driftgauge.consumer.stages.stage import server_ms
 from driftgauge.shared.settings import Settings
@@ -37,6 +36,8 @@ def hook_of(settings: Settings, name: str) -> Hook | None:
             settings.retrain_command, name, run, timeout_s, cancelled
         )
     if settings.retrain_webhook is not None:
+        from driftgauge.consumer.retraining.webhook import post  # loads an HTTP client
+
         address = settings.retrain_webhook.get_secret_value()
         return lambda run, cancelled: post(address, run, timeout_s, cancelled)
     return None

@@ -169,6 +169,3 @@ def drift_test(
     if as_json:
         click.echo(msgspec.json.encode(records))
     sys.exit(0 if all(record.passed for record in records) else 1)
-
-
-COMMANDS = (simulate, drift_test)

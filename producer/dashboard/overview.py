@@ -36,6 +36,8 @@ class ModelCard:
         know.
     blind
         Names of the watchdog's rules that fire.
+    refused
+        Events of the last hour that were refused, in words; empty if none was.
     points
         Time (ms) and events per second over the last minutes.
     metric
@@ -50,6 +52,7 @@ class ModelCard:
     others: list[Snapshot]
     traffic: dict[str, Any] | None
     blind: list[str]
+    refused: str
     points: list[tuple[int, float]]
     metric: dict[str, Any] | None
 
@@ -141,6 +144,7 @@ async def _card(
         if state is None
         else state_of(state, parts.feed.traffic.latest(name), parts.meter),
         blind=blind,
+        refused="" if state is None or not state.refused.refused else state.refused.described(),
         points=parts.feed.traffic.points(name),
         metric=await _metric(parts, readable[0]) if readable else None,
     )

@@ -7,7 +7,8 @@ what each has, and what waits where something does. Nothing is written.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from gzip import decompress
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
@@ -117,6 +119,8 @@ class ModelState:
     firing: dict[tuple[str, str], int]
     """Firing drift alerts by version and severity, as of the current snapshots."""
     commands_refused: int = 0
+    refused: RefusedHour = field(default_factory=RefusedHour)
+    """What the API processes took and refused within the last hour."""
 
     @property
     def events(self) -> int:
@@ -226,6 +230,7 @@ class Pipeline:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
         pipe.hget(keys.judge(model), "state")
+        pipe.hvals(keys.refused(model))
         if current:
             pipe.hvals(keys.current(model))
         for partition, checkpoint in enumerate(self._counts(model)):
@@ -330,6 +335,7 @@ class _ModelAnswer:
 
     judging_owned: bool
     judged: _Judged | None
+    refused: list[bytes]
     current: list[bytes]
     partitions: list[_PartitionAnswer]
 
@@ -338,6 +344,7 @@ class _ModelAnswer:
         return cls(
             judging_owned=bool(_sound(next(replies))),
             judged=_judged(_sound(next(replies))),
+            refused=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
             partitions=[_PartitionAnswer.take(replies, key) for key in keys],
         )
@@ -349,7 +356,13 @@ class _ModelAnswer:
         )
         refused = 0 if self.judged is None else self.judged.commands_refused
         return ModelState(
-            model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current), refused
+            model,
+            now_ms,
+            tuple(partitions),
+            self.judging_owned,
+            _firing(self.current),
+            refused,
+            last_hour(_told(self.refused), now_ms),
         )
 
 
@@ -397,6 +410,13 @@ def _judged(packed: bytes | None) -> _Judged | None:
         return _Judged() if packed is None else msgspec.json.decode(packed, type=_Judged)
     except msgspec.MsgspecError:  # shown as unknown: the rest of the state is still of use
         return None
+
+
+def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
+    """Read what the API processes refused; what another version wrote is left out."""
+    for one in packed:
+        with suppress(msgspec.MsgspecError):
+            yield msgspec.json.decode(one, type=Refused)
 
 
 def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:

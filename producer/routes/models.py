@@ -24,7 +24,6 @@ from driftgauge.producer.routes.registry_requests import (
     read_fields,
 )
 from driftgauge.shared.reference.schema import FieldError
-from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions.stages import StageChange, Target
 
@@ -154,13 +153,15 @@ def _changing(routes: APIRouter, registry: ModelRegistry) -> None:
         check_version_name(model, version)
         to: Target = told.get("to") or "production"
         actor = caller_of(request).name
-        return _changed(
-            await from_registry(
-                lambda: promotion.promote(
-                    registry, model, version, to, actor=actor, reason=reason, force=force
-                )
+
+        def promoted() -> StageChange:
+            from driftgauge.shared.registry import promotion  # loads what reads tables
+
+            return promotion.promote(
+                registry, model, version, to, actor=actor, reason=reason, force=force
             )
-        )
+
+        return _changed(await from_registry(promoted))
 
     @routes.post(
         "/models/{model}/rollback", openapi_extra=documented(ROLLBACK, 200, "Rolled back.", CHANGE)

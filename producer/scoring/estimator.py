@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.frames import category_text
+from driftgauge.shared.reference.pii import text_of as category_text
 from driftgauge.shared.reference.profile import CategoricalReference, ColumnReference
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.versions.manifest import PublishedVersion
@@ -87,11 +86,11 @@ class Estimator:
         """Return rows as the model was fitted on them: by the schema alone, whoever asks."""
         if self._numeric:
             matrix = np.array(rows, dtype=np.float64)  # None becomes NaN
-            return (
-                matrix
-                if self._names is None
-                else pd.DataFrame(matrix, columns=self._names, copy=False)
-            )
+            if self._names is None:
+                return matrix
+            import pandas as pd  # an API that only watches starts without
+
+            return pd.DataFrame(matrix, columns=self._names, copy=False)
         columns = [list(column) for column in zip(*rows, strict=True)]
         return model_frame(self._schema, columns, named=self._names is not None)
 

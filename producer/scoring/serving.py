@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.producer.intake.refusals import NO_MODEL
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.contract.events import Source
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
@@ -417,3 +418,13 @@ class Serving:
             return self._registry.stage(model, version) == "staging"
         except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
             return False
+
+
+def only_model(serving: Serving, named: str | None = None) -> str:
+    """Name the model of a request that is refused: the one that it names, or the default one;
+    `NO_MODEL` if neither is served.
+    """
+    try:
+        return serving.choose(named).model
+    except Problem:  # the request is answered for its other faults; here it is only counted
+        return NO_MODEL

@@ -5,6 +5,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
     blind.lost           critical   numbers are missing for longer than any spool could bring them
     blind.dropped        critical   an API process had no room for events
+    blind.refused        critical   events do not fit the schema, and are in no log
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
@@ -12,9 +13,9 @@ memory and an observation of the pipeline in, alerts out.
     blind.labels_full    warning    predictions or labels have no room to wait for each other
 
 They depend on the clock, so a replay of the log does not raise them. One cause raises one alert: a
-partition without a worker is not reported as slow too, and waiting events are not silence. A rule
-that cannot be decided leaves its alert as it is. All times are Redis's; after its clock went back,
-times in the future count as now.
+partition without a worker is not reported as slow too, and waiting or refused events are not
+silence. A rule that cannot be decided leaves its alert as it is. All times are Redis's; after its
+clock went back, times in the future count as now.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ from driftgauge.producer.watching.observation import (
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
+from driftgauge.shared.contract.refused import LEAST_SHARE
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.rules.monitor import BLIND
 
@@ -44,6 +46,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "lag": "critical",
     "lost": "critical",
     "dropped": "critical",
+    "refused": "critical",
     "dead_letters": "warning",
     "rolled_back": "warning",
     "silent": "warning",
@@ -190,6 +193,23 @@ def dropped(_: Memory, observed: Observation) -> Assessment:
     return Assessment(bad=True, value=events, summary=summary)
 
 
+def refused(_: Memory, observed: Observation) -> Assessment:
+    """Events of about the last hour that the API refused: to whoever reads the counts they are
+    silence.
+    """
+    hour, limit = observed.state.refused, observed.settings.refused_per_hour
+    bad = hour.is_bad(observed.now, limit)
+    if bad is False:
+        return Assessment(
+            bad=False, value=hour.share, limit=LEAST_SHARE, summary="Events fit the schema again."
+        )
+    summary = (
+        f"{hour.described()}: they are in no log and not counted. Did the client change, or is the "
+        "schema too narrow? The answers to the client say what was wrong with each."
+    )
+    return Assessment(bad=bad, value=hour.share, limit=LEAST_SHARE, summary=summary)
+
+
 def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     """Judge the dead letters of about the last hour."""
     limit = observed.settings.dead_letters_per_hour
@@ -303,7 +323,7 @@ def _last_hour(
 def silent(memory: Memory, observed: Observation) -> Assessment:
     """Judge the time without an event; it is unknown while workers do not count."""
     activity = _observe(memory, observed)
-    if unowned(observed) or late(observed):
+    if unowned(observed) or late(observed) or refused(memory, observed).bad:
         return Assessment(bad=None)
     limit = _longest_silence(activity, observed)
     quiet_ms = observed.since(activity.changed_ms)
@@ -437,6 +457,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "lag": lag,
     "lost": lost,
     "dropped": dropped,
+    "refused": refused,
     "dead_letters": dead_letters,
     "rolled_back": rolled_back,
     "silent": silent,

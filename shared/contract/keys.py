@@ -105,6 +105,9 @@ class Keys:
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")
 
+    def refused(self, model: str) -> str:
+        return self._model(model, "refused")
+
     def log(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "log")
 

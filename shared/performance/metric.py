@@ -12,7 +12,6 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
-from scipy.special import ndtri
 
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance.exact import as_float, root_of
@@ -55,6 +54,8 @@ class Confidence:
     @property
     def z(self) -> float:
         """The quantile of the normal distribution that belongs to it: 1.96 for 95 %."""
+        from scipy.special import ndtri  # an API computes no interval
+
         return float(-ndtri((1 - self.level) / 2))
 
     def wilson(self, hits: float | Ints | Floats, n: float | Floats) -> tuple[Floats, Floats]:

@@ -8,11 +8,12 @@ built from columns that were treated in the same way. `remove` treats a data fra
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Final, Literal
 
 from driftgauge.shared.errors import BadData, ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PiiTreatment = Literal["keep", "drop", "hash"]
 """`keep`: published as it is. `drop`: never published. `hash`: published as a keyed hash, which can
@@ -149,8 +150,8 @@ def needs_key(names: str) -> ConfigurationError:
 
 
 def remove(
-    frame: pd.DataFrame, rules: Mapping[str, PiiTreatment] | None = None, key: str | None = None
-) -> pd.DataFrame:
+    frame: "pd.DataFrame", rules: Mapping[str, PiiTreatment] | None = None, key: str | None = None
+) -> "pd.DataFrame":
     """Return a copy of a data frame without personal values.
 
     Parameters
@@ -178,6 +179,7 @@ def remove(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> people = pd.DataFrame({"email": ["a@b.c"], "customer": [7], "age": [44]})
     >>> remove(people, {"customer": "hash"}, key="a secret of 16 characters").to_dict("records")
     [{'customer': '331913ec9d1f5611', 'age': 44}]
@@ -198,7 +200,7 @@ def remove(
     return left
 
 
-def _check_rules(frame: pd.DataFrame, rules: Mapping[str, PiiTreatment]) -> None:
+def _check_rules(frame: "pd.DataFrame", rules: Mapping[str, PiiTreatment]) -> None:
     names = [str(name) for name in frame.columns]
     if len(set(names)) < len(names):
         raise BadData("Two columns of the frame have the same name; rename one.")

@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import joblib
 import msgspec
 
 from driftgauge.shared.contract.keys import MODEL_NAME
@@ -191,6 +190,8 @@ def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ..
         from driftgauge.shared.versions.lightgbm_text import TextModel
 
         return TextModel(content.decode(errors="replace"), task, classes)
+    import joblib  # only a process that loads models needs it
+
     return joblib.load(io.BytesIO(content))
 
 

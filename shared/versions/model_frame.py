@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
@@ -49,8 +48,12 @@ def model_frame(schema: Schema, columns: Sequence[Column], *, named: bool) -> An
         [np.asarray(column, dtype=np.float64) for column in numbers]
         or [np.empty((len(columns[0]), 0))]
     )
+    if all(plain) and not named:
+        return matrix
+    import pandas as pd  # an API that only watches starts without
+
     if all(plain):
-        return pd.DataFrame(matrix, columns=names, copy=False) if named else matrix
+        return pd.DataFrame(matrix, columns=names, copy=False)
     others = {
         feature.name: _typed(column, feature)
         for feature, column in zip(schema.features, columns, strict=True)
@@ -63,6 +66,8 @@ def model_frame(schema: Schema, columns: Sequence[Column], *, named: bool) -> An
 
 def _typed(column: Column, feature: Feature) -> Any:
     """Return a feature's values as the model's frame has them."""
+    import pandas as pd
+
     absent = np.nan if feature.missing == "nan" else None
     values = np.empty(len(column), dtype=object)
     values[:] = [absent if value is None or value != value else value for value in column]  # noqa: PLR0124  NaN

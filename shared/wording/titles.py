@@ -8,6 +8,7 @@ from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics import STATISTICS
 
 TITLES: Final = {
+    "refused": "events are refused",
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",

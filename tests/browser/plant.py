@@ -13,7 +13,6 @@ import msgspec
 import numpy as np
 import pandas as pd
 import redis
-from sklearn.linear_model import LinearRegression
 
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
@@ -25,6 +24,7 @@ from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.settings import Settings
+from tests.producer.linear import Linear
 
 MODEL = "plant"
 """Has features of each kind, one of them excluded; its predictions are posted (POST /events)."""
@@ -111,7 +111,7 @@ class Plant:
         )
         z = 2 * x["x"].to_numpy() + x["y"].to_numpy()
         for _ in range(2):
-            register(registry, SERVED, linear, x, z, LinearRegression().fit(x.to_numpy(), z))
+            register(registry, SERVED, linear, x, z, Linear(2, 1))
         settings = Settings(
             registry_dir=registry.folder,
             data_dir=folder / "data",

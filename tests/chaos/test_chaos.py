@@ -18,7 +18,7 @@ from benchmarks.chaos.verdict import Refuted, verify
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.keys import Keys
 
-SECONDS = 22.0
+SECONDS = 14.0
 SEED = 3
 WEAKENED = (*PYTHON, "tests.chaos.weakened")
 PATIENCE_S = 40.0
@@ -71,7 +71,7 @@ def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
     assert min(injector.done.values()) >= 1
     assert injector.lost_bytes > 0
     assert traffic.ledger.resent + traffic.ledger.sent_twice > 0
-    assert verdict.in_log >= verdict.promised > 1000
+    assert verdict.in_log >= verdict.promised > 500
     assert verdict.copies > 0
     assert verdict.alerts > 0
 

@@ -15,7 +15,8 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from driftgauge.consumer.cli import COMMANDS
+from driftgauge.consumer.commands.alerts import alerts as alerts_command
+from driftgauge.consumer.commands.report import report as report_command
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
@@ -39,10 +40,6 @@ from tests.integration.plant import (
     worker_thread,
 )
 from tests.producer.conftest import api_process
-
-ALERTS, REPORT = (
-    next(command for command in COMMANDS if command.name == name) for name in ("alerts", "report")
-)
 
 
 @pytest.fixture
@@ -97,8 +94,8 @@ def test_commands_from_the_command_line(
     def run(command: Any, *words: str) -> Any:
         return CliRunner().invoke(command, [*words, "--url", url])
 
-    assert "Asked of plant" in run(ALERTS, "acknowledge", name, "--note", "mine").output
-    assert "Asked of plant" in run(ALERTS, "silence", name, "--for", "2h").output
+    assert "Asked of plant" in run(alerts_command, "acknowledge", name, "--note", "mine").output
+    assert "Asked of plant" in run(alerts_command, "silence", name, "--for", "2h").output
     client.xadd(keys.commands(MODEL), {commands.FIELD: "{"})
     with worker_thread(settings_of(redis_url, keys)):
         wait_for(lambda: len(marks(client, keys)) == 2, "both marks")
@@ -113,10 +110,10 @@ def test_commands_from_the_command_line(
     )
     state = msgspec.json.decode(client.hget(keys.judge(MODEL), "state"))  # type: ignore[arg-type]
     assert state["commands_refused"] == 2
-    shown = run(ALERTS, "--all").output
+    shown = run(alerts_command, "--all").output
     assert "ACKNOWLEDGED" in shown
     assert name in shown
-    told = [msgspec.json.decode(line) for line in run(ALERTS, "--json").output.splitlines()]
+    told = [msgspec.json.decode(line) for line in run(alerts_command, "--json").output.splitlines()]
     everything = alerts(client, keys)
     assert told == [
         one
@@ -130,7 +127,7 @@ def test_commands_from_the_command_line(
         (["acknowledge", "../x"], "../x", 65),
         (["--model", "nobody"], "nobody", 66),
     ):
-        found = run(ALERTS, *wrong).exception
+        found = run(alerts_command, *wrong).exception
         assert isinstance(found, DriftgaugeError)
         assert said in str(found) or "404" in str(found)
         assert found.exit_code == code
@@ -143,7 +140,7 @@ def reported(client: redis.Redis, keys: Keys, url: str) -> None:
     ids = [msgspec.json.decode(fields[b"e"])["id"] for _, fields in kept]
 
     def run(*words: str) -> Any:
-        return CliRunner().invoke(REPORT, [*words, "--url", url])
+        return CliRunner().invoke(report_command, [*words, "--url", url])
 
     assert msgspec.json.decode(run("--model", MODEL, "--json").output)["id"] == ids[-1]
     assert msgspec.json.decode(run("--id", ids[0], "--json").output)["id"] == ids[0]

@@ -19,6 +19,7 @@ from driftgauge.models.steel.simulate import DRIFTING_FEATURE
 
 DEMO_SECONDS = 300
 """Bound of a demo, for slow machines; most take a tenth of it."""
+EVENTS = 2000
 pytestmark = pytest.mark.timeout(DEMO_SECONDS + 60)
 
 
@@ -68,7 +69,7 @@ def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, A
         done = driftgauge(
             "demo",
             "--events",
-            "3000",
+            str(EVENTS),
             "--rate",
             "1500",
             "--seed",
@@ -88,7 +89,7 @@ def test_the_demo_counts_every_prediction(finished_demo: tuple[dict[str, Any], s
     once.
     """
     result, _ = finished_demo
-    assert result["published"] == result["counted"] == 3000
+    assert result["published"] == result["counted"] == EVENTS
 
 
 def test_the_demo_finds_the_drift_and_nothing_before_it(
@@ -98,8 +99,8 @@ def test_the_demo_finds_the_drift_and_nothing_before_it(
     result, _ = finished_demo
     drift = result["drift"]
     assert drift["feature"] == DRIFTING_FEATURE
-    assert drift["injected_at_event"] == 1500
-    assert drift["injected_at_event"] < drift["first_alert_event"] <= 3000
+    assert drift["injected_at_event"] == EVENTS // 2
+    assert drift["injected_at_event"] < drift["first_alert_event"] <= EVENTS
     assert DRIFTING_FEATURE in {
         alert["feature"] for alert in result["alerts"] if alert["state"] == "firing"
     }

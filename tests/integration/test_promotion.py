@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 import redis
-from sklearn.linear_model import LinearRegression
 
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
@@ -19,6 +17,7 @@ from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import counters, settings_of, wait_for, worker_thread
 from tests.producer.conftest import GOOD, SCHEMA, api_process, publish, rows
+from tests.producer.linear import Linear
 from tests.producer.routes.test_events import log
 
 pytestmark = pytest.mark.anyio
@@ -99,7 +98,7 @@ async def test_promotions_under_load_fail_no_request(
     """
     registry = ModelRegistry(tmp_path / "registry")
     for version, number in NUMBER.items():
-        constant = LinearRegression().fit(np.zeros((2, 2)), [number, number])
+        constant = Linear(0, 0, constant=number)
         publish(
             registry,
             MODEL,
@@ -167,7 +166,7 @@ def test_a_version_stands_in_redis_before_its_first_event(
     it.
     """
     registry = ModelRegistry(tmp_path / "registry")
-    publish(registry, MODEL, SCHEMA, rows(), LinearRegression().fit(np.zeros((2, 2)), [1, 1]))
+    publish(registry, MODEL, SCHEMA, rows(), Linear(0, 0, constant=1))
     settings = Settings(
         redis_url=redis_url,
         key_prefix=prefix,
@@ -177,9 +176,7 @@ def test_a_version_stands_in_redis_before_its_first_event(
     with client.monitor() as commands, api_process(settings, tmp_path) as (url, _):
         with httpx.Client(base_url=url, trust_env=False) as http:
             wait_for(lambda: answered_by(http, "1.0.0"), "the first version")
-            publish(
-                registry, MODEL, SCHEMA, rows(), LinearRegression().fit(np.zeros((2, 2)), [2, 2])
-            )
+            publish(registry, MODEL, SCHEMA, rows(), Linear(0, 0, constant=2))
             wait_for(lambda: answered_by(http, "2.0.0"), "the second version")
         stands: set[str] = set()
         named: set[str] = set()

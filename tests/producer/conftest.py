@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from fastapi import FastAPI
-from sklearn.linear_model import LinearRegression
 
 from driftgauge.producer.app import create_app
 from driftgauge.shared.connections.api_client import authorization
@@ -26,6 +25,7 @@ from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.settings import Settings
+from tests.producer.linear import Linear
 
 SCHEMA = Schema(
     (Feature("x", "numeric", minimum=-100, maximum=100), Feature("y", "numeric")), target="z"
@@ -76,22 +76,28 @@ def registry(tmp_path: Path) -> ModelRegistry:
 
 @pytest.fixture
 def linear(registry: ModelRegistry) -> ModelRegistry:
-    """z = 2x + y."""
-    frame = rows()
-    model = LinearRegression().fit(frame.to_numpy(), 2 * frame["x"] + frame["y"])
-    publish(registry, "linear", SCHEMA, frame, model)
+    publish_linear(registry)
     return registry
 
 
-@pytest.fixture
-def settings(registry: ModelRegistry, redis_url: str, prefix: str, tmp_path: Path) -> Settings:
+def publish_linear(registry: ModelRegistry) -> None:
+    """z = 2x + y."""
+    publish(registry, "linear", SCHEMA, rows(), Linear(2, 1))
+
+
+def settings_in(folder: Path, redis_url: str, prefix: str) -> Settings:
     return Settings(
         redis_url=redis_url,
         key_prefix=prefix,
-        registry_dir=registry.folder,
-        data_dir=tmp_path / "data",
+        registry_dir=folder / "registry",
+        data_dir=folder / "data",
         ack_timeout_ms=5000,
     )
+
+
+@pytest.fixture
+def settings(redis_url: str, prefix: str, tmp_path: Path) -> Settings:
+    return settings_in(tmp_path, redis_url, prefix)
 
 
 @asynccontextmanager
@@ -131,9 +137,9 @@ def api_process(
     """A real server process, and its address."""
     port = processes.free_port(18000 + os.getpid() % 1000)
     environment = {**os.environ, **deployment.environment(settings)}
-    code = "from driftgauge.producer.cli import serve; serve()"
+    command = [sys.executable, "-m", "driftgauge", "serve", "--port", str(port)]
     log = folder / "api.log"
-    process = processes.start([sys.executable, "-c", code, "--port", str(port)], log, environment)
+    process = processes.start(command, log, environment)
     url = f"http://127.0.0.1:{port}"
     try:
         with httpx.Client(base_url=url, headers=authorization(settings), trust_env=False) as http:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from driftgauge.producer.cli import serve
+from driftgauge.producer.commands.serve import serve
 from driftgauge.producer.server import check_host
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings

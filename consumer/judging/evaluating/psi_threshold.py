@@ -8,8 +8,6 @@ larger than d".
 
 from functools import lru_cache
 
-from scipy import stats
-
 
 @lru_cache(maxsize=4096)
 def threshold(floor: float, alpha: float, bins: int, n: int, m: int) -> float:
@@ -20,5 +18,7 @@ def threshold(floor: float, alpha: float, bins: int, n: int, m: int) -> float:
     >>> round(threshold(0.1, 0.01, 11, 5000, 2000), 3)
     0.15
     """
+    from scipy import stats  # slow to import, and a worker starts without
+
     scale = 1 / n + 1 / m
     return float(scale * stats.ncx2.isf(alpha, max(bins - 1, 1), floor / scale))

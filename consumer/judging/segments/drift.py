@@ -9,7 +9,6 @@ intended .01 %; with half a row fewer than that do.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.statistics.counts import MIN_EXPECTED
@@ -61,6 +60,8 @@ def thresholds(floor: float, alpha: float, bins: Ints, n: Ints, m: Ints) -> Floa
     """Return the PSI that is exceeded with probability alpha when the true PSI is `floor`, as
     `psi_threshold.threshold`.
     """
+    from scipy import stats  # slow to import, and a worker starts without
+
     scale = 1 / n + 1 / m
     found: Floats = scale * stats.ncx2.isf(alpha, np.maximum(bins - 1, 1), floor / scale)
     return found

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from driftgauge.consumer.cli import COMMANDS
+from driftgauge.consumer.commands.backtest import backtest
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.backtest import rejudge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -27,7 +27,6 @@ from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.builders import NOON, SCHEMA, cell_map, count, event, published, tick, traffic
 
-BACKTEST = next(command for command in COMMANDS if command.name == "backtest")
 VERSION = published(rows=2000)
 POLICY = CountingPolicy(pane_events=50)
 SPACING_MS = 300_000
@@ -110,7 +109,7 @@ def test_verdicts_side_by_side(file: Path, tmp_path: Path, monkeypatch: pytest.M
         "--policy",
         str(policy),
     ]
-    found = msgspec.json.decode(CliRunner().invoke(BACKTEST, [*asked, "--json"]).stdout)
+    found = msgspec.json.decode(CliRunner().invoke(backtest, [*asked, "--json"]).stdout)
     rules = {
         name: {told["rule"] for told in found[name]["rules"] if told["feature"] == "smooth"}
         for name in ("today", "policy")
@@ -118,7 +117,7 @@ def test_verdicts_side_by_side(file: Path, tmp_path: Path, monkeypatch: pytest.M
     assert rules["today"] >= {"psi", "e_detector"}
     assert "psi" not in rules["policy"]
     assert found["start"] == NOON
-    shown = CliRunner().invoke(BACKTEST, asked).output
+    shown = CliRunner().invoke(backtest, asked).output
     assert "smooth" in shown
     assert "policy: in alarm" in shown
     assert "judged by" in shown

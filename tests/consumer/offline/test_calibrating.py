@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sklearn.linear_model import LinearRegression
 
-from driftgauge.consumer.cli import COMMANDS
+from driftgauge.__main__ import cli
 from driftgauge.consumer.offline.calibrating import (
     TimedRows,
     make_calibration,
@@ -55,8 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(name: str, *arguments: str) -> Result:
-    command = next(command for command in COMMANDS if command.name == name)
-    return CliRunner().invoke(command, arguments, catch_exceptions=False)
+    return CliRunner().invoke(cli(), [name, *arguments], catch_exceptions=False)
 
 
 def register(reference: Path, *more: str) -> Result:

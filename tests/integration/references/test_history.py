@@ -11,7 +11,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from driftgauge.consumer.cli import COMMANDS
+from driftgauge.consumer.commands.backtest import backtest
 from driftgauge.consumer.judging.backtest import rejudge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.offline.stored_panes import History
@@ -37,7 +37,6 @@ from tests.integration.plant import (
 from tests.integration.references.test_new_reference import alerts
 from tests.integration.test_crashes import stream_of
 
-BACKTEST = next(command for command in COMMANDS if command.name == "backtest")
 MAPS = {"1.0.0": cell_map(PUBLISHED), "1.0.0#1": cell_map(PUBLISHED)}
 HOUR_MS = 3_600_000
 NODE = 100
@@ -200,10 +199,10 @@ def test_the_command_says_what_is_not_there(
     monkeypatch.setenv("DRIFTGAUGE_REDIS_URL", redis_url)
     monkeypatch.setenv("DRIFTGAUGE_KEY_PREFIX", keys.prefix)
     run = CliRunner().invoke
-    assert isinstance(run(BACKTEST, ["nobody"]).exception, DriftgaugeError)
-    assert isinstance(run(BACKTEST, ["nobody", "--since", "soon"]).exception, BadData)
-    assert "belong to --csv" in run(BACKTEST, ["nobody", "--version", "1.0.0"]).output
-    assert isinstance(run(BACKTEST, ["nobody", "--policy", "absent.toml"]).exception, BadData)
+    assert isinstance(run(backtest, ["nobody"]).exception, DriftgaugeError)
+    assert isinstance(run(backtest, ["nobody", "--since", "soon"]).exception, BadData)
+    assert "belong to --csv" in run(backtest, ["nobody", "--version", "1.0.0"]).output
+    assert isinstance(run(backtest, ["nobody", "--policy", "absent.toml"]).exception, BadData)
 
 
 def rolled_up(client: redis.Redis, keys: Keys, span: str) -> list[RollUp]:

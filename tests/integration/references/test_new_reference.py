@@ -13,7 +13,8 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from driftgauge.consumer.cli import COMMANDS
+from driftgauge.consumer.commands.backtest import backtest
+from driftgauge.consumer.commands.references import reference
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.judging.backtest import rejudge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -42,8 +43,6 @@ from tests.integration.plant import (
 )
 from tests.integration.test_crashes import log_entries, stream_of
 
-REFERENCE = next(command for command in COMMANDS if command.name == "reference")
-BACKTEST = next(command for command in COMMANDS if command.name == "backtest")
 SPACING_MS = 2000
 PART = 5000
 
@@ -137,7 +136,7 @@ def test_accept_and_undo_under_load(
         alert.feature or alert.segment for alert in current(client, keys).alerts if told(alert)
     } == {"smooth"}
     accepted = run(
-        REFERENCE,
+        reference,
         ["accept", MODEL, "--window", "90m", "--reason", "the plant was rebuilt", "--actor", "ann"],
     )
     assert accepted.exit_code == 0, accepted.output
@@ -153,9 +152,9 @@ def test_accept_and_undo_under_load(
         if alert.feature == "smooth" or alert.segment
     ]
     assert "Held against reference 1" in current(client, keys).notes[0]
-    assert run(REFERENCE, ["publish", MODEL]).exit_code == 0  # it is known: nothing happens
+    assert run(reference, ["publish", MODEL]).exit_code == 0  # it is known: nothing happens
     assert (
-        "again" in run(REFERENCE, ["undo", MODEL, "--reason", "too early", "--actor", "bob"]).output
+        "again" in run(reference, ["undo", MODEL, "--reason", "too early", "--actor", "bob"]).output
     )
     send(drifted(3, PART // 2, after + (PART + 10) * SPACING_MS, sent + 1))
     catch_up()
@@ -170,7 +169,7 @@ def test_accept_and_undo_under_load(
     assert {alert.summary for alert in ended} >= {
         "reference 1 accepted by ann: the plant was rebuilt"
     }
-    listed = run(REFERENCE, ["list", MODEL]).output
+    listed = run(reference, ["list", MODEL]).output
     assert "the plant was rebuilt" in listed
     assert "too early" in listed
 
@@ -206,14 +205,14 @@ def test_accept_and_undo_under_load(
 
     (tmp_path / "policy.toml").write_text(f'[models.{MODEL}]\npolicy = "classic"\n')
     shown = run(
-        BACKTEST, [MODEL, "--since", "2d", "--policy", str(tmp_path / "policy.toml"), "--json"]
+        backtest, [MODEL, "--since", "2d", "--policy", str(tmp_path / "policy.toml"), "--json"]
     )
     verdict = msgspec.json.decode(shown.stdout)
     assert verdict["today"]["total"]["alerts"] == sum(
         alert.state == "firing" and alert.change == "state" for alert in alerts(client, keys)
     )
     assert {told["rule"] for told in verdict["policy"]["rules"]} >= {"classic.psi"}
-    assert "smooth" in run(BACKTEST, [MODEL]).output
+    assert "smooth" in run(backtest, [MODEL]).output
 
 
 def stored(client: redis.Redis, keys: Keys, span: str) -> list[RollUp]:

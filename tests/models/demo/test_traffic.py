@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from driftgauge.models.catalogue import MODELS
 from driftgauge.models.common.simulation import Labelled
 from driftgauge.models.common.training import DemoModel, Trained
-from driftgauge.models.demo.cli import demo
+from driftgauge.models.demo.commands import demo
 from driftgauge.models.demo.traffic import SHIFT_SD, paired_rows
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE
 

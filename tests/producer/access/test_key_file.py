@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from driftgauge.producer.access.key_file import Held, create_key, read_keys, revoke_key
 from driftgauge.producer.access.key_ring import KeyRing
-from driftgauge.producer.cli import keys
+from driftgauge.producer.commands.keys import keys
 from driftgauge.shared.errors import BadData, ConfigurationError
 
 

@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,8 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from driftgauge.producer.access.key_file import create_key
-from driftgauge.shared.settings import Settings
-from tests.producer.conftest import GOOD, api_process
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry.registry import ModelRegistry
+from tests.producer.conftest import GOOD, api_process, publish_linear, settings_in
 from tests.producer.dashboard.test_pages import Elements
 
 PREFIX = "/team/drift"
@@ -81,9 +83,22 @@ def proxy(api: str, *, strips: bool, says: str = PREFIX) -> Iterator[str]:
 
 
 @contextmanager
-def serving(settings: Settings, folder: Path, key: str) -> Iterator[str]:
+def serving(folder: Path, redis_url: str) -> Iterator[tuple[str, str]]:
+    """Yield the address of an API, and an administrator's key."""
+    settings = settings_in(folder, redis_url, f"test-{uuid.uuid4().hex[:12]}")
+    publish_linear(ModelRegistry(settings.registry_dir))
+    key = create_key(settings.keys_path, "admin", ("admin",), None)
     with api_process(settings.model_copy(update={"api_key": SecretStr(key)}), folder) as (url, _):
-        yield url
+        yield url, key
+
+
+@pytest.fixture(scope="module")
+def api(
+    redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, str]]:
+    """One that believes its proxy."""
+    with serving(tmp_path_factory.mktemp("api"), redis_server.url) as found:
+        yield found
 
 
 def addresses(text: str) -> set[str]:
@@ -92,18 +107,16 @@ def addresses(text: str) -> set[str]:
     return {address for address in found if address and not address.startswith("#")}
 
 
-@pytest.mark.usefixtures("linear")
 @pytest.mark.parametrize("strips", [True, False])
 def test_links_files_redirects_and_cookies_have_the_prefix(
-    settings: Settings, tmp_path: Path, *, strips: bool
+    api: tuple[str, str], *, strips: bool
 ) -> None:
     """A browser that comes by the proxy never leaves its prefix: it logs in, opens all pages with
     their files, logs out.
     """
-    key = create_key(settings.keys_path, "admin", ("admin",), None)
+    address, key = api
     with (
-        serving(settings, tmp_path, key) as api,
-        proxy(api, strips=strips) as url,
+        proxy(address, strips=strips) as url,
         httpx.Client(base_url=url, trust_env=False, headers=BROWSER) as browser,
     ):
         sent = browser.get(f"{PREFIX}/dashboard/drift?model=linear")
@@ -134,16 +147,14 @@ def test_links_files_redirects_and_cookies_have_the_prefix(
         assert f"Path={PREFIX};" in f"{out.headers['set-cookie']};"
 
 
-@pytest.mark.usefixtures("linear")
 def test_only_trusted_proxies_are_believed(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From any other address the header changes nothing: not a link, not a redirect, not a
     cookie.
     """
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "192.0.2.1,198.51.100.0/24")
-    key = create_key(settings.keys_path, "admin", ("admin",), None)
-    with serving(settings, tmp_path, key) as api, proxy(api, strips=True) as url:
+    with serving(tmp_path, redis_url) as (api, key), proxy(api, strips=True) as url:
         assert (
             httpx.get(f"{url}{PREFIX}/", headers=BROWSER, trust_env=False).headers["location"]
             == "/login?next=%2F"
@@ -159,19 +170,16 @@ def test_only_trusted_proxies_are_believed(
         assert PREFIX not in text
 
 
-@pytest.mark.usefixtures("linear")
-def test_what_can_be_no_path_is_no_prefix(settings: Settings, tmp_path: Path) -> None:
+def test_what_can_be_no_path_is_no_prefix(api: tuple[str, str]) -> None:
     """A proxy that passes on what a client made up does not send anybody to another host."""
-    key = create_key(settings.keys_path, "admin", ("admin",), None)
-    with serving(settings, tmp_path, key) as api:
-        for hostile in (
-            "//evil.example",
-            "/a/../..",
-            '/"><script>',
-            "javascript:alert(1)",
-            "/a?b",
-            "/" + "a" * 300,
-        ):
-            with proxy(api, strips=True, says=hostile) as url:
-                sent = httpx.get(f"{url}{PREFIX}/", headers=BROWSER, trust_env=False)
-            assert sent.headers["location"] == "/login?next=%2F", hostile
+    for hostile in (
+        "//evil.example",
+        "/a/../..",
+        '/"><script>',
+        "javascript:alert(1)",
+        "/a?b",
+        "/" + "a" * 300,
+    ):
+        with proxy(api[0], strips=True, says=hostile) as url:
+            sent = httpx.get(f"{url}{PREFIX}/", headers=BROWSER, trust_env=False)
+        assert sent.headers["location"] == "/login?next=%2F", hostile

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from sklearn.linear_model import LinearRegression
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.cli import predict
+from driftgauge.producer.commands.predict import predict
 from driftgauge.producer.commands.upload import statuses
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, ServiceUnavailable

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
+from driftgauge.shared.connections.redis_client import connect, require
 from driftgauge.shared.settings import read_settings
 
 
@@ -32,7 +33,8 @@ def up(port: int | None) -> None:
         )
         click.echo("Ctrl-C stops everything; what was counted stays.")
         while True:
-            running.require_running()
+            for said in running.keep_running():
+                click.echo(said, err=True)
             time.sleep(0.2)
 
 
@@ -91,6 +93,9 @@ def demo(
     as_json: bool,
 ) -> None:
     """Show it working: live traffic, a sensor that drifts half-way, an alert, a report."""
+    settings = read_settings(port=port)
+    if settings.redis_url is not None:
+        require(connect(settings.redis_url), settings.redis_url)  # before the model is trained
     from driftgauge.models.catalogue import MODELS
     from driftgauge.models.demo.live import DemoPlan
     from driftgauge.models.demo.run import run
@@ -105,7 +110,7 @@ def demo(
     plan = DemoPlan(
         MODELS[model], events, seed, data, rate, output, in_order=in_order, as_json=as_json
     )
-    run(plan, read_settings(port=port))
+    run(plan, settings)
 
 
 def _stop_on_signals() -> None:
@@ -162,6 +167,3 @@ def demo_retrain(name: str, seed: int, output: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(result))
     sys.exit(0 if result.staged else 1)
-
-
-COMMANDS = (demo, up, demo_retrain)
