@@ -26,7 +26,7 @@ import click
 import msgspec
 import numpy as np
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
@@ -267,8 +267,8 @@ def whole_worker(
     return rate
 
 
-def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> Row:
-    return Row(
+def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> ResultRow:
+    return ResultRow(
         {
             "features": mix.name,
             "loop": loop,

@@ -16,10 +16,10 @@ FOLDER = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).parent / "resul
 WIDTH = 160
 """Width, in characters, of a table that is not printed on a terminal."""
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 
 
-def write(name: str, title: str, rows: list[Row]) -> Path:
+def write(name: str, title: str, rows: list[ResultRow]) -> Path:
     """Print rows as a table, and write them as JSON with the machine they were measured on."""
     table = Table(title=f"{name}: {title}", title_justify="left")
     for column in rows[0]:

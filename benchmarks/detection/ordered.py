@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.judging.evaluating import integrity
 from driftgauge.consumer.judging.evaluating.budget import levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -242,9 +242,9 @@ def share(found: list[bool]) -> str:
     return f"{p:.0%} ({low:.0%} to {high:.0%})"
 
 
-def tables(seeds: int, folder: Path = DATA) -> list[Row]:
+def tables(seeds: int, folder: Path = DATA) -> list[ResultRow]:
     """Measure both files."""
-    rows_found: list[Row] = []
+    rows_found: list[ResultRow] = []
     for name, rows in (("steel", steel(folder)), ("bike", bike(folder))):
         permuted = [
             permuted_weeks(rows, seed) for seed in track(range(seeds), f"{name}: permuted weeks")

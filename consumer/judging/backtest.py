@@ -91,7 +91,7 @@ class _Life:
 
 
 @dataclass(slots=True)
-class Watch:
+class AlertTracker:
     """Follows the transitions of one policy."""
 
     lives: list[_Life] = field(default_factory=list)

@@ -271,8 +271,8 @@ class CountingStage(Stage):
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
 
     def _trim(self) -> None:
-        """Delete what was committed and is older than it is kept: of the log behind every reader,
-        of the panes and roll-ups.
+        """Trim committed entries that are older than their retention: those of the log that every
+        reader has read, and panes and roll-ups.
         """
         oldest = self._state.position.clock.entry - self._retention_ms
         with self.client.pipeline(transaction=False) as pipe:
@@ -285,8 +285,8 @@ class CountingStage(Stage):
             pipe.execute()
 
     def make_room(self) -> None:
-        """Trim the log of a full Redis behind what is committed, whoever owns the stage: nobody
-        reads it again.
+        """Trim committed entries of the log if Redis is full, whoever owns the stage, since they
+        are not read again.
         """
         room = self._room.keep_from(self.client)
         committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None

@@ -82,7 +82,7 @@ class DemoModel:
 
     @property
     def patient(self) -> "DemoModel":
-        """The same model with a latency gate that a busy machine passes, too.
+        """Return the same model with a latency gate that a busy machine passes, too.
 
         Demos and tests of the monitor use it: the model's speed is not their subject.
         """

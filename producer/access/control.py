@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from driftgauge.producer.access.key_file import Held, Key, KeyScope
+from driftgauge.producer.access.key_file import Key, KeyScope, KeySet
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.origin import SAFE_METHODS, cross_site, host_allowed
 from driftgauge.producer.access.rates import Rates, site_of
@@ -222,7 +222,7 @@ def misdirected(headers: Headers) -> Problem:
     )
 
 
-def _key(held: Held, headers: Headers) -> Key | None:
+def _key(held: KeySet, headers: Headers) -> Key | None:
     text = presented(headers)
     if text is not None:
         return held.find(text)

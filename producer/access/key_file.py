@@ -190,8 +190,8 @@ def _replace(path: Path, content: bytes) -> None:
     new.replace(path)
 
 
-class Held:
-    """The keys of one reading of the file, as requests look them up."""
+class KeySet:
+    """The keys of the file as it was last read, for look-up by requests."""
 
     def __init__(self, content: KeyFile) -> None:
         self.session_secret = bytes.fromhex(content.session_secret)

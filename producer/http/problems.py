@@ -65,7 +65,8 @@ class Problem(Exception):
 
 
 def invalid(errors: Sequence[FieldError], members: Mapping[str, object] | None = None) -> Problem:
-    """Make the answer to a request with bad fields; `members` are what else it says.
+    """Make the answer to a request with bad fields; `members` are extension members of the
+    document.
 
     Examples
     --------

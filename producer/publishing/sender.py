@@ -42,7 +42,7 @@ CHECK_S = 1.0
 
 MEMORY_CHECK_S = 1.0
 FULL_SHARE = 0.9
-"""Share of `maxmemory` above which no event is sent."""
+"""Share of `maxmemory` above which no events are sent."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -125,8 +125,8 @@ class Sender:
                 await self._pause(connection)
 
     async def _check_memory(self, connection: AbstractConnection) -> None:
-        """Look at a server with a limit of memory once a second, and leave it alone when it is
-        nearly full: the rest is the worker's, who could otherwise not commit what would make room.
+        """Check the memory of a server with a limit once a second, and send nothing if it is nearly
+        full: the worker needs the rest for the commits that free memory.
 
         Raises
         ------

@@ -120,7 +120,7 @@ class ModelState:
     """Firing drift alerts by version and severity, as of the current snapshots."""
     commands_refused: int = 0
     refused: RefusedHour = field(default_factory=RefusedHour)
-    """What the API processes took and refused within the last hour."""
+    """Events that the API processes accepted and refused within the last hour."""
 
     @property
     def events(self) -> int:
@@ -413,7 +413,7 @@ def _judged(packed: bytes | None) -> _Judged | None:
 
 
 def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
-    """Read what the API processes refused; what another version wrote is left out."""
+    """Read the counts of the API processes; those of another version are left out."""
     for one in packed:
         with suppress(msgspec.MsgspecError):
             yield msgspec.json.decode(one, type=Refused)

@@ -120,7 +120,7 @@ class Batch:
             yield [_answer(row, events.get(row.number), outcome) for row in block]
 
     def _count(self, block: Sequence[InputRow], fit: int) -> None:
-        """Count the rows that are taken, and those that are refused."""
+        """Count the accepted and the refused rows."""
         self._parts.refusals.take(self.served.model, fit)
         for row in block:
             if row.faults:
@@ -226,8 +226,8 @@ class Batches:
     async def _begin(
         self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source
     ) -> Batch:
-        """Begin to read the rows; a file of which none can fit is counted as one that is
-        refused.
+        """Begin to read the rows; a file of which no row can fit is counted as one refused
+        event.
         """
         try:
             return await asyncio.to_thread(Batch, self, file, rows, served, source)

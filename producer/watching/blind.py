@@ -194,8 +194,8 @@ def dropped(_: Memory, observed: Observation) -> Assessment:
 
 
 def refused(_: Memory, observed: Observation) -> Assessment:
-    """Events of about the last hour that the API refused: to whoever reads the counts they are
-    silence.
+    """Judge the events of about the last hour that the API refused, which are missing from all
+    counts.
     """
     hour, limit = observed.state.refused, observed.settings.refused_per_hour
     bad = hour.is_bad(observed.now, limit)

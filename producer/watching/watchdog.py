@@ -173,8 +173,8 @@ class Watchdog:
                 self._told[model] = reasons
 
     async def _tell_refused(self, now: int) -> None:
-        """Write what this process took and refused; before the first time forget the processes
-        that are gone.
+        """Write the numbers of events that this process accepted and refused; before the first
+        time, delete those of processes that have ended.
         """
         for model in self._refusals.models:
             key = self._keys.refused(model)
@@ -303,7 +303,7 @@ def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
 
 
 def _is_old(packed: bytes, now: int) -> bool:
-    """Tell whether what a process refused is of no use any more: it is old, or unreadable."""
+    """Return whether the counts of a process are too old or unreadable."""
     try:
         told = msgspec.json.decode(packed, type=Refused)
     except msgspec.MsgspecError:

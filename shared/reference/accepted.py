@@ -15,7 +15,7 @@ from driftgauge.shared.reference.profile import (
     ColumnReference,
     NumericReference,
     ReferenceProfile,
-    SegmentReference,
+    SegmentCounts,
 )
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -125,5 +125,5 @@ def _cells_of(column: ColumnReference) -> tuple[object, ...]:
     return column.name, column.kind, named, column.bin_of_cell, len(column.counts)
 
 
-def _values_of(held: SegmentReference) -> tuple[object, ...]:
+def _values_of(held: SegmentCounts) -> tuple[object, ...]:
     return held.feature, held.values, [len(bins) for bins in held.counts]

@@ -216,7 +216,7 @@ class _Codes(dict[str | None, int]):
 ColumnReference = NumericReference | CategoricalReference
 
 
-class SegmentReference(msgspec.Struct, frozen=True):
+class SegmentCounts(msgspec.Struct, frozen=True):
     """The segments of one feature in the reference (shared/reference/segments.py).
 
     Parameters
@@ -248,7 +248,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     rows: int
     columns: tuple[ColumnReference, ...]
-    segments: tuple[SegmentReference, ...] = ()
+    segments: tuple[SegmentCounts, ...] = ()
 
     @cached_property
     def offsets(self) -> Ints:

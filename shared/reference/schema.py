@@ -36,7 +36,7 @@ Reason = Literal[
     "malformed",
     "unreadable",
 ]
-"""Why a field is refused, of a closed list, so that refusals can be counted."""
+"""Reason why a field is refused, from a closed list, so that refusals can be counted."""
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
