@@ -125,7 +125,7 @@ def _picture(snapshot: Snapshot) -> bytes:
 
 
 def preferred(accept: str) -> Form:
-    """Tell the form that an Accept header puts first; JSON if it says nothing of them.
+    """Return the form that an Accept header prefers; JSON if it names none.
 
     Examples
     --------

@@ -2,9 +2,9 @@
 
     body ──► temporary file ──► rows ──► block ──► scorer (takes turns with /predict) ──► publisher ──► answers
 
-The whole body is taken in first, to a file without a name on disk: so a client may send all before
-it reads anything, and what makes the batch unusable as a whole is answered before anything was
-scored. In memory there is one block at a time.
+The whole body is first written to an unnamed file on disk: so a client may send everything before
+it reads anything, and a batch that is unusable as a whole is refused before any row is scored. Only
+one block is in memory at a time.
 """  # noqa: E501  a table, or what an example prints
 
 import asyncio
@@ -74,7 +74,7 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
 
 
 class Batch:
-    """One batch, taken in and found usable; `close` it.
+    """A received and usable batch; it must be closed.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ class Estimator:
             _check_classes(schema.classes, fitted)
 
     def scores(self, rows: Sequence[Row]) -> list[Score | None]:
-        """Predict rows by one call of the model; None where it gives no finite number.
+        """Predict rows by one call of the model; None where the result is not a finite number.
 
         Raises
         ------

@@ -407,7 +407,7 @@ def _usual_gap(activity: Activity, now: int) -> int:
 
 
 def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment) -> Alert | None:
-    """Begin or end an alert, if its reading says so."""
+    """Begin or end an alert by its assessment."""
     if assessed.bad and rule not in memory.firing:
         memory.firing[rule] = observed.now
         return _alert(observed, rule, assessed, "firing", observed.now)
