@@ -116,8 +116,8 @@ class Worker:
             signal.signal(number, lambda number, _: asked.put(number))
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Do a step that may find Redis away, full or read-only, or a slot moved; the next round
-        does it again.
+        """Do a step, and log if Redis does not answer, is full or read-only, or a slot has moved;
+        the next round repeats it.
         """
         asked_at = time.monotonic()
         try:

@@ -18,7 +18,7 @@ logger = logging.getLogger("driftgauge.producer")
 
 
 def install(app: FastAPI) -> None:
-    """Make the app answer every error as a problem, or as a page that says the same."""
+    """Make the app answer every error with a problem document, or a page with the same content."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)

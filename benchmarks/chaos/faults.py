@@ -20,8 +20,8 @@ from benchmarks.chaos.plant import ENDED, Plant, Process, wait_for
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 
 UNSYNCED_S = 4.0
-"""How far back a killed Redis may forget: a second of power loss, and two that a write may be
-delayed by a slow sync.
+"""Seconds that a killed Redis may lose: one of the power loss, and two by which a slow sync may
+delay a write.
 """
 PAUSE_S = 0.01
 PATIENCE_S = 60.0
@@ -80,7 +80,7 @@ class Injector:
             Duration; it is extended until every kind of fault has occurred. Events must come until
             this returns.
         meanwhile
-            Called again and again with the time that has passed.
+            Function that is called again and again with the time that has passed (s).
         """
         started = time.monotonic()
         following = started + self._gap()
@@ -101,7 +101,7 @@ class Injector:
         return float(self._random.uniform(0.3, 1.7)) * self._gap_s
 
     def _fault(self) -> bool:
-        """Apply the next fault of the deck that can be applied now; tells whether there was one."""
+        """Apply the next shuffled fault that is possible now; return whether there was one."""
         for _ in range(2):
             for kind in list(self._deck):
                 if self._kinds[kind]():

@@ -152,7 +152,7 @@ class Traffic:
             time.sleep(0.2)
 
     def _lost(self, request: list[dict[str, Any]]) -> bool:
-        """Note that the answer did not come; tells whether the request can be sent again."""
+        """Note that the answer did not come; return whether the request can be sent again."""
         named = "id" in request[0]
         with self._lock:
             if named:

@@ -1,5 +1,4 @@
-"""What thresholds of DDM mean: how often it alarms though nothing changed. The detector's fit comes
-from here.
+"""False-alarm rates of DDM by threshold. The detector's fit comes from here.
 
 python -m benchmarks.detection.ddm [--quick]
 
@@ -20,7 +19,7 @@ from typing import Final
 import click
 import numpy as np
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.counting.detectors.ddm import CHANCE, threshold
 from driftgauge.shared.arrays import Floats
 
@@ -54,12 +53,12 @@ def largest(
         yield horizon, top.copy()
 
 
-def rows(paths: int) -> list[Row]:
-    """For each error rate and reference: the threshold that holds the chance, ours, and the chance
-    of Gama's.
+def rows(paths: int) -> list[ResultRow]:
+    """Return for each error rate and reference the exact threshold, ours, and the false-alarm
+    probability of Gama's.
     """
     random = np.random.default_rng(2004)
-    found: list[Row] = []
+    found: list[ResultRow] = []
     for reference in REFERENCES:
         for rate in RATES:
             for horizon, top in largest(rate, reference, HORIZONS, paths, random):

@@ -32,7 +32,7 @@ from benchmarks.detection.ordered import (
     steel,
     timeline,
 )
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.judging.advance import Rejudging
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.ordered.days import DAY_MS
@@ -152,7 +152,7 @@ def main(data: Path, seeds: int, *, quick: bool) -> None:
         raise click.ClickException(
             f"The real data are not there: {data}. Put steel.csv and bike_sharing_hour.csv into it."
         )
-    seeds, found = 15 if quick else seeds, list[Row]()
+    seeds, found = 15 if quick else seeds, list[ResultRow]()
     for name, rows in (("steel", steel(data)), ("bike", bike(data))):
         found += [
             {"data": name, "figure": said, "measured": value}

@@ -358,7 +358,7 @@ class _Step:
         return now - pane.start >= self.policy.pane_seconds * 1000
 
     def _pane_end(self, times: Ints, first: int) -> tuple[int, bool]:
-        """Return the row after the last one of the open pane, and whether the pane closes there."""
+        """Return the row after the open pane's last one, and whether the pane closes there."""
         pane = self.state.pane
         if pane is None:
             pane = self.state.pane = OpenPane(int(times[first]))

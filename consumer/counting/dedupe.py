@@ -1,4 +1,4 @@
-"""Which entries of a batch are new, by publisher and sequence number."""
+"""Deduplication: finds the new entries of a batch by publisher and sequence number."""
 
 from dataclasses import dataclass
 

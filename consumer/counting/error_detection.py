@@ -1,13 +1,13 @@
 """Online detectors on a model's errors: they see the error of each labelled prediction when the
 label is passed on to judging.
 
-The error of a class is 0 or 1, of a number its absolute value; it is held against those of the
+The error of a class is 0 or 1, of a number its absolute value; it is compared with those of the
 labelled reference rows. Judging's window needs hundreds of labels, these detect a collapse after
 some dozens. Each alarm is only evidence: a WARNING. An alarm that the errors fell has another rule,
 since an improvement explains no drift and needs no action.
 
-The order is that of the panes and of the joins in each: it follows from the log, and not from how
-the log was cut.
+Rows are in the order of the panes and of the joins in each pane, which follows from the log and not
+from how it was cut into batches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

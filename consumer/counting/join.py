@@ -2,13 +2,13 @@
 
 Theory of operation:
 
-- A join happens at the place in the log of the later of the two. Predictions are counted pane by
-  pane, in one go each; so before anything is written to the panes, `join` brings the labels up to
-  that place.
-- Predictions whose labels are not in the batch, nor came before them, only wait: they are put there
-  all at once. The others are taken one by one, in the order of the log.
-- An equal label changes nothing. A different one replaces the first, in what waits and in what is
-  told to judging.
+- A join happens at the position in the log of the later of the two. Predictions are counted pane by
+  pane, each pane as a whole; so before anything is written to the panes stream, `join` processes
+  the labels up to that position.
+- Predictions without a label in or before the batch only start to wait, all at once. The others are
+  processed one by one, in the order of the log.
+- An equal further label changes nothing. A different one replaces the first, in the stored
+  prediction and in the joined row for judging.
 - A prediction is kept for some days (pending.py). A label without a prediction is *early* if the
   prediction still comes, and *unknown* if it does not.
 """

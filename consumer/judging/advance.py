@@ -15,9 +15,9 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.late import falls, look
-from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.labelled.late import falls, look
+from driftgauge.consumer.judging.labelled.performance import Labelled
+from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.window import SegmentWindow

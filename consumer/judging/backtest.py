@@ -59,7 +59,7 @@ class Verdict(msgspec.Struct):
 
 
 class Backtest(msgspec.Struct, omit_defaults=True):
-    """What `--json` prints.
+    """Result of a backtest, which `--json` prints.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class _Life:
 
 
 @dataclass(slots=True)
-class Watch:
+class AlertTracker:
     """Follows the transitions of one policy."""
 
     lives: list[_Life] = field(default_factory=list)

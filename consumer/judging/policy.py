@@ -23,7 +23,7 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warning, critical
         A value at or beyond the limit is bad; at least one of the two is needed.
     direction
-        On which side values are bad.
+        Side of the limit on which values are bad.
     """
 
     metric: str
@@ -53,7 +53,7 @@ class JudgingPolicy:
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
     late_share
-        Part of `performance_share` that the verdicts on past days take (evaluating/late.py).
+        Part of `performance_share` that the verdicts on past days take (labelled/late.py).
     segment_share
         Part of `psi_share` and of `performance_share` for the tests of the segments, if a version
         has segments.
@@ -73,8 +73,8 @@ class JudgingPolicy:
     thresholds
         Limits on published metrics; by default on the serving latency.
     version_superseded_hours
-        How long a version must be without events, while others have a window's worth, until its
-        alerts end.
+        Hours without events, while other versions fill a window, after which a version's alerts
+        end.
     """
 
     partitions: int = 1

@@ -10,7 +10,7 @@ from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts.actions import recommend, recommended
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.column_report import column_reports, notes
-from driftgauge.consumer.judging.evaluating.performance import report as report_performance
+from driftgauge.consumer.judging.labelled.performance import report as report_performance
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import findings, rule_levels
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow

@@ -52,7 +52,7 @@ def as_fitted(
 
 
 def _of_frame(feature: Feature, column: pd.Series) -> Feature:
-    """Return the feature with what the reference's own column says."""
+    """Return the feature with dtype and missing marker of the reference's column."""
     if feature.dtype is None and isinstance(column.dtype, pd.CategoricalDtype):
         numbers = pd.api.types.is_numeric_dtype(column.dtype.categories.dtype)
         dtype: ModelDtype = "number_category" if numbers else "category"

@@ -53,7 +53,7 @@ _OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Submission:
-    """What is to be registered.
+    """A version to register.
 
     Parameters
     ----------

@@ -214,7 +214,7 @@ class Checkpoint:
 
 
 def _server(client: redis.Redis) -> str:
-    """Return the server's identity, which changes at each start; empty if it does not tell."""
+    """Return the server's `run_id`, which changes at each start; empty if unknown."""
     try:
         details: Any = client.info("server")
     except redis.ResponseError:  # not allowed here, or not a real server

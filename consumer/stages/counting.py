@@ -231,8 +231,9 @@ class CountingStage(Stage):
     # -- commit ------------------------------------------------------------------------------------
 
     def _commit(self) -> None:
-        """State, offset, panes, roll-ups, dead letters and the group's offset, in one transaction;
-        then the trimming, which a full Redis takes and a transaction with writes it does not.
+        """Commit state, offset, panes, roll-ups, dead letters and the group's offset in one
+        transaction. Then trim the streams, which a full Redis allows outside of a transaction with
+        writes.
         """
         self._find_kept()
         fields = {**self._state.pack_changed(), b"offset": self._offset}
@@ -276,8 +277,8 @@ class CountingStage(Stage):
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
 
     def _trim(self) -> None:
-        """Delete what was committed and is older than it is kept: of the log behind every reader,
-        of the panes and roll-ups.
+        """Trim committed entries that are older than their retention: those of the log that every
+        reader has read, and panes and roll-ups.
         """
         oldest = self._state.position.clock.entry - self._retention_ms
         with self.client.pipeline(transaction=False) as pipe:
@@ -290,8 +291,8 @@ class CountingStage(Stage):
             pipe.execute()
 
     def make_room(self) -> None:
-        """Trim the log of a full Redis behind what is committed, whoever owns the stage: nobody
-        reads it again.
+        """Trim committed entries of the log if Redis is full, whoever owns the stage, since they
+        are not read again.
         """
         room = self._room.keep_from(self.client)
         committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None
@@ -310,8 +311,8 @@ class CountingStage(Stage):
             pipe.delete(self._ids(hour))
 
     def _readers(self) -> list[int]:
-        """Return how far the other consumer groups of the log are, in ms: whoever registers one is
-        never overtaken by the trimming.
+        """Return the offsets of the log's other consumer groups (ms): entries that a group has not
+        read are not trimmed.
         """
         now = time.monotonic()
         if self._readers_known and now - self._readers_known < READERS_CHECK_S:

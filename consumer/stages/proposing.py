@@ -75,12 +75,14 @@ class Proposer:
         if packed is None:
             return
         try:
-            asked = proposals.decode_asked(packed)
+            request = proposals.decode_request(packed)
         except ValueError as error:
             log.warning("A request for a reference of %s cannot be read: %s.", model, error)
             return
-        answer = self._made(model, asked.version, asked.window_ms)
-        client.set(self._keys.proposed(model, asked.id), proposals.encode(answer), ex=ANSWER_KEPT_S)
+        answer = self._made(model, request.version, request.window_ms)
+        client.set(
+            self._keys.proposed(model, request.id), proposals.encode(answer), ex=ANSWER_KEPT_S
+        )
 
     def _made(self, model: str, version: str, window_ms: int) -> Answer:
         """Make the reference; the answer holds the fault if that fails."""

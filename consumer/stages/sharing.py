@@ -103,13 +103,13 @@ class Sharing:
         gone = [name.decode() for name in beats if name not in alive and name != self.me]
         if gone:
             client.hdel(self._key, *gone)
-        self.look(sorted({*alive, self.me}), stages, time.monotonic())
+        self.observe(sorted({*alive, self.me}), stages, time.monotonic())
 
     def leave(self, client: redis.Redis) -> None:
         """Remove the heartbeat, so that the others notice at once that this worker ends."""
         client.hdel(self._key, self.me.decode())
 
-    def look(self, alive: list[bytes], stages: int, now: float) -> None:
+    def observe(self, alive: list[bytes], stages: int, now: float) -> None:
         """Update the set of workers; choose the stages to give up if the set was stable for long
         enough.
         """

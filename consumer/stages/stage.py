@@ -36,8 +36,8 @@ PACE_START = 256
 
 
 class Connection:
-    """Whether Redis answers and takes writes, so that a worker with many stages says once that it
-    does not, and once that it does again.
+    """Whether Redis answers and takes writes, shared by the stages of a worker, so that the worker
+    logs each change once.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Connection:
                 self._lost_at = None
 
     def refused(self, code: str, error: Exception) -> None:
-        """Take note that Redis answers, but takes no writes."""
+        """Note that Redis answers, but refuses to write."""
         with self._lock:
             if self._refusal != code:
                 log.error(
@@ -70,7 +70,7 @@ class Connection:
             self._refusal = code
 
     def wrote(self) -> None:
-        """Take note that Redis took a write."""
+        """Note that Redis accepted a write."""
         with self._lock:
             if self._refusal:
                 log.info("Redis takes writes again")
@@ -176,7 +176,9 @@ class Stage(ABC):
                     stop.wait(self._faults.next())
 
     def _failed(self, error: Exception) -> None:
-        """Say what stops the stage: an error of ours once, since it is tried again and again."""
+        """Log what stops the stage; an error of Driftgauge only once, since the attempt is
+        repeated.
+        """
         if not isinstance(error, DriftgaugeError):
             log.error(
                 "%s failed; nothing was committed, trying again from the last commit",
@@ -188,8 +190,8 @@ class Stage(ABC):
             self._told = str(error)
 
     def _refused(self, error: Exception, connection: Connection) -> None:
-        """Say once that Redis refuses to write, and make the room that this stage can make. The
-        connections are made anew: the primary may be another server by now.
+        """Log once that Redis refuses to write, and free memory if this stage can. Connections are
+        opened again, since the primary may be another server by now.
         """
         connection.refused(refusal(error), error)
         self.client.connection_pool.disconnect()
@@ -199,7 +201,9 @@ class Stage(ABC):
             log.debug("%s: no room could be made (%s)", self.name, failed)
 
     def make_room(self) -> None:  # noqa: B027  most stages keep nothing that could go
-        """Delete what the stage keeps no longer than there is room, whoever owns it."""
+        """Delete data of the stage that is only kept while there is room, whoever owns the
+        stage.
+        """
 
     def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
         """Take the lease if it is free and within this worker's part, and run; else wait a

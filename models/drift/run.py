@@ -48,13 +48,13 @@ class SimulationListener:
     Parameters
     ----------
     injected
-        Takes the description of the drift when it begins.
+        Called with the description of the drift when it begins.
     advanced
-        Takes the number of rows that were just answered.
+        Called with the number of rows that were just answered.
     alerted
-        Takes each alert that fired, once.
+        Called once with each alert that fired.
     posted
-        Takes the rows that were just answered.
+        Called with the rows that were just answered.
     """
 
     injected: Callable[[str], None]
@@ -91,7 +91,7 @@ class _Before:
     open
         Fingerprints of the alerts that were pending or firing.
     since
-        When the state was read, ISO 8601.
+        Time at which the state was read, ISO 8601.
     """
 
     events: int

@@ -1,5 +1,5 @@
-"""Who may do what: every route declares the scope that it needs, and is asked for before its
-request is read.
+"""Access control: every route declares the scope that it needs, which is checked before its request
+is read.
 
     @routes.post("/predict")
     @needs("predict")
@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from driftgauge.producer.access.key_file import Held, Key, KeyScope
+from driftgauge.producer.access.key_file import Key, KeyScope, KeySet
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.origin import SAFE_METHODS, cross_site, host_allowed
 from driftgauge.producer.access.rates import Rates, site_of
@@ -45,7 +45,7 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request.
+    """The sender of a request.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def misdirected(headers: Headers) -> Problem:
     )
 
 
-def _key(held: Held, headers: Headers) -> Key | None:
+def _key(held: KeySet, headers: Headers) -> Key | None:
     text = presented(headers)
     if text is not None:
         return held.find(text)

@@ -50,7 +50,7 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     digest
         SHA-256 of the whole key, hexadecimal.
     expires
-        When the key expires; None if it never does.
+        Time at which the key expires; None if it never does.
     """
 
     id: str
@@ -190,8 +190,8 @@ def _replace(path: Path, content: bytes) -> None:
     new.replace(path)
 
 
-class Held:
-    """The keys of one reading of the file, as requests look them up."""
+class KeySet:
+    """The keys of the file as it was last read, for look-up by requests."""
 
     def __init__(self, content: KeyFile) -> None:
         self.session_secret = bytes.fromhex(content.session_secret)

@@ -47,14 +47,14 @@ class Row(NamedTuple):
 
 @dataclass
 class Imported:
-    """What became of a file's rows.
+    """Numbers of a file's rows by what became of them.
 
     Parameters
     ----------
     other
         Accepted labels of a class that the model does not know.
     reasons
-        How many labels were rejected, by reason.
+        Number of rejected labels by reason.
     first
         The first rejected ones: row of the file from 1, and reason.
     unmatched
@@ -186,7 +186,7 @@ def _moment(text: str, form: TimeFormat | None) -> str:
 def _post(
     client: httpx.Client, model: str, rows: Sequence[Row], before: Imported
 ) -> dict[str, Any]:
-    """Post one part, and give the answer."""
+    """Post one part, and return the answer."""
     headers = {"Content-Type": "text/csv"}
     try:
         answer = client.post(

@@ -281,7 +281,7 @@ async def post(
     Parameters
     ----------
     posted
-        Called with the number of events of each answered request.
+        Function that is called with the number of events of each answered request.
 
     Returns
     -------

@@ -129,7 +129,7 @@ def predict_file(
     Parameters
     ----------
     received
-        Called with the number of lines of each part that was written.
+        Function that is called with the number of lines of each part that was written.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What the Alerts pages show: what is open now, and each transition that is kept."""
+"""Content of the Alerts pages: the open alerts, and each stored transition."""
 
 import re
 from collections.abc import Sequence

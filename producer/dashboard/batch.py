@@ -22,7 +22,7 @@ PREVIEW: Final = 10
 
 
 class PreviewRow(msgspec.Struct, frozen=True):
-    """A row as it stands in the file, and what is wrong with it."""
+    """A row of the file, and its faults."""
 
     line: int
     cells: list[str]

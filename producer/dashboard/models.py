@@ -1,5 +1,5 @@
-"""What the Models page shows of the registry folder: versions, what their gates found, and who
-changed what.
+"""Content of the Models page: the versions in the registry folder, the results of their gates, and
+the changes of their stages.
 """
 
 from collections.abc import Sequence

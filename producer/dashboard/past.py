@@ -20,7 +20,7 @@ async def past_snapshots(
 ) -> list[PastSnapshot]:
     """Read a version's latest reports from the model's snapshot stream, oldest first.
 
-    Reports of other versions, and what cannot be read, are passed over.
+    Reports of other versions, and unreadable ones, are skipped.
     """
 
     def decode(fields: Fields) -> PastSnapshot | None:

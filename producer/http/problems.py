@@ -25,7 +25,7 @@ class Problem(Exception):
     status
         HTTP status.
     detail
-        What was wrong and what to do.
+        Explanation of the error and what to do next.
     errors
         Each bad field of the request.
     members
@@ -65,7 +65,8 @@ class Problem(Exception):
 
 
 def invalid(errors: Sequence[FieldError], members: Mapping[str, object] | None = None) -> Problem:
-    """Make the answer to a request with bad fields; `members` are what else it says.
+    """Make the answer to a request with bad fields; `members` are extension members of the
+    document.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 memory.
 
 A file is read twice: `count` finds what makes it unusable as a whole, before anything is scored;
-then each row is checked against the schema by itself, so that one that does not fit harms no other.
+then each row is checked against the schema by itself, so that a bad row does not affect the others.
 """
 
 from collections.abc import Iterator, Sequence

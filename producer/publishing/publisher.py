@@ -6,12 +6,12 @@
 
 Theory of operation:
 
-- A number is given when an event enters a lane, never to an event that is dropped: so a hole in the
-  log is a loss.
+- An event gets its number when it enters a lane, and dropped events get none: so a missing number
+  in the log means a lost event.
 - An accepted event is in memory, on disk or both until Redis has kept it for some seconds. A
   request is answered when its events are in Redis or on disk (`spool_first`: on disk).
 - A request waits at most `ack_timeout_ms`. Once one has waited in vain, Redis counts as away until
-  it answers: events go to disk. If the disk is no help either, nobody waits and events stay in
+  it answers, and events go to disk. If the disk fails too, requests do not wait and events stay in
   memory, up to `queue_events`.
 """  # noqa: E501  a table, or what an example prints
 

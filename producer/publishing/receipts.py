@@ -62,7 +62,7 @@ class Receipts:
     longest_s
         Longest wait in seconds. Once a request has waited in vain, none waits until `resume`.
     late
-        Called when a request has waited in vain.
+        Function that is called when a request has waited in vain.
     """
 
     def __init__(self, longest_s: float, late: Callable[[], None]) -> None:

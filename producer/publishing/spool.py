@@ -1,17 +1,17 @@
 """The spool: events on disk while Redis is away, and with `spool_first` always until Redis has kept
 them long enough.
 
-It is a row of files (producer/publishing/spool_file.py), each bounded, the last one appended to.
-Theory of operation:
+It consists of files of bounded size (producer/publishing/spool_file.py), the last of which is
+appended to. Theory of operation:
 
 - A group is written and synced before any of its events counts as spooled. A group that fails stays
   in memory.
-- A file is removed when Redis has acknowledged all its events and the same server has lived on for
-  `KEEP_S`: so what was spooled survives a server that loses its last second, without the ring.
+- A file is removed when Redis has acknowledged all its events and the same server has kept running
+  for `KEEP_S`: so spooled events survive a server that loses its last second, without the ring.
 - A file without an owner is adopted, and sent with its old publishers and numbers. Sending a file
   again is harmless, since the worker skips numbers that it has seen.
-- File operations run one at a time on a thread of their own; all else is touched by the event loop
-  only.
+- File operations run one at a time on a thread of their own; everything else runs on the event
+  loop.
 """
 
 import asyncio

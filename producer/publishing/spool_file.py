@@ -21,7 +21,7 @@ _sync = os.fsync if sys.platform == "darwin" else os.fdatasync
 
 
 class Mark(IntEnum):
-    """Where the event of a record is, besides on disk. One without a mark is only on disk."""
+    """State of a record's event; without a mark the event is only on disk."""
 
     MEMORY = 1
     """It is in its lane, or on its way to Redis."""

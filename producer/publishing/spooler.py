@@ -1,11 +1,11 @@
 """Moves events between memory and disk: to the spool while Redis does not take them, back when it
 does.
 
-- To disk goes what a blocked lane has in memory only; with `spool_first`, everything. The waiting
-  requests are answered then. A lane keeps some of its spooled events in memory, so that it always
-  has something to try Redis with.
-- From disk comes the oldest file first, while the lanes have little to send. A record of a lane
-  that is blocked is passed over; its file is read again when the lane is free.
+- Events of blocked lanes that are only in memory are written to disk; with `spool_first`, all
+  events. The requests that wait for them are answered then. A lane keeps some of its spooled events
+  in memory, so that it always has something to try Redis with.
+- While the lanes have little to send, files are read back, the oldest first. A record of a blocked
+  lane is skipped; its file is read again when the lane is free.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ WINDOW = 2000
 """Spooled events that are kept in memory to be sent next; of a blocked lane, or of all free lanes.
 """
 ADOPT_S = 2.0
-"""How often orphaned files are looked for."""
+"""Interval (s) at which orphaned files are looked for."""
 PAUSE_S = 1.0
 """Pause after a write that failed, and between rounds without work."""
 
@@ -99,7 +99,7 @@ class Spooler:
         return written > 0
 
     def free(self) -> None:
-        """Note that lanes may be free again: what was passed over is read again."""
+        """Note that lanes may be free again, so that skipped records are read again."""
         for file in self._passed_over:
             file.unread = True
         self._passed_over.clear()
@@ -130,8 +130,8 @@ class Spooler:
             self._lanes.wake.set()
 
     def _return(self, rest: Batch) -> None:
-        """Keep in memory what could not be written; where Redis does not take it either, nobody
-        waits for it.
+        """Keep events in memory that could not be written. If Redis does not take them either,
+        requests do not wait for them.
         """
         if not rest:
             return
@@ -174,7 +174,7 @@ class Spooler:
         self._spool.keep(entry, in_memory=True)
 
     async def _keep_house(self) -> None:
-        """Remove files that are done with, and look for orphans, every few seconds."""
+        """Remove files that are no longer needed, and adopt orphaned ones, every few seconds."""
         now = asyncio.get_running_loop().time()
         await self._spool.sweep(self.alive_at)
         if now >= self._look_at:

@@ -1,7 +1,6 @@
 """The history of alerts: pages of the alert streams, newest first, and the life of one alert.
 
-Entries that are no JSON, or no alert where one is asked for, were written by hand and are passed
-over.
+Entries that are not JSON, or not the requested kind, were written by hand and are skipped.
 """
 
 from collections.abc import Iterable

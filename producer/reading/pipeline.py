@@ -439,7 +439,7 @@ def _judged(packed: bytes | None) -> _Judged | None:
 
 
 def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
-    """Read what the API processes refused; what another version wrote is left out."""
+    """Read the counts of the API processes; those of another version are left out."""
     for one in packed:
         with suppress(msgspec.MsgspecError):
             yield msgspec.json.decode(one, type=Refused)

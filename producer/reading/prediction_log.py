@@ -1,13 +1,12 @@
 """The predictions of a model's log, newest first, each with its label where one has come.
 
-Whoever shows predictions reads them here (`page`, `walk`), so that an archive can stand behind the
-log later. The partitions are read backwards in blocks and merged by their entries' ids, which
-Redis's clock makes; a label stands behind its prediction in the log, so a reader that comes from
-the end has met it first; one that begins elsewhere looks a stretch ahead for labels. Entries that
-cannot be read are passed over: counting has written them to the dead letters.
+All code that shows predictions uses `page` or `walk`. The partitions are read backwards in blocks
+and merged by their entries' ids, which Redis's clock makes. A label comes after its prediction in
+the log, so reading backwards meets it first; a page that begins elsewhere searches the next entries
+for labels. Entries that cannot be read are skipped: counting has written them to the dead letters.
 
-A prediction's time is that of its event, but never later than that of its entry (a clock in the
-future).
+A prediction's time is that of its event, but at most that of its entry, in case a client's clock is
+in the future.
 """
 
 import re
@@ -212,7 +211,7 @@ def _understood(
 async def _ahead(
     client: redis.asyncio.Redis, logs: Sequence[str], place: Place
 ) -> dict[str, float | str]:
-    """Read the labels that stand behind a place."""
+    """Read the labels after a position."""
     labels: dict[str, float | str] = {}
     for key in logs:
         start = str(place.entry)

@@ -12,7 +12,7 @@ import redis.asyncio
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.shared.contract import proposals
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.proposals import ASKED_KEPT_S, Asked
+from driftgauge.shared.contract.proposals import REQUEST_KEPT_S, ReferenceRequest
 from driftgauge.shared.reference.accepted import AcceptedReference
 
 TAKEN_S: Final = 10.0
@@ -35,18 +35,18 @@ async def proposed_reference(
         409 if it cannot be made of those panes, 503 if no worker takes the request, 504 if it takes
         too long. Nothing has changed then.
     """
-    asked, waiting, begun = (
-        Asked(uuid4().hex, version, window_ms),
+    request, waiting, begun = (
+        ReferenceRequest(uuid4().hex, version, window_ms),
         keys.proposals(model),
         time.monotonic(),
     )
-    packed: Any = proposals.encode(asked)
+    packed: Any = proposals.encode(request)
     pipe = client.pipeline(transaction=True)
     pipe.rpush(waiting, packed)
-    pipe.expire(waiting, ASKED_KEPT_S)
+    pipe.expire(waiting, REQUEST_KEPT_S)
     await pipe.execute()
     while time.monotonic() - begun < MADE_S:
-        found: Any = await client.getdel(keys.proposed(model, asked.id))
+        found: Any = await client.getdel(keys.proposed(model, request.id))
         if found is not None:
             return _usable(found)
         if time.monotonic() - begun > TAKEN_S and await _taken_back(client, waiting, packed):

@@ -121,9 +121,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/alerts/{fingerprint}/silence", status_code=202)
     @needs("admin")
     async def silence(fingerprint: Fingerprint, said: SilenceFor, request: Request) -> Response:
-        """Let nobody be notified of an open alert for a time; its transitions are recorded all the
-        same.
-        """
+        """Send no notifications of an open alert for a time; its transitions are still recorded."""
         if (said.minutes is None) == (said.until is None):
             raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
         until = None if said.until is None else round(said.until.timestamp() * 1000)

@@ -96,8 +96,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict_batch", openapi_extra=_documented())
     @needs("predict")
     async def predict_batch(request: Request) -> Response:
-        """Predict many rows. A row that does not fit is answered in its place, and harms no
-        other.
+        """Predict many rows. A row that does not fit gets an error in its place, and does not
+        affect the others.
         """
         form = form_of_body(request.headers.get("content-type", "application/json"))
         answers = form_of_answer(request.headers.get("accept", "*/*"), form)

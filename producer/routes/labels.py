@@ -127,7 +127,9 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/labels", status_code=202, openapi_extra=_documented())
     @needs("label")
     async def labels(request: Request) -> Response:
-        """Publish the true values of predictions. A label that cannot be used harms no other."""
+        """Publish the true values of predictions. A label that cannot be used does not affect the
+        others.
+        """
         read = of_csv if _is_csv(request.headers.get("content-type", "")) else of_json
         items = read(await read_body(request, parts.settings.events_max_bytes))
         if len(items) > most:
@@ -225,7 +227,7 @@ class CheckedLabels:
         )
 
     def _served(self, model: str | None) -> ServedVersion:
-        """Return the version in production of a model with labels; asked for once in a request."""
+        """Return the version in production of a model with labels; looked up once per request."""
         model = self._model if model is None else model
         if model not in self._known:
             self._known[model] = self._find(model)

@@ -27,13 +27,13 @@ class AnswerText(Protocol):
     media_type: str
 
     def head(self, model: str, version: str) -> bytes:
-        """Return what stands before the first row."""
+        """Return the text before the first row."""
 
     def block(self, answers: Sequence[RowAnswer]) -> bytes:
-        """Return some rows."""
+        """Return the text of some rows."""
 
     def tail(self) -> bytes:
-        """Return what stands after the last row."""
+        """Return the text after the last row."""
 
 
 class JsonText:

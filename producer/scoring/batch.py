@@ -2,9 +2,9 @@
 
     body ──► temporary file ──► rows ──► block ──► scorer (takes turns with /predict) ──► publisher ──► answers
 
-The whole body is taken in first, to a file without a name on disk: so a client may send all before
-it reads anything, and what makes the batch unusable as a whole is answered before anything was
-scored. In memory there is one block at a time.
+The whole body is first written to an unnamed file on disk: so a client may send everything before
+it reads anything, and a batch that is unusable as a whole is refused before any row is scored. Only
+one block is in memory at a time.
 """  # noqa: E501  a table, or what an example prints
 
 import asyncio
@@ -48,7 +48,7 @@ Status = Literal["ok", "invalid", "failed"]
 
 
 class RowAnswer(msgspec.Struct, omit_defaults=True):
-    """What became of a row.
+    """Answer for a row.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
     line
         Line of the CSV file where the row begins, from 1; None in JSON.
     event
-        What became of its event; None if there is none, since only rows that are ok are published.
+        Outcome of its event; None if there is none, since only rows that are ok are published.
     errors
         Every fault of the row.
     """
@@ -76,7 +76,7 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
 
 
 class Batch:
-    """One batch, taken in and found usable; `close` it.
+    """A received and usable batch; it must be closed.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class Batch:
             yield [_answer(row, events.get(row.number), outcome) for row in block]
 
     def _count(self, block: Sequence[InputRow], fit: int) -> None:
-        """Count the rows that are taken, and those that are refused."""
+        """Count the accepted and the refused rows."""
         self._parts.refusals.take(self.served.model, fit)
         for row in block:
             if row.faults:
@@ -162,7 +162,7 @@ class Batch:
 
 
 class Batches:
-    """Takes batches in.
+    """Receives batches.
 
     Attributes
     ----------
@@ -236,8 +236,8 @@ class Batches:
     async def _begin(
         self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source
     ) -> Batch:
-        """Begin to read the rows; a file of which none can fit is counted as one that is
-        refused.
+        """Begin to read the rows; a file of which no row can fit is counted as one refused
+        event.
         """
         try:
             return await asyncio.to_thread(Batch, self, file, rows, served, source)

@@ -28,7 +28,7 @@ Row = list[Value]
 
 
 class Score(NamedTuple):
-    """What a model says of a row; probabilities in the order of the schema's classes."""
+    """Output of a model for a row; probabilities in the order of the schema's classes."""
 
     prediction: float | str
     probabilities: list[float] | None = None
@@ -66,7 +66,7 @@ class Estimator:
             _check_classes(schema.classes, fitted)
 
     def scores(self, rows: Sequence[Row]) -> list[Score | None]:
-        """Predict rows by one call of the model; None where it gives no finite number.
+        """Predict rows by one call of the model; None where the result is not a finite number.
 
         Raises
         ------

@@ -112,7 +112,7 @@ class Serving:
     default
         Model of requests that name none, when there are several.
     announce
-        Called for each version that was loaded, before anything is served from it.
+        Function that is called for each loaded version before it serves requests.
     pii_key
         Key of the hashes of personal features; a version that needs one is not served without.
 
@@ -121,8 +121,8 @@ class Serving:
     production
         The version that serves each model.
     faults
-        By model, why its production version does not serve; under the empty name, why the folder
-        cannot be read.
+        Reason, by model, why its production version does not serve; under the empty name, why the
+        folder cannot be read.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Serving:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Load what is new in production, and let go of trials that have left staging."""
+        """Load new production versions, and unload trial versions that have left staging."""
         try:
             wanted = await asyncio.to_thread(self._wanted)
             gone = await asyncio.to_thread(self._left_staging, list(self._trials))

@@ -63,7 +63,7 @@ class AccessLog:
         Settings of the log: whether lines are written, from which level on, and whether with
         features.
     stream
-        Where the lines go; standard error by default.
+        Stream that lines are written to; standard error by default.
     """
 
     def __init__(self, settings: Settings, stream: IO[str] | None = None) -> None:

@@ -61,7 +61,7 @@ LATE_IN_A_ROW: Final = 2
 ASIDE_HOLD_MS: Final = 600_000
 """How long after an entry was set aside the alert stays."""
 DROPPED_HOLD_MS: Final = 600_000
-"""How long after the last dropped event the alert stays."""
+"""Time (ms) for which the alert stays after the last dropped event."""
 LOSS_SLICES: Final = 8
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
@@ -194,8 +194,8 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
     """Judge missing sequence numbers that did not arrive in the time in which a spool could have
     brought them.
 
-    Holes come and go, so what counts is the least number of them over that time. Those of a
-    publisher that is retired meanwhile still count, until they have been told for as long.
+    Late numbers may still arrive, so the least number of missing ones over that time counts. Those
+    of a publisher that is retired meanwhile count for as long again.
     """
     slice_ms = max(1, int(observed.settings.loss_after_seconds * 1000 / LOSS_SLICES))
     now = observed.now // slice_ms
@@ -239,8 +239,8 @@ def dropped(_: Memory, observed: Observation) -> Assessment:
 
 
 def refused(_: Memory, observed: Observation) -> Assessment:
-    """Events of about the last hour that the API refused: to whoever reads the counts they are
-    silence.
+    """Judge the events of about the last hour that the API refused, which are missing from all
+    counts.
     """
     hour, limit = observed.state.refused, observed.settings.refused_per_hour
     bad = hour.is_bad(observed.now, limit)
@@ -300,8 +300,8 @@ def rolled_back(memory: Memory, observed: Observation) -> Assessment:
 def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
     """Judge the time without a joined label while predictions wait for labels.
 
-    A model that never got a label is not told of: it has just begun, or its labels were never meant
-    to come.
+    A model that never got a label raises no alert: it is new, or its labels were never meant to
+    come.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
     joined = sum(one.joined for one in counts)
@@ -453,7 +453,7 @@ def _usual_gap(activity: Activity, now: int) -> int:
 
 
 def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment) -> Alert | None:
-    """Begin or end an alert, if its reading says so."""
+    """Begin or end an alert by its assessment."""
     if assessed.bad and rule not in memory.firing:
         memory.firing[rule] = observed.now
         return _alert(observed, rule, assessed, "firing", observed.now)

@@ -1,12 +1,12 @@
 """Live updates of the open pages: one read of Redis a second for all pages of this process, and
 only while one is open.
 
-Events: `state` (how a model's traffic and backlog stand), `current` (a window was judged),
+Events: `state` (traffic and backlog of a model), `current` (a window was judged),
 `snapshot` (a report was written), `serving` (another version of a model serves here), `alert` (a
-transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page that
-hears none is stale. The first four are the latest of their kind, so a page that reads slowly skips
-some; an alert is never skipped: its position is the event's id (of all models, as positions.py
-writes it), from which a page resumes.
+transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page
+without beats is stale. Of the first four only the latest is sent, so a page that reads slowly
+skips some. Alerts are never skipped: the event's id is the position in the alerts of all models
+(positions.py), from which a page resumes.
 """
 
 import asyncio
@@ -305,7 +305,7 @@ class Feed:
 
 
 def _alerts(model: str, entries: Any) -> list[FeedEvent]:
-    """Return the alerts of some entries; one that is no JSON, written by hand, is passed over."""
+    """Return the alerts of some entries; one that is not JSON, written by hand, is skipped."""
     found = []
     for entry_id, fields in entries:
         with suppress(msgspec.DecodeError):

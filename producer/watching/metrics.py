@@ -80,7 +80,7 @@ Sample = tuple[str, Mapping[str, str], float]
 
 
 class ProcessMetrics(Collector):
-    """What this process counts: its publisher's events and its requests. It needs no Redis."""
+    """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
     def __init__(self, publisher: Publisher, refusals: Refusals, meter: Meter) -> None:
         self._publisher = publisher

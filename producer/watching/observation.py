@@ -43,7 +43,7 @@ class Hour(msgspec.Struct, array_like=True):
 
 
 class Activity(msgspec.Struct):
-    """When the model had events; `since_ms` is when the watch began."""
+    """Times at which the model had events; `since_ms` is the start of the watch."""
 
     since_ms: int
     changed_ms: int
@@ -52,7 +52,9 @@ class Activity(msgspec.Struct):
 
 
 class Dropped(msgspec.Struct):
-    """What one API process dropped, by reason, and when it last did."""
+    """Number of events that one API process dropped, by reason, and the time (ms) of the
+    last one.
+    """
 
     reasons: dict[str, int]
     grew_ms: int
@@ -63,7 +65,7 @@ class Dropped(msgspec.Struct):
 
 
 class Memory(msgspec.Struct):
-    """What the watchdog remembers of a model, in its hash.
+    """The watchdog's memory of a model, stored in its hash.
 
     Parameters
     ----------

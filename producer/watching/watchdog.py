@@ -1,14 +1,14 @@
 """The watchdog: a task in each API process that observes the pipeline at regular times and raises
 the "monitor blind" alerts.
 
-Any number of processes may run; one at a time looks at a model. Theory of operation:
+Any number of processes may run; one at a time observes a model. Theory of operation:
 
-- A model's lease, memory and what the processes dropped are fields of one hash. It is watched, then
-  read; then the pipeline is looked at; then the new memory, the lease and the alerts are written in
-  one transaction. So a transition is written once, whoever holds the lease: the lease only saves
-  the others the work.
-- Nothing is remembered here. After an EXEC without an answer the next look starts from what Redis
-  holds.
+- A model's lease, its memory and the numbers of dropped events are fields of one hash. The process
+  issues WATCH, reads the hash and the pipeline, and writes the new memory, the lease and the alerts
+  in one transaction. So a transition is written once, whoever holds the lease, which only saves the
+  others the work.
+- No state is kept in the process. After an EXEC without an answer the next observation starts from
+  what Redis holds.
 - Every time is Redis's, so the clocks of the API hosts do not matter.
 - It has connections of its own, with short timeouts. A failure is logged once, shown by /readyz,
   and tried again.
@@ -176,8 +176,8 @@ class Watchdog:
                 self._told[model] = reasons
 
     async def _tell_refused(self, now: int) -> None:
-        """Write what this process took and refused; before the first time forget the processes
-        that are gone.
+        """Write the numbers of events that this process accepted and refused; before the first
+        time, delete those of processes that have ended.
         """
         for model in self._refusals.models:
             key = self._keys.refused(model)
@@ -319,7 +319,7 @@ def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
 
 
 def _is_old(packed: bytes, now: int) -> bool:
-    """Tell whether what a process refused is of no use any more: it is old, or unreadable."""
+    """Return whether the counts of a process are too old or unreadable."""
     try:
         told = msgspec.json.decode(packed, type=Refused)
     except msgspec.MsgspecError:

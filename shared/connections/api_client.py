@@ -16,7 +16,7 @@ from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import Settings
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
-"""Where `driftgauge serve` and `driftgauge up` listen unless told otherwise."""
+"""Default address of `driftgauge serve` and `driftgauge up`."""
 TIMEOUT_S: Final = 60.0
 """Longest wait for an answer, in seconds."""
 SHOWN: Final = 5

@@ -31,14 +31,14 @@ logger = logging.getLogger("driftgauge.streams")
 
 
 class Backwards(Generic[Decoded]):
-    """One walk through a stream: its bounds, its place, and what was passed over.
+    """One walk through a stream: its bounds, its position, and the number of skipped entries.
 
     Parameters
     ----------
     decode
-        Makes of an entry's fields what the walk gives. It returns None for an entry that is not
-        wanted. An entry for which it raises ValueError was written by hand or by another release:
-        it is passed over and counted.
+        Function that converts an entry's fields to an item of the walk, or returns None to skip it.
+        An entry for which it raises ValueError was written by hand or by another release: it is
+        skipped and counted.
     before
         Id of the entry before which the walk begins; None begins at the newest entry.
     inclusive
@@ -128,7 +128,7 @@ class Backwards(Generic[Decoded]):
 
 
 def whole(fields: Fields) -> Fields:
-    """Decode nothing: for a walk that gives the fields as they are."""
+    """Return the fields as they are, for a walk that decodes nothing."""
     return fields
 
 

@@ -1,9 +1,9 @@
 """Ids and CloudEvents of alerts and snapshots, whether judging makes them from the log or the
 watchdog from the clock.
 
-The watchdog's alerts say that the monitor does not see, not that the model drifted. They are no
-function of the log, so a replay of the log does not raise them again; their times are those of
-Redis's clock.
+The watchdog's alerts are about the monitor itself, not about drift of the model. They do not depend
+on the log, so a replay of the log does not raise them again; their times are those of Redis's
+clock.
 """
 
 import hashlib

@@ -13,11 +13,11 @@ import msgspec
 
 ANSWER_KEPT_S: Final = 600
 """Time (s) that an answer is kept for an API process that may have ended."""
-ASKED_KEPT_S: Final = 600
+REQUEST_KEPT_S: Final = 600
 """Time (s) that a request is kept for a worker; the API gives up earlier."""
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReferenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Request for a reference of a version's latest panes.
 
     Parameters
@@ -47,5 +47,5 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_asked = msgspec.msgpack.Decoder(Asked).decode
+decode_request = msgspec.msgpack.Decoder(ReferenceRequest).decode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode

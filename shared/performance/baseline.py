@@ -1,5 +1,5 @@
-"""What a version's performance is compared with: its metrics when it was made, and how its
-probabilities relate to labels.
+"""The baselines of a version's performance: its metrics when it was made, and how its probabilities
+relate to labels.
 """
 
 import sys
@@ -42,7 +42,8 @@ class PerformanceReference(msgspec.Struct, frozen=True):
     metrics
         The metrics of these rows, with intervals of `REFERENCE_CONFIDENCE`.
     scores
-        How often each class came true at each probability; None for a model without probabilities.
+        Observed frequency of each class by its predicted probability; None for a model without
+        probabilities.
     errors
         Profile of the rows' errors (see `error_of`).
     labels

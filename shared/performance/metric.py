@@ -31,8 +31,8 @@ class Metric(msgspec.Struct, frozen=True):
     n
         Rows that the metric rests on.
     bound
-        How far `value` may be from the value of the rows themselves, because scores were binned; 0
-        where it is exact.
+        Largest difference of `value` from the exact value of the rows, because scores were binned;
+        0 if it is exact.
     note
         Why there is no value or no interval; empty if there are both.
     """
@@ -53,7 +53,7 @@ class Confidence:
 
     @property
     def z(self) -> float:
-        """The quantile of the normal law that belongs to it: 1.96 for 95 %."""
+        """The quantile of the normal distribution that belongs to it: 1.96 for 95 %."""
         from scipy.special import ndtri  # an API computes no interval
 
         return float(-ndtri((1 - self.level) / 2))

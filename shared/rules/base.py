@@ -1,4 +1,4 @@
-"""What the table says of a rule, and how a rule is found by the name that an alert carries."""
+"""The row of a rule, and the look-up of a rule by the name in an alert."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,7 +9,7 @@ Kind = Literal["data_quality", "drift", "performance", "improvement", "limit", "
 Against = Literal["reference", "baseline", "limit", "clock"]
 BOTH: Final = frozenset({"standard", "classic"})
 FAMILY: Final = ".*"
-"""How the name of a row ends that stands for one rule per metric or detector."""
+"""Ending of the name of a row that stands for one rule per metric or detector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,7 @@ class Rule:
         return self.name.removesuffix("*") + member
 
     def member(self, name: str) -> str:
-        """Return what a name says beyond the family's: the metric or the detector; empty if the row
-        is no family's.
+        """Return the metric or detector in a name of this family; empty if the row is not a family.
 
         Examples
         --------
@@ -123,8 +122,8 @@ def rule_of(name: str) -> Rule:
 
 
 def is_operational(name: str, feature: str) -> bool:
-    """Return whether an alert is about the machine rather than the model: the monitor does not see,
-    or a limit on the model's traffic or latency is passed. No drift breaks such a rule.
+    """Return whether an alert is about the machine rather than the model: the monitor is blind, or
+    a limit on traffic or latency is exceeded. Drift never breaks such a rule.
 
     Examples
     --------

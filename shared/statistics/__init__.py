@@ -1,6 +1,6 @@
 """Statistics of a window's counts against the reference's: one per file, found by its place. Pure.
 
-`counts` is what a statistic sees, `base` what it is; every other file is a statistic.
+`counts` is the input of a statistic, `base` its definition; every other file is a statistic.
 """
 
 import pkgutil

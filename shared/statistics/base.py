@@ -1,4 +1,4 @@
-"""What a statistic is: a name, a title, and a function of one column's counts.
+"""The definition of a statistic: a name, a title, and a function of one column's counts.
 
 Each statistic is one file beside this one with a decorated function. It is found by its place: then
 `driftgauge.NAME`, comparisons, snapshots, pages and the thresholds of policy files have it.
@@ -14,9 +14,9 @@ from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.statistics.counts import ColumnCounts
 
 Compute = Callable[..., Statistic]
-"""Takes a column's counts, and options by name; gives the statistic."""
+"""A function of a column's counts, and options by name, that returns the statistic."""
 Exact = Callable[[Floats, Floats], float]
-"""Takes the values of two samples, none missing; gives the statistic's value."""
+"""A function of the values of two samples, none missing, that returns the statistic's value."""
 EVERY_KIND: Final[tuple[Kind, ...]] = ("numeric", "categorical")
 NOT_FOR_THIS_KIND: Final = "not for this kind of column"
 

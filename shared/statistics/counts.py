@@ -1,4 +1,4 @@
-"""What every statistic sees: the counts of one column, in the reference and in the window."""
+"""The input of every statistic: the counts of one column, in the reference and in the window."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,11 +1,11 @@
 """The e-detector's bets: each expert's distribution of the next values' rank cells.
 
-A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came,
-over that cell's chance without drift. Bets are fixed for 64 events at a time, and depend only on
-what came before.
+A bet is a distribution over the cells; its e-value is its probability of the observed cell, divided
+by that cell's probability without drift. Bets are fixed for 64 events at a time, and depend only on
+earlier events.
 
-Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so
-that an e-value is never below a half), nine tilts by which a normal feature would move or spread,
+Experts of a column: three decayed histograms of the column (mixed half and half with no drift, so
+that an e-value is never below a half), nine tilts as of a normal feature that shifts or spreads,
 and one that bets on missing values.
 """
 

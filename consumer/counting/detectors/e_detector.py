@@ -2,10 +2,11 @@
 together.
 
 A conformal Shiryaev-Roberts e-detector (Vovk et al., arXiv 2102.10439; Shin, Ramdas and Rinaldo,
-arXiv 2203.03532). Each value's rank cell has a known law (`rank_cells`), experts bet against it
-(`bets`), and the e-value e of a bet has mean 1 at most while the events are exchangeable. R <- (1 +
-R) e, averaged over experts and columns, has therefore a mean of at most the number of events,
-whatever the columns' dependence: R reaches c not sooner than after c events on average.
+arXiv 2203.03532). Each value's rank cell has a known distribution (`rank_cells`), experts bet
+against it (`bets`), and the e-value e of a bet has mean 1 at most while the events are
+exchangeable. Therefore R <- (1 + R) e, averaged over experts and columns, has a mean of at most the
+number of events, however the columns depend on each other: on average R takes at least c events to
+reach c.
 
 R is evaluated after every 4th event that the detector has seen, and bets are renewed after every
 64th. Events that do not fill a step wait in the state, so that the result does not depend on how
@@ -199,9 +200,9 @@ class EDetector:
         return _recursion(self._scores, kept, added)
 
     def _may_begin(self, cells: Bytes) -> NDArray[np.bool_]:
-        """Return at which evaluations a change may begin, shape (evaluations, columns): of a constant
-        only where another value comes. Else R would grow by every event that says nothing, and
-        alarm in the end.
+        """Return where a change may begin, shape (evaluations, columns): of a constant only where
+        another value comes. Else R would grow by every event that says nothing, and alarm in the
+        end.
         """
         moved = (cells != AROUND[1]).reshape(len(cells), -1, STEP).any(axis=2)
         possible: NDArray[np.bool_] = (moved | ~self._constants[:, None]).T

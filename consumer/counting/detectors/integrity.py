@@ -11,8 +11,8 @@ exact for out-of-range values (conformal) and for missing ones (`rank_cells`); f
 it is as good as Good and Turing, whose estimate counts for as many fewer rows as its error is
 larger than a binomial's.
 
-It also runs on columns that are ordered in time: how often a value is missing is steadier than the
-values are, but there the bound is no promise.
+It also runs on columns that are ordered in time, whose share of missing values is usually steadier
+than the values; but there the bound is not guaranteed.
 """
 
 from typing import ClassVar, Self

@@ -2,17 +2,19 @@
 drift is known exactly.
 
 The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so
-the new one falls into each of the n + 1 gaps between n reference values with the same chance, and a
-union of g of these gaps has chance g / (n + 1). After t new values, of which k fell there, it is (g
-+ k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The borders of the cells
-are reference values, so the law holds for any feature: continuous, discrete, constant.
+the new one falls into each of the n + 1 gaps between n reference values with the same probability,
+and into a union of g of these gaps with probability g / (n + 1). After t new values, of which k
+fell there, it is (g + k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The
+borders of the cells are reference values, so this holds for any feature: continuous, discrete,
+constant.
 
-A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new
-value in the tie draws its own from a hash of its event's id: so a replay gives the same cells.
+Ties are broken by uniform random numbers. For a border within a tie of m reference values, it is
+one of m numbers that are drawn once for the column; for a new value in the tie, it comes from a
+hash of its event's id, so that a replay has the same cells.
 
-MISSING is a cell of its own with one gap more than its reference rows. The shares then add up to a
-little more than 1, which makes the law exact for every bet that grows with the missing values of
-the reference (docs/detectors.md).
+MISSING is a cell of its own with one gap more than its reference rows. The probabilities then add
+up to a little more than 1, which makes the e-values valid for every bet that grows with the missing
+values of the reference (docs/detectors.md).
 """
 
 import math

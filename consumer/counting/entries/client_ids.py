@@ -2,8 +2,8 @@
 same id through another publisher.
 
 They are kept by hours of entry time, and an id is known if it came in the entry's own hour or the
-one before: so for one to two hours, whatever the clocks do and however the log was cut into
-batches. A digest stands for an id, however long.
+one before: so for one to two hours, independently of clocks and of how the log was cut into
+batches. Ids are stored as digests of fixed length.
 """
 
 from collections.abc import Mapping
@@ -74,5 +74,5 @@ def hours_kept(entry_ms: int) -> tuple[int, int]:
 
 
 def digest_of(event_id: str) -> bytes:
-    """Return the digest that stands for an id."""
+    """Return the digest of an id."""
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()

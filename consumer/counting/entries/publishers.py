@@ -1,17 +1,17 @@
 """The publishers of a partition: which of their sequence numbers have arrived, and when a silent
 publisher is retired.
 
-A publisher that has been silent for longer than the longest spool age is retired: its holes are
-lost for good, and its intervals shrink to one number, the last that came. Its process may still
-live (a model without traffic for a week), so later numbers are new and count. A number up to the
-last one may have been counted before, which nobody remembers: it goes to the dead letters. So
-retirement never counts twice and refuses nothing that is certainly new. The last numbers of 10,000
+A publisher that has been silent for longer than the longest spool age is retired: its missing
+numbers are lost for good, and of its numbers only the last one is kept. Its process may still run
+(a model without traffic for a week), so later numbers are new and counted. Whether a number up to
+the last one was counted before is no longer known, so it goes to the dead letters. So retirement
+never counts an event twice, and refuses none that is certainly new. The last numbers of 10,000
 retired publishers are kept.
 
 Silence is measured in entry time, from the last entry to the beginning of the hour. Publishers are
-retired and forgotten before the first entry of an hour, and nowhere else: a place in the log. At
-the end of a batch it would hang on the cut which of too many retired ones are forgotten, and so
-whether a number that comes again is counted again.
+retired and forgotten before the first entry of an hour, which is a fixed position in the log. At
+the end of a batch, it would depend on the cut into batches which surplus publishers are forgotten,
+and so whether a repeated number is counted again.
 """
 
 from dataclasses import dataclass, field

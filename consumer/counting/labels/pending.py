@@ -1,10 +1,10 @@
 """Waiting events: predictions that wait for their label, and labels that came before their
 prediction.
 
-Both are kept by days of entry time: what came on day D is known to labels until day D + `wait_days`
-ends, whatever the clocks do and however the log was cut into batches. Predictions stand in a hash
-per day in Redis; of those only what a batch asks for is in memory, and what was not committed yet.
-Early labels are few, so all of them are in memory too. A digest stands for an id, however long.
+Both are kept by days of entry time: events of day D wait until day D + `wait_days` ends,
+independently of clocks and of how the log was cut into batches. Predictions are stored in a Redis
+hash per day; only those that a batch needs, and those not yet committed, are in memory. Early
+labels are few, so all of them are in memory too. Ids are stored as digests of fixed length.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,7 +58,7 @@ class Early(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Day(msgspec.Struct, array_like=True):
-    """How many predictions of a day were put to wait, and how many of them have got a label."""
+    """Number of predictions of a day that wait or waited, and how many of them have a label."""
 
     predictions: int = 0
     labelled: int = 0

@@ -1,14 +1,14 @@
-"""Roll-ups: the panes of a logical hour summed up, the hours of a logical day summed up. They
-outlive the panes.
+"""Roll-ups: the sums of the panes of a logical hour, and of the hours of a logical day. They are
+kept longer than the panes.
 
 A pane belongs to the hour in which it starts, and never spans midnight; a partition's logical time
-only grows. So an hour is complete when a pane of a later one closes, or a tick comes later and no
-pane is open from before: a function of the log, so the same sums are written at the same places in
-a replay. They leave in the commit of the panes that they sum up, and the running sums stand in the
+only grows. So an hour is complete when a pane of a later hour closes, or a later tick comes while
+no pane of that hour is open. This depends only on the log, so a replay writes the same sums at the
+same positions. They are written in the commit of their last pane, and the running sums are in the
 checkpoint; the id of an entry is the number of its last pane, so it cannot be written twice.
 
-How long they are kept is measured in entry time at closing: a year replayed in a minute is kept as
-long as if it came live.
+Their age is measured in entry time, from when they were closed: a year that is replayed in a minute
+is kept as long as live data.
 """
 
 from collections.abc import Mapping

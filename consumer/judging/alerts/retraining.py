@@ -1,4 +1,4 @@
-"""When to retrain. Pure: alert transitions and the time in, the next state out.
+"""Decides when to retrain. Pure: alert transitions and the time in, the next state out.
 
 A run is written down before it starts and after it ended. So whoever finds a run that started and
 did not end starts it again, under the same id: a run is never lost by a crash, and is repeated only
@@ -42,7 +42,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class RunResult(msgspec.Struct, frozen=True):
-    """How a run ended."""
+    """Result of a run."""
 
     ok: bool
     detail: str

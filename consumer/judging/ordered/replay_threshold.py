@@ -9,7 +9,7 @@ of the reference.
    budget. From above, since low thresholds join many short episodes to one that never ends. An
    episode ends below .7 of the threshold for 3 evaluations.
 
-The law of DETECTION (section 5). All is vectorised: replays x evaluations x columns.
+All steps are vectorised over replays, evaluations and columns. docs/calibration.md explains them.
 """
 
 from dataclasses import dataclass

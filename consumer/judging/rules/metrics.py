@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
-from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.labelled.performance import Labelled
+from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import LATENCY
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.windows.window import VersionWindow

@@ -6,19 +6,19 @@ with p the shares of the rows, m the metric in the window and 0 marking the refe
     m - m0 = sum p_s (m_s - m0_s)     what changed within each segment: its contribution
            + sum (p_s - p0_s) m0_s    the mix: other shares of segments that are as good as before
 
-A segment that the reference does not have is taken to have been as good as the model.
+A segment that is not in the reference is assumed to have been as good as the model.
 
-In words, when the model's metric changed by more than chance (99 %: a sentence in a report is no
-alarm):
+The explanation in words, if the model's metric changed significantly (99 %, since a sentence in a
+report is not an alarm):
 
 - the mix is at least half of it: "by the mix";
-- else the changes of the segments differ by no more than chance (chi-squared test of homogeneity, 1
-  %): "alike". Without this step a segment with most of the rows would be named for a fall that is
-  everywhere;
+- else the changes of the segments do not differ significantly (chi-squared test of homogeneity,
+  1 %): "alike". Without this step a segment with most of the rows would be named for a fall that
+  is the same everywhere;
 - else the segments with the largest contributions among those that changed by more than all
   together: the fewest, up to three, that make up all of the change, or else half of it;
-- "all of it" is at least two thirds, with a rest that chance explains (95 %): the share itself has
-  an error.
+- "all of it" is at least two thirds, with a rest that is not significant (95 %), since the share
+  itself has an error.
 """
 
 from dataclasses import dataclass

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Final
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
-from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference, shortened
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.performance import LOSSES, mean_errors

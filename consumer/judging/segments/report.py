@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from driftgauge.consumer.judging.evaluating.performance import SHOWN_CONFIDENCE, metric_report
+from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE, metric_report
 from driftgauge.consumer.judging.segments.attribution import Attribution
 from driftgauge.consumer.judging.segments.window import SegmentReading, SegmentWindow
 from driftgauge.shared.contract.severity import Severity

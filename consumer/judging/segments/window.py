@@ -15,8 +15,6 @@ import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.contributions import of_bins
-from driftgauge.consumer.judging.evaluating.metric_reading import judge
-from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.evaluating.segment_reference import (
     Marks,
@@ -24,6 +22,8 @@ from driftgauge.consumer.judging.evaluating.segment_reference import (
     rows_of,
     shortened,
 )
+from driftgauge.consumer.judging.labelled.metric_reading import judge
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.segments.change import SegmentChange
 from driftgauge.consumer.judging.segments.drift import psi_by_segment, thresholds, usual
@@ -209,7 +209,7 @@ class SegmentWindow:
 
     @cached_property
     def change(self) -> SegmentChange:
-        """What explains a change of the model's metric."""
+        """The change of the model's metric, by segment."""
         return SegmentChange(self.reference, self.labelled)
 
     # -- performance -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ MOST_MOMENTS: Final = 64
 HEAT: Final = (0.25, 0.5, 1.0, 1.75, 2.5)
 """Shares of the threshold at which a cell's colour changes: up to 1 blue, then yellow, then red."""
 ORDERED: Final = ("ordered in time", "of the last 7 whole days")
-"""How the note of an ordered column's PSI begins."""
+"""Beginnings of the note of an ordered column's PSI."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from driftgauge.producer.access.control import (
 )
 from driftgauge.producer.access.key_file import (
     SCOPES,
-    Held,
     KeyScope,
+    KeySet,
     create_key,
     read_keys,
     revoke_key,
@@ -339,10 +339,10 @@ def test_sessions_cannot_be_forged_and_end_with_their_key(
     soon = datetime.now(UTC) + timedelta(hours=1)
     brief = create_key(path, "brief", ("admin",), soon)
 
-    def held() -> Held:
+    def held() -> KeySet:
         content = read_keys(path)
         assert content is not None
-        return Held(content)
+        return KeySet(content)
 
     one = held()
     key = one.find(text.encode())

@@ -15,8 +15,8 @@ from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import PAST_DAYS, PERFORMANCE_TESTS, levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import is_judged, is_of_reference
 from driftgauge.consumer.judging.segments.drift import psi_by_segment

@@ -1,5 +1,5 @@
-"""Drift of the target: the labels of the labelled window held against those of the labelled
-reference rows, as a column.
+"""Drift of the target: compares the labels of the labelled window with those of the labelled
+reference rows, like a column.
 
 The distribution of the true values has changed since the model was made. That is not an error of
 the model by itself, so it is at most a WARNING, and a fall of the performance inhibits it. It is

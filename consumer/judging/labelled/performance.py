@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
-from driftgauge.consumer.judging.evaluating.late import Fall
-from driftgauge.consumer.judging.evaluating.metric_reading import judge, summary
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
+from driftgauge.consumer.judging.labelled.late import Fall
+from driftgauge.consumer.judging.labelled.metric_reading import judge, summary
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.window import DAY_MS
