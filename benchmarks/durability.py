@@ -63,7 +63,7 @@ async def call(
 async def load(
     settings: Settings, callers: int, each: int, seconds: float
 ) -> tuple[float, list[float]]:
-    """Give the events/s and the waits of the callers, in s."""
+    """Return the events/s and the waits of the callers, in s."""
     publisher = Publisher(settings)
     publisher.announce(new_manifest("steel", "1.0.0", "monitor"), b"")
     publisher.start()

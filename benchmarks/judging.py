@@ -100,7 +100,7 @@ def main(panes: int, repeats: int, data: Path) -> None:
 
 
 def labelled_log(path: Path, *, labels: bool) -> tuple[PublishedVersion, list[Entry]]:
-    """Give a calibrated version of the first 16 weeks, and the log of the others; a least-squares
+    """Return a calibrated version of the first 16 weeks, and the log of the others; a least-squares
     model predicts.
     """
     frame = pd.read_csv(path)
@@ -134,7 +134,7 @@ def labelled_log(path: Path, *, labels: bool) -> tuple[PublishedVersion, list[En
 
 
 def _log(times: Ints, values: list[Column], truth: Floats | None) -> list[Entry]:
-    """Give predictions, the last column, and their labels a day later."""
+    """Return predictions, the last column, and their labels a day later."""
     *features, said = [json_values(column) for column in values]
     rows = zip(times.tolist(), zip(*features, strict=True), said, strict=True)
     moments = [

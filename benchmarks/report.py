@@ -178,7 +178,7 @@ def _pane(profile: ReferenceProfile, values: list, number: int) -> Pane:  # type
 
 
 def segmented(snapshot: Snapshot) -> Snapshot:
-    """Give the snapshot with as many segments as there can be, each with labels and columns that
+    """Return the snapshot with as many segments as there can be, each with labels and columns that
     drift.
     """
     metric = MetricReport("accuracy", 0.812345, 0.787654, 0.834567, 0.0, 1234, 0.856789, -0.0512)
@@ -215,7 +215,7 @@ def segmented(snapshot: Snapshot) -> Snapshot:
 
 
 def evidently_page(before: pd.DataFrame, after: pd.DataFrame) -> Callable[[], str] | None:
-    """Give what makes Evidently's page; None if it is not installed."""
+    """Return what makes Evidently's page; None if it is not installed."""
     try:
         from evidently import Report  # type: ignore[import-not-found]  # not among our dependencies
         from evidently.presets import DataDriftPreset  # type: ignore[import-not-found]

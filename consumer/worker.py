@@ -34,6 +34,7 @@ from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
@@ -84,9 +85,7 @@ class Worker:
                 if time.monotonic() - discovered >= DISCOVERY_S:
                     discovered = time.monotonic()
                     self._guarded(lambda: self._discover(keys))
-                self._guarded(
-                    lambda: self.sharing.beat(self._client(keys.workers), len(self._threads))
-                )
+                self._guarded(lambda: self._beat(keys))
                 self._start_threads()
                 self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
@@ -116,7 +115,9 @@ class Worker:
             signal.signal(number, lambda number, _: asked.put(number))
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Do a step that may find Redis away, or a slot moved; the next round does it again."""
+        """Do a step that may find Redis away, full or read-only, or a slot moved; the next round
+        does it again.
+        """
         asked_at = time.monotonic()
         try:
             step()
@@ -126,9 +127,21 @@ class Worker:
             self._forget_clients()
         except MOVED:
             self._forget_clients()
+        except redis.RedisError as error:
+            code = refusal(error)
+            if code:
+                self._connection.refused(code, error)
+            else:
+                log.error("Redis answered %s; trying again", error)  # noqa: TRY400  it says all
+            self._forget_clients()  # the primary may be another server by now
+
+    def _beat(self, keys: Keys) -> None:
+        """Show that we are alive; that is a write, so it also shows whether Redis takes any."""
+        self.sharing.beat(self._client(keys.workers), len(self._threads))
+        self._connection.wrote()
 
     def _client(self, key: str) -> redis.Redis:
-        """Give the worker's own client for a key."""
+        """Return the worker's own client for a key."""
         if key not in self._clients:
             self._clients[key] = self._nodes.client(key)
         return self._clients[key]
@@ -245,7 +258,7 @@ def _check_detectors(names: tuple[str, ...]) -> None:
 
 
 def counting_policy(settings: Settings, partition: int, partitions: int) -> CountingPolicy:
-    """Give the settings that counting uses."""
+    """Return the settings that counting uses."""
     return CountingPolicy(
         partition=partition,
         partitions=partitions,
@@ -261,7 +274,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
 
 
 def judging_policy(settings: Settings, partitions: int) -> JudgingPolicy:
-    """Give the settings that judging uses."""
+    """Return the settings that judging uses."""
     return JudgingPolicy(
         partitions=partitions,
         pane_events=settings.pane_events,

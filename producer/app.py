@@ -14,6 +14,7 @@ from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import routes as dashboard
 from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
@@ -106,15 +107,16 @@ def build(settings: Settings) -> Parts:
         publisher.announce,
         settings.pii_secret,
     )
-    scorer = Scorer(settings.score_batch_rows)
+    scorer, refusals = Scorer(settings.score_batch_rows), Refusals()
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
     return Parts(
         keys=keys,
         serving=serving,
         scorer=scorer,
-        batches=Batches(settings, serving, scorer, publisher),
+        batches=Batches(settings, serving, scorer, publisher, refusals),
         publisher=publisher,
+        refusals=refusals,
         reader=reader,
         subscriptions=Subscriptions(
             connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys
@@ -122,7 +124,7 @@ def build(settings: Settings) -> Parts:
         pipeline=pipeline,
         feed=Feed(reader, keys, pipeline, meter, serving),
         meter=meter,
-        watchdog=Watchdog(settings, publisher.dropped, serving.production),
+        watchdog=Watchdog(settings, publisher.dropped, refusals, serving.production),
         access=Access(
             KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names
         ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import redis.asyncio
 
 from driftgauge.producer.access.control import Access
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Subscriptions
@@ -30,6 +31,8 @@ class Parts:
         The alert streams that clients follow, on connections of their own since their reads block.
     pipeline
         What stands in Redis, for health and metrics.
+    refusals
+        What this process took and refused of the events that clients sent.
     feed
         What keeps the dashboard's pages live.
     """
@@ -39,6 +42,7 @@ class Parts:
     scorer: Scorer
     batches: Batches
     publisher: Publisher
+    refusals: Refusals
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
     pipeline: Pipeline

@@ -15,7 +15,7 @@ Extra = Literal["server", "local", "plot", "tune"]
 
 
 def pip_line(extra: Extra) -> str:
-    """Give the command that installs an extra.
+    """Return the command that installs an extra.
 
     >>> pip_line("plot")
     "pip install 'driftgauge[plot]'"

@@ -188,6 +188,8 @@ class Settings(BaseSettings):
     """Most events between commits."""
     log_retention_hours: float = Field(24, ge=0)
     """Time that counted entries stay in the log, in hours of entry time."""
+    max_memory_share: float = Field(0.8, gt=0, le=1)
+    """Share of Redis's `maxmemory` above which counted entries leave the log earlier than that."""
     spool_max_age_hours: int = Field(168, ge=1)
     """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
     longer is retired.
@@ -215,6 +217,10 @@ class Settings(BaseSettings):
     """
     dead_letters_per_hour: int = Field(10, ge=0)
     """Most unreadable entries within an hour without an alert."""
+    refused_per_hour: int = Field(5, ge=0)
+    """Most refused events within an hour without an alert; nor is there one for less than a
+    thousandth of them.
+    """
     silent_after_seconds: float = Field(0, ge=0)
     """Seconds without events that raise an alert; 0 derives them from the last day's traffic."""
 

@@ -96,7 +96,7 @@ def keys(prefix: str) -> Keys:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Give the folder of the real data files; a test that needs it is skipped where it is
+    """Return the folder of the real data files; a test that needs it is skipped where it is
     absent.
     """
     if not DATA.is_dir():

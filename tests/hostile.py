@@ -109,7 +109,7 @@ def write(client: redis.Redis, keys: Keys) -> None:
 
 
 def name_of(text: str) -> str:
-    """Give the fingerprint of an alert."""
+    """Return the fingerprint of an alert."""
     return fingerprint(MODEL, "2.0.0", text, "psi")
 
 
@@ -202,7 +202,7 @@ def _metric(text: str) -> MetricReport:
 
 
 def _segments(text: str) -> Segments:
-    """Give as many segments as there can be, of such names."""
+    """Return as many segments as there can be, of such names."""
     names = [*(f"{one[:1000]}{at}" for at in range(2) for one in TEXTS), "", " ", OTHER]
     accuracy = MetricReport("accuracy", 0.5, 0.4, 0.6, 0.0, 900, 0.8, note=text)
     parts = [

@@ -29,6 +29,7 @@ PURE = (
     "shared/performance",
     "shared/reference",
     "shared/reporting",
+    "shared/rules",
     "shared/statistics",
     "shared/versions",
     "shared/wording",
@@ -74,7 +75,7 @@ JOBLIB = ("shared/registry/version_folder.py", "models/")
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
-    """Give the full name of everything that a module imports, wherever in it."""
+    """Yield the full name of everything that a module imports, wherever in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -168,7 +169,7 @@ def _call_faults(called: str, node: ast.Call) -> Iterator[str]:
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """Give the modules below a folder by their dotted name, without the namespace."""
+    """Return the modules below a folder by their dotted name, without the namespace."""
     found = {}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
@@ -178,7 +179,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def circles(root: Path) -> list[str]:
-    """Give the circles of imports, those inside functions and of types included: none is allowed
+    """Return the circles of imports, those inside functions and of types included: none is allowed
     among modules, nor among rooms that stand beside each other.
     """
     known = modules(root)
@@ -198,14 +199,14 @@ def circles(root: Path) -> list[str]:
 
 
 def _module_of(imported_name: str, known: Mapping[str, Path]) -> str:
-    """Give the module that an imported name stands in; empty if it is none of ours."""
+    """Return the module that an imported name stands in; empty if it is none of ours."""
     while imported_name and imported_name not in known:
         imported_name = imported_name.rpartition(".")[0]
     return imported_name
 
 
 def _beside(one: str, other: str) -> tuple[str, str]:
-    """Give the folders in which two modules part ways; equal where one stands above the other."""
+    """Return the folders in which two modules part ways; equal where one stands above the other."""
     ours, theirs = one.split(".")[:-1], other.split(".")[:-1]
     for depth, (left, right) in enumerate(zip(ours, theirs, strict=False), 1):
         if left != right:
@@ -214,7 +215,7 @@ def _beside(one: str, other: str) -> tuple[str, str]:
 
 
 def _circles_of(graph: Mapping[str, set[str]]) -> Iterator[list[str]]:
-    """Give a circle for each group of nodes that reach each other."""
+    """Yield a circle for each group of nodes that reach each other."""
     sorter = graphlib.TopologicalSorter(graph)
     try:
         sorter.prepare()
@@ -223,7 +224,7 @@ def _circles_of(graph: Mapping[str, set[str]]) -> Iterator[list[str]]:
 
 
 def full_folders(root: Path) -> list[str]:
-    """Give the folders that have too many files."""
+    """Return the folders that have too many files."""
     counts = Counter(
         path.parent.relative_to(root).as_posix()
         for package in (*PACKAGES, "tests", "benchmarks")

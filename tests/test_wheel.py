@@ -41,7 +41,7 @@ class Installed:
     folder: Path
 
     def environment(self) -> dict[str, str]:
-        """Give the test's own, without what would lead to the checkout."""
+        """Return the test's own, without what would lead to the checkout."""
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -61,7 +61,7 @@ class Installed:
         )
 
     def python(self, source: str) -> list[str]:
-        """Give the lines that a script prints which stands in the user's folder."""
+        """Return the lines that a script prints which stands in the user's folder."""
         (self.folder / "script.py").write_text(source)
         done = self.run("python", "script.py")
         assert done.returncode == 0, done.stderr

@@ -65,7 +65,7 @@ def main(minutes: float, seed: int, gap: float, rate: float, *, keep: bool) -> N
 
 
 def rows(faults: Counter[str], lost_bytes: int, ledger: Ledger, verdict: Verdict) -> list[Row]:
-    """Give the figures as rows of a table."""
+    """Return the figures as rows of a table."""
     figures = {
         "faults": faults.total(),
         **{f"  {kind}": number for kind, number in sorted(faults.items())},

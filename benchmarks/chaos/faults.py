@@ -158,7 +158,7 @@ class Injector:
         api.start()
 
     def _ring_is_owed(self) -> bool:
-        """Whether an API has not yet sent again what Redis may have forgotten.
+        """Return whether an API has not yet sent again what Redis may have forgotten.
 
         An API that has nothing to send may not have noticed that Redis was away, so it must have
         published since then.

@@ -47,7 +47,7 @@ def draw(random: np.random.Generator, rows: int, shift: float) -> list[dict[str,
 
 
 def keys_of(version: PublishedVersion) -> Keys:
-    """Give the keys of a model."""
+    """Return the keys of a model."""
     return Keys(PREFIX).salted(version.manifest.salts)
 
 

@@ -241,8 +241,8 @@ class Plant:
         return found
 
     def apis_have_sent_all(self) -> bool:
-        """Whether every API is connected and nothing waits, in memory or in a spool, of a living or
-        an ended process.
+        """Return whether every API is connected and nothing waits, in memory or in a spool, of a
+        living or an ended process.
         """
         for number in range(len(self.apis)):
             health = self.health(number)

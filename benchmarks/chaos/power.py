@@ -65,7 +65,7 @@ class PowerMeter:
                 self._sizes.append((time.monotonic(), path, path.stat().st_size))
 
     def _file(self) -> Path:
-        """Give the file that is written to: Redis 7 has a numbered row of them, Redis 6 one."""
+        """Return the file that is written to: Redis 7 has a numbered row of them, Redis 6 one."""
         folder = self._server.folder
         found = [*folder.glob("appendonlydir/*.incr.aof"), *folder.glob("appendonly.aof")]
         return max(

@@ -139,6 +139,8 @@ class Traffic:
                 time.sleep(0.05)  # before the next attempt; the API may be starting
                 continue
             if answer.status_code == 202:
+                if answer.json()["rejected"]:
+                    raise AssertionError(answer.text)
                 self._note(request, answer.json())
                 if "id" in request[0] and random.random() < SENT_TWICE:
                     self._send_twice(http, random, request)

@@ -34,7 +34,7 @@ DENSITY: Final = 400
 def largest(
     rate: float, reference: int, horizons: Sequence[int], paths: int, random: np.random.Generator
 ) -> Iterator[tuple[int, Floats]]:
-    """Give each horizon with the largest figure of every path until then."""
+    """Yield each horizon with the largest figure of every path until then."""
     rows, done = reference + 1.0, 0
     errors = random.binomial(reference, rate, paths) + 0.5
     p = errors / rows

@@ -77,7 +77,7 @@ class Rows:
     times: Ints
 
     def part(self, first_day: int, last_day: int) -> "Rows":
-        """Give the rows of some days, counted from the first row's."""
+        """Return the rows of some days, counted from the first row's."""
         start = int(self.times[0]) // DAY_MS
         first, last = np.searchsorted(
             self.times // DAY_MS, (start + first_day, start + last_day)
@@ -95,7 +95,7 @@ class Rows:
 
 @cache
 def steel(folder: Path) -> Rows:
-    """Give the steel model's features and the load type as a category."""
+    """Return the steel model's features and the load type as a category."""
     raw = read_raw(folder / "steel.csv")
     frame = engineer(raw).drop(columns=list(CALENDAR)).assign(load=raw["Load_Type"])
     return _rows(frame, raw["time"])
@@ -103,7 +103,7 @@ def steel(folder: Path) -> Rows:
 
 @cache
 def bike(folder: Path) -> Rows:
-    """Give what is measured, and the weather as a category."""
+    """Return what is measured, and the weather as a category."""
     raw = pd.read_csv(folder / "bike_sharing_hour.csv")
     frame = raw[["temp", "atemp", "hum", "windspeed", "casual", "registered"]].astype(float)
     frame = frame.assign(weather=raw["weathersit"].astype(str))
@@ -131,8 +131,8 @@ def timeline(profile: ReferenceProfile, rows: Rows) -> Timeline:
 
 
 def permuted_weeks(rows: Rows, seed: int) -> tuple[float, float, float]:
-    """Give false episodes per 30 days, share of time in alarm, and what the calibration had said of
-    the rate.
+    """Return false episodes per 30 days, share of time in alarm, and what the calibration had said
+    of the rate.
     """
     random = np.random.default_rng(seed)
     weeks = rows.days // 7
@@ -184,7 +184,7 @@ def real_order(rows: Rows, seed: int) -> tuple[bool, bool, bool]:
 
 
 def _judged(profile: ReferenceProfile, made: Calibration, stream: Rows) -> tuple[Floats, Floats]:
-    """Give the PSI of every 7 whole days of a stream, and the thresholds; infinite for a column
+    """Return the PSI of every 7 whole days of a stream, and the thresholds; infinite for a column
     without one.
     """
     bins = DayBins.of(profile, week_rows(made.timeline))
@@ -204,8 +204,8 @@ def _continuous(rows: Rows) -> list[int]:
 
 
 def integrity_delay(rows: Rows, seed: int, rule: integrity.Rule) -> int:
-    """Give events until integrity's alarm after 10 % became missing, or 2 % a new category, in real
-    order.
+    """Return events until integrity's alarm after 10 % became missing, or 2 % a new category, in
+    real order.
     """
     random = np.random.default_rng(seed)
     origin = int(random.integers(0, rows.days - 7 * REFERENCE_WEEKS - 60))
@@ -230,13 +230,13 @@ def integrity_delay(rows: Rows, seed: int, rule: integrity.Rule) -> int:
 
 
 def mean(values: list[float]) -> str:
-    """Give a mean with its 95 % confidence interval, normal."""
+    """Return a mean with its 95 % confidence interval, normal."""
     half = 1.96 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
     return f"{np.mean(values):.2f} ± {half:.2f}"
 
 
 def share(found: list[bool]) -> str:
-    """Give a share with its 95 % confidence interval (Wilson)."""
+    """Return a share with its 95 % confidence interval (Wilson)."""
     n, p, z = len(found), float(np.mean(found)), 1.96
     middle, half = p + z * z / (2 * n), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
     low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)

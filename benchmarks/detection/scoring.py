@@ -56,7 +56,7 @@ def median(delays: Sequence[float]) -> Estimate:
 
 
 def delay(alarms: Iterable[int], change: int) -> float:
-    """Give the events from a change to the first alarm after it, that event included; infinite if
+    """Return the events from a change to the first alarm after it, that event included; infinite if
     there is none.
     """
     return next((float(row - change + 1) for row in alarms if row >= change), inf)

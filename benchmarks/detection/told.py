@@ -34,7 +34,6 @@ from benchmarks.detection.ordered import (
 )
 from benchmarks.results import Row, write
 from driftgauge.consumer.judging.advance import Rejudging
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.ordered.days import DAY_MS
 from driftgauge.consumer.judging.ordered.order import calibrated
@@ -42,6 +41,7 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Block, Pane, pack_counts
 from driftgauge.shared.reference.profile import NumericReference
+from driftgauge.shared.rules.drift import PSI_WEEK
 
 BEFORE_DAYS, AFTER_DAYS = 35, 14
 NO_LATENCY = pack_counts(np.zeros(64, dtype=np.int64))
@@ -67,7 +67,7 @@ def judged(version: JudgedVersion, stream: Rows) -> list[Alert]:
         found += judge.take(
             Pane(0, number, day * DAY_MS, (day + 1) * DAY_MS, rows, total, None, {"1.0.0": block})
         )
-    return [alert for alert in found if alert.rule == PSI_WEEK]
+    return [alert for alert in found if alert.rule == PSI_WEEK.name]
 
 
 def version_of(rows: Rows, origin: int, seed: int = 0) -> JudgedVersion:

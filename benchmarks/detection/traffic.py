@@ -59,7 +59,7 @@ class Stream:
         return np.array(found) + self.cell_map.offsets[:-1, None]
 
     def chunks(self) -> list[Observed]:
-        """Give the events as a worker would show them."""
+        """Return the events as a worker would show them."""
         events = self.cells.shape[1]
         return [
             Observed(

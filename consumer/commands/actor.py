@@ -7,7 +7,7 @@ import click
 
 
 def current_user() -> str:
-    """Give the name of the user, or the number of one without a name, as in a container."""
+    """Return the name of the user, or the number of one without a name, as in a container."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -19,7 +19,7 @@ from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
 from driftgauge.shared.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from driftgauge.consumer.judging.backtest import Backtest, Told, Verdict
+    from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, Verdict
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.consumer.offline.backtesting import FileRows
@@ -244,7 +244,7 @@ def _cells(verdicts: "dict[str, Verdict]", name: tuple[str, str]) -> list[object
     return cells
 
 
-def _told(told: "Told | None") -> list[object]:
+def _told(told: "AlertTotals | None") -> list[object]:
     if told is None or not told.alerts:
         return [0, 0, "", ""]
     return [

@@ -243,7 +243,7 @@ class _Step:
         )
 
     def _cell_map(self, version: str) -> CellMap:
-        """Give the cell map of a version with the reference that it is counted by."""
+        """Return the cell map of a version with the reference that it is counted by."""
         return self.versions[self.state.position.reference_key(version)]
 
     def _count(self, places: Ints) -> None:
@@ -352,7 +352,7 @@ class _Step:
         return now - pane.start >= self.policy.pane_seconds * 1000
 
     def _pane_end(self, times: Ints, first: int) -> tuple[int, bool]:
-        """Give the row after the last one of the open pane, and whether the pane closes there."""
+        """Return the row after the last one of the open pane, and whether the pane closes there."""
         pane = self.state.pane
         if pane is None:
             pane = self.state.pane = OpenPane(int(times[first]))

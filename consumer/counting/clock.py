@@ -21,7 +21,7 @@ class Clock(msgspec.Struct):
     entry: int = 0
 
     def advance(self, event_ms: Ints, entry_ms: Ints) -> Ints:
-        """Give the logical time of each event, in the order of the log.
+        """Return the logical time of each event, in the order of the log.
 
         Examples
         --------

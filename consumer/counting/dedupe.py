@@ -47,7 +47,7 @@ class _Numbered:
         )
 
     def parted(self, fresh: Flags) -> tuple[Ints, Ints]:
-        """Give the places of the fresh ones among the predictions, and among the labels."""
+        """Return the places of the fresh ones among the predictions, and among the labels."""
         if self.is_label is None:
             return np.flatnonzero(fresh), np.zeros(0, np.int64)
         return np.flatnonzero(fresh[~self.is_label]), np.flatnonzero(fresh[self.is_label])
@@ -73,8 +73,8 @@ class Dedupe:
         self._retire_ms = retire_ms
 
     def fresh(self) -> tuple[Ints, Ints]:
-        """Give the places of the predictions, and of the labels, whose number was not seen before;
-        remember the numbers.
+        """Return the places of the predictions, and of the labels, whose number was not seen
+        before; remember the numbers.
         """
         batch, numbered = self._batch, self._numbered
         fresh = np.ones(len(numbered.publishers), dtype=bool)
@@ -94,7 +94,7 @@ class Dedupe:
         return numbered.parted(fresh)
 
     def _turns(self) -> set[int]:
-        """Give the places of the first entries of an hour of entry time: publishers are retired
+        """Return the places of the first entries of an hour of entry time: publishers are retired
         there, in no other place.
         """
         hours = np.append(self._state.position.clock.entry, self._batch.all_ms) // HOUR_MS
@@ -156,7 +156,7 @@ class Dedupe:
     # -- publishers --------------------------------------------------------------------------------
 
     def _publisher(self, name: bytes, entry_ms: int) -> Publisher:
-        """Give a publisher, made if absent, at an entry of its own."""
+        """Return a publisher, made if absent, at an entry of its own."""
         publisher = self._state.publishers.setdefault(name, Publisher())
         publisher.last_ms = max(publisher.last_ms, entry_ms)
         self._state.changed.add(b"publisher:" + name)

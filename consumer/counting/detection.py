@@ -74,8 +74,8 @@ def detect(
 def _detector(
     state: CountingState, policy: CountingPolicy, name: str, version: str, cell_map: CellMap
 ) -> Detector | None:
-    """Give a version's detector; a new one when there is none, the columns changed, or the traffic
-    has changed a lot.
+    """Return a version's detector; a new one when there is none, the columns changed, or the
+    traffic has changed a lot.
 
     None if it has nothing to watch.
     """
@@ -96,7 +96,7 @@ def _detector(
 
 
 def rate(state: CountingState, policy: CountingPolicy) -> float:
-    """Give the false alarms allowed per event: the budget over the events of 30 days of the whole
+    """Return the false alarms allowed per event: the budget over the events of 30 days of the whole
     model.
     """
     per_day = state.position.traffic.per_day

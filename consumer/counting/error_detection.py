@@ -22,10 +22,10 @@ from driftgauge.consumer.counting.labels.revisions import Joined
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState
-from driftgauge.shared.contract.alerts import IMPROVEMENT, PERFORMANCE
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.performance import error_of
 from driftgauge.shared.reference.profile import ReferenceProfile
+from driftgauge.shared.rules.performance import IMPROVEMENT, PERFORMANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _observed(
 def _detector(
     state: CountingState, policy: CountingPolicy, name: str, version: str, cell_map: CellMap
 ) -> Detector:
-    """Give a version's detector; a new one when there is none, or the traffic has changed a lot."""
+    """Return a version's detector; a new one if there is none, or the traffic changed a lot."""
     kind = ERROR_DETECTORS[name]
     alpha = kind.errors_share * rate(state, policy)
     detector = state.errors.get((name, version))
@@ -109,7 +109,7 @@ def _alarm(
         total=moment.total,
         version=version,
         column="",
-        detector=(PERFORMANCE if grew else IMPROVEMENT) + name,
+        detector=(PERFORMANCE if grew else IMPROVEMENT).of(name),
         delay=found.delay,
         statistic=found.statistic,
         value=found.value,

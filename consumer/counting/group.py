@@ -62,7 +62,7 @@ class Group:
 
 
 def segments_of(groups: Sequence[Group], rows: int) -> list[bytes] | None:
-    """Give the segments of each prediction of a run, for its label; None if no version has any."""
+    """Return the segments of each prediction of a run; None if no version has any."""
     if all(group.cell_map.measures is None for group in groups):
         return None
     found = [b""] * rows

@@ -60,7 +60,7 @@ class Stretch:
     times: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def moment(self, position: int) -> tuple[int, int]:
-        """Give logical time and events when all up to a place have been counted."""
+        """Return logical time and events when all up to a place have been counted."""
         rows = int(np.searchsorted(self.positions, position, side="right"))
         return int(self.times[rows - 1]) if rows else self.time, self.total + rows
 
@@ -155,7 +155,7 @@ class Joiner:
                 self._pending.put(day, digest, one)
 
     def _that_wait(self, predictions: Sequence[Prediction]) -> list[int]:
-        """Give the rows that predict something, and count for drift, of versions with labels."""
+        """Return the rows that predict something, and count for drift, of versions with labels."""
         names = {prediction.version for prediction in predictions}
         sources = {
             name: self._versions[name].sources
@@ -271,7 +271,7 @@ class Joiner:
             self._pending.hold(digest, Early(label.label, label.time, day))
 
     def _fits(self, waiting: Waiting, label: Truth) -> bool:
-        """Whether a label is of the kind that the prediction's version predicts."""
+        """Return whether a label is of the kind that the prediction's version predicts."""
         layout = (
             self._versions[waiting.version].layout if waiting.version in self._versions else None
         )

@@ -95,7 +95,7 @@ class CountingState:
     changed: set[bytes] = field(default_factory=set)
 
     def pack_changed(self) -> dict[bytes, bytes]:
-        """Give the fields that changed since the last call, packed; an empty value is a field to
+        """Return the fields that changed since the last call, packed; an empty value is a field to
         delete.
         """
         packed = {name: self._pack(name) for name in sorted(self.changed | self.rollups.changed)}
@@ -129,7 +129,7 @@ class CountingState:
         counts.untold_open = self.revisions.size - counts.untold
 
     def _detector(self, name: bytes) -> Detector | None:
-        """Give the detector of a field; None if it has ended."""
+        """Return the detector of a field; None if it has ended."""
         kind, detector, version = name.decode().split(":", 2)
         return (self.errors if kind == "errors" else self.detectors).get((detector, version))
 
@@ -172,7 +172,7 @@ class CountingState:
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
-    """Give the versions that a checkpoint's detectors and joined rows belong to."""
+    """Return the versions that a checkpoint's detectors and joined rows belong to."""
     detected = {
         name.decode().split(":", 2)[2]
         for name in fields
@@ -185,7 +185,7 @@ def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
 
 
 def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
-    """Give the versions that are counted by another reference than the registered one, and its
+    """Return the versions that are counted by another reference than the registered one, and its
     number.
     """
     return {
@@ -205,7 +205,7 @@ def _position(fields: Mapping[bytes, bytes]) -> Position:
 
 
 def id_hours_of(state: CountingState) -> tuple[int, ...]:
-    """Give the hours of entry time whose client ids a loaded state needs; none before the first
+    """Return the hours of entry time whose client ids a loaded state needs; none before the first
     entry.
     """
     entry_ms = state.position.clock.entry

@@ -9,15 +9,15 @@ taken if they or the time ask for one (reporting.py).
 from collections.abc import Mapping, Sequence
 
 from driftgauge.consumer.judging import commanding
-from driftgauge.consumer.judging.alerting import Alerting, Scene
+from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts import notices
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.metrics import Judged
+from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
@@ -25,6 +25,7 @@ from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.rules import rule_of
 
 HOUR_MS = 3_600_000
 
@@ -181,12 +182,12 @@ class _Step:
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
             self.state.count_day(version, self._judged(version).week, part)
-            scene = self._scene(version, pane.end)
+            context = self._context(version, pane.end)
             progress.unjudged.pop(version, None)
-            self.alerting.settle(scene)
-            self._note_week(scene)
-            self.reporting.remember(scene)
-            self.reporting.report(scene)
+            self.alerting.settle(context)
+            self._note_week(context)
+            self.reporting.remember(context)
+            self.reporting.report(context)
         self._retire(pane.end)
         self._end_moment(pane.end)
 
@@ -239,27 +240,27 @@ class _Step:
         unjudged[version] = unjudged.get(version, 0) + labels
         if version not in self.state.windows:  # it is no longer used
             return
-        scene = self._scene(version, now)
+        context = self._context(version, now)
         if unjudged[version] < self.policy.pane_events:
-            self.reporting.note(scene)
+            self.reporting.note(context)
             return
         worth = unjudged[version] // self.policy.pane_events
         unjudged[version] = 0
         for _ in range(min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve))):
             self.alerting.settle_performance(
-                scene
+                context
             )  # labels of two panes are two evaluations, also when they come at once
-        self.reporting.report(scene)
+        self.reporting.report(context)
 
     def judge_alarm(self, alarm: Alarm) -> None:
         """An online detector's alarm fires at once; one that fires already is kept alive."""
         if self.state.progress.is_outdated(alarm):
             return
         self.state.progress.see(alarm.version, alarm.time)
-        scene = self._scene(alarm.version, alarm.time)
-        self.alerting.alarm(alarm, scene)
+        context = self._context(alarm.version, alarm.time)
+        self.alerting.alarm(alarm, context)
         if self.alerting.notices:
-            self.reporting.report(scene)
+            self.reporting.report(context)
         self._end_moment(alarm.time)
 
     def judge_reference(self, entry: NewReference) -> None:
@@ -274,17 +275,17 @@ class _Step:
             version not in state.windows and not state.alerts_of(version)
         ):
             return
-        scene = self._scene(version, entry.time)
+        context = self._context(version, entry.time)
         verb = (
             f"back to reference {entry.number}"
             if entry.undo
             else f"reference {entry.number} accepted"
         )
-        self.alerting.end_referring(scene, f"{verb} by {entry.who}: {entry.reason}")
+        self.alerting.end_referring(context, f"{verb} by {entry.who}: {entry.reason}")
         if version in state.days:
             state.days[version].progress.alarms = []  # they were of the reference before
             state.keep_week(version)
-        self.reporting.report(scene)
+        self.reporting.report(context)
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
@@ -296,7 +297,7 @@ class _Step:
             self.outputs.refused.append(refused)
         for notice in self.alerting.notices:
             if notice.alert.version in self.versions:
-                self.reporting.note(self._scene(notice.alert.version, self.state.progress.now))
+                self.reporting.note(self._context(notice.alert.version, self.state.progress.now))
         self._end_moment(self.state.progress.now)
 
     def _end_moment(self, now: int) -> None:
@@ -315,11 +316,11 @@ class _Step:
             reason = self._retirement(version, now)
             if not reason:
                 continue
-            scene = self._scene(version, now)
+            context = self._context(version, now)
             had = len(self.alerting.notices)
-            self.alerting.end_version(scene, reason)
+            self.alerting.end_version(context, reason)
             if len(self.alerting.notices) > had:
-                self.reporting.report(scene)
+                self.reporting.report(context)
             for pane in self.state.windows.pop(version).panes:
                 self.state.drop_pane(version, pane)
             self.state.progress.last_rows.pop(version, None)
@@ -352,25 +353,25 @@ class _Step:
     # -- evaluation --------------------------------------------------------------------------------
 
     def _judged(self, version: str) -> JudgedVersion:
-        """Give a version with the reference that it is judged by."""
+        """Return a version with the reference that it is judged by."""
         return self.versions[self.state.progress.reference_key(version)]
 
     def _window(self, version: str) -> VersionWindow:
         size = int(self._judged(version).reference.offsets[-1])
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
-    def _note_week(self, scene: Scene) -> None:
+    def _note_week(self, context: AlertContext) -> None:
         """Remember at a logical midnight whether an ordered column is in alarm."""
-        days = self.state.days.get(scene.version)
-        if days is not None and days.due and not scene.judged.evaluation.lacking_days:
+        days = self.state.days.get(context.version)
+        if days is not None and days.due and not context.judged.evaluation.lacking_days:
             days.note(
                 in_alarm=any(
-                    alert.rule == PSI_WEEK for alert in self.state.alerts_of(scene.version)
+                    rule_of(alert.rule).weekly for alert in self.state.alerts_of(context.version)
                 )
             )
-            self.state.keep_week(scene.version)
+            self.state.keep_week(context.version)
 
-    def _scene(self, version: str, now: int) -> Scene:
+    def _context(self, version: str, now: int) -> AlertContext:
         """Evaluate a version's window as it stands."""
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
@@ -400,10 +401,12 @@ class _Step:
         target = (
             Target.of(judged, labelled.window, level, self.policy) if labelled is not None else None
         )
-        return Scene(version, Judged(evaluation, window, rate, labelled, target, parted), now)
+        return AlertContext(
+            version, EvaluatedWindow(evaluation, window, rate, labelled, target, parted), now
+        )
 
     def _labelled(self, version: str, judged: JudgedVersion, level: Levels) -> Labelled | None:
-        if judged.standard is None or not judged.labels:
+        if judged.baselines is None or not judged.labels:
             return None
         window = self.state.labelled.setdefault(version, LabelledWindow())
-        return Labelled(window, judged.standard, level, self.policy)
+        return Labelled(window, judged.baselines, level, self.policy)

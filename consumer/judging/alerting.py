@@ -10,33 +10,24 @@ from dataclasses import dataclass
 import msgspec
 
 from driftgauge.consumer.judging.alerts.actions import Circumstances
-from driftgauge.consumer.judging.alerts.inhibition import ONLINE_INTEGRITY, cause_of
+from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState, Moved, end, next_life, step
 from driftgauge.consumer.judging.alerts.notices import Notice, with_evidence
 from driftgauge.consumer.judging.evaluating.contributions import contributions
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.findings import (
-    Finding,
-    findings,
-    is_judged,
-    is_of_reference,
-    performance_findings,
-)
-from driftgauge.consumer.judging.rules.metrics import Judged
+from driftgauge.consumer.judging.rules import performance
+from driftgauge.consumer.judging.rules.finding import Finding, OpenAlerts
+from driftgauge.consumer.judging.rules.findings import findings, is_judged, is_of_reference
+from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.alert import AlertEvidence, Contribution
-from driftgauge.shared.contract.alerts import (
-    DATA_QUALITY,
-    IMPROVEMENT,
-    MARKS,
-    PERFORMANCE,
-    SEGMENT_PERFORMANCE,
-    fingerprint,
-)
+from driftgauge.shared.contract.alerts import MARKS, fingerprint
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.severity import worst
 from driftgauge.shared.performance import LABEL
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.wording.titles import title
 
 ALARM_DELAYS = 3
 """An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
@@ -45,11 +36,11 @@ EXPLAINING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class AlertContext:
     """A version's window, evaluated at a moment of logical time (ms)."""
 
     version: str
-    judged: Judged
+    judged: EvaluatedWindow
     now: int
 
 
@@ -68,89 +59,89 @@ class Alerting:
         self._model = model
         self._policy = policy
 
-    def settle(self, scene: Scene) -> None:
+    def settle(self, context: AlertContext) -> None:
         """Move the alerts of a version by what the rules say of its window."""
-        self._end_unjudged(scene)
-        self._follow(findings(scene.judged, self._watching(scene), self._policy), scene)
-        for alert in self._state.alerts_of(scene.version):
+        self._end_unjudged(context)
+        self._follow(findings(context.judged, self._open_alerts(context), self._policy), context)
+        for alert in self._state.alerts_of(context.version):
             if alert.online:
-                self._settle_online(alert, scene)
+                self._settle_online(alert, context)
 
-    def settle_performance(self, scene: Scene) -> None:
+    def settle_performance(self, context: AlertContext) -> None:
         """Move the alerts that labels speak of: labels come without a pane."""
-        self._follow(performance_findings(scene.judged, self._watching(scene)), scene)
+        found = performance.findings(context.judged, self._open_alerts(context), self._policy)
+        self._follow(found, context)
 
-    def _watching(self, scene: Scene) -> set[tuple[str, str]]:
-        known = self._state.alerts_of(scene.version)
+    def _open_alerts(self, context: AlertContext) -> OpenAlerts:
+        known = self._state.alerts_of(context.version)
         return {(alert.segment or alert.feature, alert.rule) for alert in known if not alert.online}
 
-    def _follow(self, found: Iterable[Finding], scene: Scene) -> None:
+    def _follow(self, found: Iterable[Finding], context: AlertContext) -> None:
         for one in found:
-            reading, evidence = one.reading, self._evidence(one.evidence, scene)
-            if one.rule.startswith(PERFORMANCE):
+            reading, evidence = one.reading, self._evidence(one.evidence, context)
+            rule = rule_of(one.rule)
+            if rule.kind == "performance" and not rule.of_segment:
                 reading = msgspec.structs.replace(
-                    reading, summary=reading.summary + self._explanation(scene)
+                    reading, summary=reading.summary + self._explanation(context)
                 )
-            if one.rule.startswith((PERFORMANCE, SEGMENT_PERFORMANCE)) or one.feature == LABEL:
-                evidence = _labelled_evidence(evidence, one.evidence, scene)
-            alert = self._alert(scene.version, one.feature, one.rule, scene.now, one.segment)
+            if rule.kind == "performance" or one.feature == LABEL:
+                evidence = _labelled_evidence(evidence, one.evidence, context)
+            alert = self._alert(context.version, one.feature, one.rule, context.now, one.segment)
             if one.columns:
                 alert = msgspec.structs.replace(alert, columns=one.columns)
-            self._step(alert, reading, evidence, scene)
+            self._step(alert, reading, evidence, context)
 
-    def _explanation(self, scene: Scene) -> str:
+    def _explanation(self, context: AlertContext) -> str:
         """Name the columns whose drift goes with a fall of the performance."""
         drifting = [
             alert
-            for alert in self._state.alerts_of(scene.version)
+            for alert in self._state.alerts_of(context.version)
             if alert.feature and alert.state == "firing"
         ]
         names = list(dict.fromkeys(alert.feature for alert in drifting))
         return f"; {', '.join(names[:EXPLAINING])} drifting with it" if names else ""
 
-    def alarm(self, alarm: Alarm, scene: Scene) -> None:
+    def alarm(self, alarm: Alarm, context: AlertContext) -> None:
         """Let an online detector's alarm fire, or keep what fires alive."""
         if not is_judged(alarm.detector, alarm.column, self._policy):
             return
-        alert = self._alert(scene.version, alarm.column, alarm.detector, scene.now)
+        alert = self._alert(context.version, alarm.column, alarm.detector, context.now)
         alert = msgspec.structs.replace(
             alert, online=True, last_alarm=self._state.progress.events, delay=alarm.delay
         )
-        name = (
-            alarm.detector.removeprefix(PERFORMANCE)
-            .removeprefix(IMPROVEMENT)
-            .upper()
-            .replace("_", "-")
-        )
+        rule = rule_of(alarm.detector)
+        name = title(rule.member(alarm.detector) or rule.name)
         summary = f"{name}: {alarm.effect}"
         evidence = self._evidence(
             Evidence(alarm.statistic, alarm.value, alarm.threshold, alarm.expected),
-            scene,
+            context,
             alarm.effect,
         )
         self._step(
             alert,
             Reading(alarm.severity, quiet=False, summary=summary, at_once=True),
             evidence,
-            scene,
+            context,
         )
 
-    def end_version(self, scene: Scene, summary: str) -> None:
+    def end_version(self, context: AlertContext, summary: str) -> None:
         """End the alerts of a version that is no longer used."""
-        for alert in self._state.alerts_of(scene.version):
-            evidence = self._evidence(Evidence("rows", 0, 0, None), scene)
-            self.keep(end(alert, scene.now, self._policy, summary), evidence, scene.now)
+        for alert in self._state.alerts_of(context.version):
+            evidence = self._evidence(Evidence("rows", 0, 0, None), context)
+            self.keep(end(alert, context.now, self._policy, summary), evidence, context.now)
 
-    def end_referring(self, scene: Scene, summary: str) -> None:
+    def end_referring(self, context: AlertContext, summary: str) -> None:
         """End the alerts of a version that hung on the reference before; no cooldown holds back
         their next life.
         """
-        for alert in self._state.alerts_of(scene.version):
+        for alert in self._state.alerts_of(context.version):
             if is_of_reference(alert.rule, alert.feature):
-                evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
-                ended, transition = end(alert, scene.now, self._policy, summary)
+                evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
+                ended, transition = end(alert, context.now, self._policy, summary)
                 self.keep(
-                    (msgspec.structs.replace(ended, held_until=0), transition), evidence, scene.now
+                    (msgspec.structs.replace(ended, held_until=0), transition),
+                    evidence,
+                    context.now,
                 )
 
     def keep(self, moved: Moved, evidence: AlertEvidence, now: int) -> None:
@@ -173,7 +164,7 @@ class Alerting:
         return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
-        """Give what an action is chosen by."""
+        """Return what an action is chosen by."""
         seen = self._state.progress.first_seen
         since = seen.get(version, now)
         previous = any(first < since for first in seen.values())
@@ -184,7 +175,7 @@ class Alerting:
     def _alert(
         self, version: str, column: str, rule: str, now: int, segment: str = ""
     ) -> AlertState:
-        """Give the open alert, or begin a new life."""
+        """Return the open alert, or begin a new life."""
         name = fingerprint(self._model, version, column, rule, segment)
         known = self._state.alerts.get(name)
         if known is None:
@@ -194,7 +185,7 @@ class Alerting:
         return known if known.is_open else next_life(known, now)
 
     def _step(
-        self, alert: AlertState, reading: Reading, evidence: AlertEvidence, scene: Scene
+        self, alert: AlertState, reading: Reading, evidence: AlertEvidence, context: AlertContext
     ) -> None:
         severity = worst((alert.severity, reading.severity or alert.severity))
         worse = (
@@ -202,18 +193,18 @@ class Alerting:
             if severity != alert.severity
             else alert
         )  # that is news
-        cause = cause_of(worse, self._state.alerts_of(scene.version), scene.judged.evaluation)
+        cause = cause_of(worse, self._state.alerts_of(context.version), context.judged.evaluation)
         marked = (
             msgspec.structs.replace(alert, inhibited_by=cause)
             if cause != alert.inhibited_by
             else alert
         )
-        moved, transition = step(marked, reading, scene.now, self._policy)
+        moved, transition = step(marked, reading, context.now, self._policy)
         if transition is not None and not evidence.cells:
-            evidence = msgspec.structs.replace(evidence, cells=_cells(scene, alert.feature))
-        self.keep((moved, transition), evidence, scene.now)
+            evidence = msgspec.structs.replace(evidence, cells=_cells(context, alert.feature))
+        self.keep((moved, transition), evidence, context.now)
 
-    def _settle_online(self, alert: AlertState, scene: Scene) -> None:
+    def _settle_online(self, alert: AlertState, context: AlertContext) -> None:
         """End an online alert that was not alarmed again for long enough, while its column is
         quiet; else it goes on.
 
@@ -223,50 +214,57 @@ class Alerting:
         """
         patience = max(self._policy.window_events, ALARM_DELAYS * alert.delay)
         passed = self._state.progress.events - alert.last_alarm
-        if passed >= patience and self._is_quiet(alert, scene):
+        if passed >= patience and self._is_quiet(alert, context):
             summary = f"no further alarm in {passed:,} events, and PSI is quiet"
             reading = Reading(None, quiet=True, summary=summary, over=True)
-            evidence = self._evidence(Evidence("events_since_alarm", passed, patience, None), scene)
+            evidence = self._evidence(
+                Evidence("events_since_alarm", passed, patience, None), context
+            )
         else:
             reading = Reading(alert.severity, quiet=False, summary=alert.summary, at_once=True)
             evidence = alert.evidence or self._evidence(
-                Evidence("events_since_alarm", passed, patience, None), scene
+                Evidence("events_since_alarm", passed, patience, None), context
             )
-        self._step(alert, reading, evidence, scene)
+        self._step(alert, reading, evidence, context)
 
-    def _is_quiet(self, alert: AlertState, scene: Scene) -> bool:
-        """Whether the window agrees that an online alert is over."""
-        evaluation = scene.judged.evaluation
-        if alert.rule.startswith((PERFORMANCE, IMPROVEMENT)):
-            readings = scene.judged.labelled.readings() if scene.judged.labelled is not None else ()
+    def _is_quiet(self, alert: AlertState, context: AlertContext) -> bool:
+        """Return whether the window agrees that an online alert is over."""
+        evaluation = context.judged.evaluation
+        rule = rule_of(alert.rule)
+        if rule.kind in {"performance", "improvement"}:
+            readings = (
+                context.judged.labelled.readings() if context.judged.labelled is not None else ()
+            )
             return not any(reading.severity for _, reading, _ in readings)
         column = evaluation.version.place.get(alert.feature)
         columns = evaluation.version.watched if column is None else [column]
-        broken = alert.rule == ONLINE_INTEGRITY and any(
-            other.feature == alert.feature and other.rule in DATA_QUALITY and not other.online
-            for other in self._state.alerts_of(scene.version)
+        broken = rule.kind == "data_quality" and any(
+            other.feature == alert.feature
+            and rule_of(other.rule).kind == "data_quality"
+            and not other.online
+            for other in self._state.alerts_of(context.version)
         )
         return not broken and all(evaluation.psi_quiet(place) for place in columns)
 
-    def _end_unjudged(self, scene: Scene) -> None:
+    def _end_unjudged(self, context: AlertContext) -> None:
         """End alerts of rules that the policy has no longer: nothing would ever read them again."""
-        for alert in self._state.alerts_of(scene.version):
+        for alert in self._state.alerts_of(context.version):
             if not is_judged(alert.rule, alert.feature, self._policy):
-                evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), scene)
+                evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
                 self.keep(
-                    end(alert, scene.now, self._policy, "the policy no longer has this rule"),
+                    end(alert, context.now, self._policy, "the policy no longer has this rule"),
                     evidence,
-                    scene.now,
+                    context.now,
                 )
 
-    def _evidence(self, found: Evidence, scene: Scene, effect: str = "") -> AlertEvidence:
-        window = scene.judged.window
+    def _evidence(self, found: Evidence, context: AlertContext, effect: str = "") -> AlertEvidence:
+        window = context.judged.window
         return AlertEvidence(
             statistic=found.statistic,
             value=found.value,
             threshold=found.threshold,
             expected=found.expected,
-            n=scene.judged.evaluation.version.reference.rows if found.n is None else found.n,
+            n=context.judged.evaluation.version.reference.rows if found.n is None else found.n,
             m=window.rows if found.m is None else found.m,
             events=self._state.progress.events,
             window_start=window.start,
@@ -276,11 +274,11 @@ class Alerting:
         )
 
 
-def _cells(scene: Scene, feature: str) -> list[Contribution]:
-    """Give the cells of a column, or of the labels, that contribute most; none for what is about
+def _cells(context: AlertContext, feature: str) -> list[Contribution]:
+    """Return the cells of a column, or of the labels, that contribute most; none for what is about
     the model.
     """
-    evaluation, target = scene.judged.evaluation, scene.judged.target
+    evaluation, target = context.judged.evaluation, context.judged.target
     if feature == LABEL and target is not None:
         return contributions(target.reference.column, target.counts.window)
     column = evaluation.version.place.get(feature)
@@ -292,13 +290,15 @@ def _cells(scene: Scene, feature: str) -> list[Contribution]:
     )
 
 
-def _labelled_evidence(evidence: AlertEvidence, found: Evidence, scene: Scene) -> AlertEvidence:
-    """Give the evidence of a metric its own window: the labelled one."""
-    labelled = scene.judged.labelled
+def _labelled_evidence(
+    evidence: AlertEvidence, found: Evidence, context: AlertContext
+) -> AlertEvidence:
+    """Return the evidence of a metric its own window: the labelled one."""
+    labelled = context.judged.labelled
     if labelled is None:
         return evidence
     window = labelled.window
-    reference = labelled.standard.reference
+    reference = labelled.baselines.reference
     rows = reference.rows if reference is not None else 0
     return msgspec.structs.replace(
         evidence,

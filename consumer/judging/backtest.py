@@ -20,7 +20,7 @@ from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, PaneEntry
 from driftgauge.shared.contract.severity import AlertSeverity, worst
 
 
-class Told(msgspec.Struct):
+class AlertTotals(msgspec.Struct):
     """What a policy tells of one column and rule; with an empty name of all of them.
 
     Parameters
@@ -53,9 +53,9 @@ class Verdict(msgspec.Struct):
     `total.alarm_ms` is the time in which anything was in alarm.
     """
 
-    total: Told
-    features: list[Told]
-    rules: list[Told]
+    total: AlertTotals
+    features: list[AlertTotals]
+    rules: list[AlertTotals]
 
 
 class Backtest(msgspec.Struct, omit_defaults=True):
@@ -170,13 +170,13 @@ def _grouped(lives: list[_Life], by: tuple[str, ...]) -> list[tuple[dict[str, st
     return [(dict(zip(by, names, strict=True)), groups[names]) for names in sorted(groups)]
 
 
-def _named(lives: list[_Life], end: int, names: dict[str, str]) -> Told:
+def _named(lives: list[_Life], end: int, names: dict[str, str]) -> AlertTotals:
     return msgspec.structs.replace(_told(lives, end), **names)
 
 
-def _told(lives: list[_Life], end: int) -> Told:
+def _told(lives: list[_Life], end: int) -> AlertTotals:
     severities = {life.severity for life in lives}
-    return Told(
+    return AlertTotals(
         alerts=len(lives),
         notified=sum(life.notified for life in lives),
         severity=worst(severities) if severities else None,
@@ -186,7 +186,7 @@ def _told(lives: list[_Life], end: int) -> Told:
 
 
 def covered(intervals: list[tuple[int, int]]) -> int:
-    """Give the length of the union of intervals.
+    """Return the length of the union of intervals.
 
     Examples
     --------

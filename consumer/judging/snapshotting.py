@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from driftgauge.consumer.judging.alerting import Alerting, Scene
-from driftgauge.consumer.judging.alerts.actions import is_performance, recommend, recommended
+from driftgauge.consumer.judging.alerting import AlertContext, Alerting
+from driftgauge.consumer.judging.alerts.actions import recommend, recommended
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.column_report import column_reports, notes
 from driftgauge.consumer.judging.evaluating.performance import report as report_performance
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.rules.findings import THRESHOLD, findings, rule_levels
-from driftgauge.consumer.judging.rules.metrics import Judged
+from driftgauge.consumer.judging.rules.findings import findings, rule_levels
+from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.report import report as report_segments
 from driftgauge.consumer.judging.state import JudgingState, Reported
 from driftgauge.consumer.judging.windows.history import PsiHistory
@@ -28,10 +28,11 @@ from driftgauge.shared.contract.snapshot import (
     Window,
 )
 from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
 
 MOST_SEGMENTS = 3
-"""That a verdict names."""
+"""Most segments that a verdict names."""
 
 
 @dataclass(slots=True)
@@ -50,9 +51,9 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What a snapshot is taken of: a version's scene, and the events of the model by then."""
+    """What a snapshot is taken of: a version's context, and the events of the model by then."""
 
-    scene: Scene
+    context: AlertContext
     events: int
 
 
@@ -75,39 +76,43 @@ class Reporting:
         self._latest: dict[str, _Noted] = {}
         self._written: dict[str, tuple[_Noted, Snapshot]] = {}
 
-    def note(self, scene: Scene) -> None:
+    def note(self, context: AlertContext) -> None:
         """Note that a version has changed: its current snapshot is taken when the step is over."""
-        self._latest[scene.version] = _Noted(scene, self._state.progress.events)
+        self._latest[context.version] = _Noted(context, self._state.progress.events)
 
-    def remember(self, scene: Scene) -> None:
+    def remember(self, context: AlertContext) -> None:
         """Remember the PSI of an evaluation, for the lines over time."""
-        oldest = scene.now - self._policy.window_days * DAY_MS
-        self._state.keep_psi(scene.version, scene.now, scene.judged.evaluation.judged_psi, oldest)
+        oldest = context.now - self._policy.window_days * DAY_MS
+        self._state.keep_psi(
+            context.version, context.now, context.judged.evaluation.judged_psi, oldest
+        )
 
-    def report(self, scene: Scene) -> None:
+    def report(self, context: AlertContext) -> None:
         """Take a snapshot report if one of the moment's transitions, or the time, asks for it."""
         progress = self._state.progress
         alerted = any(
-            notice.alert.version == scene.version
+            notice.alert.version == context.version
             and notice.transition.state in {"firing", "resolved"}
             and notice.transition.change not in MARKS
             for notice in self._alerting.notices
         )
         due = self._is_due(
-            progress.reported.get(scene.version), scene.judged.window.rows, scene.now
+            progress.reported.get(context.version), context.judged.window.rows, context.now
         )
-        self.note(scene)
+        self.note(context)
         if alerted or due:
-            noted = self._latest[scene.version]
+            noted = self._latest[context.version]
             snapshot = self._snapshot(noted)
-            self._written[scene.version] = noted, snapshot
+            self._written[context.version] = noted, snapshot
             self._outputs.snapshots.append(
                 msgspec.structs.replace(snapshot, trigger="alert" if alerted else "schedule")
             )
-            progress.reported[scene.version] = Reported(scene.now, progress.events)
+            progress.reported[context.version] = Reported(context.now, progress.events)
 
     def _is_due(self, last: Reported | None, rows: int, now: int) -> bool:
-        """Whether a scheduled report is due; the first one as soon as there is enough to judge."""
+        """Return whether a scheduled report is due; the first one as soon as there is enough to
+        judge.
+        """
         if last is None:
             return rows >= self._policy.min_window_rows
         return (
@@ -136,10 +141,10 @@ class Reporting:
             )
 
     def _snapshot(self, noted: "_Noted") -> Snapshot:
-        scene = noted.scene
-        version, judged = scene.version, scene.judged
-        around = self._alerting.circumstances(version, scene.now)
-        alerts = [_active(alert, recommend(alert, around), scene.now) for alert in around.alerts]
+        context = noted.context
+        version, judged = context.version, context.judged
+        around = self._alerting.circumstances(version, context.now)
+        alerts = [_active(alert, recommend(alert, around), context.now) for alert in around.alerts]
         history = self._state.histories.get(version, PsiHistory())
         reports = [
             msgspec.structs.replace(_with_alerts(report, alerts), psi_history=history.of(column))
@@ -159,7 +164,7 @@ class Reporting:
         severity = worst(found) if found else "insufficient_data"
         window = judged.window
         performance = report_performance(
-            judged.labelled, judged.evaluation.version.standard, window.scores
+            judged.labelled, judged.evaluation.version.baselines, window.scores
         )
         if performance is not None:
             performance = msgspec.structs.replace(performance, target=target)
@@ -168,7 +173,7 @@ class Reporting:
             model=self._model,
             version=version,
             trigger="current",
-            created=scene.now,
+            created=context.now,
             severity=severity,
             verdict=verdict(severity, every, window.rows, alerts),
             window=Window(window.start, window.end, window.rows, len(window.panes), noted.events),
@@ -190,10 +195,10 @@ class Reporting:
 class NoReporting(Reporting):
     """Takes no snapshot: for a backtest, which wants the alerts alone."""
 
-    def note(self, scene: Scene) -> None:
+    def note(self, context: AlertContext) -> None:
         pass
 
-    def report(self, scene: Scene) -> None:
+    def report(self, context: AlertContext) -> None:
         pass
 
 
@@ -237,15 +242,15 @@ def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
     falls = [
         alert.summary
         for alert in whole
-        if is_performance(alert.rule) and alert.severity == "critical"
+        if rule_of(alert.rule).kind == "performance" and alert.severity == "critical"
     ]
     others = [
         alert
         for alert in whole
-        if not is_performance(alert.rule) or (alert.severity != "critical" and not falls)
+        if rule_of(alert.rule).kind != "performance" or (alert.severity != "critical" and not falls)
     ]
-    limits = [alert.summary for alert in others if alert.rule.startswith(THRESHOLD)]
-    evidence = [alert.summary for alert in others if not alert.rule.startswith(THRESHOLD)]
+    limits = [alert.summary for alert in others if rule_of(alert.rule).kind == "limit"]
+    evidence = [alert.summary for alert in others if rule_of(alert.rule).kind != "limit"]
     parts = [
         f"{alert.segment}: {alert.summary}"
         for alert in firing
@@ -255,7 +260,7 @@ def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
     return falls, [*evidence, *parts[:MOST_SEGMENTS], *more, *limits]
 
 
-def _column_reports(judged: Judged, policy: JudgingPolicy) -> list[FeatureReport]:
+def _column_reports(judged: EvaluatedWindow, policy: JudgingPolicy) -> list[FeatureReport]:
     """Report every column; with thresholds or the classic policy, by what those rules say too."""
     reports = column_reports(judged.evaluation)
     if policy.kind == "classic":

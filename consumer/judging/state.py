@@ -168,7 +168,7 @@ class Progress(msgspec.Struct):
         return True
 
     def is_new(self, partition: int, entry_id: str) -> bool:
-        """Whether an entry lies behind the offset."""
+        """Return whether an entry lies behind the offset."""
         return EntryId.parse(entry_id) > EntryId.parse(self.offsets.get(partition, BEGINNING))
 
     def see(self, version: str, now: int) -> None:
@@ -203,8 +203,8 @@ class Progress(msgspec.Struct):
         return True
 
     def is_outdated(self, alarm: Alarm) -> bool:
-        """Whether an alarm is about another reference than the one that its version is judged by
-        now.
+        """Return whether an alarm is about another reference than the one that its version is
+        judged by now.
         """
         known = self.references.get(alarm.version)
         return known is not None and known.seen.get(alarm.partition, 0) < known.change
@@ -231,7 +231,7 @@ class JudgingState:
     """
 
     def alerts_of(self, version: str) -> list[AlertState]:
-        """Give the open alerts of a version in one order, however they came out of the
+        """Return the open alerts of a version in one order, however they came out of the
         checkpoint.
         """
         found = [
@@ -326,7 +326,7 @@ class JudgingState:
         self.changed[f"alert:{fingerprint}".encode()] = b""
 
     def pack_changed(self) -> dict[bytes, bytes]:
-        """Give the fields that changed since the last call; an empty value is a field to delete."""
+        """Return the fields that changed since the last call; an empty value deletes one."""
         self.progress.watermarks = self.merge.watermarks
         self.progress.waiting = {
             partition: len(held) for partition, held in self.merge.held.items() if held
@@ -387,7 +387,7 @@ def _held_order(name: bytes) -> tuple[int, EntryId]:
 
 
 def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
-    """Give the versions that a checkpoint's panes belong to."""
+    """Return the versions that a checkpoint's panes belong to."""
     named = {
         name.decode().split(":")[1] for name in fields if name.startswith((b"pane:", b"span:"))
     }
@@ -395,7 +395,7 @@ def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
 
 
 def versions_named(entry: PaneEntry) -> set[str]:
-    """Give the versions that an entry speaks of."""
+    """Return the versions that an entry speaks of."""
     if isinstance(entry, Pane):
         return set(entry.blocks)
     if isinstance(entry, Delta):
@@ -404,7 +404,7 @@ def versions_named(entry: PaneEntry) -> set[str]:
 
 
 def references_of(fields: Mapping[bytes, bytes]) -> set[tuple[str, int]]:
-    """Give the versions that are judged by another reference than the registered one, and its
+    """Return the versions that are judged by another reference than the registered one, and its
     number.
     """
     packed = fields.get(b"state")

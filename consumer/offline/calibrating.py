@@ -159,7 +159,7 @@ def read_timeline(
 
 
 def parse_times(column: pd.Series, source: str) -> tuple[Ints, list[str]]:
-    """Give times in ms, and what was noticed.
+    """Return times in ms, and what was noticed.
 
     A number is seconds or ms since 1970, a text a date; one without a zone is UTC. Where only
     midnights run backwards, each ends the day that it is dated with, as some files have it, and is

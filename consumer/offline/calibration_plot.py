@@ -17,7 +17,7 @@ NAME = 32
 
 
 def table(made: Calibration) -> Table:
-    """Give a row for each column."""
+    """Return a row for each column."""
     shown = Table(
         title=f"order in time, {made.timeline.weeks} weeks of reference", title_justify="left"
     )
@@ -45,7 +45,7 @@ def table(made: Calibration) -> Table:
 
 
 def number(value: float | None, places: int = 2) -> str:
-    """Give a number, or a dash.
+    """Return a number, or a dash.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def printable(name: str) -> str:
 
 
 def _ordered(made: Calibration) -> list[tuple[str, float, float]]:
-    """Give name, usual PSI and threshold of the ordered columns, least threshold last."""
+    """Return name, usual PSI and threshold of the ordered columns, least threshold last."""
     found = [
         (feature.name, feature.expected or 0.0, feature.threshold)
         for feature in made.features

@@ -50,7 +50,7 @@ def propose(
 
 
 def window_start(now: int, window_ms: int) -> int:
-    """Give where a window begins; one of a day or more at a midnight, so that it has whole days.
+    """Return where a window begins; one of a day or more at a midnight, so that it has whole days.
 
     Examples
     --------
@@ -62,5 +62,5 @@ def window_start(now: int, window_ms: int) -> int:
 
 
 def panes_from(entries: Iterator[PaneEntry], start: int) -> Iterator[Pane]:
-    """Give the panes and sums of panes that began at or after a logical time."""
+    """Yield the panes and sums of panes that began at or after a logical time."""
     return (entry for entry in entries if isinstance(entry, Pane) and entry.start >= start)

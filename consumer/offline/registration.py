@@ -200,7 +200,7 @@ def _fitted(submission: Submission) -> tuple[Task, Any]:
 
 
 def _given_classes(submission: Submission) -> tuple[str, ...]:
-    """Give the classes of a model that does not know them: from the submission, or from its
+    """Return the classes of a model that does not know them: from the submission, or from its
     schema's file.
     """
     file = submission.schema_file
@@ -232,15 +232,15 @@ def _task_of_text(text: str) -> Task:
 
 
 def _output(task: Task, estimator: Any) -> tuple[Kind | None, tuple[str, ...]]:
-    """Give kind and classes of a fitted model's prediction; None as kind without a model."""
+    """Return kind and classes of a fitted model's prediction; None as kind without a model."""
     if estimator is None:
         return None, ()
     return ("numeric", ()) if task == "regression" else ("categorical", class_labels(estimator))
 
 
 def _features(frame: pd.DataFrame, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Give the columns that are features; in the model's order, and only its own, if it knows them
-    by name.
+    """Return the columns that are features; in the model's order, and only its own, if it knows
+    them by name.
     """
     special = [
         name
@@ -358,7 +358,7 @@ def _performance(
 def _predictions(
     predicted: pd.Series | None, schema: Schema, estimator: Any, columns: list[Column]
 ) -> Column | None:
-    """Give the reference's predictions: from their column, or by the model."""
+    """Return the reference's predictions: from their column, or by the model."""
     if schema.prediction is None:
         return None
     if predicted is not None:
@@ -395,7 +395,7 @@ def _gates(submission: Submission, task: Task, schema: Schema) -> Gates:
 
 
 def _modified(artifact: Path | None) -> str:
-    """Give the time at which the artifact was written: that of the training."""
+    """Return the time at which the artifact was written: that of the training."""
     if artifact is None:
         return ""
     return datetime.fromtimestamp(artifact.stat().st_mtime, UTC).isoformat(timespec="seconds")

@@ -78,7 +78,7 @@ class History:
         )
 
     def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
-        """Give everything that ended after a logical time, in the order in which it was judged.
+        """Yield everything that ended after a logical time, in the order in which it was judged.
 
         With one partition that is the order of its stream. With several, panes come by (end,
         partition), and the alarms whose turn the judge has recorded come at that turn; older ones
@@ -101,7 +101,7 @@ class History:
             yield entry
 
     def expected(self) -> int:
-        """Give how many entries there are, about."""
+        """Return how many entries there are, about."""
         return sum(
             self._nodes.client(key).xlen(key)
             for partition in range(self.partitions)
@@ -112,7 +112,7 @@ class History:
         )
 
     def _past(self, judge: Judge, parts: list["_Partition"]) -> Iterator[Placed]:
-        """Give the new references whose own entries are gone with their panes."""
+        """Yield the new references whose own entries are gone with their panes."""
         first = min((part.first_time() for part in parts), default=0)
         changes = [change for known in judge.progress.references.values() for change in known.past]
         for change in sorted(changes, key=lambda change: (change.time, change.change)):
@@ -157,7 +157,7 @@ class _Partition:
         self._first = self._first_pane()
 
     def read(self, since_ms: int) -> Iterator[Placed]:
-        """Give days, hours and panes, each as far as nothing finer is there."""
+        """Yield days, hours and panes, each as far as nothing finer is there."""
         done = 0
         for rolled in self._rolled_up("day", 0, self._first_hour()):
             done = rolled.pane.number
@@ -174,7 +174,7 @@ class _Partition:
                 yield time, self.partition, entry_id, "pane", entry
 
     def one(self, entry_id: str) -> list[Placed]:
-        """Give one entry of the panes; none if it is gone."""
+        """Return one entry of the panes; none if it is gone."""
         found: Any = self._client.xrange(self._panes, entry_id, entry_id)
         return [
             (0, self.partition, entry_id, "pane", pane.decode(fields[pane.FIELD]))
@@ -182,26 +182,26 @@ class _Partition:
         ]
 
     def judged(self, offset: str, held: frozenset[tuple[int, int]]) -> int:
-        """Give how many of the stored panes were judged."""
+        """Return how many of the stored panes were judged."""
         waiting = sum(partition == self.partition for partition, _ in held)
         return max(0, EntryId.parse(offset).ms - self._first + 1 - waiting)
 
     def first_time(self) -> int:
-        """Give the logical time at which the panes that are stored as they are begin."""
+        """Return the logical time at which the panes that are stored as they are begin."""
         first = str(EntryId(self._first, 0))
         found: Any = self._client.xrange(self._panes, first, first)
         entry = pane.decode(found[0][1][pane.FIELD]) if found else None
         return entry.start if isinstance(entry, Pane) else LATER << 30
 
     def _placed(self, rolled: RollUp, resolution: Resolution, since_ms: int) -> Iterator[Placed]:
-        """Give the alarms of a roll-up, then its sum."""
+        """Yield the alarms of a roll-up, then its sum."""
         end = rolled.pane.end
         if end > since_ms:
             yield from ((end, self.partition, "", resolution, alarm) for alarm in rolled.kept)
             yield end, self.partition, "", resolution, rolled.pane
 
     def _rolled_up(self, span: str, done: int, before: int) -> Iterator[RollUp]:
-        """Give the roll-ups that begin after pane `done` and before pane `before`."""
+        """Yield the roll-ups that begin after pane `done` and before pane `before`."""
         for _, packed in self._pages(self._rollups[span], "-"):
             rolled = pane.decode_rollup(packed)
             if rolled.first >= before:
@@ -210,7 +210,7 @@ class _Partition:
                 yield rolled
 
     def _first_pane(self) -> int:
-        """Give the number of the first pane that is stored as it is; of the next one if there is
+        """Return the number of the first pane that is stored as it is; of the next one if there is
         none.
         """
         found: Any = self._client.xrange(self._panes, count=1)
@@ -220,7 +220,7 @@ class _Partition:
         return number + 1 if suffix or not number else number
 
     def _first_hour(self) -> int:
-        """Give the first pane of the first hour that is stored; of the panes if there is none."""
+        """Return the first pane of the first hour that is stored; of the panes if there is none."""
         found: Any = self._client.xrange(self._rollups["hour"], count=1)
         return (
             min(pane.decode_rollup(found[0][1][pane.FIELD]).first, self._first)

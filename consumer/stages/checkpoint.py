@@ -73,7 +73,7 @@ class Checkpoint:
         return taken
 
     def is_free(self) -> bool:
-        """Whether nobody has the lease."""
+        """Return whether nobody has the lease."""
         return not self._client.exists(self._owner_key)
 
     def load(self) -> dict[bytes, bytes]:
@@ -140,7 +140,7 @@ class Checkpoint:
                 raise OwnershipLost(f"The lease of {self.key} was lost.") from error
 
     def release(self) -> None:
-        """Give the lease back, if it is still ours, so that another worker need not wait."""
+        """Return the lease back, if it is still ours, so that another worker need not wait."""
         with self._client.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(self._owner_key)
@@ -184,7 +184,7 @@ class Checkpoint:
 
 
 def _server(client: redis.Redis) -> str:
-    """Give the server's identity, which changes at each start; empty if it does not tell."""
+    """Return the server's identity, which changes at each start; empty if it does not tell."""
     try:
         details: Any = client.info("server")
     except redis.ResponseError:  # not allowed here, or not a real server

@@ -23,6 +23,7 @@ from driftgauge.consumer.counting.state import (
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.pending_store import PendingStore
 from driftgauge.consumer.stages.reader import LogReader
+from driftgauge.consumer.stages.room import Room
 from driftgauge.consumer.stages.stage import CommitClock, Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.contract import pane
@@ -95,6 +96,8 @@ class CountingStage(Stage):
         self._usual_version = ""
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, settings.commit_events)
         self._retention_ms = int(settings.log_retention_hours * HOUR_MS)
+        self._room = Room(self._log, settings.max_memory_share)
+        self._readers_known, self._readers_ms = 0.0, list[int]()
         self._pane_hours = settings.pane_retention_hours
         self._rollup_days: dict[Span, int] = {
             "hour": settings.hour_retention_days,
@@ -152,6 +155,8 @@ class CountingStage(Stage):
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.reset()
+        if self._room.is_due():
+            self.make_room()
 
     def finish(self) -> None:
         if self._clock.pending:
@@ -218,13 +223,13 @@ class CountingStage(Stage):
     # -- commit ------------------------------------------------------------------------------------
 
     def _commit(self) -> None:
-        """State, offset, panes, roll-ups, dead letters, the group's offset and the trimming, in one
-        transaction.
+        """State, offset, panes, roll-ups, dead letters and the group's offset, in one transaction;
+        then the trimming, which a full Redis takes and a transaction with writes it does not.
         """
         self._find_kept()
-        self._look_at_readers()
         fields = {**self._state.pack_changed(), b"offset": self._offset}
         self.checkpoint.commit(fields, self._queue_outputs)
+        self._trim()
         self._panes_out, self._rollups_out, self._dead_out = [], [], []
         self._clock.reset()
 
@@ -261,13 +266,32 @@ class CountingStage(Stage):
         self._queue_ids(pipe)
         self._pending.queue(self._state.pending, pipe)
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
-        young = self._state.position.clock.entry - self._retention_ms
-        keep_from = min(EntryId.parse(self._offset).ms, young, *self._readers_ms)
+
+    def _trim(self) -> None:
+        """Delete what was committed and is older than it is kept: of the log behind every reader,
+        of the panes and roll-ups.
+        """
+        oldest = self._state.position.clock.entry - self._retention_ms
+        with self.client.pipeline(transaction=False) as pipe:
+            keep_from = min(EntryId.parse(self._offset).ms, oldest, *self._readers())
+            if keep_from > 0:
+                pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
+            for stream, first in self._first_kept.items():
+                if first:
+                    pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
+            pipe.execute()
+
+    def make_room(self) -> None:
+        """Trim the log of a full Redis behind what is committed, whoever owns the stage: nobody
+        reads it again.
+        """
+        room = self._room.keep_from(self.client)
+        committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None
+        if committed is None:
+            return
+        keep_from = min(EntryId.parse(committed).ms, room, *self._readers())
         if keep_from > 0:
-            pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
-        for stream, first in self._first_kept.items():
-            if first:
-                pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
+            self.client.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
 
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
@@ -277,13 +301,13 @@ class CountingStage(Stage):
         for hour in gone:
             pipe.delete(self._ids(hour))
 
-    def _look_at_readers(self) -> None:
-        """Ask how far the other consumer groups of the log are: whoever registers one is never
-        overtaken by the trimming.
+    def _readers(self) -> list[int]:
+        """Return how far the other consumer groups of the log are, in ms: whoever registers one is
+        never overtaken by the trimming.
         """
         now = time.monotonic()
         if self._readers_known and now - self._readers_known < READERS_CHECK_S:
-            return
+            return self._readers_ms
         groups: Any = self.client.xinfo_groups(self._log)
         others = [
             group["last-delivered-id"]
@@ -292,6 +316,7 @@ class CountingStage(Stage):
         ]
         self._readers_ms = [EntryId.parse(offset).ms for offset in others]
         self._readers_known = now
+        return self._readers_ms
 
     def _find_kept(self) -> None:
         """Find the first pane and roll-ups that are young enough to be kept, and forget the ages

@@ -32,8 +32,8 @@ class LogReader:
         self._ahead: bytes | None = None
 
     def read(self, offset: bytes, block_ms: int) -> list[Entry]:
-        """Give the entries behind an offset, at most READ_COUNT, waiting for them if there are none
-        yet.
+        """Return the entries behind an offset, at most READ_COUNT, waiting for them if there are
+        none yet.
         """
         entries = self._reply() if self._ahead == offset else None
         if not entries:

@@ -43,7 +43,7 @@ class Neighbours:
         self._seen: dict[bytes, tuple[bytes, float]] = {}
 
     def alive(self, beats: Mapping[bytes, bytes], now: float) -> list[bytes]:
-        """Give those whose number changed lately, or was never seen before, in one order for all
+        """Return those whose number changed lately, or was never seen before, in one order for all
         observers.
         """
         for name, beat in beats.items():
@@ -56,7 +56,8 @@ class Neighbours:
 
 
 def part_of(place: int, workers: int, stages: int) -> int:
-    """Give how many stages a worker should have: the parts of all differ by one at most and add up.
+    """Return how many stages a worker should have: the parts of all differ by one at most and add
+    up.
 
     Examples
     --------
@@ -121,8 +122,8 @@ class Sharing:
             self._leaving = set(surplus) if settled else set()
 
     def may_take(self, stage: str, free_s: float) -> bool:
-        """Whether to try for a stage that has been free for a time; if so, it counts as ours until
-        `dropped`.
+        """Return whether to try for a stage that has been free for a time; if so, it counts as ours
+        until `dropped`.
         """
         with self._lock:
             if len(self._owned) >= self._part:
@@ -133,7 +134,7 @@ class Sharing:
             return True
 
     def leaves(self, stage: str) -> bool:
-        """Whether a stage is to be given up."""
+        """Return whether a stage is to be given up."""
         return stage in self._leaving
 
     def dropped(self, stage: str) -> None:

@@ -17,6 +17,7 @@ from driftgauge.consumer.stages.reader import READ_COUNT, block_bounds
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.refusals import ADVICE, refusal
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 log = logging.getLogger("driftgauge.worker")
@@ -31,13 +32,14 @@ it was.
 
 
 class Connection:
-    """Whether Redis answers, so that a worker with many stages says once that it does not, and once
-    that it does again.
+    """Whether Redis answers and takes writes, so that a worker with many stages says once that it
+    does not, and once that it does again.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lost_at: float | None = None
+        self._refusal = ""
 
     def lost(self, error: Exception) -> None:
         with self._lock:
@@ -51,6 +53,24 @@ class Connection:
             if self._lost_at is not None and asked_at > self._lost_at:
                 log.info("Redis answers again")
                 self._lost_at = None
+
+    def refused(self, code: str, error: Exception) -> None:
+        """Take note that Redis answers, but takes no writes."""
+        with self._lock:
+            if self._refusal != code:
+                log.error(
+                    "Redis refuses to write (%s): %s. Waiting until it does not; nothing is lost",
+                    error,
+                    ADVICE[code],
+                )
+            self._refusal = code
+
+    def wrote(self) -> None:
+        """Take note that Redis took a write."""
+        with self._lock:
+            if self._refusal:
+                log.info("Redis takes writes again")
+                self._refusal = ""
 
 
 class Backoff:
@@ -130,16 +150,41 @@ class Stage(ABC):
                 log.info("%s: the slot is elsewhere now (%s).", self.name, error)
                 stop.wait(BACKOFF_S[0])
                 return
-            except DriftgaugeError as error:
-                if str(error) != self._told:  # it is tried again and again, and told once
-                    log.error("%s stopped: %s", self.name, error)  # noqa: TRY400  the message says all
-                self._told = str(error)
-                stop.wait(self._faults.next())
-            except Exception:
-                log.exception(
-                    "%s failed; nothing was committed, trying again from the last commit", self.name
-                )
-                stop.wait(self._faults.next())
+            except Exception as error:  # noqa: BLE001  whatever it is, nothing was committed
+                if refusal(error):
+                    self._refused(error, connection)
+                    stop.wait(away.next())
+                    if self.may_move:
+                        return
+                else:
+                    self._failed(error)
+                    stop.wait(self._faults.next())
+
+    def _failed(self, error: Exception) -> None:
+        """Say what stops the stage: an error of ours once, since it is tried again and again."""
+        if not isinstance(error, DriftgaugeError):
+            log.error(
+                "%s failed; nothing was committed, trying again from the last commit",
+                self.name,
+                exc_info=error,
+            )
+        elif str(error) != self._told:
+            log.error("%s stopped: %s", self.name, error)
+            self._told = str(error)
+
+    def _refused(self, error: Exception, connection: Connection) -> None:
+        """Say once that Redis refuses to write, and make the room that this stage can make. The
+        connections are made anew: the primary may be another server by now.
+        """
+        connection.refused(refusal(error), error)
+        self.client.connection_pool.disconnect()
+        try:
+            self.make_room()
+        except redis.RedisError as failed:  # it is tried again at the next attempt
+            log.debug("%s: no room could be made (%s)", self.name, failed)
+
+    def make_room(self) -> None:  # noqa: B027  most stages keep nothing that could go
+        """Delete what the stage keeps no longer than there is room, whoever owns it."""
 
     def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
         """Take the stage if it is free and within our part; run it, or wait a little."""
@@ -174,7 +219,7 @@ class Stage(ABC):
             self.checkpoint.release()
 
     def close(self) -> None:
-        """Give the lease back and close the connections."""
+        """Return the lease back and close the connections."""
         self.checkpoint.release()
         self.client.close()
 

@@ -55,7 +55,7 @@ class PublishedVersions:
         self._looked = time.monotonic()
 
     def fetch(self, names: set[str]) -> dict[str, PublishedVersion]:
-        """Give those of some versions that were published and can be used; the rest is unknown so
+        """Return those of some versions that were published and can be used; the rest is unknown so
         far.
         """
         for name in names - self._known.keys():
@@ -65,7 +65,7 @@ class PublishedVersions:
         return {name: self._known[name] for name in names & self._known.keys()}
 
     def changed(self) -> dict[str, PublishedVersion]:
-        """Give the known versions that were published again with another content; looks every
+        """Return the known versions that were published again with another content; looks every
         `LOOK_AGAIN_S`.
         """
         if not self._known or time.monotonic() - self._looked < LOOK_AGAIN_S:
@@ -83,8 +83,8 @@ class PublishedVersions:
         }
 
     def references(self, wanted: set[tuple[str, int]]) -> dict[str, PublishedVersion]:
-        """Give versions with accepted references, by `reference_key`, as far as both were published
-        and can be used.
+        """Return versions with accepted references, by `reference_key`, as far as both were
+        published and can be used.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class PublishedVersions:
                 )
 
     def all(self) -> dict[str, PublishedVersion]:
-        """Give every published version that can be used."""
+        """Return every published version that can be used."""
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
         return self.fetch({name.decode(errors="replace") for name in names})
 

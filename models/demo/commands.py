@@ -33,7 +33,8 @@ def up(port: int | None) -> None:
         )
         click.echo("Ctrl-C stops everything; what was counted stays.")
         while True:
-            running.require_running()
+            for said in running.keep_running():
+                click.echo(said, err=True)
             time.sleep(0.2)
 
 

@@ -27,13 +27,14 @@ from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.alert import Alert, CloudEvent
-from driftgauge.shared.contract.alerts import subject_of
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.rules import is_operational
+from driftgauge.shared.wording.titles import subject_of
 
 ENDLESS_CLEAN_EVENTS = 3000
 """Events before the drift when the demo has no end."""
@@ -119,9 +120,15 @@ class DemoResult:
 
     @property
     def first_alert_event(self) -> int | None:
-        """Number of events that had been counted when the first alert fired; None if none did."""
+        """Number of events that had been counted when the first alert on the model fired; None if
+        none did. A slow machine's latency is no drift.
+        """
         return min(
-            (alert.evidence.events for alert in self.alerts if alert.state == "firing"),
+            (
+                alert.evidence.events
+                for alert in self.alerts
+                if alert.state == "firing" and not is_operational(alert.rule, alert.feature)
+            ),
             default=None,
         )
 
@@ -333,7 +340,7 @@ def read_counters(client: redis.Redis, keys: Keys, model: str) -> Counters:
 
 
 def _judged(client: redis.Redis, keys: Keys, model: str) -> bool:
-    """Whether judging has read every pane."""
+    """Return whether judging has read every pane."""
     latest = newest(client, keys.panes(model, 0))
     state: Any = client.hget(keys.judge(model), "state")
     if latest is None or not state:

@@ -27,11 +27,12 @@ from driftgauge.models.common.perturbations import (
 )
 from driftgauge.models.common.simulation import Labelled
 from driftgauge.models.drift.plan import DriftKind
-from driftgauge.shared.contract.alerts import PERFORMANCE
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.base import Kind
 
 CATEGORY: Final = "driftgauge-simulated"
 """The category that `new_category` injects."""
@@ -53,8 +54,8 @@ class Expectation:
         What is expected, in words, for the report.
     feature
         The feature that the alert must name; None accepts any.
-    rule
-        How the name of the alert's rule must begin.
+    kind
+        The kind of rule that the alert must be of; None accepts any.
     segment
         The segment that the alert must name, such as `region=north`. Feature and rule do not
         matter then, because one alert speaks for all columns of a segment.
@@ -62,7 +63,7 @@ class Expectation:
 
     name: str
     feature: str | None = None
-    rule: str = ""
+    kind: Kind | None = None
     segment: str = ""
 
     def is_met_by(self, feature: str, rule: str, segment: str = "") -> bool:
@@ -72,12 +73,12 @@ class Expectation:
         --------
         >>> Expectation("x drifts", feature="x").is_met_by("x", "psi")
         True
-        >>> Expectation("performance falls", rule="performance").is_met_by("x", "psi")
+        >>> Expectation("performance falls", kind="performance").is_met_by("x", "psi")
         False
         """
         if self.segment:
             return segment == self.segment
-        return self.feature in {None, feature} and rule.startswith(self.rule)
+        return self.feature in {None, feature} and self.kind in {None, rule_of(rule).kind}
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _concept(target: InjectionTarget, intensity: float) -> Injection:
         f"where {name} is above {bound:.4g} ({intensity:.0%} of the rows) the true value is "
         f"{after}; no feature changes",
         (),
-        (Expectation("the performance falls", rule=PERFORMANCE),),
+        (Expectation("the performance falls", kind="performance"),),
         lambda strength: [
             ConceptChange(name, float(np.nanquantile(values, 1 - intensity * strength)), relabel)
         ],

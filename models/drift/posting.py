@@ -115,7 +115,10 @@ class Poster:
             {"model": self.model, "features": row.features, "prediction": row.prediction}
             for row in rows
         ]
-        answer = await ask(self.client, "POST", "/events", json=events)
+        # all or none: a simulation of which a part is refused shows nothing
+        answer = await ask(
+            self.client, "POST", "/events", json=events, headers={"Prefer": "handling=strict"}
+        )
         ids = answer["ids"]
         self._keep(
             [Posted(row, name, row.prediction, _now()) for row, name in zip(rows, ids, strict=True)]

@@ -1,16 +1,12 @@
 """The comparison of the alerts that fired with the drift that was injected."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 import msgspec
 
 from driftgauge.models.drift.injection import Expectation
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import BLIND
-
-OPERATIONAL: Final = (BLIND, "threshold.latency")
-"""Prefixes of the rules about the machine rather than the model; no drift breaks them."""
+from driftgauge.shared.rules import is_operational
 
 
 class FiredAlert(msgspec.Struct, frozen=True):
@@ -143,8 +139,8 @@ def verdict(
     >>> judged.found, judged.passed, judged.met[0].after
     (True, False, 50)
     """
-    operational = [one for one in found if one.rule.startswith(OPERATIONAL)]
-    of_model = [one for one in found if not one.rule.startswith(OPERATIONAL)]
+    operational = [one for one in found if is_operational(one.rule, one.feature)]
+    of_model = [one for one in found if not is_operational(one.rule, one.feature)]
     after = [one for one in of_model if one.event > injected_at]
     met = [MetExpectation(one.name, _first_after(one, after, injected_at)) for one in expected]
     return Verdict(

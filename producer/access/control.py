@@ -204,7 +204,7 @@ class Access:
 
 
 def presented(headers: Headers) -> bytes | None:
-    """Give the key that a request presents in a header."""
+    """Return the key that a request presents in a header."""
     kind, _, value = headers.get(b"authorization", b"").partition(b" ")
     return value.strip() if kind.lower() == b"bearer" else headers.get(b"x-api-key")
 

@@ -198,13 +198,13 @@ class Held:
         self._keys = {key.id.encode(): (bytes.fromhex(key.digest), key) for key in content.keys}
 
     def find(self, presented: bytes) -> Key | None:
-        """Give the key that a client presents; the comparison takes as long for a wrong one as for
-        the right one.
+        """Return the key that a client presents; the comparison takes as long for a wrong one as
+        for the right one.
         """
         public = presented[len(PREFIX) : len(PREFIX) + ID_CHARACTERS]
         digest, key = self._keys.get(public, (bytes(hashlib.sha256().digest_size), None))
         return key if hmac.compare_digest(hashlib.sha256(presented).digest(), digest) else None
 
     def named(self, public: str) -> Key | None:
-        """Give a key by its public part."""
+        """Return a key by its public part."""
         return self._keys.get(public.encode(), (b"", None))[1]

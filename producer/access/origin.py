@@ -70,7 +70,7 @@ def cross_site(fetch_site: str | None, origin: str | None, host: str) -> bool:
 
 
 def _authority(origin: str) -> str | None:
-    """Give host and port of an origin, None for `null` and what is none."""
+    """Return host and port of an origin, None for `null` and what is none."""
     try:
         return urlsplit(origin).netloc.lower() or None
     except ValueError:

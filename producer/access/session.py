@@ -28,7 +28,7 @@ def seal(held: Held, key: Key, seconds: float) -> str:
 
 
 def unseal(held: Held, text: str) -> Key | None:
-    """Give the key of a session; None if it is forged, over, or its key was revoked."""
+    """Return the key of a session; None if it is forged, over, or its key was revoked."""
     public, _, rest = text.partition(".")
     until, _, signature = rest.partition(".")
     key = (

@@ -116,7 +116,7 @@ def _stopped(reason: str, imported: Imported) -> str:
 
 
 def _parts(path: Path, columns: Columns) -> Iterator[tuple[list[list[str]], int]]:
-    """Give the labels of a file part by part, each with its size in characters."""
+    """Yield the labels of a file part by part, each with its size in characters."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
@@ -143,8 +143,8 @@ def _places(path: Path, header: list[str], columns: Columns) -> list[int]:
 
 
 def _row(record: list[str], places: list[int]) -> list[str]:
-    """Give id, label and time of a record; a cell that it lacks is empty, which the API rejects by
-    its reason.
+    """Return id, label and time of a record; a cell that it lacks is empty, which the API rejects
+    by its reason.
     """
     cells = [record[place] if place < len(record) else "" for place in places]
     return [*cells[:2], with_zone(cells[2]) if len(cells) > 2 else ""]
@@ -155,7 +155,7 @@ def _length(record: list[str]) -> int:
 
 
 def with_zone(text: str) -> str:
-    """Give a time its zone: one without is UTC. What is no ISO 8601 stays as it is.
+    """Return a time its zone: one without is UTC. What is no ISO 8601 stays as it is.
 
     Examples
     --------

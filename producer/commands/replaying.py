@@ -101,7 +101,7 @@ def plan(
 
 
 def times_of(series: "pd.Series[Any]") -> list[int]:
-    """Give a time column as Unix milliseconds; a time without zone is UTC, a number is Unix
+    """Return a time column as Unix milliseconds; a time without zone is UTC, a number is Unix
     milliseconds.
 
     Day and month are told apart by the whole column.
@@ -169,16 +169,33 @@ async def post(
     ----------
     posted
         Called with the number of events of each answered request.
+
+    Raises
+    ------
+    BadData
+        If the API refused some, when the others are posted; or all of a request, at once.
     """
+    refused: list[str] = []
+    total = 0
     size = BATCH if way == "events" else CONCURRENT
     if rate:
         size = max(1, min(size, int(rate / 10)))
-    async for group in _paced(requests, size, rate):
+    async for first, group in _paced(requests, size, rate):
         if way == "events":
-            await ask(client, "POST", "/events", json=group)
+            answer = await ask(client, "POST", "/events", json=group)
+            for one in answer["rejected"]:
+                total += 1
+                if len(refused) < SHOWN:
+                    refused.append(f"event {first + one['index'] + 1}: {one['reason']}")
             posted(len(group))
         else:
             await asyncio.gather(*(_predict(client, request, posted) for request in group))
+    if refused:
+        more = f" (and {total - SHOWN} more)" if total > SHOWN else ""
+        raise BadData(
+            f"The API refused {total} of {len(requests)} events: {'; '.join(refused)}{more}. The "
+            "others were posted."
+        )
 
 
 async def _predict(
@@ -190,9 +207,10 @@ async def _predict(
 
 async def _paced(
     requests: Sequence[dict[str, Any]], size: int, rate: float
-) -> AsyncIterator[Sequence[dict[str, Any]]]:
+) -> AsyncIterator[tuple[int, Sequence[dict[str, Any]]]]:
+    """Yield groups of requests, each with the place of its first, as the rate allows."""
     started = time.monotonic()
     for first in range(0, len(requests), size):
         if rate:
             await asyncio.sleep(max(0.0, started + first / rate - time.monotonic()))
-        yield requests[first : first + size]
+        yield first, requests[first : first + size]

@@ -40,7 +40,7 @@ class Sending:
     ignored: list[str] = field(default_factory=list)
 
     def parts(self) -> Iterator[bytes]:
-        """Give the file part by part, line for line, without the columns that are no features.
+        """Yield the file part by part, line for line, without the columns that are no features.
 
         Raises
         ------

@@ -14,10 +14,12 @@ from driftgauge.producer.reading import history
 from driftgauge.producer.reading.history import AlertFilter
 from driftgauge.producer.watching.watchdog import firing_rules
 from driftgauge.shared.contract.alert import Alert
-from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.monitor import BLIND
 
 PAGE: Final = 50
 SEARCHED: Final = 200
@@ -35,11 +37,16 @@ class OpenAlert:
 
     @property
     def blind(self) -> bool:
-        return self.alert.rule.startswith(BLIND)
+        return is_blind(self.alert)
+
+
+def is_blind(alert: Alert | ActiveAlert) -> bool:
+    """Return whether the watchdog raised an alert: such a one takes no commands."""
+    return rule_of(alert.rule).kind == "monitor"
 
 
 async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) -> list[OpenAlert]:
-    """Give the open alerts of some models that are of a state and severity, the most urgent
+    """Return the open alerts of some models that are of a state and severity, the most urgent
     first.
     """
     windows = await current_windows(parts, models)
@@ -61,7 +68,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) 
 async def transitions(
     parts: Parts, models: Sequence[str], wanted: AlertFilter, before: str | None
 ) -> tuple[list[Alert], str | None]:
-    """Give a page of the transitions, newest first, and `before` of the next one."""
+    """Return a page of the transitions, newest first, and `before` of the next one."""
     events, following = await history.page(
         parts.reader, parts.keys, models, wanted, PAGE, before or None
     )
@@ -69,7 +76,7 @@ async def transitions(
 
 
 def readable(events: Sequence[Any]) -> list[Alert]:
-    """Give the alerts of events; one that another release or somebody's hand wrote is left out."""
+    """Return the alerts of events; what this release cannot read is left out."""
     found = []
     for event in events:
         try:
@@ -84,11 +91,11 @@ def _fits(alert: ActiveAlert, wanted: AlertFilter) -> bool:
 
 
 async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]) -> list[OpenAlert]:
-    """Give the watchdog's firing alerts: their state is its own, their words stand in the alert
+    """Return the watchdog's firing alerts: their state is its own, their words stand in the alert
     stream.
     """
     firing = {
-        (model, BLIND + rule)
+        (model, BLIND.of(rule))
         for model, rule, fires in await firing_rules(client, keys, models)
         if fires
     }

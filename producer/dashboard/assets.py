@@ -24,7 +24,7 @@ _files: Final = StaticFiles(directory=FOLDER)
 
 @cache
 def release() -> str:
-    """Give the digest of all files: names and contents."""
+    """Return the digest of all files: names and contents."""
     digest = hashlib.sha256()
     for path in sorted(FOLDER.rglob("*")):
         if path.is_file():
@@ -37,7 +37,7 @@ def release() -> str:
 
 
 def asset_path(name: str) -> str:
-    """Give the path of a file below the API's root."""
+    """Return the path of a file below the API's root."""
     return f"/static/{release()}/{name}"
 
 

@@ -35,7 +35,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/openapi.json")
     @needs("read", "predict")
     async def openapi(request: Request) -> Response:
-        """Give the API's description in OpenAPI, with examples for a model that is served here."""
+        """Return the API's description in OpenAPI, with examples for a served model."""
         document = described(request.app)
         served = examples.chosen(parts.serving.production, parts.settings.default_model)
         if served is not None:
@@ -48,20 +48,20 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/docs")
     @needs("read", "predict")
     async def docs(request: Request) -> Response:
-        """Give it as a page, to try requests on."""
+        """Return it as a page, to try requests on."""
         return page(request, "swagger.html.j2", policy=STYLED)
 
     @routes.get("/redoc")
     @needs("read", "predict")
     async def redoc(request: Request) -> Response:
-        """Give it as a page, to read."""
+        """Return it as a page, to read."""
         return page(request, "redoc.html.j2", policy=SEARCHING)
 
     return routes
 
 
 def described(app: FastAPI) -> dict[str, Any]:
-    """Give the OpenAPI document, with the ways in which a key is sent."""
+    """Return the OpenAPI document, with the ways in which a key is sent."""
     document = app.openapi()
     document.setdefault("components", {})["securitySchemes"] = SCHEMES
     return document

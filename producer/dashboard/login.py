@@ -30,7 +30,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/login")
     @for_everybody
     async def form(request: Request) -> Response:
-        """Give the page that asks for a key."""
+        """Return the page that asks for a key."""
         return _page(request, request.query_params.get("next", HOME))
 
     @routes.post("/login")
@@ -68,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 def own_path(wanted: str) -> str:
-    r"""Give where to go after the login: a path of this API, and of nobody else.
+    r"""Return where to go after the login: a path of this API, and of nobody else.
 
     Examples
     --------

@@ -35,6 +35,8 @@ class ModelCard:
         As `traffic.state_of` gives it; None for a model that Redis does not know.
     blind
         Rules of the watchdog that fire.
+    refused
+        What of the last hour's events was refused, in words; empty if none was.
     points
         Events a second over the last minutes.
     metric
@@ -49,6 +51,7 @@ class ModelCard:
     others: list[Snapshot]
     traffic: dict[str, Any] | None
     blind: list[str]
+    refused: str
     points: list[tuple[int, float]]
     metric: dict[str, Any] | None
 
@@ -140,13 +143,14 @@ async def _card(
         if state is None
         else state_of(state, parts.feed.traffic.latest(name), parts.meter),
         blind=blind,
+        refused="" if state is None or not state.refused.refused else state.refused.described(),
         points=parts.feed.traffic.points(name),
         metric=await _metric(parts, readable[0]) if readable else None,
     )
 
 
 async def _metric(parts: Parts, now: Snapshot) -> dict[str, Any] | None:
-    """Give the first metric of a version over its reports and its current window."""
+    """Return the first metric of a version over its reports and its current window."""
     if now.performance is None or not now.performance.metrics:
         return None
     name = now.performance.metrics[0].name

@@ -53,7 +53,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
         severity: Annotated[Literal["warning", "critical"] | None, Blank] = None,
         before: Before = "",
     ) -> Response:
-        """Give the open alerts, and the history."""
+        """Return the open alerts, and the history."""
         names = await _known(parts, model)
         wanted = AlertFilter(state, None, severity)
         return page(
@@ -72,7 +72,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
     async def one(
         request: Request, fingerprint: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
     ) -> Response:
-        """Give the life of one alert, and why it says what it says."""
+        """Return the life of one alert, and why it says what it says."""
         found = alerts.readable(
             await history.life(parts.reader, parts.keys, await _all(parts), fingerprint)
         )
@@ -83,7 +83,12 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
                 f"that are.",
             )
         return page(
-            request, "alert.html.j2", model=found[-1].model, life=found[::-1], alert=found[-1]
+            request,
+            "alert.html.j2",
+            model=found[-1].model,
+            life=found[::-1],
+            alert=found[-1],
+            blind=alerts.is_blind(found[-1]),
         )
 
 
@@ -93,7 +98,7 @@ def _models(routes: APIRouter, parts: Parts) -> None:
     @routes.get("/dashboard/models")
     @needs("read")
     async def listed(request: Request, model: Model = None) -> Response:
-        """Give the registered models with versions, checks and history."""
+        """Return the registered models with versions, checks and history."""
         found = await asyncio.to_thread(models.registered, registry, model)
         if model is not None and not found:
             raise Problem(
@@ -113,7 +118,7 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
     async def form(
         request: Request, model: Model = None, version: Annotated[str | None, Blank] = None
     ) -> Response:
-        """Give the form for a CSV file, and the columns that it must have."""
+        """Return the form for a CSV file, and the columns that it must have."""
         names = [
             name
             for name, served in sorted(parts.serving.production.items())
@@ -153,7 +158,7 @@ def _log(routes: APIRouter, parts: Parts) -> None:
         model: Model = None,
         before: Annotated[str, Query(max_length=64)] = "",
     ) -> Response:
-        """Give the latest predictions."""
+        """Return the latest predictions."""
         names = await _all(parts)
         if model is None and not names:
             return page(request, "log.html.j2", model=None, models=[])
@@ -185,7 +190,7 @@ def _reports(routes: APIRouter, parts: Parts) -> None:
     @routes.get("/dashboard/reports")
     @needs("read")
     async def listed(request: Request, model: Model = None, before: Before = "") -> Response:
-        """Give the kept reports."""
+        """Return the kept reports."""
         names = await _known(parts, model)
         found, following = await reports.page(
             parts.reader, parts.keys, names, REPORTS, before or None
@@ -209,7 +214,7 @@ async def _known(parts: Parts, model: str | None) -> list[str]:
 
 
 async def _classes(parts: Parts, model: str, version: str) -> Any:
-    """Give the classes that a model predicts; empty for numbers, None if this API does not know."""
+    """Return the classes that a model predicts; empty for numbers, None if not known here."""
     schema = await schema_of(parts, model, version)
     return (
         None

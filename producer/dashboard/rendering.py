@@ -78,14 +78,14 @@ def page(
 
 
 def root_of(request: Request) -> str:
-    """Give the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said
+    """Return the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said
     by the proxy.
     """
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def json_block(identifier: str, value: object) -> Markup:
-    r"""Give a value as a JSON block of a page, for a module to read.
+    r"""Return a value as a JSON block of a page, for a module to read.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def json_block(identifier: str, value: object) -> Markup:
 
 
 def _frame(request: Request, model: str | None) -> dict[str, Any]:
-    """Give what every page's frame needs."""
+    """Return what every page's frame needs."""
     root = root_of(request)
     parts: Parts = request.app.state.parts
     caller = caller_of(request)

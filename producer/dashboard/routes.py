@@ -33,7 +33,7 @@ def router(parts: Parts) -> APIRouter:
     async def overview(
         request: Request, model: str | None = None, accept: Annotated[str, Header()] = ""
     ) -> Response:
-        """Give the overview to a browser, and what this API is to a program."""
+        """Return the overview to a browser, and what this API is to a program."""
         if preferred(accept) != "html" and "HX-Request" not in request.headers:
             return Response(
                 msgspec.json.encode(_about(request, parts)), media_type="application/json"
@@ -50,7 +50,7 @@ def router(parts: Parts) -> APIRouter:
         statistic: str = PSI,
         feature: str | None = None,
     ) -> Response:
-        """Give the drift of a model's version: all features over time, and one of them in
+        """Return the drift of a model's version: all features over time, and one of them in
         detail.
         """
         name = await _chosen(parts, model)
@@ -68,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
     async def performance(
         request: Request, model: str | None = None, version: str | None = None
     ) -> Response:
-        """Give how right a model's version is, of all rows and by segment."""
+        """Return how right a model's version is, of all rows and by segment."""
         name = await _chosen(parts, model)
         if name is None:
             return page(request, "nothing.html.j2", title="Performance")
@@ -106,14 +106,14 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/static/{release}/{path:path}")
     @for_everybody
     async def static(request: Request, release: str, path: str) -> Response:
-        """Give a style, module or library."""
+        """Return a style, module or library."""
         return await assets.serve(request, release, path)
 
     return routes
 
 
 async def _chosen(parts: Parts, model: str | None) -> str | None:
-    """Give the model that a page is about: the one that is asked for, else the default or first
+    """Return the model that a page is about: the one that is asked for, else the default or first
     one; None without any.
     """
     if model is not None:

@@ -48,24 +48,24 @@ class Problem(Exception):
         self.members = members or {}
 
     def response(self) -> Response:
-        """Give it as an answer."""
+        """Return it as an answer."""
         document: dict[str, object] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": _safe(self.detail),
+            "detail": encodable(self.detail),
             **self.members,
         }
         if self.errors:
             document["errors"] = [
-                {"field": _safe(error.field), "message": _safe(error.message)}
+                {"field": encodable(error.field), "message": encodable(error.message)}
                 for error in self.errors
             ]
         return Response(msgspec.json.encode(document), self.status, self.headers, MEDIA_TYPE)
 
 
-def invalid(errors: Sequence[FieldError]) -> Problem:
-    """Make the answer to a request with bad fields.
+def invalid(errors: Sequence[FieldError], members: Mapping[str, object] | None = None) -> Problem:
+    """Make the answer to a request with bad fields; `members` are what else it says.
 
     Examples
     --------
@@ -80,6 +80,7 @@ def invalid(errors: Sequence[FieldError]) -> Problem:
         422,
         f"{many} of the request cannot be used; nothing was done with it.{more}",
         list(errors)[:MAX_ERRORS],
+        members=members,
     )
 
 
@@ -125,6 +126,6 @@ def too_large(most_bytes: int) -> Problem:
     )
 
 
-def _safe(text: str) -> str:
+def encodable(text: str) -> str:
     """Make text that a client sent encodable: JSON may carry halves of surrogate pairs."""
     return text.encode("utf-8", "backslashreplace").decode()

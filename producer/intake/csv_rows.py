@@ -135,7 +135,9 @@ def _csv_rows(
     numeric = [kinds[name] == "numeric" for name in header]
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
-            wrong = FieldError("", f"has {len(record)} cells, the header {len(header)}")
+            wrong = FieldError(
+                "", f"has {len(record)} cells, the header {len(header)}", "unreadable"
+            )
             yield InputRow(number, line, [], [wrong])
             continue
         cells = [

@@ -76,6 +76,21 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
         raise problem from None
 
 
+def strict_fault(item: object, at: str) -> list[FieldError]:
+    """Return why one item of a document that is no JSON as a whole is none; nothing if it is.
+
+    Examples
+    --------
+    >>> strict_fault({"x": 1}, "/0"), strict_fault({"x": math.nan}, "/1")[0].field
+    ([], '/1')
+    """
+    try:
+        _decode(json.dumps(item))
+    except (msgspec.DecodeError, RecursionError) as error:
+        return [FieldError(at, f"is not JSON: {error}", "unreadable")]
+    return []
+
+
 def field_faults(
     document: object, checks: Mapping[str, Check], required: str | None, at: str = ""
 ) -> list[FieldError]:
@@ -97,14 +112,16 @@ def field_faults(
     FieldError(field='/id', message='must be a string of 1 to 128 characters')
     """
     if not isinstance(document, dict):
-        return [FieldError(at, "must be an object")]
+        return [FieldError(at, "must be an object", "unreadable")]
     faults = []
     for name, value in document.items():
         check = checks.get(name)
         if check is None:
             faults.append(
                 FieldError(
-                    pointer(at, name), "is not a field of this request; use " + ", ".join(checks)
+                    pointer(at, name),
+                    "is not a field of this request; use " + ", ".join(checks),
+                    "unknown_field",
                 )
             )
         elif value is not None or name == required:
@@ -112,7 +129,7 @@ def field_faults(
             if fault is not None:
                 faults.append(FieldError(pointer(at, name), fault))
     if required is not None and required not in document:
-        faults.append(FieldError(pointer(at, required), "is missing"))
+        faults.append(FieldError(pointer(at, required), "is missing", "missing"))
     return faults
 
 

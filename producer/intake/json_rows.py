@@ -109,9 +109,10 @@ def _positional(source: str, schema: Schema) -> tuple[list[Value], list[FieldErr
     try:
         features = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as error:
-        return [], [FieldError("", f"cannot be read: {error}")]
+        return [], [FieldError("", f"cannot be read: {error}", "unreadable")]
     if not isinstance(features, dict):
-        return [], [FieldError("", "must be an object of feature names and values")]
+        fault = "must be an object of feature names and values"
+        return [], [FieldError("", fault, "unreadable")]
     return schema.positional(features, "")
 
 

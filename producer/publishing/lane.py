@@ -52,7 +52,7 @@ class Entry:
 
 
 def longer(delay_s: float) -> float:
-    """Give the next delay of a backoff.
+    """Return the next delay of a backoff.
 
     Examples
     --------
@@ -89,7 +89,7 @@ class Lane:
     retry_at: float = 0.0
 
     def append(self, payload: bytes, receipt: Receipt | None, kind: bytes = PREDICTION) -> None:
-        """Give an event its number and queue it."""
+        """Return an event its number and queue it."""
         self.sequence += 1
         self.fresh.append(Entry(self.sequence, payload, receipt, kind=kind))
 
@@ -119,7 +119,7 @@ class Lane:
         self.delay_s = self.retry_at = 0.0
 
     def command(self, entry: Entry) -> tuple[bytes | int, ...]:
-        """Give the XADD of an event: type, publisher, sequence, event
+        """Return the XADD of an event: type, publisher, sequence, event
         (shared/contract/events.py).
         """
         return (
@@ -185,7 +185,7 @@ class Lanes:
         self._keys_of[model] = self._keys.salted(salts)
 
     def ours(self, model: str, partition: int) -> Lane:
-        """Give our lane to a partition."""
+        """Return our lane to a partition."""
         lane = self._ours.get((model, partition))
         if lane is None:
             log = self._keys_of.get(model, self._keys).log(model, partition)
@@ -193,7 +193,7 @@ class Lanes:
         return lane
 
     def of(self, record: Record) -> Lane:
-        """Give the lane of a spooled event: one of ours, or that of an ended process."""
+        """Return the lane of a spooled event: one of ours, or that of an ended process."""
         lane = self._lanes.get((record.publisher, record.log))
         return lane or self._add(Lane(record.model, record.log, record.publisher))
 

@@ -16,7 +16,7 @@ OUTCOMES: Final[Sequence[Outcome]] = ("published", "spooled", "queued", "dropped
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
-    """Give the outcome that is true of all.
+    """Return the outcome that is true of all.
 
     Examples
     --------

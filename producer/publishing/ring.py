@@ -47,7 +47,7 @@ class Ring:
             self._drop_oldest()
 
     def take(self) -> Batch:
-        """Give all that is kept, to be sent again, and keep nothing."""
+        """Return all that is kept, to be sent again, and keep nothing."""
         taken = [pair for _, _, group in self._groups for pair in group]
         self._groups.clear()
         self.bytes = 0

@@ -9,6 +9,8 @@ by the reply to its own XADD. Theory of operation:
 - An event that Redis refuses (OOM, READONLY, ...) pauses its lane; the other lanes go on.
 - After every connect the known versions are published before any event, since a worker cannot read
   an event whose version it does not know.
+- A server that is nearly full gets no events: what is left is the worker's, whose commits make
+  room.
 - If the server is not the one of before (its `run_id` changed: it restarted, or another took its
   place), it may have lost what the old one acknowledged last: that is sent again, after the
   versions.
@@ -16,6 +18,7 @@ by the reply to its own XADD. Theory of operation:
 
 import asyncio
 import logging
+import math
 from typing import Any
 
 import redis
@@ -30,12 +33,17 @@ from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.shared.connections.redis_client import connect_async, shown
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.settings import Settings
 
 GROUP = 1000
 """Most events of a round trip."""
 CHECK_S = 1.0
 """An idle connection is tried this often, so that its loss is known before the next event."""
+
+MEMORY_CHECK_S = 1.0
+FULL_SHARE = 0.9
+"""Share of `maxmemory` above which no event is sent."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -77,6 +85,7 @@ class Sender:
         self._stopped = False
         self._complained = False
         self._delay_s = 0.0
+        self._memory_at = -math.inf
 
     async def run(self) -> None:
         """Connect and send, until `stop`."""
@@ -106,6 +115,7 @@ class Sender:
         self._versions.publish_again()
         await self._recognise(connection)
         while not self._stopped:
+            await self._check_memory(connection)
             if await self._versions.publish(connection, self._complain):
                 self._spooler.free()
             self._found()
@@ -115,12 +125,37 @@ class Sender:
             else:
                 await self._pause(connection)
 
+    async def _check_memory(self, connection: AbstractConnection) -> None:
+        """Look at a server with a limit of memory once a second, and leave it alone when it is
+        nearly full: the rest is the worker's, who could otherwise not commit what would make room.
+
+        Raises
+        ------
+        redis.exceptions.OutOfMemoryError
+            If it is nearly full.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._memory_at < MEMORY_CHECK_S:
+            return
+        self._memory_at = now
+        try:
+            answer = await ask(connection, b"INFO", b"memory")
+        except redis.ResponseError:  # not allowed here: a refused write says the same, later
+            return
+        used, limit = (int(_info(answer, name) or 0) for name in (b"used_memory", b"maxmemory"))
+        if limit and used > FULL_SHARE * limit:
+            self._memory_at = -math.inf
+            raise redis.exceptions.OutOfMemoryError(
+                f"{used:,} of maxmemory {limit:,} bytes are used"
+            )
+
     async def _recognise(self, connection: AbstractConnection) -> None:
         """Queue again what another server acknowledged last; the lanes hold it until the versions
         are published.
         """
         try:
-            server = _run_id(await ask(connection, b"INFO", b"server"))
+            # the identity of a server changes at each start
+            server = _info(await ask(connection, b"INFO", b"server"), b"run_id")
         except (
             redis.ResponseError
         ):  # not allowed here: then every connection may be to another server
@@ -248,10 +283,13 @@ class Sender:
 
     def _lost(self, error: Exception) -> None:
         if self.connected or not self._delay_s:
+            full = refusal(error) == "OOM"
             logger.warning(
-                "Redis at %s is away (%s); events are spooled until it is back.",
+                "Redis at %s is %s (%s); events are spooled until it %s.",
                 shown(self._url),
-                type(error).__name__,
+                "nearly full" if full else "away",
+                error if full else type(error).__name__,
+                "has room" if full else "is back",
             )
         self.connected = False
         self._lanes.away = True
@@ -275,7 +313,8 @@ def _number(pair: tuple[Lane, Any]) -> int:
     return sequence
 
 
-def _run_id(answer: Any) -> bytes:
-    """Find the server's identity in the answer to INFO; it changes at each start."""
-    found = [line for line in bytes(answer).splitlines() if line.startswith(b"run_id:")]
-    return found[0].removeprefix(b"run_id:") if found else b""
+def _info(answer: Any, name: bytes) -> bytes:
+    """Find a field in the answer to INFO; empty if it does not say."""
+    wanted = name + b":"
+    found = [line for line in bytes(answer).splitlines() if line.startswith(wanted)]
+    return found[0].removeprefix(wanted).strip() if found else b""

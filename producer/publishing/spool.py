@@ -208,7 +208,7 @@ class Spool:
         )
 
     def _fitting(self, batch: Batch) -> Batch:
-        """Give the first events that the bound has room for."""
+        """Return the first events that the bound has room for."""
         room = self._max_bytes - self.bytes
         for number, (lane, entry) in enumerate(batch):
             room -= frame_bytes(lane.publisher, lane.model, lane.log, entry.payload)
@@ -217,7 +217,7 @@ class Spool:
         return batch
 
     async def _open(self) -> Segment:
-        """Give the file that is appended to."""
+        """Return the file that is appended to."""
         if self._active is None or self._active.size >= self._segment_bytes:
             self._active = await self._run(lambda: create(self._folder))
             self._segments.append(self._active)

@@ -90,7 +90,7 @@ def frame(
 
 
 def frame_bytes(publisher: bytes, model: str, log: bytes, payload: bytes) -> int:
-    """Give the length of a record in bytes, without making it; names are ASCII."""
+    """Return the length of a record in bytes, without making it; names are ASCII."""
     return HEAD.size + BODY.size + len(publisher) + len(model) + len(log) + len(payload)
 
 
@@ -123,7 +123,7 @@ def _cut_off(content: bytes, at: int) -> bool:
 
 
 def _body(content: bytes, at: int) -> bytes | None:
-    """Give the body of the whole record that begins here; None if there is none."""
+    """Return the body of the whole record that begins here; None if there is none."""
     if at + HEAD.size > len(content):
         return None
     marker, length, complement, checksum = HEAD.unpack_from(content, at)

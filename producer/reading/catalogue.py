@@ -47,7 +47,7 @@ def model(registry: ModelRegistry, name: str) -> dict[str, Any]:
 
 
 def history(registry: ModelRegistry, name: str, version: str | None = None) -> list[dict[str, Any]]:
-    """Give the latest changes of a model, or those that name one of its versions, newest first."""
+    """Return the latest changes of a model or of one of its versions, newest first."""
     changes = (
         change
         for change in reversed(registry.history(name))

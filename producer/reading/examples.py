@@ -36,7 +36,7 @@ def chosen(production: Mapping[str, ServedVersion], default: str | None) -> Serv
 
 
 def examples(served: ServedVersion) -> Examples:
-    """Give a request for each route that takes rows or labels of a model."""
+    """Return a request for each route that takes rows or labels of a model."""
     features, known = row(served), prediction(served)
     found: Examples = {
         "/events": {"application/json": [{"model": served.model, "features": features} | known]}
@@ -55,8 +55,8 @@ def examples(served: ServedVersion) -> Examples:
 
 
 def row(served: ServedVersion) -> dict[str, Value]:
-    """Give a row that fits the schema; of personal features, which no reference has, by the schema
-    alone.
+    """Return a row that fits the schema; of personal features, which no reference has, by the
+    schema alone.
     """
     rows = reference_rows(served.published)
     features = served.schema.features
@@ -65,8 +65,8 @@ def row(served: ServedVersion) -> dict[str, Value]:
 
 
 def prediction(served: ServedVersion) -> dict[str, Value]:
-    """Give a prediction by its field's name, as the reference has it if it has any; nothing if the
-    schema has none.
+    """Return a prediction by its field's name, as the reference has it if it has any; nothing if
+    the schema has none.
     """
     schema = served.schema
     if schema.prediction is None:
@@ -83,7 +83,7 @@ def prediction(served: ServedVersion) -> dict[str, Value]:
 
 
 def with_examples(document: Mapping[str, Any], found: Examples) -> dict[str, Any]:
-    """Give an OpenAPI document with examples; the one given stays as it is.
+    """Return an OpenAPI document with examples; the one given stays as it is.
 
     Examples
     --------

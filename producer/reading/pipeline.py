@@ -7,7 +7,8 @@ what each has, and what waits where something does. Nothing is written.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from gzip import decompress
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
@@ -119,6 +121,8 @@ class ModelState:
     firing: dict[tuple[str, str], int]
     """Firing drift alerts by version and severity, as of the current snapshots."""
     commands_refused: int = 0
+    refused: RefusedHour = field(default_factory=RefusedHour)
+    """What the API processes took and refused within the last hour."""
 
     @property
     def events(self) -> int:
@@ -141,7 +145,7 @@ class Pipeline:
         self._partitions: dict[str, int] = {}
 
     async def models(self) -> list[str]:
-        """Give the models that exist in Redis; what cannot be a model's name was written by
+        """Return the models that exist in Redis; what cannot be a model's name was written by
         hand.
         """
         names: Any = await self._client.smembers(self._keys.models)
@@ -154,7 +158,8 @@ class Pipeline:
     async def read(
         self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False
     ) -> list[ModelState]:
-        """Give the state of some models; a model without a published version has no partitions yet.
+        """Return the state of some models; a model without a published version has no partitions
+        yet.
 
         Parameters
         ----------
@@ -227,6 +232,7 @@ class Pipeline:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
         pipe.hget(keys.judge(model), "state")
+        pipe.hvals(keys.refused(model))
         if current:
             pipe.hvals(keys.current(model))
         for partition, checkpoint in enumerate(self._counts(model)):
@@ -331,6 +337,7 @@ class _ModelAnswer:
 
     judging_owned: bool
     judged: _Judged | None
+    refused: list[bytes]
     current: list[bytes]
     partitions: list[_PartitionAnswer]
 
@@ -339,6 +346,7 @@ class _ModelAnswer:
         return cls(
             judging_owned=bool(_sound(next(replies))),
             judged=_judged(_sound(next(replies))),
+            refused=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
             partitions=[_PartitionAnswer.take(replies, key) for key in keys],
         )
@@ -350,7 +358,13 @@ class _ModelAnswer:
         )
         refused = 0 if self.judged is None else self.judged.commands_refused
         return ModelState(
-            model, now_ms, tuple(partitions), self.judging_owned, _firing(self.current), refused
+            model,
+            now_ms,
+            tuple(partitions),
+            self.judging_owned,
+            _firing(self.current),
+            refused,
+            last_hour(_told(self.refused), now_ms),
         )
 
 
@@ -378,14 +392,14 @@ def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
 
 
 def _sound(reply: Any) -> Any:
-    """Give a reply that is no error; raise one that is."""
+    """Return a reply that is no error; raise one that is."""
     if isinstance(reply, Exception):
         raise reply
     return reply
 
 
 def _known_lag(groups: Sequence[Any]) -> int | None:
-    """Give the lag that Redis knows: from Redis 7 on, and not right after the group was set to an
+    """Return the lag that Redis knows: from Redis 7 on, and not right after the group was set to an
     id.
     """
     lags = [group.get("lag") for group in groups if group["name"] == MONITOR_GROUP.encode()]
@@ -398,6 +412,13 @@ def _judged(packed: bytes | None) -> _Judged | None:
         return _Judged() if packed is None else msgspec.json.decode(packed, type=_Judged)
     except msgspec.MsgspecError:  # shown as unknown: the rest of the state is still of use
         return None
+
+
+def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
+    """Read what the API processes refused; what another version wrote is left out."""
+    for one in packed:
+        with suppress(msgspec.MsgspecError):
+            yield msgspec.json.decode(one, type=Refused)
 
 
 def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:

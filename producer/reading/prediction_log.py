@@ -140,7 +140,7 @@ async def page(
     before: str = "",
     most: int = MOST_READ,
 ) -> Page:
-    """Give up to `count` predictions, newest first, from the entries before a place.
+    """Return up to `count` predictions, newest first, from the entries before a place.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ async def page(
 async def walk(
     client: redis.asyncio.Redis, logs: Sequence[str], wanted: PredictionFilter
 ) -> AsyncIterator[Logged]:
-    """Give all wanted predictions of a log, newest first, of any number in constant memory."""
+    """Yield all wanted predictions of a log, newest first, of any number in constant memory."""
     async for _, row in _walk(client, logs, wanted, ""):
         if row is not None:
             yield row

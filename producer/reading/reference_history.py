@@ -13,7 +13,7 @@ MOST_CHANGES: Final = 50
 
 
 def reference_history(registry: ModelRegistry, model: str, version: str) -> dict[str, Any]:
-    """Give the reference in use and the latest changes; what was accepted with its rows, times
+    """Return the reference in use and the latest changes; what was accepted with its rows, times
     (Unix ms) and resolution.
 
     Raises

@@ -49,7 +49,7 @@ class Subscriptions:
         self._closing.set()
 
     async def models(self) -> set[str]:
-        """Give the models that exist in Redis; what cannot be a model's name was written by
+        """Return the models that exist in Redis; what cannot be a model's name was written by
         hand.
         """
         members: Any = await self.client.smembers(self._keys.models)
@@ -86,7 +86,7 @@ class Subscriptions:
         return Subscription(self, positions, everything=model is None)
 
     async def follow(self, subscription: "Subscription") -> AsyncIterator[bytes]:
-        """Give the blocks of the stream until the server stops; Redis may go and come back."""
+        """Yield the blocks of the stream until the server stops; Redis may go and come back."""
         yield subscription.opening()
         beat = time.monotonic()
         while not self._closing.is_set():
@@ -165,11 +165,11 @@ class Subscription:
         return self._subscriptions.follow(self)
 
     def opening(self) -> bytes:
-        """Give the first block: the position alone."""
+        """Return the first block: the position alone."""
         return b": following\nid: " + self._id().encode() + b"\n\n"
 
     def block(self, model: str, entry_id: str, event: bytes) -> bytes:
-        """Give the block of an alert, with the position after it."""
+        """Return the block of an alert, with the position after it."""
         self.followed[model] = entry_id
         lines = b"".join(b"data: " + line + b"\n" for line in event.splitlines())
         return b"event: alert\nid: " + self._id().encode() + b"\n" + lines + b"\n"

@@ -62,7 +62,7 @@ def router(parts: Parts) -> APIRouter:
         count: Annotated[int, Query(ge=1, le=1000)] = 100,
         before: str | None = None,
     ) -> Response:
-        """Give transitions, newest first, of one model or of all; `next` is `before` of the
+        """Return transitions, newest first, of one model or of all; `next` is `before` of the
         following page.
         """
         models = (
@@ -98,7 +98,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/alerts/{fingerprint}")
     @needs("read")
     async def one(fingerprint: Fingerprint) -> Response:
-        """Give the life of one alert: all of its transitions that are kept, oldest first."""
+        """Return the life of one alert: all of its transitions that are kept, oldest first."""
         found = await life(
             parts.reader, parts.keys, await parts.subscriptions.models(), fingerprint
         )

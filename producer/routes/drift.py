@@ -19,7 +19,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/drift")
     @needs("read")
     async def drift(model: str | None = None, version: str | None = None) -> Response:
-        """Give the current window's statistics, of the version that was judged last if none is
+        """Return the current window's statistics, of the version that was judged last if none is
         named.
         """
         name = await known_model(parts, model)

@@ -1,15 +1,21 @@
-"""POST /events: publish predictions that were made elsewhere, one or many."""
+"""POST /events: publish predictions that were made elsewhere, one or many.
+
+Of a list, each event is taken or refused by itself, unless the client asks for all or none
+(`Prefer: handling=strict`). What is refused is counted (producer/intake/refusals.py).
+"""
 
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import msgspec
 from fastapi import APIRouter, Request, Response
 
 from driftgauge.producer.access.control import needs
-from driftgauge.producer.http.problems import RETRY_AFTER, Problem, invalid
+from driftgauge.producer.http.preferences import APPLIED, handling
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem, encodable, invalid
 from driftgauge.producer.intake.documents import (
     decode,
     field_faults,
@@ -19,16 +25,19 @@ from driftgauge.producer.intake.documents import (
     is_text,
     is_time,
     read_body,
+    strict_fault,
 )
+from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
-from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Source
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
-from driftgauge.shared.reference.schema import FieldError, pointer
+from driftgauge.shared.reference.schema import FieldError, Reason, pointer
 
 TURN: Final = 100
 """Events that are checked before other requests have their turn."""
@@ -95,12 +104,59 @@ ANSWER: Final = {
     "type": "object",
     "properties": {
         "accepted": {"type": "integer"},
-        "ids": {"type": "array", "items": {"type": "string"}},
+        "ids": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Of the accepted events, in the order of the request.",
+        },
+        "rejected": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "index": {"type": "integer", "description": "Place in the request, from 0."},
+                    "id": {"type": "string", "description": "As the client gave it."},
+                    "reason": {"type": "string"},
+                    "errors": {"type": "array", "items": {"type": "object"}},
+                },
+            },
+        },
         "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
 }
+PREFER: Final = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "enum": ["handling=lenient", "handling=strict"]},
+    "description": "`handling=strict` takes all events of a list or none of them (RFC 7240).",
+}
 
 Accepted = tuple[ServedVersion, Prediction]
+
+
+class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event that was not taken, and why.
+
+    Parameters
+    ----------
+    index
+        Its place in the request, from 0.
+    errors
+        Its faults, at most `MOST_FAULTS`, by JSON pointers into the request.
+    """
+
+    index: int
+    reason: str
+    errors: list[FieldError]
+    id: str | None = None
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """A request that could be read: the events that are taken, and those that are not."""
+
+    accepted: list[Accepted]
+    rejected: list[Rejected]
 
 
 def router(parts: Parts) -> APIRouter:
@@ -108,17 +164,19 @@ def router(parts: Parts) -> APIRouter:
     routes = APIRouter(route_class=RawBodyRoute, tags=["predictions"])
     most = parts.settings.events_max_rows
 
-    @routes.post(
-        "/events", status_code=202, openapi_extra=documented(BODY, 202, "Accepted.", ANSWER)
-    )
+    @routes.post("/events", status_code=202, openapi_extra=_documented())
     @needs("predict")
     async def events(request: Request) -> Response:
-        """Publish one prediction (an object) or many (a list), all or none of them."""
-        accepted = await understand(
-            await read_body(request, parts.settings.events_max_bytes), parts.serving, most
+        """Publish one prediction (an object) or many (a list); a bad one of a list harms no
+        other.
+        """
+        wanted = handling(request.headers)
+        body = await read_body(request, parts.settings.events_max_bytes)
+        found = await understand(
+            body, parts.serving, most, parts.refusals, strict=wanted == "strict"
         )
-        request.scope[PREDICTIONS] = accepted
-        outcome = await _publish(parts, accepted)
+        request.scope[PREDICTIONS] = found.accepted
+        outcome = await _publish(parts, found.accepted)
         if outcome == "dropped":
             raise Problem(
                 503,
@@ -127,29 +185,38 @@ def router(parts: Parts) -> APIRouter:
                 RETRY_AFTER,
             )
         answer = {
-            "accepted": len(accepted),
-            "ids": [event.id for _, event in accepted],
+            "accepted": len(found.accepted),
+            "ids": [event.id for _, event in found.accepted],
+            "rejected": found.rejected,
             "event": outcome,
         }
-        return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+        applied = {APPLIED: f"handling={wanted}"} if wanted else None
+        return Response(
+            msgspec.json.encode(answer), 202, headers=applied, media_type="application/json"
+        )
 
     return routes
 
 
-async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]:
-    """Read a request: its events, and the version of each.
+async def understand(
+    body: bytes, serving: Serving, most: int, refusals: Refusals, *, strict: bool = False
+) -> Understood:
+    """Read a request: its events, and the version of each; what is refused is counted.
 
     Parameters
     ----------
     most
         Events that one request may have.
+    strict
+        True if one bad event refuses all of a list.
 
     Raises
     ------
     Problem
-        For whatever is wrong with it, all bad fields at once.
+        For a request that is no list and is wrong, all bad fields at once; for a list of which
+        nothing can be taken, or of which something cannot if `strict`.
     """
-    document, flaw = decode(body)
+    document, flaw = _document(body, serving, refusals)
     many = isinstance(document, list)
     if many and len(document) > most:
         raise Problem(
@@ -158,48 +225,104 @@ async def understand(body: bytes, serving: Serving, most: int) -> list[Accepted]
             f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
         )
     accepted: list[Accepted] = []
+    rejected: list[Rejected] = []
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):
-        found, wrong = await _event(item, f"/{number}" if many else "", serving)
-        faults += wrong
+        at = f"/{number}" if many else ""
+        found, wrong = await _checked(item, at, serving, refusals, flawed=flaw is not None and many)
         if found is not None:
             accepted.append(found)
+        else:
+            faults += wrong
+            rejected.append(_rejected(number, item, wrong, at))
         if number % TURN == TURN - 1:
             await asyncio.sleep(0)
-    if faults:
-        raise invalid(faults)
-    if flaw is not None:
+    if faults and (strict or not many or not accepted):
+        raise invalid(faults, {"accepted": 0, "rejected": rejected} if many else None)
+    if flaw is not None and not faults:
         raise flaw
-    return accepted
+    for model, events in _by_model(accepted).items():
+        refusals.take(model, len(events))
+    return Understood(accepted, rejected)
 
 
-async def _event(item: Any, at: str, serving: Serving) -> tuple[Accepted | None, list[FieldError]]:
-    """Check one event, and make the log's form of it."""
+def _document(body: bytes, serving: Serving, refusals: Refusals) -> tuple[Any, Problem | None]:
+    """Decode a request; one that is no JSON at all is counted as one event."""
+    try:
+        return decode(body)
+    except Problem:
+        refusals.refuse(only_model(serving), None, [FieldError("", "", "unreadable")])
+        raise
+
+
+async def _checked(
+    item: Any, at: str, serving: Serving, refusals: Refusals, *, flawed: bool
+) -> tuple[Accepted | None, list[FieldError]]:
+    """Check one event, and count it if it is refused; `flawed` if it stands in a list that is no
+    JSON as a whole.
+    """
+    found, faults, version = await _event(item, at, serving)
+    if found is not None and flawed:
+        faults = strict_fault(item, at)
+    if found is not None and not faults:
+        return found, []
+    if version is not None:
+        refusals.refuse(version.model, version.schema, faults)
+    else:
+        refusals.refuse(_model_of(item, serving), None, faults)
+    return None, faults
+
+
+def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str) -> Rejected:
+    """Say why an event is not taken, in words and by field."""
+    named = [
+        FieldError(encodable(one.field), encodable(one.message), one.reason)
+        for one in faults[:MOST_FAULTS]
+    ]
+    reason = "; ".join(f"{one.field.removeprefix(at)[1:]} {one.message}".strip() for one in named)
+    more = f"; {len(faults) - MOST_FAULTS} more" * (len(faults) > MOST_FAULTS)
+    given = item.get("id") if isinstance(item, dict) else None
+    id_ = encodable(given) if isinstance(given, str) and is_id(given) is None else None
+    return Rejected(number, reason + more, named, id_)
+
+
+def _model_of(item: object, serving: Serving) -> str:
+    """Name the model of an event whose version is not known."""
+    named = item.get("model") if isinstance(item, dict) else None
+    return only_model(serving, named if isinstance(named, str) else None)
+
+
+async def _event(
+    item: Any, at: str, serving: Serving
+) -> tuple[Accepted | None, list[FieldError], ServedVersion | None]:
+    """Check one event, and make the log's form of it; the version is known although it is bad."""
     faults = field_faults(item, CHECKS, "features", at)
     if not isinstance(item, dict):
-        return None, faults
+        return None, faults, None
     bad = {fault.field for fault in faults}
     model, version = (
         item.get(name) if pointer(at, name) not in bad else None for name in ("model", "version")
     )
     served, wrong = await _version(model, version, at, serving)
     if served is None:
-        return None, faults + wrong
+        return None, faults + wrong, None
     given = item.get("features")
     features = given if isinstance(given, dict) else {}
     values, errors = served.schema.positional(features, pointer(at, "features"), scored=False)
     if isinstance(given, dict):
         faults += errors
-    fault = served.schema.prediction_fault(item.get("prediction"))
+    made = item.get("prediction")
+    fault = served.schema.prediction_fault(made)
     if fault is not None:
-        faults.append(FieldError(pointer(at, "prediction"), fault))
+        kind: Reason = "missing" if made is None else "wrong_type"
+        faults.append(FieldError(pointer(at, "prediction"), fault, kind))
     shares = item.get("probabilities") if pointer(at, "probabilities") not in bad else None
     fault = served.schema.probabilities_fault(shares)
     if fault is not None:
         faults.append(FieldError(pointer(at, "probabilities"), fault))
     if faults:
-        return None, faults
-    return (served, _prediction(item, served, values)), []
+        return None, faults, served
+    return (served, _prediction(item, served, values)), [], served
 
 
 async def _version(
@@ -248,13 +371,25 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
 
 async def _publish(parts: Parts, accepted: list[Accepted]) -> Outcome:
     """Publish all in one go; the outcome is that of the worst model."""
-    by_model: dict[str, list[Prediction]] = defaultdict(list)
-    for served, event in accepted:
-        by_model[served.model].append(event)
     if not parts.publisher.has_room(len(accepted)):
         parts.publisher.drop(len(accepted))
         return "dropped"
     outcomes = await asyncio.gather(
-        *(parts.publisher.publish_many(*group) for group in by_model.items())
+        *(parts.publisher.publish_many(*group) for group in _by_model(accepted).items())
     )
     return worst(outcomes)
+
+
+def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Prediction]]:
+    found: dict[str, list[Prediction]] = defaultdict(list)
+    for served, event in accepted:
+        found[served.model].append(event)
+    return found
+
+
+def _documented() -> dict[str, Any]:
+    """Describe the route for OpenAPI: as a raw route, with its header."""
+    return {
+        **documented(BODY, 202, "What was taken, and what not.", ANSWER),
+        "parameters": [PREFER],
+    }

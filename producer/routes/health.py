@@ -5,6 +5,7 @@ to be verbose.
 import asyncio
 from typing import Any, Final
 
+import msgspec
 import redis
 from fastapi import APIRouter, Request
 
@@ -26,8 +27,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/health")
     @needs("read")
     async def health(*, verbose: bool = False) -> dict[str, Any]:
-        """Give the state in numbers; `verbose` adds what is counted, waits and is owned, per model
-        and partition.
+        """Return the state in numbers; `verbose` adds what is counted, waits and is owned, per
+        model and partition.
         """
         publisher = parts.publisher
         found = {
@@ -45,6 +46,7 @@ def router(parts: Parts) -> APIRouter:
                 "shortened": publisher.sender.ring.shortened,
             },
             "dropped": dict(publisher.dropped),
+            "refused": dict(parts.refusals.events),
             "damaged": publisher.spool.damaged,
             "adopted": publisher.spool.adopted,
         }
@@ -95,6 +97,11 @@ def reasons(parts: Parts) -> list[str]:
             "The spool cannot be written; events are kept in memory, and dropped when the queue is "
             "full."
         )
+    found += [
+        f"{model}: {parts.refusals.hour(model).described()} here."
+        for model in sorted(parts.refusals.models)
+        if parts.refusals.is_bad(model, parts.settings.refused_per_hour)
+    ]
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
     return found
@@ -130,6 +137,11 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
 def _model(state: ModelState) -> dict[str, Any]:
     return {
         "events": state.events,
+        "refused": {
+            "last_hour": state.refused.refused,
+            "taken_last_hour": state.refused.taken,
+            "fields": [msgspec.structs.asdict(fault) for fault in state.refused.faults],
+        },
         "partitions": [_partition(state, partition) for partition in state.partitions],
         "judging": {
             "owned": state.judging_owned,

@@ -198,7 +198,7 @@ class CheckedLabels:
         )
 
     def _served(self, model: str | None) -> ServedVersion:
-        """Give the version in production of a model with labels; asked for once in a request."""
+        """Return the version in production of a model with labels; asked for once in a request."""
         model = self._model if model is None else model
         if model not in self._known:
             self._known[model] = self._find(model)

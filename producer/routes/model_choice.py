@@ -5,7 +5,7 @@ from driftgauge.shared.contract.keys import MODEL_NAME
 
 
 async def known_model(parts: Parts, model: str | None) -> str:
-    """Give the model that a reading request means: one that is served here, or that exists in
+    """Return the model that a reading request means: one that is served here, or that exists in
     Redis.
 
     Raises

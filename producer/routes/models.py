@@ -82,8 +82,8 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
     @routes.get("/models")
     @needs("read")
     async def models() -> Response:
-        """Give every model: its versions with stage and metrics, the version that serves, and what
-        is wrong.
+        """Return every model: its versions with stage and metrics, the version that serves, and
+        what is wrong.
         """
         known = await asyncio.to_thread(catalogue.models, registry)
         known |= {name: {"model": name} for name in parts.serving.production if name not in known}
@@ -93,7 +93,7 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
     @routes.get("/models/{model}")
     @needs("read")
     async def model(model: str) -> Response:
-        """Give one model, with the latest changes of its stages, newest first."""
+        """Return one model, with the latest changes of its stages, newest first."""
         found = await from_registry(lambda: catalogue.model(registry, model))
         history = await from_registry(lambda: catalogue.history(registry, model))
         return json_answer({**found, "serving": serving_state(parts, model), "history": history})
@@ -101,7 +101,7 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
     @routes.get("/models/{model}/versions/{version}")
     @needs("read")
     async def version(model: str, version: str, *, verify: bool = False) -> Response:
-        """Give one version: manifest, schema, validation, history; `verify` compares every file
+        """Return one version: manifest, schema, validation, history; `verify` compares every file
         with its checksum.
         """
         check_version_name(model, version)
@@ -112,7 +112,7 @@ def _reading(routes: APIRouter, registry: ModelRegistry, parts: Parts) -> None:
     @routes.get("/model-info")
     @needs("read", "predict")
     async def model_info(model: str | None = None) -> dict[str, Any]:
-        """Give the schema that requests must fit, metrics and reference of the production
+        """Return the schema that requests must fit, metrics and reference of the production
         version.
         """
         served = parts.serving.choose(model)

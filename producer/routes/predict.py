@@ -1,6 +1,7 @@
 """POST /predict: score one row, publish the event, answer."""
 
 import time
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -16,13 +17,15 @@ from driftgauge.producer.intake.documents import (
     is_text,
     read_body,
 )
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
-from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
 from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.identifiers import new_id
+from driftgauge.shared.reference.schema import FieldError
 
 CHECKS: Final = {"features": is_object, "id": is_id, "model": is_text, "version": is_text}
 
@@ -90,9 +93,9 @@ def router(parts: Parts) -> APIRouter:
         so.
         """
         started = time.perf_counter()
-        document, served, row = await understand(
-            await read_body(request, parts.settings.predict_max_bytes), parts.serving
-        )
+        body = await read_body(request, parts.settings.predict_max_bytes)
+        document, served, row = await understand(body, parts.serving, parts.refusals)
+        parts.refusals.take(served.model, 1)
         source = parts.serving.source_of(served)  # now: it may leave production meanwhile
         score = await parts.scorer.score(served, row)
         given = document.get("id")
@@ -118,31 +121,52 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def understand(
-    body: bytes, serving: Serving
+    body: bytes, serving: Serving, refusals: Refusals
 ) -> tuple[dict[str, Any], ServedVersion, list[Value]]:
     """Read a request: its document, the version that it is for, and its features in the model's
-    order.
+    order. What is refused is counted.
 
     Raises
     ------
     Problem
         For whatever is wrong with it, all bad fields at once.
     """
-    document, flaw = decode(body)
+    try:
+        document, flaw = decode(body)
+    except Problem:
+        refusals.refuse(only_model(serving), None, [FieldError("", "", "unreadable")])
+        raise
     faults = field_faults(document, CHECKS, "features")
     if faults:
         row, served = _row_despite(document, serving)
-        raise invalid(faults + row if served else faults)
-    served = await serving.predicting(document.get("model"), document.get("version"))
+        model = only_model(serving) if served is None else served.model
+        refusals.refuse(model, None if served is None else served.schema, faults + row)
+        raise invalid(faults + row)
+    served = await _version(document, serving, refusals)
     values, errors = served.schema.positional(document["features"])
     if errors:
+        refusals.refuse(served.model, served.schema, errors)
         raise invalid(errors)
     if flaw is not None:
+        refusals.refuse(served.model, served.schema, [FieldError("", "", "unreadable")])
         raise flaw
     return document, served, values
 
 
-def _row_despite(document: object, serving: Serving) -> Any:
+async def _version(document: dict[str, Any], serving: Serving, refusals: Refusals) -> ServedVersion:
+    """Find the version that a request is for; one that cannot be used is counted."""
+    model = document.get("model")
+    try:
+        return await serving.predicting(model, document.get("version"))
+    except Problem as problem:
+        if problem.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            refusals.refuse(only_model(serving, model), None, [FieldError("/version", "")])
+        raise
+
+
+def _row_despite(
+    document: object, serving: Serving
+) -> tuple[list[FieldError], ServedVersion | None]:
     """Find the faults of the features too, if the model can be told in spite of other bad
     fields.
     """

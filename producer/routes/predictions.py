@@ -76,8 +76,8 @@ def router(parts: Parts) -> APIRouter:
         before: Annotated[str, Query(max_length=64)] = "",
         format: Literal["json", "csv"] = "json",  # noqa: A002  the parameter's public name
     ) -> Response:
-        """Give the wanted predictions, newest first: JSON has `next`, which is `before` of the next
-        page; CSV has all.
+        """Return the wanted predictions, newest first: JSON has `next`, which is `before` of the
+        next page; CSV has all.
         """
         name = await known_model(parts, model)
         logs = await parts.pipeline.logs(name)
@@ -101,8 +101,8 @@ def router(parts: Parts) -> APIRouter:
 
 
 async def schema_of(parts: Parts, model: str, version: str) -> Schema | None:
-    """Give the schema of a version, of the one in production if none is named; None if this API has
-    it not.
+    """Return the schema of a version, of the one in production if none is named; None if this API
+    has it not.
     """
     served = parts.serving.production.get(model)
     if version and (served is None or served.version != version):
@@ -120,7 +120,7 @@ def file_name(model: str) -> str:
 async def _csv(
     parts: Parts, model: str, schema: Schema | None, rows: AsyncIterator[Logged]
 ) -> AsyncIterator[bytes]:
-    """Give the table, block by block. A version's features stand in its own order; others' are
+    """Yield the table, block by block. A version's features stand in its own order; others' are
     brought to the columns.
     """
     names = () if schema is None else schema.names
@@ -139,7 +139,7 @@ async def _csv(
 
 
 def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[object]:
-    """Give a row of the table; what a spreadsheet would run as a formula is only text there."""
+    """Return a row of the table; what a spreadsheet would run as a formula is only text there."""
     event = row.event
     given = {} if schema is None else dict(zip(schema.names, event.features, strict=False))
     found = [
@@ -158,7 +158,7 @@ def cells(row: Logged, names: Sequence[str], schema: Schema | None) -> list[obje
 
 
 def moment(time_ms: int) -> str:
-    """Give a time to the millisecond, in UTC.
+    """Return a time to the millisecond, in UTC.
 
     Examples
     --------

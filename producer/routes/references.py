@@ -104,8 +104,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.get(PATH)
     @needs("read")
     async def listed(model: str, version: str) -> Response:
-        """Give the number of the reference in use (0: the registered one), and every change of it,
-        newest first.
+        """Return the number of the reference in use (0: the registered one), and every change of
+        it, newest first.
         """
         check_version_name(model, version)
         return json_answer(

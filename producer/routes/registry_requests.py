@@ -68,5 +68,5 @@ async def read_fields(
 
 
 def json_answer(document: dict[str, Any], status: int = 200) -> Response:
-    """Give a document as JSON."""
+    """Return a document as JSON."""
     return Response(msgspec.json.encode(document), status, media_type="application/json")

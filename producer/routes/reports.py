@@ -63,7 +63,7 @@ def router(parts: Parts) -> APIRouter:
         format: Form | None = None,  # noqa: A002  the parameter's public name
         accept: Annotated[str, Header()] = "",
     ) -> Response:
-        """Give a kept report by the id that an alert links to, or the `latest` one of a model."""
+        """Return a kept report by the id that an alert links to, or the `latest` one of a model."""
         name, suffix = _parted(report)
         snapshot = await _found(parts, name, model)
         form = suffix or format or preferred(accept)

@@ -27,13 +27,13 @@ class AnswerText(Protocol):
     media_type: str
 
     def head(self, model: str, version: str) -> bytes:
-        """Give what stands before the first row."""
+        """Return what stands before the first row."""
 
     def block(self, answers: Sequence[RowAnswer]) -> bytes:
-        """Give some rows."""
+        """Return some rows."""
 
     def tail(self) -> bytes:
-        """Give what stands after the last row."""
+        """Return what stands after the last row."""
 
 
 class JsonText:
@@ -101,7 +101,7 @@ class CsvText:
 
 
 def harmless(text: str) -> str:
-    """Give text as a cell that no spreadsheet runs: what begins like a formula, and is no number,
+    """Return text as a cell that no spreadsheet runs: what begins like a formula, and is no number,
     gets a quote before it.
 
     Examples
@@ -113,7 +113,7 @@ def harmless(text: str) -> str:
 
 
 def table(rows: Sequence[Sequence[object]]) -> bytes:
-    """Give rows as CSV (RFC 4180); untrusted text must be `harmless` already."""
+    """Return rows as CSV (RFC 4180); untrusted text must be `harmless` already."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -22,6 +22,7 @@ from fastapi import Request
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.csv_rows import CsvRows
 from driftgauge.producer.intake.json_rows import JsonRows
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.rows import InputRow, InputRows
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.publishing.receipts import Outcome
@@ -102,6 +103,7 @@ class Batch:
         """Score and publish block after block; stops where the caller does."""
         while block := await asyncio.to_thread(self._next_block):
             fit = [row for row in block if not row.faults]
+            self._count(block, len(fit))
             scores = (
                 await self._parts.scorer.score_block(self.served, [row.values for row in fit])
                 if fit
@@ -114,6 +116,13 @@ class Batch:
             }
             outcome = await self._publish(list(events.values()))
             yield [_answer(row, events.get(row.number), outcome) for row in block]
+
+    def _count(self, block: Sequence[InputRow], fit: int) -> None:
+        """Count the rows that are taken, and those that are refused."""
+        self._parts.refusals.take(self.served.model, fit)
+        for row in block:
+            if row.faults:
+                self._parts.refusals.refuse(self.served.model, self.served.schema, row.faults)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -159,11 +168,17 @@ class Batches:
     """
 
     def __init__(
-        self, settings: Settings, serving: Serving, scorer: Scorer, publisher: Publisher
+        self,
+        settings: Settings,
+        serving: Serving,
+        scorer: Scorer,
+        publisher: Publisher,
+        refusals: Refusals,
     ) -> None:
         self.serving = serving
         self.scorer = scorer
         self.publisher = publisher
+        self.refusals = refusals
         self.reserve = settings.queue_events // 2
         self.block_rows = min(
             settings.score_batch_rows, max(1, settings.queue_events - self.reserve)
@@ -198,12 +213,24 @@ class Batches:
             named = rows.model()
             served = await self.serving.predicting(named[0] or model, named[1] or version)
             source: Source = "batch" if self.serving.source_of(served) == "online" else "shadow"
-            return await asyncio.to_thread(Batch, self, file, rows, served, source)
+            return await self._begin(file, rows, served, source)
         except OSError as error:
             file.close()
             raise self._no_room(error) from error
         except BaseException:
             file.close()
+            raise
+
+    async def _begin(
+        self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source
+    ) -> Batch:
+        """Begin to read the rows; a file of which none can fit is counted as one that is
+        refused.
+        """
+        try:
+            return await asyncio.to_thread(Batch, self, file, rows, served, source)
+        except Problem as problem:
+            self.refusals.refuse(served.model, served.schema, problem.errors)
             raise
 
     async def _check_size(self, rows: InputRows) -> None:

@@ -147,7 +147,7 @@ class Estimator:
 
 
 def reference_rows(published: PublishedVersion) -> list[Row]:
-    """Give some rows of values that the reference has: of each feature from its smallest to its
+    """Return some rows of values that the reference has: of each feature from its smallest to its
     largest.
 
     None if there are personal features, which the reference does not have, or has as hashes.
@@ -161,8 +161,8 @@ def reference_rows(published: PublishedVersion) -> list[Row]:
 
 
 def typical(column: ColumnReference) -> Value:
-    """Give a value from the middle of a column's reference; None if the reference has only missing
-    ones.
+    """Return a value from the middle of a column's reference; None if the reference has only
+    missing ones.
     """
     return _values(column)[WARM_UP_ROWS // 2]
 
@@ -174,7 +174,7 @@ def failure(error: BaseException) -> str:
 
 
 def _values(column: ColumnReference) -> list[Value]:
-    """Give values of a column, evenly over its range; missing if the reference has nothing else."""
+    """Return values evenly over a column's range; missing if the reference has no other."""
     known: Sequence[Value] = (
         column.categories if isinstance(column, CategoricalReference) else column.cuts
     )

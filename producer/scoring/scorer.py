@@ -97,7 +97,7 @@ class Scorer:
         running.add_done_callback(finish)
 
     def _next(self) -> Call | None:
-        """Give the next call: in turn a block and a batch of requests, where there are both."""
+        """Return the next call: in turn a block and a batch of requests, where there are both."""
         while self._blocks and self._blocks[0][2].done():  # its client has gone
             self._blocks.popleft()
         if self._blocks and (self._block_is_next or not self._waiting):

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.producer.intake.refusals import NO_MODEL
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.contract.events import Source
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
@@ -169,7 +170,7 @@ class Serving:
             self._trials.pop(trial, None)
 
     def choose(self, model: str | None) -> ServedVersion:
-        """Give the production version of a model, or of the default one.
+        """Return the production version of a model, or of the default one.
 
         Raises
         ------
@@ -191,7 +192,8 @@ class Serving:
         )
 
     async def predicting(self, model: str | None, version: str | None) -> ServedVersion:
-        """Give the version that is to predict: that in production, or one in staging that is named.
+        """Return the version that is to predict: that in production, or one in staging that is
+        named.
 
         Raises
         ------
@@ -215,7 +217,7 @@ class Serving:
         return served
 
     async def version(self, model: str, version: str) -> ServedVersion | None:
-        """Give any registered version of a model, perhaps without its fitted model; None if there
+        """Return any registered version of a model, perhaps without its fitted model; None if there
         is no such version.
         """
         served = self.production.get(model)
@@ -237,7 +239,7 @@ class Serving:
         return self._others[model, version]
 
     def source_of(self, served: ServedVersion) -> Source:
-        """Give the source of a version's predictions: `online` in production, `shadow` in
+        """Return the source of a version's predictions: `online` in production, `shadow` in
         staging.
         """
         return "online" if self.production.get(served.model) is served else "shadow"
@@ -275,7 +277,7 @@ class Serving:
     # -- production --------------------------------------------------------------------------------
 
     def _wanted(self) -> dict[str, str | Exception]:
-        """Give the production version of each model, or why it is not known."""
+        """Return the production version of each model, or why it is not known."""
         wanted: dict[str, str | Exception] = {}
         for model in self._registry.models():
             try:
@@ -361,7 +363,7 @@ class Serving:
     # -- staging -----------------------------------------------------------------------------------
 
     async def _trial(self, model: str, version: str) -> ServedVersion:
-        """Give a version in staging; it is loaded when it is first asked for."""
+        """Return a version in staging; it is loaded when it is first asked for."""
         async with self._loading:
             loaded = self._trials.get((model, version))
             if loaded is None:
@@ -408,7 +410,7 @@ class Serving:
         )
 
     def _left_staging(self, trials: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Give the trials that are not in staging any more."""
+        """Return the trials that are not in staging any more."""
         return [trial for trial in trials if not self._is_in_staging(*trial)]
 
     def _is_in_staging(self, model: str, version: str) -> bool:
@@ -416,3 +418,13 @@ class Serving:
             return self._registry.stage(model, version) == "staging"
         except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
             return False
+
+
+def only_model(serving: Serving, named: str | None = None) -> str:
+    """Name the model of a request that is refused: the one that it names, or the default one;
+    `NO_MODEL` if neither is served.
+    """
+    try:
+        return serving.choose(named).model
+    except Problem:  # the request is answered for its other faults; here it is only counted
+        return NO_MODEL

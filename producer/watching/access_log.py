@@ -72,7 +72,7 @@ class AccessLog:
         self._number = count(1)
 
     def identify(self, scope: Scope) -> bytes:
-        """Give a request its id, as a header has it."""
+        """Return a request its id, as a header has it."""
         for name, value in scope["headers"]:
             if name == HEADER and WELL_FORMED.fullmatch(value):
                 scope[REQUEST_ID] = value.decode()

@@ -5,6 +5,7 @@ pipeline in, alerts out.
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
     blind.lost           critical   numbers are missing for longer than any spool could bring them
     blind.dropped        critical   an API process had no room for events
+    blind.refused        critical   events do not fit the schema, and are in no log
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
@@ -12,9 +13,9 @@ pipeline in, alerts out.
     blind.labels_full    warning    predictions or labels have no room to wait for each other
 
 These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a
-partition without a worker is not called slow too, and events that wait are no silence. A rule that
-cannot be decided now leaves its alert as it is. Every time is Redis's; after a jump back, what lies
-in the future counts as now.
+partition without a worker is not called slow too, and events that wait or are refused are no
+silence. A rule that cannot be decided now leaves its alert as it is. Every time is Redis's; after a
+jump back, what lies in the future counts as now.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,8 +35,10 @@ from driftgauge.producer.watching.observation import (
     works,
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
-from driftgauge.shared.contract.alerts import BLIND, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
+from driftgauge.shared.contract.refused import LEAST_SHARE
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.rules.monitor import BLIND
 
 NO_VERSION: Final = "-"
 SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
@@ -43,6 +46,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "lag": "critical",
     "lost": "critical",
     "dropped": "critical",
+    "refused": "critical",
     "dead_letters": "warning",
     "rolled_back": "warning",
     "silent": "warning",
@@ -65,7 +69,7 @@ SILENT_TIMES_LARGEST: Final = 2
 
 
 def judge(memory: Memory, observed: Observation) -> list[Alert]:
-    """Give the transitions of a model's alerts, and remember.
+    """Return the transitions of a model's alerts, and remember.
 
     Parameters
     ----------
@@ -187,6 +191,23 @@ def dropped(_: Memory, observed: Observation) -> Assessment:
     return Assessment(bad=True, value=events, summary=summary)
 
 
+def refused(_: Memory, observed: Observation) -> Assessment:
+    """Events of about the last hour that the API refused: to whoever reads the counts they are
+    silence.
+    """
+    hour, limit = observed.state.refused, observed.settings.refused_per_hour
+    bad = hour.is_bad(observed.now, limit)
+    if bad is False:
+        return Assessment(
+            bad=False, value=hour.share, limit=LEAST_SHARE, summary="Events fit the schema again."
+        )
+    summary = (
+        f"{hour.described()}: they are in no log and not counted. Did the client change, or is the "
+        "schema too narrow? The answers to the client say what was wrong with each."
+    )
+    return Assessment(bad=bad, value=hour.share, limit=LEAST_SHARE, summary=summary)
+
+
 def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     """Dead letters of about the last hour."""
     limit = observed.settings.dead_letters_per_hour
@@ -301,7 +322,7 @@ def _last_hour(
 def silent(memory: Memory, observed: Observation) -> Assessment:
     """Time without an event; while workers do not count, it is not known."""
     activity = _observe(memory, observed)
-    if unowned(observed) or late(observed):
+    if unowned(observed) or late(observed) or refused(memory, observed).bad:
         return Assessment(bad=None)
     limit = _longest_silence(activity, observed)
     quiet_ms = observed.since(activity.changed_ms)
@@ -346,7 +367,7 @@ def _observe(memory: Memory, observed: Observation) -> Activity:
 
 
 def _longest_silence(activity: Activity, observed: Observation) -> float | None:
-    """Give the longest silence (ms) that is usual for the hour.
+    """Return the longest silence (ms) that is usual for the hour.
 
     None while nothing is usual: without events ever, or, if it is to be learned, before a whole day
     was watched and with fewer than 100 events in the 24 hours before the last one.
@@ -367,7 +388,7 @@ def _longest_silence(activity: Activity, observed: Observation) -> float | None:
 
 
 def _usual_gap(activity: Activity, now: int) -> int:
-    """Give the longest gap (ms) between events that belongs to this hour.
+    """Return the longest gap (ms) between events that belongs to this hour.
 
     If this hour of the day had events on every day that was watched, it is the longest one that
     ended within an hour of it on those days: a night without traffic says nothing of noon. Else the
@@ -401,7 +422,7 @@ def _alert(
     state: Literal["firing", "resolved"],
     started: int,
 ) -> Alert:
-    model, name = observed.state.model, BLIND + rule
+    model, name = observed.state.model, BLIND.of(rule)
     evidence = AlertEvidence(
         statistic=name,
         value=assessed.value,
@@ -435,6 +456,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "lag": lag,
     "lost": lost,
     "dropped": dropped,
+    "refused": refused,
     "dead_letters": dead_letters,
     "rolled_back": rolled_back,
     "silent": silent,

@@ -101,7 +101,7 @@ class Listener:
         self.awake.set()
 
     def take(self) -> list[bytes]:
-        """Give what was left, as blocks of the stream; alerts that it has seen are left out."""
+        """Return what was left, as blocks of the stream; alerts that it has seen are left out."""
         self.awake.clear()
         alerts, self.alerts = self.alerts, deque()
         latest, self.latest = self.latest, {}
@@ -170,7 +170,7 @@ class Feed:
         return Listener(model, {name: await self._last_alert(name) for name in names})
 
     async def follow(self, listener: Listener) -> AsyncIterator[bytes]:
-        """Give the blocks of the stream until the page or the server is gone."""
+        """Yield the blocks of the stream until the page or the server is gone."""
         self._listeners.add(listener)
         self._seen.clear()  # the next look tells everything: the new page knows nothing
         if self._polling is None or self._polling.done():
@@ -261,7 +261,7 @@ class Feed:
             self._alerts[model] = entries[-1][0].decode()
 
     def _first_position(self, model: str) -> str:
-        """Give where to read a model's alerts from at its first look: no page has seen less; each
+        """Return where to read a model's alerts from at its first look: no page has seen less; each
         knows what it has seen.
         """
         return min(
@@ -303,7 +303,7 @@ class Feed:
 
 
 def _alerts(model: str, entries: Any) -> list[FeedEvent]:
-    """Give the alerts of some entries; one that is no JSON, written by hand, is passed over."""
+    """Return the alerts of some entries; one that is no JSON, written by hand, is passed over."""
     found = []
     for entry_id, fields in entries:
         with suppress(msgspec.DecodeError):

@@ -3,7 +3,7 @@ stands in Redis.
 
 Every API process exposes the same figures of the pipeline, so a query over several processes takes
 the largest: `max by (model, partition)`. Label values are names of models, versions, partitions,
-rules, routes and reasons: nothing that a request makes up.
+fields, rules, routes and reasons: nothing that a request makes up.
 
 These are custom collectors of `prometheus_client`, which makes the text. The counting itself stays
 in `publisher` and `meter`, which pages read too: the library's own counter and histogram take some
@@ -19,6 +19,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
@@ -33,6 +34,9 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_events_published_total": "Events that Redis acknowledged to this process.",
     "driftgauge_events_queued": "Events of this process that wait for Redis.",
     "driftgauge_events_dropped_total": "Events that this process had no room for.",
+    "driftgauge_events_refused_total": "Events that this process refused, by model.",
+    "driftgauge_fields_refused_total": "Fields of events that this process refused, by model, "
+    "field and reason; `-` is no field of the model.",
     "driftgauge_events_spooled": "Events of this process in its spool on disk.",
     "driftgauge_spool_bytes": "Bytes of this process's spool on disk.",
     "driftgauge_events_resent_total": "Events that this process sent again, in case they were "
@@ -77,14 +81,20 @@ Sample = tuple[str, Mapping[str, str], float]
 class ProcessMetrics(Collector):
     """What this process counts: its publisher's events and its requests. It needs no Redis."""
 
-    def __init__(self, publisher: Publisher, meter: Meter) -> None:
+    def __init__(self, publisher: Publisher, refusals: Refusals, meter: Meter) -> None:
         self._publisher = publisher
+        self._refusals = refusals
         self._meter = meter
 
     def collect(self) -> Iterator[Metric]:
         """Make the families with the values of now."""
-        yield from families((*_of_publisher(self._publisher), *_of_requests(self._meter)))
+        yield from families(self._samples())
         yield _latency(self._meter)
+
+    def _samples(self) -> Iterator[Sample]:
+        yield from _of_publisher(self._publisher)
+        yield from _of_refusals(self._refusals)
+        yield from _of_requests(self._meter)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +174,14 @@ def _of_publisher(publisher: Publisher) -> Iterator[Sample]:
     yield "driftgauge_spool_damaged_total", {}, publisher.spool.damaged
     for reason, events in sorted(publisher.dropped.items()):
         yield "driftgauge_events_dropped_total", {"reason": reason}, events
+
+
+def _of_refusals(refusals: Refusals) -> Iterator[Sample]:
+    for model, events in sorted(refusals.events.items()):
+        yield "driftgauge_events_refused_total", {"model": model}, events
+    for (model, field, reason), events in sorted(refusals.faults.items()):
+        labels = {"model": model, "field": field, "reason": reason}
+        yield "driftgauge_fields_refused_total", labels, events
 
 
 def _of_requests(meter: Meter) -> Iterator[Sample]:

@@ -118,7 +118,7 @@ class Observation(msgspec.Struct, frozen=True):
         return self.state.now_ms
 
     def since(self, moment: int) -> int:
-        """Give the time (ms) since a moment; 0 if the clock went back behind it."""
+        """Return the time (ms) since a moment; 0 if the clock went back behind it."""
         return max(0, self.now - moment)
 
 
@@ -133,7 +133,7 @@ class Work(msgspec.Struct, frozen=True):
 
 
 def works(state: ModelState) -> Iterator[Work]:
-    """Give what workers do for a model."""
+    """Yield what workers do for a model."""
     for partition in state.partitions:
         oldest = partition.backlog.oldest_ms
         yield Work(

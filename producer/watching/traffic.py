@@ -45,12 +45,12 @@ class Traffic:
         return rate
 
     def latest(self, model: str) -> float | None:
-        """Give a model's rate as it was taken last; None if that is long ago."""
+        """Return a model's rate as it was taken last; None if that is long ago."""
         seen, rates = self._seen.get(model), self._rates.get(model)
         return rates[-1][1] if seen and rates and self._clock() - seen[-1][0] <= SPAN_S else None
 
     def points(self, model: str) -> list[tuple[int, float]]:
-        """Give a model's rates of the last minutes: time (ms, Redis's clock) and events a
+        """Return a model's rates of the last minutes: time (ms, Redis's clock) and events a
         second.
         """
         return list(self._rates.get(model, ()))

@@ -26,6 +26,7 @@ import msgspec
 import redis
 import redis.asyncio
 
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.observation import Dropped, Memory, Observation
@@ -33,6 +34,7 @@ from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_asyn
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import Settings
 
@@ -40,6 +42,7 @@ TIMEOUT_S: Final = 2.0
 LEASE_CHECKS: Final = 3
 """Looks that the holder may miss before another process takes over."""
 FORGET_DROPPED_MS: Final = 86_400_000
+FORGET_REFUSED_MS: Final = 2 * HOUR_MS
 DROPPED: Final = b"dropped:"
 
 logger = logging.getLogger("driftgauge.producer")
@@ -59,6 +62,8 @@ class Watchdog:
     ----------
     dropped
         What this process dropped, by reason.
+    refusals
+        What it took and refused, by model.
     served
         The models that it serves: it cannot tell whose events were dropped, so each of them is
         told.
@@ -75,6 +80,7 @@ class Watchdog:
         self,
         settings: Settings,
         dropped: Mapping[str, int],
+        refusals: Refusals,
         served: Collection[str],
         clock: Callable[[], int] | None = None,
     ) -> None:
@@ -84,10 +90,12 @@ class Watchdog:
         self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
         self._pipeline = Pipeline(self._client, self._keys)
         self._dropped = dropped
+        self._refusals = refusals
         self._served = served
         self._clock = clock
         self._token = secrets.token_hex(8)
         self._told: dict[str, dict[str, int]] = {}
+        self._known: set[str] = set()
         self._lease_ms = int(LEASE_CHECKS * settings.watchdog_seconds * 1000)
         self._ending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -128,6 +136,7 @@ class Watchdog:
         """Observation at each model once; one that cannot be read does not hide the others."""
         now = await self._now()
         await self._tell_dropped(now)
+        await self._tell_refused(now)
         failed: Exception | None = None
         for model in await self._pipeline.models():
             try:
@@ -162,6 +171,29 @@ class Watchdog:
                     self._keys.watchdog(model), mapping={DROPPED + self._token.encode(): packed}
                 )
                 self._told[model] = reasons
+
+    async def _tell_refused(self, now: int) -> None:
+        """Write what this process took and refused; before the first time forget the processes
+        that are gone.
+        """
+        for model in self._refusals.models:
+            key = self._keys.refused(model)
+            if model not in self._known:
+                await self._forget_refused(key, now)
+                self._known.add(model)
+            packed = msgspec.json.encode(self._refusals.told(model, now))
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hset(key, mapping={self._token.encode(): packed})
+            pipe.pexpire(key, FORGET_REFUSED_MS)
+            await pipe.execute()
+
+    async def _forget_refused(self, key: str, now: int) -> None:
+        reading: Any = self._client.hgetall(key)
+        fields: dict[bytes, bytes] = await reading
+        gone = [name for name, packed in fields.items() if _is_old(packed, now)]
+        if gone:
+            forgetting: Any = self._client.hdel(key, *gone)
+            await forgetting
 
     async def _check_model(self, model: str, now: int) -> None:
         """Observation at one model, unless another process does."""
@@ -238,7 +270,7 @@ class Watchdog:
 async def firing_rules(
     client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
 ) -> list[tuple[str, str, bool]]:
-    """Give (model, rule, whether it fires) of every rule, as the watchdog left it."""
+    """Return (model, rule, whether it fires) of every rule, as the watchdog left it."""
     pipe = client.pipeline(transaction=False)
     for model in models:
         pipe.hget(keys.watchdog(model), "memory")
@@ -262,12 +294,21 @@ def _memory(packed: bytes | None) -> Memory:
 
 
 def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
-    """Give what each process dropped, by the name of its field."""
+    """Return what each process dropped, by the name of its field."""
     return {
         name: msgspec.json.decode(packed, type=Dropped)
         for name, packed in fields.items()
         if name.startswith(DROPPED)
     }
+
+
+def _is_old(packed: bytes, now: int) -> bool:
+    """Tell whether what a process refused is of no use any more: it is old, or unreadable."""
+    try:
+        told = msgspec.json.decode(packed, type=Refused)
+    except msgspec.MsgspecError:
+        return True
+    return now - told.told_ms > FORGET_REFUSED_MS
 
 
 def _forgotten(fields: Mapping[bytes, bytes], now: int) -> list[bytes]:

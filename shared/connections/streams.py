@@ -134,7 +134,7 @@ def whole(fields: Fields) -> Fields:
 def backwards(
     client: redis.Redis, stream: str, walk: Backwards[Decoded]
 ) -> Iterator[tuple[EntryId, Decoded]]:
-    """Give the wanted entries of a stream, newest first, each with its id, reading as they are
+    """Yield the wanted entries of a stream, newest first, each with its id, reading as they are
     used.
     """
     try:

@@ -1,9 +1,9 @@
 """How alerts and snapshots are named and wrapped, whoever makes them: judging from the log, or the
 watchdog from the clock.
 
-A rule that begins with `blind.` is the watchdog's: it says that the monitor does not see, not that
-the model drifted. Such an alert is no function of the log, so a replay of the log does not raise it
-again; its times are those of Redis's clock.
+The watchdog's alerts say that the monitor does not see, not that the model drifted. They are no
+function of the log, so a replay of the log does not raise them again; their times are those of
+Redis's clock.
 """
 
 import hashlib
@@ -17,22 +17,8 @@ from driftgauge.shared.contract.snapshot import Snapshot
 
 ALERTS_KEPT: Final = 10_000
 """Entries of a model's alert stream."""
-BLIND: Final = "blind."
-"""Prefix of the rules that are not replayable."""
-PERFORMANCE: Final = "performance."
-"""Prefix of the rules that speak of the model's errors: of a metric, or of the errors as they come.
-"""
-IMPROVEMENT: Final = "improvement."
-"""Prefix of the rules of errors that became smaller: a change, but no degradation."""
-DATA_QUALITY: Final = frozenset({"integrity", "missing", "unseen", "out_of_range"})
-"""Rules that speak of broken values; `integrity` is the online one."""
 MARKS: Final = frozenset({"acknowledged", "silenced"})
 """Changes that are marks on an alert, not states: each is a type of event of its own."""
-
-
-SEGMENT_PSI: Final = "segment.psi"
-"""Drift within a segment: an alert of its own, whatever number of columns drift in it."""
-SEGMENT_PERFORMANCE: Final = "segment.performance"
 
 
 def fingerprint(model: str, version: str, feature: str, rule: str, segment: str = "") -> str:
@@ -80,15 +66,4 @@ def cloud_event(data: Alert | Snapshot) -> bytes:
             .replace("+00:00", "Z"),
             data=msgspec.Raw(msgspec.json.encode(data)),
         )
-    )
-
-
-def subject_of(alert: Alert) -> str:
-    """Name what an alert is about: a column, a segment, or the whole model, or the monitor
-    itself.
-    """
-    return (
-        alert.feature
-        or alert.segment
-        or ("the monitor" if alert.rule.startswith(BLIND) else "the model")
     )

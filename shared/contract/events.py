@@ -80,7 +80,7 @@ encode = _encoder.encode
 
 
 def partition_of(prediction_id: str, partitions: int) -> int:
-    """Give the partition of a prediction, and so of its label.
+    """Return the partition of a prediction, and so of its label.
 
     Examples
     --------

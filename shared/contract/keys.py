@@ -39,7 +39,7 @@ class Keys:
     salts: tuple[str, ...] = ()
 
     def salted(self, salts: Sequence[str]) -> Self:
-        """Give the keys of a model with these salts."""
+        """Return the keys of a model with these salts."""
         return replace(self, salts=tuple(salts))
 
     @property
@@ -103,6 +103,9 @@ class Keys:
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")
 
+    def refused(self, model: str) -> str:
+        return self._model(model, "refused")
+
     def log(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "log")
 
@@ -152,7 +155,7 @@ def salts_for(model: str, partitions: int) -> tuple[str, ...]:
 
 
 def slot_of(key: str) -> int:
-    """Give the slot of a key with a hash tag (CRC-16/XMODEM of the tag, as Redis Cluster
+    """Return the slot of a key with a hash tag (CRC-16/XMODEM of the tag, as Redis Cluster
     specifies).
     """
     return crc_hqx(key.partition("{")[2].partition("}")[0].encode(), 0) % SLOTS

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +17,15 @@ import httpx
 from pydantic import SecretStr
 
 from driftgauge.shared.connections.redis_client import connect, require
-from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.errors import ConfigurationError, DriftgaugeError
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.settings import Settings
 
 TAIL = 2000
 """Most characters of a log that an error quotes."""
+COMMANDS = ("worker", "serve")
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STARTED = {200, 503}
 """HTTP status codes of an API that is up, whether it is ready or not."""
 
@@ -53,6 +56,10 @@ class Deployment:
         )
         self.server: dict[str, str] = {}
         self._stack = ExitStack()
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, float] = {}
+        self._pauses: dict[str, float] = {}
+        self._due: dict[str, float] = {}
 
     @property
     def url(self) -> str:
@@ -62,11 +69,49 @@ class Deployment:
     def __enter__(self) -> Self:
         with self._stack:
             self._start_redis()
-            self.worker = self._start("worker")
-            self.api = self._start("serve")
+            self._start("worker")
+            self._start("serve")
             processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
             self._stack = self._stack.pop_all()
         return self
+
+    def keep_running(self) -> list[str]:
+        """Start again what has ended by itself, each after a pause that doubles from 1 s to 60 s.
+
+        Raises
+        ------
+        DriftgaugeError
+            If a process cannot use its settings: it would end again.
+
+        Returns
+        -------
+        list[str]
+            A sentence for each process that was found ended, with the last line of its output.
+        """
+        said, now = [], time.monotonic()
+        for command in COMMANDS:
+            process, due = self._processes[command], self._due.get(command)
+            if process.poll() is None:
+                if now - self._started[command] > LONGEST_PAUSE_S:
+                    self._pauses.pop(command, None)
+            elif process.returncode == ConfigurationError.exit_code:
+                self.require_running()
+            elif due is None:
+                pause = self._pauses.get(command, FIRST_PAUSE_S)
+                self._pauses[command] = min(2 * pause, LONGEST_PAUSE_S)
+                self._due[command] = now + pause
+                said.append(
+                    f"`driftgauge {command}` ended by itself (exit code {process.returncode}); it "
+                    f"is started again in {pause:g} s. Its last line: {self._last_line(command)}"
+                )
+            elif now >= due:
+                del self._due[command]
+                self._start(command)
+        return said
+
+    def _last_line(self, command: str) -> str:
+        lines = self._log(command).read_text(errors="replace")[-TAIL:].splitlines()
+        return next((line for line in reversed(lines) if line.strip()), "none")
 
     def require_running(self) -> None:
         """Check that API and worker are running.
@@ -76,7 +121,7 @@ class Deployment:
         DriftgaugeError
             If one of them has ended; the message quotes its last output.
         """
-        for command, process in (("serve", self.api), ("worker", self.worker)):
+        for command, process in self._processes.items():
             if process.poll() is not None:
                 last = self._log(command).read_text(errors="replace")[-TAIL:]
                 raise DriftgaugeError(
@@ -101,13 +146,23 @@ class Deployment:
         self.server = require(client, self.settings.redis_url)
         client.close()
 
-    def _start(self, command: str) -> subprocess.Popen[bytes]:
+    @property
+    def worker(self) -> subprocess.Popen[bytes]:
+        """The worker's process."""
+        return self._processes["worker"]
+
+    @property
+    def api(self) -> subprocess.Popen[bytes]:
+        """The API's process."""
+        return self._processes["serve"]
+
+    def _start(self, command: str) -> None:
         arguments = [sys.executable, "-m", "driftgauge", command]
         process = processes.start(
             arguments, self._log(command), {**os.environ, **environment(self.settings)}
         )
+        self._processes[command], self._started[command] = process, time.monotonic()
         self._stack.callback(processes.stop, process)
-        return process
 
     def _log(self, command: str) -> Path:
         return self.settings.data_dir / f"{command}.log"

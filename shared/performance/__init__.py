@@ -13,8 +13,8 @@ from driftgauge.shared.performance.baseline import (
     LABEL,
     REFERENCE_CONFIDENCE,
     Baseline,
+    PerformanceBaselines,
     PerformanceReference,
-    Standard,
     error_of,
 )
 from driftgauge.shared.performance.by_segment import SegmentMetric, by_segment, mean_errors
@@ -45,10 +45,10 @@ __all__ = [
     "Layout",
     "Measures",
     "Metric",
+    "PerformanceBaselines",
     "PerformanceReference",
     "ScoreMap",
     "SegmentMetric",
-    "Standard",
     "Sums",
     "by_segment",
     "can_estimate",

@@ -145,7 +145,7 @@ class Baseline(msgspec.Struct, frozen=True):
     error: float
 
 
-class Standard(msgspec.Struct, frozen=True):
+class PerformanceBaselines(msgspec.Struct, frozen=True):
     """What a version's performance is measured by: the form of its sums, and its baselines.
 
     Parameters
@@ -158,9 +158,9 @@ class Standard(msgspec.Struct, frozen=True):
     Examples
     --------
     >>> reference = PerformanceReference(400, {"accuracy": Metric(0.8, 0.7608, 0.8392, 400)})
-    >>> found = Standard(Layout("categorical", ("a", "b")), {"accuracy": 0.81}, reference).baseline(
-    ...     "accuracy"
-    ... )
+    >>> found = PerformanceBaselines(
+    ...     Layout("categorical", ("a", "b")), {"accuracy": 0.81}, reference
+    ... ).baseline("accuracy")
     >>> found.value, round(found.error, 3)
     (0.81, 0.02)
     """
@@ -170,8 +170,8 @@ class Standard(msgspec.Struct, frozen=True):
     reference: PerformanceReference | None = None
 
     def baseline(self, name: str) -> Baseline | None:
-        """Give the baseline of a metric: what the manifest states, else what the labelled reference
-        rows gave.
+        """Return the baseline of a metric: what the manifest states, else what the labelled
+        reference rows gave.
 
         The standard error is that of the reference rows, on which the stated metrics are measured
         as a rule.

@@ -9,7 +9,7 @@ the reference know the stream only. If no feature is personal, both orders are t
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -27,17 +27,33 @@ MOST_SEGMENT_FEATURES: Final = 3
 """Most features whose values divide the rows into segments."""
 
 
-class FieldError(msgspec.Struct, frozen=True):
+Reason = Literal[
+    "missing",
+    "wrong_type",
+    "not_finite",
+    "out_of_range",
+    "unknown_field",
+    "malformed",
+    "unreadable",
+]
+"""Why a field is refused, of a closed list, so that refusals can be counted."""
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """A fault of one field of a request.
 
     Parameters
     ----------
     field
         JSON pointer to the field, such as `/features/age`.
+    reason
+        Its kind: `out_of_range` is beyond what the schema declares, `malformed` is about what is no
+        value of a feature, `unreadable` a row of which no field can be told.
     """
 
     field: str
     message: str
+    reason: Reason = "malformed"
 
 
 class Schema(
@@ -258,8 +274,8 @@ class Schema(
         >>> schema = Schema((Feature("x", "numeric"), Feature("c", "categorical", nullable=True)))
         >>> schema.positional({"x": 1})
         ([1.0, None], [])
-        >>> schema.positional({"y": 1})[1][0]
-        FieldError(field='/features/x', message='is missing, and the schema does not allow that')
+        >>> schema.positional({"y": 1})[1][0].message
+        'is missing, and the schema does not allow that'
         """
         values: list[Value] = []
         errors: list[FieldError] = []
@@ -267,7 +283,9 @@ class Schema(
             value = features.get(feature.name)
             fault = feature.fault(value)
             if fault is not None:
-                errors.append(FieldError(pointer(at, feature.name), fault))
+                errors.append(
+                    FieldError(pointer(at, feature.name), fault, reason_of(feature, value))
+                )
             else:
                 values.append(
                     float(value) if feature.kind == "numeric" and value is not None else value
@@ -275,7 +293,7 @@ class Schema(
         if len(features) > len(self.features) - sum(name not in features for name in self.names):
             known = set(self.names)
             errors += [
-                FieldError(pointer(at, name), "is not a feature of this model")
+                FieldError(pointer(at, name), "is not a feature of this model", "unknown_field")
                 for name in features
                 if name not in known
             ]
@@ -337,6 +355,23 @@ class Schema(
             return "must be numbers from 0 to 1"
         total = math.fsum(shares)
         return None if abs(total - 1) <= SUM_TOLERANCE else f"must have the sum 1, not {total:g}"
+
+
+def reason_of(feature: Feature, value: object) -> Reason:
+    """Return why a value that has a fault is refused.
+
+    Examples
+    --------
+    >>> age = Feature("age", "numeric", minimum=0)
+    >>> [reason_of(age, value) for value in (None, "n/a", math.nan, -1)]
+    ['missing', 'wrong_type', 'not_finite', 'out_of_range']
+    """
+    if value is None:
+        return "missing"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not_finite"
+    undeclared = msgspec.structs.replace(feature, minimum=None, maximum=None, categories=None)
+    return "wrong_type" if undeclared.fault(value) is not None else "out_of_range"
 
 
 def pointer(at: str, name: str) -> str:

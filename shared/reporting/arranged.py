@@ -30,12 +30,12 @@ class MetricRow(NamedTuple):
 
 
 def statistic(feature: FeatureReport, name: str) -> Statistic | None:
-    """Give a statistic of a feature by name."""
+    """Return a statistic of a feature by name."""
     return next((one for one in feature.statistics if one.name == name), None)
 
 
 def share(feature: FeatureReport, name: str) -> Share | None:
-    """Give a share of a feature by name."""
+    """Return a share of a feature by name."""
     return next((one for one in feature.shares if one.name == name), None)
 
 
@@ -53,7 +53,7 @@ def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
 
 
 def marks(feature: FeatureReport, snapshot: Snapshot) -> list[Mark]:
-    """Where the open alerts of a feature begin on its line."""
+    """Return where the open alerts of a feature begin on its line."""
     return [
         Mark(alert.started, alert.severity, f"{alert.rule} {alert.state}")
         for alert in _alerts_of(feature, snapshot)

@@ -52,7 +52,7 @@ def scale(low: float, high: float, left: float, right: float) -> Scale:
 
 
 def has_width(low: float, high: float) -> bool:
-    """Whether floats between them are fine enough for an axis."""
+    """Return whether floats between them are fine enough for an axis."""
     return high - low > 1e-9 * max(abs(low), abs(high), SMALLEST)
 
 

@@ -77,7 +77,7 @@ def write_picture(snapshot: Snapshot, path: Path) -> Path:
 
 
 def written(snapshot: Snapshot, folder: Path) -> list[Path]:
-    """Give the paths of a snapshot's report; none if it is not written yet."""
+    """Return the paths of a snapshot's report; none if it is not written yet."""
     name = _free_name(folder, snapshot)
     paths = [folder / f"{name}.{ending}" for ending in ("html", "json")]
     return paths if paths[1].exists() else []
@@ -117,14 +117,14 @@ def _remove(folder: Path, names: Iterable[str]) -> None:
 
 
 def _free_name(folder: Path, snapshot: Snapshot) -> str:
-    """Give the name that the snapshot has already, or the first that no other one has."""
+    """Return the name that the snapshot has already, or the first that no other one has."""
     plain = report_name(snapshot)
     names = (plain if number == 1 else f"{plain}_{number}" for number in count(1))
     return next(name for name in names if _id_of(folder / f"{name}.json") in {None, snapshot.id})
 
 
 def _id_of(path: Path) -> str | None:
-    """Give the id of a report's snapshot; None if there is no report, and the empty text if it is
+    """Return the id of a report's snapshot; None if there is no report, and the empty text if it is
     none of ours.
     """
     try:

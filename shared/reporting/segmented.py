@@ -107,7 +107,7 @@ def sentence_of(feature: SegmentFeature) -> str:
 
 
 def told(segments: Segments | None) -> list[str]:
-    """Give the sentences of the features that have something to say, the worst first.
+    """Return the sentences of the features that have something to say, the worst first.
 
     Examples
     --------
@@ -144,12 +144,12 @@ def most_telling_first(segment: SegmentReport) -> tuple[int, float, int]:
 
 
 def metric_of(segment: SegmentReport, name: str) -> MetricReport | None:
-    """Give a metric of a segment by name; None without labels."""
+    """Return a metric of a segment by name; None without labels."""
     return next((one for one in segment.metrics if one.name == name), None)
 
 
 def worst_segments(segments: Segments, most: int) -> list[SegmentReport]:
-    """Give the worst segments of all features: those that are critical or a warning, the most
+    """Return the worst segments of all features: those that are critical or a warning, the most
     telling first.
     """
     bad = [
@@ -179,7 +179,7 @@ def described(segment: SegmentReport, metric: str) -> str:
 
 
 def is_rest(feature: SegmentFeature, segment: SegmentReport) -> bool:
-    """Whether a segment is that of all other values."""
+    """Return whether a segment is that of all other values."""
     return segment.value == OTHER and segment is feature.segments[-1]
 
 
@@ -254,8 +254,8 @@ def _finite(value: float | None) -> float | None:
 
 
 def _ends(metrics: list[MetricReport]) -> tuple[float, float] | None:
-    """Where the scale of a feature's intervals ends: an interval of few rows does not squeeze all
-    others, but is cut off.
+    """Return where the scale of a feature's intervals ends: an interval of few rows does not
+    squeeze all others, but is cut off.
     """
     points = [
         value

@@ -213,7 +213,7 @@ def _density(edges: list[float], shares: Histogram) -> Markup:
 
 
 def _outer(edges: list[float], shares: Histogram, height: Scale) -> list[Markup]:
-    """What lies below and above the bins, as a bar at each end."""
+    """Return what lies below and above the bins, as a bar at each end."""
     sides = [
         ("<", _below(edges), shares.below, 0),
         (">", _above(edges), shares.above, WIDTH - _OUTSIDE),

@@ -28,8 +28,8 @@ _NAME, _SEVERITY = 40, 18
 
 
 def render_text(snapshot: Snapshot) -> str:
-    """Give a snapshot as text: verdict, columns, performance, segments, alerts of segments, what to
-    do.
+    """Return a snapshot as text: verdict, columns, performance, segments, alerts of segments, what
+    to do.
 
     Examples
     --------

@@ -50,7 +50,7 @@ class ReferenceSide:
         return np.cumsum(self.cells[:-1])
 
     def pooled(self, m: int) -> tuple[Ints, Ints]:
-        """Give the pooled bins for a window of m rows; those of few numbers of rows are kept."""
+        """Return the pooled bins for a window of m rows; those of few numbers of rows are kept."""
         found = self._pooled.get(m)
         if found is None:
             if len(self._pooled) >= MAX_POOLED:

@@ -67,7 +67,7 @@ def shown(text: str, cells: int = 80) -> Markup:
 
 
 def with_code(sentence: str) -> Markup:
-    """Give a sentence whose commands stand between backticks.
+    """Return a sentence whose commands stand between backticks.
 
     Examples
     --------

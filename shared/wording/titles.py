@@ -2,23 +2,22 @@
 
 from typing import Final
 
+from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.performance import definition
+from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics import STATISTICS
 
 TITLES: Final = {
-    "unseen": "unseen category",
+    "refused": "events are refused",
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",
-    "adwin": "ADWIN",
     "ddm": "DDM",
-    "e_detector": "E-detector",
-    "segment.psi": "drift in a segment",
-    "segment.performance": "performance in a segment",
 }
-"""Of rules and triggers; those of statistics and metrics stand in their own tables."""
+"""Of what triggers a report, and of detectors that are no rule by themselves; those of statistics,
+metrics and rules stand in their own tables.
+"""
 SEVERITIES: Final = {"ok": "normal", "unknown": "not judged yet"}
-IMPROVED: Final = "improvement."
 
 
 def title(name: str) -> str:
@@ -30,18 +29,24 @@ def title(name: str) -> str:
     --------
     >>> title("mae"), title("f1_macro"), title("recall:late"), title("performance.accuracy")
     ('MAE', 'macro F1', 'recall of late', 'accuracy')
-    >>> title("out_of_range"), title("improvement.adwin")
-    ('out of range', 'ADWIN, improved')
+    >>> title("out_of_range"), title("improvement.adwin"), title("blind.no_worker")
+    ('out of range', 'ADWIN, improved', 'no worker, the monitor is blind')
     """
-    if name.startswith(IMPROVED):
-        return f"{title(name.removeprefix(IMPROVED))}, improved"
+    rule = rule_of(name)
+    if rule.is_family:
+        return ", ".join(filter(None, (title(rule.member(name)), rule.title)))
     if name in STATISTICS:
         return STATISTICS[name].title
-    name = name.removeprefix("performance.")
     kind, colon, label = name.partition(":")
     metric = definition(name)
-    words = metric.title if metric else TITLES.get(kind) or kind.replace("_", " ")
+    words = metric.title if metric else TITLES.get(kind) or rule_of(kind).title
     return f"{words} of {label}" if colon else words
+
+
+def subject_of(alert: Alert) -> str:
+    """Return what an alert is about: a column, a segment, the whole model, or the monitor."""
+    of_all = "the monitor" if rule_of(alert.rule).kind == "monitor" else "the model"
+    return alert.feature or alert.segment or of_all
 
 
 def severity_words(name: str) -> str:

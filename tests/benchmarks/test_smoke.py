@@ -41,7 +41,7 @@ EXPECTED = {
 
 
 def commands() -> dict[str, tuple[str, ...]]:
-    """Give the modules that are commands, each with the arguments of its smallest run."""
+    """Return the modules that are commands, each with the arguments of its smallest run."""
     found = {}
     for path in sorted(FOLDER.rglob("*.py")):
         tree = ast.parse(path.read_text())

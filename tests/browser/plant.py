@@ -146,7 +146,7 @@ class Plant:
         )
 
     def frame(self, model: str = MODEL) -> pd.DataFrame:
-        """Give all rows that were posted, in order."""
+        """Return all rows that were posted, in order."""
         return pd.concat(self.posted[model], ignore_index=True)
 
     @property

@@ -51,7 +51,7 @@ def obesity() -> World:
 
 
 def joined(traffic: Traffic, taken: int, panes: range, size: int) -> list[int]:
-    """Give the rows whose label came, and whose prediction is in the window's panes."""
+    """Return the rows whose label came, and whose prediction is in the window's panes."""
     labelled = {row for row in traffic.row_of[:taken] if row is not None}
     return sorted(row for row in labelled if row // size + 1 in panes)
 

@@ -51,7 +51,7 @@ def rows_of(rows: Scored, place: int, value: str, known: set[str]) -> np.ndarray
 
 
 def segments_of(snapshot: Snapshot) -> list[tuple[int, SegmentReport, set[str]]]:
-    """Give each segment with the place of its feature, and the values of that."""
+    """Return each segment with the place of its feature, and the values of that."""
     assert snapshot.segments is not None
     return [
         (place, segment, {one.value for one in feature.segments if one.value != OTHER})

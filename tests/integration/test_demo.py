@@ -37,7 +37,7 @@ def driftgauge(
 
 
 def children_of(pid: int) -> list[int]:
-    """Give all descendants of a process."""
+    """Return all descendants of a process."""
     parents: dict[int, int] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -198,7 +198,7 @@ Start = Callable[..., CountingStage]
 
 @pytest.fixture
 def start(client: redis.Redis, redis_url: str, keys: Keys) -> Iterator[Start]:
-    """Give a function that starts a stage as a new worker would."""
+    """Return a function that starts a stage as a new worker would."""
     publish(client, keys)
     started: list[CountingStage] = []
 

@@ -65,7 +65,7 @@ def events_counted(client: redis.Redis, keys: Keys) -> int:
 
 
 def owners(client: redis.Redis, keys: Keys) -> list[bytes | None]:
-    """Give the tokens of all leases."""
+    """Return the tokens of all leases."""
     names = [
         keys.judge_owner(MODEL),
         *(keys.owner(MODEL, partition) for partition in range(PARTITIONS)),

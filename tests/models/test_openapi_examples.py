@@ -28,7 +28,7 @@ def anyio_backend() -> str:
 
 
 def found(document: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Give path, media type and example of every request of the document that has one, wherever it
+    """Yield path, media type and example of every request of the document that has one, wherever it
     stands in the body.
     """
     for path, operations in document["paths"].items():

@@ -64,7 +64,7 @@ class PowerLoss:
         self._sizes.append((time.monotonic(), log_file(self._server).stat().st_size))
 
     def strike(self) -> int:
-        """Give the bytes that were lost."""
+        """Return the bytes that were lost."""
         self._server.kill()
         path = log_file(self._server)
         before = [size for moment, size in self._sizes if moment <= time.monotonic() - 1]

@@ -120,7 +120,7 @@ def worker_process(settings: Settings, log: Path) -> Iterator[None]:
 
 
 def in_redis(client: Any, keys: Keys) -> dict[str, bytes]:
-    """Give all that stands under each key, as it is and decompressed."""
+    """Return all that stands under each key, as it is and decompressed."""
     read = {
         b"string": client.get,
         b"hash": client.hgetall,

@@ -179,7 +179,7 @@ def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection
 
 
 def seed_ranks(reference: ReferenceProfile, columns: list[int], ranks: Floats) -> list[list[float]]:
-    """Give evenly spaced quantiles of each column's reference ranks, in one fixed random order."""
+    """Return even quantiles of each column's reference ranks, in one fixed random order."""
     order = np.random.default_rng(20_100).permutation(SEED_RANKS)
     seeds = []
     for column in columns:

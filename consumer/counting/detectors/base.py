@@ -108,7 +108,7 @@ class Detector(Protocol):
         """See new events; give the alarms, in order."""
 
     def pack(self) -> bytes:
-        """Give the state as framed bytes."""
+        """Return the state as framed bytes."""
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:

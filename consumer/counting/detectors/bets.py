@@ -26,8 +26,8 @@ EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
 
 
 def _tilts() -> Floats:
-    """Give how many times likelier each cell is, shape (cells, tilts), if a standard normal feature
-    was moved or spread.
+    """Return how many times likelier each cell is, shape (cells, tilts), if a standard normal
+    feature was moved or spread.
     """
     shares = np.array([0.0, *BORDERS, 1.0])
     edges, law = ndtri(shares), np.diff(shares)
@@ -39,8 +39,8 @@ TILTS = _tilts()
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
-    """Give what cells would come without drift, shape (…, cells), from the reference's gaps and the
-    counts since.
+    """Return what cells would come without drift, shape (…, cells), from the reference's gaps and
+    the counts since.
     """
     known: Floats = (gaps + counts).astype(np.float64)
     known /= known.sum(axis=-1, keepdims=True)
@@ -48,7 +48,7 @@ def unmoved(gaps: Ints, counts: Ints) -> Floats:
 
 
 def bets(law: Floats, histograms: Floats) -> Floats:
-    """Give all experts' bets.
+    """Return all experts' bets.
 
     Parameters
     ----------
@@ -82,7 +82,8 @@ def bets(law: Floats, histograms: Floats) -> Floats:
 
 
 def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
-    """Give the histograms after some events: their shares fade, and the new cells come in equally.
+    """Return the histograms after some events: their shares fade, and the new cells come in
+    equally.
 
     Parameters
     ----------

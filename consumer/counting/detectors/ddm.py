@@ -42,7 +42,8 @@ LARGE: Final = 0.9
 
 
 def threshold(errors: float, rows: float, horizon: float) -> float:
-    """Give k: a false alarm within `horizon` events after a start has a chance of at most `CHANCE`.
+    """Return k: a false alarm within `horizon` events after a start has a chance of at most
+    `CHANCE`.
 
     A fit from above to the figures of `benchmarks.detection.ddm`, for 250 rows or more: k grows
     with the skewness of a share of so few errors, and hardly with the horizon, since DDM grows
@@ -132,7 +133,7 @@ class Ddm:
         return Counts(int(events[last]), int(errors[last]), *kept), last if len(alarms) else None
 
     def level(self, counts: Counts) -> tuple[float, float, float, float]:
-        """Give p + s, its least value, what it must exceed for an alarm, and p where it was
+        """Return p + s, its least value, what it must exceed for an alarm, and p where it was
         least.
         """
         share, sd = self._mean(np.array([counts.events]), np.array([counts.errors]))
@@ -140,7 +141,7 @@ class Ddm:
         return float(share[0] + sd[0]), least + least_sd, least + self.k * least_sd, least
 
     def _least(self, counts: Counts) -> tuple[float, float]:
-        """Give p and s where their sum was least; infinite before there was any."""
+        """Return p and s where their sum was least; infinite before there was any."""
         if not counts.least_events and not self.rows:
             return np.inf, 0.0
         share, sd = self._mean(np.array([counts.least_events]), np.array([counts.least_errors]))

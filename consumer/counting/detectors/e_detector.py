@@ -175,7 +175,7 @@ class EDetector:
         return first + passed, (int(by_column.argmax()), float(totals[look]))
 
     def _history(self, cells: Bytes) -> Floats:
-        """Give each expert's share of R at every look, shape (looks, columns x experts), and take
+        """Return each expert's share of R at every look, shape (looks, columns x experts), and take
         the events in.
         """
         columns, events = cells.shape
@@ -195,8 +195,8 @@ class EDetector:
         return _recursion(self._scores, kept, added)
 
     def _chances(self, cells: Bytes, places: Ints, counts: Ints) -> Floats:
-        """Give the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1 +
-        t).
+        """Return the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1
+        + t).
         """
         flat = places.ravel()
         # column by column: numpy sorts 8 bits in one pass
@@ -212,7 +212,7 @@ class EDetector:
         return chances
 
     def _bets(self, counts: Ints, events: int) -> Floats:
-        """Give each block's bets, shape (blocks x columns x cells, experts), and go past the
+        """Return each block's bets, shape (blocks x columns x cells, experts), and go past the
         blocks.
         """
         laws, histograms = [], []
@@ -274,7 +274,7 @@ class EDetector:
 
 
 def _composed(factors: Floats) -> tuple[Floats, Floats]:
-    """Give a and b of R <- a R + b for looks of four steps R <- (1 + R) e.
+    """Return a and b of R <- a R + b for looks of four steps R <- (1 + R) e.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def _composed(factors: Floats) -> tuple[Floats, Floats]:
 
 
 def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
-    """Give R after every look, in the memory of `added`. Past c it may grow out of all bounds: as
+    """Return R after every look, in the memory of `added`. Past c it may grow out of all bounds: as
     good as past c.
     """
     with np.errstate(over="ignore"):

@@ -67,7 +67,7 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
 
 
 def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
-    """Give the events since when one of the experts would have gained most, among them histograms
+    """Return the events since when one of the experts would have gained most, among them histograms
     of the latest events.
     """
     histograms = [
@@ -106,8 +106,8 @@ def _exchange(counts: Floats, law: Floats) -> str:
 
 
 def normal_shift(mean_rank: float) -> float:
-    """Give how far a normal variable must have moved to have this mean rank: P(X' > X) = Phi(shift
-    / sqrt 2).
+    """Return how far a normal variable must have moved to have this mean rank: P(X' > X) =
+    Phi(shift / sqrt 2).
 
     Examples
     --------

@@ -137,7 +137,7 @@ class OnlineIntegrity:
         return found
 
     def _blocks(self, cells: Ints, before: int) -> Ints:
-        """Give the bad values of each full block, shape (blocks, tests); keep those of the last
+        """Return the bad values of each full block, shape (blocks, tests); keep those of the last
         one, if it is not full.
         """
         kinds = self._kinds[cells]
@@ -173,7 +173,7 @@ class OnlineIntegrity:
         return len(blocks), None
 
     def _factors(self, blocks: Ints) -> Floats:
-        """Give the e-values, shape (blocks, tests, bets), and count the blocks.
+        """Return the e-values, shape (blocks, tests, bets), and count the blocks.
 
         A block's chance is a product of the chances of its values one after another, whose order
         does not matter.
@@ -226,7 +226,7 @@ class OnlineIntegrity:
         )
 
     def _estimate(self, test: int) -> tuple[float, int]:
-        """Give the share of bad values since the likeliest moment of the change, and the events
+        """Return the share of bad values since the likeliest moment of the change, and the events
         since then.
         """
         bad = np.cumsum(self._recent[::-1, test])
@@ -260,7 +260,7 @@ class OnlineIntegrity:
 
 
 def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
-    """Give each test's rule, gaps and rows: of missing values for all columns, then of what else
+    """Return each test's rule, gaps and rows: of missing values for all columns, then of what else
     may be wrong.
     """
     rules, gaps, rows = ["missing"] * len(columns), [], []
@@ -280,7 +280,7 @@ def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
 
 
 def _shares(columns: list[ColumnReference]) -> Floats:
-    """Give what each share is expected to be, for people to read."""
+    """Return what each share is expected to be, for people to read."""
     missing = [column.counts[-1] / max(sum(column.counts), 1) for column in columns]
     beyond = [
         column.singletons if isinstance(column, CategoricalReference) else _outside(column)
@@ -298,7 +298,7 @@ def _outside(column: NumericReference) -> int:
 
 
 def _kinds(reference: ReferenceProfile, columns: list[int]) -> NDArray[np.int8]:
-    """Give for each of all cells 1 if it is MISSING, 2 if its values are unseen or out of range,
+    """Return for each of all cells 1 if it is MISSING, 2 if its values are unseen or out of range,
     else 0.
     """
     kinds = np.zeros(int(reference.offsets[-1]), dtype=np.int8)
@@ -312,6 +312,6 @@ def _kinds(reference: ReferenceProfile, columns: list[int]) -> NDArray[np.int8]:
 
 
 def _rising(start: Ints, factors: Ints) -> Floats:
-    """Give the logarithm of start (start + 1) ... (start + factors - 1)."""
+    """Return the logarithm of start (start + 1) ... (start + factors - 1)."""
     result: Floats = gammaln(start + factors) - gammaln(start)
     return result

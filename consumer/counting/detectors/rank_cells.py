@@ -106,7 +106,7 @@ class RankCells:
         return cls(columns, gaps, rows, cell, places, borders.ravel())
 
     def of(self, observed: Observed) -> NDArray[np.int8]:
-        """Give the rank cell of each value of the watched columns, shape (C, events)."""
+        """Return the rank cell of each value of the watched columns, shape (C, events)."""
         cells = observed.cells[self.columns]
         found = self._cells[cells]
         if found.min(initial=0) == TIED:
@@ -117,8 +117,8 @@ class RankCells:
 
 
 def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
-    """Give the place of each cell but MISSING in the column's order, and the reference rows at each
-    place.
+    """Return the place of each cell but MISSING in the column's order, and the reference rows at
+    each place.
 
     Categories stand in the order of their names: one by frequency would depend on the reference,
     and so break the law. OTHER and UNSEEN share the last place: what is rare in the reference is
@@ -134,7 +134,7 @@ def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
 
 
 def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
-    """Give the gaps in each cell, and the borders: the place of the reference value, plus its
+    """Return the gaps in each cell, and the borders: the place of the reference value, plus its
     uniform in the tie.
     """
     ends = np.cumsum(counts)
@@ -160,7 +160,7 @@ def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
 
 
 def _uniforms(ids: Sequence[str], events: Ints, salts: Ints) -> Floats:
-    """Give a uniform in (0, 1) for each pair of an event and a salt, from the event's id alone."""
+    """Return a uniform in (0, 1) for each event and salt, from the event's id alone."""
     needed, back = np.unique(events, return_inverse=True)
     hashes = np.array([crc32(ids[event].encode()) for event in needed.tolist()], dtype=np.uint64)
     mixed = (salts.astype(np.uint64) + np.uint64(1) << np.uint64(32)) + hashes[back]

@@ -61,18 +61,18 @@ class ClientIds:
             self.gone.append(hour)
 
     def take_changes(self) -> tuple[Mapping[int, list[bytes]], list[int]]:
-        """Give what to write and which hours to delete since the last call."""
+        """Return what to write and which hours to delete since the last call."""
         changes = self.added, self.gone
         self.added, self.gone = {}, []
         return changes
 
 
 def hours_kept(entry_ms: int) -> tuple[int, int]:
-    """Give the hours whose ids an entry is compared with."""
+    """Return the hours whose ids an entry is compared with."""
     hour = entry_ms // HOUR_MS
     return hour - 1, hour
 
 
 def digest_of(event_id: str) -> bytes:
-    """Give the digest that stands for an id."""
+    """Return the digest that stands for an id."""
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()

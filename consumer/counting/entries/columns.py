@@ -250,8 +250,8 @@ def _read_mixed(
 
 
 def _regular(fields: list[list[bytes]]) -> set[bytes]:
-    """Give the types of the entries if all are predictions or labels with their fields in the usual
-    order, else nothing.
+    """Return the types of the entries if all are predictions or labels with their fields in the
+    usual order, else nothing.
     """
     if set(map(len, fields)) != {2 * len(LAYOUT)}:
         return set()
@@ -311,7 +311,7 @@ class _Read:
         self.sequences.append(number)
 
     def columns(self, all_ms: Ints) -> tuple[Ints, Ints, list[bytes], Ints]:
-        """Give positions, entry times, publishers and numbers."""
+        """Return positions, entry times, publishers and numbers."""
         positions = np.array(self.positions, dtype=np.int64)
         return (
             positions,
@@ -357,7 +357,7 @@ def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
 
 
 def _number(values: dict[bytes, bytes]) -> int | None:
-    """Give the sequence number of an entry that names its publisher, None if there is no usable
+    """Return the sequence number of an entry that names its publisher, None if there is no usable
     one.
     """
     try:

@@ -55,7 +55,7 @@ class Publisher:
         return self.closed > 0 and self.seen.bounds == [[1, self.closed]]
 
     def is_silent(self, entry_ms: int, limit_ms: int) -> bool:
-        """Whether its last entry is older than the limit, at an entry time."""
+        """Return whether its last entry is older than the limit, at an entry time."""
         return 0 < self.last_ms < entry_ms // HOUR_MS * HOUR_MS - limit_ms
 
     def retire(self) -> int:
@@ -66,7 +66,7 @@ class Publisher:
         return lost
 
     def pack(self) -> bytes:
-        """Give it for the checkpoint."""
+        """Return it for the checkpoint."""
         return msgspec.msgpack.encode(PackedPublisher(self.seen.bounds, self.last_ms, self.closed))
 
     @classmethod

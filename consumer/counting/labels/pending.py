@@ -106,11 +106,11 @@ class Pending:
         return sum(day.predictions for day in self.days.values())
 
     def oldest(self, day: int) -> int:
-        """Give the first day that is known on a day."""
+        """Return the first day that is known on a day."""
         return day - self.wait_days
 
     def day(self, day: int) -> Day:
-        """Give the counts of a day, made if absent."""
+        """Return the counts of a day, made if absent."""
         found = self.days.get(day)
         if found is None:
             found = self.days[day] = Day()
@@ -173,7 +173,8 @@ class Pending:
 
 
 def is_expired(prediction_id: str, oldest: int) -> bool:
-    """Whether an id was made before a day: those that the API makes say when (UUID version 7).
+    """Return whether an id was made before a day: those that the API makes say when (UUID version
+    7).
 
     Examples
     --------

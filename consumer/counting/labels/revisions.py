@@ -129,12 +129,12 @@ class Revisions(msgspec.Struct):
         return self.size - len(self.rows.get(closed + 1, ()))
 
     def due(self, closed: int, now: int) -> bool:
-        """Whether rows of closed panes, the last of which is `closed`, are to be told."""
+        """Return whether rows of closed panes, the last of which is `closed`, are to be told."""
         ready = self.ready(closed)
         return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
 
     def first_labels(self, closed: int) -> list[tuple[bytes, Joined]]:
-        """Give the rows of closed panes whose label judging does not know, with the digests of
+        """Return the rows of closed panes whose label judging does not know, with the digests of
         their ids, pane by pane.
         """
         panes = sorted(pane for pane in self.rows if pane <= closed)
@@ -276,8 +276,8 @@ def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
 def _changes(
     known: _Rows, told: _Rows | None, count: Callable[[_Rows], Ints | None]
 ) -> list[bytes]:
-    """Give what labels changed in counts of each pane, packed; empty for a version that has no such
-    counts.
+    """Return what labels changed in counts of each pane, packed; empty for a version that has no
+    such counts.
     """
     total, before = count(known), count(told) if told is not None else None
     if total is None:
@@ -290,7 +290,7 @@ def _column(layout: Layout, values: Sequence[Truth | None]) -> Column:
 
 
 def _scores(layout: Layout, rows: Sequence[Joined]) -> Floats | None:
-    """Give the probabilities, shape (rows, classes); NaN in rows that have none, or not those of
+    """Return the probabilities, shape (rows, classes); NaN in rows that have none, or not those of
     the classes.
     """
     if not layout.scored or all(row.probabilities is None for row in rows):

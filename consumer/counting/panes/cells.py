@@ -155,7 +155,7 @@ class CellMap:
         return None
 
     def cells(self, predictions: Sequence[Prediction]) -> Ints:
-        """Give the cell of every value, shape (columns, predictions), as places in the vector of
+        """Return the cell of every value, shape (columns, predictions), as places in the vector of
         all cells.
         """
         columns = self._columns(predictions)
@@ -206,7 +206,7 @@ class CellMap:
 
 
 def latency_cells(latencies_ms: Sequence[float | None]) -> Ints:
-    """Give the cell of each latency; predictions without one are left out."""
+    """Return the cell of each latency; predictions without one are left out."""
     values = np.array(latencies_ms, dtype=np.float64)
     return np.searchsorted(LATENCY_EDGES_MS, values[~np.isnan(values)])
 

@@ -46,7 +46,7 @@ class OpenBlock:
             self.segments += other.segments
 
     def copy(self) -> "OpenBlock":
-        """Give a block of its own with the same counts."""
+        """Return a block of its own with the same counts."""
         segments = self.segments.copy() if self.segments is not None else None
         return OpenBlock(
             self.cells.copy(),
@@ -97,14 +97,14 @@ class OpenPane:
     blocks: dict[str, OpenBlock] = field(default_factory=dict)
 
     def block(self, version: str, size: int, segments: SegmentLayout | None = None) -> OpenBlock:
-        """Give a version's block, made if absent; `size` is the number of its cells."""
+        """Return a version's block, made if absent; `size` is the number of its cells."""
         if version not in self.blocks:
             parted = segments.no_counts() if segments is not None else None
             self.blocks[version] = OpenBlock(np.zeros(size, dtype=np.int64), segments=parted)
         return self.blocks[version]
 
     def pack(self) -> bytes:
-        """Give it for the checkpoint."""
+        """Return it for the checkpoint."""
         return msgspec.msgpack.encode(_Packed(self.start, self.events, self._packed_blocks()))
 
     @classmethod
@@ -117,7 +117,7 @@ class OpenPane:
     def closed(
         self, partition: int, number: int, end: int, total: int, events_per_day: float | None
     ) -> Pane:
-        """Give it as it is written to the panes."""
+        """Return it as it is written to the panes."""
         return Pane(
             partition,
             number,

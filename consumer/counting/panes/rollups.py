@@ -96,7 +96,7 @@ class OpenRollUp:
         known[1:] = [alarm]
 
     def closed(self) -> RollUp:
-        """Give it as it is written."""
+        """Return it as it is written."""
         blocks: dict[str, Block] = {
             version: self.blocks[version].pack() for version in sorted(self.blocks)
         }
@@ -183,8 +183,8 @@ class RollUps:
         return self.open.pop(span).closed()
 
     def first_kept(self, span: Span, days: int, entry_ms: int) -> int:
-        """Give the first roll-up to keep if they are kept for some days of entry time; 0 if none is
-        too old.
+        """Return the first roll-up to keep if they are kept for some days of entry time; 0 if none
+        is too old.
         """
         first = first_kept(self.ages[span], entry_ms // DAY_MS - days)
         if first:
@@ -192,7 +192,7 @@ class RollUps:
         return first
 
     def pack(self, name: bytes) -> bytes:
-        """Give a field of the checkpoint; empty if there is none now."""
+        """Return a field of the checkpoint; empty if there is none now."""
         if name == b"ages":
             return msgspec.msgpack.encode(self.ages)
         span: Span = "hour" if name == b"hour" else "day"

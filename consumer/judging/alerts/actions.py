@@ -15,17 +15,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
 from driftgauge.shared.contract.alert import Action
-from driftgauge.shared.contract.alerts import (
-    DATA_QUALITY,
-    PERFORMANCE,
-    SEGMENT_PERFORMANCE,
-    SEGMENT_PSI,
-)
 from driftgauge.shared.contract.snapshot import RecommendedAction
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.rules import rule_of
 
 DAY_MS: Final = 86_400_000
 NEW_MS: Final = DAY_MS
@@ -88,18 +82,18 @@ class Circumstances:
         )
 
     def is_broken(self, alert: AlertState) -> bool:
-        """Whether an alert speaks of broken values, or is explained by them."""
-        broken = {other.fingerprint for other in self.alerts if other.rule in DATA_QUALITY}
-        return alert.rule in DATA_QUALITY or alert.inhibited_by in broken
+        """Return whether an alert speaks of broken values, or is explained by them."""
+        broken = {other.fingerprint for other in self.alerts if _asks(other, "fix_feed")}
+        return _asks(alert, "fix_feed") or alert.inhibited_by in broken
 
 
 def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
-    """Give the action for an alert."""
+    """Return the action for an alert."""
     return next(action for action, holds in CONDITIONS.items() if holds(alert, circumstances))
 
 
 def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
-    """Give the actions for all open alerts, the most urgent first; each with the alerts that say
+    """Return the actions for all open alerts, the most urgent first; each with the alerts that say
     so.
     """
     asked: dict[Action, list[str]] = {}
@@ -113,15 +107,18 @@ def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
 
 
 def _is_feature_drift(alert: AlertState) -> bool:
-    if alert.rule == SEGMENT_PSI:
-        return set(alert.columns) != {PREDICTION}
-    of_feature = alert.feature not in {"", PREDICTION, LABEL}
-    return of_feature and alert.rule not in DATA_QUALITY and not is_performance(alert.rule)
+    rule = rule_of(alert.rule)
+    if rule.of_segment:
+        return rule.kind == "drift" and set(alert.columns) != {PREDICTION}
+    return rule.kind in {"drift", "limit"} and alert.feature not in {"", PREDICTION, LABEL}
 
 
-def is_performance(rule: str) -> bool:
-    """Whether a rule speaks of the model's errors, over all rows or within a segment."""
-    return rule.startswith(PERFORMANCE) or rule == SEGMENT_PERFORMANCE
+def _asks(alert: AlertState, action: Action) -> bool:
+    return rule_of(alert.rule).action == action
+
+
+def _is_performance(alert: AlertState) -> bool:
+    return rule_of(alert.rule).kind == "performance"
 
 
 def _fix_feed(alert: AlertState, circumstances: Circumstances) -> bool:
@@ -134,16 +131,13 @@ def _roll_back(alert: AlertState, circumstances: Circumstances) -> bool:
 
 
 def _accept_reference(alert: AlertState, circumstances: Circumstances) -> bool:
-    fell = any(
-        other.state == "firing" and is_performance(other.rule) for other in circumstances.alerts
-    )
-    return (
-        alert.rule == PSI_WEEK and alert.state == "firing" and circumstances.outdated and not fell
-    )
+    asks = _asks(alert, "accept_reference") and alert.state == "firing"
+    fell = any(other.state == "firing" and _is_performance(other) for other in circumstances.alerts)
+    return asks and circumstances.outdated and not fell
 
 
 def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
-    if is_performance(alert.rule):
+    if _is_performance(alert):
         return alert.state == "firing" and circumstances.feature_drifts
     return (
         _is_critical(alert)
@@ -153,7 +147,7 @@ def _retrain(alert: AlertState, circumstances: Circumstances) -> bool:
 
 
 def _recalibrate(alert: AlertState, circumstances: Circumstances) -> bool:
-    moved = alert.feature in {PREDICTION, LABEL} or is_performance(alert.rule)
+    moved = alert.feature in {PREDICTION, LABEL} or _is_performance(alert)
     return alert.state == "firing" and moved and not circumstances.feature_drifts
 
 

@@ -20,67 +20,57 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.ordered.week import DAY_MS
-from driftgauge.shared.contract.alerts import (
-    DATA_QUALITY,
-    PERFORMANCE,
-    SEGMENT_PERFORMANCE,
-    SEGMENT_PSI,
-)
+from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import population_stability
-
-ONLINE_INTEGRITY = "integrity"
 
 
 def cause_of(alert: AlertState, others: Sequence[AlertState], evaluation: Evaluation) -> str:
-    """Give the fingerprint of the open alert that explains another one of the same version; empty
+    """Return the fingerprint of the open alert that explains another one of the same version; empty
     if there is none.
     """
     if alert.segment:
         return _whole(alert, [other for other in others if not other.segment]) or _own_fall(
             alert, others
         )
-    if not alert.feature or alert.rule == ONLINE_INTEGRITY:
+    rule = rule_of(alert.rule)
+    broken = rule.kind == "data_quality"
+    if not alert.feature or (broken and rule.online):
         return ""
     causes = [
         other.fingerprint
         for other in others
         if other.feature == alert.feature
-        and other.rule in DATA_QUALITY
+        and rule_of(other.rule).kind == "data_quality"
         and other.fingerprint != alert.fingerprint
-        and (
-            alert.rule not in DATA_QUALITY
-            or (other.rule == ONLINE_INTEGRITY and other.state == "firing")
-        )
+        and (not broken or (rule_of(other.rule).online and other.state == "firing"))
     ]
     column = evaluation.version.place.get(alert.feature)
-    if (
-        causes
-        and column is not None
-        and (alert.rule in DATA_QUALITY or is_explained(evaluation, column))
-    ):
+    if causes and column is not None and (broken or is_explained(evaluation, column)):
         return causes[0]
-    return "" if alert.rule in DATA_QUALITY else _fall(others) or _episode(alert, others)
+    return "" if broken else _fall(others) or _episode(alert, others)
 
 
 def _fall(others: Iterable[AlertState]) -> str:
-    """Give the fingerprint of a critical performance alert that fires; empty if there is none."""
+    """Return the fingerprint of a critical performance alert that fires; empty if there is none."""
     falls = (
         other
         for other in others
-        if other.rule.startswith(PERFORMANCE) and other.severity == "critical"
+        if rule_of(other.rule).kind == "performance"
+        and not other.segment
+        and other.severity == "critical"
     )
     return next((other.fingerprint for other in falls if other.state == "firing"), "")
 
 
 def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
-    """Give the fingerprint of the alert over all rows that explains one of a segment: broken values
-    first.
+    """Return the fingerprint of the alert over all rows that explains one of a segment: broken
+    values first.
     """
-    if alert.rule == SEGMENT_PSI:
-        first = sorted(others, key=lambda other: other.rule not in DATA_QUALITY)
+    if rule_of(alert.rule).kind == "drift":
+        first = sorted(others, key=lambda other: rule_of(other.rule).kind != "data_quality")
         by_column = {
             other.feature: other.fingerprint
             for other in reversed(first)
@@ -92,31 +82,32 @@ def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
 
 
 def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
-    """Give the fingerprint of the fall of the performance in the segment whose drift goes with it;
-    empty if it did not.
+    """Return the fingerprint of the fall of the performance in the segment whose drift goes with
+    it; empty if it did not.
     """
+    if rule_of(alert.rule).kind != "drift":
+        return ""
     falls = (
         other
         for other in others
-        if other.rule == SEGMENT_PERFORMANCE and other.segment == alert.segment
+        if rule_of(other.rule).kind == "performance" and other.segment == alert.segment
     )
-    firing = (other.fingerprint for other in falls if other.state == "firing")
-    return next(firing, "") if alert.rule == SEGMENT_PSI else ""
+    return next((other.fingerprint for other in falls if other.state == "firing"), "")
 
 
 def _episode(alert: AlertState, others: Sequence[AlertState]) -> str:
-    """Give the fingerprint of the ordered column that speaks for the episode which an alert belongs
-    to; empty if it does itself, or has news of its own.
+    """Return the fingerprint of the ordered column that speaks for the episode which an alert
+    belongs to; empty if it does itself, or has news of its own.
 
     What begins at the same moment is told as one group already; from then on one of them is enough.
     """
-    if alert.rule != PSI_WEEK:
+    if not rule_of(alert.rule).weekly:
         return ""
-    causes = {other.fingerprint for other in others if other.rule != PSI_WEEK}
+    causes = {other.fingerprint for other in others if not rule_of(other.rule).weekly}
     told = [
         other
         for other in others
-        if other.rule == PSI_WEEK
+        if rule_of(other.rule).weekly
         and other.state == "firing"
         and other.notified is not None
         and other.inhibited_by not in causes
@@ -135,8 +126,8 @@ def _age(alert: AlertState) -> tuple[int, str]:
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:
-    """Whether a column's drift is gone without the cells that integrity calls bad: they get the
-    reference's share.
+    """Return whether a column's drift is gone without the cells that integrity calls bad: they get
+    the reference's share.
     """
     if evaluation.lacking:
         return True
@@ -165,7 +156,7 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
 
 
 def _drifts_from(evaluation: Evaluation, column: int) -> float:
-    """Give the PSI from which a column drifts: an ordered one's comes from replay, chance says
+    """Return the PSI from which a column drifts: an ordered one's comes from replay, chance says
     nothing of it.
 
     That is of 7 days; a shorter window varies more, so that at worst less is explained and both are

@@ -42,6 +42,7 @@ from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, Change, Silence
 from driftgauge.shared.contract.severity import AlertSeverity, worst
+from driftgauge.shared.rules import rule_of
 
 State = Literal["pending", "firing", "resolved", "inactive"]
 DAY_MS = 86_400_000
@@ -116,7 +117,7 @@ class AlertState(msgspec.Struct, frozen=True):
         return self.silenced is not None and now < self.silenced.until
 
     def is_remembered(self, now: int) -> bool:
-        """Whether a closed alert still matters: to its next life's cooldown or silence."""
+        """Return whether a closed alert still matters: to its next life's cooldown or silence."""
         return now < self.held_until or self.is_silenced(now)
 
 
@@ -248,7 +249,7 @@ def _held_back(alert: AlertState, now: int) -> bool:
 
 def _still_firing(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -> Moved:
     """Tell what is owed, or remind, if nothing holds it back."""
-    if alert.acknowledged or alert.inhibited_by or alert.is_silenced(now):
+    if alert.acknowledged or _is_untold(alert, now):
         return alert, None
     if alert.notified is None:
         return _told(alert, "released", now)
@@ -259,7 +260,7 @@ def _still_firing(alert: AlertState, reading: Reading, now: int, policy: Judging
 
 
 def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
-    """Give the logical time (ms) until the next reminder, after so many.
+    """Return the logical time (ms) until the next reminder, after so many.
 
     Examples
     --------
@@ -273,8 +274,16 @@ def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
     return min(policy.renotify_ms << min(reminders, MOST_DOUBLINGS), longest)
 
 
+def _is_untold(alert: AlertState, now: int) -> bool:
+    """Return whether people are not told: another alert explains it, it is silenced, or by its
+    rule.
+    """
+    by_rule = not rule_of(alert.rule).notify
+    return by_rule or bool(alert.inhibited_by) or alert.is_silenced(now)
+
+
 def _told(alert: AlertState, change: Change, now: int) -> Moved:
-    notify = not alert.inhibited_by and not alert.is_silenced(now)
+    notify = not _is_untold(alert, now)
     if notify:
         alert = msgspec.structs.replace(
             alert, notified=now, reminders=alert.reminders + 1 if change == "reminder" else 0

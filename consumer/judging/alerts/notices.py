@@ -29,7 +29,7 @@ class Notice:
 def write(
     model: str, now: int, notices: Sequence[Notice], around: dict[str, Circumstances]
 ) -> list[Alert]:
-    """Give a moment's transitions as they are published; `around` are the circumstances of each
+    """Return a moment's transitions as they are published; `around` are the circumstances of each
     version.
     """
     if not notices:
@@ -65,7 +65,7 @@ def group_summary(model: str, notices: Sequence[Notice]) -> str:
 
 
 def _verb(notice: Notice) -> str:
-    """Give the words for a transition."""
+    """Return the words for a transition."""
     if notice.transition.change == "reminder":
         return f"still {notice.alert.severity}"
     if notice.transition.change in {"acknowledged", "silenced"}:

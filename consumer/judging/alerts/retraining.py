@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from driftgauge.consumer.judging.alerts.actions import is_performance
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.alerts import MARKS
+from driftgauge.shared.rules import rule_of
 
 MAX_ATTEMPTS: Final = 3
 """Starts of one run: one that takes its worker down with it must not do so for ever."""
@@ -123,7 +123,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
 
 
 def asks_for_it(event: bytes) -> str | None:
-    """Give the id of a transition that asks for a retraining; None if it does not.
+    """Return the id of a transition that asks for a retraining; None if it does not.
 
     It is a performance alert, of the model or of a segment, that is critical and fires: new, risen,
     released or reminded of. One that another alert explains (a segment's, if the model fell) or
@@ -138,6 +138,8 @@ def asks_for_it(event: bytes) -> str | None:
     ):  # written by hand: no alert that judging raised
         return None
     critical = (
-        is_performance(alert.rule) and alert.severity == "critical" and alert.state == "firing"
+        rule_of(alert.rule).kind == "performance"
+        and alert.severity == "critical"
+        and alert.state == "firing"
     )
     return envelope.id if critical and alert.notify and alert.change not in MARKS else None

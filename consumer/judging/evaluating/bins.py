@@ -42,7 +42,7 @@ class PooledBins:
         )
 
     def psi(self, cells: Ints, rows: int) -> Floats:
-        """Give the PSI of every column."""
+        """Return the PSI of every column."""
         window = np.bincount(self.bin_of_cell, weights=cells, minlength=len(self.reference)) / rows
         window = np.where(window > 0, window, ABSENT_SHARE)
         return np.add.reduceat(

@@ -98,7 +98,7 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
 
 
 def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
-    """Give the PSI that an ordered column is judged by: that of the last 7 whole days."""
+    """Return the PSI that an ordered column is judged by: that of the last 7 whole days."""
     if evaluation.lacking_days:
         return Statistic(PSI, None, note=evaluation.lacking_days)
     found = evaluation.version.calibrated(column)

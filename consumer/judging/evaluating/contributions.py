@@ -17,7 +17,7 @@ TOP = 3
 
 
 def contributions(profile: ColumnReference, cells: Ints) -> list[Contribution]:
-    """Give the bins that contribute most to the PSI of a column, the largest first; none without
+    """Return the bins that contribute most to the PSI of a column, the largest first; none without
     rows.
     """
     counts = np.array(profile.counts)
@@ -30,7 +30,7 @@ def contributions(profile: ColumnReference, cells: Ints) -> list[Contribution]:
 
 
 def of_bins(profile: ColumnReference, p: Floats, q: Floats) -> list[Contribution]:
-    """Give the bins that contribute most, from the shares of the bins in reference and window."""
+    """Return the bins that contribute most, from the shares of the bins in reference and window."""
     p_, q_ = (np.where(share > 0, share, ABSENT_SHARE) for share in (p, q))
     parts = np.where((p > 0) | (q > 0), (q_ - p_) * np.log(q_ / p_), 0.0)
     first = np.argsort(-parts, kind="stable")[:TOP]

@@ -23,9 +23,9 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.contract.snapshot import Share
+from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.statistics.psi import PSI
 
-PSI_WEEK = "psi_week"
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
 
@@ -79,12 +79,12 @@ class Evaluation:
         return self.version.bins_for(self.rows).psi(self.cells, self.rows)
 
     def psi_threshold(self, column: int, floor: float) -> float:
-        """Give the PSI above which a true PSI above `floor` is significant."""
+        """Return the PSI above which a true PSI above `floor` is significant."""
         bins = int(self.version.bins_for(self.rows).sizes[column])
         return threshold(floor, self.level.psi, bins, self.version.reference.rows, self.rows)
 
     def psi_quiet(self, column: int) -> bool:
-        """Whether PSI is well below its threshold, or there is none."""
+        """Return whether PSI is well below its threshold, or there is none."""
         if not self.version.is_exchangeable(column):
             return True
         return bool(self.lacking) or not self.psi[column] >= self._psi_quiet_below(column)
@@ -95,7 +95,7 @@ class Evaluation:
     def readings(
         self, watching: set[tuple[int, str]]
     ) -> Iterator[tuple[int, str, Reading, Evidence]]:
-        """Give what is bad, and the reading of every column and rule that has an alert already.
+        """Yield what is bad, and the reading of every column and rule that has an alert already.
 
         Parameters
         ----------
@@ -199,7 +199,7 @@ class Evaluation:
         return found
 
     def week_threshold(self, column: int) -> float:
-        """Give the PSI of 7 days that is an alarm: the replay's, never below what chance makes of
+        """Return the PSI of 7 days that is an alarm: the replay's, never below what chance makes of
         so few rows.
         """
         reference, found = self.version.week, self.version.calibrated(column)
@@ -214,7 +214,7 @@ class Evaluation:
         )
 
     def week_critical(self, column: int) -> float:
-        """Give the PSI of 7 days that is critical: as far above the threshold as the floors are
+        """Return the PSI of 7 days that is critical: as far above the threshold as the floors are
         apart.
         """
         return self.week_threshold(column) * self.policy.psi_critical / self.policy.psi_warning
@@ -228,11 +228,11 @@ class Evaluation:
         ordered = set(self.version.ordered) if not self.lacking_days else set()
         for column in self.version.watched:
             if column in ordered:
-                yield column, PSI_WEEK, *self._weekly(column)
-            elif (column, PSI_WEEK) in watching and column not in self.version.ordered:
+                yield column, PSI_WEEK.name, *self._weekly(column)
+            elif (column, PSI_WEEK.name) in watching and column not in self.version.ordered:
                 yield (
                     column,
-                    PSI_WEEK,
+                    PSI_WEEK.name,
                     Reading(None, quiet=True, summary=NOT_THIS_RULE, over=True),
                     Evidence(PSI, 0.0, None, None),
                 )
@@ -267,7 +267,7 @@ class Evaluation:
         return reading, Evidence(PSI, value, bound, expected)
 
     def shares(self, column: int) -> list[Share]:
-        """Give the tested shares of a column, for its report."""
+        """Return the tested shares of a column, for its report."""
         return [
             integrity.tested(check.rule, count, self.rows, check.law, check.reference)
             for check, count in zip(
@@ -296,7 +296,7 @@ class Evaluation:
         return reading, Evidence(f"{check.rule}_share", window, limit / self.rows, check.reference)
 
     def _quiet_days(self, column: int) -> int:
-        """Give the days that an ordered column must be quiet: until a window holds no row of the
+        """Return the days that an ordered column must be quiet: until a window holds no row of the
         last that was not.
         """
         return 0 if self.version.is_exchangeable(column) else WEEK - 1

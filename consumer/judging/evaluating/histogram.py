@@ -31,7 +31,7 @@ DIGITS = 6
 
 
 def display_histogram(counts: ColumnCounts) -> Histogram:
-    """Give the shares of all rows per bar, reference beside window. Bars are unions of cells, so
+    """Return the shares of all rows per bar, reference beside window. Bars are unions of cells, so
     they are exact.
     """
     column = counts.reference
@@ -46,12 +46,12 @@ def display_histogram(counts: ColumnCounts) -> Histogram:
 
 @lru_cache(maxsize=SIDES_KEPT)
 def reference_quantiles(side: ReferenceSide) -> list[float]:
-    """Give the quantiles of the reference itself."""
+    """Return the quantiles of the reference itself."""
     return quantiles(side, side.cells)
 
 
 def quantiles(side: ReferenceSide, cells: Ints) -> list[float]:
-    """Give 33 quantiles at equal steps from the counts of cells; empty for categories, without
+    """Return 33 quantiles at equal steps from the counts of cells; empty for categories, without
     values or without cuts.
 
     A quantile that falls between two cuts is interpolated; what lies outside the reference's range
@@ -81,7 +81,7 @@ def quantiles(side: ReferenceSide, cells: Ints) -> list[float]:
 
 @lru_cache(maxsize=SIDES_KEPT)
 def _ends(side: ReferenceSide) -> tuple[Floats, Floats]:
-    """Give the lower and the upper end of each cell without MISSING."""
+    """Return the lower and the upper end of each cell without MISSING."""
     cuts = side.cuts
     lower = np.repeat(cuts, 2)[np.maximum(np.arange(2 * len(cuts) + 1) - 1, 0)]
     return lower, np.append(np.repeat(cuts, 2), cuts[-1])

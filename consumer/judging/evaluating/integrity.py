@@ -32,12 +32,12 @@ Law = tuple[float, float]
 
 
 def jeffreys(count: float, rows: float) -> Law:
-    """Give the law of a share of which `count` in `rows` were seen."""
+    """Return the law of a share of which `count` in `rows` were seen."""
     return count + 0.5, rows - count + 0.5
 
 
 def beyond_range(rows: float, outside: float = 0.0) -> Law:
-    """Give the law of the share outside a range that `outside` of `rows` exchangeable values
+    """Return the law of the share outside a range that `outside` of `rows` exchangeable values
     left.
     """
     return 2.0 + outside, max(rows - 1.0 - outside, 1.0)
@@ -45,18 +45,18 @@ def beyond_range(rows: float, outside: float = 0.0) -> Law:
 
 @lru_cache(maxsize=4096)
 def limit(law: Law, m: int, alpha: float) -> int:
-    """Give the least count among m rows whose tail is at most alpha."""
+    """Return the least count among m rows whose tail is at most alpha."""
     return int(np.searchsorted(-upper_tail(*law, m), -alpha))
 
 
 def tested(rule: Rule, count: int, m: int, law: Law, reference: float) -> Share:
-    """Give a share with the p-value of its rise."""
+    """Return a share with the p-value of its rise."""
     return Share(rule, reference, count / m, p_value=float(upper_tail(*law, m)[count]))
 
 
 @lru_cache(maxsize=8)  # each is as long as the window; columns with equal laws follow each other
 def upper_tail(a: float, b: float, m: int) -> Floats:
-    """Give P(Y >= y) for y = 0 … m + 1, Y beta-binomial with m draws and Beta(a, b).
+    """Return P(Y >= y) for y = 0 … m + 1, Y beta-binomial with m draws and Beta(a, b).
 
     Examples
     --------
@@ -91,7 +91,7 @@ class IntegrityCheck:
 def checks_of(
     profile: ReferenceProfile, place: int, dispersion: float = 1.0, clustering: float = 1.0
 ) -> Iterator[IntegrityCheck]:
-    """Give the integrity checks that suit a column.
+    """Yield the integrity checks that suit a column.
 
     Rows that follow each other say less than as many independent ones: their extremes count for
     `dispersion` times fewer rows, their missing values for `clustering` times fewer.

@@ -8,10 +8,10 @@ import numpy as np
 
 from driftgauge.consumer.judging.evaluating.bins import PooledBins
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck, checks_of
-from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard
+from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference
 from driftgauge.consumer.judging.ordered.week import WeekReference
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.performance import Layout, Standard
+from driftgauge.shared.performance import Layout, PerformanceBaselines
 from driftgauge.shared.reference.calibration import Calibration, FeatureCalibration
 from driftgauge.shared.reference.profile import PREDICTION, ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
@@ -23,14 +23,14 @@ from driftgauge.shared.versions.manifest import PublishedVersion
 class JudgedVersion:
     """What judging needs of a version.
 
-    `standard` is what its performance is measured by, None if it predicts nothing; `labels` whether
-    true values come.
+    `baselines` is what its performance is measured by, None if it predicts nothing; `labels`
+    whether true values come.
     """
 
     schema: Schema
     reference: ReferenceProfile
     calibration: Calibration | None = None
-    standard: Standard | None = None
+    baselines: PerformanceBaselines | None = None
     labels: bool = False
     number: int = 0
     """Of the reference: 0 is the registered one."""
@@ -39,13 +39,15 @@ class JudgedVersion:
     def of(cls, version: PublishedVersion, number: int = 0) -> "JudgedVersion":
         """Take what judging needs of a published version."""
         layout = Layout.of(version.schema, version.reference)
-        standard = (
+        baselines = (
             None
             if layout is None
-            else Standard(layout, version.manifest.metrics, version.performance)
+            else PerformanceBaselines(layout, version.manifest.metrics, version.performance)
         )
-        labels = version.manifest.labels and standard is not None
-        return cls(version.schema, version.reference, version.calibration, standard, labels, number)
+        labels = version.manifest.labels and baselines is not None
+        return cls(
+            version.schema, version.reference, version.calibration, baselines, labels, number
+        )
 
     def excluded(self, column: int) -> str:
         """Why a column is left out of drift; empty if it is not."""
@@ -55,11 +57,11 @@ class JudgedVersion:
         return declared or (found.reason if found is not None and found.order == "clock" else "")
 
     def calibrated(self, column: int) -> FeatureCalibration | None:
-        """What is known about a column's order in time; None if nothing."""
+        """Return what is known about a column's order in time; None if nothing."""
         return self.calibration.features[column] if self.calibration is not None else None
 
     def is_exchangeable(self, column: int) -> bool:
-        """Whether a column's rows are taken as exchangeable, so that closed-form thresholds
+        """Return whether a column's rows are taken as exchangeable, so that closed-form thresholds
         hold.
         """
         found = self.calibrated(column)
@@ -92,7 +94,7 @@ class JudgedVersion:
     @cached_property
     def target(self) -> ReferenceSide | None:
         """What the labels are held against; None if none come, or the reference has none."""
-        known = self.standard.reference if self.standard is not None and self.labels else None
+        known = self.baselines.reference if self.baselines is not None and self.labels else None
         return (
             ReferenceSide(known.labels) if known is not None and known.labels is not None else None
         )
@@ -114,10 +116,10 @@ class JudgedVersion:
         return len(self.watched) + (self.target is not None and not self.target_excluded)
 
     @cached_property
-    def segments(self) -> SegmentStandard | None:
+    def segments(self) -> SegmentReference | None:
         """What the segments are held against; None if there are none."""
         exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
-        return SegmentStandard.of(self.reference, self.standard, self.watched, exchangeable)
+        return SegmentReference.of(self.reference, self.baselines, self.watched, exchangeable)
 
     @cached_property
     def sides(self) -> list[ReferenceSide]:
@@ -125,7 +127,7 @@ class JudgedVersion:
         return [ReferenceSide(column) for column in self.reference.columns]
 
     def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
-        """Give one column's counts as the statistics see them."""
+        """Return one column's counts as the statistics see them."""
         return ColumnCounts(
             self.reference.columns[column], self.part(cells, column), self.sides[column]
         )
@@ -136,7 +138,7 @@ class JudgedVersion:
         return {column.name: place for place, column in enumerate(self.reference.columns)}
 
     def part(self, cells: Ints, column: int) -> Ints:
-        """Give one column's part of the vector of all cells."""
+        """Return one column's part of the vector of all cells."""
         offsets = self.reference.offsets
         return cells[offsets[column] : offsets[column + 1]]
 
@@ -146,7 +148,7 @@ class JudgedVersion:
         return [check for place in self.watched for check in self._checks(place)]
 
     def _checks(self, place: int) -> Iterator[IntegrityCheck]:
-        """Give a column's checks. Values and missing ones of an ordered column cluster: they count
+        """Yield a column's checks. Values and missing ones of an ordered column cluster: they count
         for fewer rows.
         """
         found = self.calibrated(place)
@@ -179,7 +181,7 @@ class JudgedVersion:
         return {}
 
     def bins_for(self, rows: int) -> PooledBins:
-        """Give the pooled bins for a number of window rows."""
+        """Return the pooled bins for a number of window rows."""
         found = self.bins.get(rows)
         if found is None:
             if len(self.bins) >= MAX_BINS_KEPT:

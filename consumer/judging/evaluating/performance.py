@@ -26,7 +26,7 @@ from driftgauge.shared.performance import (
     Baseline,
     Confidence,
     Metric,
-    Standard,
+    PerformanceBaselines,
     Sums,
     confusion,
     definition,
@@ -45,7 +45,7 @@ class Labelled:
     """A labelled window, and by what it is judged."""
 
     window: LabelledWindow
-    standard: Standard
+    baselines: PerformanceBaselines
     level: Levels
     policy: JudgingPolicy
 
@@ -59,10 +59,10 @@ class Labelled:
 
     @property
     def sums(self) -> Sums:
-        return self.window.sums or Sums.zero(self.standard.layout)
+        return self.window.sums or Sums.zero(self.baselines.layout)
 
     def readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
-        """Give what the rule says of each metric that is judged and has a baseline; rules, alerts
+        """Return what the rule says of each metric that is judged and has a baseline; rules, alerts
         and reports ask for it.
         """
         return self._readings
@@ -75,15 +75,15 @@ class Labelled:
         if self.lacking:
             return
         sure = Confidence(1 - 2 * self.level.performance)
-        judged = JUDGED_METRICS[self.standard.layout.kind]
+        judged = JUDGED_METRICS[self.baselines.layout.kind]
         for name, metric in metrics(self.sums, sure.level, judged).items():
-            base = self.standard.baseline(name)
+            base = self.baselines.baseline(name)
             if base is not None and metric.value is not None:
                 yield name, *judge(name, metric, base, sure, self.policy)
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
-        """Whether labels tell about recent predictions: then it is they that page, and input drift
-        explains.
+        """Return whether labels tell about recent predictions: then it is they that page, and input
+        drift explains.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Labelled:
             Logical time, and the length of the drift window.
         """
         if self.lacking or not any(
-            self.standard.baseline(name) for name in JUDGED_METRICS[self.standard.layout.kind]
+            self.baselines.baseline(name) for name in JUDGED_METRICS[self.baselines.layout.kind]
         ):
             return False
         return self.window.latest_label >= now - window_ms - 2 * self.window.delay_ms(DELAYS[-1])
@@ -124,7 +124,7 @@ def judge(
 
 
 def report(
-    labelled: Labelled | None, standard: Standard | None, scores: Ints | None
+    labelled: Labelled | None, baselines: PerformanceBaselines | None, scores: Ints | None
 ) -> Performance | None:
     """Report a version's performance; None if neither labels nor probabilities can tell of it.
 
@@ -135,7 +135,7 @@ def report(
     scores
         Counts of the drift window for the estimates; None without.
     """
-    estimated = _estimated(standard, scores)
+    estimated = _estimated(baselines, scores)
     if labelled is None:
         if not estimated:
             return None
@@ -182,14 +182,17 @@ def _reports(labelled: Labelled, bad: set[str]) -> list[MetricReport]:
     if not labelled.window.labelled:
         return []
     found = metrics(labelled.sums, SHOWN_CONFIDENCE)
-    judged = JUDGED_METRICS[labelled.standard.layout.kind]
+    judged = JUDGED_METRICS[labelled.baselines.layout.kind]
     ordered = [
         *(name for name in judged if name in found),
         *(name for name in found if name not in judged),
     ]
     return [
         metric_report(
-            name, found[name], labelled.standard.baseline(name), "critical" if name in bad else "ok"
+            name,
+            found[name],
+            labelled.baselines.baseline(name),
+            "critical" if name in bad else "ok",
         )
         for name in ordered
     ]
@@ -217,23 +220,24 @@ def metric_report(
     )
 
 
-def _estimated(standard: Standard | None, scores: Ints | None) -> list[MetricReport]:
+def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> list[MetricReport]:
     """Estimate from the drift window's probabilities; nothing of it is ever judged."""
     if (
-        standard is None
+        baselines is None
         or scores is None
-        or standard.reference is None
-        or standard.reference.scores is None
+        or baselines.reference is None
+        or baselines.reference.scores is None
     ):
         return []
-    counts = scores.reshape(empty_counts(standard.layout).shape)
-    found = estimate(counts, standard.reference.scores, standard.layout, SHOWN_CONFIDENCE)
+    counts = scores.reshape(empty_counts(baselines.layout).shape)
+    found = estimate(counts, baselines.reference.scores, baselines.layout, SHOWN_CONFIDENCE)
     return [
-        metric_report(name, metric, standard.baseline(name), "ok") for name, metric in found.items()
+        metric_report(name, metric, baselines.baseline(name), "ok")
+        for name, metric in found.items()
     ]
 
 
 def _confusion(labelled: Labelled) -> Confusion | None:
-    if labelled.standard.layout.kind == "numeric" or not labelled.window.labelled:
+    if labelled.baselines.layout.kind == "numeric" or not labelled.window.labelled:
         return None
     return Confusion(*confusion(labelled.sums))

@@ -58,7 +58,7 @@ class Target:
     def of(
         cls, version: JudgedVersion, window: LabelledWindow, level: Levels, policy: JudgingPolicy
     ) -> "Target | None":
-        """Give the labels of a version's window; None if its reference has no labels."""
+        """Return the labels of a version's window; None if its reference has no labels."""
         if version.target is None:
             return None
         return cls(window, version.target, level, policy, version.target_excluded)
@@ -109,7 +109,7 @@ class Target:
         return "classic.psi" if self.policy.kind == "classic" else PSI
 
     def readings(self) -> Iterator[tuple[str, Reading, Evidence]]:
-        """Give what the rule says, if it is judged."""
+        """Yield what the rule says, if it is judged."""
         if not self.is_judged:
             return
         bad = self.value > self.threshold
@@ -157,8 +157,8 @@ class Target:
         return ("warning", bad) if bad else ("ok", "")
 
     def _unknown(self) -> Share:
-        """Give the share of labels that the reference does not have, or that are out of its range;
-        it is not tested.
+        """Return the share of labels that the reference does not have, or that are out of its
+        range; it is not tested.
         """
         reference, window = self.counts.reference_cells, self.counts.window
         categorical = isinstance(self.reference.column, CategoricalReference)

@@ -93,7 +93,7 @@ def _calibration(
     days: dict[int, Ints],
     progress: Callable[[], None],
 ) -> Calibration:
-    """Give the calibration its new days, and make it again if there are enough."""
+    """Return the calibration its new days, and make it again if there are enough."""
     timeline = _timeline(before.timeline, profile, days)
     if timeline.weeks >= LEAST_WEEKS:
         return calibrated(
@@ -128,7 +128,7 @@ def _timeline(before: Timeline, profile: ReferenceProfile, days: dict[int, Ints]
 
 
 def _whole(days: dict[int, Ints]) -> tuple[int, int]:
-    """Give the first and the last whole day."""
+    """Return the first and the last whole day."""
     first, last = min(days), max(days)
     rows = {day: int(cells.sum()) for day, cells in days.items()}
     usual = PARTIAL * float(np.median(list(rows.values())))

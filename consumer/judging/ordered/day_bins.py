@@ -57,7 +57,7 @@ class DayBins:
         return cls(np.concatenate(bin_of_cell), np.concatenate(pooled), starts, np.array(sizes))
 
     def of_cells(self, place: int) -> Ints:
-        """Give the pooled bin of each cell of one column, counted from the column's first."""
+        """Return the pooled bin of each cell of one column, counted from the column's first."""
         pooled: Ints = self.pooled[self.bin_of_cell] - self.starts[place]
         own: Ints = pooled[(pooled >= 0) & (pooled < self.sizes[place])]
         return own
@@ -82,7 +82,7 @@ class DayBins:
         return order, np.flatnonzero(np.diff(self.pooled[order], prepend=-1))
 
     def psi(self, reference: Ints, window: Ints) -> Floats:
-        """Give the PSI of every column, shape (…, columns), of pooled counts (…, pooled bins); 0
+        """Return the PSI of every column, shape (…, columns), of pooled counts (…, pooled bins); 0
         where a side has no row.
 
         Both sides broadcast.
@@ -93,8 +93,8 @@ class DayBins:
         return np.where(both, value, 0.0)
 
     def rows(self, counts: Ints) -> int:
-        """Give the rows of a day or week: those of the column that has most, since a column may be
-        absent.
+        """Return the rows of a day or week: those of the column that has most, since a column may
+        be absent.
         """
         return int(self._rows(self.pool(counts)).max(initial=0))
 
@@ -108,7 +108,7 @@ class DayBins:
 
 
 def week_rows(timeline: Timeline) -> int:
-    """Give the mean rows of 7 days of a time-ordered reference."""
+    """Return the mean rows of 7 days of a time-ordered reference."""
     present = max(
         (int(part.sum()) for part in np.split(timeline.totals, np.cumsum(timeline.bins)[:-1])),
         default=0,

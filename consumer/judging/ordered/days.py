@@ -79,7 +79,7 @@ def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: I
 
 
 def autocorrelation(column: ColumnReference, cells: Ints) -> float | None:
-    """Give the lag-1 rank autocorrelation of rows in order; of categories, Cohen's kappa of
+    """Return the lag-1 rank autocorrelation of rows in order; of categories, Cohen's kappa of
     neighbours.
 
     Returns
@@ -109,7 +109,7 @@ def autocorrelation(column: ColumnReference, cells: Ints) -> float | None:
 
 
 def clock_fields(times_ms: Ints) -> dict[str, Ints]:
-    """Give what a clock and a calendar show at each time, by name; fields that the times hardly
+    """Return what a clock and a calendar show at each time, by name; fields that the times hardly
     repeat are left out.
     """
     dates = times_ms.astype("datetime64[ms]")
@@ -132,7 +132,7 @@ def clock_fields(times_ms: Ints) -> dict[str, Ints]:
 
 
 def clock_field(cells: Ints, times_ms: Ints, fields: dict[str, Ints], size: int) -> str:
-    """Give the field of the clock that a column is a function of; empty if of none.
+    """Return the field of the clock that a column is a function of; empty if of none.
 
     A column that rises or falls all the time is a function of time itself.
     """
@@ -151,7 +151,7 @@ def clock_field(cells: Ints, times_ms: Ints, fields: dict[str, Ints], size: int)
 
 
 def determined(cells: Ints, field: Ints, size: int) -> float:
-    """Give the share of the rows beyond the commonest cell that a field determines (Goodman and
+    """Return the share of the rows beyond the commonest cell that a field determines (Goodman and
     Kruskal's lambda).
 
     Examples
@@ -168,7 +168,7 @@ def determined(cells: Ints, field: Ints, size: int) -> float:
 
 
 def _whole_days(days: Ints) -> tuple[int, int]:
-    """Give the first and the last day that are whole."""
+    """Return the first and the last day that are whole."""
     first, last = int(days[0]), int(days[-1])
     rows = np.bincount(days - first)
     usual = PARTIAL * float(np.median(rows[rows > 0]))
@@ -186,7 +186,7 @@ def _per_day(days: Ints, bins: Ints | None, number: int, size: int) -> Ints:
 
 
 def _mid_ranks(cells: Ints, size: int) -> Floats:
-    """Give the mid-rank of each cell among these rows."""
+    """Return the mid-rank of each cell among these rows."""
     counts = np.bincount(cells, minlength=size)
     ranks: Floats = np.cumsum(counts) - counts / 2
     return ranks

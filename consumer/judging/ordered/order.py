@@ -137,7 +137,7 @@ class _Thresholds:
 
 
 def overdispersion(bins: DayBins, timeline: Timeline) -> Floats:
-    """Give how many times more each column's weeks vary than independent rows would; NaN where
+    """Return how many times more each column's weeks vary than independent rows would; NaN where
     unknown.
 
     It is the mean PSI of a week against the other weeks, over its mean for independent rows, (B -

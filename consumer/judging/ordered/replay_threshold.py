@@ -92,13 +92,13 @@ def weekly(days: Ints) -> Ints:
 
 
 def usual(psi: Floats) -> Floats:
-    """Give each column's 90 % quantile over all replays and evaluations."""
+    """Return each column's 90 % quantile over all replays and evaluations."""
     found: Floats = np.quantile(psi, USUAL, axis=(0, 1))
     return found
 
 
 def common_threshold(psi: Floats, scale: Floats, floor: float, target: float) -> float:
-    """Give the smallest multiple of the scales at which there are at most `target` episodes in 30
+    """Return the smallest multiple of the scales at which there are at most `target` episodes in 30
     days, scanned from above.
 
     Parameters
@@ -124,7 +124,7 @@ def common_threshold(psi: Floats, scale: Floats, floor: float, target: float) ->
 
 
 def relative(psi: Floats, thresholds: Floats, floor: float) -> Floats:
-    """Give the PSI of the worst column in thresholds, shape (…) of psi (…, columns)."""
+    """Return the PSI of the worst column in thresholds, shape (…) of psi (…, columns)."""
     found: Floats = (psi / np.maximum(thresholds, floor)).max(axis=-1, initial=0.0)
     return found
 
@@ -161,7 +161,7 @@ def episodes(scores: Floats) -> tuple[Ints, Floats]:
 
 
 def rate(began: Ints, evaluations: int) -> float:
-    """Give episodes per 30 days."""
+    """Return episodes per 30 days."""
     return float(began.mean()) * 30 / max(evaluations, 1)
 
 

@@ -24,7 +24,7 @@ FOUND = 0.8
 def smallest_shift(
     column: ColumnReference, place: int, bins: DayBins, replays: Replays, threshold: float
 ) -> float | None:
-    """Give the smallest upward shift that was found within 7 days in 80 % of the replays; None if
+    """Return the smallest upward shift that was found within 7 days in 80 % of the replays; None if
     none was.
 
     Parameters
@@ -50,7 +50,7 @@ def smallest_shift(
 
 
 def moved(column: NumericReference, bin_of_cell: Ints, shift: float) -> Floats:
-    """Give the share of each bin's rows that a shift moves into each bin, shape (bins, bins);
+    """Return the share of each bin's rows that a shift moves into each bin, shape (bins, bins);
     missing values stay.
 
     Examples

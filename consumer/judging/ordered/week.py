@@ -105,7 +105,7 @@ class VersionDays:
         return self._week
 
     def week_psi(self, reference: "WeekReference") -> Floats:
-        """Give the PSI of every column over the last 7 whole days."""
+        """Return the PSI of every column over the last 7 whole days."""
         if self._psi is None or self._psi[0] is not reference:
             self._psi = reference, reference.psi(self.last_week(reference.size))
         return self._psi[1]
@@ -124,7 +124,7 @@ class VersionDays:
 
 
 def pack_day(counts: Ints) -> bytes:
-    """Give a day for the checkpoint."""
+    """Return a day for the checkpoint."""
     return pack_counts(counts)
 
 
@@ -179,5 +179,5 @@ class WeekReference:
         return len(self.bins.pooled)
 
     def psi(self, counts: Ints) -> Floats:
-        """Give the PSI of every column."""
+        """Return the PSI of every column."""
         return self.bins.psi(self._totals, self.bins.pool(counts))

@@ -17,9 +17,9 @@ from driftgauge.consumer.judging.policy import LATENCY
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.windows.window import VersionWindow
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.alerts import DATA_QUALITY
 from driftgauge.shared.contract.pane import LATENCY_EDGES_MS
 from driftgauge.shared.contract.snapshot import Statistic
+from driftgauge.shared.rules import RULES
 from driftgauge.shared.statistics import STATISTICS
 
 LEAST_LATENCIES: Final = 100
@@ -27,7 +27,7 @@ LEAST_LATENCIES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class EvaluatedWindow:
     """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled
     window if labels come, `target` its labels if the reference has some too, and `segments` those
     of the version if its schema names any.
@@ -41,8 +41,8 @@ class Judged:
     segments: SegmentWindow | None = None
 
 
-ColumnMetric = Callable[[Judged, int], Statistic | None]
-ModelMetric = Callable[[Judged], float | None]
+ColumnMetric = Callable[[EvaluatedWindow, int], Statistic | None]
+ModelMetric = Callable[[EvaluatedWindow], float | None]
 MODEL_METRICS: dict[str, ModelMetric] = {}
 
 
@@ -56,7 +56,7 @@ def model_metric(name: str) -> Callable[[ModelMetric], ModelMetric]:
     return register
 
 
-def statistic_of(judged: Judged, column: int, name: str) -> Statistic | None:
+def statistic_of(judged: EvaluatedWindow, column: int, name: str) -> Statistic | None:
     """Compute a statistic of a column; None below the least rows, or where it is undefined."""
     evaluation = judged.evaluation
     if evaluation.lacking:
@@ -70,7 +70,7 @@ def _statistic(name: str) -> ColumnMetric:
 
 
 def _share(rule: str) -> ColumnMetric:
-    def share(judged: Judged, column: int) -> Statistic | None:
+    def share(judged: EvaluatedWindow, column: int) -> Statistic | None:
         evaluation = judged.evaluation
         check = next(
             (one for one in evaluation.version.checks if (one.column, one.rule) == (column, rule)),
@@ -89,31 +89,34 @@ def _share(rule: str) -> ColumnMetric:
 
 def column_metrics() -> dict[str, ColumnMetric]:
     """Return the metrics of a column, by name: its statistics, and its shares of broken values."""
-    shares = {f"{rule}_share": _share(rule) for rule in sorted(DATA_QUALITY - {"integrity"})}
+    broken = sorted(
+        name for name, rule in RULES.items() if rule.kind == "data_quality" and not rule.online
+    )
+    shares = {f"{name}_share": _share(name) for name in broken}
     return {**{name: _statistic(name) for name in STATISTICS}, **shares}
 
 
 @model_metric(LATENCY)
-def latency_p99_ms(judged: Judged) -> float | None:
-    """Give the 99 % quantile of the serving latency, in ms."""
+def latency_p99_ms(judged: EvaluatedWindow) -> float | None:
+    """Return the 99 % quantile of the serving latency, in ms."""
     counts = judged.window.latency
     return latency_quantile(counts, 0.99) if counts.sum() >= LEAST_LATENCIES else None
 
 
 @model_metric("events_per_day")
-def events_per_day(judged: Judged) -> float | None:
-    """Give the measured traffic of the model."""
+def events_per_day(judged: EvaluatedWindow) -> float | None:
+    """Return the measured traffic of the model."""
     return judged.events_per_day
 
 
 @model_metric("window_rows")
-def window_rows(judged: Judged) -> float | None:
-    """Give the rows of the window."""
+def window_rows(judged: EvaluatedWindow) -> float | None:
+    """Return the rows of the window."""
     return judged.window.rows
 
 
 def latency_quantile(counts: Ints, share: float) -> float:
-    """Give a quantile (ms) of the latencies from their 64 cells, taken as evenly spread on the
+    """Return a quantile (ms) of the latencies from their 64 cells, taken as evenly spread on the
     logarithmic scale inside one.
 
     Examples

@@ -44,7 +44,7 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: dict[str, ModelPolicy] = {}
 
     def apply(self, policy: JudgingPolicy, model: str) -> JudgingPolicy:
-        """Give a model's policy: the settings', changed by the default, changed by its own
+        """Return a model's policy: the settings', changed by the default, changed by its own
         table.
         """
         return _apply(_apply(policy, self.default), self.models.get(model, ModelPolicy()))

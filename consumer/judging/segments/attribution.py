@@ -27,7 +27,7 @@ from typing import Final, Literal
 import numpy as np
 from scipy.special import chdtrc
 
-from driftgauge.consumer.judging.evaluating.segment_standard import shortened
+from driftgauge.consumer.judging.evaluating.segment_reference import shortened
 from driftgauge.shared.arrays import Floats, Ints
 
 CHANGED_Z: Final = 2.576
@@ -71,14 +71,14 @@ class Means:
         return np.asarray(self.n / self.rows)
 
     def means(self, missing: float) -> Floats:
-        """Give the mean error of each segment; of one without rows `missing`."""
+        """Return the mean error of each segment; of one without rows `missing`."""
         return np.asarray(
             np.divide(self.total, self.n, out=np.full(len(self.n), missing), where=self.n > 0)
         )
 
     @property
     def variances(self) -> Floats:
-        """Give the variance of each segment's mean."""
+        """Return the variance of each segment's mean."""
         whole = max(float(self.squares.sum()) / self.rows - self.mean**2, 0.0)
         n = np.maximum(self.n, 1)
         own = np.maximum(self.squares / n - (self.total / n) ** 2, 0.0)

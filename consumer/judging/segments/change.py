@@ -8,7 +8,7 @@ from typing import Final
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
 from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard, shortened
+from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference, shortened
 from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.performance import LOSSES, mean_errors
@@ -24,21 +24,21 @@ class SegmentChange:
 
     Parameters
     ----------
-    standard
+    reference
         What the segments are held against.
     labelled
         The labelled window; None for a version without labels.
     """
 
-    standard: SegmentStandard
+    reference: SegmentReference
     labelled: Labelled | None
 
     @property
     def metric(self) -> str:
         """The metric whose change is parted among the segments; empty without labels."""
-        if self.labelled is None or self.sums is None or self.standard.measures is None:
+        if self.labelled is None or self.sums is None or self.reference.measures is None:
             return ""
-        return JUDGED_METRICS[self.labelled.standard.layout.kind][0]
+        return JUDGED_METRICS[self.labelled.baselines.layout.kind][0]
 
     @property
     def sums(self) -> Ints | None:
@@ -50,13 +50,13 @@ class SegmentChange:
         """The change of the mean error parted among the segments of each feature; empty without
         labels on both sides.
         """
-        measures, sums, before = self.standard.measures, self.sums, self.standard.sums
+        measures, sums, before = self.reference.measures, self.sums, self.reference.sums
         if measures is None or sums is None or before is None:
             return {}
         sides = [mean_errors(measures, side) for side in (sums, before)]
         parts = [
             (name, [Means(n[place], total[place], squares[place]) for n, total, squares in sides])
-            for name, place in self.standard.features()
+            for name, place in self.reference.features()
         ]
         return {
             name: attribute(now, then)
@@ -101,7 +101,7 @@ class SegmentChange:
         )
 
     def _names(self, feature: str) -> tuple[str, ...]:
-        return self.standard.names[dict(self.standard.features())[feature]]
+        return self.reference.names[dict(self.reference.features())[feature]]
 
     def sentence(self, feature: str) -> str:
         """Say what changed where; empty if nothing did."""
@@ -118,14 +118,14 @@ class SegmentChange:
     @property
     def baseline(self) -> float | None:
         """The metric of all labelled reference rows."""
-        return self._of_all(self.standard.sums)
+        return self._of_all(self.reference.sums)
 
     def _of_all(self, sums: Ints | None) -> float | None:
-        if sums is None or self.standard.measures is None or not self.metric:
+        if sums is None or self.reference.measures is None or not self.metric:
             return None
         rows, total, _ = (
-            numbers[self.standard.features()[0][1]].sum()
-            for numbers in mean_errors(self.standard.measures, sums)
+            numbers[self.reference.features()[0][1]].sum()
+            for numbers in mean_errors(self.reference.measures, sums)
         )
         if not rows:
             return None

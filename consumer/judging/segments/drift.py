@@ -20,7 +20,7 @@ ABSENT_ROWS = 0.5
 
 
 def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats, Ints]:
-    """Give PSI and pooled bins of every column within every segment.
+    """Return PSI and pooled bins of every column within every segment.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats,
 
 
 def thresholds(floor: float, alpha: float, bins: Ints, n: Ints, m: Ints) -> Floats:
-    """Give the PSI that is exceeded with probability alpha when the true PSI is `floor`, as
+    """Return the PSI that is exceeded with probability alpha when the true PSI is `floor`, as
     `psi_threshold.threshold`.
     """
     from scipy import stats  # slow to import, and a worker starts without
@@ -69,8 +69,8 @@ def thresholds(floor: float, alpha: float, bins: Ints, n: Ints, m: Ints) -> Floa
 
 
 def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
-    """Give the mean PSI when the true one is `floor`: what is not above it is not significant, and
-    needs no threshold.
+    """Return the mean PSI when the true one is `floor`: what is not above it is not significant,
+    and needs no threshold.
     """
     found: Floats = floor + (bins - 1) * (1 / n + 1 / m)
     return found
@@ -95,6 +95,6 @@ def _pooled(expected: Floats, starts: Ints) -> Marks:
 
 
 def _part(p: Floats, q: Floats, absent: Floats) -> Floats:
-    """Give the part of the PSI of a bin; of one that neither side has, nothing."""
+    """Return the part of the PSI of a bin; of one that neither side has, nothing."""
     p_, q_ = np.where(p > 0, p, absent), np.where(q > 0, q, absent)
     return np.asarray(np.where((p > 0) | (q > 0), (q_ - p_) * np.log(q_ / p_), 0.0))

@@ -43,7 +43,7 @@ def report(window: SegmentWindow) -> Segments:
     )
     features = [
         _feature(window, name, place, found, change.attributions.get(name))
-        for name, place in window.standard.features()
+        for name, place in window.reference.features()
     ]
     return Segments(change.metric, change.value, change.baseline, features)
 
@@ -66,8 +66,8 @@ def _segment(
     window: SegmentWindow, segment: int, place: slice, found: _Found, contribution: float | None
 ) -> SegmentReport:
     """Report one segment; `place` are those of its feature."""
-    feature, value = window.standard.layout.name(segment)
-    rows, known = window.rows, window.standard.rows
+    feature, value = window.reference.layout.name(segment)
+    rows, known = window.rows, window.reference.rows
     metrics = [(name, metric.of(segment)) for name, metric in found.metrics.items()]
     labelled, fallen = metrics[0][1].n if metrics else 0, found.fallen.get(segment)
     severity, reason = _conclusion(window, segment, found, labelled)
@@ -115,16 +115,16 @@ def _conclusion(
 
 
 def _drifts(window: SegmentWindow) -> list[list[SegmentDrift]]:
-    """Give the columns with the largest PSI of each segment, the largest first; none below the
+    """Return the columns with the largest PSI of each segment, the largest first; none below the
     least rows.
     """
-    shown = window.standard.shown & ~np.isnan(window.psi)
+    shown = window.reference.shown & ~np.isnan(window.psi)
     psi = np.where(shown, window.psi, -np.inf)
     order = np.argsort(-psi, axis=1, kind="stable")[:, :SHOWN]
     wanted = np.zeros(shown.shape, dtype=bool)
     np.put_along_axis(wanted, order, values=True, axis=1)
     limits = window.limits(wanted & shown)
-    names = [column.name for column in window.standard.profile.columns]
+    names = [column.name for column in window.reference.profile.columns]
     return [
         []
         if window.lacking(segment)

@@ -17,9 +17,9 @@ from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.contributions import of_bins
 from driftgauge.consumer.judging.evaluating.performance import Labelled, judge
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
-from driftgauge.consumer.judging.evaluating.segment_standard import (
+from driftgauge.consumer.judging.evaluating.segment_reference import (
     Marks,
-    SegmentStandard,
+    SegmentReference,
     rows_of,
     shortened,
 )
@@ -59,7 +59,7 @@ class SegmentWindow:
 
     Parameters
     ----------
-    standard
+    reference
         What they are held against.
     counts
         Window rows by segment and bin, flat; None as long as no pane had any.
@@ -67,7 +67,7 @@ class SegmentWindow:
         The labelled window; None for a version without labels.
     """
 
-    standard: SegmentStandard
+    reference: SegmentReference
     counts: Ints | None
     level: Levels
     policy: JudgingPolicy
@@ -78,7 +78,7 @@ class SegmentWindow:
     @cached_property
     def window(self) -> Ints:
         """Window rows, shape (segments, bins)."""
-        shape = self.standard.counts.shape
+        shape = self.reference.counts.shape
         return (
             self.counts.reshape(shape)
             if self.counts is not None
@@ -88,11 +88,11 @@ class SegmentWindow:
     @cached_property
     def rows(self) -> Ints:
         """Window rows of each segment."""
-        return rows_of(self.standard.layout, self.window)
+        return rows_of(self.reference.layout, self.window)
 
     @cached_property
     def _drift(self) -> tuple[Floats, Ints]:
-        return psi_by_segment(self.standard.counts, self.window, self.standard.layout.bin_starts)
+        return psi_by_segment(self.reference.counts, self.window, self.reference.layout.bin_starts)
 
     @property
     def psi(self) -> Floats:
@@ -100,8 +100,10 @@ class SegmentWindow:
         return self._drift[0]
 
     def lacking(self, segment: int) -> str:
-        """What a judgement of a segment's drift needs and does not have; empty if it has enough."""
-        policy, n, m = self.policy, int(self.standard.rows[segment]), int(self.rows[segment])
+        """Return what a judgement of a segment's drift needs and does not have; empty if it has
+        enough.
+        """
+        policy, n, m = self.policy, int(self.reference.rows[segment]), int(self.rows[segment])
         if n < policy.min_segment_reference_rows:
             return f"{n} of {policy.min_segment_reference_rows} reference rows"
         return (
@@ -109,7 +111,7 @@ class SegmentWindow:
         )
 
     def limits(self, wanted: Marks) -> Floats:
-        """Give the PSI above which columns of segments are in alarm; NaN where none is wanted, or
+        """Return the PSI above which columns of segments are in alarm; NaN where none is wanted, or
         that is not judged.
 
         Each costs far more than all PSI together.
@@ -124,7 +126,7 @@ class SegmentWindow:
         if len(segments):
             bins, n, m = (
                 self._drift[1][segments, columns],
-                self.standard.rows[segments],
+                self.reference.rows[segments],
                 self.rows[segments],
             )
             found[segments, columns] = thresholds(
@@ -137,12 +139,14 @@ class SegmentWindow:
         """Which columns are judged within which segments: those that have enough rows on both
         sides.
         """
-        n, m = self.standard.rows, self.rows
+        n, m = self.reference.rows, self.rows
         enough = (n >= self.policy.min_segment_reference_rows) & (m >= self.policy.min_segment_rows)
-        return np.asarray(self.standard.judged & enough[:, None] & (self.policy.kind == "standard"))
+        return np.asarray(
+            self.reference.judged & enough[:, None] & (self.policy.kind == "standard")
+        )
 
     def drift_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
-        """Give the segments in which a column drifts, and those of open alerts.
+        """Yield the segments in which a column drifts, and those of open alerts.
 
         Parameters
         ----------
@@ -151,7 +155,7 @@ class SegmentWindow:
         """
         if self.policy.kind != "standard":
             return
-        watched = np.array([name in watching for name in self.standard.names])
+        watched = np.array([name in watching for name in self.reference.names])
         limits = self.limits(self._suspect | watched[:, None])
         for segment in np.flatnonzero(self._suspect.any(axis=1) | watched).tolist():
             found = self._drifted(segment, limits[segment])
@@ -163,7 +167,7 @@ class SegmentWindow:
         """Which columns have a PSI above what is usual at the floor: of the others no threshold is
         needed.
         """
-        n, m = np.maximum(self.standard.rows, 1), np.maximum(self.rows, 1)
+        n, m = np.maximum(self.reference.rows, 1), np.maximum(self.rows, 1)
         high = self.psi > usual(self.policy.psi_warning, self._drift[1], n[:, None], m[:, None])
         return np.asarray(self._judged & high)
 
@@ -177,7 +181,7 @@ class SegmentWindow:
             return SegmentReading(
                 segment, Reading(None, quiet=quiet, summary=said), Evidence("psi", 0.0, None, None)
             )
-        names = [self.standard.profile.columns[place].name for place in bad.tolist()]
+        names = [self.reference.profile.columns[place].name for place in bad.tolist()]
         parts = [
             f"{shortened(name)} {psi[place]:.3f} (limit {limits[place]:.3f})"
             for name, place in zip(names[:NAMED], bad.tolist(), strict=False)
@@ -194,29 +198,29 @@ class SegmentWindow:
         )
 
     def _psi_evidence(self, segment: int, column: int, limit: float) -> Evidence:
-        n, m = int(self.standard.rows[segment]), int(self.rows[segment])
-        part = slice(*self.standard.layout.bin_starts[column : column + 2].tolist())
-        p, q = self.standard.counts[segment, part] / n, self.window[segment, part] / m
-        cells = of_bins(self.standard.profile.columns[column], p, q)
+        n, m = int(self.reference.rows[segment]), int(self.rows[segment])
+        part = slice(*self.reference.layout.bin_starts[column : column + 2].tolist())
+        p, q = self.reference.counts[segment, part] / n, self.window[segment, part] / m
+        cells = of_bins(self.reference.profile.columns[column], p, q)
         expected = (int(self._drift[1][segment, column]) - 1) * (1 / n + 1 / m)
         return Evidence("psi", float(self.psi[segment, column]), limit, expected, n, m, cells)
 
     @cached_property
     def change(self) -> SegmentChange:
         """What explains a change of the model's metric."""
-        return SegmentChange(self.standard, self.labelled)
+        return SegmentChange(self.reference, self.labelled)
 
     # -- performance -------------------------------------------------------------------------------
 
     def metrics(self, confidence: float) -> dict[str, SegmentMetric]:
-        """Give the metrics of every segment by labels; empty without labels."""
-        measures, sums = self.standard.measures, self.change.sums
+        """Return the metrics of every segment by labels; empty without labels."""
+        measures, sums = self.reference.measures, self.change.sums
         return {} if measures is None or sums is None else by_segment(measures, sums, confidence)
 
     @cached_property
     def baselines(self) -> dict[str, SegmentMetric]:
         """The metrics of every segment on the labelled reference rows; empty without."""
-        measures, sums = self.standard.measures, self.standard.sums
+        measures, sums = self.reference.measures, self.reference.sums
         return (
             {}
             if measures is None or sums is None
@@ -224,7 +228,7 @@ class SegmentWindow:
         )
 
     def baseline(self, name: str, segment: int) -> Baseline | None:
-        """Give the baseline of a segment's metric, with its error; None without enough reference
+        """Return the baseline of a segment's metric, with its error; None without enough reference
         rows to state one.
         """
         found = self.baselines.get(name)
@@ -235,7 +239,7 @@ class SegmentWindow:
         return Baseline(metric.value, error / Confidence(REFERENCE_CONFIDENCE).z)
 
     def performance_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
-        """Give the segments in which the model is worse than it was, and those of open alerts, as
+        """Yield the segments in which the model is worse than it was, and those of open alerts, as
         `drift_readings`.
         """
         if self.labelled is None:
@@ -243,7 +247,7 @@ class SegmentWindow:
         confidence = 1 - 2 * self.level.segment_performance
         found = self.metrics(confidence)
         worse = self._worse(found)
-        for segment, name in enumerate(self.standard.names):
+        for segment, name in enumerate(self.reference.names):
             if worse[segment] or name in watching:
                 reading = self._performance(segment, found, Confidence(confidence))
                 if reading.reading.severity or name in watching:
@@ -253,7 +257,7 @@ class SegmentWindow:
         """Which segments are worse by more than the limit in a metric: of the others no interval is
         needed.
         """
-        worse = np.zeros(len(self.standard.names), dtype=bool)
+        worse = np.zeros(len(self.reference.names), dtype=bool)
         for name in self._judged_metrics:
             now, before = found.get(name), self.baselines.get(name)
             if now is not None and before is not None:
@@ -265,7 +269,7 @@ class SegmentWindow:
     @property
     def _judged_metrics(self) -> tuple[str, ...]:
         return (
-            JUDGED_METRICS[self.labelled.standard.layout.kind] if self.labelled is not None else ()
+            JUDGED_METRICS[self.labelled.baselines.layout.kind] if self.labelled is not None else ()
         )
 
     def _performance(

@@ -53,14 +53,14 @@ class PsiHistory(msgspec.Struct):
         del self.times[least], self.values[least]
 
     def of(self, column: int) -> list[float | None]:
-        """Give a column's PSI at each time; None where it was not judged."""
+        """Return a column's PSI at each time; None where it was not judged."""
         return [_shown(packed)[column] for packed in self.values]
 
 
 @lru_cache(maxsize=8 * MOST_POINTS)
 def _shown(packed: bytes) -> list[float | None]:
-    """Give the PSI of all columns at a point, as it is shown: every report shows most of the points
-    of the one before.
+    """Return the PSI of all columns at a point, as it is shown: every report shows most of the
+    points of the one before.
     """
     return [
         None if np.isnan(value) else float(f"{value:.4g}")

@@ -84,7 +84,7 @@ class Span(msgspec.Struct, frozen=True):
         )
 
     def joined(self, later: "Span") -> "Span":
-        """Give this span and the next one as one."""
+        """Return this span and the next one as one."""
         return Span(
             self.partition,
             self.first,
@@ -196,7 +196,7 @@ class LabelledWindow:
         return max(found, default=0)
 
     def delay_ms(self, share: float) -> float:
-        """Give a quantile of the time from prediction to label, in ms: the upper edge of its
+        """Return a quantile of the time from prediction to label, in ms: the upper edge of its
         cell.
         """
         cumulative = np.cumsum(self.delays)

@@ -62,17 +62,17 @@ class Merge:
             yield first
 
     def _passed(self, other: int, entry: Pane | Delta) -> bool:
-        """Whether another partition can bring nothing any more that belongs before an entry."""
+        """Return whether another partition can bring nothing more that belongs before it."""
         if other not in self.watermarks:
             return False
         watermark = self.watermarks[other]
         return watermark is None or (watermark, other) > (_time(entry), entry.partition)
 
     def is_full(self, partition: int) -> bool:
-        """Whether so many panes of a partition wait that it need not be read on."""
+        """Return whether so many panes of a partition wait that it need not be read on."""
         return len(self.held.get(partition, ())) >= HELD_MOST
 
 
 def _time(entry: PaneEntry) -> int:
-    """Give the logical time (ms) at which an entry stands."""
+    """Return the logical time (ms) at which an entry stands."""
     return entry.end if isinstance(entry, Pane) else entry.time

@@ -107,7 +107,7 @@ def statistics_of(columns: Sequence[FeatureReport]) -> list[str]:
 
 
 def marks_of(snapshot: Snapshot, feature: str) -> list[Mark]:
-    """Give the alerts of a feature that are open, for its line over time, which is of all rows:
+    """Return the alerts of a feature that are open, for its line over time, which is of all rows:
     none of a segment.
     """
     alerts = [one for one in snapshot.alerts if one.feature == feature and not one.segment]
@@ -115,7 +115,7 @@ def marks_of(snapshot: Snapshot, feature: str) -> list[Mark]:
 
 
 def heat_of(value: float | None, threshold: float | None) -> int | None:
-    """Give the colour of a value, from far below its threshold (0) to far above it (6); None
+    """Return the colour of a value, from far below its threshold (0) to far above it (6); None
     without a value.
 
     Examples

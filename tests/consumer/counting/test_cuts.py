@@ -45,7 +45,7 @@ LENGTH, ADDED = 600, 60
 
 
 def labelled(version: str, seed: int, segments: tuple[str, ...]) -> CellMap:
-    """Give the mixed model with labels, whose errors in the reference are smaller than those of
+    """Return the mixed model with labels, whose errors in the reference are smaller than those of
     `random_log`.
     """
     made = published(version, seed=seed, rows=300, segments=segments)

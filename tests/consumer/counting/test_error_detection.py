@@ -20,7 +20,7 @@ POLICY = CountingPolicy(pane_events=20, pane_seconds=600, label_wait_days=1)
 
 
 def labelled_version(error: float) -> CellMap:
-    """Give the mixed model, whose reference has errors of a size."""
+    """Return the mixed model, whose reference has errors of a size."""
     random = np.random.default_rng(3)
     predictions = random.normal(size=2000)
     labels = predictions + random.normal(0, error, 2000)

@@ -32,7 +32,7 @@ BASE = published(rows=2000)
 
 
 def shifted_profile(shift: float = 1.0, rows: int = 2000) -> ReferenceProfile:
-    """Give the reference of traffic that is shifted, in the cells of the registered one."""
+    """Return the reference of traffic that is shifted, in the cells of the registered one."""
     profile = BASE.reference
     random = np.random.default_rng(5)
     entries = [

@@ -19,7 +19,7 @@ jumps = st.lists(st.tuples(st.integers(0, 119), st.sampled_from([-HOUR_MS, HOUR_
 
 
 def clock(jumps_at: list[tuple[int, int]]) -> list[int]:
-    """Give the readings of a clock, one every 100 ms, that jumps at some of them."""
+    """Return the readings of a clock, one every 100 ms, that jumps at some of them."""
     steps = np.full(len(ROWS), 100)
     for place, jump in jumps_at:
         steps[place] += jump

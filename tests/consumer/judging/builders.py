@@ -100,7 +100,7 @@ class Stream:
 
 
 @dataclass
-class Judged:
+class EvaluatedWindow:
     alerts: list[Alert] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     current: dict[str, Snapshot] = field(default_factory=dict)
@@ -123,11 +123,11 @@ def judge(
     policy: JudgingPolicy | None = None,
     cuts: Iterable[int] = (),
     shuffle: np.random.Generator | None = None,
-) -> Judged:
+) -> EvaluatedWindow:
     """Judge entries cut into steps, through a checkpoint between any two, its fields in whatever
     order Redis gives them.
     """
-    judged = Judged()
+    judged = EvaluatedWindow()
     edges = sorted({0, *cuts, len(entries)})
     for first, last in itertools.pairwise(edges):
         names = list(judged.fields)

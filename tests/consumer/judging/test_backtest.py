@@ -15,7 +15,7 @@ CALM = JudgingPolicy(psi_warning=3.0, psi_critical=6.0)
 
 
 def entries() -> list[tuple[str, PaneEntry]]:
-    """Give panes with a drift that comes and goes, an alarm, and a second version."""
+    """Return panes with a drift that comes and goes, an alarm, and a second version."""
     stream = Stream(np.random.default_rng(3)).panes(12).alarm().watermark(5).panes(14, shift=1.0)
     return stream.panes(16).panes(6, version="2.0.0").entries
 

@@ -12,7 +12,7 @@ from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.alerts import cloud_event, fingerprint
 from driftgauge.shared.contract.commands import Acknowledge, SilenceAlert
-from tests.consumer.judging.builders import VERSIONS, Judged, Stream, judge
+from tests.consumer.judging.builders import VERSIONS, EvaluatedWindow, Stream, judge
 from tests.consumer.judging.test_advance import stream
 
 SMOOTH = fingerprint("plant", "1.0.0", "smooth", "adwin")
@@ -20,7 +20,7 @@ ACKNOWLEDGE = commands.encode(Acknowledge(SMOOTH, "ann", "looking"))
 MINUTE = 60_000
 
 
-def fired() -> tuple[Stream, Judged]:
+def fired() -> tuple[Stream, EvaluatedWindow]:
     made = stream().panes(8).alarm()
     return made, judge(made.entries)
 

@@ -70,7 +70,7 @@ def version_of(days: int = 112, seed: int = 0) -> JudgedVersion:
 def panes(
     version: JudgedVersion, columns: list[np.ndarray | list[str]], first_day: int
 ) -> list[tuple[str, PaneEntry]]:
-    """Give four panes a day, the last of each closed at its midnight."""
+    """Return four panes a day, the last of each closed at its midnight."""
     offsets = version.reference.offsets[:-1]
     cells = np.stack(cells_of(version.reference, columns)) + offsets[:, None]
     size, part = int(version.reference.offsets[-1]), PER_DAY // 4

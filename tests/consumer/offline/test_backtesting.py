@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from driftgauge.consumer.commands.backtest import backtest
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.backtest import rejudge
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.offline.backtesting import FileRows, counted, log_of
@@ -24,6 +23,7 @@ from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of, infer
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.builders import NOON, SCHEMA, cell_map, count, event, published, tick, traffic
 
@@ -155,9 +155,11 @@ def test_a_drifting_year_is_few_alerts(data: Path, tmp_path: Path) -> None:
     began = [alert for alert in alerts if (alert.state, alert.change) == ("firing", "state")]
 
     assert len(alerts) < 300
-    assert {alert.rule for alert in alerts} == {PSI_WEEK, "out_of_range"}
-    fired = [alert for alert in began if alert.rule == PSI_WEEK]
-    resolved = [alert for alert in alerts if alert.rule == PSI_WEEK and alert.state == "resolved"]
+    assert {alert.rule for alert in alerts} == {PSI_WEEK.name, "out_of_range"}
+    fired = [alert for alert in began if alert.rule == PSI_WEEK.name]
+    resolved = [
+        alert for alert in alerts if alert.rule == PSI_WEEK.name and alert.state == "resolved"
+    ]
     turns = [(alert.updated, 1) for alert in fired] + [(alert.updated, -1) for alert in resolved]
     firing = np.cumsum([turn for _, turn in sorted(turns, key=lambda one: (one[0], -one[1]))])
     episodes = int((np.diff(firing > 0, prepend=False) & (firing > 0)).sum())
@@ -168,14 +170,14 @@ def test_a_drifting_year_is_few_alerts(data: Path, tmp_path: Path) -> None:
         sum(
             alert.notify
             for alert in alerts
-            if alert.rule == PSI_WEEK and alert.change == "reminder"
+            if alert.rule == PSI_WEEK.name and alert.change == "reminder"
         )
         <= 36
     )
     told = {
         alert.group.id
         for alert in alerts
-        if alert.rule == PSI_WEEK and alert.notify and alert.group
+        if alert.rule == PSI_WEEK.name and alert.notify and alert.group
     }
     assert len(told) <= 36 + 2 * 9 + 2 * 9
     assert firing[-1] > 0, "what drifted for good alarms at the end"

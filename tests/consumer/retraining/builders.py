@@ -7,7 +7,7 @@ from driftgauge.shared.contract.alerts import cloud_event
 
 
 def alert_event(number: int = 1, **changes: Any) -> bytes:
-    """Give a critical performance alert that fires, unless changed."""
+    """Return a critical performance alert that fires, unless changed."""
     given: dict[str, Any] = {
         "fingerprint": "0123456789abcdef",
         "model": "plant",

@@ -45,7 +45,7 @@ _PARTED = msgspec.json.decode(gzip.decompress(published(rows=300, segments=("cit
 
 
 def _parted(**more: object) -> bytes:
-    """Give a version with segments, of which something in the reference or beside it is another."""
+    """Return a version with segments, of which something is another than before."""
     (held,) = _PARTED["reference"]["segments"]
     changed = {name: value for name, value in more.items() if name in held}
     rest = {name: value for name, value in more.items() if name not in held}

@@ -19,7 +19,7 @@ def anyio_backend() -> str:
 def labels_to(
     answer: httpx.Response | None = None,
 ) -> tuple[LateLabels, list[list[dict[str, object]]]]:
-    """Give labels, and the bodies of the requests that they make."""
+    """Return labels, and the bodies of the requests that they make."""
     bodies: list[list[dict[str, object]]] = []
 
     def take(request: httpx.Request) -> httpx.Response:

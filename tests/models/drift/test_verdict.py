@@ -35,7 +35,7 @@ def test_an_alert_at_the_injection_saw_none_of_it() -> None:
 
 def test_every_expectation_has_to_be_met() -> None:
     """A combined drift of which one part was missed was not found."""
-    expected = [X, Expectation("performance", rule="performance")]
+    expected = [X, Expectation("performance", kind="performance")]
     alerts = [
         alert("x", "e_detector", 150),
         alert("x", "psi", 170),

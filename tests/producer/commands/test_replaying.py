@@ -1,6 +1,9 @@
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pandas as pd
 import pytest
@@ -8,7 +11,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from driftgauge.producer.commands.replay import replay
-from driftgauge.producer.commands.replaying import times_of
+from driftgauge.producer.commands.replaying import BATCH, post, times_of
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, ServiceUnavailable
@@ -46,6 +49,31 @@ def test_events_with_their_times(api: str, client: redis.Redis, keys: Keys, file
     assert [event.features[0] for event in events] == [number / 100 for number in range(1200)]
     assert [event.time for event in events[:2]] == [1735689600000, 1735689660000]
     assert {event.prediction for event in events} == {2.5}
+
+
+def test_events_that_the_api_refuses_are_said() -> None:
+    """When the API takes a part of a request, the rest is named by its place in the file, and what
+    follows is posted all the same.
+    """
+    sizes: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        events = json.loads(request.content)
+        sizes.append(len(events))
+        bad = [{"index": 3, "reason": "features/x is missing"}] if len(sizes) == 2 else []
+        return httpx.Response(202, json={"accepted": len(events) - len(bad), "rejected": bad})
+
+    async def run_it() -> None:
+        transport = httpx.MockTransport(answer)
+        async with httpx.AsyncClient(base_url="http://api", transport=transport) as http:
+            events = [{"features": {}} for _ in range(3 * BATCH)]
+            await post(http, events, "events", 0, lambda _: None)
+
+    with pytest.raises(BadData) as caught:
+        asyncio.run(run_it())
+    expected = f"refused 1 of {3 * BATCH} events: event {BATCH + 4}: features/x is missing."
+    assert expected in str(caught.value)
+    assert sizes == [BATCH] * 3
 
 
 @pytest.mark.usefixtures("linear")

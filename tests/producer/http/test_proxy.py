@@ -84,7 +84,7 @@ def proxy(api: str, *, strips: bool, says: str = PREFIX) -> Iterator[str]:
 
 @contextmanager
 def serving(folder: Path, redis_url: str) -> Iterator[tuple[str, str]]:
-    """Give the address of an API, and an administrator's key."""
+    """Yield the address of an API, and an administrator's key."""
     settings = settings_in(folder, redis_url, f"test-{uuid.uuid4().hex[:12]}")
     publish_linear(ModelRegistry(settings.registry_dir))
     key = create_key(settings.keys_path, "admin", ("admin",), None)
@@ -102,7 +102,7 @@ def api(
 
 
 def addresses(text: str) -> set[str]:
-    """Give everything that a page links to, loads, or sends to."""
+    """Return everything that a page links to, loads, or sends to."""
     found = {attributes.get(name) or "" for _, attributes in Elements(text).found for name in LINKS}
     return {address for address in found if address and not address.startswith("#")}
 

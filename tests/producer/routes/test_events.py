@@ -51,6 +51,7 @@ async def test_predictions_made_elsewhere(
         assert (await http.post("/events", json=[])).json() == {
             "accepted": 0,
             "ids": [],
+            "rejected": [],
             "event": "published",
         }
     first, second, third = log(client, keys.log("linear", 0))
@@ -69,9 +70,9 @@ async def test_predictions_made_elsewhere(
 
 
 @pytest.mark.usefixtures("linear")
-async def test_all_or_nothing(settings: Settings) -> None:
-    """One bad event refuses the whole list; every fault is named with its place, none is
-    published.
+async def test_all_or_none_if_asked(settings: Settings) -> None:
+    """With `Prefer: handling=strict` one bad event refuses the whole list; every fault is named
+    with its place, none is published.
     """
     app = create_app(settings)
     bad = [
@@ -83,7 +84,8 @@ async def test_all_or_nothing(settings: Settings) -> None:
         {"prediction": 1, "latency_ms": -1, "extra": 1},
     ]
     async with running(app) as http:
-        document = problem(await http.post("/events", json=bad), 422)
+        answer = await http.post("/events", json=bad, headers={"Prefer": "handling=strict"})
+        document = problem(answer, 422)
         assert app.state.parts.publisher.published + app.state.parts.publisher.queued == 0
     assert [error["field"] for error in document["errors"]] == [
         "/1/time",
@@ -98,6 +100,58 @@ async def test_all_or_nothing(settings: Settings) -> None:
         "/5/extra",
         "/5/features",
     ]
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_list_takes_the_good(settings: Settings, client: redis.Redis, keys: Keys) -> None:
+    """Each bad event of a list is answered by its place, with its id and every fault; the others
+    are published, in order. A preference is answered by what was applied.
+    """
+    bad = [
+        {"features": GOOD, "prediction": 1},
+        {"features": {"x": "n/a"}, "prediction": 2, "id": "mine"},
+        7,
+        {"features": GOOD, "prediction": 4},
+    ]
+    async with serving(settings) as http:
+        answer = await http.post("/events", json=bad)
+        assert (answer.status_code, answer.headers.get("preference-applied")) == (202, None)
+        found = answer.json()
+        assert (found["accepted"], len(found["ids"]), found["event"]) == (2, 2, "published")
+        first, second = found["rejected"]
+        assert (first["index"], first["id"], second["index"]) == (1, "mine", 2)
+        assert [error["field"] for error in first["errors"]] == ["/1/features/x", "/1/features/y"]
+        assert [error["reason"] for error in first["errors"]] == ["wrong_type", "missing"]
+        assert first["reason"].startswith("features/x must be a number, not a string; features/y")
+        assert "must be an object" in second["reason"]
+        lenient = await http.post("/events", json=[], headers={"Prefer": "handling=lenient"})
+        assert lenient.headers["preference-applied"] == "handling=lenient"
+        strict = {"Prefer": "handling=strict"}
+        whole = await http.post("/events", json=bad[::3], headers=strict)
+        assert (whole.status_code, whole.headers["preference-applied"]) == (202, "handling=strict")
+        nothing = problem(await http.post("/events", json=bad[1:3]), 422)
+        assert [one["index"] for one in nothing["rejected"]] == [0, 1]
+    assert [event.prediction for event in log(client, keys.log("linear", 0))] == [1, 4, 1, 4]
+
+
+@pytest.mark.usefixtures("linear")
+async def test_what_is_no_json_harms_its_own_event_only(
+    settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """NaN, infinities, half a surrogate pair and numbers that are no float refuse their own event;
+    a body that nobody can read is refused whole.
+    """
+    good = json.dumps({"features": GOOD, "prediction": 1})
+    values = ("NaN", "Infinity", "1e999", '"\\ud800"', "1" + "0" * 400)
+    bad = [f'{{"features": {{"x": {value}, "y": 2}}, "prediction": 1}}' for value in values]
+    bad += ['{"features": {"x": 1, "y": 2}, "prediction": 1, "id": "\\ud800"}']
+    async with serving(settings) as http:
+        body = "[" + ",".join([good, *bad, good]) + "]"
+        answer = await http.post("/events", content=body)
+        assert answer.status_code == 202, answer.text
+        assert [one["index"] for one in answer.json()["rejected"]] == [1, 2, 3, 4, 5, 6]
+        problem(await http.post("/events", content=body[:-2]), 400)
+    assert len(log(client, keys.log("linear", 0))) == 2
 
 
 @pytest.mark.usefixtures("linear")

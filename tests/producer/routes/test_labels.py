@@ -46,7 +46,7 @@ def labelled(registry: ModelRegistry) -> ModelRegistry:
 
 
 def log(client: redis.Redis, key: str) -> list[tuple[bytes, int, Any]]:
-    """Give type, number and content of each entry of a log."""
+    """Return type, number and content of each entry of a log."""
     kinds: dict[bytes, Any] = {b"p": Prediction, b"l": Label}
     entries: Any = client.xrange(key)
     return [

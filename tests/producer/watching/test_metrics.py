@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from driftgauge.producer.app import create_app
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
 from driftgauge.producer.watching.meter import PREDICT, Meter
@@ -109,7 +110,7 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
     meter = Meter()
     for seconds in (0.001, 0.0011, 0.3, 7.0):
         meter.count({"type": "http", "route": SimpleNamespace(path=PREDICT)}, 200, seconds)
-    histogram = parse(exposition(ProcessMetrics(Publisher(settings), meter)))[
+    histogram = parse(exposition(ProcessMetrics(Publisher(settings), Refusals(), meter)))[
         "driftgauge_predict_duration_seconds"
     ]
     assert histogram.type == "histogram"

@@ -15,14 +15,15 @@ import redis
 from driftgauge.consumer.commands.alerts import alert_line
 from driftgauge.consumer.worker import Worker
 from driftgauge.producer.app import create_app
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.contract.alert import CloudEvent
-from driftgauge.shared.contract.alerts import BLIND, cloud_event
+from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from tests.producer.conftest import GOOD, running, serving, until
+from tests.producer.conftest import GOOD, SCHEMA, running, serving, until
 from tests.producer.pipeline import Written
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +43,7 @@ class Clock:
 async def watchdogs(
     settings: Settings, clock: Callable[[], int], count: int = 3
 ) -> AsyncIterator[list[Watchdog]]:
-    made = [Watchdog(settings, Counter(), {"linear"}, clock) for _ in range(count)]
+    made = [Watchdog(settings, Counter(), Refusals(), {"linear"}, clock) for _ in range(count)]
     try:
         yield made
     finally:
@@ -168,7 +169,7 @@ async def test_what_any_process_dropped(settings: Settings, written: Written) ->
     counted: Counter[str] = Counter()
     async with watchdogs(settings, clock, 1) as (holder,):
         await holder.check()
-        dropping = Watchdog(settings, counted, {"linear"}, clock)
+        dropping = Watchdog(settings, counted, Refusals(), {"linear"}, clock)
         counted["queue full"] += 7
         await dropping.check()
         assert written.transitions() == []
@@ -192,6 +193,83 @@ async def test_what_any_process_dropped(settings: Settings, written: Written) ->
         ]
 
 
+async def test_a_feed_of_which_two_processes_refuse_events(
+    settings: Settings, written: Written
+) -> None:
+    """Refused events are told by each process; one alert says which field and why, silence is no
+    second one, and it resolves when events are taken again.
+    """
+    clock = Clock()
+    schema = SCHEMA
+    ticks = [0, 0]
+    told = [Refusals(lambda: ticks[0]), Refusals(lambda: ticks[1])]
+    dogs = [Watchdog(settings, Counter(), one, {"linear"}, clock) for one in told]
+    for refusals in told:
+        refusals.take("linear", 2400)
+        for _ in range(5):
+            refusals.refuse("linear", schema, schema.positional({"x": "n/a", "y": 1})[1])
+    await look(dogs)
+    await look(dogs)
+    (alert,) = written.alerts()
+    assert (alert.rule, alert.severity, alert.state) == ("blind.refused", "critical", "firing")
+    assert "10 of 4,810 events" in alert.summary
+    assert "(x wrong type: 10)" in alert.summary
+    clock.ahead_ms += 700_000
+    ticks[:] = [700_000, 700_000]
+    await look(dogs)
+    assert len(written.alerts()) == 1
+    told[1].take("linear", 1)
+    await look(dogs)
+    await look(dogs)
+    assert written.transitions() == ["blind.refused firing", "blind.refused resolved"]
+    assert len(written.client.hkeys(written.keys.refused("linear"))) == 2
+    clock.ahead_ms += 3 * 3_600_000
+    restarted = Watchdog(settings, Counter(), told[0], {"linear"}, clock)
+    await restarted.check()
+    assert len(written.client.hkeys(written.keys.refused("linear"))) == 1
+    for dog in (*dogs, restarted):
+        await dog.close()
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_refused_feed_is_told_of(settings: Settings, tmp_path: Path) -> None:
+    """Two processes refuse all that is posted to them: an alert fires, and health, metrics and
+    Overview of both say so, with field and reason.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05})
+    other = changed.model_copy(update={"data_dir": tmp_path / "other"})
+    rows = [{"features": {"x": "n/a", "y": 1}, "prediction": 1}] * 500
+    async with serving(changed) as one, serving(other) as two:
+        assert (await one.get("/health")).json()["status"] == "ok"
+        for http in (one, two):
+            assert (await http.post("/events", json=rows)).status_code == 422
+
+        async def firing() -> bool:
+            shown = (await one.get("/alerts?model=linear")).json()["alerts"]
+            return [alert["data"]["rule"] for alert in shown] == ["blind.refused"]
+
+        await until(firing)
+
+        async def all_known() -> bool:
+            health = (await two.get("/health?verbose=true")).json()
+            return bool(health["pipeline"]["linear"]["refused"]["last_hour"] == 1000)
+
+        await until(all_known)
+        health = (await two.get("/health?verbose=true")).json()
+        assert (health["status"], health["refused"]) == ("degraded", {"linear": 500})
+        assert health["pipeline"]["linear"]["refused"]["fields"] == [
+            {"field": "x", "reason": "wrong_type", "events": 1000}
+        ]
+        reasons = (await one.get("/readyz")).json()["reasons"]
+        assert "linear: 500 of 500 events of the last hour were refused" in " ".join(reasons)
+        text = (await one.get("/metrics")).text
+        assert 'driftgauge_events_refused_total{model="linear"} 500.0' in text
+        series = 'driftgauge_fields_refused_total{field="x",model="linear",reason="wrong_type"}'
+        assert f"{series} 500.0" in text
+        page = (await two.get("/", headers={"Accept": "text/html"})).text
+        assert "1,000 of 1,000 events of the last hour were refused (x wrong type: 1,000)" in page
+
+
 async def test_the_alert_is_judgings_contract(settings: Settings, written: Written) -> None:
     """Whoever reads alerts reads these: the same envelope, bytes and names; they say that a replay
     does not give them.
@@ -204,7 +282,7 @@ async def test_the_alert_is_judgings_contract(settings: Settings, written: Writt
         await look(made)
     (alert,) = written.alerts()
     assert (alert.model, alert.feature, alert.version, alert.state) == ("linear", "", "-", "firing")
-    assert alert.rule.startswith(BLIND)
+    assert alert.rule.startswith("blind.")
     assert "driftgauge worker" in alert_line(alert)
     entries: Any = written.client.xrange(written.keys.alerts("linear"))
     assert entries[0][1][b"e"] == cloud_event(alert)

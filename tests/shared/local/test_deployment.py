@@ -1,5 +1,6 @@
 """Promises of starting everything on one machine."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,3 +47,37 @@ def test_a_worker_that_ends_is_seen_with_its_last_words(tmp_path: Path) -> None:
         running.worker.wait(60)
         with pytest.raises(DriftgaugeError, match=r"(?s)driftgauge worker.*DRIFTGAUGE_POLICY_FILE"):
             running.require_running()
+
+
+def test_what_ends_by_itself_is_started_again(tmp_path: Path) -> None:
+    """A worker that was killed costs neither the API nor anybody's help: it is said, and another
+    one runs.
+    """
+    settings = read_settings(data_dir=tmp_path / "data", registry_dir=tmp_path / "registry")
+    with Deployment(settings) as running:
+        first, api = running.worker, running.api
+        first.kill()
+        first.wait(30)
+        (said,) = running.keep_running()
+        assert "driftgauge worker" in said
+        deadline = time.monotonic() + 60
+        while running.worker is first:
+            assert running.keep_running() == []
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert running.worker.poll() is None
+        assert running.api is api
+        assert api.poll() is None
+
+
+def test_settings_that_cannot_be_used_end_a_deployment(tmp_path: Path) -> None:
+    """Nothing is started again that would end again for the same reason."""
+    settings = read_settings(
+        data_dir=tmp_path / "data",
+        registry_dir=tmp_path / "registry",
+        policy_file=tmp_path / "absent",
+    )
+    with Deployment(settings) as running:
+        running.worker.wait(30)
+        with pytest.raises(DriftgaugeError, match="DRIFTGAUGE_POLICY_FILE"):
+            running.keep_running()

@@ -47,7 +47,7 @@ def chosen(values: Any, rows: Ints) -> Any:
 
 
 def groups(codes: Ints) -> list[tuple[int, Ints]]:
-    """Give the rows of each segment that has some."""
+    """Return the rows of each segment that has some."""
     found = [
         (segment, np.flatnonzero((codes == segment).any(axis=0))) for segment in range(SEGMENTS)
     ]
@@ -173,7 +173,7 @@ def test_the_unit_is_near_the_mean_error_of_the_reference() -> None:
 
 
 def _credit() -> tuple[list[Any], Floats, list[str], list[str], Schema]:
-    """Give columns, scores, predictions and labels of the credit file: who was late last month is
+    """Return columns, scores, predictions and labels of the credit file: who was late last month is
     said to default.
     """
     frame = pd.read_csv(CREDIT)

@@ -49,7 +49,7 @@ def names_of(layout: SegmentLayout, feature: str) -> list[str]:
 
 
 def parted(layout: SegmentLayout, feature: str, values: Column) -> pd.Categorical:
-    """Give the segment of each value in plain words."""
+    """Return the segment of each value in plain words."""
     names = names_of(layout, feature)
     return pd.Categorical([value if value in names[:-1] else OTHER for value in values], names)
 

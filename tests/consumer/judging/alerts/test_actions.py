@@ -14,7 +14,7 @@ from driftgauge.consumer.judging.alerts.actions import (
     recommended,
 )
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK
+from driftgauge.shared.rules.drift import PSI_WEEK
 from tests.consumer.judging.test_advance import judge, stream
 
 NOW = 100 * DAY_MS
@@ -34,7 +34,7 @@ def around(
 OLD = {"started": NOW - DAY_MS}
 PREDICTION: dict[str, Any] = {"feature": "prediction"}
 PERFORMANCE: dict[str, Any] = {"feature": "", "rule": "performance.mae"}
-WEEKLY: dict[str, Any] = {"rule": PSI_WEEK, "severity": "warning"}
+WEEKLY: dict[str, Any] = {"rule": PSI_WEEK.name, "severity": "warning"}
 BROKEN = alert(fingerprint="c", rule="missing")
 EXPLAINED = alert(inhibited_by="c")
 FALL = alert(**PERFORMANCE)

@@ -105,7 +105,7 @@ def test_one_column_speaks_for_an_episode() -> None:
 
 
 def told(made: Stream) -> dict[str, list[str]]:
-    """Give the notified transitions of each rule of the smooth feature."""
+    """Return the notified transitions of each rule of the smooth feature."""
     found: dict[str, list[str]] = {}
     for one in judge(made.entries).alerts:
         if one.feature == "smooth":

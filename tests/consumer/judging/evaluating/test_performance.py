@@ -202,7 +202,7 @@ def test_chance_is_no_fall() -> None:
 
 
 def stated(**baseline: float) -> JudgedVersion:
-    """Give the version with baselines that its manifest states."""
+    """Return the version with baselines that its manifest states."""
     manifest = msgspec.structs.replace(PUBLISHED.manifest, metrics=baseline)
     return JudgedVersion.of(msgspec.structs.replace(PUBLISHED, manifest=manifest, performance=None))
 
@@ -346,13 +346,13 @@ def test_a_regression_is_held_against_mae_and_rmse() -> None:
     from driftgauge.consumer.judging.evaluating.budget import levels
     from driftgauge.consumer.judging.evaluating.performance import Labelled
     from driftgauge.consumer.judging.windows.labelled import LabelledWindow
-    from driftgauge.shared.performance import Layout, Standard
+    from driftgauge.shared.performance import Layout, PerformanceBaselines
 
     random = np.random.default_rng(16)
     layout = Layout("numeric")
     labels = random.normal(50, 10, 2000)
     reference = PerformanceReference.of(layout, labels + random.normal(0, 2, 2000), labels)
-    standard = Standard(layout, {}, reference)
+    baselines = PerformanceBaselines(layout, {}, reference)
     policy = JudgingPolicy()
     level = levels(policy, 100_000, 2)
     severities = {}
@@ -360,7 +360,7 @@ def test_a_regression_is_held_against_mae_and_rmse() -> None:
         window = LabelledWindow(
             Sums.of(layout, labels + random.normal(0, scale, 2000), labels), labelled=2000
         )
-        found = list(Labelled(window, standard, level, policy).readings())
+        found = list(Labelled(window, baselines, level, policy).readings())
         severities[scale] = {name: reading.severity for name, reading, _ in found}
     assert severities == {
         1.9: {"mae": None, "rmse": None},
@@ -380,19 +380,19 @@ def test_a_stated_metric_goes_before_the_measured_one() -> None:
             performance=PerformanceReference(100, {"f1_macro": Metric(0.8, 0.7, 0.9, 100)}),
         )
     )
-    assert version.standard is not None
-    found = version.standard.baseline("f1_macro")
+    assert version.baselines is not None
+    found = version.baselines.baseline("f1_macro")
     assert found is not None
     assert found.value == 0.7
     assert found.error == pytest.approx(0.1 / 1.96, abs=1e-3)
-    assert version.standard.baseline("accuracy") is None
+    assert version.baselines.baseline("accuracy") is None
 
 
-def test_schemas_without_prediction_have_no_standard() -> None:
+def test_schemas_without_prediction_have_no_baselines() -> None:
     """A stream of inputs has no performance, whatever its manifest says."""
     inputs = msgspec.structs.replace(SCHEMA, prediction=None, classes=())
     version = JudgedVersion.of(msgspec.structs.replace(PUBLISHED, schema=inputs))
-    assert version.standard is None
+    assert version.baselines is None
     assert not version.labels
 
 
@@ -425,7 +425,7 @@ def test_an_online_alarm_of_errors_is_a_warning_of_the_model() -> None:
         ("firing", "warning", ""),
         ("resolved", "warning", ""),
     ]
-    assert found[0].summary == "E-DETECTOR: the errors changed"
+    assert found[0].summary == "E-detector: the errors changed"
 
 
 def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
@@ -460,6 +460,7 @@ def test_an_improvement_explains_nothing_and_asks_for_nothing() -> None:
     outputs, _ = judge_labels(made.entries)
     found = next(alert for alert in outputs.alerts if alert.rule == "improvement.adwin")
     assert (found.state, found.severity, found.action) == ("firing", "warning", "wait")
+    assert not found.notify, "it is shown, and pages nobody"
     assert found.summary == f"ADWIN: {effect}"
     drift = [alert for alert in outputs.alerts if alert.feature == "y" and alert.state == "firing"]
     assert drift

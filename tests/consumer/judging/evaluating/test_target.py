@@ -36,7 +36,7 @@ def relabelled(made: LabelledStream, place: int, share: float) -> None:
 
 
 def drifting(share: float, panes: int = 16) -> LabelledStream:
-    """Give calm panes with their labels, and as many in which more is `yes` in truth."""
+    """Return calm panes with their labels, and as many in which more is `yes` in truth."""
     made = stream(1).panes(8).label(range(1, 9))
     for place in range(9, 9 + panes):
         made.panes(1)

@@ -39,7 +39,7 @@ def published(version: JudgedVersion) -> PublishedVersion:
 def production(
     days: int, seed: int = 7, shift: float = 2.0
 ) -> tuple[list[Pane], list[np.ndarray | list[str]]]:
-    """Give panes of some days that are not as the reference was, and their rows."""
+    """Return panes of some days that are not as the reference was, and their rows."""
     columns = rows(np.random.default_rng(seed), days, shift)
     found = [
         entry for _, entry in panes(VERSION, columns, FIRST_DAY + 400) if isinstance(entry, Pane)

@@ -8,7 +8,7 @@ import pytest
 
 from driftgauge.consumer.judging.advance import advance
 from driftgauge.consumer.judging.evaluating.budget import levels
-from driftgauge.consumer.judging.evaluating.evaluation import PSI_WEEK, Evaluation
+from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.ordered.week import DAY_MS, REMEMBERED, VersionDays, WeekProgress
@@ -20,6 +20,7 @@ from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.pane import Pane, PaneEntry, pack_counts
 from driftgauge.shared.contract.snapshot import FeatureReport, Snapshot, Statistic
 from driftgauge.shared.reference.calibration import Order
+from driftgauge.shared.rules.drift import PSI_WEEK
 from tests.consumer.judging.weeks import FIRST_DAY, panes, rows, version_of
 
 VERSION = version_of()
@@ -71,7 +72,7 @@ def test_a_shift_of_an_ordered_feature_is_found_within_a_week() -> None:
     fired = next(
         alert
         for alert in alerts
-        if alert.rule == PSI_WEEK and alert.feature == "slow" and alert.state == "firing"
+        if alert.rule == PSI_WEEK.name and alert.feature == "slow" and alert.state == "firing"
     )
     assert START + 14 < fired.updated // 86_400_000 <= START + 21
     assert fired.evidence.threshold is not None
@@ -85,7 +86,7 @@ def test_a_daily_rule_reminds_at_its_evaluations() -> None:
     """
     random = np.random.default_rng(2)
     alerts, _, _ = judged(panes(VERSION, rows(random, 60, shift=2.5), START))
-    own = [alert for alert in alerts if (alert.rule, alert.feature) == (PSI_WEEK, "slow")]
+    own = [alert for alert in alerts if (alert.rule, alert.feature) == (PSI_WEEK.name, "slow")]
     moments = [alert.updated for alert in own if alert.change == "reminder"]
     apart = np.diff(moments)
     assert 6 <= len(moments) <= 12
@@ -111,7 +112,7 @@ def test_values_beyond_the_range_of_an_ordered_column() -> None:
 
 
 def out_of_range_readings(order: Order) -> list[Reading]:
-    """Give the reading of `slow` with all values beyond its range, taken as ordered or not."""
+    """Return the reading of `slow` with all values beyond its range, taken as ordered or not."""
     made = VERSION.calibration
     assert made is not None
     features = (msgspec.structs.replace(made.features[0], order=order), *made.features[1:])

@@ -13,7 +13,7 @@ from driftgauge.consumer.judging.policy import LATENCY, JudgingPolicy, Threshold
 from driftgauge.consumer.judging.rules.findings import findings, is_judged, rule_levels
 from driftgauge.consumer.judging.rules.metrics import (
     MODEL_METRICS,
-    Judged,
+    EvaluatedWindow,
     column_metrics,
     latency_quantile,
 )
@@ -36,17 +36,19 @@ def judged(
     rows: int = 2000,
     latencies: list[float] | None = None,
     **law: float,
-) -> Judged:
+) -> EvaluatedWindow:
     made = block("1.0.0", np.random.default_rng(0), rows, **law)
     window = VersionWindow.of(SIZES["1.0.0"], [])
     window.add(WindowPane(0, 1, NOON, NOON + 1, rows, made.cells, latency_counts(latencies or [])))
     version = VERSIONS["1.0.0"]
     level = levels(policy, 100_000, len(version.watched))
-    return Judged(Evaluation(version, window.cells, window.rows, level, policy), window, 100_000)
+    return EvaluatedWindow(
+        Evaluation(version, window.cells, window.rows, level, policy), window, 100_000
+    )
 
 
 def readings(
-    found: Judged, policy: JudgingPolicy, watching: set[tuple[str, str]] | None = None
+    found: EvaluatedWindow, policy: JudgingPolicy, watching: set[tuple[str, str]] | None = None
 ) -> dict[str, Reading]:
     return {
         f"{one.feature} {one.rule}": one.reading
@@ -65,14 +67,14 @@ def test_the_budget_of_ordered_columns_is_shown() -> None:
         version, window.cells, 0, levels(POLICY, 96, len(version.watched)), POLICY
     )
     assert version.calibration is not None
-    found = {one.rule: one for one in rule_levels(Judged(evaluation, window, 96), POLICY)}[
+    found = {one.rule: one for one in rule_levels(EvaluatedWindow(evaluation, window, 96), POLICY)}[
         "psi_week"
     ]
     assert found.share == version.calibration.target
     assert f"gave {version.calibration.realised:.2g}" in found.note
     assert "psi_week" not in {one.rule for one in rule_levels(judged(), POLICY)}
     assert "psi_week" not in {
-        one.rule for one in rule_levels(Judged(evaluation, window, 96), CLASSIC)
+        one.rule for one in rule_levels(EvaluatedWindow(evaluation, window, 96), CLASSIC)
     }
 
 
@@ -293,7 +295,7 @@ def test_which_rules_a_policy_has() -> None:
 
 def test_a_large_ks_of_few_rows_may_be_chance() -> None:
     """The classic KS needs p < .05 beside .2, as people know it; what may be chance is quiet."""
-    from driftgauge.consumer.judging.rules.findings import _ks
+    from driftgauge.consumer.judging.rules.classic import _ks
 
     found = [
         _ks(value, p, CLASSIC) for value, p in ((0.3, 0.01), (0.3, 0.2), (0.15, 0.01), (0.1, 0.01))

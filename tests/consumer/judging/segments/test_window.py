@@ -16,7 +16,7 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import PERFORMANCE_TESTS, levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.segment_standard import SegmentStandard
+from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import is_judged, is_of_reference
 from driftgauge.consumer.judging.segments.drift import psi_by_segment
@@ -25,7 +25,7 @@ from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import Outputs
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
-from driftgauge.shared.contract.alerts import SEGMENT_PERFORMANCE, SEGMENT_PSI, fingerprint
+from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.pane import (
     DELAY_EDGES_S,
     Block,
@@ -41,6 +41,8 @@ from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.creation import new_manifest
+from driftgauge.shared.rules.drift import SEGMENT_PSI
+from driftgauge.shared.rules.performance import SEGMENT_PERFORMANCE
 from driftgauge.shared.statistics.counts import pooled_bins
 from driftgauge.shared.statistics.psi import population_stability
 from driftgauge.shared.versions.manifest import PublishedVersion
@@ -85,18 +87,18 @@ def version_of(found: Rows) -> JudgedVersion:
 def window_of(version: JudgedVersion, found: Rows, policy: JudgingPolicy) -> SegmentWindow:
     """Count and sum up rows as counting does, and let them be judged."""
     columns, said, labels = found
-    standard = version.segments
-    assert standard is not None
-    assert standard.measures is not None
-    assert version.standard is not None
+    reference = version.segments
+    assert reference is not None
+    assert reference.measures is not None
+    assert version.baselines is not None
     cells = version.reference.cells([*columns, said])
-    codes = standard.layout.codes(cells)
-    sums = standard.measures.of(said, labels, codes, standard.layout.size)
-    level = levels(policy, 100_000, len(version.watched), standard.layout.size)
+    codes = reference.layout.codes(cells)
+    sums = reference.measures.of(said, labels, codes, reference.layout.size)
+    level = levels(policy, 100_000, len(version.watched), reference.layout.size)
     labelled = LabelledWindow(labelled=len(labels), segments=sums)
-    counts = standard.layout.counts(cells)
+    counts = reference.layout.counts(cells)
     return SegmentWindow(
-        standard, counts, level, policy, Labelled(labelled, version.standard, level, policy)
+        reference, counts, level, policy, Labelled(labelled, version.baselines, level, policy)
     )
 
 
@@ -107,13 +109,13 @@ def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
     random = np.random.default_rng(1)
     version = version_of(rows(random, 6000))
     window = window_of(version, rows(random, 3000), JudgingPolicy())
-    layout, checked = window.standard.layout, 0
-    psi, bins = psi_by_segment(window.standard.counts, window.window, layout.bin_starts)
+    layout, checked = window.reference.layout, 0
+    psi, bins = psi_by_segment(window.reference.counts, window.window, layout.bin_starts)
     for segment in range(0, layout.size, 5):
-        n, m = int(window.standard.rows[segment]), int(window.rows[segment])
+        n, m = int(window.reference.rows[segment]), int(window.rows[segment])
         for place, column in enumerate(version.reference.columns):
             part = slice(*layout.bin_starts[place : place + 2].tolist())
-            counts = window.standard.counts[segment, part]
+            counts = window.reference.counts[segment, part]
             own = msgspec.structs.replace(column, counts=_spread(column.bin_of_cell, counts))
             pooled, reference = pooled_bins(own, n, m)
             first = [
@@ -131,7 +133,7 @@ def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
 
 
 def _spread(bin_of_cell: list[int], counts: np.ndarray) -> list[int]:
-    """Give counts of cells that add up to those of bins: all in a bin's first cell."""
+    """Return counts of cells that add up to those of bins: all in a bin's first cell."""
     cells = np.zeros(len(bin_of_cell), dtype=np.int64)
     for bin_, count in enumerate(counts.tolist()):
         cells[bin_of_cell.index(bin_)] = count
@@ -204,9 +206,9 @@ def test_names_of_segments_are_told_apart() -> None:
     )
     columns: list[Column] = [["b=c", "d"] * 300, ["c", "d"] * 300, np.arange(600.0)]
     profile = build_profile(schema, columns, np.arange(600.0))
-    standard = SegmentStandard.of(profile, None, [2], [2])
-    assert standard is not None
-    assert standard.names == ("a=b=c", "a=d", "a=OTHER", "a=b=c (another)", "a=b=d", "a=b=OTHER")
+    reference = SegmentReference.of(profile, None, [2], [2])
+    assert reference is not None
+    assert reference.names == ("a=b=c", "a=d", "a=OTHER", "a=b=c (another)", "a=b=d", "a=b=OTHER")
 
 
 def test_one_segment_is_one_reading_and_names_what_drifts() -> None:
@@ -217,11 +219,11 @@ def test_one_segment_is_one_reading_and_names_what_drifts() -> None:
     version = version_of(rows(random, 8000, values=8))
     window = window_of(version, shifted(random), JudgingPolicy())
     drifted, fallen = [*window.drift_readings(set())], [*window.performance_readings(set())]
-    names = window.standard.names
+    names = window.reference.names
     assert [(names[one.segment], one.names) for one in drifted] == [("region=v03", ("x",))]
     assert [names[one.segment] for one in fallen] == ["region=v03"]
     place = drifted[0].segment
-    assert drifted[0].evidence.n == window.standard.rows[place]
+    assert drifted[0].evidence.n == window.reference.rows[place]
     assert drifted[0].evidence.m == window.rows[place]
     assert drifted[0].reading.severity == "warning"
     assert fallen[0].reading.severity == "critical"
@@ -253,8 +255,8 @@ def test_a_segment_without_rows_ends_its_alert() -> None:
     )
     window = window_of(version, part, JudgingPolicy())
     said = [*window.drift_readings(set()), *window.performance_readings(set())]
-    assert "region=v03" not in {window.standard.names[one.segment] for one in said}
-    place = window.standard.names.index("region=v03")
+    assert "region=v03" not in {window.reference.names[one.segment] for one in said}
+    place = window.reference.names.index("region=v03")
     for readings in (
         window.drift_readings({"region=v03"}),
         window.performance_readings({"region=v03"}),
@@ -274,9 +276,9 @@ def log_of(
     bad halfway.
     """
     found: Entries = []
-    standard, layout = version.segments, version.standard.layout if version.standard else None
-    assert standard is not None
-    assert standard.measures is not None
+    reference, layout = version.segments, version.baselines.layout if version.baselines else None
+    assert reference is not None
+    assert reference.measures is not None
     assert layout is not None
     delays = pack_counts(np.bincount([20], minlength=len(DELAY_EDGES_S) + 1))
     for number in range(1, panes + 1):
@@ -292,12 +294,12 @@ def log_of(
             pack_counts(np.bincount(cells.ravel(), minlength=int(version.reference.offsets[-1]))),
             b"",
             {},
-            segments=pack_counts(standard.layout.counts(cells)),
+            segments=pack_counts(reference.layout.counts(cells)),
         )
         end = NOON + number * 10_000 + partition * 3000
         pane = Pane(partition, number, end - 9000, end, 250, 250 * number, None, {"1.0.0": block})
-        sums = standard.measures.of(
-            said, labels, standard.layout.codes(cells), standard.layout.size
+        sums = reference.measures.of(
+            said, labels, reference.layout.codes(cells), reference.layout.size
         )
         revised = Revised(
             number,
@@ -342,7 +344,7 @@ def test_steps_and_partitions_change_nothing() -> None:
     assert msgspec.json.encode(at_once.alerts) == msgspec.json.encode(in_steps.alerts)
     assert msgspec.json.encode(at_once.current) == msgspec.json.encode(in_steps.current)
     fired = {(one.rule, one.segment) for one in at_once.alerts if one.state == "firing"}
-    assert (SEGMENT_PERFORMANCE, "region=v03") in fired
+    assert (SEGMENT_PERFORMANCE.name, "region=v03") in fired
     assert {segment for _, segment in fired if segment.startswith("region=")} == {"region=v03"}
 
     both = [*log, *log_of(np.random.default_rng(7), version, partition=1)]
@@ -384,11 +386,11 @@ def test_all_rows_explain_a_segment() -> None:
     explains the segments' falls; a segment's fall explains its own drift, and no other segment's.
     """
     evaluation: object = None  # no rule of a segment asks for it
-    one = alert(SEGMENT_PSI, "region=north", columns=("x",))
-    two = alert(SEGMENT_PSI, "region=north", columns=("x", "y"))
+    one = alert(SEGMENT_PSI.name, "region=north", columns=("x",))
+    two = alert(SEGMENT_PSI.name, "region=north", columns=("x", "y"))
     column, fall = alert("psi", feature="x"), alert("performance.accuracy", severity="critical")
     own, other = (
-        alert(SEGMENT_PERFORMANCE, f"region={name}", severity="critical")
+        alert(SEGMENT_PERFORMANCE.name, f"region={name}", severity="critical")
         for name in ("north", "south")
     )
     broken = alert("missing", feature="x", severity="critical")
@@ -409,8 +411,8 @@ def test_what_to_do_about_a_segment() -> None:
     """A segment's fall asks for what the model's would: a new model if a feature drifts, else a new
     calibration; its drift alone for patience, and broken values that explain it for the feed.
     """
-    own = alert(SEGMENT_PERFORMANCE, "region=north", severity="critical")
-    drift = alert(SEGMENT_PSI, "region=north", columns=("x",))
+    own = alert(SEGMENT_PERFORMANCE.name, "region=north", severity="critical")
+    drift = alert(SEGMENT_PSI.name, "region=north", columns=("x",))
     broken = alert("missing", feature="x", severity="critical")
 
     def action(of: AlertState, *others: AlertState) -> str:
@@ -432,16 +434,16 @@ def test_rules_of_segments_in_other_circumstances() -> None:
     their drift alone; alerts without a segment keep their fingerprints.
     """
     classic = dataclasses.replace(JudgingPolicy(), kind="classic")
-    assert not is_judged(SEGMENT_PSI, "", classic)
-    assert is_judged(SEGMENT_PSI, "", JudgingPolicy())
-    assert is_judged(SEGMENT_PERFORMANCE, "", classic)
-    assert is_of_reference(SEGMENT_PSI, "")
-    assert not is_of_reference(SEGMENT_PERFORMANCE, "")
+    assert not is_judged(SEGMENT_PSI.name, "", classic)
+    assert is_judged(SEGMENT_PSI.name, "", JudgingPolicy())
+    assert is_judged(SEGMENT_PERFORMANCE.name, "", classic)
+    assert is_of_reference(SEGMENT_PSI.name, "")
+    assert not is_of_reference(SEGMENT_PERFORMANCE.name, "")
     assert fingerprint("steel", "1.0.0", "x", "psi", "") == "71256aeb82dfcc53"
     assert (
         len(
             {
-                fingerprint("m", "1", "", SEGMENT_PSI, name)
+                fingerprint("m", "1", "", SEGMENT_PSI.name, name)
                 for name in ("", "region=north", "region=south")
             }
         )

@@ -15,7 +15,7 @@ from driftgauge.shared.contract.alerts import cloud_event
 from driftgauge.shared.contract.events import partition_of
 from driftgauge.shared.contract.pane import Alarm, Pane, PaneEntry, Watermark
 from tests.consumer.builders import NOON, count, event, tick, traffic
-from tests.consumer.judging.builders import MAPS, SIZES, Judged, Stream, block, judge
+from tests.consumer.judging.builders import MAPS, SIZES, EvaluatedWindow, Stream, block, judge
 
 PARTITIONS = 3
 POLICY = JudgingPolicy(partitions=PARTITIONS, window_events=1500)
@@ -88,7 +88,7 @@ def test_the_order_of_reading_changes_nothing(seed: int, cuts: list[int]) -> Non
     assert parts.fields == whole.fields
 
 
-def written(judged: Judged) -> list[bytes]:
+def written(judged: EvaluatedWindow) -> list[bytes]:
     return [cloud_event(found) for found in (*judged.alerts, *judged.snapshots)]
 
 

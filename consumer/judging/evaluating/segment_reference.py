@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.performance import Measures, Standard
+from driftgauge.shared.performance import Measures, PerformanceBaselines
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -22,7 +22,7 @@ LONGEST: Final = 60
 
 
 @dataclass(frozen=True)
-class SegmentStandard:
+class SegmentReference:
     """The segments of one reference.
 
     Parameters
@@ -53,10 +53,10 @@ class SegmentStandard:
     def of(
         cls,
         profile: ReferenceProfile,
-        standard: Standard | None,
+        baselines: PerformanceBaselines | None,
         watched: Sequence[int],
         exchangeable: Sequence[int],
-    ) -> "SegmentStandard | None":
+    ) -> "SegmentReference | None":
         """Take it from a version's reference; None if that has no segments.
 
         Parameters
@@ -77,11 +77,11 @@ class SegmentStandard:
             layout.places, itertools.pairwise(layout.starts), strict=True
         ):
             shown[start:end, place] = judged[start:end, place] = False
-        if standard is None:
+        if baselines is None:
             return cls(layout, profile, counts, shown, judged)
-        reference = standard.reference
+        reference = baselines.reference
         measures = Measures.of_version(
-            standard.layout, profile, reference.mean_error if reference else None
+            baselines.layout, profile, reference.mean_error if reference else None
         )
         sums = (
             np.array(reference.segments, dtype=np.int64)
@@ -111,7 +111,7 @@ class SegmentStandard:
         return tuple(found)
 
     def features(self) -> list[tuple[str, slice]]:
-        """Give each feature, and where its segments stand."""
+        """Return each feature, and where its segments stand."""
         ends = itertools.pairwise(self.layout.starts)
         return [
             (name, slice(start, end))
@@ -120,15 +120,15 @@ class SegmentStandard:
 
 
 def rows_of(layout: SegmentLayout, counts: Ints) -> Ints:
-    """Give the rows of each segment, from counts by segment and bin: every row is in one bin of the
-    first column.
+    """Return the rows of each segment, from counts by segment and bin: every row is in one bin of
+    the first column.
     """
     rows: Ints = counts[:, : int(layout.bin_starts[1])].sum(axis=1)
     return rows
 
 
 def shortened(name: str) -> str:
-    """Give a segment's name as it stands in a sentence.
+    """Return a segment's name as it stands in a sentence.
 
     Examples
     --------

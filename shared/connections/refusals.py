@@ -1,0 +1,65 @@
+"""What a Redis means that answers, but refuses to write; and what to do about it.
+
+Such a refusal is no fault of ours and no reason to end: it is waited out, said once, and work goes
+on by itself when the server takes writes again.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import redis
+
+ADVICE: Final[Mapping[str, str]] = {
+    "OOM": (
+        "Redis has no memory left (maxmemory). Raise `maxmemory`, or keep less: shorten "
+        "DRIFTGAUGE_LOG_RETENTION_HOURS"
+    ),
+    "READONLY": (
+        "this Redis is a replica, which takes no writes. Point DRIFTGAUGE_REDIS_URL at the "
+        "primary, or at the Sentinels that know it"
+    ),
+    "NOREPLICAS": (
+        "Redis takes no writes while fewer replicas are connected than `min-replicas-to-write` "
+        "asks for. Bring the replicas back, or lower it"
+    ),
+    "MISCONF": (
+        "Redis cannot write its file, and takes no writes until it can. Look at its log and at the "
+        "free space of its disk"
+    ),
+    "MASTERDOWN": "this Redis is a replica that has lost its primary",
+    "CLUSTERDOWN": "the cluster has lost some of its slots, and takes no writes until it has them",
+}
+"""By the error's code, what it means and what to do."""
+KINDS: Final[tuple[tuple[type[redis.RedisError], str], ...]] = (
+    (redis.exceptions.OutOfMemoryError, "OOM"),
+    (redis.exceptions.ReadOnlyError, "READONLY"),
+    (redis.exceptions.MasterDownError, "MASTERDOWN"),
+    (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
+)
+"""Errors whose code redis-py takes out of the message."""
+DEMOTED: Final = "UNBLOCKED"
+"""Code with which a server that becomes a replica ends a read that waits."""
+IN_PIPELINE: Final = " of pipeline caused error: "
+"""What redis-py writes before the message of a command within a pipeline."""
+
+
+def refusal(error: BaseException) -> str:
+    """Return the code with which a server refuses to write; empty for any other error.
+
+    Examples
+    --------
+    >>> refusal(redis.exceptions.OutOfMemoryError("command not allowed"))
+    'OOM'
+    >>> refusal(redis.ResponseError("MISCONF Errors writing to the AOF file: No space left"))
+    'MISCONF'
+    >>> refusal(redis.ResponseError("WRONGTYPE Operation against a key"))
+    ''
+    """
+    for kind, code in KINDS:
+        if isinstance(error, kind):
+            return code
+    if not isinstance(error, redis.ResponseError):
+        return ""
+    code = str(error).rpartition(IN_PIPELINE)[2].partition(" ")[0]
+    code = "READONLY" if code == DEMOTED else code
+    return code if code in ADVICE else ""

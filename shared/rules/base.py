@@ -1,0 +1,133 @@
+"""What the table says of a rule, and how a rule is found by the name that an alert carries."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from driftgauge.shared.contract.alert import Action
+
+Kind = Literal["data_quality", "drift", "performance", "improvement", "limit", "monitor"]
+Against = Literal["reference", "baseline", "limit", "clock"]
+BOTH: Final = frozenset({"standard", "classic"})
+FAMILY: Final = ".*"
+"""How the name of a row ends that stands for one rule per metric or detector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the table.
+
+    Parameters
+    ----------
+    name
+        What alerts carry. `performance.*` stands for one rule per metric, such as
+        `performance.mae`.
+    kind
+        What an alert of it speaks of: broken values, drift of values, a model that got worse or
+        better, a limit that somebody set, or a monitor that does not see.
+    against
+        What it holds the window against: the reference rows, the performance on them, a stated
+        limit, or the clock.
+    title
+        What people read; of a family, what is said after the title of the metric.
+    of_segment
+        Whether it judges the rows of one segment instead of all rows.
+    share
+        The setting that holds its share of the false-alarm budget; empty for a rule that makes no
+        statistical claim.
+    action
+        What an alert of it can ask for that no other rule can; None if it asks for nothing of its
+        own.
+    notify
+        Whether people are told; an alert of another rule is recorded and shown only.
+    online
+        Whether a detector raises it that sees every event, instead of the window's counts.
+    weekly
+        Whether it judges whole days of ordered columns, which drift in episodes.
+    policies
+        The kinds of policy that have it.
+    """
+
+    name: str
+    kind: Kind
+    against: Against
+    title: str
+    of_segment: bool = False
+    share: str = ""
+    action: Action | None = None
+    notify: bool = True
+    online: bool = False
+    weekly: bool = False
+    policies: frozenset[str] = BOTH
+
+    def of(self, member: str) -> str:
+        """Return the name of a member of a family.
+
+        Examples
+        --------
+        >>> rule_of("performance.mae").of("rmse")
+        'performance.rmse'
+        """
+        return self.name.removesuffix("*") + member
+
+    def member(self, name: str) -> str:
+        """Return what a name says beyond the family's: the metric or the detector; empty if the row
+        is no family's.
+
+        Examples
+        --------
+        >>> rule_of("performance.mae").member("performance.mae"), rule_of("psi").member("psi")
+        ('mae', '')
+        """
+        return name.removeprefix(self.name.removesuffix("*")) if self.is_family else ""
+
+    @property
+    def is_family(self) -> bool:
+        """Whether the row stands for one rule per metric or detector."""
+        return self.name.endswith(FAMILY)
+
+
+RULES: Final[dict[str, Rule]] = {}
+"""All rows, by name."""
+
+
+def declare(rule: Rule) -> Rule:
+    """Add a row to the table.
+
+    Raises
+    ------
+    ValueError
+        If another row has the name.
+    """
+    if RULES.setdefault(rule.name, rule) != rule:
+        raise ValueError(f"two rules have the name {rule.name}")
+    return rule
+
+
+def rule_of(name: str) -> Rule:
+    """Return the row of a rule that an alert names.
+
+    A name that the table does not have is one of another release: it is taken as drift without a
+    share of the budget, so that its alerts can still be read.
+
+    Examples
+    --------
+    >>> rule_of("performance.mae").kind, rule_of("segment.performance").of_segment
+    ('performance', True)
+    >>> rule_of("of_tomorrow").title
+    'of tomorrow'
+    """
+    found = RULES.get(name) or RULES.get(name.partition(".")[0] + FAMILY)
+    return found or Rule(name, "drift", "reference", name.replace("_", " "))
+
+
+def is_operational(name: str, feature: str) -> bool:
+    """Return whether an alert is about the machine rather than the model: the monitor does not see,
+    or a limit on the model's traffic or latency is passed. No drift breaks such a rule.
+
+    Examples
+    --------
+    >>> is_operational("threshold.latency_p99_ms", ""), is_operational("threshold.psi", "x")
+    (True, False)
+    """
+    kind = rule_of(name).kind
+    return kind == "monitor" or (kind == "limit" and not feature)

@@ -1,0 +1,60 @@
+"""The table of rules: every rule that anything raises has a row, and the shares fit the budget."""
+
+import pytest
+
+from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.producer.watching import blind
+from driftgauge.shared.rules import RULES, rule_of
+from driftgauge.shared.rules.base import Rule, declare
+from driftgauge.shared.rules.monitor import BLIND
+from driftgauge.shared.rules.performance import IMPROVEMENT, PERFORMANCE
+from driftgauge.shared.wording.titles import title
+
+
+def test_whatever_is_raised_has_a_row() -> None:
+    """The detectors' alarms, on values and on errors, and the watchdog's alerts have a row."""
+    online = {name for name, rule in RULES.items() if rule.online and not rule.is_family}
+    assert online == set(DETECTORS)
+    for name in ERROR_DETECTORS:
+        assert rule_of(PERFORMANCE.of(name)) is PERFORMANCE
+        assert rule_of(IMPROVEMENT.of(name)) is IMPROVEMENT
+    for name in blind.RULES:
+        assert rule_of(BLIND.of(name)).kind == "monitor"
+
+
+def test_a_share_is_a_setting_and_all_fit_the_budget() -> None:
+    """Every row names a field of the policy, and all shares together are not more than the
+    budget.
+    """
+    policy = JudgingPolicy()
+    shares = {rule.share: getattr(policy, rule.share) for rule in RULES.values() if rule.share}
+    of_errors = policy.e_detector_errors_share + policy.adwin_errors_share + policy.ddm_errors_share
+    assert sum(shares.values()) + of_errors == pytest.approx(1.0)
+
+
+def test_what_makes_no_statistical_claim_has_no_share() -> None:
+    """Limits that somebody set and the watchdog's rules take nothing of the budget."""
+    assert not any(rule.share for rule in RULES.values() if rule.against in {"limit", "clock"})
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_every_rule_has_words(name: str) -> None:
+    """What people read of a rule is not its name."""
+    said = title(rule_of(name).of("lag") if rule_of(name).is_family else name)
+    assert said
+    assert "_" not in said
+    assert "*" not in said
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    """A second row of a name is a mistake, and says so; the same row twice is none."""
+    declare(RULES["psi"])
+    with pytest.raises(ValueError, match="two rules have the name psi"):
+        declare(Rule("psi", "limit", "limit", "other"))
+
+
+def test_a_rule_of_another_release_can_be_read() -> None:
+    """An alert that an older or newer release wrote names what it is about as well as it can."""
+    found = rule_of("of_tomorrow")
+    assert (found.kind, found.title, found.share) == ("drift", "of tomorrow", "")
