@@ -35,7 +35,7 @@ from tests.integration.plant import (
     worker_thread,
 )
 from tests.integration.references.test_new_reference import alerts
-from tests.integration.test_crashes import stream_of
+from tests.integration.faults.test_crashes import stream_of
 
 MAPS = {"1.0.0": cell_map(PUBLISHED), "1.0.0#1": cell_map(PUBLISHED)}
 HOUR_MS = 3_600_000

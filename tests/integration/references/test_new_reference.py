@@ -41,7 +41,7 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
 )
-from tests.integration.test_crashes import log_entries, stream_of
+from tests.integration.faults.test_crashes import log_entries, stream_of
 
 SPACING_MS = 2000
 PART = 5000

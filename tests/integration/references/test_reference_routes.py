@@ -31,7 +31,7 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
 )
-from tests.integration.test_crashes import stream_of
+from tests.integration.faults.test_crashes import stream_of
 from tests.producer.conftest import api_process
 
 PARTITIONS = 3
