@@ -8,6 +8,7 @@ matter is no guess but a question.
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
@@ -49,6 +50,9 @@ FEW_CODES: Final = 20
 MANY_CATEGORIES: Final = 50
 """Categories beyond which the rarer ones are counted together."""
 SHOWN: Final = 3
+MOST_EXACT: Final = 2**53
+"""Largest whole number up to which a float holds each."""
+PLAIN: Final = TableFormat()
 NOT_A_NUMBER: Final = ("nan", "NaN")
 INFINITIES: Final = ("inf", "-inf", "Infinity", "-Infinity")
 WHOLE: Final = re.compile(r"[+-]?(0|[1-9]\d*)(\.0*)?")
@@ -153,38 +157,72 @@ class _Told(NamedTuple):
 
 
 class _Column:
-    """The cells of a column as texts, and what they are as numbers."""
+    """The cells of a column as texts, and what they are as numbers.
+
+    Texts are made of numbers only where they are asked for: that takes far longer than all else.
+    """
 
     def __init__(self, name: str, cells: Any, choices: Choices) -> None:
         self.name = name
         self.choices = choices
         self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
         self.rows = len(cells)
-        texts = _texts(cells if self.typed is None else self.typed)
-        table = choices.table
-        self.texts = [None if one is None or table.is_missing(one) else one for one in texts]
-        self.counts = Counter(one for one in self.texts if one is not None)
-        self.present = self.counts.total()
-        self.numbers = {text: self._number(text) for text in self.counts}
+        self._cells = cells if self.typed is None else self.typed
+        self._values = _values(self._cells, choices.table)
+
+    @cached_property
+    def texts(self) -> list[str | None]:
+        """The cells in the order of the rows; None if one is missing."""
+        table = self.choices.table
+        texts = _texts(self._cells)
+        return [None if one is None or table.is_missing(one) else one for one in texts]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Rows of each text."""
+        return Counter(one for one in self.texts if one is not None)
+
+    @cached_property
+    def present(self) -> int:
+        """Rows that are not missing."""
+        if self._values is None:
+            return self.counts.total()
+        return int((~np.isnan(self._values)).sum())
+
+    @cached_property
+    def distinct(self) -> int:
+        """Different values."""
+        if self._values is None:
+            return len(self.counts)
+        return len(np.unique(self._values[~np.isnan(self._values)]))
+
+    @cached_property
+    def numbers(self) -> dict[str, float | None]:
+        """What each text is as a number; None if it is none that is finite."""
+        return {text: self._number(text) for text in self.counts}
 
     def _number(self, text: str) -> float | None:
         found = number(text, self.choices.table if self.typed is None else TableFormat())
         return found if found is not None and np.isfinite(found) else None
 
-    @property
+    @cached_property
     def odd(self) -> list[str]:
         """Texts that are no finite numbers."""
+        if self._values is not None and not np.isinf(self._values).any():
+            return []
         return [text for text, value in self.numbers.items() if value is None]
 
-    @property
+    @cached_property
     def numeric(self) -> Floats:
         """The numbers in the order of the rows, without what is none."""
+        if self._values is not None:
+            return self._values[np.isfinite(self._values)]
         found = [self.numbers.get(one) if one is not None else None for one in self.texts]
         return np.array([one for one in found if one is not None], dtype=np.float64)
 
     def marked(self, marks: Sequence[str]) -> list[str]:
         """Return the texts that mean missing values."""
-        return [text for text in self.counts if text.strip() in marks]
+        return [text for text in self.counts if text.strip() in marks] if marks else []
 
     def share(self, texts: Sequence[str]) -> float:
         return sum(self.counts[text] for text in texts) / max(self.present, 1)
@@ -236,7 +274,7 @@ def recognised(
         told.taken or told.kind,
         told.why,
         missing / max(column.rows, 1),
-        len(column.counts) - len(marked),
+        column.distinct - len(marked),
         "" if decide(name, None) != "keep" else _shown(column, feature),
         (*told.warnings, *_remarks(column, feature)),
     )
@@ -253,7 +291,7 @@ def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
         feature.kind,
         "as in the schema",
         missing / max(column.rows, 1),
-        len(column.counts) - len(marked),
+        column.distinct - len(marked),
         "" if decide(feature.name, feature.pii) != "keep" else _shown(column, feature),
         tuple(_remarks(column, feature)),
     )
@@ -324,6 +362,21 @@ def notation_of(columns: Mapping[str, Any], form: TableFormat) -> tuple[TableFor
     return left[0], f"Numbers are written with {how}."
 
 
+def _values(cells: Any, table: TableFormat) -> Floats | None:
+    """Return the cells of a data frame's column of numbers, NaN if missing; None of any other
+    column, and where some numbers mean missing or have more digits than a float.
+    """
+    if not isinstance(cells, pd.Series) or not pd.api.types.is_numeric_dtype(cells.dtype):
+        return None
+    if pd.api.types.is_bool_dtype(cells.dtype) or pd.api.types.is_complex_dtype(cells.dtype):
+        return None
+    if any(number(mark, PLAIN) is not None for mark in table.missing):
+        return None
+    values = np.asarray(cells.to_numpy(dtype=np.float64, na_value=np.nan))
+    large = pd.api.types.is_integer_dtype(cells.dtype) and (np.abs(values) > MOST_EXACT).any()
+    return None if large else values
+
+
 def _texts(cells: Any) -> list[str | None]:
     if not isinstance(cells, pd.Series):
         return [str(cell) for cell in cells]
@@ -388,7 +441,7 @@ def _as_numbers(column: _Column) -> _Told | None:
         return _epoch(column) or _Told("numeric", "numbers", _ways(column))
     unusual = [text for text in odd if not _is_mark(text)]
     share = column.share(odd)
-    few = len(unusual) <= FEW_MARKS and len(column.counts) - len(odd) > FEW_CODES
+    few = len(unusual) <= FEW_MARKS and column.distinct - len(odd) > FEW_CODES
     if share >= 1 or (unusual and not (share <= 1 - ALMOST and few)):
         return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
@@ -556,7 +609,7 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
         return told
     taken = ""
     marked = column.marked(told.more.get("marks", ()))
-    if len(column.counts) - len(marked) == 1 and not place.in_hand:
+    if column.distinct - len(marked) == 1 and not place.in_hand:
         taken, reason = "constant", "constant: the reference has one value"
     elif _is_identifier(column, told.kind, place):
         taken, reason = "identifier", "looks like an id: each row has its own value"
@@ -569,8 +622,8 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
 def _is_identifier(column: _Column, kind: FeatureKind, place: Circumstances) -> bool:
     """Tell whether each row has its own value: texts, row numbers, or whole numbers named so."""
     if kind == "categorical":
-        return len(column.counts) >= ALL_DIFFERENT * column.present
-    if kind != "numeric" or column.odd or len(column.counts) < column.present:
+        return column.distinct >= ALL_DIFFERENT * column.present
+    if kind != "numeric" or column.odd or column.distinct < column.present:
         return False
     values = column.numeric
     if not (values == np.floor(values)).all():
@@ -589,9 +642,9 @@ def _remarks(column: _Column, feature: Feature) -> list[str]:
     if is_personal(column.name):
         found.append('personal by name: not published; "pii" in the schema changes it')
     if feature.kind == "categorical" and not feature.excluded:
-        if len(column.counts) > MANY_CATEGORIES:
+        if column.distinct > MANY_CATEGORIES:
             found.append(
-                f"{len(column.counts):,} categories: those beyond the {MANY_CATEGORIES} most "
+                f"{column.distinct:,} categories: those beyond the {MANY_CATEGORIES} most "
                 f"frequent are counted together"
             )
         found += [
@@ -614,7 +667,7 @@ def _shown(column: _Column, feature: Feature) -> str:
     if feature.excluded.startswith("looks like an id"):
         return ""
     top = column.counts.most_common(SHOWN)
-    more = ", …" if len(column.counts) > SHOWN else ""
+    more = ", …" if column.distinct > SHOWN else ""
     return ", ".join(f"{text[:30]} {times / column.present:.0%}" for text, times in top) + more
 
 
