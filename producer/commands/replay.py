@@ -3,16 +3,18 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from driftgauge.producer.commands import replaying
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.settings import read_settings
-from driftgauge.shared.tables.reading import read_table
+
+if TYPE_CHECKING:
+    from driftgauge.producer.commands import replaying
 
 
 @click.command()
@@ -45,7 +47,7 @@ from driftgauge.shared.tables.reading import read_table
 def replay(
     file: Path,
     model: str,
-    way: replaying.Way,
+    way: "replaying.Way",
     prediction_column: str | None,
     time_column: str | None,
     shuffle: int | None,
@@ -57,6 +59,9 @@ def replay(
 
     An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
     """
+    from driftgauge.producer.commands import replaying  # loads what reads tables
+    from driftgauge.shared.tables.reading import read_table
+
     frame = read_table(file)
     if limit is not None:
         frame = frame.head(limit)
@@ -78,8 +83,10 @@ def replay(
 
 
 async def _post(
-    client: httpx.AsyncClient, plan: replaying.Plan, way: replaying.Way, rate: float
+    client: httpx.AsyncClient, plan: "replaying.Plan", way: "replaying.Way", rate: float
 ) -> None:
+    from driftgauge.producer.commands import replaying
+
     started = time.monotonic()
     bar = (
         TextColumn("{task.description}"),
