@@ -183,7 +183,7 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     """
     place = np.array(column.bin_of_cell)
     if isinstance(column, NumericReference):
-        rows = np.bincount(place, weights=column.counts)
+        rows = np.bincount(place, weights=column.counts).astype(np.float64)
         place = _joined(rows * (min(n, m) / max(n, 1)))[place]
     reference = np.bincount(place, weights=column.counts).astype(np.int64)
     expected = reference * (min(n, m) / max(n, 1))
