@@ -36,6 +36,7 @@ UNREAD: Final = {
     b"<html": "HTML",
 }
 """First bytes of what is not read, and its name."""
+COMPRESSED_NAMES: Final = {"gz": "compressed by gzip", "zstd": "compressed by zstd"}
 BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _EXCEL: Final = re.compile(r"\ufeff?\"?sep=.\"?\s*$", re.IGNORECASE)
 LIKELY: Final = 0.9
@@ -67,6 +68,9 @@ def kind_of_file(head: bytes, encoding: str) -> FileKind:
     >>> kind_of_file(b'{"x": 1}', "utf-8"), kind_of_file(b"x,y", "utf-8")
     ('json_lines', 'csv')
     """
+    compression = compression_of(head)
+    if compression:
+        raise BadData(f"this looks like it is {COMPRESSED_NAMES[compression]}; unpack it first")
     for magic, kind in BINARY.items():
         if head.startswith(magic):
             return kind

@@ -1,6 +1,8 @@
 """One reader for every file: what it recognises, what it refuses, and in which words."""
 
 import gzip
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -268,3 +270,13 @@ def test_codes_of_many_digits_keep_them(tmp_path: Path) -> None:
         frame = read_table(file, kinds={"id": "categorical"})
         assert str(frame["id"].iloc[0]) == str(code)
         assert frame["id"].isna().tolist() == [False, True]
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """What comes through a named pipe, as a shell's `<(zcat …)`, is read as a file is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("x;y\n1;2\n",))
+    writer.start()
+    assert read_table(pipe).to_dict("list") == {"x": [1], "y": [2]}
+    writer.join()
