@@ -98,7 +98,7 @@ def separator_of(lines: Sequence[str], *, whole: bool) -> str:
     r"""Recognise the separator of a CSV file.
 
     It is the one by which the header has two cells at least, and the records below have as many.
-    A file with one column has none; then it is the comma.
+    A file with one column has none; then it is one that stands in no record.
 
     Parameters
     ----------
@@ -130,7 +130,9 @@ def separator_of(lines: Sequence[str], *, whole: bool) -> str:
     fitting = [one for one, found in named.items() if len(set(found)) == 1]
     if not fitting:
         fitting = [one for one, (first, *rest) in named.items() if _share(first, rest) >= LIKELY]
-    fitting = fitting or list(named) or [SEPARATORS[0]]
+    if not named:  # one column, which may have decimal commas
+        return next((one for one, found in widths.items() if set(found) == {1}), SEPARATORS[0])
+    fitting = fitting or list(named)
     if len(fitting) > 1:
         raise BadData(
             f"the separator may be {' or '.join(map(repr, fitting))}; say which by --separator"
