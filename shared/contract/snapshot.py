@@ -76,7 +76,8 @@ class FeatureReport(msgspec.Struct, frozen=True):
     is excluded. The `quantiles` (reference and window) are 33 at equal steps from the minimum to
     the maximum, so every eighth is one of the five of a box plot; empty for categories.
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
-    judged.
+    judged. `judged` says what the numbers are, if they are not the values themselves: the age of a
+    time, say.
     """
 
     name: str
@@ -89,6 +90,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     reference_quantiles: list[float]
     window_quantiles: list[float]
     psi_history: list[float | None] = []
+    judged: str = ""
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
