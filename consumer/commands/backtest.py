@@ -2,7 +2,7 @@
 of it.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from driftgauge.consumer.commands.calibrate import read_by
 from driftgauge.consumer.commands.connection import connected
 from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
 from driftgauge.shared.settings import Settings, read_settings
+from driftgauge.shared.tables.options import file_options
 
 if TYPE_CHECKING:
     from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, Verdict
@@ -57,6 +59,7 @@ TODAY, OTHER = "today", "policy"
     type=click.FloatRange(min=0, min_open=True),
     help="Rows a day of a file without times.  [default: DRIFTGAUGE_EXPECTED_EVENTS_PER_DAY]",
 )
+@file_options
 @click.option("--version", help="Of the model, for a file; default: the one in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print both verdicts as JSON.")
 def backtest(
@@ -70,12 +73,13 @@ def backtest(
     version: str | None,
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Judge the stored panes again, under today's policy and another one."""
-    if csv_path is None and (time_column or prediction_column or per_day or version):
-        raise click.UsageError(
-            "--time-column, --prediction-column, --per-day and --version belong to --csv."
-        )
+    if csv_path is None and (
+        time_column or prediction_column or per_day or version or any(said.values())
+    ):
+        raise click.UsageError("Columns, pace, version and format of a file belong to --csv.")
     settings = read_settings()
     from driftgauge.consumer.worker import judging_policy, policies
 
@@ -94,7 +98,7 @@ def backtest(
         key = settings.pii_key.get_secret_value() if settings.pii_key is not None else None
         rows = FileRows(csv_path, time_column, prediction_column, key)
         pace = per_day or settings.expected_events_per_day
-        found = _of_file(settings, model, version, rows, tried, pace)
+        found = _of_file(settings, model, version, rows, tried, pace, said)
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -146,6 +150,7 @@ def _of_file(
     rows: "FileRows",
     tried: "list[JudgingPolicy]",
     per_day: float,
+    said: Mapping[str, Any],
 ) -> "Backtest":
     """Count a file's rows, and judge them."""
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -154,7 +159,7 @@ def _of_file(
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(settings.registry_dir)
-    published = registry.load(model, version or registry.production(model))
+    published = read_by(registry.load(model, version or registry.production(model)), said)
     log = log_of(published, rows, per_day, _estimator(registry, published, rows))
     for remark in log.remarks:
         click.echo(remark, err=True)

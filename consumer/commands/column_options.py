@@ -7,6 +7,7 @@ import click
 
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, form_of, with_options
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -29,19 +30,8 @@ _OPTIONS: Final = (
         metavar="COLUMN=TYPE",
         help=f"Take a column as {', '.join(TYPES[:-1])} or {TYPES[-1]}. Repeatable.",
     ),
-    click.option(
-        "--missing",
-        multiple=True,
-        metavar="TEXT",
-        help="Text that means a missing value, such as '?' or NA; an empty cell always does. "
-        "Repeatable.",
-    ),
-    click.option(
-        "--decimal", type=click.Choice([".", ","]), help="Decimal mark of numbers.  [default: .]"
-    ),
-    click.option("--thousands", help="What stands between the thousands of numbers."),
-    click.option("--separator", help="What stands between cells.  [default: recognised]"),
-    click.option("--encoding", help="Of text files.  [default: utf-8]"),
+    *CELL_OPTIONS,
+    *TEXT_OPTIONS,
     click.option("--date-format", help="How times are written as text, as of strptime: %d/%m/%Y."),
     click.option(
         "--time-unit",
@@ -54,9 +44,7 @@ _OPTIONS: Final = (
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options to a command, which gets them by name for `choices_of`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 def choices_of(given: Mapping[str, Any]) -> "Choices":
@@ -73,7 +61,6 @@ def choices_of(given: Mapping[str, Any]) -> "Choices":
     {'code': 'categorical'}
     """
     from driftgauge.shared.reference.column_types import Choices
-    from driftgauge.shared.tables.format import TableFormat
 
     types: dict[str, Any] = {}
     for text in given["types"]:
@@ -81,11 +68,9 @@ def choices_of(given: Mapping[str, Any]) -> "Choices":
         if not name or kind not in TYPES:
             raise BadData(f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(TYPES)}.")
         types[name] = kind
-    marks = ("separator", "decimal", "thousands", "encoding")
-    said = {mark: given[mark] for mark in marks if given.get(mark) is not None}
     return Choices(
         types,
-        TableFormat(missing=tuple(given["missing"]), **said),
+        form_of(given),
         given.get("date_format") or "",
         given.get("time_unit"),
         given.get("timezone") or "UTC",

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import httpx
@@ -16,6 +16,7 @@ from driftgauge.producer.commands.label_file import Columns, Imported, ids_by_ke
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
+from driftgauge.shared.tables.options import form_of, text_options
 
 NOT_JOINED: Final = 3
 """Exit code if all labels were accepted, but some found no prediction."""
@@ -85,6 +86,7 @@ def labels() -> None:
     metavar="SECONDS",
     help="How long to wait for the worker to say how many were joined.",
 )
+@text_options
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the reasons as JSON.")
 def import_labels(
@@ -99,6 +101,7 @@ def import_labels(
     url: str,
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Post the labels of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API.
 
@@ -126,7 +129,7 @@ def import_labels(
             columns,
             lambda part: progress.advance(task, part),
             ids,
-            version.table,
+            form_of(said, version.table),
             version.time,
         )
         progress.update(task, completed=size)

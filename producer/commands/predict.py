@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -15,6 +16,7 @@ from driftgauge.producer.commands.upload import Sending, predict_file
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.options import form_of, text_options
 
 
 @click.command()
@@ -31,6 +33,7 @@ from driftgauge.shared.settings import read_settings
     help="Column of the predictions' ids, each different.  [default: made by the API]",
 )
 @click.option("--time-column", help="Column of the event times; without zone: UTC.  [default: now]")
+@text_options
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option(
     "--json",
@@ -47,6 +50,7 @@ def predict(
     url: str,
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Predict the rows of a FILE (CSV, JSON lines, Parquet or Arrow) by a running API, which
     publishes them with the source `batch`.
@@ -67,7 +71,7 @@ def predict(
             file,
             schema.names,
             lambda rows: progress.advance(send, rows),
-            schema.table,
+            form_of(said, schema.table),
             row_columns={name: column for name, column in given.items() if column is not None},
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import httpx
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -14,6 +15,7 @@ from driftgauge.producer.commands import replaying
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.options import file_options, form_of
 from driftgauge.shared.tables.pace import DAY_MS, remark, start_after
 from driftgauge.shared.tables.reading import read_table
 
@@ -64,6 +66,7 @@ from driftgauge.shared.tables.reading import read_table
     default=0,
     help="Most events a second.  [default: no limit]",
 )
+@file_options
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
 def replay(
@@ -80,6 +83,7 @@ def replay(
     rate: float,
     url: str,
     limit: int | None,
+    **said: Any,
 ) -> None:
     """Post the rows of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API, after a check
     of all of them.
@@ -99,6 +103,7 @@ def replay(
         headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
+            schema = msgspec.structs.replace(schema, table=form_of(said, schema.table))
             frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
             if limit is not None:
                 frame = frame.head(limit)

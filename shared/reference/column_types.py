@@ -27,6 +27,7 @@ from driftgauge.shared.reference.times import (
     written,
 )
 from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.frames import plain
 from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
 
 ColumnType = Literal[
@@ -168,7 +169,7 @@ class _Column:
         self.name = name
         self.choices = choices
         self.rows = len(cells)
-        self.typed: pd.Series | None = cells if isinstance(cells, pd.Series) else None
+        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
         if self.typed is not None:
             there = self.typed[self.typed.notna().to_numpy()]
             cells = texts_of([text_of(value) for value in there.astype(object)])

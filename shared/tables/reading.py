@@ -61,8 +61,9 @@ def read_table(
         If the file is missing, cannot be read, has no rows, or a column is not of its kind.
     """
     table = open_table(path, form)
-    for remark in table.remarks if tell is not None else ():
-        tell(remark)
+    if tell is not None:
+        for remark in table.remarks:
+            tell(remark)
     return table.typed(kinds).checked(str(path), kinds)
 
 

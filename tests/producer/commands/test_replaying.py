@@ -227,3 +227,25 @@ def test_probabilities_of_classes() -> None:
     frame["no"] = 0.5
     with pytest.raises(BadData, match="The probabilities of row 1"):
         replaying.plan(frame, CLASSES, "m", both, "events", None)
+
+
+@pytest.mark.usefixtures("linear")
+def test_a_file_that_is_written_otherwise(
+    api: str, client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """A later file in another notation is refused with the option, and read with it."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes("x;y;z;note\n1,5;2,0;?;Zoë\n".encode("cp1252"))
+    options = ["--prediction-column", "z", "--per-day", "1000"]
+    assert "say --encoding cp1252" in str(run(api, path, *options).exception)
+    options += ["--encoding", "cp1252"]
+    assert "if '1,5' is a number, say --decimal ," in str(run(api, path, *options).exception)
+    options += ["--decimal", ",", "--missing", "?"]
+    result = run(api, path, *options)
+    assert "row 1/prediction" in str(result.exception) or "row 1, prediction" in str(
+        result.exception
+    ), "its prediction is missing, which a regression's may not be"
+    path.write_bytes("x;y;z\n1,5;2,0;3,25\n".encode("cp1252"))
+    result = run(api, path, *options)
+    assert result.exit_code == 0, result.output
+    assert [(event.features, event.prediction) for event in log(client, keys)] == [([1.5, 2], 3.25)]
