@@ -57,10 +57,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         pandas, `number_category`, or `datetime`. None is the usual one of its kind. A categorical
         feature that is `float64` has numbers as its categories, such as codes.
     missing
-        What stands in the model's frame for a missing text: `nan`, as in frames read from CSV, or
-        `none`.
+        Marker of a missing text in the model's frame: `nan`, as in frames read from CSV, or `none`.
     pii
-        What is published of the feature. None is decided by the feature's name
+        Treatment of the feature in events. None is decided by the feature's name
         (shared/reference/pii.py) when it becomes part of a schema. The decision is stored, so that
         a longer list of personal names does not change existing versions.
     marks

@@ -90,8 +90,8 @@ def columns_of(
     Returns
     -------
     list
-        For each published feature a float64 array with NaN for missing values, or a list of text
-        with None for missing values.
+        One column for each published feature: a float64 array with NaN for missing values, or a
+        list of text with None for missing values.
 
     Raises
     ------
