@@ -85,7 +85,8 @@ class FeatureReport(msgspec.Struct, frozen=True):
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
     judged. `vanished` are categories that the window lacks, with the rows expected of each, and
     `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
-    A stream keeps no values, so what appeared is known of the rows of a comparison only.
+    A stream keeps no values, so what appeared is known of the rows of a comparison only. `judged`
+    says what the numbers are, if they are not the values themselves: the age of a time, say.
     """
 
     name: str
@@ -100,6 +101,7 @@ class FeatureReport(msgspec.Struct, frozen=True):
     psi_history: list[float | None] = []
     vanished: list[CategoryRows] = []
     appeared: list[CategoryRows] = []
+    judged: str = ""
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):

@@ -99,6 +99,20 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         return "categorical" if self.kind == "categorical" else "numeric"
 
     @property
+    def judged_as(self) -> str:
+        """What its numbers are, where they are not the values themselves; else empty.
+
+        Examples
+        --------
+        >>> Feature("since", "timestamp").judged_as, Feature("paid", "boolean").judged_as
+        ('age, s', 'true is 1')
+        """
+        if self.kind == "timestamp":
+            unit = self.time.unit if self.time is not None and self.time.unit else "s"
+            return f"age, {unit}" if self.judged == "age" else "hour of the week"
+        return "true is 1" if self.kind == "boolean" else ""
+
+    @property
     def file_kind(self) -> str:
         """What a file's column is read as before its cells are read by the feature's rules."""
         plain = self.kind in {"numeric", "categorical"} and not self.marks

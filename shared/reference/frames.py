@@ -14,7 +14,7 @@ from driftgauge.shared.reference.column_types import IN_HAND, Choices, Circumsta
 from driftgauge.shared.reference.feature import PLAIN, Feature, Kind
 from driftgauge.shared.reference.pii import hashed, text_of
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.reference.times import converted
+from driftgauge.shared.reference.times import converted, moments
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
 
@@ -153,6 +153,8 @@ def as_column(
         values = _moments(series, feature)
     elif pd.api.types.is_numeric_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    elif feature.kind == "timestamp" and (feature.time is None or feature.time.unit is None):
+        values = _times(series, feature, table)
     else:
         values = _numbers(series, feature, table)
     return np.where(np.isfinite(values), values, np.nan)
@@ -213,6 +215,18 @@ def _numbers(series: pd.Series, feature: Feature, table: TableFormat) -> Floats:
                 ) from None
             known[key] = np.nan if value is None else float(value)
         values[row] = known[key]
+    return values
+
+
+def _times(series: pd.Series, feature: Feature, table: TableFormat) -> Floats:
+    """Read times that are written as text, all at once; what is none by the rules of a request."""
+    there = np.flatnonzero(series.notna().to_numpy())
+    cells = series.astype(object).to_numpy()[there]
+    form = feature.time or TimeFormat()
+    values = np.full(len(series), np.nan)
+    values[there] = moments([cell if isinstance(cell, str) else "" for cell in cells], form)
+    left = there[np.isnan(values[there])]
+    values[left] = _numbers(series.iloc[left], feature, table)
     return values
 
 

@@ -221,4 +221,4 @@ def _number(value: object) -> float | None:
 def _truth(value: object) -> float | None:
     """Return a boolean, or the number 0 or 1, as such a number."""
     is_number = isinstance(value, (*REAL, np.bool_))
-    return float(value) if is_number and value in {0, 1} else None  # type: ignore[arg-type]
+    return float(value) if is_number and value in {0, 1} else None

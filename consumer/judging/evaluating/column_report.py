@@ -45,6 +45,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
     version = evaluation.version
     counts = version.counts_of(evaluation.cells, column)
     severity, reason = _conclusion(evaluation, column, bad)
+    features = version.schema.features
     return FeatureReport(
         name=counts.reference.name,
         kind="numeric" if counts.is_numeric else "categorical",
@@ -57,6 +58,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
         histogram=display_histogram(counts),
         reference_quantiles=reference_quantiles(counts.side),
         window_quantiles=quantiles(counts.side, counts.window),
+        judged=features[column].judged_as if column < len(features) else "",
         vanished=vanished(counts),
     )
 
