@@ -107,7 +107,7 @@ def moments(texts: Sequence[str], form: TimeFormat) -> Floats:
     [1000.0, nan, 0.0]
     """
     found = _at_once(texts, form)
-    left = np.flatnonzero(np.isnan(found))
+    left = np.flatnonzero(np.isnan(found)).tolist()
     known = {text: moment(text, form) for text in {texts[place] for place in left}}
     found[left] = np.array([known[texts[place]] for place in left], dtype=np.float64)
     return found
