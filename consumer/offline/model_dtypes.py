@@ -49,12 +49,9 @@ def as_fitted(
         for name, column in zip(known.names, columns, strict=True)
         if name in texts and _are_numbers(column)
     }
-    others = set(texts) - codes
-    tried: list[dict[str, ModelDtype]] = [
-        dict.fromkeys(codes, "float64"),
-        dict.fromkeys(texts, "category"),
-        dict.fromkeys(codes, "float64") | dict.fromkeys(others, "category"),
-    ]
+    numbers: dict[str, ModelDtype] = dict.fromkeys(codes, "float64")
+    categories: dict[str, ModelDtype] = dict.fromkeys(texts, "category")
+    tried = [numbers, categories, categories | numbers]
     found = (_with_dtypes(known, dtypes) for dtypes in tried if dtypes)
     return next((one for one in found if _takes(one, estimator, few)), known)
 
