@@ -71,8 +71,8 @@ def compare(
         reference,
         current,
         choices_of(said),
-        features=_names(features),
-        exclude=_names(exclude),
+        features=features,
+        exclude=exclude,
         created=time.time_ns() // 1_000_000,
     )
     snapshot = found.snapshot
@@ -87,10 +87,6 @@ def compare(
     else:
         _show(snapshot)
     sys.exit(_exit_code(snapshot, fail_on))
-
-
-def _names(given: tuple[str, ...]) -> list[str]:
-    return [name for text in given for name in text.split(",") if name]
 
 
 def _exit_code(snapshot: Snapshot, fail_on: Literal["warning", "critical"]) -> int:

@@ -48,9 +48,10 @@ def compare_files(
     choices
         How cells are written, and what columns are taken as.
     features
-        Columns to compare; none for all of the reference.
+        Columns to compare; none for all of the reference. One of these texts may name several, with
+        commas.
     exclude
-        Columns that are shown, but not judged.
+        Columns that are shown, but not judged; as well.
     created
         Unix time (ms) for the report.
 
@@ -61,11 +62,12 @@ def compare_files(
         two ways, or no column can be compared.
     """
     first = open_table(reference, choices.table)
-    names = list(features) or list(first.columns)
-    _check(first, (*names, *exclude, *choices.types))
+    chosen, excluded = _named(first, features), _named(first, exclude)
+    names = chosen or list(first.columns)
+    _check(first, (*names, *excluded, *choices.types))
     form, remark = notation_of({name: first.columns[name] for name in names}, choices.table)
     choices = msgspec.structs.replace(choices, table=form)
-    plan = Plan(names, dict.fromkeys(exclude, "excluded by the caller"))
+    plan = Plan(names, dict.fromkeys(excluded, "excluded by the caller"))
     for name in names:
         plan.add(name, first.columns[name], choices)
     kinds = {feature.name: feature.file_kind for feature in plan.features}
@@ -92,6 +94,15 @@ def compare_files(
             f"Only {current} has these columns, so they are not compared: {', '.join(new)}."
         )
     return FileComparison(snapshot, tuple(told))
+
+
+def _named(table: Table, given: Sequence[str]) -> list[str]:
+    """Return the columns that were named, by their whole names or with commas between them."""
+    found: list[str] = []
+    for text in given:
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        found += [text] if text in table.columns else parts
+    return list(dict.fromkeys(found))
 
 
 def _check(table: Table, names: Sequence[str]) -> None:

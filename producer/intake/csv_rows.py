@@ -81,10 +81,14 @@ def header_faults(
     >>> from driftgauge.shared.reference.feature import Feature
     >>> header_faults(["y", "y"], Schema((Feature("x", "numeric"), Feature("y", "numeric"))))[0]
     FieldError(field='/header/y', message='stands in the header more than once')
+    >>> header_faults(["x", ""], Schema((Feature("x", "numeric"),)))
+    [FieldError(field='/header/2', message='has no name')]
     """
-    known, named = {*schema.names, *beside.names}, set(header)
-    twice = [name for name, times in Counter(header).items() if times > 1]
+    empty = [place for place, name in enumerate(header, start=1) if not name]
+    known, named = {*schema.names, *beside.names, ""}, set(header)
+    twice = [name for name, times in Counter(header).items() if name and times > 1]
     return [
+        *(FieldError(f"/header/{place}", "has no name") for place in empty),
         *(
             FieldError(pointer("/header", name), "stands in the header more than once")
             for name in twice

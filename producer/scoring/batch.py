@@ -31,10 +31,12 @@ from driftgauge.producer.scoring.estimator import Score
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.tables import arrow, json_lines
+from driftgauge.shared.tables.recognising import HEAD_BYTES, kind_of_file
 
 WRITE_BYTES: Final = 1 << 20
 PATIENCE_S: Final = 10.0
@@ -45,6 +47,13 @@ ROOM_POLL_S: Final = 0.05
 
 Form = Literal["csv", "json", "json_lines", "parquet", "arrow"]
 Status = Literal["ok", "invalid", "failed"]
+FORM_NAMES: Final[dict[Form, str]] = {
+    "csv": "CSV",
+    "json": "JSON",
+    "json_lines": "JSON lines",
+    "parquet": "Parquet",
+    "arrow": "Arrow",
+}
 
 
 class RowAnswer(msgspec.Struct, omit_defaults=True):
@@ -220,6 +229,7 @@ class Batches:
             raise self._no_room(error) from error
         try:
             await self._receive(request, file)
+            await asyncio.to_thread(_check_form, file, form)
             rows = _rows_of(file, form, beside)
             await self._check_size(rows)
             named = rows.model()
@@ -279,6 +289,31 @@ class Batches:
                 await asyncio.to_thread(file.buffer.write, bytes(waiting))
                 waiting.clear()
         await asyncio.to_thread(file.buffer.write, bytes(waiting))
+
+
+def _check_form(file: io.TextIOWrapper, form: Form) -> None:
+    """Name the form of a body that is sent as another one.
+
+    Raises
+    ------
+    Problem
+        400 if it seems to be something else.
+    """
+    binary = cast(io.BufferedIOBase, file.buffer)
+    binary.seek(0)
+    head = binary.read(HEAD_BYTES)
+    if not head or form == "json":
+        return  # a document names its own faults
+    try:
+        found = kind_of_file(head, "utf-8")
+    except BadData as error:
+        raise Problem(400, f"The body is no {FORM_NAMES[form]}: {error}.") from error
+    if found != form:
+        raise Problem(
+            400,
+            f"The body is sent as {FORM_NAMES[form]}, but this looks like {FORM_NAMES[found]}; say "
+            f"so as Content-Type.",
+        )
 
 
 def _rows_of(file: io.TextIOWrapper, form: Form, beside: RowColumns) -> InputRows:

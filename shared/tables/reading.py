@@ -6,6 +6,8 @@ refused with its line, and with what to do.
 
 import gzip
 import io
+import shutil
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -149,13 +151,14 @@ class _File:
     """A file of a known kind; each look at it begins at its start."""
 
     path: Path
+    content: Path
     form: TableFormat
     compression: Compression
     kind: FileKind
     open_files: ExitStack
 
     def binary(self) -> io.BufferedReader:
-        return self.open_files.enter_context(_uncompressed(self.path, self.compression))
+        return self.open_files.enter_context(_uncompressed(self.content, self.compression))
 
     def seekable(self) -> io.BufferedIOBase:
         return io.BytesIO(self.binary().read()) if self.compression else self.binary()
@@ -188,13 +191,25 @@ class _File:
 
 
 def _recognised(path: Path, form: TableFormat, open_files: ExitStack) -> _File:
-    with path.open("rb") as raw:
+    content = _kept(path, open_files)
+    with content.open("rb") as raw:
         compression = compression_of(raw.read(4))
-    with _uncompressed(path, compression) as binary:
+    with _uncompressed(content, compression) as binary:
         head = binary.read(HEAD_BYTES)
     if not head:
         raise BadData("it is empty")
-    return _File(path, form, compression, kind_of_file(head, form.encoding), open_files)
+    return _File(path, content, form, compression, kind_of_file(head, form.encoding), open_files)
+
+
+def _kept(path: Path, open_files: ExitStack) -> Path:
+    """Return where a file's bytes can be read more than once: those of a pipe are kept."""
+    if not path.is_fifo():
+        return path
+    kept = open_files.enter_context(tempfile.NamedTemporaryFile())  # noqa: SIM115  it is entered
+    with path.open("rb") as pipe:
+        shutil.copyfileobj(pipe, kept)
+    kept.flush()
+    return Path(kept.name)
 
 
 @contextmanager

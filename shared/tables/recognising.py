@@ -36,6 +36,7 @@ UNREAD: Final = {
     b"<html": "HTML",
 }
 """First bytes of what is not read, and its name."""
+COMPRESSED_NAMES: Final = {"gz": "compressed by gzip", "zstd": "compressed by zstd"}
 BYTE_ORDER_MARKS: Final = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _EXCEL: Final = re.compile(r"\ufeff?\"?sep=.\"?\s*$", re.IGNORECASE)
 LIKELY: Final = 0.9
@@ -67,6 +68,9 @@ def kind_of_file(head: bytes, encoding: str) -> FileKind:
     >>> kind_of_file(b'{"x": 1}', "utf-8"), kind_of_file(b"x,y", "utf-8")
     ('json_lines', 'csv')
     """
+    compression = compression_of(head)
+    if compression:
+        raise BadData(f"this looks like it is {COMPRESSED_NAMES[compression]}; unpack it first")
     for magic, kind in BINARY.items():
         if head.startswith(magic):
             return kind
@@ -94,7 +98,7 @@ def separator_of(lines: Sequence[str], *, whole: bool) -> str:
     r"""Recognise the separator of a CSV file.
 
     It is the one by which the header has two cells at least, and the records below have as many.
-    A file with one column has none; then it is the comma.
+    A file with one column has none; then it is one that stands in no record.
 
     Parameters
     ----------
@@ -126,7 +130,9 @@ def separator_of(lines: Sequence[str], *, whole: bool) -> str:
     fitting = [one for one, found in named.items() if len(set(found)) == 1]
     if not fitting:
         fitting = [one for one, (first, *rest) in named.items() if _share(first, rest) >= LIKELY]
-    fitting = fitting or list(named) or [SEPARATORS[0]]
+    if not named:  # one column, which may have decimal commas
+        return next((one for one, found in widths.items() if set(found) == {1}), SEPARATORS[0])
+    fitting = fitting or list(named)
     if len(fitting) > 1:
         raise BadData(
             f"the separator may be {' or '.join(map(repr, fitting))}; say which by --separator"

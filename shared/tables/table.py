@@ -14,7 +14,7 @@ import pandas as pd
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import TableFormat
-from driftgauge.shared.tables.frames import plain, wrong_values
+from driftgauge.shared.tables.frames import REAL, plain, wrong_values
 from driftgauge.shared.tables.values import (
     Fault,
     Texts,
@@ -30,6 +30,7 @@ TOLD: int = 5
 """Most columns whose faults one message tells."""
 EXACT = 2**53
 """Whole numbers below it are exact as float64."""
+WANTED = {"numeric": "number", "boolean": "boolean"}
 NO_FAULT = np.zeros(0, np.bool_)
 
 
@@ -123,7 +124,7 @@ class Table:
         wanted = fault.wanted if fault.cells == 1 else f"{fault.wanted}s"
         return (
             f"Column {fault.column!r}: {fault.cells:,} of {fault.of:,} cells {are} {wanted} (the "
-            f"first in {self.place} {self.places[fault.place]}): {fault.hint()}."
+            f"first in {self.place} {self.places[fault.place]}): {fault.hint}."
         )
 
 
@@ -137,12 +138,12 @@ def _typed_texts(
         values, bad = numbers(texts, form) if values is None else (values, NO_FAULT)
         if not bad.any():
             return pd.Series(_whole(values, texts)), None
-        fault = fault_at(name, "number", texts, bad)
+        fault = fault_at(name, "number", texts, bad, form)
     elif kind == "boolean":
         values, bad = booleans(texts, form, known=True) if values is None else (values, NO_FAULT)
         if not bad.any():
             return _booleans(values), None
-        fault = fault_at(name, "boolean", texts, bad)
+        fault = fault_at(name, "boolean", texts, bad, form)
     cells = texts.astype(object)
     cells[absent(texts, form)] = np.nan
     return pd.Series(cells, dtype=object), fault
@@ -192,19 +193,34 @@ def _typed_values(
     if missing.all() and kind is None:
         return pd.Series(np.full(len(column), np.nan)), None
     if kind not in {"numeric", "boolean"}:
-        column = column.mask(missing, np.nan) if missing.any() else column
+        cells = column.to_numpy(dtype=object, copy=True)
+        cells[missing] = np.nan
+        column = pd.Series(cells, column.index, dtype=object)
         return column, wrong_values(name, column)
-    pairs = zip(column, missing, strict=True)
-    cells = texts_of(["" if gone else str(value) for value, gone in pairs])
-    form = form if is_text.any() else TableFormat()
-    if kind == "numeric":
-        found, bad = numbers(cells, form)
-        return (
-            (column, fault_at(name, "number", cells, bad))
-            if bad.any()
-            else (pd.Series(found), None)
-        )
-    found, bad = booleans(cells, form, known=True)
-    return (
-        (column, fault_at(name, "boolean", cells, bad)) if bad.any() else (_booleans(found), None)
+    found, bad = np.full(len(column), np.nan), np.zeros(len(column), np.bool_)
+    texts = texts_of(column[is_text].tolist())
+    others = ~is_text & ~missing
+    native = _number if kind == "numeric" else _truth
+    read = [native(value) for value in column[others]]
+    found[others] = [np.nan if value is None else value for value in read]
+    bad[others] = [value is None for value in read]
+    found[is_text], bad[is_text] = (
+        numbers(texts, form) if kind == "numeric" else booleans(texts, form, known=True)
     )
+    if bad.any():
+        return column, fault_at(
+            name, WANTED[kind], texts_of([str(value) for value in column]), bad, form
+        )
+    return pd.Series(found) if kind == "numeric" else _booleans(found), None
+
+
+def _number(value: object) -> float | None:
+    """Return a number of any type as float64; a boolean is none."""
+    is_number = isinstance(value, REAL) and not isinstance(value, bool | np.bool_)
+    return float(value) if is_number else None  # type: ignore[arg-type]  # it is one of REAL
+
+
+def _truth(value: object) -> float | None:
+    """Return a boolean, or the number 0 or 1, as such a number."""
+    is_number = isinstance(value, (*REAL, np.bool_))
+    return float(value) if is_number and value in {0, 1} else None

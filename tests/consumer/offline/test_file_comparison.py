@@ -132,6 +132,9 @@ def test_options_may_be_repeated(ref: Path, cur: Path) -> None:
     assert chosen.exit_code == 0, chosen.output
     assert "prediction" not in chosen.stdout
     assert "none of 2 columns drifted" in chosen.stdout
+    for path, rows in ((ref, 1000), (cur, 600)):
+        write(path, plant(rows).rename(columns={"load": "load, kW"}))
+    assert "load, kW" in run(ref, cur, "--features", "load, kW").stdout
     absent = run(ref, cur, "--features", "nope")
     assert "has no column nope" in str(absent.exception)
 

@@ -1,5 +1,6 @@
 import asyncio
 import csv
+import gzip
 import io
 import json
 import os
@@ -480,9 +481,15 @@ async def test_a_torn_file_is_refused(settings: Settings) -> None:
             content=b"x,y\n1,2\n",
             headers={"Content-Type": "application/vnd.apache.parquet"},
         )
+        swapped = await http.post("/predict_batch", content=body_of("parquet")[0], headers=CSV)
+        packed = await http.post("/predict_batch", content=gzip.compress(b"x,y\n"), headers=CSV)
+        unnamed = await http.post("/predict_batch", content=b"x,y,,\n1,2,,\n", headers=CSV)
     assert (lines.status_code, parquet.status_code) == (400, 400)
     assert "line 2 is no JSON object" in lines.json()["detail"]
-    assert "it cannot be read as Parquet" in parquet.json()["detail"]
+    assert "sent as Parquet, but this looks like CSV" in parquet.json()["detail"]
+    assert "sent as CSV, but this looks like Parquet" in swapped.json()["detail"]
+    assert "compressed by gzip; unpack it first" in packed.json()["detail"]
+    assert [fault["field"] for fault in unnamed.json()["errors"]] == ["/header/3", "/header/4"]
 
 
 @pytest.mark.usefixtures("linear")

@@ -1,6 +1,9 @@
 """One reader for every file: what it recognises, what it refuses, and in which words."""
 
 import gzip
+import os
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import BadData, NotInstalled
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.tables.reading import cells_of, open_table, read_table
 
@@ -249,6 +252,38 @@ def test_what_was_recognised_is_told(tmp_path: Path) -> None:
     assert told == [f"{path}: semicolons stand between the cells."]
 
 
+def test_numbers_and_texts_in_one_column(tmp_path: Path) -> None:
+    """Of JSON lines, a number is one whatever the format's marks are, and a text is read by them;
+    a boolean is no number.
+    """
+    path = write(tmp_path, '{"x": 1.5}\n{"x": "2,5"}\n{"x": "?"}\n{"x": null}\n')
+    form = TableFormat(decimal=",", missing=("?",))
+    assert read_table(path, form, {"x": "numeric"})["x"].tolist()[:2] == [1.5, 2.5]
+    assert read_table(path, form, {"x": "numeric"})["x"].isna().tolist()[2:] == [True, True]
+    path = write(tmp_path, '{"x": 1.5}\n{"x": true}\n')
+    assert "1 of 2 cells is no number (the first in line 2)" in refusal(path, x="numeric")
+    path = write(tmp_path, '{"x": 1}\n{"x": true}\n{"x": "False"}\n{"x": null}\n')
+    assert read_table(path, kinds={"x": "boolean"})["x"].tolist()[:3] == [True, True, False]
+
+
+def test_one_column_of_decimal_commas(tmp_path: Path) -> None:
+    """Nothing separates it; its commas are decimal marks."""
+    path = write(tmp_path, "x\n1,5\n2,25\n")
+    assert read_table(path, TableFormat(decimal=","))["x"].tolist() == [1.5, 2.25]
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CSV and JSON lines are read without it; what needs it says which extra brings it."""
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"x": [1.5]}).to_parquet(path)
+    packed = write(tmp_path, pa.compress(b"x\n1\n", codec="zstd", asbytes=True), "x.zst")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for file in (path, packed):
+        with pytest.raises(NotInstalled, match=r"driftgauge\[parquet\]"):
+            read_table(file)
+    assert read_table(write(tmp_path, '{"x": 1}\n'))["x"].tolist() == [1]
+
+
 def test_headers_as_people_write_them(tmp_path: Path) -> None:
     """Spaces around names do not count; Excel's line about the separator is named."""
     path = write(tmp_path, "temp, load\n1, 2\n")
@@ -268,3 +303,13 @@ def test_codes_of_many_digits_keep_them(tmp_path: Path) -> None:
         frame = read_table(file, kinds={"id": "categorical"})
         assert str(frame["id"].iloc[0]) == str(code)
         assert frame["id"].isna().tolist() == [False, True]
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """What comes through a named pipe, as a shell's `<(zcat …)`, is read as a file is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("x;y\n1;2\n",))
+    writer.start()
+    assert read_table(pipe).to_dict("list") == {"x": [1], "y": [2]}
+    writer.join()
