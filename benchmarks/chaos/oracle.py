@@ -35,11 +35,11 @@ class Batch:
     Parameters
     ----------
     events
-        In the order of the log; one that a client sent again under its id is there once.
+        Events in the order of the log; one that a client sent again under its id occurs once.
     ids
-        Of all entries.
+        Ids of all entries.
     copies
-        Entries that say the same number, or the same client's id, again.
+        Number of entries that repeat a sequence number or a client's id.
     holes
         Numbers below a publisher's largest that are not in the log.
     contradictions

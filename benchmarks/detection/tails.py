@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from driftgauge.consumer.offline.comparison import compare
 from driftgauge.shared.arrays import Floats
 
@@ -71,7 +71,7 @@ def halved(random: np.random.Generator, shares: Floats) -> Floats:
     return left
 
 
-def rows(trials: int) -> list[Row]:
+def rows(trials: int) -> list[ResultRow]:
     """Measure so many comparisons of each kind of frame; the interval is Clopper and Pearson's."""
     laws: dict[str, Draw] = {
         f"{categories:,} categories, shares {name}": merchants(tail(categories, power))
@@ -84,7 +84,7 @@ def rows(trials: int) -> list[Row]:
     return found
 
 
-def _calm(name: str, draw: Draw, trials: int) -> Row:
+def _calm(name: str, draw: Draw, trials: int) -> ResultRow:
     random, alarms = np.random.default_rng(len(name)), 0
     for trial in range(trials):
         n, m = SIZES[trial % len(SIZES)]
@@ -93,7 +93,7 @@ def _calm(name: str, draw: Draw, trials: int) -> Row:
     return _row(name, "nothing", alarms, trials)
 
 
-def _vanished(categories: int, trials: int) -> Row:
+def _vanished(categories: int, trials: int) -> ResultRow:
     random, found, shares = np.random.default_rng(categories), 0, tail(categories, 0.0)
     for _ in range(trials):
         before = merchants(shares)(random, 60_000)
@@ -102,7 +102,7 @@ def _vanished(categories: int, trials: int) -> Row:
     return _row(f"{categories:,} categories, shares equal", "half vanished", found, trials)
 
 
-def _row(frame: str, what: str, alarms: int, trials: int) -> Row:
+def _row(frame: str, what: str, alarms: int, trials: int) -> ResultRow:
     interval = stats.binomtest(alarms, trials).proportion_ci(0.95)
     return {
         "frame": frame,

@@ -5,10 +5,10 @@ Own      SET owner token NX PX lease, a new token for each acquisition, inside W
 Load     the whole hash; its commit number is remembered.
 Commit   WATCH owner and hash, check token and commit number, then MULTI: state, offset, outputs, lease; EXEC.
 
-Safety rests on WATCH; the lease only gives liveness. After WATCH comes a GET always: a WATCH on a
-key that has just expired lets EXEC through on Redis 7.0. Any error at EXEC means that the outcome
-is unknown: throw the memory away and load again. A server that was started anew may have forgotten
-what was read from it since the last commit: load again.
+Safety rests on WATCH; the lease is only for liveness. Every WATCH is followed by a GET, because on
+Redis 7.0 a WATCH on a key that has just expired lets EXEC through. After any error at EXEC the
+outcome is unknown: the state in memory is discarded and loaded again. It is also loaded again after
+a restart of the server, which may have lost what was read from it since the last commit.
 """  # noqa: E501  a table, or what an example prints
 
 import secrets
@@ -23,10 +23,10 @@ from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 FORMAT = b"2"
-"""Of the checkpoint's fields; another one is refused, never guessed at."""
+"""Format of the checkpoint's fields; another one is refused."""
 
 Outputs = Callable[[Pipeline], None]
-"""Queues further commands of a transaction."""
+"""A function that adds commands to the transaction."""
 
 
 class Checkpoint:
@@ -35,11 +35,11 @@ class Checkpoint:
     Parameters
     ----------
     client
-        A client of this stage alone, without retries.
+        Redis client for this stage only, without retries.
     key, owner_key, epoch_key
-        All in one slot.
+        Names of the checkpoint, the lease and its epoch, all in one slot.
     lease_ms
-        How long the lease lasts without a commit or renewal.
+        Time (ms) that the lease lasts without a commit or renewal.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Checkpoint:
         """Fields that are written with the next commit or renewal."""
 
     def acquire(self) -> bool:
-        """Take the lease if nobody has it; tell whether it is ours now."""
+        """Take the lease if it is free; return whether it is ours now."""
         token = secrets.token_hex(16).encode()
         with self._client.pipeline(transaction=True) as pipe:
             try:
@@ -87,7 +87,8 @@ class Checkpoint:
         Raises
         ------
         BadData
-            If another version of Driftgauge wrote it in another format, or the key is none of ours.
+            If another version of Driftgauge wrote it in another format, or the key is not a
+            checkpoint.
         """
         self._server = _server(self._client)
         try:
@@ -132,8 +133,8 @@ class Checkpoint:
         Raises
         ------
         OwnershipLost
-            If the lease or the commit number is no longer ours, the server is not the one that was
-            loaded from, or the outcome is unknown. Load again.
+            If the lease or the commit number is no longer ours, the server restarted since the
+            load, or the outcome is unknown. The stage must load again.
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
@@ -168,7 +169,7 @@ class Checkpoint:
         self.later = {}
 
     def release(self) -> None:
-        """Return the lease back, if it is still ours, so that another worker need not wait."""
+        """Give the lease back if it is still ours, so that another worker need not wait."""
         with self._client.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(self._owner_key)
@@ -204,7 +205,7 @@ class Checkpoint:
         pipe.pexpire(self._owner_key, self._lease_ms)
 
     def _check(self, replies: list[Any]) -> None:
-        """An error of one command does not undo the others, so each reply is looked at."""
+        """Check each reply, because an error of one command does not undo the others."""
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if errors:
             raise DriftgaugeError(
@@ -213,7 +214,7 @@ class Checkpoint:
 
 
 def _server(client: redis.Redis) -> str:
-    """Return the server's identity, which changes at each start; empty if it does not tell."""
+    """Return the server's `run_id`, which changes at each start; empty if unknown."""
     try:
         details: Any = client.info("server")
     except redis.ResponseError:  # not allowed here, or not a real server

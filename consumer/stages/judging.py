@@ -54,11 +54,11 @@ class JudgingStage(Stage):
     Parameters
     ----------
     client
-        Of the model's slot, for this stage alone.
+        Redis client of the model's slot, for this stage only.
     keys
-        With the model's salts.
+        Key names with the model's salts.
     readers
-        On a cluster, a client for the panes of each partition; else one XREAD reads them all.
+        On a cluster, a client for the panes of each partition; None if one XREAD reads them all.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class JudgingStage(Stage):
         self._note_ends()
 
     def _note_ends(self) -> None:
-        """Find panes that went back, and commit that at once: nothing else may come for long."""
+        """Find partitions whose panes went back, and commit that at once."""
         noted = [
             self._state.progress.note_end(place, self._last_id(key))
             for key, place in self._streams.items()
@@ -171,8 +171,8 @@ class JudgingStage(Stage):
         return self._readers[self._streams[stream]] if self._readers else self.client
 
     def _read(self, positions: dict[str, str]) -> list[tuple[bytes, list[Entry]]]:
-        """Read panes and commands with one XREAD; on a cluster one for each slot, then wait on one
-        of them if all were empty.
+        """Read panes and commands with one XREAD; on a cluster with one for each slot, then wait on
+        one of them if all were empty.
         """
         asked = {self._commands: self._state.progress.commands}
         if self._readers is None:
@@ -201,7 +201,7 @@ class JudgingStage(Stage):
         super().close()
 
     def finish(self) -> None:
-        """Nothing is left over: every turn commits what it judged."""
+        """Do nothing, since every turn commits what it judged."""
 
     def id_of(self, entry: "Read") -> str:
         """Return the id of an entry with its partition, since panes of all partitions are
@@ -282,8 +282,8 @@ class JudgingStage(Stage):
             self._versions[name] = JudgedVersion.of(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
-        """Fetch accepted references that were not met before; without one of them the stage cannot
-        go on.
+        """Fetch accepted references that are not known yet; without one of them the stage cannot
+        continue.
         """
         new = {pair for pair in wanted if reference_key(*pair) not in self._versions}
         self._published.require_references(new)
@@ -292,7 +292,7 @@ class JudgingStage(Stage):
                 self._versions[name] = JudgedVersion.of(found, number)
 
     def _learn_changes(self) -> None:
-        """Take up calibrations that were made meanwhile."""
+        """Use calibrations that were published meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._versions:
                 self._versions[name] = JudgedVersion.of(version)

@@ -1,4 +1,4 @@
-"""What the overview shows: how every model stands, the worst first."""
+"""Content of the overview: the state of every model, the worst first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,22 +17,23 @@ from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """How a model stands.
+    """State of a model.
 
     Parameters
     ----------
     version
-        The one that was judged last, else the one that serves; empty if there is neither.
+        Version that was judged last, else the one that serves; empty if there is neither.
     serving
         The version that predicts here, empty if none does.
     snapshot
-        Its current window; None before one was judged.
+        Snapshot of its current window; None before a window was judged.
     unreadable
         Whether there is a window that another release wrote.
     others
         Current windows of its other versions.
     traffic
-        As `traffic.state_of` gives it; None for a model that Redis does not know.
+        Traffic and backlog as `traffic.state_of` returns them; None for a model that Redis does not
+        know.
     blind
         Rules of the watchdog that fire.
     failing
@@ -40,7 +41,7 @@ class ModelCard:
     refused
         What of the last hour's events was refused, in words; empty if none was.
     points
-        Events a second over the last minutes.
+        Time (ms) and events per second over the last minutes.
     metric
         The first performance metric over time, for its chart; None without labels.
     """
@@ -60,13 +61,13 @@ class ModelCard:
 
     @property
     def severity(self) -> str:
-        """The worst of its window and of what the watchdog sees."""
+        """Worst severity of its window and of the watchdog's alerts."""
         found = "unknown" if self.snapshot is None else self.snapshot.severity
         return min((found, *("critical" for _ in self.blind)), key=rank)
 
     @property
     def firing(self) -> list[ActiveAlert]:
-        """Alerts of its current window that fire, the most severe first."""
+        """Firing alerts of its current window, the most severe first."""
         alerts = (
             []
             if self.snapshot is None
@@ -76,7 +77,7 @@ class ModelCard:
 
     @property
     def pending(self) -> int:
-        """How many alerts have one bad evaluation behind them."""
+        """Number of pending alerts: those with one bad evaluation so far."""
         return (
             0
             if self.snapshot is None

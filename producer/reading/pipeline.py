@@ -1,5 +1,5 @@
-"""Where the events of the models stand in Redis: what is counted, what waits, who owns it. For
-health, metrics and watchdog.
+"""State of the pipeline in Redis: what is counted, what waits, and who owns it; for health, metrics
+and watchdog.
 
 Read in three round trips, however many models and partitions there are: their partitions (once),
 what each has, and what waits where something does. Nothing is written.
@@ -28,8 +28,8 @@ from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
 
 MOST_ENTRIES: Final = 1000
-"""Entries that are counted one by one where Redis does not know the lag: 6.2, or a group that was
-set to an id.
+"""Most entries that are counted one by one where Redis does not know the lag: before Redis 7, or
+after the consumer group was set to an id.
 """
 
 
@@ -43,8 +43,8 @@ class _Published(msgspec.Struct):
 
 
 class _Judged(msgspec.Struct):
-    """What judging's checkpoint says of its place in the panes, and of the commands that it could
-    not apply.
+    """Part of judging's checkpoint: its position in the panes, and the commands that it could not
+    apply.
     """
 
     offsets: dict[int, str] = {}
@@ -56,16 +56,16 @@ class _Judged(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in a log.
+    """Entries of a log that wait to be counted.
 
     Parameters
     ----------
     entries
-        Entries behind the worker's offset; exact only if `exact`, else at least so many.
+        Entries after the worker's offset: their number if `exact`, else a lower bound.
     seconds
-        Entry time between the offset and the last entry: how far the counts are behind the log.
+        Entry time (s) between the offset and the last entry: how far the counts are behind the log.
     oldest_ms
-        Entry time of the oldest one; None if nothing waits.
+        Entry time (ms) of the oldest waiting entry; None if nothing waits.
     """
 
     entries: int = 0
@@ -76,12 +76,12 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """A partition as it stands in Redis.
+    """State of a partition in Redis.
 
     Parameters
     ----------
     counted
-        Everything that counting counts, as it wrote it.
+        All of counting's counters, as it wrote them.
     offset
         Id of the last counted entry.
     dead_letters
@@ -89,11 +89,11 @@ class PartitionState:
     judged
         Id of the last panes entry that was judged; None if judging's checkpoint cannot be read.
     panes_behind
-        Closed panes that judging has not read, 1 if only an alarm or late labels behind them were
-        not; None as well.
+        Closed panes that judging has not read, 1 if it only has not read an alarm or late labels
+        after them; None if judging's checkpoint cannot be read.
     waiting
-        Panes, and late labels, that judging has read and that wait for what the other partitions
-        bring before them.
+        Panes and late labels that judging has read and that wait for earlier ones of other
+        partitions.
     rolled_back
         How often the partition's panes went back to an older state.
     fault
@@ -116,9 +116,7 @@ class PartitionState:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model as it stands in Redis; `now_ms` is Redis's clock, which the entries' ids are made
-    by.
-    """
+    """State of a model in Redis; `now_ms` is Redis's clock, which makes the entries' ids."""
 
     model: str
     now_ms: int
@@ -272,7 +270,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class _PartitionAnswer:
-    """What Redis said of one partition."""
+    """Replies of Redis about one partition."""
 
     offset: str
     counted: dict[str, Any]
@@ -346,7 +344,7 @@ class _PartitionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _ModelAnswer:
-    """What Redis said of one model."""
+    """Replies of Redis about one model."""
 
     judging_owned: bool
     judged: _Judged | None
@@ -441,7 +439,7 @@ def _judged(packed: bytes | None) -> _Judged | None:
 
 
 def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
-    """Read what the API processes refused; what another version wrote is left out."""
+    """Read the counts of the API processes; those of another version are left out."""
     for one in packed:
         with suppress(msgspec.MsgspecError):
             yield msgspec.json.decode(one, type=Refused)

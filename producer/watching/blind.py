@@ -1,5 +1,5 @@
-"""Whether the monitor sees: the rules of the "monitor blind" alerts. Pure: memory and a look at the
-pipeline in, alerts out.
+"""Rules of the "monitor blind" alerts: whether the monitor itself works. Pure: the watchdog's
+memory and an observation of the pipeline in, alerts out.
 
     blind.stage_fails    critical   a worker fails on an entry again and again, or left it out
     blind.no_worker      critical   entries wait, and nobody owns their partition
@@ -61,7 +61,7 @@ LATE_IN_A_ROW: Final = 2
 ASIDE_HOLD_MS: Final = 600_000
 """How long after an entry was set aside the alert stays."""
 DROPPED_HOLD_MS: Final = 600_000
-"""How long after the last dropped event the alert stays."""
+"""Time (ms) for which the alert stays after the last dropped event."""
 LOSS_SLICES: Final = 8
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
@@ -79,7 +79,7 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
     Parameters
     ----------
     memory
-        Of the looks before; changed in place.
+        Memory of the earlier observations; changed in place.
     """
     for work in works(observed.state):
         remember(memory, work, observed)
@@ -120,7 +120,9 @@ def stage_fails(memory: Memory, observed: Observation) -> Assessment:
 
 
 def no_worker(memory: Memory, observed: Observation) -> Assessment:
-    """Work without an owner; good again when there is one and it has moved on."""
+    """Judge work without an owner; it is good again when there is an owner that has made
+    progress.
+    """
     limit = observed.settings.blind_worker_seconds
     alone = {
         work.name: memory.parts[work.name].unowned_ms
@@ -149,8 +151,8 @@ def no_worker(memory: Memory, observed: Observation) -> Assessment:
 
 
 def lag(memory: Memory, observed: Observation) -> Assessment:
-    """The age of the oldest waiting entry, or the time for which the owner did not move, whichever
-    is longer.
+    """Judge the age of the oldest waiting entry, or the time without progress of the owner,
+    whichever is longer.
     """
     limit = observed.settings.blind_lag_seconds
     owned = [
@@ -189,11 +191,11 @@ def _age(memory: Memory, observed: Observation, work: Work) -> float:
 
 
 def lost(memory: Memory, observed: Observation) -> Assessment:
-    """Missing numbers that did not arrive in the whole time in which a spool could have brought
-    them.
+    """Judge missing sequence numbers that did not arrive in the time in which a spool could have
+    brought them.
 
-    Holes come and go, so what counts is the least number of them over that time. Those of a
-    publisher that is retired meanwhile still count, until they have been told for as long.
+    Late numbers may still arrive, so the least number of missing ones over that time counts. Those
+    of a publisher that is retired meanwhile count for as long again.
     """
     slice_ms = max(1, int(observed.settings.loss_after_seconds * 1000 / LOSS_SLICES))
     now = observed.now // slice_ms
@@ -220,7 +222,7 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
 
 
 def dropped(_: Memory, observed: Observation) -> Assessment:
-    """Events that an API process had no room for: they are in no log."""
+    """Judge events that an API process dropped for lack of room: they are in no log."""
     recent = [one for one in observed.dropped if observed.since(one.grew_ms) < DROPPED_HOLD_MS]
     events = sum(one.events for one in recent)
     if not events:
@@ -237,8 +239,8 @@ def dropped(_: Memory, observed: Observation) -> Assessment:
 
 
 def refused(_: Memory, observed: Observation) -> Assessment:
-    """Events of about the last hour that the API refused: to whoever reads the counts they are
-    silence.
+    """Judge the events of about the last hour that the API refused, which are missing from all
+    counts.
     """
     hour, limit = observed.state.refused, observed.settings.refused_per_hour
     bad = hour.is_bad(observed.now, limit)
@@ -254,7 +256,7 @@ def refused(_: Memory, observed: Observation) -> Assessment:
 
 
 def dead_letters(memory: Memory, observed: Observation) -> Assessment:
-    """Dead letters of about the last hour."""
+    """Judge the dead letters of about the last hour."""
     limit = observed.settings.dead_letters_per_hour
     memory.dead, grown = _last_hour(
         memory.dead,
@@ -278,8 +280,8 @@ def dead_letters(memory: Memory, observed: Observation) -> Assessment:
 
 
 def rolled_back(memory: Memory, observed: Observation) -> Assessment:
-    """Panes that went back within about the last hour: a replica took over that had not received
-    everything.
+    """Judge panes that went back within about the last hour: a replica took over that had not
+    received everything.
     """
     times = sum(partition.rolled_back for partition in observed.state.partitions)
     memory.rolled_back, grown = _last_hour(memory.rolled_back, observed, times)
@@ -296,11 +298,10 @@ def rolled_back(memory: Memory, observed: Observation) -> Assessment:
 
 
 def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
-    """Time without a joined label while predictions wait for some; what waits on is lost for the
-    performance.
+    """Judge the time without a joined label while predictions wait for labels.
 
-    A model that never got a label is not told of: it has just begun, or its labels were never meant
-    to come.
+    A model that never got a label raises no alert: it is new, or its labels were never meant to
+    come.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
     joined = sum(one.joined for one in counts)
@@ -326,8 +327,8 @@ def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
 
 
 def labels_full(memory: Memory, observed: Observation) -> Assessment:
-    """Predictions that could not wait for a label within about the last hour, and labels that could
-    not for a prediction.
+    """Judge predictions and labels of about the last hour that found no room to wait for each
+    other.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
     memory.labels_full, grown = _last_hour(
@@ -352,8 +353,8 @@ def labels_full(memory: Memory, observed: Observation) -> Assessment:
 def _last_hour(
     memory: list[tuple[int, int]], observed: Observation, count: int
 ) -> tuple[list[tuple[int, int]], int]:
-    """Remember a count that only grows, by slices of time; give the new memory, and by how much it
-    grew in an hour.
+    """Remember a growing count by slices of time; return the new memory, and the growth within an
+    hour.
     """
     now = observed.now // GROWTH_SLICE_MS
     kept = [
@@ -366,7 +367,7 @@ def _last_hour(
 
 
 def silent(memory: Memory, observed: Observation) -> Assessment:
-    """Time without an event; while workers do not count, it is not known."""
+    """Judge the time without an event; it is unknown while workers do not count."""
     activity = _observe(memory, observed)
     if unowned(observed) or late(observed) or refused(memory, observed).bad:
         return Assessment(bad=None)
@@ -452,7 +453,7 @@ def _usual_gap(activity: Activity, now: int) -> int:
 
 
 def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment) -> Alert | None:
-    """Begin or end an alert, if its reading says so."""
+    """Begin or end an alert by its assessment."""
     if assessed.bad and rule not in memory.firing:
         memory.firing[rule] = observed.now
         return _alert(observed, rule, assessed, "firing", observed.now)

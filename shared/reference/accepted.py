@@ -1,7 +1,7 @@
 """References that people accepted after a version was registered: counts of production data.
 
 An accepted reference has the cells of the version's registered reference with other counts. So
-panes, which hold counts of these cells, stay valid whichever reference they are held against.
+panes, which hold counts of these cells, stay valid whichever reference they are compared with.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from driftgauge.shared.reference.profile import (
     ColumnReference,
     NumericReference,
     ReferenceProfile,
-    SegmentReference,
+    SegmentCounts,
 )
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -135,5 +135,5 @@ def _cells_of(column: ColumnReference) -> tuple[object, ...]:
     return column.name, column.kind, named, column.bin_of_cell, len(column.counts)
 
 
-def _values_of(held: SegmentReference) -> tuple[object, ...]:
+def _values_of(held: SegmentCounts) -> tuple[object, ...]:
     return held.feature, held.values, [len(bins) for bins in held.counts]

@@ -40,7 +40,7 @@ BINS = 10
 MOST_ATOMS = 20
 """Most values of a numeric feature that are a PSI bin of their own."""
 REST_SHARE = 0.05
-"""Least share of the rows that is parted into bins beside the atoms."""
+"""Least share of the rows that is divided into bins beside the atoms."""
 PREDICTION = "prediction"
 """Name of the column of predictions in profiles and snapshots."""
 
@@ -303,7 +303,7 @@ def _buckets(rows: int) -> int:
 ColumnReference = NumericReference | CategoricalReference
 
 
-class SegmentReference(msgspec.Struct, frozen=True):
+class SegmentCounts(msgspec.Struct, frozen=True):
     """The segments of one feature in the reference (shared/reference/segments.py).
 
     Parameters
@@ -311,7 +311,7 @@ class SegmentReference(msgspec.Struct, frozen=True):
     values
         The values that are segments, the most frequent first, without OTHER.
     counts
-        For each segment, OTHER last, the reference rows in each bin of all columns.
+        Reference rows of each segment, OTHER last, in each bin of all columns.
     """
 
     feature: str
@@ -335,7 +335,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     rows: int
     columns: tuple[ColumnReference, ...]
-    segments: tuple[SegmentReference, ...] = ()
+    segments: tuple[SegmentCounts, ...] = ()
 
     @cached_property
     def offsets(self) -> Ints:

@@ -1,9 +1,9 @@
-"""ADWIN (Bifet and Gavaldà 2007), river's, fed with ranks: what people know, with a delta that
-comes from a budget.
+"""ADWIN (Bifet and Gavaldà 2007) as river implements it, on ranks, with a delta that follows from
+the false-alarm budget.
 
-Each column starts from 1,000 reference ranks, so that a drift is found against the reference and
-not against the first events that happened to come. After an alarm it starts from them again: what
-came since must not become the new normal by itself.
+Each column starts with 1,000 reference ranks, so that live data are compared with the reference and
+not with the first events. After an alarm it starts with them again, because drifted data must not
+become the new normal by themselves.
 """
 
 from importlib.metadata import version
@@ -33,8 +33,8 @@ RIVER = version("river")
 
 
 class _State(msgspec.Struct):
-    """river's helper gives its state as bytes whose layout belongs to its version, so the version
-    is framed with it.
+    """State of river's ADWIN as bytes, whose layout depends on river's version, which is therefore
+    stored too.
     """
 
     river: str
@@ -100,9 +100,9 @@ class RankAdwin:
         return sorted(found, key=lambda detection: (detection.row, detection.column))
 
     def _alarms(self, place: int, ranks: Floats, *, complete: bool) -> list[tuple[int, int]]:
-        """Feed one column; give row and delay of each alarm.
+        """Feed one column; return row and delay of each alarm.
 
-        The loop runs in C and stops at an alarm, the only moment when Python has something to do.
+        The loop runs in C and returns to Python only at an alarm.
         """
         rows = None if complete else np.flatnonzero(~np.isnan(ranks))
         values: list[float] = ranks.tolist() if rows is None else ranks[rows].tolist()

@@ -1,5 +1,5 @@
-"""What an alarm says happened: since when, how much, in words. Estimates for people; no guarantee
-rests on them.
+"""The effect that an alarm reports: since when, how much, in words. These are estimates for people
+without a statistical guarantee.
 """
 
 import math
@@ -27,7 +27,7 @@ UNKNOWN = "how, the latest values do not tell"
 CONSTANT = 0.98
 """Share of the reference from which on a value is called its usual one."""
 LEAST = 1e-9
-"""Stands for the share of a cell that no value can fall into, so that its logarithm is a number."""
+"""Replaces a share of 0 in logarithms."""
 
 
 class Effect(NamedTuple):
@@ -42,7 +42,7 @@ class Effect(NamedTuple):
 
 
 def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) -> Effect:
-    """Estimate when and how a column left its law.
+    """Estimate when and how the distribution of a column changed.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _moved(law: Floats) -> Iterator[Floats]:
 
 
 def _movement(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a numeric column by what would make a normal one of them: a shift, or
+    """Describe the change of a numeric column's cells as that of a normal variable: a shift, or
     another spread.
     """
     scores = ndtri(np.cumsum(law) - law / 2)
@@ -128,8 +128,8 @@ def _mean_rank(counts: Floats, law: Floats) -> float:
 
 
 def _exchange(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a categorical column, which have no order: how many events must have
-    changed their category.
+    """Describe the change of a categorical column's cells, which have no order, by the share of
+    events that changed their category.
     """
     moved = float(np.abs(counts / counts.sum() - law).sum() / 2)
     return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace(
@@ -150,7 +150,7 @@ def normal_shift(mean_rank: float) -> float:
 
 
 def describe_shift(mean_rank: float, events: int) -> str:
-    """Say what a mean rank means.
+    """Describe a mean rank in words.
 
     Examples
     --------

@@ -11,8 +11,8 @@ exact for out-of-range values (conformal) and for missing ones (`rank_cells`); f
 it is as good as Good and Turing, whose estimate counts for as many fewer rows as its error is
 larger than a binomial's.
 
-It also runs on columns that are ordered in time: how often a value is missing is steadier than the
-values are, but there the bound is no promise.
+It also runs on columns that are ordered in time, whose share of missing values is usually steadier
+than the values; but there the bound is not guaranteed.
 """
 
 from typing import ClassVar, Self
@@ -38,17 +38,17 @@ from driftgauge.shared.reference.profile import (
 )
 
 BLOCK = 64
-"""Events between looks."""
+"""Events between evaluations."""
 REST = 1024
-"""Events that a test rests after its alarm, a multiple of BLOCK; less than a window, so that its
-alert lives on.
+"""Events for which a test rests after its alarm, a multiple of BLOCK; less than a window, so that
+its alert does not end meanwhile.
 """
 BROKEN = np.array([0.01, 0.05, 0.25, 0.9])
-"""Shares of the values that turn bad, as the bets say."""
+"""Shares of bad values on which the tests bet."""
 RECENT = 32
-"""Latest blocks from which an alarm estimates since when and how many."""
+"""Number of latest blocks from which an alarm estimates the time of the change and the share."""
 STRETCH = 64
-"""Most blocks taken at once."""
+"""Most blocks that are processed at once."""
 WORDS = {
     "missing": "missing",
     "unseen": "of categories that the reference does not have",
@@ -65,7 +65,7 @@ class _State(msgspec.Struct):
     arrays: dict[str, bytes]
 
 
-@detector("integrity", share=0.1, needs_exchangeable=False)  # the test of each window has as much
+@detector("integrity", share=0.08, needs_exchangeable=False)
 class OnlineIntegrity:
     """Sequential tests of the shares of missing and of unseen or out-of-range values of every
     column.
@@ -98,7 +98,7 @@ class OnlineIntegrity:
         tests = 2 * len(columns)
         self._seen = 0
         self._wakes = np.zeros(tests, dtype=np.int64)
-        """When a resting test takes part again; 0 of one that does."""
+        """Event count at which a resting test takes part again; 0 if it does not rest."""
         self._open = np.zeros(tests, dtype=np.int64)
         """Bad values in the block that is not full yet."""
         self._recent = np.zeros((RECENT, tests), dtype=np.int64)
@@ -153,7 +153,7 @@ class OnlineIntegrity:
         return full
 
     def _wake(self) -> None:
-        """Let tests that have rested start from the reference alone."""
+        """Start tests that have rested with the reference again."""
         awake = (self._wakes > 0) & (self._wakes <= self._seen)
         if awake.any():
             self._wakes = np.where(awake, 0, self._wakes)
@@ -161,8 +161,8 @@ class OnlineIntegrity:
             self._bad = np.where(awake, 0, self._bad)
 
     def _advance(self, blocks: Ints) -> tuple[int, int | None]:
-        """Go on over full blocks, or to the first at which R reaches c / 64: then with the worst
-        test.
+        """Process full blocks to the end, or to the first at which R reaches c / 64; then return
+        the worst test too.
         """
         factors = self._factors(blocks)
         weights = ((self._wakes == 0) / factors[0].size)[:, None]
@@ -285,7 +285,7 @@ def _laws(columns: list[ColumnReference]) -> tuple[list[str], Floats, Floats]:
 
 
 def _shares(columns: list[ColumnReference]) -> Floats:
-    """Return what each share is expected to be, for people to read."""
+    """Return the expected share of each test, as shown to people."""
     missing = [column.counts[-1] / max(sum(column.counts), 1) for column in columns]
     beyond = [
         column.singletons if isinstance(column, CategoricalReference) else _outside(column)
@@ -296,8 +296,8 @@ def _shares(columns: list[ColumnReference]) -> Floats:
 
 
 def _outside(column: NumericReference) -> int:
-    """Count the values outside the range of the registered reference: there are some in one that
-    was accepted later.
+    """Count the values outside the range of the registered reference, which only a reference that
+    was accepted later has.
     """
     return column.counts[0] + column.counts[-2] if column.cuts else 0
 

@@ -1,18 +1,20 @@
-"""Rank cells: where a value stands among the reference, in tenths and tails, with a law that is
-known exactly.
+"""Rank cells: a value's rank in the reference, in tenths and tails, whose distribution without
+drift is known exactly.
 
 The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so
-the new one falls into each of the n + 1 gaps between n reference values with the same chance, and a
-union of g of these gaps has chance g / (n + 1). After t new values, of which k fell there, it is (g
-+ k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The borders of the cells
-are reference values, so the law holds for any feature: continuous, discrete, constant.
+the new one falls into each of the n + 1 gaps between n reference values with the same probability,
+and into a union of g of these gaps with probability g / (n + 1). After t new values, of which k
+fell there, it is (g + k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The
+borders of the cells are reference values, so this holds for any feature: continuous, discrete,
+constant.
 
-A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new
-value in the tie draws its own from a hash of its event's id: so a replay gives the same cells.
+Ties are broken by uniform random numbers. For a border within a tie of m reference values, it is
+one of m numbers that are drawn once for the column; for a new value in the tie, it comes from a
+hash of its event's id, so that a replay has the same cells.
 
-MISSING is a cell of its own with one gap more than its reference rows. The shares then add up to a
-little more than 1, which makes the law exact for every bet that grows with the missing values of
-the reference (docs/detectors.md).
+MISSING is a cell of its own with one gap more than its reference rows. The probabilities then add
+up to a little more than 1, which makes the e-values valid for every bet that grows with the missing
+values of the reference (docs/detectors.md).
 """
 
 import math
@@ -35,15 +37,15 @@ from driftgauge.shared.reference.profile import (
 )
 
 TAIL = (1 - math.cos(math.pi * 23 / (CUTS - 1))) / 2
-"""About .02, and a cut of the reference; without tails of their own, a wider spread is found a
-third later.
+"""Share of the reference in each tail cell, about .02, at a cut of the reference. Without tail
+cells, a wider spread is detected a third later.
 """
 BORDERS = np.array([TAIL, *np.arange(1, BINS) / BINS, 1 - TAIL])
-"""Shares of the reference at which a cell ends."""
+"""Shares of the reference at which the cells end."""
 PRESENT = len(BORDERS) + 1
-"""Cells of values that are there."""
+"""Number of cells for values that are not missing."""
 MISSING = PRESENT
-"""The last cell, behind them."""
+"""The last cell, for missing values."""
 CELLS = PRESENT + 1
 FEW = {
     1: np.array([0, PRESENT // 2, PRESENT - 1]),
@@ -54,7 +56,7 @@ the first value, and so on to what is larger than all.
 """
 TIED = -1
 SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-"""Of splitmix64 (Steele, Lea, Flood 2014)."""
+"""Constants of the hash splitmix64 (Steele, Lea, Flood 2014)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,13 @@ class RankCells:
     Parameters
     ----------
     columns
-        Which columns of the reference are watched, C of them.
+        Positions of the C watched columns of the reference.
     gaps
-        Shape (C, cells): gaps of the reference in each rank cell.
+        Gaps of the reference in each rank cell, shape (C, cells).
     rows
-        Shape (C,): reference rows.
+        Reference rows of each column, shape (C,).
     constants
-        Shape (C,): whether all reference rows that are not missing have one value.
+        Whether all reference rows of a column that are not missing have one value, shape (C,).
     """
 
     columns: list[int]
@@ -78,11 +80,11 @@ class RankCells:
     rows: Ints
     constants: NDArray[np.bool_]
     _cells: NDArray[np.int8]
-    """Rank cell of each of all cells, TIED where a border lies within it."""
+    """Rank cell of each cell of the reference; TIED where a border lies within it."""
     _places: Ints
-    """Where each of all cells stands in the order of its column, columns one after another."""
+    """Position of each cell in its column's order, columns one after another."""
     _borders: Floats
-    """All columns' borders, ascending: place of the tie, plus the uniform."""
+    """All columns' borders, ascending: position of the tie plus a uniform number in (0, 1)."""
 
     @classmethod
     def build(cls, reference: ReferenceProfile, columns: list[int]) -> Self:
@@ -148,8 +150,8 @@ def in_order(column: ColumnReference) -> tuple[Ints, Ints]:
 
 
 def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
-    """Return the gaps in each cell, and the borders: the place of the reference value, plus its
-    uniform in the tie.
+    """Return the gaps in each cell, and the borders: position of the reference value plus a uniform
+    number within its tie.
     """
     ends = np.cumsum(counts)
     total = int(ends[-1])
@@ -199,7 +201,7 @@ def _gaps_of_few(rows: Ints) -> Ints:
 
 
 def _uniforms(ids: Sequence[str], events: Ints, salts: Ints) -> Floats:
-    """Return a uniform in (0, 1) for each event and salt, from the event's id alone."""
+    """Return a uniform number in (0, 1) for each event and salt, from the event's id only."""
     needed, back = np.unique(events, return_inverse=True)
     hashes = np.array([crc32(ids[event].encode()) for event in needed.tolist()], dtype=np.uint64)
     mixed = (salts.astype(np.uint64) + np.uint64(1) << np.uint64(32)) + hashes[back]

@@ -1,6 +1,4 @@
-"""A column's part of a snapshot: all its statistics, shares and pictures, and what the rules
-conclude.
-"""
+"""A column's part of a snapshot: all its statistics, shares and histograms, and its severity."""
 
 import msgspec
 
@@ -47,6 +45,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
     version = evaluation.version
     counts = version.counts_of(evaluation.cells, column)
     severity, reason = _conclusion(evaluation, column, bad)
+    features = version.schema.features
     return FeatureReport(
         name=counts.reference.name,
         kind="numeric" if counts.is_numeric else "categorical",
@@ -59,6 +58,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
         histogram=display_histogram(counts),
         reference_quantiles=reference_quantiles(counts.side),
         window_quantiles=quantiles(counts.side, counts.window),
+        judged=features[column].judged_as if column < len(features) else "",
         vanished=vanished(counts),
     )
 
@@ -78,11 +78,8 @@ def _conclusion(evaluation: Evaluation, column: int, bad: list[Reading]) -> tupl
     if found is not None and found.order == "uncalibrated":
         return "uncalibrated", f"integrity only, {found.reason}"
     if found is not None and found.order == "ordered":
-        return (
-            ("insufficient_data", evaluation.lacking_days)
-            if evaluation.lacking_days
-            else ("ok", "")
-        )
+        lacking = evaluation.lacking_week(column)
+        return ("insufficient_data", lacking) if lacking else ("ok", "")
     return ("insufficient_data", evaluation.lacking) if evaluation.lacking else ("ok", "")
 
 
@@ -106,8 +103,9 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
 
 def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
     """Return the PSI that an ordered column is judged by: that of the last 7 whole days."""
-    if evaluation.lacking_days:
-        return Statistic(PSI, None, note=evaluation.lacking_days)
+    lacking = evaluation.lacking_week(column)
+    if lacking:
+        return Statistic(PSI, None, note=lacking)
     found = evaluation.version.calibrated(column)
     return Statistic(
         PSI,
@@ -120,7 +118,9 @@ def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """Say what a verdict rests on, and whether to accept a new reference."""
+    """Return the notes of a snapshot: the basis of its verdict, and whether to accept a new
+    reference.
+    """
     calibration, number = evaluation.version.calibration, evaluation.version.number
     said = [f"Held against reference {number}, which was accepted in production."] if number else []
     if calibration is None:

@@ -1,4 +1,4 @@
-"""Which cells a drift comes from: the bins with the largest part of a column's PSI, by readable
+"""The causes of a drift: the bins with the largest contributions to a column's PSI, with readable
 names.
 """
 

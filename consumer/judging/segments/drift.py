@@ -1,11 +1,10 @@
 """PSI of every column within every segment, at once: the segment's reference rows against its
 window rows.
 
-Bins are pooled as for the model (statistics/counts.py), by the rows of the segment. A segment has
-few rows, so an empty bin is taken to have half a row instead of a share of 1e-4: that would be
-evidence which no number of rows so small can give. With 100 to 200 rows and 40 bins the threshold
-would be passed by 6 % to .1 % of windows without any drift, instead of by the asked .01 %; with
-half a row by less than that.
+Small bins of a column are pooled together, by the rows of the segment. An empty bin is
+taken to have half a row, not a share of 1e-4, because a segment has few rows: with 1e-4, 100 to 200
+rows and 40 bins, 6 % to .1 % of the windows without drift exceed the threshold instead of the
+intended .01 %; with half a row fewer than that do.
 """
 
 import numpy as np
@@ -74,8 +73,8 @@ def thresholds(floor: float, alpha: float, bins: Ints, n: Ints, m: Ints) -> Floa
 
 
 def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
-    """Return the mean PSI when the true one is `floor`: what is not above it is not significant,
-    and needs no threshold.
+    """Return the mean PSI if the true PSI is `floor`. A PSI that is not above it is not
+    significant, so its threshold need not be computed.
     """
     found: Floats = floor + (bins - 1) * (1 / n + 1 / m)
     return found
@@ -100,6 +99,6 @@ def _pooled(kept: Floats, expected: Floats, starts: Ints) -> Marks:
 
 
 def _part(p: Floats, q: Floats, absent: Floats) -> Floats:
-    """Return the part of the PSI of a bin; of one that neither side has, nothing."""
+    """Return the contribution of each bin to the PSI; 0 for a bin that is empty on both sides."""
     p_, q_ = np.where(p > 0, p, absent), np.where(q > 0, q, absent)
     return np.asarray(np.where((p > 0) | (q > 0), (q_ - p_) * np.log(q_ / p_), 0.0))

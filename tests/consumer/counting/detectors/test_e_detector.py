@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from driftgauge.consumer.counting.detectors import Detection, Observed
-from driftgauge.consumer.counting.detectors.e_detector import LOOK, REST, EDetector
+from driftgauge.consumer.counting.detectors.e_detector import REST, STEP, EDetector
 from driftgauge.shared.reference.profile import (
     CategoricalReference,
     Column,
@@ -114,7 +114,7 @@ def test_a_column_that_moved_does_not_hide_another() -> None:
     first, second = ([one.row for one in found if one.column == column] for column in (0, 1))
     assert second[0] - 3000 < 100
     assert len(first) == 6000 // (REST + 32) + 1
-    assert all(row % LOOK == LOOK - 1 for row in first + second)
+    assert all(row % STEP == STEP - 1 for row in first + second)
 
 
 def test_what_came_since_does_not_become_normal() -> None:

@@ -32,7 +32,8 @@ MIDDLE, QUIET = Reading(None, quiet=False), Reading(None, quiet=True)
 DAY = 1440
 """Minutes."""
 ALARM, OVER = Reading("warning", quiet=False, at_once=True), Reading(None, quiet=True, over=True)
-POLICY = JudgingPolicy()
+POLICY = JudgingPolicy(renotify_ms=240 * MINUTE)
+"""With reminders, which are off unless a policy asks for them."""
 QUICK = replace(POLICY, quiet_to_resolve=1, cooldown_ms=30 * MINUTE, renotify_ms=30 * MINUTE)
 
 
@@ -355,6 +356,17 @@ def test_the_cooldown_of_an_online_alert() -> None:
     """
     life = Life().reads([ALARM, OVER, ALARM, *[ALARM] * 6])
     assert life.changes == ["firing", "resolved", "pending", "firing"]
+
+
+def test_what_was_told_is_not_told_again_while_it_stands() -> None:
+    """For a year of bad readings people hear of it once, of its rise, and of its end."""
+    life = Life(JudgingPolicy())
+    for day in range(365):
+        life.now = day * DAY * MINUTE
+        life.read(BAD if day < 200 else CRITICAL)
+    for _ in range(3):
+        life.read(QUIET)
+    assert life.notified == ["firing", "firing severity", "resolved"]
 
 
 def test_reminders_back_off_until_acknowledged() -> None:
