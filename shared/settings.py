@@ -195,7 +195,7 @@ class Settings(BaseSettings):
     log_retention_hours: float = Field(24, ge=0)
     """Time that counted entries stay in the log, in hours of entry time."""
     max_memory_share: float = Field(0.8, gt=0, le=1)
-    """Share of Redis's `maxmemory` above which counted entries leave the log earlier than that."""
+    """Share of Redis's `maxmemory` above which counted entries are deleted from the log earlier."""
     spool_max_age_hours: int = Field(168, ge=1)
     """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
     longer is retired.

@@ -1,8 +1,8 @@
-"""Driving the online detectors: each (detector, version) of a partition sees what counts for drift,
-and its alarms leave.
+"""Runs the online detectors: each (detector, version) of a partition gets the rows that count for
+drift and returns alarms.
 
-The false-alarm budget of 30 days becomes false alarms per event, by the model's traffic: that is
-all a detector is told.
+The false-alarm budget of 30 days is divided by the model's traffic; the resulting false alarms per
+event are the only parameter of a detector.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,11 @@ from driftgauge.shared.reference.runs import Runs
 
 DAYS_PER_MONTH = 30
 OUT_OF_RANGE = "out_of_range"
-"""What no online test can say of a column that is ordered in time: its extremes come in rows. The
-window's test, which allows for that, goes on.
+"""Rule that no online test applies to a column that is ordered in time, because its extreme values
+come in runs. The window's test, which allows for that, still applies.
 """
 RATE_TOLERANCE = 2.0
-"""Detectors start anew for the measured traffic when it differs by more than this factor."""
+"""Factor by which the measured traffic must differ before detectors are started again."""
 
 
 def detect(
@@ -35,14 +35,14 @@ def detect(
     totals: Ints,
     marks: Ints | None = None,
 ) -> Iterator[Alarm]:
-    """Show events of one version to its detectors; give their alarms.
+    """Pass events of one version to its detectors, and yield their alarms.
 
     Parameters
     ----------
     state
-        Of the partition; its detectors are changed.
+        State of the partition; its detectors are changed.
     cells
-        Shape (columns, events), as places in the vector of all cells.
+        Cell of each value as position in the vector of all cells, shape (columns, events).
     ids, times, totals
         Of the events: ids, logical times, and the partition's predictions until each, it included.
     marks
@@ -81,7 +81,7 @@ def _detector(
     """Return a version's detector; a new one when there is none, the columns changed, or the
     traffic has changed a lot.
 
-    None if it has nothing to watch.
+    Return None if there is no column to watch.
     """
     kind = DETECTORS[name]
     columns = cell_map.exchangeable if kind.needs_exchangeable else cell_map.watched

@@ -1,4 +1,4 @@
-"""Predictions of one version in a run that is counted: their cells, and what they add to a pane."""
+"""Predictions of one version within a run: their cells, and the counts that they add to a pane."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from driftgauge.shared.contract.events import Prediction, Source
 
 @dataclass(slots=True)
 class Group:
-    """Predictions of one version, with their rows in the run, their cells, and which of them count
-    for drift.
+    """Predictions of one version: their rows in the run, their cells, and which of them count for
+    drift.
     """
 
     version: str

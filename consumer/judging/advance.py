@@ -1,9 +1,9 @@
 """Judging's one step: state, entries of the panes and commands in; changed state, alerts and
 snapshots out.
 
-The order of a moment: a pane enters the windows of its versions, each window is evaluated, the
-alerts move (alerting.py), the transitions are written as one group (notices.py), and a report is
-taken if they or the time ask for one (reporting.py).
+The order of a moment: a pane is added to the windows of its versions, each window is evaluated, the
+alerts move (alerting.py), their transitions are written as one group (notices.py), and a report is
+taken if a transition or the time requires one (snapshotting.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,9 +15,9 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.late import falls, look
-from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.labelled.late import falls, look
+from driftgauge.consumer.judging.labelled.performance import Labelled
+from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.window import SegmentWindow
@@ -47,16 +47,16 @@ def advance(
     Parameters
     ----------
     state
-        Is changed; throw it away if the outputs could not be committed.
+        State of the model, changed in place. Discard it if the outputs could not be committed.
     entries
-        Entry id and content, in the order in which they were read. One at or before its partition's
-        offset was judged before, and is left out.
+        Entry id and content, in the order in which they were read. An entry at or before its
+        partition's offset was judged before and is ignored.
     versions
-        All versions that the entries name, and those of the open alerts, with the references that
-        they are judged by, by `reference_key`.
+        Versions that the entries name and those of the open alerts, with their references, by
+        `reference_key`.
     commands
-        Entry id and content of people's commands, applied before the entries; the same holds for
-        those that were applied before.
+        Entry id and content of people's commands, which are applied before the entries. Commands
+        that were applied before are ignored.
     """
     step_ = _Step(state, model, versions, policy)
     for entry_id, packed in commands:
@@ -70,13 +70,12 @@ def advance(
 
 
 class Rejudging:
-    """Judges entries whose order is known, from an empty state, without snapshots: what a backtest
-    does.
+    """Judges entries in a known order from an empty state and without snapshots, for a backtest.
 
     Parameters
     ----------
     versions
-        As for `advance`.
+        Versions by `reference_key`, as for `advance`.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class Rejudging:
         )
 
     def take(self, entry: PaneEntry) -> list[Alert]:
-        """Judge an entry; give the transitions that it brought."""
+        """Judge an entry; return the transitions that it caused."""
         self._step.take_known(entry)
         self._step.state.changed.clear()
         alerts = self._step.outputs.alerts[:]
@@ -115,12 +114,12 @@ class _Step:
         self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
-        """Judge an entry of the only partition as it comes."""
+        """Judge an entry of the only partition."""
         self.state.progress.totals[entry.partition] = entry.total
         self.take_known(entry)
 
     def take_known(self, entry: PaneEntry) -> None:
-        """Judge an entry whose turn it is known to be."""
+        """Judge an entry whose turn is known."""
         if isinstance(entry, Watermark):
             return
         totals = self.state.progress.totals
@@ -133,10 +132,10 @@ class _Step:
             self.judge_reference(entry)
 
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
-        """Judge an alarm at once, and the panes and labels whose turn has come.
+        """Judge an alarm at once, and the panes and labels whose turn has come (see merge.py).
 
-        Events are those of what was judged: how many of the other partitions were read by then is
-        chance.
+        Only judged entries count as events, because how much of the other partitions was read by
+        then is random.
         """
         progress, merge = self.state.progress, self.state.merge
         merge.add(entry)
@@ -150,7 +149,7 @@ class _Step:
             self.take_known(ready)
 
     def judge(self, entry: Pane | Delta) -> None:
-        """Judge a pane, or the labels that revise panes."""
+        """Judge a pane, or labels that revise panes."""
         if isinstance(entry, Pane):
             self.judge_pane(entry)
         else:
@@ -206,7 +205,7 @@ class _Step:
     # -- labels ------------------------------------------------------------------------------------
 
     def _await_labels(self, version: str, pane: Pane, predictions: int) -> None:
-        """Let a pane's predictions wait for their labels."""
+        """Add a pane to the labelled window, where it waits for its labels."""
         if not self.versions[version].labels:
             return
         days = self.state.labelled_days.setdefault(version, LabelledDays())
@@ -220,8 +219,8 @@ class _Step:
             self.state.keep_span(version, span)
 
     def judge_labels(self, delta: Delta) -> None:
-        """Add labels to their panes. The performance is judged when as many came as a pane has
-        predictions, or at a pane.
+        """Add labels to their panes. The performance is judged at the next pane, or earlier when as
+        many labels came as a pane has predictions.
         """
         touched: dict[str, int] = {}
         for revised in delta.revised:
@@ -308,7 +307,9 @@ class _Step:
             self.state.keep_labelled_day(version, day)
 
     def judge_alarm(self, alarm: Alarm) -> None:
-        """An online detector's alarm fires at once; one that fires already is kept alive."""
+        """Let the alert of an online detector's alarm fire at once; one that fires already
+        stays.
+        """
         if self.state.progress.is_outdated(alarm):
             return
         self.state.progress.see(alarm.version, alarm.time)
@@ -319,11 +320,11 @@ class _Step:
         self._end_moment(alarm.time)
 
     def judge_reference(self, entry: NewReference) -> None:
-        """Judge a version by another reference from here on: the alerts that hung on the one before
-        end, saying why.
+        """Judge a version by another reference from here on; the alerts that depend on the previous
+        reference end with that reason.
 
-        The window stays: its cells are those of the new reference too, so it is judged again at its
-        next pane, and no drift that comes now is missed for want of rows.
+        The window stays, since the new reference has the same cells: it is judged again at its next
+        pane, so no drift is missed for lack of rows.
         """
         state, version = self.state, entry.version
         if not state.progress.note_change(entry) or (
@@ -344,9 +345,7 @@ class _Step:
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
-        """Apply a command to an alert; one that cannot be applied is counted and said, and stops
-        nothing.
-        """
+        """Apply a command to an alert; one that cannot be applied is counted and logged."""
         refused = commanding.apply(self.state, self.alerting, entry_id, packed)
         if refused:
             self.outputs.refused.append(refused)
@@ -383,7 +382,7 @@ class _Step:
             self.reporting.settle(version)
 
     def _retirement(self, version: str, now: int) -> str:
-        """Say why a version is no longer used; empty if it may be."""
+        """Return why a version is no longer used; empty if it may still be."""
         end = self.state.windows[version].end
         if not end:
             return ""
@@ -416,7 +415,7 @@ class _Step:
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
     def _note_week(self, context: AlertContext) -> None:
-        """Remember at a logical midnight whether an ordered column is in alarm."""
+        """Record at a logical midnight whether an ordered column is in alarm."""
         days = self.state.days.get(context.version)
         if days is not None and days.due and not context.judged.evaluation.lacking_days:
             days.note(

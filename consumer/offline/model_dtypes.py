@@ -1,4 +1,6 @@
-"""How a model's frame held each feature when the model was fitted: found once, at registration."""
+"""The dtype of each feature in the data frame that a model was fitted on, found once at
+registration.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,16 +23,16 @@ def as_fitted(
 ) -> Schema:
     """Complete a schema by the dtype and missing marker of each feature in the model's frame.
 
-    The frame says what is a category of pandas and what marks a missing text. A CSV file cannot
-    say that texts are categories; then it is tried whether the model takes them so, where it does
-    not take them as texts. What the schema declares stays.
+    The frame shows which columns are pandas categories and what marks a missing text. A CSV file
+    cannot show that texts are categories; so if the model does not accept them as texts, categories
+    are tried. Declarations in the schema have priority.
 
     Parameters
     ----------
     frame
-        Reference rows as the model was fitted on such, one column for each feature.
+        Reference rows in the form that the model was fitted on, one column for each feature.
     columns
-        The same as `model_columns` gives them.
+        The same rows as `model_columns` returns them.
     """
     known = msgspec.structs.replace(
         schema, features=tuple(_of_frame(one, frame[one.name]) for one in schema.features)
@@ -50,13 +52,18 @@ def as_fitted(
 
 
 def _of_frame(feature: Feature, column: pd.Series) -> Feature:
-    """Return the feature with what the reference's own column says."""
+    """Return the feature with dtype and missing marker of the reference's column."""
     if feature.dtype is None and isinstance(column.dtype, pd.CategoricalDtype):
         numbers = pd.api.types.is_numeric_dtype(column.dtype.categories.dtype)
         dtype: ModelDtype = "number_category" if numbers else "category"
         feature = msgspec.structs.replace(feature, dtype=dtype)
     if feature.dtype is None and feature.kind == "numeric" and column.dtype == np.dtype(bool):
         feature = msgspec.structs.replace(feature, dtype="bool")
+    is_number = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype != np.dtype(bool)
+    if feature.dtype is None and feature.kind in {"boolean", "categorical"} and is_number:
+        feature = msgspec.structs.replace(feature, dtype="float64")
+    if feature.kind == "timestamp" and pd.api.types.is_datetime64_any_dtype(column.dtype):
+        feature = msgspec.structs.replace(feature, dtype="datetime")
     marker: Literal["nan", "none"] = "none" if any(value is None for value in column) else "nan"
     if marker == "none" and feature.kind == "categorical" and column.dtype == np.dtype(object):
         feature = msgspec.structs.replace(feature, missing=marker)

@@ -157,7 +157,7 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     timeline
         The counts that the calibration was made from.
     created
-        When it was made, ISO 8601; empty if unknown.
+        Time at which it was made, ISO 8601; empty if unknown.
     target
         False episodes per 30 days that were asked for.
     realised
@@ -166,7 +166,7 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     alarm_share
         Share of the time in alarm in these weeks, 0 to 1.
     in_order
-        Episodes per 30 days in the reference's own weeks, each held against the others.
+        Episodes per 30 days in the reference's own weeks, each compared with the others.
     watch
         Columns that are a function of the clock and that the user wants judged nevertheless.
     format

@@ -1,4 +1,4 @@
-"""Rules of broken values: shares of a column's rows that the reference does not lead to expect."""
+"""Rules of broken values: the share of missing, unseen or out-of-range values of a column."""
 
 from typing import Final
 

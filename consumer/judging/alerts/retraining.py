@@ -1,4 +1,4 @@
-"""When to retrain. Pure: alert transitions and the time in, the next state out.
+"""Decides when to retrain. Pure: alert transitions and the time in, the next state out.
 
 A run is written down before it starts and after it ended. So whoever finds a run that started and
 did not end starts it again, under the same id: a run is never lost by a crash, and is repeated only
@@ -16,7 +16,7 @@ from driftgauge.shared.contract.alerts import MARKS
 from driftgauge.shared.rules import rule_of
 
 MAX_ATTEMPTS: Final = 3
-"""Starts of one run: one that takes its worker down with it must not do so for ever."""
+"""Most attempts of one run, in case the run itself crashes the worker."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -25,14 +25,14 @@ class Run(msgspec.Struct, frozen=True):
     Parameters
     ----------
     id
-        Of the alert's event: the same for every attempt, so that the receiver can tell a
+        Id of the alert's event, the same for every attempt, so that the receiver can recognise a
         repetition.
     event
         The alert as CloudEvents JSON.
     started
-        Of the first attempt, ms by Redis's clock.
+        Start of the first attempt, ms by Redis's clock.
     attempt
-        From 1.
+        Number of the attempt, from 1.
     """
 
     id: str
@@ -41,8 +41,8 @@ class Run(msgspec.Struct, frozen=True):
     attempt: int = 1
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """How a run ended."""
+class RunResult(msgspec.Struct, frozen=True):
+    """Result of a run."""
 
     ok: bool
     detail: str
@@ -55,18 +55,18 @@ class Ended(msgspec.Struct, frozen=True):
     started: int
     ended: int
     attempt: int
-    outcome: Outcome
+    outcome: RunResult
 
 
 class RetrainingState(msgspec.Struct, frozen=True):
-    """What is known of a model's retraining.
+    """State of a model's retraining.
 
     Parameters
     ----------
     last_started
         Start of the latest run, ms; None if there was none.
     runs, failures
-        Runs that ended, and those of them that failed.
+        Number of runs that ended, and how many of them failed.
     passed_over
         Alerts that came within a cooldown.
     waiting
@@ -83,7 +83,7 @@ class RetrainingState(msgspec.Struct, frozen=True):
     waiting: str = ""
 
     def read(self, event: bytes, now: int, cooldown_ms: int) -> "RetrainingState":
-        """Take in the next alert transition, which starts a run if it asks for one.
+        """Process the next alert transition, which starts a run if it asks for retraining.
 
         Parameters
         ----------
@@ -133,11 +133,11 @@ class RetrainingState(msgspec.Struct, frozen=True):
 
     @property
     def exhausted(self) -> bool:
-        """Whether the run that did not end had all its attempts."""
+        """Whether the unfinished run has had all its attempts."""
         return self.running is not None and self.running.attempt >= MAX_ATTEMPTS
 
-    def end(self, outcome: Outcome, now: int) -> "RetrainingState":
-        """Write down how the run ended."""
+    def end(self, outcome: RunResult, now: int) -> "RetrainingState":
+        """Record how the run ended."""
         run = self.running
         assert run is not None  # noqa: S101  it was carried out
         ended = Ended(run.id, run.started, now, run.attempt, outcome)

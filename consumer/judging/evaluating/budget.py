@@ -9,12 +9,12 @@ from driftgauge.shared.reference.feature import Kind
 
 DAYS_PER_MONTH = 30
 INTEGRITY_TESTS = 3
-"""Missing, unseen, out of range."""
+"""Number of integrity tests of a column: missing, unseen, out of range."""
 JUDGED_METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "numeric": ("mae", "rmse"),
     "categorical": ("accuracy", "f1_macro"),
 }
-"""What the performance rule judges."""
+"""Metrics that the performance rule judges, by the kind of the prediction."""
 PERFORMANCE_TESTS = 2
 PAST_DAYS = 36
 """Verdicts of 30 days on past days: each by itself, or in its week."""
@@ -36,14 +36,14 @@ class Levels:
 def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments: int = 0) -> Levels:
     """Share the budget of 30 days among all tests that will be made in them.
 
-    An evaluation is made at each pane: a pane is full, or an hour old; never are there more of them
-    than events. Where a version has segments, their tests take `segment_share` of what PSI and
-    performance have.
+    Each pane is evaluated, and a pane is full or an hour old; there are never more panes than
+    events. If a version has segments, their tests get `segment_share` of the shares of PSI and
+    performance.
 
     Parameters
     ----------
     columns, segments
-        That are judged.
+        Number of judged columns and segments.
 
     Examples
     --------

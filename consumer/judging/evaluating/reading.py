@@ -1,4 +1,4 @@
-"""What one evaluation says of one rule, and the numbers behind it."""
+"""The reading of a rule at one evaluation, and its evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from driftgauge.shared.contract.severity import AlertSeverity
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one evaluation says of one rule: how bad, or quiet, or neither.
+    """Result of one rule at one evaluation: bad with a severity, quiet, or neither.
 
     `at_once` fires without a second one, `over` resolves without two more. A quiet one resolves
     only if the first of the quiet ones was `quiet_days` logical days before. With `rest_days` only

@@ -24,8 +24,8 @@ PAST_RULE = "performance on past days"
 def findings(
     judged: EvaluatedWindow, open_alerts: OpenAlerts, _policy: JudgingPolicy
 ) -> Iterator[Finding]:
-    """Yield the metrics that are bad, and those of open alerts: of the model, its segments, and the
-    labels themselves. A fall of the model says which segment explains it.
+    """Yield the bad metrics, and those of open alerts, of the model, its segments and the labels
+    themselves. The summary of a fall of the model names the segments that explain it.
     """
     of_segments = list(_segments(judged, open_alerts))
     for name, reading, evidence in (

@@ -20,6 +20,7 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.contract.alert import CloudEvent
 from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
@@ -113,6 +114,41 @@ async def test_three_apps_raise_one_alert_and_a_worker_resolves_it(
             ) == (1, True, True)
         assert written.transitions() == ["blind.no_worker firing", "blind.no_worker resolved"]
     assert len({alert.fingerprint for alert in written.alerts()}) == 1
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_worker_that_fails_is_shown_everywhere(
+    settings: Settings, written: Written, client: redis.Redis, keys: Keys
+) -> None:
+    """What a worker fails on stands in an alert, in /readyz, in /health and on the Overview, with
+    the entry and the reason as text, and is gone when it goes on.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05})
+    now = time.time_ns() // 1_000_000
+    fault = StageFault("counting linear.0", "KeyError: '<b>7'", "5-0", 4, now, now)
+    key = keys.count("linear", 0)
+
+    async def reasons(http: Any) -> list[str]:
+        found: list[str] = (await http.get("/readyz")).json()["reasons"]
+        return [one for one in found if "fails" in one]
+
+    async with serving(changed) as http:
+        client.hset(key, mapping={"fault": msgspec.json.encode(fault)})
+        await until(written.transitions)
+        assert written.transitions() == ["blind.stage_fails firing"]
+        (said,) = await reasons(http)
+        assert said.startswith("linear: The worker fails on this model: counting linear.0 at entry")
+        page = (await http.get("/", headers={"Accept": "text/html"})).text
+        assert "KeyError: &#39;&lt;b&gt;7" in page
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["partitions"][0]["fault"]["entry"] == "5-0"
+        over = msgspec.structs.replace(fault, over=True)
+        client.hset(key, mapping={"fault": msgspec.json.encode(over)})
+        await until(lambda: len(written.transitions()) > 1)
+        assert written.transitions()[1] == "blind.stage_fails resolved"
+        assert not await reasons(http)
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["partitions"][0]["fault"] is None
 
 
 async def test_another_takes_over(settings: Settings, written: Written) -> None:

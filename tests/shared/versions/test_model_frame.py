@@ -10,7 +10,7 @@ from lightgbm import LGBMRegressor
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
@@ -49,7 +49,7 @@ def truth(frame: pd.DataFrame) -> Any:
 def encoded(encoder: Any, numbers: Any = "passthrough", *before: Any) -> Any:
     texts = make_pipeline(*before, encoder) if before else encoder
     columns = ColumnTransformer([("texts", texts, TEXTS), ("numbers", numbers, NUMBERS)])
-    return make_pipeline(columns, SimpleImputer(), LinearRegression())
+    return make_pipeline(columns, SimpleImputer(), Ridge())
 
 
 def as_categories(frame: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +113,7 @@ PIPELINES: dict[str, tuple[Any, Callable[[pd.DataFrame], pd.DataFrame]]] = {
         pd.DataFrame.copy,
     ),
     "selected by dtype": (
-        make_pipeline(SELECTED, SimpleImputer(), LinearRegression()),
+        make_pipeline(SELECTED, SimpleImputer(), Ridge()),
         pd.DataFrame.copy,
     ),
     "histogram boosting of codes": (
@@ -192,5 +192,5 @@ def test_the_frame_is_a_function_of_the_schema() -> None:
     for part in (frame, frame[:1], frame[frame["plan"].isna()], frame[frame["plan"].notna()]):
         found = model_frame(schema, model_columns(part, schema), named=True)
         kinds = found.dtypes.astype(str).tolist()
-        assert kinds == ["object", "float64", "object", "float64", "float64"]
+        assert kinds == ["object", "float64", "object", "float64", "bool"]
         assert not [value for value in found["plan"] if value is None]

@@ -188,6 +188,24 @@ def test_every_short_history(policy: JudgingPolicy) -> None:
         check(life)
 
 
+def test_a_critical_never_carries_the_text_of_a_warning() -> None:
+    """An alert that stays critical, whether pending or firing, keeps what was said of it when it
+    was: a later and milder reading is not its reason.
+    """
+    life = Life()
+    for reading in (CRITICAL, BAD, BAD):
+        life.reads([reading])
+        assert life.open is not None
+        assert (life.open.severity, life.open.summary) == ("critical", "worse")
+    rising = Life()
+    rising.reads([BAD])
+    assert rising.open is not None
+    assert (rising.open.severity, rising.open.summary) == ("warning", "bad")
+    rising.reads([CRITICAL])
+    assert rising.open is not None
+    assert (rising.open.severity, rising.open.summary) == ("critical", "worse")
+
+
 def test_every_short_history_of_an_online_alert() -> None:
     """The same for alarms, which fire at once and end at once."""
     for readings in itertools.product((ALARM, MIDDLE, OVER), repeat=7):

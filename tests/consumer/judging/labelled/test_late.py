@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from driftgauge.consumer.judging.evaluating.budget import PAST_DAYS, PERFORMANCE_TESTS, levels
-from driftgauge.consumer.judging.evaluating.late import Patience
+from driftgauge.consumer.judging.labelled.late import Patience
 from driftgauge.consumer.judging.policy import JudgingPolicy
 
 LEAST = 200

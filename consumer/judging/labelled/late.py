@@ -14,7 +14,7 @@ from math import frexp, sqrt
 from typing import Final
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
-from driftgauge.consumer.judging.evaluating.metric_reading import judge
+from driftgauge.consumer.judging.labelled.metric_reading import judge
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS

@@ -1,4 +1,4 @@
-"""Judges a labelled window against the version's baseline: is the model still right?
+"""Judges the performance in a labelled window against the version's baseline.
 
 What the window says is joined by what past days say whose labels came late (late.py): an alert
 tells of both.
@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
-from driftgauge.consumer.judging.evaluating.late import Fall
-from driftgauge.consumer.judging.evaluating.metric_reading import judge, summary
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
+from driftgauge.consumer.judging.labelled.late import Fall
+from driftgauge.consumer.judging.labelled.metric_reading import judge, summary
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.window import DAY_MS
@@ -62,7 +62,7 @@ class Labelled:
 
     @property
     def lacking(self) -> str:
-        """What a judgement needs and does not have; empty if it has enough."""
+        """Why there are too few labelled rows to judge; empty if there are enough."""
         least = self.policy.min_labelled_rows
         if self.window.labelled < least:
             return f"{self.window.labelled} of {least} labelled predictions"
@@ -78,9 +78,7 @@ class Labelled:
         return self.window.sums or Sums.zero(self.baselines.layout)
 
     def readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
-        """Return what the rule says of each metric that is judged and has a baseline; rules, alerts
-        and reports ask for it.
-        """
+        """Return the reading of each judged metric that has a baseline."""
         return self._readings
 
     @cached_property
@@ -119,13 +117,13 @@ class Labelled:
         return reading, evidence
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
-        """Return whether labels tell about recent predictions: then it is they that page, and input
-        drift explains.
+        """Return whether the labels are of recent predictions. Then only the performance is
+        critical, and input drift is its explanation.
 
         Parameters
         ----------
         now, window_ms
-            Logical time, and the length of the drift window.
+            Logical time, and length of the drift window (both ms).
         """
         if self.lacking or not any(
             self.baselines.baseline(name) for name in JUDGED_METRICS[self.baselines.layout.kind]
@@ -154,14 +152,14 @@ def _fallen(name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
 def report(
     labelled: Labelled | None, baselines: PerformanceBaselines | None, scores: Ints | None
 ) -> Performance | None:
-    """Report a version's performance; None if neither labels nor probabilities can tell of it.
+    """Report a version's performance; None if there are neither labels nor probabilities.
 
     Parameters
     ----------
     labelled
-        None for a version without labels.
+        Labelled window; None for a version without labels.
     scores
-        Counts of the drift window for the estimates; None without.
+        Counts of probabilities in the drift window, for the estimates; None without.
     """
     estimated = _estimated(baselines, scores)
     if labelled is None:
@@ -249,7 +247,7 @@ def metric_report(
 
 
 def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> list[MetricReport]:
-    """Estimate from the drift window's probabilities; nothing of it is ever judged."""
+    """Estimate the metrics from the drift window's probabilities; estimates are never judged."""
     if (
         baselines is None
         or scores is None
