@@ -1,8 +1,8 @@
-"""What this installation has, and the pip line for what it does not have.
+"""The optional packages of this installation, and the pip line for absent ones.
 
 The base installation has no dependencies. The extras of pyproject.toml bring the packages of API,
-worker and library (`server`), of pictures (`plot`), of the search for settings (`tune`), and a
-private server of Redis (`local`).
+worker and library (`server`), of Parquet, Arrow and zstd files (`parquet`), of pictures (`plot`),
+of the search for settings (`tune`), and a private server of Redis (`local`).
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Literal
 
 from driftgauge.shared.errors import NotInstalled
 
-Extra = Literal["server", "local", "plot", "tune"]
+Extra = Literal["server", "local", "parquet", "plot", "tune"]
 
 
 def pip_line(extra: Extra) -> str:

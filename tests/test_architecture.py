@@ -31,6 +31,7 @@ PURE = (
     "shared/reporting",
     "shared/rules",
     "shared/statistics",
+    "shared/tables",
     "shared/versions",
     "shared/wording",
 )
@@ -42,8 +43,8 @@ PURE_AT_ROOT = {
     "driftgauge.shared.errors",
     "driftgauge.shared.extras",
 }
-SHELL = {"shared/reporting/files.py"}
-"""The one part of reporting that touches files; nothing pure imports it."""
+SHELL = {"shared/reporting/files.py", "shared/tables/arrow.py", "shared/tables/reading.py"}
+"""The parts of pure folders that touch files; nothing pure imports them."""
 MOST_FILES = 16
 """Python files of a folder, its `__init__.py` included."""
 IMPURE_MODULES = {
@@ -250,12 +251,12 @@ def test_a_room_can_be_held_in_the_head() -> None:
     assert full_folders(ROOT) == []
 
 
-def test_every_package_has_a_door() -> None:
+def test_every_package_has_a_docstring() -> None:
     """Each folder of modules says in a sentence what it is for."""
     silent = []
     for path in modules(ROOT).values():
-        door = path.parent / "__init__.py"
-        if not door.exists() or ast.get_docstring(ast.parse(door.read_text())) is None:
+        package = path.parent / "__init__.py"
+        if not package.exists() or ast.get_docstring(ast.parse(package.read_text())) is None:
             silent.append(path.parent.relative_to(ROOT).as_posix())
     assert sorted(set(silent)) == []
 

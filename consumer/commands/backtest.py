@@ -1,8 +1,8 @@
-"""`driftgauge backtest`: what another policy would have told of the past, beside what today's tells
-of it.
+"""`driftgauge backtest`: the alerts that another policy would have raised on past data, beside
+those of today's policy.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from driftgauge.consumer.commands.calibrate import read_by
 from driftgauge.consumer.commands.connection import connected
 from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
 from driftgauge.shared.settings import Settings, read_settings
+from driftgauge.shared.tables.options import file_options
 
 if TYPE_CHECKING:
     from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, Verdict
@@ -52,6 +54,12 @@ TODAY, OTHER = "today", "policy"
 )
 @click.option("--time-column", help="Of the file: when each row was predicted.")
 @click.option("--prediction-column", help="Of the file; without it the model predicts.")
+@click.option(
+    "--per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Rows a day of a file without times.  [default: DRIFTGAUGE_EXPECTED_EVENTS_PER_DAY]",
+)
+@file_options
 @click.option("--version", help="Of the model, for a file; default: the one in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print both verdicts as JSON.")
 def backtest(
@@ -61,13 +69,17 @@ def backtest(
     csv_path: Path | None,
     time_column: str | None,
     prediction_column: str | None,
+    per_day: float | None,
     version: str | None,
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Judge the stored panes again, under today's policy and another one."""
-    if csv_path is None and (time_column or prediction_column or version):
-        raise click.UsageError("--time-column, --prediction-column and --version belong to --csv.")
+    if csv_path is None and (
+        time_column or prediction_column or per_day or version or any(said.values())
+    ):
+        raise click.UsageError("Columns, pace, version and format of a file belong to --csv.")
     settings = read_settings()
     from driftgauge.consumer.worker import judging_policy, policies
 
@@ -85,7 +97,8 @@ def backtest(
 
         key = settings.pii_key.get_secret_value() if settings.pii_key is not None else None
         rows = FileRows(csv_path, time_column, prediction_column, key)
-        found = _of_file(settings, model, version, rows, tried)
+        pace = per_day or settings.expected_events_per_day
+        found = _of_file(settings, model, version, rows, tried, pace, said)
     if as_json:
         click.echo(msgspec.json.encode(found))
     else:
@@ -136,6 +149,8 @@ def _of_file(
     version: str | None,
     rows: "FileRows",
     tried: "list[JudgingPolicy]",
+    per_day: float,
+    said: Mapping[str, Any],
 ) -> "Backtest":
     """Count a file's rows, and judge them."""
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -144,10 +159,8 @@ def _of_file(
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(settings.registry_dir)
-    published = registry.load(model, version or registry.production(model))
-    log = log_of(
-        published, rows, settings.expected_events_per_day, _estimator(registry, published, rows)
-    )
+    published = read_by(registry.load(model, version or registry.production(model)), said)
+    log = log_of(published, rows, per_day, _estimator(registry, published, rows))
     for remark in log.remarks:
         click.echo(remark, err=True)
     name = published.manifest.version
@@ -176,22 +189,22 @@ def _judge(
     tried: "list[JudgingPolicy]",
 ) -> "Backtest":
     """Judge entries by every policy."""
-    from driftgauge.consumer.judging.backtest import Backtest, Watch, rejudge
+    from driftgauge.consumer.judging.backtest import AlertTracker, Backtest, rejudge
     from driftgauge.shared.contract.pane import Pane
 
-    watches = [Watch() for _ in tried]
+    trackers = [AlertTracker() for _ in tried]
     start, end, panes = 0, 0, 0
     for entry, moved in rejudge(
         entries, model, versions, [replace(one, partitions=1) for one in tried]
     ):
         if isinstance(entry, Pane):
             start, end, panes = start or entry.start, max(end, entry.end), panes + 1
-        for watch, alerts in zip(watches, moved, strict=True):
+        for tracker, alerts in zip(trackers, moved, strict=True):
             for alert in alerts:
-                watch.take(alert)
+                tracker.take(alert)
     if not panes:
         raise BadData(f"There is no pane of {model} in that time.")
-    verdicts = [watch.verdict(end) for watch in watches]
+    verdicts = [tracker.verdict(end) for tracker in trackers]
     return Backtest(
         model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None
     )

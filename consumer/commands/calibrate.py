@@ -2,12 +2,14 @@
 own weeks.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.options import file_options, form_of
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.calibrating import TimedRows
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="CSV of reference rows; default: the days that are stored.",
+    help="File of reference rows; default: the days that are stored.",
 )
 @click.option("--time-column", help="Column of the time, with --data.")
 @click.option("--prediction-column", help="Column of the predictions, with --data.")
+@file_options
 @click.option("--watch", help="Functions of the clock that are judged nevertheless, with commas.")
 @click.option(
     "--png", type=click.Path(path_type=Path, dir_okay=False), help="Draw the plot to this file too."
@@ -41,6 +44,7 @@ def calibrate(
     png: Path | None,
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Test a version's reference for order in time, and replay its weeks."""
     from driftgauge.consumer.offline.calibrating import TimedRows
@@ -55,7 +59,7 @@ def calibrate(
     )
     names = None if watch is None else [name.strip() for name in watch.split(",") if name.strip()]
     made = calibrate_version(
-        ModelRegistry(read_settings().registry_dir), model, version, rows, names
+        ModelRegistry(read_settings().registry_dir), model, version, rows, names, said
     )
     show(made, as_json=as_json)
     if png is not None:
@@ -71,8 +75,15 @@ def calibrate_version(
     version: str,
     rows: "TimedRows | None",
     watch: list[str] | None,
+    said: Mapping[str, Any] | None = None,
 ) -> "Calibration":
-    """Calibrate a registered version with a progress bar, and store it."""
+    """Calibrate a registered version with a progress bar, and store it.
+
+    Parameters
+    ----------
+    said
+        How the file is written, where it is not written as the reference was.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -81,7 +92,7 @@ def calibrate_version(
     from driftgauge.consumer.offline.calibrating import make_calibration
 
     settings = read_settings()
-    published = registry.load(model, version)
+    published = read_by(registry.load(model, version), said or {})
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replaying the reference's weeks", total=STEPS + 1)
         made, remarks = make_calibration(
@@ -98,6 +109,14 @@ def calibrate_version(
     for remark in remarks:
         click.echo(remark, err=True)
     return made
+
+
+def read_by(version: "PublishedVersion", said: Mapping[str, Any]) -> "PublishedVersion":
+    """Return a version that reads a file as it was said to be written."""
+    import msgspec
+
+    schema = msgspec.structs.replace(version.schema, table=form_of(said, version.schema.table))
+    return msgspec.structs.replace(version, schema=schema)
 
 
 def _estimator(

@@ -1,9 +1,9 @@
-"""`driftgauge compare`: two files instead of a stream."""
+"""`driftgauge compare`: compares two files instead of a stream with its reference."""
 
 import sys
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -11,21 +11,32 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from driftgauge.consumer.commands.column_options import choices_of, table_options
+from driftgauge.consumer.commands.tables import printable
 from driftgauge.shared.contract.snapshot import Snapshot
 
 NOT_ENOUGH_ROWS = 3
 """Exit code if nothing could be judged: neither drift nor none was found."""
+NOT_COMPARED = 4
+"""Exit code if no drift was found, but not every column could be compared."""
 SHOWN = {"psi": "PSI", "ks": "KS", "jensen_shannon": "JS"}
 LEAST_WIDTH = 110
 """Characters of a line that goes to a file."""
-COLOURS = {"critical": "bold red", "warning": "yellow", "ok": "green"}
+COLOURS = {"critical": "bold red", "warning": "yellow", "unreadable": "yellow", "ok": "green"}
 
 
 @click.command()
 @click.argument("reference", type=click.Path(path_type=Path))
 @click.argument("current", type=click.Path(path_type=Path))
-@click.option("--features", default="", help="Columns to compare, with commas.  [default: all]")
-@click.option("--exclude", default="", help="Columns that are shown but not judged, with commas.")
+@click.option(
+    "--features", multiple=True, help="Column to compare; repeatable, or with commas.  [all]"
+)
+@click.option(
+    "--exclude",
+    multiple=True,
+    help="Column that is shown but not judged; repeatable, or with commas.",
+)
+@table_options
 @click.option(
     "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the report to this file."
 )
@@ -40,35 +51,33 @@ COLOURS = {"critical": "bold red", "warning": "yellow", "ok": "green"}
 def compare(
     reference: Path,
     current: Path,
-    features: str,
-    exclude: str,
+    features: tuple[str, ...],
+    exclude: tuple[str, ...],
     html: Path | None,
     fail_on: Literal["warning", "critical"],
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
-    """Compare the rows of two CSV files, by the code that judges streams.
+    """Compare the rows of two files (CSV, JSON lines, Parquet or Arrow), by the code that judges
+    streams.
 
-    Exit code: 0 no drift found, 1 drift, 3 too few rows to judge, 65 a file cannot be used.
+    Exit code: 0 no drift found, 1 drift, 3 too few rows to judge, 4 no drift, but a column cannot
+    be compared, 65 a file cannot be used.
     """
-    from driftgauge.consumer.offline.comparison import compare as compare_frames
-    from driftgauge.shared.tables.reading import read_table
+    from driftgauge.consumer.offline.file_comparison import compare_files
 
-    before, after = read_table(reference), read_table(current)
-    snapshot = compare_frames(
-        before,
-        after,
-        features=_names(features) or None,
-        exclude=_names(exclude),
-        name=f"{reference.name} and {current.name}",
+    found = compare_files(
+        reference,
+        current,
+        choices_of(said),
+        features=features,
+        exclude=exclude,
         created=time.time_ns() // 1_000_000,
     )
-    new = [str(column) for column in after.columns if column not in before.columns]
-    if new and not features:
-        click.echo(
-            f"Only {current} has these columns, so they are not compared: {', '.join(new)}.",
-            err=True,
-        )
+    snapshot = found.snapshot
+    for remark in found.remarks:
+        click.echo(printable(remark), err=True)
     if html is not None:
         from driftgauge.shared.reporting.html import render_html
 
@@ -80,19 +89,17 @@ def compare(
     sys.exit(_exit_code(snapshot, fail_on))
 
 
-def _names(given: str) -> list[str]:
-    return [name for name in given.split(",") if name]
-
-
 def _exit_code(snapshot: Snapshot, fail_on: Literal["warning", "critical"]) -> int:
-    if snapshot.severity == "insufficient_data":
-        return NOT_ENOUGH_ROWS
-    return int(snapshot.severity in {"critical", fail_on})
+    if snapshot.severity in {"critical", fail_on}:
+        return 1
+    if any(feature.severity == "unreadable" for feature in snapshot.features):
+        return NOT_COMPARED
+    return NOT_ENOUGH_ROWS if snapshot.severity == "insufficient_data" else 0
 
 
 def _show(snapshot: Snapshot) -> None:
     table = Table("feature", "verdict", *SHOWN.values(), "why", box=None, pad_edge=False)
-    for column in table.columns:
+    for column in table.columns[:-1]:
         column.no_wrap = True
     for feature in snapshot.features:
         lacking = feature.severity == "insufficient_data"

@@ -1,8 +1,9 @@
-"""`driftgauge models`: what is in the registry folder. Registering and promoting stand in files of
-their own.
+"""`driftgauge models`: lists and shows what is in the registry folder. Registering and promoting
+have files of their own.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -12,6 +13,9 @@ from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.settings import read_settings
+
+if TYPE_CHECKING:
+    from driftgauge.shared.reference.feature import Feature
 
 
 @click.group()
@@ -62,7 +66,7 @@ def list_models(*, as_json: bool) -> None:
 @click.argument("version", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print manifest, schema and stage as JSON.")
 def show(name: str, version: str | None, *, as_json: bool) -> None:
-    """Show a version; without one, that in production, or else the newest."""
+    """Show a version; by default the one in production, or else the newest."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
@@ -187,12 +191,21 @@ def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _declared(feature: object) -> str:
-    from driftgauge.shared.reference.feature import Feature
-
-    assert isinstance(feature, Feature)  # noqa: S101  of a schema
+def _declared(feature: "Feature") -> str:
+    """Say what a feature's values may be."""
+    if feature.kind == "timestamp":
+        return _declared_time(feature)
     if feature.categories is not None:
         return ", ".join(feature.categories)
     bounds = ("" if bound is None else f"{bound:g}" for bound in (feature.minimum, feature.maximum))
     text = " … ".join(bounds)
     return "" if text == " … " else text
+
+
+def _declared_time(feature: "Feature") -> str:
+    """Say how a time is written, and what is judged of it."""
+    form = feature.time
+    unit = f"{form.unit} since 1970" if form is not None and form.unit else ""
+    how = unit or (form.pattern if form is not None else "") or "ISO 8601"
+    zone = form.timezone if form is not None else "UTC"
+    return f"{how}, {zone}; {feature.judged.replace('_', ' ')}"

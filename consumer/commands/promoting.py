@@ -3,8 +3,9 @@ changes of its stage.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -12,10 +13,12 @@ import msgspec
 from driftgauge.consumer.commands.actor import actor_option, reason_option
 from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.options import file_options, form_of
 from driftgauge.shared.versions.gates import GateFailed
 
 if TYPE_CHECKING:
     from driftgauge.shared.registry.promotion import ValidationData
+    from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import GateResult
     from driftgauge.shared.versions.stages import StageChange, Target
 
@@ -37,10 +40,11 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the outcome 
 @click.argument("name")
 @click.argument("version")
 @click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="CSV of rows with true values."
+    "--data", required=True, type=click.Path(path_type=Path), help="File of rows with true values."
 )
 @_target
 @_prediction
+@file_options
 @actor_option
 @_json
 def validate(
@@ -52,15 +56,15 @@ def validate(
     actor: str,
     *,
     as_json: bool,
+    **said: Any,
 ) -> None:
-    """Run a version's gates and record what came of them; exit code 1 if one fails."""
+    """Run a version's gates and record the result; exit code 1 if one fails."""
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    validation = promotion.validate(
-        registry, name, version, _rows(data, target_column, prediction_column)
-    )
+    rows = _rows(registry, name, version, data, target_column, prediction_column, said)
+    validation = promotion.validate(registry, name, version, rows)
     promotion.record(registry, validation, actor=actor)
     if as_json:
         click.echo(
@@ -86,10 +90,11 @@ def validate(
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="CSV of rows with true values to run all gates on; default: the latest validation counts.",
+    help="File of rows with true values to run all gates on; else the latest validation counts.",
 )
 @_target
 @_prediction
+@file_options
 @click.option(
     "--force", is_flag=True, help="Overrule failed gates, with a --reason; never a checksum."
 )
@@ -108,6 +113,7 @@ def promote(
     *,
     force: bool,
     as_json: bool,
+    **said: Any,
 ) -> None:
     """Put a version into staging, or into production if it passes its gates; exit code 1 if
     not.
@@ -116,7 +122,11 @@ def promote(
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)
-    rows = _rows(data, target_column, prediction_column) if data is not None else None
+    rows = (
+        _rows(registry, name, version, data, target_column, prediction_column, said)
+        if data is not None
+        else None
+    )
     try:
         change = promotion.promote(
             registry, name, version, to, actor=actor, reason=reason, force=force, data=rows
@@ -157,12 +167,25 @@ def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) 
     _tell(name, change, as_json=as_json)
 
 
-def _rows(data: Path, target: str, prediction: str) -> "ValidationData":
+def _rows(
+    registry: "ModelRegistry",
+    name: str,
+    version: str,
+    data: Path,
+    target: str,
+    prediction: str,
+    said: Mapping[str, Any],
+) -> "ValidationData":
+    """Read rows by the version's own types; what does not fit is for its gates to tell."""
     from driftgauge.shared.registry.promotion import ValidationData
     from driftgauge.shared.registry.provenance import file_digest
-    from driftgauge.shared.tables.reading import read_table
+    from driftgauge.shared.tables.reading import open_table
 
-    return ValidationData(read_table(data), target, prediction, file_digest(data))
+    schema = registry.load(name, version).schema
+    typed = open_table(data, form_of(said, schema.table)).typed(
+        schema.kinds_of((target or schema.target, prediction))
+    )
+    return ValidationData(typed.frame, target, prediction, file_digest(data))
 
 
 def _show_gates(results: "tuple[GateResult, ...]") -> None:

@@ -1,20 +1,27 @@
 """`driftgauge models register`: a new version, with its fitted model or only to be monitored."""
 
+from collections import Counter
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from driftgauge.consumer.commands.actor import actor_option
+from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
 from driftgauge.consumer.commands.tables import printable
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.segments import OTHER
 from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
+    from driftgauge.consumer.offline.reference_table import Recognised
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.manifest import PublishedVersion, Task
+
+AT_REGISTRATION: Final = "promoted at its registration"
 
 
 @click.command()
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
     "--reference",
     required=True,
     type=click.Path(path_type=Path),
-    help="CSV of the reference rows: those of the training, or better, rows held out from it.",
+    help="Table of the reference rows: those of the training, or better, held out from it.",
 )
 @click.option("--version", help="Semantic version; default: the next major one.")
 @click.option(
@@ -34,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--task",
     type=click.Choice(["regression", "binary", "multiclass"]),
-    help="Default: the artifact knows it.",
+    help="What is predicted; default: the artifact knows it, or the predictions tell.",
 )
 @click.option(
     "--prediction-column", help="Column of the predictions; without it the artifact makes them."
@@ -51,8 +58,16 @@ if TYPE_CHECKING:
 @click.option(
     "--classes",
     default="",
-    help="Labels in the order of the probabilities, with commas; for LightGBM's text.",
+    help="Labels in the order of the probabilities, with commas; where no artifact knows them.",
 )
+@click.option(
+    "--probability-column",
+    "probabilities",
+    multiple=True,
+    help="Column of a class's probability, in the order of the classes; of two, the second's "
+    "alone will do. Repeatable.",
+)
+@table_options
 @click.option(
     "--schema",
     "schema_file",
@@ -105,6 +120,7 @@ if TYPE_CHECKING:
     "--features-module", default="", help="Dotted name of the module that makes the features."
 )
 @click.option("--promote", is_flag=True, help="Run the gates, and put it into production.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table and the version as JSON.")
 @actor_option
 def register(
     name: str,
@@ -127,13 +143,21 @@ def register(
     methods: tuple[str, ...],
     features_module: str,
     segments: tuple[str, ...],
+    probabilities: tuple[str, ...],
     actor: str,
     *,
     labels: bool,
     batch_counts: bool,
     promote: bool,
+    as_json: bool,
+    **table: Any,
 ) -> None:
-    """Register a version: to be served if it has an artifact, else only monitored."""
+    """Register a version: to be served if it has an artifact, else only monitored.
+
+    It shows how each column is taken, and asks nothing; the options change it. What was chosen is
+    kept in the version, and used for every later file and request of it.
+    """
+    from driftgauge.consumer.offline.reference_table import Recognised
     from driftgauge.consumer.offline.registration import Submission, register_version
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
@@ -161,19 +185,48 @@ def register(
         features_module,
         read_settings().pii_secret,
         segments,
+        probabilities,
+        choices_of(table),
     )
     registry = ModelRegistry(read_settings().registry_dir)
-    folder, published = register_version(registry, submission)
+    found: list[Recognised] = []
+
+    def tell(recognised: Recognised) -> None:
+        found.append(recognised)
+        if not as_json:
+            show_columns(recognised)
+
+    folder, published = register_version(registry, submission, tell)
+    if as_json:
+        with redirect_stdout(StringIO()):
+            _calibrate(registry, published, reference, time_column, prediction_column)
+        if promote:
+            promotion.promote(
+                registry, name, published.manifest.version, actor=actor, reason=AT_REGISTRATION
+            )
+        click.echo(msgspec.json.encode(_document(folder, published, found[0])).decode())
+        return
     _tell(folder, published)
     _calibrate(registry, published, reference, time_column, prediction_column)
     version = published.manifest.version
     if promote:
-        promotion.promote(
-            registry, name, version, actor=actor, reason="promoted at its registration"
-        )
+        promotion.promote(registry, name, version, actor=actor, reason=AT_REGISTRATION)
         click.echo(f"{name} {version} is in production.")
     else:
         click.echo(f"To put it into production: driftgauge models promote {name} {version}")
+
+
+def _document(folder: Path, published: "PublishedVersion", found: "Recognised") -> dict[str, Any]:
+    """Return what was registered, for --json."""
+    return {
+        "model": published.manifest.model,
+        "version": published.manifest.version,
+        "folder": str(folder),
+        "rows": published.reference.rows,
+        "columns": found.rows,
+        "remarks": found.remarks,
+        "schema": published.schema,
+    }
 
 
 def _calibrate(
@@ -191,13 +244,15 @@ def _calibrate(
         return
     from driftgauge.consumer.commands.calibrate import calibrate_version, show
     from driftgauge.consumer.offline.calibrating import TimedRows
+    from driftgauge.consumer.offline.pace import pace
 
-    rows = TimedRows(reference, time, prediction, read_settings().pii_secret)
-    show(
-        calibrate_version(
-            registry, published.manifest.model, published.manifest.version, rows, None
-        )
-    )
+    settings = read_settings()
+    rows = TimedRows(reference, time, prediction, settings.pii_secret)
+    manifest = published.manifest
+    calibration = calibrate_version(registry, manifest.model, manifest.version, rows, None)
+    show(calibration)
+    for said in pace(calibration, settings.window_days, settings.min_window_rows):
+        click.echo(said)
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -224,12 +279,16 @@ def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
 
 def _tell(folder: Path, published: "PublishedVersion") -> None:
     manifest, schema, rows = published.manifest, published.schema, published.reference.rows
-    kinds = [feature.kind for feature in schema.features]
+    kinds = Counter(feature.kind for feature in schema.features)
+    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    left_out = [feature.name for feature in schema.features if feature.excluded]
     what = f"{manifest.task}, {manifest.artifact}" if manifest.artifact else "monitored"
     click.echo(
-        f"{manifest.model} {manifest.version} ({what}): {kinds.count('numeric')} numeric features, "
-        f"{kinds.count('categorical')} categorical, {rows:,} reference rows, stored in {folder}."
+        f"{manifest.model} {manifest.version} ({what}): {len(schema.features)} features ({told}), "
+        f"{rows:,} reference rows, stored in {folder}."
     )
+    if left_out:
+        click.echo(f"Left out of drift: {', '.join(map(printable, left_out))}.")
     for held in published.reference.segments:
         click.echo(
             f"Segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}."

@@ -1,7 +1,5 @@
-"""A file's rows as panes: published, read and counted by the code that counts the log, without
-Redis.
-
-So a file can be judged as if it had come as traffic, at the times that it has.
+"""Turns the rows of a file into panes by the code that counts the log, without Redis, so that they
+can be judged as if they had come as traffic at their times.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from driftgauge.consumer.counting.advance import advance
-from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.counting.panes.cells import CellMap
@@ -24,14 +21,13 @@ from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.events import PREDICTION, TICK, Prediction, encode
 from driftgauge.shared.contract.pane import PaneEntry
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.frames import as_column, columns_of, json_values
+from driftgauge.shared.reference.frames import answers_of, columns_of, json_values
+from driftgauge.shared.tables.pace import START_MS, paced, remark
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.prediction import model_columns, predict
 
 BATCH = 1000
-START = 1_735_689_600_000
-"""2025-01-01, in ms: when a file without times begins."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,9 @@ class FileRows:
     Parameters
     ----------
     time
-        Column of the time; None spreads the rows evenly at the traffic that is expected.
+        Name of the time column; None spreads the rows evenly at the expected traffic.
     prediction
-        Column of the predictions; None lets the model predict.
+        Name of the column of predictions; None lets the model predict.
     pii_key
         Key of the hashes of personal features, if the schema has any.
     """
@@ -56,7 +52,7 @@ class FileRows:
 
 @dataclass(frozen=True)
 class Log:
-    """A file as a log."""
+    """The entries of a log that were made from a file."""
 
     entries: list[Entry]
     remarks: list[str]
@@ -70,17 +66,19 @@ def log_of(
     Parameters
     ----------
     expected_per_day
-        Rows a day of a file without times.
+        Rows per day of a file without times.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Raises
     ------
     BadData
         If a column is missing, or a value is not what the schema says.
     """
-    frame = read_table(rows.path)
+    named = [name for name in (rows.time, rows.prediction) if name is not None]
+    told: list[str] = []
+    kinds = version.schema.kinds_of(named)
+    frame = read_table(rows.path, version.schema.table, kinds, told.append)
     absent = [
         name
         for name in (rows.time, rows.prediction)
@@ -92,10 +90,10 @@ def log_of(
             f"{', '.join(map(str, frame.columns))}."
         )
     if rows.time is not None:
-        times, remarks = parse_times(frame[rows.time], str(rows.path))
+        times, remarks = parse_times(frame[rows.time], str(rows.path), version.schema.time)
     else:
-        times = START + (np.arange(len(frame)) * (DAY_MS / expected_per_day)).astype(np.int64)
-        remarks = [f"The file has no times: its rows are taken as {expected_per_day:,.0f} a day."]
+        times = paced(len(frame), expected_per_day)
+        remarks = [remark(expected_per_day, START_MS)]
     order = np.argsort(times, kind="stable")
     features = [json_values(column) for column in columns_of(frame, version.schema, rows.pii_key)]
     predictions = _predictions(version, rows, frame, estimator)
@@ -106,7 +104,8 @@ def log_of(
                 f"{rows.path}: name the column of the predictions with --prediction-column."
             )
     return Log(
-        [_entry(version, place, times, features, predictions) for place in order.tolist()], remarks
+        [_entry(version, place, times, features, predictions) for place in order.tolist()],
+        [*told, *remarks],
     )
 
 
@@ -117,7 +116,7 @@ def _predictions(
     if kind is None:
         return None
     if rows.prediction is not None:
-        return json_values(as_column(frame[rows.prediction], kind))
+        return json_values(answers_of(frame[rows.prediction], version.schema))
     if estimator is None:
         return None
     return json_values(predict(version.schema, estimator, model_columns(frame, version.schema)))
@@ -140,7 +139,7 @@ def _entry(
 
 
 def counted(version: PublishedVersion, log: Log, policy: CountingPolicy) -> Iterator[PaneEntry]:
-    """Count a log; what is open at its end closes."""
+    """Count a log and yield its panes entries; the open pane is closed at the end."""
     name = version.manifest.version
     cells = CellMap(
         version.schema,

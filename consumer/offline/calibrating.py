@@ -1,8 +1,7 @@
-"""Calibration of a registered version: times and rows from a CSV file, or the days that an earlier
-one has kept.
+"""Calibration of a registered version from times and rows of a CSV file, or from the days of its
+earlier calibration.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +14,17 @@ from driftgauge.consumer.judging.ordered.days import DAY_MS, timeline_of
 from driftgauge.consumer.judging.ordered.order import calibrated
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration, Timeline
-from driftgauge.shared.reference.frames import as_column, columns_of
-from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.reference.frames import answers_of, columns_of
+from driftgauge.shared.reference.profile import PREDICTION, Column
+from driftgauge.shared.reference.runs import runs_of
+from driftgauge.shared.reference.times import event_times
 from driftgauge.shared.registry.creation import utc_now
+from driftgauge.shared.tables.format import TimeFormat
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.prediction import model_columns, predict
-
-READINGS: tuple[dict[str, Any], ...] = (
-    {"format": "ISO8601"},
-    {"dayfirst": False},
-    {"dayfirst": True},
-)
-"""Ways to read a text as a time, tried in this order on the whole column."""
-SECONDS_BELOW = 1e11
-"""Numbers below it are seconds since 1970, else ms."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +34,9 @@ class TimedRows:
     Parameters
     ----------
     time
-        Column of the time.
+        Name of the time column.
     prediction
-        Column of the predictions, if the file has them.
+        Name of the column of predictions; None if the file has none.
     pii_key
         Key of the hashes, needed if a feature is to be hashed.
     """
@@ -51,6 +45,11 @@ class TimedRows:
     time: str
     prediction: str | None = None
     pii_key: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are no features."""
+        return tuple(name for name in (self.time, self.prediction) if name is not None)
 
 
 def make_calibration(
@@ -68,24 +67,23 @@ def make_calibration(
     Parameters
     ----------
     version
-        As the registry gives it.
+        The version as the registry returns it.
     rows
-        The reference in its order; None to use the days that the version's calibration has.
+        Time-ordered reference rows; None uses the days of the version's calibration.
     target
-        False episodes per 30 days.
+        Allowed false episodes of the model per 30 days.
     floor
-        PSI below which nothing matters.
+        PSI below which there is never an alarm.
     watch
-        Functions of the clock that are judged nevertheless; None for those of the earlier
-        calibration.
+        Names of columns that are functions of the clock and are judged nevertheless; None for those
+        of the earlier calibration.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Returns
     -------
     calibration, remarks
-        What was noticed about the times.
+        The calibration, and remarks about the times.
 
     Raises
     ------
@@ -126,7 +124,9 @@ def read_timeline(
     version: PublishedVersion, rows: TimedRows, estimator: Any = None
 ) -> tuple[Timeline, list[str]]:
     """Read a file into days."""
-    frame = read_table(rows.path)
+    told: list[str] = []
+    kinds = version.schema.kinds_of(rows.columns)
+    frame = read_table(rows.path, version.schema.table, kinds, told.append)
     absent = [
         name
         for name in (rows.time, rows.prediction)
@@ -137,38 +137,58 @@ def read_timeline(
             f"{rows.path} has no column {', '.join(absent)}; it has: "
             f"{', '.join(map(str, frame.columns))}."
         )
-    times, remarks = parse_times(frame[rows.time], str(rows.path))
+    times, remarks = parse_times(frame[rows.time], str(rows.path), version.schema.time)
     order = np.argsort(times, kind="stable")
-    columns = [*columns_of(frame, version.schema, rows.pii_key)]
+    stream = columns_of(frame, version.schema, rows.pii_key)
+    columns = counted(version.schema, stream, times.astype(np.float64))
     kind = version.schema.prediction
     if rows.prediction is not None and kind is not None:
-        columns.append(as_column(frame[rows.prediction], kind))
+        columns.append(answers_of(frame[rows.prediction], version.schema))
     elif (
         estimator is not None
     ):  # it gets what is personal, too: the columns above are those of the stream
         columns.append(predict(version.schema, estimator, model_columns(frame, version.schema)))
     references = version.reference.columns
+    ordered = [_in_order(values, order) for values in columns]
     cells: list[Ints | None] = [
-        reference.cells(values)[order]
-        for reference, values in zip(references, columns, strict=False)
+        reference.cells(values) for reference, values in zip(references, ordered, strict=False)
     ]
+    runs = tuple(
+        None if found is None else runs_of(reference, values, found)
+        for reference, values, found in zip(references, ordered, cells, strict=False)
+    )
     if len(cells) < len(references):
         cells.append(None)
         remarks.append(f"The file has no {PREDICTION}s: their order is not known.")
-    return timeline_of(version.reference, cells, times[order]), remarks
+        runs = (*runs, None)
+    return timeline_of(version.reference, cells, times[order], runs), [*told, *remarks]
 
 
-def parse_times(column: pd.Series, source: str) -> tuple[Ints, list[str]]:
+def _in_order(values: Column, order: Ints) -> Column:
+    """Sort a column's values, numbers or categories."""
+    if isinstance(values, np.ndarray):
+        return values[order]
+    return [values[row] for row in order.tolist()]
+
+
+def parse_times(
+    column: pd.Series, source: str, form: TimeFormat | None = None
+) -> tuple[Ints, list[str]]:
     """Return times in ms, and what was noticed.
 
-    A number is seconds or ms since 1970, a text a date; one without a zone is UTC. Where only
-    midnights run backwards, each ends the day that it is dated with, as some files have it, and is
-    moved to the next day.
+    A number is seconds, ms, us or ns since 1970, by its size; a text a date; one without a zone is
+    UTC. Where only midnights run backwards, each ends the day that it is dated with, as some files
+    have it, and is moved to the next day.
+
+    Parameters
+    ----------
+    form
+        How the times are written, as the version has it; None to find out.
 
     Raises
     ------
     BadData
-        If a time is missing or unreadable.
+        If a time is missing or unreadable, or can be meant in two ways.
 
     Examples
     --------
@@ -178,7 +198,7 @@ def parse_times(column: pd.Series, source: str) -> tuple[Ints, list[str]]:
     >>> np.diff(times).tolist(), len(remarks)
     ([900000, 900000], 1)
     """
-    times = _milliseconds(column, source)
+    times = np.floor(event_times(column, form, source)[0]).astype(np.int64)
     remarks = []
     back = np.flatnonzero(np.diff(times) < 0) + 1
     if len(back) and (times[back] == times[back - 1] // DAY_MS * DAY_MS).all():
@@ -191,28 +211,3 @@ def parse_times(column: pd.Series, source: str) -> tuple[Ints, list[str]]:
     if left:
         remarks.append(f"Time runs backwards {left} times in {source}; the rows were sorted by it.")
     return times, remarks
-
-
-def _milliseconds(column: pd.Series, source: str) -> Ints:
-    if column.isna().any():
-        raise BadData(
-            f"{source}: {int(column.isna().sum())} rows have no {column.name}; remove them."
-        )
-    if pd.api.types.is_numeric_dtype(column):
-        numbers = column.to_numpy(dtype=np.float64)
-        return (numbers * (1000 if np.abs(numbers).max() < SECONDS_BELOW else 1)).astype(np.int64)
-    for reading in READINGS:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", UserWarning
-                )  # that the day stands first: it is tried in turn
-                found = pd.to_datetime(column, utc=True, **reading)
-        except (ValueError, TypeError, OverflowError):
-            continue
-        return found.to_numpy(dtype="datetime64[ms]").astype(np.int64)
-    raise BadData(
-        f"{source}: column {column.name} cannot be read as times (its first value is "
-        f"{str(column.iloc[0])[:40]!r}). Write "
-        "them as 2025-11-20T12:00:00Z, or as seconds since 1970."
-    )

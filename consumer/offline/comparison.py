@@ -1,4 +1,4 @@
-"""Two samples in hand instead of a stream: the statistics and rules of the monitor on arrays and
+"""Comparison of two samples instead of a stream: the monitor's statistics and rules on arrays and
 data frames.
 
 The same cells, statistics, rules and report as for a stream, for notebooks and pipelines. Nothing
@@ -6,6 +6,7 @@ here knows a clock, a file or Redis.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
@@ -14,35 +15,50 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.consumer.judging.evaluating.budget import INTEGRITY_TESTS, Levels
+from driftgauge.consumer.judging.evaluating.category_names import MOST_NAMES
 from driftgauge.consumer.judging.evaluating.column_report import column_reports
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.snapshotting import verdict
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.contract.severity import worst
-from driftgauge.shared.contract.snapshot import Snapshot, Statistic, Window
+from driftgauge.shared.contract.severity import Severity, worst
+from driftgauge.shared.contract.snapshot import (
+    CategoryRows,
+    FeatureReport,
+    Histogram,
+    Snapshot,
+    Statistic,
+    Window,
+)
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.building import build_profile
-from driftgauge.shared.reference.frames import as_column, columns_of, infer, kind_of
+from driftgauge.shared.reference.building import build_profile, counted
+from driftgauge.shared.reference.column_types import IN_HAND, Choices, ColumnRow, recognised
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.frames import as_column, columns_of, kind_of
 from driftgauge.shared.reference.profile import (
     CategoricalReference,
     Column,
     NumericReference,
     ReferenceProfile,
 )
-from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.schema import RESERVED, Schema
 from driftgauge.shared.statistics import STATISTICS, ColumnCounts, Definition
+from driftgauge.shared.statistics.base import undefined
+from driftgauge.shared.tables.format import TableFormat
+from driftgauge.shared.tables.frames import name_of, plain, plain_frame, wrong_values
 
 Sample = Sequence[Any] | Floats | pd.Series
+TOLD = 5
+"""Most columns whose faults one message tells."""
 
 
 def compare(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
+    reference: Any,
+    current: Any,
     *,
-    features: Sequence[str] | None = None,
-    exclude: Mapping[str, str] | Sequence[str] = (),
+    features: Sequence[Any] | None = None,
+    exclude: Mapping[Any, str] | Sequence[Any] = (),
     schema: Schema | None = None,
     policy: JudgingPolicy | None = None,
     false_alarms: float = 0.01,
@@ -54,8 +70,9 @@ def compare(
     Parameters
     ----------
     reference, current
-        Rows to compare with, and rows to judge: each at least one. Columns of `current` that the
-        reference does not have are left out.
+        Rows to compare with, and rows to judge: data frames of pandas, polars or PyArrow, each with
+        at least one row. Columns of `current` that the reference does not have are left out. A
+        name that is no text becomes one: 0 is `0`, and `("x", "mean")` is `x.mean`.
     features
         Columns to compare; default: all of the reference.
     exclude
@@ -68,20 +85,21 @@ def compare(
         False alarms that one comparison may have on average, over all features and rules, if
         nothing drifted.
     name
-        Of the comparison, for its report.
+        Name of the comparison, for its report.
     created
         Unix time (ms) for its report.
 
     Returns
     -------
     Snapshot
-        `severity` is the worst of all features: `ok`, `warning`, `critical`, or
-        `insufficient_data`.
+        `severity` is the worst of all features: `ok`, `warning`, `critical`, `unreadable`, or
+        `insufficient_data`. A feature is unreadable if `current` lacks it, or one of the two holds
+        something else than the other; the others are judged nevertheless.
 
     Raises
     ------
     BadData
-        If a column is missing, is of another kind in `current`, or there is no row.
+        If there is no row, a named column is not in the reference, or no column can be compared.
 
     Examples
     --------
@@ -92,21 +110,123 @@ def compare(
     >>> found.severity, [feature.severity for feature in found.features]
     ('critical', ['critical', 'ok'])
     """
-    schema = schema or _schema_of(reference, features, exclude)
+    before, after = plain_frame(reference), plain_frame(current)
+    left_out = (
+        {name_of(name): reason for name, reason in exclude.items()}
+        if isinstance(exclude, Mapping)
+        else {name_of(name): "excluded by the caller" for name in exclude}
+    )
+    wanted = _wanted(before, features, left_out) if schema is None else schema.names
+    plan = Plan(wanted, left_out)
+    if schema is None:
+        for one in wanted:
+            plan.add(one, before[one], Choices())
+    else:
+        plan.features.extend(schema.features)
+    return judge(
+        before,
+        after,
+        plan,
+        schema.table if schema is not None else TableFormat(),
+        policy=policy,
+        false_alarms=false_alarms,
+        name=name,
+        created=created,
+    )
+
+
+@dataclass
+class Plan:
+    """What is to be compared.
+
+    Parameters
+    ----------
+    names
+        The columns, in the order of the report.
+    excluded
+        Name to the reason why a column is shown, but not judged.
+    features
+        What the columns are, of those that can be compared.
+    faults
+        Name to what is wrong with a column that cannot.
+    rows
+        What was told of the columns when they were recognised.
+    """
+
+    names: Sequence[str]
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    features: list[Feature] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+
+    rows: list[ColumnRow] = field(default_factory=list)
+
+    def add(self, name: str, cells: Any, choices: Choices) -> None:
+        """Find out what a column of the reference is; if that cannot be, it is at fault."""
+        if name in RESERVED:
+            if name not in self.excluded:
+                self.faults[name] = (
+                    f"the name is taken, for {RESERVED[name]}; rename the column, or exclude it"
+                )
+            return
+        try:
+            found, row = recognised(name, cells, choices, IN_HAND)
+        except BadData as error:
+            self.faults[name] = str(error).rstrip(".")
+            return
+        self.rows.append(row)
+        reason = self.excluded.get(name, found.excluded)
+        self.features.append(msgspec.structs.replace(found, nullable=True, excluded=reason))
+
+
+def judge(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    plan: Plan,
+    table: TableFormat,
+    *,
+    policy: JudgingPolicy | None = None,
+    false_alarms: float = 0.01,
+    name: str = "comparison",
+    created: int = 0,
+) -> Snapshot:
+    """Compare two plain frames by a plan; `compare` says how.
+
+    Parameters
+    ----------
+    table
+        How texts among the values are written.
+
+    Raises
+    ------
+    BadData
+        If there is no row, or no column can be compared.
+    """
     for title, frame in (("reference", reference), ("current", current)):
         if not len(frame):
             raise BadData(f"The {title} has no rows; give at least one.")
-    profile = build_profile(schema, columns_of(reference, schema), None)
+    schema, columns = _columns(reference, current, plan, table)
+    profile = build_profile(schema, [before for before, _ in columns], None)
     policy = policy or JudgingPolicy()
     judged = JudgedVersion(schema.stream, profile)
     evaluation = Evaluation(
         judged,
-        _cells(profile, columns_of(current, schema)),
+        _cells(profile, [after for _, after in columns]),
         len(current),
         _levels(policy, judged, false_alarms),
         policy,
     )
-    reports = column_reports(evaluation)
+    reports = [
+        (_with_names if report.kind == "categorical" else _with_exact)(report, *values)
+        for report, values in zip(column_reports(evaluation), columns, strict=True)
+    ]
+    found = {report.name: report for report in reports}
+    found |= {one: _unread(one, "unreadable", fault) for one, fault in plan.faults.items()}
+    found |= {
+        one: _unread(one, "excluded", reason)
+        for one, reason in plan.excluded.items()
+        if one not in found and one in plan.names
+    }
+    reports = [found[one] for one in plan.names if one in found]
     severity = worst(report.severity for report in reports) if reports else "insufficient_data"
     return Snapshot(
         id=name,
@@ -123,6 +243,88 @@ def compare(
         alerts=[],
         events_per_day=float(len(current)),
     )
+
+
+def _columns(
+    reference: pd.DataFrame, current: pd.DataFrame, plan: Plan, table: TableFormat
+) -> tuple[Schema, list[tuple[Column, Column]]]:
+    """Return the columns that can be compared, reference and current; the others are noted in the
+    plan.
+    """
+    usable: list[Feature] = []
+    columns: list[tuple[Column, Column]] = []
+    for feature in plan.features:
+        if feature.name in plan.faults:
+            continue
+        try:
+            alone = Schema((feature,), prediction=None, table=table)
+        except BadData:  # personal, and dropped
+            continue
+        try:
+            before, after = (
+                counted(alone, _column(title, frame, alone), None)[0]
+                for title, frame in (("reference", reference), ("current", current))
+            )
+        except BadData as error:
+            plan.faults[feature.name] = str(error).rstrip(".")
+        else:
+            usable.append(feature)
+            columns.append((before, after))
+    if not usable:
+        told = [f"{name}: {fault}" for name, fault in plan.faults.items()]
+        raise BadData(f"No column can be compared. {'; '.join(told[:TOLD])}".rstrip(". ") + ".")
+    return Schema(tuple(usable), prediction=None, table=table), columns
+
+
+def _column(title: str, frame: pd.DataFrame, alone: Schema) -> list[Column]:
+    """Return one column of a frame, in a list."""
+    if alone.names[0] not in frame.columns:
+        raise BadData(f"the {title} rows have no such column")
+    wrong = wrong_values(alone.names[0], frame[alone.names[0]])
+    if wrong is not None:
+        raise BadData(
+            f"{title}: {wrong.cells:,} of {wrong.of:,} cells hold no single value, such as a list"
+        )
+    try:
+        return columns_of(frame, alone)
+    except BadData as error:
+        raise BadData(f"{title}: {error}") from error
+
+
+def _unread(name: str, severity: Severity, reason: str) -> FeatureReport:
+    """Report a column of which nothing was counted."""
+    nothing = Histogram(None, [], [], [])
+    return FeatureReport(name, "categorical", severity, reason, [], [], nothing, [], [])
+
+
+def _with_exact(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+    """Replace what counts of cells only approximate by its value on the rows themselves."""
+    one, two = (np.asarray(column, dtype=np.float64) for column in (before, after))
+    one, two = one[~np.isnan(one)], two[~np.isnan(two)]
+    found = []
+    for statistic in report.statistics:
+        exact = STATISTICS[statistic.name].exact
+        found.append(
+            statistic
+            if exact is None or statistic.value is None
+            else msgspec.structs.replace(statistic, value=exact(one, two), note="")
+        )
+    return msgspec.structs.replace(report, statistics=found)
+
+
+def _with_names(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+    """Name the categories that came or went, which the rows themselves tell."""
+    was, now = (pd.Series(column, dtype=object).value_counts() for column in (before, after))
+    gone = was.drop(now.index, errors="ignore") * (len(after) / len(before))
+    new = now.drop(was.index, errors="ignore")
+    vanished, appeared = (
+        [
+            CategoryRows(str(name), round(float(rows), 3))
+            for name, rows in part.head(MOST_NAMES).items()
+        ]
+        for part in (gone, new)
+    )
+    return msgspec.structs.replace(report, vanished=vanished, appeared=appeared)
 
 
 def statistics(reference: Sample, current: Sample) -> dict[str, Statistic]:
@@ -188,11 +390,28 @@ def _computed(
     found = known(counts, **options)
     if known.exact is None or found.value is None:
         return found
-    before, after = (
-        pd.Series(as_column(pd.Series(sample), "numeric")).dropna().to_numpy()
-        for sample in (reference, current)
-    )
+    before, after = (numbers[~np.isnan(numbers)] for numbers in map(_numbers, (reference, current)))
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return undefined(found.name, "it is not finite: a sample holds infinite values")
     return msgspec.structs.replace(found, value=known.exact(before, after))
+
+
+def _numbers(sample: Sample) -> Floats:
+    """Return the numbers of a sample, infinite ones too."""
+    return np.asarray(plain(pd.Series(sample)).to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _ranked(before: Floats, after: Floats) -> tuple[Floats, Floats]:
+    """Return numbers as places in the order of all; infinities are the outermost.
+
+    Statistics that are counted on bins and cells depend on the order alone.
+    """
+    order = np.unique(np.concatenate([before, after]))
+    ranks = [np.searchsorted(order, one).astype(np.float64) for one in (before, after)]
+    return (
+        np.where(np.isnan(before), np.nan, ranks[0]),
+        np.where(np.isnan(after), np.nan, ranks[1]),
+    )
 
 
 class _RawCounts(ColumnCounts):
@@ -213,38 +432,43 @@ def _counts(reference: Sample, current: Sample) -> ColumnCounts:
     """Count two samples; every distinct value of the reference is a cell, so that nothing is
     approximate.
     """
-    before, after = pd.Series(reference), pd.Series(current)
+    before, after = (plain(pd.Series(one)).rename("sample") for one in (reference, current))
     if not len(before) or not len(after):
         raise BadData("A sample has no rows; give at least one.")
     kind = kind_of(before)
-    values = as_column(before, kind)
+    if kind == "numeric" and pd.api.types.is_numeric_dtype(after):
+        both = _numbers(before), _numbers(after)
+        if any(np.isinf(one).any() for one in both):
+            before, after = map(pd.Series, _ranked(*both))
+    feature = Feature("values", kind)
+    values = as_column(before, feature)
     column: NumericReference | CategoricalReference = (
         NumericReference.build("values", values, cuts=max(len(values), 2))
         if kind == "numeric"
-        else CategoricalReference.build("values", values)
+        else CategoricalReference.build("values", values, top=max(len(values), 1))
     )
-    cells = column.cells(as_column(after, kind))
+    cells = column.cells(as_column(after, feature))
     return _RawCounts(column, np.bincount(cells, minlength=len(column.counts)))
 
 
-def _schema_of(
-    reference: pd.DataFrame,
-    features: Sequence[str] | None,
-    exclude: Mapping[str, str] | Sequence[str],
-) -> Schema:
-    absent = [name for name in features or () if name not in reference.columns]
+def _wanted(
+    reference: pd.DataFrame, features: Sequence[object] | None, excluded: Mapping[str, str]
+) -> list[str]:
+    """Return the names of the columns to compare.
+
+    Raises
+    ------
+    BadData
+        If the reference lacks one that was named.
+    """
+    names = [*reference.columns] if features is None else [*map(name_of, features)]
+    absent = [name for name in (*names, *excluded) if name not in reference.columns]
     if absent:
         raise BadData(
             f"The reference has no column {', '.join(absent)}; it has: "
-            f"{', '.join(map(str, reference.columns))}."
+            f"{', '.join(reference.columns)}."
         )
-    reasons = (
-        exclude
-        if isinstance(exclude, Mapping)
-        else dict.fromkeys(exclude, "excluded by the caller")
-    )
-    frame = reference if features is None else reference[[*features]]
-    return infer(frame, reasons, nullable=True)
+    return names
 
 
 def _cells(profile: ReferenceProfile, columns: list[Column]) -> Ints:

@@ -3,7 +3,7 @@ be monitored.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,23 +11,33 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 
-from driftgauge.consumer.offline.calibrating import parse_times
 from driftgauge.consumer.offline.model_dtypes import as_fitted
+from driftgauge.consumer.offline.reference_table import (
+    Recognised,
+    ReferenceTable,
+    Special,
+    classes_in,
+    is_few_whole,
+    read_reference,
+)
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
-from driftgauge.shared.reference.building import build_profile
-from driftgauge.shared.reference.feature import Kind
-from driftgauge.shared.reference.frames import as_column, columns_of, infer
+from driftgauge.shared.reference.building import build_profile, counted
+from driftgauge.shared.reference.column_types import Choices, ColumnRow
+from driftgauge.shared.reference.feature import Feature, Kind
+from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
-from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.schema import RESERVED, Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.registry.version_folder import check_name, load_estimator
 from driftgauge.shared.registry.version_writing import artifact_name
-from driftgauge.shared.tables.reading import read_table
+from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import PublishedVersion, Task
@@ -43,37 +53,41 @@ _OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Submission:
-    """What is to be registered.
+    """A version to register.
 
     Parameters
     ----------
     name, version
-        Of the model; without a version the one after the newest.
+        Names of model and version; None as version is the one after the newest.
     reference
-        CSV with a header: the rows of the reference profile.
+        The rows of the reference profile: CSV with a header, or another table that is read.
     artifact
-        The fitted model's file, None for a model that is only monitored.
+        File of the fitted model; None for a model that is only monitored.
     task
-        Of the fitted model; None to ask the model.
+        What is predicted; None to ask the fitted model, or else to tell by the predictions.
     prediction, target, time
-        Columns that are no features; all must exist. Without a column of predictions the artifact
-        makes them.
+        Names of columns that are not features; all must exist. Without a column of predictions the
+        artifact makes them.
     exclude
-        Features that are left out of drift.
+        Features that are excluded from drift.
     segments
         Categorical features by whose values drift and performance are told apart
         (shared/reference/segments.py).
     classes
-        Labels in the order of the model's probabilities, where the model does not know them:
-        LightGBM's text.
+        Labels in the order of the probabilities, where no model knows them: of LightGBM's text, and
+        of a model that is only monitored.
     schema_file
         Schema to use instead of the inferred one; written if it does not exist.
     partitions
-        Of a new model; a later version has those of the first.
+        Number of partitions of a new model; a later version has those of the first.
     gates
-        None for the usual ones.
+        Gates before production; None for the default ones.
     pii_key
         Key of the hashes of personal features, if the schema has any.
+    probabilities
+        Columns with the probability of each class, in their order; or of the second of two.
+    choices
+        What is said of the types of columns, and of how they are written.
     """
 
     name: str
@@ -95,17 +109,31 @@ class Submission:
     feature_engineering: str = ""
     pii_key: str | None = None
     segments: tuple[str, ...] = ()
+    probabilities: tuple[str, ...] = ()
+    choices: Choices = field(default_factory=Choices)
+
+    @property
+    def special(self) -> Special:
+        """The columns that are no features."""
+        return Special(self.prediction, self.target, self.time, self.probabilities)
 
 
 def register_version(
-    registry: ModelRegistry, submission: Submission
+    registry: ModelRegistry,
+    submission: Submission,
+    tell: Callable[[Recognised], None] = lambda _found: None,
 ) -> tuple[Path, PublishedVersion]:
     """Register a version, in stage none.
+
+    Parameters
+    ----------
+    tell
+        Called with how each column is taken, before anything is stored.
 
     Returns
     -------
     folder, published
-        Where the version is stored, and what was stored.
+        Folder of the stored version, and the version.
 
     Raises
     ------
@@ -115,16 +143,29 @@ def register_version(
     """
     version = submission.version or registry.next_version(submission.name)
     check_name(submission.name, version)
-    frame = _reference_rows(submission)
     task, estimator = _fitted(submission)
-    features = _features(frame, submission, estimator)
-    predicted = frame[submission.prediction] if submission.prediction is not None else None
-    schema = _schema(features, predicted, submission, _output(task, estimator))
+    file = submission.schema_file
+    given = _schema_from(file) if file is not None and file.exists() else None
+    table = read_reference(
+        submission.reference,
+        submission.special,
+        _choices(submission, given),
+        given,
+        fitted=estimator is not None,
+        left_out=submission.exclude,
+    )
+    frame = table.frame
+    features = _features(table, submission, estimator)
+    output, told = _output(task, estimator, table, submission)
+    schema = _schema(features, table, given, submission, output)
     columns = model_columns(features, schema)
     if estimator is not None:
         schema = as_fitted(schema, features, estimator, columns)
+    lines = (row for row in table.rows if row.column in schema.names)
+    tell(Recognised((*lines, *told), table.remarks))
+    predicted = frame[submission.prediction] if submission.prediction is not None else None
     predictions = _predictions(predicted, schema, estimator, columns)
-    stream = columns_of(features, schema, submission.pii_key)
+    stream = counted(schema, columns_of(features, schema, submission.pii_key), table.events_ms)
     reference = build_profile(schema, stream, predictions)
     published = PublishedVersion(
         manifest=new_manifest(
@@ -152,30 +193,29 @@ def register_version(
     return folder, registry.load(submission.name, version)
 
 
-def _reference_rows(submission: Submission) -> pd.DataFrame:
-    frame = read_table(submission.reference)
-    named = (submission.prediction, submission.target, submission.time)
-    absent = [column for column in named if column is not None and column not in frame.columns]
-    if absent:
+def _choices(submission: Submission, given: Schema | None) -> Choices:
+    """Return what was said, with what the schema's file says of the table."""
+    choices = submission.choices
+    if given is None:
+        return choices
+    file = submission.schema_file
+    if choices.types:
         raise BadData(
-            f"{submission.reference} has no column {', '.join(absent)}; it has: "
-            f"{', '.join(map(str, frame.columns))}."
+            f"The types stand in {file}: write them there as `kind`, and leave --type out."
         )
-    if submission.time is not None:
-        parse_times(
-            frame[submission.time], str(submission.reference)
-        )  # for the calibration, which comes when it is stored
-    return frame
+    if choices.table not in {TableFormat(), given.table} and given.table != TableFormat():
+        raise BadData(
+            f"How the cells are written stands in {file}, as `table`: correct it there, and leave "
+            f"the options out."
+        )
+    if given.table != TableFormat():
+        choices = msgspec.structs.replace(choices, table=given.table)
+    return choices
 
 
 def _fitted(submission: Submission) -> tuple[Task, Any]:
     """Load the artifact, and find its task."""
     if submission.artifact is None:
-        if submission.task not in {None, "monitor"}:
-            raise BadData(
-                "Without an artifact a model is only monitored: leave the task out, or give "
-                "--artifact."
-            )
         return "monitor", None
     name = artifact_name(submission.artifact)
     try:
@@ -231,23 +271,73 @@ def _task_of_text(text: str) -> Task:
     return known.get(objective, "regression")
 
 
-def _output(task: Task, estimator: Any) -> tuple[Kind | None, tuple[str, ...]]:
-    """Return kind and classes of a fitted model's prediction; None as kind without a model."""
-    if estimator is None:
-        return None, ()
-    return ("numeric", ()) if task == "regression" else ("categorical", class_labels(estimator))
+@dataclass(frozen=True)
+class _Output:
+    """What is predicted: its kind (None without predictions) and classes."""
+
+    kind: Kind | None
+    classes: tuple[str, ...] = ()
 
 
-def _features(frame: pd.DataFrame, submission: Submission, estimator: Any) -> pd.DataFrame:
-    """Return the columns that are features; in the model's order, and only its own, if it knows
-    them by name.
+def _output(
+    task: Task, estimator: Any, table: ReferenceTable, submission: Submission
+) -> tuple[_Output, tuple[ColumnRow, ...]]:
+    """Tell what is predicted, by the fitted model, or by what was said and the predictions; and the
+    line of the predictions in the table.
     """
-    special = [
-        name
-        for name in (submission.prediction, submission.target, submission.time)
-        if name is not None
-    ]
-    features = frame.drop(columns=special)
+    if estimator is not None:
+        kind: Kind = "numeric" if task == "regression" else "categorical"
+        return _Output(kind, () if task == "regression" else class_labels(estimator)), ()
+    if submission.prediction is None:
+        if submission.probabilities or submission.task not in {None, "monitor"}:
+            raise BadData(
+                "There is a task, or there are probabilities, but no predictions: name their "
+                "column with --prediction-column."
+            )
+        return _Output(None), ()
+    return _monitored_output(submission, table)
+
+
+def _monitored_output(
+    submission: Submission, table: ReferenceTable
+) -> tuple[_Output, tuple[ColumnRow, ...]]:
+    """Tell what is predicted elsewhere."""
+    assert table.prediction is not None  # noqa: S101  its caller has looked
+    (feature, row), task, classes = table.prediction, submission.task, submission.classes
+    why = f"as said: {task}"
+    warnings: tuple[str, ...] = ()
+    if task == "regression":
+        if classes:
+            raise BadData("A regression has no classes: leave --classes out, or correct --task.")
+        output = _Output("numeric")
+    elif classes or task in {"binary", "multiclass"} or feature.kind == "boolean":
+        answers = (submission.prediction, submission.target)
+        found = classes or classes_in([table.frame[name] for name in answers if name is not None])
+        if task == "binary" and len(found) != 2:
+            raise BadData(
+                f"--task binary needs two classes, not {len(found)} ({', '.join(found[:10])}): "
+                f"name them with --classes, or say --task multiclass."
+            )
+        output, why = _Output("categorical", found), f"classes {', '.join(found[:10])}"
+    else:
+        output = _Output("categorical" if feature.kind == "categorical" else "numeric")
+        why = row.why
+        if output.kind == "numeric" and is_few_whole(row):
+            other = "binary" if row.distinct == 2 else "multiclass"
+            warnings = (
+                f"taken as numbers, a regression: if these are classes, say --task {other}",
+            )
+    told = msgspec.structs.replace(
+        row, kind=output.kind, why=f"prediction: {why}", warnings=warnings
+    )
+    return output, (told,)
+
+
+def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
+    """Return the columns that are features: in the model's order and only its own, if it knows
+    by name.
+    """
+    features = table.frame[list(table.features)]
     names: Any = getattr(estimator, "feature_names_in_", getattr(estimator, "feature_names", ()))
     columns = {
         str(name).replace(" ", "_"): name for name in features.columns
@@ -266,31 +356,51 @@ def _features(frame: pd.DataFrame, submission: Submission, estimator: Any) -> pd
 
 def _schema(
     features: pd.DataFrame,
-    predicted: pd.Series | None,
+    table: ReferenceTable,
+    given: Schema | None,
     submission: Submission,
-    output: tuple[Kind | None, tuple[str, ...]],
+    output: _Output,
 ) -> Schema:
-    """Read the schema from its file, or infer it and write the file if one was named."""
-    file, (kind, classes) = submission.schema_file, output
-    if file is not None and file.exists():
-        if submission.exclude:
-            raise BadData(
-                f"What is excluded stands in {file}: write it there as `excluded`, and leave "
-                f"--exclude out."
-            )
-        if submission.segments:
-            raise BadData(
-                f"The segments stand in {file}: write them there as `segments`, and leave "
-                f"--segment out."
-            )
-        return _as_predicted(_schema_from(file), kind, classes, file)
-    reasons = dict.fromkeys(submission.exclude, "excluded at registration")
-    schema = infer(features, reasons, predicted, submission.target or "", nullable=kind is None)
-    if kind is not None:
-        schema = msgspec.structs.replace(schema, prediction=kind, classes=classes)
-    elif submission.classes:
-        schema = msgspec.structs.replace(schema, classes=submission.classes)
-    schema = msgspec.structs.replace(schema, segments=submission.segments)
+    """Complete the schema of the file, or make one of what was recognised, and write it to the file
+    if one was named.
+    """
+    file = submission.schema_file
+    if given is not None:
+        for option, values, place in (
+            ("--exclude", submission.exclude, "`excluded`"),
+            ("--segment", submission.segments, "`segments`"),
+        ):
+            if values:
+                raise BadData(
+                    f"{option[2:].capitalize()} stands in {file}: write it there as {place}, and "
+                    f"leave {option} out."
+                )
+        schema = _as_predicted(given, output, file, fitted=submission.artifact is not None)
+        return msgspec.structs.replace(
+            schema, table=table.choices.table, time=schema.time or table.time
+        )
+    absent = [name for name in submission.exclude if name not in (*features, *RESERVED)]
+    if absent:
+        raise BadData(
+            f"Cannot exclude {', '.join(absent)}: the reference has no such column, or it is no "
+            f"feature."
+        )
+    schema = Schema(
+        tuple(
+            msgspec.structs.replace(table.features[name], excluded="excluded at registration")
+            if name in submission.exclude
+            else table.features[name]
+            for name in map(str, features)
+        ),
+        prediction=output.kind,
+        target=submission.target or "",
+        classes=output.classes,
+        segments=submission.segments,
+        table=table.choices.table,
+        time=table.time,
+        extra="refuse" if submission.artifact is not None else "ignore",
+        text_numbers="refuse" if submission.artifact is not None else "take",
+    )
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
     return schema
@@ -303,12 +413,11 @@ def _schema_from(file: Path) -> Schema:
         raise BadData(f"{file} is no schema: {error}.") from error
 
 
-def _as_predicted(
-    schema: Schema, kind: Kind | None, classes: tuple[str, ...], file: Path
-) -> Schema:
+def _as_predicted(schema: Schema, output: _Output, file: Path | None, *, fitted: bool) -> Schema:
     """Check that a given schema fits the model's output, and complete its classes."""
-    if kind is None:
-        return schema
+    kind, classes = output.kind, output.classes
+    if not fitted:
+        return msgspec.structs.replace(schema, classes=schema.classes or classes)
     if schema.prediction != kind:
         raise BadData(
             f"{file} says that the prediction is {schema.prediction}, but the model's is {kind}. "
@@ -335,10 +444,8 @@ def _performance(
     """Measure the reference rows that have a label; None without labels or predictions, the last of
     the stream's columns.
     """
-    layout, known = (
-        Layout.of(schema, reference),
-        [column for column in stream if column is not None],
-    )
+    layout = Layout.of(schema, reference)
+    known = [column for column in stream if column is not None]
     if (
         submission.target is None
         or len(known) < len(stream)
@@ -346,13 +453,36 @@ def _performance(
         or schema.prediction is None
     ):
         return None
-    labels = as_column(frame[submission.target], schema.prediction)
-    given = (
-        probabilities(schema, estimator, columns)
-        if layout.scored and estimator is not None
-        else None
-    )
+    labels = answers_of(frame[submission.target], schema)
+    given = None
+    if layout.scored and estimator is not None:
+        given = probabilities(schema, estimator, columns)
+    elif submission.probabilities:
+        given = _probabilities(frame, submission, schema)
     return PerformanceReference.of_version(schema, reference, known, labels, given)
+
+
+def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) -> Floats:
+    """Return the probabilities that the reference has, shape (rows, classes)."""
+    names, classes = submission.probabilities, schema.classes
+    if not classes:
+        raise BadData("Probabilities are of classes: name them with --task or --classes.")
+    if len(names) != len(classes) and not (len(names) == 1 and len(classes) == 2):
+        raise BadData(
+            f"There are {len(names)} columns of probabilities, but {len(classes)} classes "
+            f"({', '.join(classes[:10])}): name one for each, in this order, or of two classes the "
+            f"second's alone."
+        )
+    columns = [
+        np.asarray(as_column(frame[name], Feature(name, "numeric", nullable=True), schema.table))
+        for name in names
+    ]
+    found = np.column_stack([1 - columns[0], *columns] if len(columns) < len(classes) else columns)
+    for row, values in enumerate(found.tolist(), start=1):
+        fault = schema.probabilities_fault(values)
+        if fault is not None:
+            raise BadData(f"Probabilities in row {row} of {submission.reference}: {fault}.")
+    return found
 
 
 def _predictions(
@@ -362,7 +492,7 @@ def _predictions(
     if schema.prediction is None:
         return None
     if predicted is not None:
-        return as_column(predicted, schema.prediction)
+        return answers_of(predicted, schema)
     if estimator is None:
         return None
     try:

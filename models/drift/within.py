@@ -15,6 +15,7 @@ from driftgauge.models.common.simulation import Labelled
 from driftgauge.models.drift.injection import Injection, InjectionTarget, injection
 from driftgauge.models.drift.plan import DriftKind
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import as_column
 from driftgauge.shared.reference.schema import Schema
 
@@ -41,7 +42,12 @@ class Segment:
     def rows(self, rows: Labelled) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
         """Return for each row whether it belongs to the segment, shape (rows,)."""
         return np.array(
-            [value == self.value for value in as_column(rows.features[self.feature], "categorical")]
+            [
+                value == self.value
+                for value in as_column(
+                    rows.features[self.feature], Feature(self.feature, "categorical")
+                )
+            ]
         )
 
 

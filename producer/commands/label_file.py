@@ -1,13 +1,12 @@
-"""A CSV file of labels, posted to a running API part by part: it may be larger than memory.
+"""A file of labels, posted to a running API part by part: it may be larger than memory.
 
 Posting a file again is harmless: a label that is equal to the one before changes nothing.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -17,77 +16,177 @@ import httpx
 
 from driftgauge.shared.connections.api_client import refusal
 from driftgauge.shared.errors import BadData, ServiceUnavailable
+from driftgauge.shared.reference.times import event_ms
+from driftgauge.shared.tables.delimited import width_fault
+from driftgauge.shared.tables.format import TableFormat, TimeFormat
+from driftgauge.shared.tables.reading import cells_of
 
 PART_ROWS: Final = 2000
 TIMEOUT_S: Final = 60.0
 SHOWN: Final = 5
+ID: Final = "id"
+"""The column of the predictions' ids in what `predict` and `replay` write."""
 
 
 class Columns(NamedTuple):
-    """The columns of a file of labels; the time is when a label became known."""
+    """Names of the columns of a file of labels; the time is when a label became known."""
 
     prediction_id: str
     label: str
     time: str | None = None
 
 
+class Row(NamedTuple):
+    """A label to be posted: its row in the file, from 1, and its cells."""
+
+    row: int
+    prediction_id: str
+    label: str
+    time: str
+
+
 @dataclass
 class Imported:
-    """What became of a file's rows.
+    """Numbers of a file's rows by what became of them.
 
     Parameters
     ----------
+    other
+        Accepted labels of a class that the model does not know.
     reasons
-        How many labels were rejected, by reason.
+        Number of rejected labels by reason.
     first
         The first rejected ones: row of the file from 1, and reason.
+    unmatched
+        Rows whose key stands for no prediction; they were not posted.
+    remarks
+        What was recognised of the file.
     """
 
     accepted: int = 0
     rejected: int = 0
+    other: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first: list[tuple[int, str]] = field(default_factory=list)
+    unmatched: int = 0
+    remarks: tuple[str, ...] = ()
 
-    def add(self, start: int, answer: dict[str, Any]) -> None:
-        """Take in the answer to a part that begins at a row."""
+    def add(self, rows: Sequence[Row], answer: dict[str, Any]) -> None:
+        """Take in the answer to a part."""
         self.accepted += answer["accepted"]
-        self.rejected += len(answer["rejected"])
+        self.other += answer.get("other", 0)
         for one in answer["rejected"]:
-            self.reasons[one["reason"]] += 1
-            if len(self.first) < SHOWN:
-                self.first.append((start + one["index"], one["reason"]))
+            self.reject(rows[one["index"]].row, one["reason"])
+
+    def reject(self, row: int, reason: str) -> None:
+        """Take in a row that cannot be used."""
+        self.rejected += 1
+        self.reasons[reason] += 1
+        if len(self.first) < SHOWN:
+            self.first.append((row, reason))
+
+
+def ids_by_key(path: Path, key: str) -> dict[str, str | None]:
+    """Read a file of predictions, as `predict` and `replay` write it: key to the prediction's id.
+
+    Returns
+    -------
+    dict
+        None for a key that stands for more than one prediction.
+
+    Raises
+    ------
+    BadData
+        If the file cannot be read, or lacks the column.
+    """
+    found: dict[str, str | None] = {}
+    with cells_of(path) as cells:
+        places = _places(path, cells.header, [key, ID])
+        for _, record in cells.records:
+            if len(record) == len(cells.header) and record[places[1]]:
+                one = record[places[0]]
+                found[one] = record[places[1]] if one not in found else None
+    return found
 
 
 def import_file(
-    client: httpx.Client, path: Path, model: str, columns: Columns, sent: Callable[[int], None]
+    client: httpx.Client,
+    path: Path,
+    model: str,
+    columns: Columns,
+    sent: Callable[[int], None],
+    ids: Mapping[str, str | None] | None = None,
+    form: TableFormat | None = None,
+    times: TimeFormat | None = None,
 ) -> Imported:
     """Post a file.
 
     Parameters
     ----------
     sent
-        Called with the bytes of the file that each answered part took.
+        Called with the characters of each part that was answered.
+    ids
+        The predictions' ids by what stands in the file instead, as from `ids_by_key`.
+    form, times
+        How the file's cells and times are written.
 
     Raises
     ------
     BadData
         If the file cannot be read, lacks a column, or the API refuses it.
     ServiceUnavailable
-        If nothing answers, or stops answering; what was accepted is said.
+        If nothing answers, or it stops answering; the message says what was accepted.
     """
     imported = Imported()
-    start = 1
-    for rows, size in _parts(path, columns):
-        imported.add(start, _post(client, model, rows, imported))
-        start += len(rows)
-        sent(size)
+    with cells_of(path, form) as cells:
+        imported.remarks = cells.remarks
+        named = [name for name in columns if name is not None]
+        places = _places(path, cells.header, named)
+        numbered = enumerate((record for _, record in cells.records), start=1)
+        while part := list(islice(numbered, PART_ROWS)):
+            rows = list(_rows(part, places, len(cells.header), ids, imported, times))
+            if rows:
+                imported.add(rows, _post(client, model, rows, imported))
+            sent(sum(sum(map(len, record)) + len(record) for _, record in part))
     return imported
 
 
+def _rows(
+    part: Iterable[tuple[int, list[str]]],
+    places: Sequence[int],
+    width: int,
+    ids: Mapping[str, str | None] | None,
+    imported: Imported,
+    form: TimeFormat | None,
+) -> Iterator[Row]:
+    """Yield the labels that can be posted; the others are noted."""
+    for row, record in part:
+        if len(record) != width:
+            imported.reject(row, width_fault(len(record), width))
+            continue
+        prediction_id, label, *when = (record[place] for place in places)
+        if ids is not None:
+            if prediction_id not in ids:
+                imported.unmatched += 1
+                continue
+            known = ids[prediction_id]
+            if known is None:
+                imported.reject(row, "its key stands for more than one prediction")
+                continue
+            prediction_id = known
+        yield Row(row, prediction_id, label, _moment(when[0], form) if when else "")
+
+
+def _moment(text: str, form: TimeFormat | None) -> str:
+    """Return a time as Unix milliseconds; what is none stays as it is, for the API to reject."""
+    found = event_ms(text, form)
+    return text if found is None else str(found)
+
+
 def _post(
-    client: httpx.Client, model: str, rows: list[list[str]], before: Imported
+    client: httpx.Client, model: str, rows: Sequence[Row], before: Imported
 ) -> dict[str, Any]:
-    """Post one part, and give the answer."""
+    """Post one part, and return the answer."""
     headers = {"Content-Type": "text/csv"}
     try:
         answer = client.post(
@@ -115,71 +214,19 @@ def _stopped(reason: str, imported: Imported) -> str:
     )
 
 
-def _parts(path: Path, columns: Columns) -> Iterator[tuple[list[list[str]], int]]:
-    """Yield the labels of a file part by part, each with its size in characters."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            places = _places(path, next(reader, []), columns)
-            while records := list(islice(reader, PART_ROWS)):
-                yield (
-                    [_row(record, places) for record in records if record],
-                    sum(map(_length, records)),
-                )
-    except FileNotFoundError:
-        raise BadData(f"There is no file {path}.") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadData(f"{path} cannot be read as CSV: {error}.") from error
-
-
-def _places(path: Path, header: list[str], columns: Columns) -> list[int]:
-    named = [name for name in columns if name is not None]
+def _places(path: Path, header: list[str], named: Sequence[str]) -> list[int]:
     missing = [name for name in named if name not in header]
     if missing:
         raise BadData(
-            f"{path} lacks these columns: {', '.join(map(repr, missing))}. Nothing was posted."
+            f"{path} lacks these columns: {', '.join(map(repr, missing))}; it has: "
+            f"{', '.join(header)}. Nothing was posted."
         )
     return [header.index(name) for name in named]
 
 
-def _row(record: list[str], places: list[int]) -> list[str]:
-    """Return id, label and time of a record; a cell that it lacks is empty, which the API rejects
-    by its reason.
-    """
-    cells = [record[place] if place < len(record) else "" for place in places]
-    return [*cells[:2], with_zone(cells[2]) if len(cells) > 2 else ""]
-
-
-def _length(record: list[str]) -> int:
-    return sum(map(len, record)) + len(record)
-
-
-def with_zone(text: str) -> str:
-    """Return a time its zone: one without is UTC. What is no ISO 8601 stays as it is.
-
-    Examples
-    --------
-    >>> (
-    ...     with_zone("2025-11-20 20:15"),
-    ...     with_zone("2025-11-20T20:15+01:00"),
-    ...     with_zone("1763666100000"),
-    ... )
-    ('2025-11-20T20:15:00+00:00', '2025-11-20T20:15+01:00', '1763666100000')
-    """
-    try:
-        moment = datetime.fromisoformat(text) if not text.isdecimal() else None
-    except ValueError:
-        return text
-    return (
-        text
-        if moment is None or moment.tzinfo is not None
-        else moment.replace(tzinfo=UTC).isoformat()
-    )
-
-
-def _table(rows: list[list[str]]) -> bytes:
+def _table(rows: Iterable[Row]) -> bytes:
     text = StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("prediction_id", "label", "time"))
-    writer.writerows(rows)
+    writer.writerows(row[1:] for row in rows)
     return text.getvalue().encode()

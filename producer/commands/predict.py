@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 import httpx
@@ -15,6 +16,7 @@ from driftgauge.producer.commands.upload import Sending, predict_file
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.options import form_of, text_options
 
 
 @click.command()
@@ -26,6 +28,12 @@ from driftgauge.shared.settings import read_settings
     required=True,
     help="CSV file of the answers.",
 )
+@click.option(
+    "--id-column",
+    help="Column of the predictions' ids, each different.  [default: made by the API]",
+)
+@click.option("--time-column", help="Column of the event times; without zone: UTC.  [default: now]")
+@text_options
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option(
     "--json",
@@ -33,9 +41,19 @@ from driftgauge.shared.settings import read_settings
     is_flag=True,
     help="Print the number of rows by status, and of dropped events, as JSON.",
 )
-def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) -> None:
-    """Predict the rows of a CSV FILE by a running API, which publishes them with the source
-    `batch`.
+def predict(
+    file: Path,
+    model: str,
+    output: Path,
+    id_column: str | None,
+    time_column: str | None,
+    url: str,
+    *,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """Predict the rows of a FILE (CSV, JSON lines, Parquet or Arrow) by a running API, which
+    publishes them with the source `batch`.
 
     An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
     """
@@ -46,14 +64,23 @@ def predict(file: Path, model: str, output: Path, url: str, *, as_json: bool) ->
         httpx.Client(base_url=url, headers=headers, trust_env=False) as client,
         _progress() as progress,
     ):
-        send = progress.add_task("lines sent", total=None)
-        take = progress.add_task("lines answered", total=None)
-        sending = Sending(file, schema.names, lambda rows: progress.advance(send, rows))
+        send = progress.add_task("rows sent", total=None)
+        take = progress.add_task("rows answered", total=None)
+        given = {"id_column": id_column, "time_column": time_column}
+        sending = Sending(
+            file,
+            schema.names,
+            lambda rows: progress.advance(send, rows),
+            form_of(said, schema.table),
+            row_columns={name: column for name, column in given.items() if column is not None},
+        )
 
         def received(lines: int) -> None:
             progress.update(take, advance=lines, total=sending.rows)
 
         found = predict_file(client, sending, model, output, received)
+    for remark in sending.remarks:
+        click.echo(remark, err=True)
     if sending.ignored:
         click.echo(
             f"These columns are no features and stayed out: {', '.join(sending.ignored)}.", err=True

@@ -3,15 +3,18 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
+from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import read_settings
+from driftgauge.shared.tables.options import file_options, form_of
 
 if TYPE_CHECKING:
     from driftgauge.producer.commands import replaying
@@ -31,10 +34,31 @@ if TYPE_CHECKING:
 @click.option("--prediction-column", help="Column of the predictions that were made.")
 @click.option("--time-column", help="Column of the event times; a time without zone is UTC.")
 @click.option(
+    "--id-column",
+    help="Column of the predictions' ids, each different.  [default: made by the API]",
+)
+@click.option(
+    "--probability-column",
+    "probability_columns",
+    multiple=True,
+    help="Columns of the classes' probabilities, in their order; repeatable. Of two classes the "
+    "second's is enough.",
+)
+@click.option(
+    "--per-day",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Rows a day of a file without times.  [default: DRIFTGAUGE_EXPECTED_EVENTS_PER_DAY]",
+)
+@click.option(
     "--shuffle",
     type=int,
     metavar="SEED",
-    help="Post the rows in random order, without their times.",
+    help="Post the rows in random order, without the times of the file.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV file of the ids, with the columns that are no features: for `labels import`.",
 )
 @click.option(
     "--rate",
@@ -42,6 +66,7 @@ if TYPE_CHECKING:
     default=0,
     help="Most events a second.  [default: no limit]",
 )
+@file_options
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
 def replay(
@@ -50,41 +75,85 @@ def replay(
     way: "replaying.Way",
     prediction_column: str | None,
     time_column: str | None,
+    id_column: str | None,
+    probability_columns: tuple[str, ...],
+    per_day: float | None,
     shuffle: int | None,
+    output: Path | None,
     rate: float,
     url: str,
     limit: int | None,
+    **said: Any,
 ) -> None:
-    """Post the rows of a CSV FILE to a running API, after a check of all of them.
+    """Post the rows of a FILE (CSV, JSON lines, Parquet or Arrow) to a running API, after a check
+    of all of them.
 
-    An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
+    Rows without times are taken as so many a day, the same on every machine. An API with keys needs
+    one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
     """
     from driftgauge.producer.commands import replaying  # loads what reads tables
     from driftgauge.shared.tables.reading import read_table
 
-    frame = read_table(file)
-    if limit is not None:
-        frame = frame.head(limit)
-    columns = replaying.Columns(prediction_column, time_column)
+    if not file.exists():
+        raise BadData(f"There is no file {file}. Nothing was posted.")
+    columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
+    settings = read_settings()
 
     async def run() -> None:
-        headers = authorization(read_settings())
+        headers = authorization(settings)
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
+            schema = msgspec.structs.replace(schema, table=form_of(said, schema.table))
+            frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
+            if limit is not None:
+                frame = frame.head(limit)
             plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:
                 click.echo(
                     f"These columns are no features and stay out: {', '.join(plan.ignored)}.",
                     err=True,
                 )
-            await _post(client, plan, way, rate)
+            if way == "events" and (time_column is None or shuffle is not None):
+                pace = per_day or settings.expected_events_per_day
+                click.echo(await _pace(client, model, plan, pace), err=True)
+            answers = await _post(client, plan, way, rate)
+            if output is not None:
+                replaying.answered(frame, plan, answers, columns).to_csv(output, index=False)
+            replaying.check_taken(answers)
 
     asyncio.run(run())
 
 
+def _say(remark: str) -> None:
+    click.echo(remark, err=True)
+
+
+async def _pace(
+    client: httpx.AsyncClient, model: str, plan: "replaying.Plan", per_day: float
+) -> str:
+    """Set the times of the rows, if there is room for them behind what was counted; say which."""
+    from driftgauge.producer.commands import replaying
+    from driftgauge.shared.tables.pace import DAY_MS, remark, start_after
+
+    unknown = ""
+    try:
+        busy = await replaying.busy_until(client, model)
+    except DriftgaugeError as error:
+        busy, unknown = None, f" Whether the model has later events is not known: {error}"
+    start = start_after(busy)
+    end = start + len(plan.requests) / per_day * DAY_MS
+    if end > time.time() * 1000:
+        return (
+            "The file has no times, and the model has events up to now: the rows get the time at "
+            "which they are posted, so that panes and alerts depend on how fast that is."
+        )
+    replaying.pace(plan.requests, per_day, start)
+    return remark(per_day, start) + unknown
+
+
 async def _post(
     client: httpx.AsyncClient, plan: "replaying.Plan", way: "replaying.Way", rate: float
-) -> None:
+) -> list[dict[str, Any]]:
     from driftgauge.producer.commands import replaying
 
     started = time.monotonic()
@@ -96,7 +165,7 @@ async def _post(
     )
     with Progress(*bar, console=Console(stderr=True)) as progress:
         task = progress.add_task("posting", total=len(plan.requests))
-        await replaying.post(
+        answers = await replaying.post(
             client, plan.requests, way, rate, lambda events: progress.advance(task, events)
         )
     seconds = time.monotonic() - started
@@ -104,3 +173,4 @@ async def _post(
         f"Posted {len(plan.requests)} events in {seconds:.1f} s "
         f"({len(plan.requests) / seconds:.0f} a second)."
     )
+    return answers

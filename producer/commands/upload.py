@@ -1,14 +1,13 @@
-"""A CSV file as a batch for a running API: its features are sent as they are read, the answers
+"""A file as a batch for a running API: its features are sent as they are read, the answers
 written as they come.
 """
 
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import IO, Final
 
@@ -16,6 +15,9 @@ import httpx
 
 from driftgauge.shared.connections.api_client import refusal
 from driftgauge.shared.errors import BadData, ServiceUnavailable
+from driftgauge.shared.tables.delimited import Record
+from driftgauge.shared.tables.format import TableFormat
+from driftgauge.shared.tables.reading import cells_of
 
 CHUNK_ROWS: Final = 500
 TIMEOUT_S: Final = 60.0
@@ -28,54 +30,91 @@ class Sending:
     Parameters
     ----------
     names
-        The model's features; other columns stay out.
+        Names of the model's features; other columns are left out.
     sent
         Called with the number of rows of each part that was sent.
+    form
+        How the file's cells are written.
+    row_columns
+        Columns that the API takes beside the features: `id_column` and `time_column`, by these
+        names.
     """
 
     path: Path
     names: Sequence[str]
     sent: Callable[[int], None]
+    form: TableFormat = field(default_factory=TableFormat)
+    row_columns: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
     ignored: list[str] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
 
     def parts(self) -> Iterator[bytes]:
-        """Yield the file part by part, line for line, without the columns that are no features.
+        """Yield the file part by part as CSV, without the columns that are no features; each row at
+        its own line, if the file is CSV too.
 
         Raises
         ------
         BadData
-            If there is no such file, or it is no CSV.
+            If there is no such file, it cannot be read, or lacks a named column.
         """
-        try:
-            with self.path.open(newline="", encoding="utf-8-sig") as file:
-                yield from self._parts(csv.reader(file, strict=True))
-        except FileNotFoundError:
-            raise BadData(f"There is no file {self.path}.") from None
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise BadData(f"{self.path} cannot be read as CSV: {error}.") from error
+        with cells_of(self.path, self.form) as cells:
+            self.remarks = cells.remarks
+            yield from self._parts(cells.header, cells.records)
 
-    def _parts(self, records: Iterator[list[str]]) -> Iterator[bytes]:
-        header = next(records, [])
-        known = set(self.names)
+    def _parts(self, header: Sequence[str], records: Iterator[Record]) -> Iterator[bytes]:
+        absent = [name for name in self.row_columns.values() if name not in header]
+        if absent:
+            raise BadData(
+                f"{self.path} has no column {', '.join(absent)}; it has: {', '.join(header)}."
+            )
+        known = {*self.names, *self.row_columns.values()}
         kept = [place for place, name in enumerate(header) if name in known]
         self.ignored = [name for name in header if name not in known]
-        lines = [[header[place] for place in kept]]
+        text = _Lines()
+        text.record([header[place] for place in kept])
         ragged = [""] * (len(kept) + 1)  # the API refuses the row, and only it
-        for record in records:
+        rows = 0
+        for line, record in records:
+            text.pad(line)
             whole = len(record) == len(header)
-            lines.append([record[place] for place in kept] if whole else ragged if record else [])
-            if len(lines) >= CHUNK_ROWS:
-                yield self._part(lines)
-                lines = []
-        yield self._part(lines)
+            text.record([record[place] for place in kept] if whole else ragged)
+            rows += 1
+            if rows == CHUNK_ROWS:
+                yield self._part(text.take(), rows)
+                rows = 0
+        yield self._part(text.take(), rows)
 
-    def _part(self, lines: Sequence[Sequence[str]]) -> bytes:
-        self.rows += len(lines)
-        self.sent(len(lines))
-        text = StringIO(newline="")
-        csv.writer(text).writerows(lines)
-        return text.getvalue().encode()
+    def _part(self, text: str, rows: int) -> bytes:
+        self.rows += rows
+        self.sent(rows)
+        return text.encode()
+
+
+class _Lines:
+    """CSV that is written record by record, and knows at which line it is."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._line = 1
+        self._writer = csv.writer(self, lineterminator="\n")
+
+    def record(self, record: Sequence[str]) -> None:
+        self._writer.writerow(record)
+
+    def write(self, text: str) -> None:
+        """Take the text of a record, as the writer gives it."""
+        self._parts.append(text)
+        self._line += text.count("\n")
+
+    def pad(self, line: int) -> None:
+        """Go to a line by empty ones, which nobody reads."""
+        self.write("\n" * (line - self._line))
+
+    def take(self) -> str:
+        text = "".join(self._parts)
+        self._parts = []
+        return text
 
 
 def predict_file(
@@ -85,22 +124,22 @@ def predict_file(
     output: Path,
     received: Callable[[int], None],
 ) -> Counter[str]:
-    """Send a file and write the answers, as CSV; the output is there when all of it is.
+    """Send a file and write the answers as CSV. The output file appears only when it is complete.
 
     Parameters
     ----------
     received
-        Called with the number of lines of each part that was written.
+        Function that is called with the number of lines of each part that was written.
 
     Returns
     -------
     Counter
-        How many rows have which status; and `dropped`, how many of their events were not published.
+        Number of rows by status; `dropped` counts the rows whose event was not published.
 
     Raises
     ------
     ServiceUnavailable
-        If nothing answers, or stops answering; nothing was written then.
+        If nothing answers, or it stops answering; nothing was written then.
     BadData
         If the file cannot be read, or the API refuses it.
     """
@@ -138,7 +177,7 @@ def _exchange(
     request = client.stream(
         "POST",
         "/predict_batch",
-        params={"model": model},
+        params={"model": model, **sending.row_columns},
         headers=headers,
         content=sending.parts(),
         timeout=TIMEOUT_S,
@@ -154,7 +193,7 @@ def _exchange(
 
 @contextmanager
 def _written_at_once(output: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes its place when it was written to its end, and is gone otherwise."""
+    """Open a file that is moved to its place when it is complete, and removed after an error."""
     part = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with part.open("wb") as file:

@@ -4,16 +4,30 @@ import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from driftgauge.producer.http.problems import Problem, invalid
-from driftgauge.producer.intake.rows import MAX_ROW, MOST_FAULTS, InputRow
+from driftgauge.producer.intake.rows import (
+    MAX_ROW,
+    NO_COLUMNS,
+    InputRow,
+    RowColumns,
+    checked_row,
+)
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
+from driftgauge.shared.tables.delimited import width_fault
+from driftgauge.shared.tables.recognising import HEAD_BYTES, HEAD_LINES, separator_of
 
 
 class CsvRows:
     r"""The rows of a CSV file (RFC 4180) whose header names the features, in any order; an empty
-    cell is a missing value.
+    cell is a missing value. Commas, semicolons, tabs or bars stand between the cells.
+
+    Parameters
+    ----------
+    beside
+        Columns that are no features.
 
     Examples
     --------
@@ -28,8 +42,9 @@ class CsvRows:
     (2, [1.5, 'a'], 3, 'must be a number, not a string')
     """
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, beside: RowColumns = NO_COLUMNS) -> None:
         self._text = text
+        self._beside = beside
 
     def count(self, most: int) -> int:
         """Count the rows below the header."""
@@ -49,13 +64,16 @@ class CsvRows:
         """
         found = records(self._text)
         _, header = next(found, (0, []))
-        faults = header_faults(header, schema)
+        header = [name.strip() for name in header]
+        faults = header_faults(header, schema, self._beside)
         if faults:
             raise invalid(faults)
-        return _csv_rows(found, header, schema)
+        return _csv_rows(found, header, schema, self._beside)
 
 
-def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
+def header_faults(
+    header: Sequence[str], schema: Schema, beside: RowColumns = NO_COLUMNS
+) -> list[FieldError]:
     """Find all that is wrong with the names of the columns.
 
     Examples
@@ -63,10 +81,14 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
     >>> from driftgauge.shared.reference.feature import Feature
     >>> header_faults(["y", "y"], Schema((Feature("x", "numeric"), Feature("y", "numeric"))))[0]
     FieldError(field='/header/y', message='stands in the header more than once')
+    >>> header_faults(["x", ""], Schema((Feature("x", "numeric"),)))
+    [FieldError(field='/header/2', message='has no name')]
     """
-    known, named = set(schema.names), set(header)
-    twice = [name for name, times in Counter(header).items() if times > 1]
+    empty = [place for place, name in enumerate(header, start=1) if not name]
+    known, named = {*schema.names, *beside.names, ""}, set(header)
+    twice = [name for name, times in Counter(header).items() if name and times > 1]
     return [
+        *(FieldError(f"/header/{place}", "has no name") for place in empty),
         *(
             FieldError(pointer("/header", name), "stands in the header more than once")
             for name in twice
@@ -74,7 +96,7 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
         *(
             FieldError(pointer("/header", name), "is no feature of this model")
             for name in header
-            if name not in known
+            if name not in known and schema.extra == "refuse"
         ),
         *(
             FieldError(
@@ -82,6 +104,10 @@ def header_faults(header: Sequence[str], schema: Schema) -> list[FieldError]:
             )
             for feature in schema.features
             if feature.name not in named and not feature.nullable
+        ),
+        *(
+            FieldError(pointer("/header", name), "is missing")
+            for name in sorted(beside.names - named)
         ),
     ]
 
@@ -114,9 +140,10 @@ def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
     Problem
         400 if the file is no CSV, with the line; 413 if a record is too long.
     """
+    separator = _separator(text)
     text.seek(0)
     lines = _Lines(text)
-    reader = csv.reader(lines, strict=True)
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     begins = 1
     try:
         for record in reader:
@@ -128,29 +155,31 @@ def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
         raise Problem(400, f"The CSV cannot be read from line {begins} on: {error}.") from error
 
 
+def _separator(text: TextIO) -> str:
+    """Recognise the separator by the first lines; the comma, if more than one may be meant."""
+    text.seek(0)
+    lines: list[str] = []
+    try:
+        while len(lines) < HEAD_LINES and sum(map(len, lines)) < HEAD_BYTES:
+            line = text.readline(MAX_ROW + 1)
+            if not line:
+                return separator_of(lines, whole=True)
+            lines.append(line)
+        return separator_of(lines, whole=False)
+    except (BadData, UnicodeDecodeError):  # what cannot be read, the reader names by its line
+        return ","
+
+
 def _csv_rows(
-    found: Iterator[tuple[int, list[str]]], header: Sequence[str], schema: Schema
+    found: Iterator[tuple[int, list[str]]],
+    header: Sequence[str],
+    schema: Schema,
+    beside: RowColumns,
 ) -> Iterator[InputRow]:
-    kinds = {feature.name: feature.kind for feature in schema.features}
-    numeric = [kinds[name] == "numeric" for name in header]
     for number, (line, record) in enumerate(found, start=1):
         if len(record) != len(header):
-            wrong = FieldError(
-                "", f"has {len(record)} cells, the header {len(header)}", "unreadable"
-            )
+            wrong = FieldError("", width_fault(len(record), len(header)), "unreadable")
             yield InputRow(number, line, [], [wrong])
             continue
-        cells = [
-            _number(cell) if is_number else cell or None
-            for cell, is_number in zip(record, numeric, strict=True)
-        ]
-        values, faults = schema.positional(dict(zip(header, cells, strict=True)), "")
-        yield InputRow(number, line, values, faults[:MOST_FAULTS])
-
-
-def _number(cell: str) -> float | str | None:
-    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
-    try:
-        return float(cell) if "_" not in cell else cell
-    except ValueError:
-        return cell if cell.strip() else None
+        cells: dict[str, Any] = dict(zip(header, record, strict=True))
+        yield checked_row(number, line, cells, schema, beside, texts=True)

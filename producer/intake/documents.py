@@ -19,7 +19,7 @@ from driftgauge.shared.reference.schema import FieldError, pointer
 MAX_ID = 128
 
 Check = Callable[[object], str | None]
-"""Says what is wrong with a value; None if nothing is."""
+"""A function that returns what is wrong with a value, None if nothing is."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -45,7 +45,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 
 def decode(body: bytes) -> tuple[Any, Problem | None]:
-    """Decode JSON strictly; return the document, and what is wrong with it as a whole.
+    """Decode JSON strictly; return the document, and the fault of the document as a whole, if any.
 
     A body that only the lenient decoder reads (NaN, Infinity, 1e999) is returned together with its
     problem, so that the caller can name the bad fields first; it raises the problem if no field is
@@ -76,19 +76,35 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
         raise problem from None
 
 
-def strict_fault(item: object, at: str) -> list[FieldError]:
+def strict_fault(item: object, at: str, *, not_finite: bool = False) -> list[FieldError]:
     """Return why one item of a document that is no JSON as a whole is none; nothing if it is.
+
+    Parameters
+    ----------
+    not_finite
+        True if NaN and infinities are taken, as missing values of the schema.
 
     Examples
     --------
     >>> strict_fault({"x": 1}, "/0"), strict_fault({"x": math.nan}, "/1")[0].field
     ([], '/1')
+    >>> strict_fault({"x": math.nan}, "/1", not_finite=True)
+    []
     """
     try:
-        _decode(json.dumps(item))
+        _decode(json.dumps(_finite(item) if not_finite else item))
     except (msgspec.DecodeError, RecursionError) as error:
         return [FieldError(at, f"is not JSON: {error}", "unreadable")]
     return []
+
+
+def _finite(item: Any) -> Any:
+    """Return an item with null in the place of what is not finite."""
+    if isinstance(item, dict):
+        return {name: _finite(value) for name, value in item.items()}
+    if isinstance(item, list):
+        return [_finite(value) for value in item]
+    return None if isinstance(item, float) and not math.isfinite(item) else item
 
 
 def field_faults(
@@ -99,7 +115,7 @@ def field_faults(
     Parameters
     ----------
     checks
-        The check of each field that the object may have.
+        Check of each field that the object may have.
     required
         The one field that must be there; None if all may be absent or null.
     at

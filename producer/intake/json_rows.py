@@ -1,8 +1,8 @@
 """The rows of a JSON document, of which one is in memory at a time.
 
-A row's text is cut out first and decoded by itself, so what is wrong with one row harms no other:
-NaN, half a surrogate pair, a number that is no float. A streaming parser (`ijson`, some 1.4 times
-as fast) ends the document there, or changes the text, and says no character's place.
+A row's text is cut out first and decoded by itself, so that a fault in one row does not affect the
+others: NaN, half a surrogate pair, a number that is no float. A streaming parser (`ijson`, some 1.4
+times as fast) ends the document there or changes the text, and does not report the position.
 """
 
 import json
@@ -12,8 +12,14 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from driftgauge.producer.http.problems import Problem, invalid
-from driftgauge.producer.intake.rows import MAX_ROW, MOST_FAULTS, InputRow
-from driftgauge.shared.contract.events import Value
+from driftgauge.producer.intake.documents import decode, strict_fault
+from driftgauge.producer.intake.rows import (
+    MAX_ROW,
+    NO_COLUMNS,
+    InputRow,
+    RowColumns,
+    checked_row,
+)
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
 CHUNK: Final = 1 << 16
@@ -37,8 +43,9 @@ class JsonRows:
     [0, 1, 1]
     """
 
-    def __init__(self, text: TextIO) -> None:
+    def __init__(self, text: TextIO, beside: RowColumns = NO_COLUMNS) -> None:
         self._text = text
+        self._beside = beside
         self._fields: dict[str, Any] = {}
 
     def count(self, most: int) -> int:
@@ -75,12 +82,11 @@ class JsonRows:
     def read(self, schema: Schema) -> Iterator[InputRow]:
         """Decode and check the rows."""
         for number, source in enumerate(self._row_texts({}), start=1):
-            values, faults = _positional(source, schema)
-            yield InputRow(number, None, values, faults[:MOST_FAULTS])
+            yield _row(number, source, schema, self._beside)
 
     def _row_texts(self, fields: dict[str, Any]) -> Iterator[str]:
-        """Cut out the text of each row, and note in `fields` what stands beside the rows, and that
-        there are rows.
+        """Cut out the text of each row, and store in `fields` the other fields of the document, and
+        that there are rows.
         """
         self._text.seek(0)
         document = _JsonText(self._text)
@@ -104,16 +110,28 @@ class JsonRows:
         document.end()
 
 
-def _positional(source: str, schema: Schema) -> tuple[list[Value], list[FieldError]]:
+def _row(number: int, source: str, schema: Schema, beside: RowColumns) -> InputRow:
     """Decode a row strictly, and check it: what was cut out may be no JSON after all, as NaN."""
     try:
         features = msgspec.json.decode(source)
     except (msgspec.DecodeError, RecursionError) as error:
-        return [], [FieldError("", f"cannot be read: {error}", "unreadable")]
+        features = _with_marks(source) if schema.takes_not_finite else None
+        if features is None:
+            wrong = FieldError("", f"cannot be read: {error}", "unreadable")
+            return InputRow(number, None, [], [wrong])
     if not isinstance(features, dict):
-        fault = "must be an object of feature names and values"
-        return [], [FieldError("", fault, "unreadable")]
-    return schema.positional(features, "")
+        wrong = FieldError("", "must be an object of feature names and values", "unreadable")
+        return InputRow(number, None, [], [wrong])
+    return checked_row(number, None, features, schema, beside)
+
+
+def _with_marks(source: str) -> Any:
+    """Decode a row in which NaN and infinities mean missing values; None if it is no JSON else."""
+    try:
+        found, _ = decode(source.encode("utf-8", "surrogatepass"))
+    except Problem:
+        return None
+    return None if strict_fault(found, "", not_finite=True) else found
 
 
 class _JsonText:

@@ -1,6 +1,6 @@
-"""The labels of one request, as they stand in its JSON or CSV body: decoded, not checked yet.
+"""The labels of one request, decoded from its JSON or CSV body and not checked yet.
 
-A CSV body is a table with a header; its cells are texts, which `number` and `time_of` convert to
+A CSV body is a table with a header; its cells are texts; `time_of` converts those of times to
 what JSON would hold.
 """
 
@@ -12,7 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from driftgauge.producer.http.problems import Problem, invalid
 from driftgauge.producer.intake.documents import decode
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import FieldError, pointer
+from driftgauge.shared.tables.delimited import width_fault
+from driftgauge.shared.tables.recognising import HEAD_LINES, separator_of
 
 FIELDS: Final = ("prediction_id", "label", "time", "model")
 REQUIRED: Final = FIELDS[:2]
@@ -65,6 +68,8 @@ def of_csv(body: bytes) -> list[InputLabel]:
     >>> good, bad = of_csv(b"prediction_id,label\na,1.5\n\nb\n")
     >>> good.content, bad.line, bad.content
     ({'prediction_id': 'a', 'label': '1.5'}, 4, 'has 1 cells, the header 2')
+    >>> of_csv(b"prediction_id;label\na;1,5\n")[0].content
+    {'prediction_id': 'a', 'label': '1,5'}
     """
     try:
         records = _records(body.decode("utf-8-sig"))
@@ -75,14 +80,6 @@ def of_csv(body: bytes) -> list[InputLabel]:
         return [InputLabel(_content(header, record), line) for line, record in records]
     except (csv.Error, UnicodeDecodeError) as error:
         raise Problem(400, f"The CSV cannot be read: {error}.") from error
-
-
-def number(text: str) -> float | str:
-    """Convert a cell to a number where it is one; otherwise leave it for the schema to refuse."""
-    try:
-        return float(text) if "_" not in text else text
-    except ValueError:
-        return text
 
 
 def time_of(text: str) -> int | str:
@@ -97,8 +94,13 @@ def time_of(text: str) -> int | str:
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Read the records that are not empty, each with the line where it begins."""
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    """Yield the records that are not empty, each with the line where it begins."""
+    lines = text.splitlines(keepends=True)[:HEAD_LINES]
+    try:
+        separator = separator_of(lines, whole=len(lines) < HEAD_LINES)
+    except BadData:  # more than one may be meant
+        separator = ","
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
     begins = 1
     for record in reader:
         if record:
@@ -128,5 +130,5 @@ def _header_faults(header: Sequence[str]) -> list[FieldError]:
 
 def _content(header: Sequence[str], record: Sequence[str]) -> dict[str, str | None] | str:
     if len(record) != len(header):
-        return f"has {len(record)} cells, the header {len(header)}"
+        return width_fault(len(record), len(header))
     return {name: cell or None for name, cell in zip(header, record, strict=True)}

@@ -19,7 +19,7 @@ from driftgauge.shared.reference.profile import PREDICTION
 
 PREDICTION_ID: Final = "0190f0a0-0000-7000-8000-000000000000"
 Examples = dict[str, dict[str, object]]
-"""By path and media type."""
+"""Example of a request body by path and media type."""
 
 
 def chosen(production: Mapping[str, ServedVersion], default: str | None) -> ServedVersion | None:
@@ -109,7 +109,9 @@ def with_examples(document: Mapping[str, Any], found: Examples) -> dict[str, Any
 def _by_schema(feature: Feature) -> Value:
     if feature.nullable:
         return None
-    if feature.kind == "numeric":
+    if feature.kind == "boolean":
+        return True
+    if feature.kind != "categorical":
         return feature.minimum if feature.minimum is not None else min(0.0, feature.maximum or 0.0)
     return feature.categories[0] if feature.categories else "text"
 

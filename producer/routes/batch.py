@@ -1,7 +1,7 @@
 """POST /predict_batch: score many rows, publish an event for each, and stream the answers."""
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -10,13 +10,23 @@ from starlette.types import Receive, Scope, Send
 
 from driftgauge.producer.access.control import needs
 from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.intake.rows import RowColumns
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.answers import AnswerText, CsvText, JsonText
 from driftgauge.producer.scoring.batch import Batch, Form
 
-FORMS: Final[dict[str, Form]] = {"text/csv": "csv", "application/json": "json"}
-WILD: Final[dict[str, Form | None]] = {"*/*": None, "text/*": "csv", "application/*": "json"}
+AnswerForm = Literal["csv", "json"]
+ANSWERS: Final[dict[str, AnswerForm]] = {"text/csv": "csv", "application/json": "json"}
+FORMS: Final[dict[str, Form]] = {
+    **ANSWERS,
+    "application/x-ndjson": "json_lines",
+    "application/jsonl": "json_lines",
+    "application/vnd.apache.parquet": "parquet",
+    "application/vnd.apache.arrow.file": "arrow",
+    "application/vnd.apache.arrow.stream": "arrow",
+}
+WILD: Final[dict[str, AnswerForm | None]] = {"*/*": None, "text/*": "csv", "application/*": "json"}
 CLOSED_BY_CLIENT: Final = 499
 
 ROWS: Final = {
@@ -65,7 +75,7 @@ ANSWER: Final = {
 
 
 class BatchResponse(StreamingResponse):
-    """Streams a batch's answers; when it ends, however it does, the batch lets go of its file."""
+    """Stream a batch's answers; the batch's file is closed at the end, even after an error."""
 
     def __init__(self, batch: Batch, text: AnswerText) -> None:
         named = {"Driftgauge-Model": batch.served.model, "Driftgauge-Version": batch.served.version}
@@ -86,14 +96,17 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict_batch", openapi_extra=_documented())
     @needs("predict")
     async def predict_batch(request: Request) -> Response:
-        """Predict many rows. A row that does not fit is answered in its place, and harms no
-        other.
+        """Predict many rows. A row that does not fit gets an error in its place, and does not
+        affect the others.
         """
         form = form_of_body(request.headers.get("content-type", "application/json"))
         answers = form_of_answer(request.headers.get("accept", "*/*"), form)
-        model, version = request.query_params.get("model"), request.query_params.get("version")
+        asked = request.query_params.get
+        beside = RowColumns(asked("id_column"), asked("time_column"))
         try:
-            batch = await parts.batches.take(request, form, model, version)
+            batch = await parts.batches.take(
+                request, form, asked("model"), asked("version"), beside
+            )
         except ClientDisconnect:  # before anything was scored; nobody reads this answer
             return Response(status_code=CLOSED_BY_CLIENT)
         return BatchResponse(
@@ -109,7 +122,7 @@ def form_of_body(content_type: str) -> Form:
     Raises
     ------
     Problem
-        415 if it is neither.
+        415 if it is none that is taken.
     """
     form = FORMS.get(_media_type(content_type))
     if form is None:
@@ -120,9 +133,9 @@ def form_of_body(content_type: str) -> Form:
     return form
 
 
-def form_of_answer(accept: str, usual: Form) -> Form:
-    """Choose the answer's form: the first one that is accepted and known; that of the body if any
-    will do.
+def form_of_answer(accept: str, body: Form) -> AnswerForm:
+    """Choose the answer's form: the first one that is accepted and known; if any will do, CSV for
+    CSV and JSON for all else.
 
     Raises
     ------
@@ -136,11 +149,11 @@ def form_of_answer(accept: str, usual: Form) -> Form:
     """
     for accepted in accept.split(","):
         name = _media_type(accepted)
-        if name in FORMS:
-            return FORMS[name]
+        if name in ANSWERS:
+            return ANSWERS[name]
         if name in WILD:
-            return WILD[name] or usual
-    raise Problem(406, f"The answer is {' or '.join(FORMS)}; accept one of them.")
+            return WILD[name] or ("csv" if body == "csv" else "json")
+    raise Problem(406, f"The answer is {' or '.join(ANSWERS)}; accept one of them.")
 
 
 def _media_type(text: str) -> str:
@@ -160,6 +173,11 @@ def _documented() -> dict[str, Any]:
     """
     found = documented(BODY, 200, "An answer for each row, in their order.", ANSWER)
     found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    found["requestBody"]["content"] |= {
+        name: {"schema": {"type": "string", "format": "binary"}}
+        for name in FORMS
+        if name not in ANSWERS
+    }
     found["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     problem = found["responses"]["422"]["content"]
     found["responses"]["413"] = {
@@ -177,6 +195,8 @@ def _documented() -> dict[str, Any]:
         for name, meaning in (
             ("model", "Needed only when there are several, and the document names none."),
             ("version", "A version in staging; that in production if absent."),
+            ("id_column", "Column of the rows that holds the predictions' ids; else made here."),
+            ("time_column", "Column of the rows that holds the event times; now if absent."),
         )
     ]
     return found

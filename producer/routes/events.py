@@ -1,7 +1,7 @@
 """POST /events: publish predictions that were made elsewhere, one or many.
 
-Of a list, each event is taken or refused by itself, unless the client asks for all or none
-(`Prefer: handling=strict`). What is refused is counted (producer/intake/refusals.py).
+Each event of a list is accepted or refused by itself, unless the client asks for all or none
+(`Prefer: handling=strict`). Refused events are counted (producer/intake/refusals.py).
 """
 
 import asyncio
@@ -34,13 +34,13 @@ from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.producer.watching.access_log import PREDICTIONS
-from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.contract.events import Prediction, Source, Value
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
 
 TURN: Final = 100
-"""Events that are checked before other requests have their turn."""
+"""Number of events that are checked before other requests get a turn."""
 SOURCES: Final = ("online", "batch", "shadow")
 
 
@@ -74,9 +74,9 @@ EVENT: Final = {
     "properties": {
         "features": {
             "type": "object",
-            "additionalProperties": {"type": ["number", "string", "null"]},
+            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
         },
-        "prediction": {"type": ["number", "string", "null"]},
+        "prediction": {"type": ["number", "string", "boolean", "null"]},
         "id": {
             "type": "string",
             "maxLength": 128,
@@ -136,12 +136,12 @@ Accepted = tuple[ServedVersion, Prediction]
 
 
 class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An event that was not taken, and why.
+    """A refused event, and why.
 
     Parameters
     ----------
     index
-        Its place in the request, from 0.
+        Position in the request, from 0.
     errors
         Its faults, at most `MOST_FAULTS`, by JSON pointers into the request.
     """
@@ -153,7 +153,7 @@ class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """A request that could be read: the events that are taken, and those that are not."""
+    """A decoded request: the accepted events, and the refused ones."""
 
     accepted: list[Accepted]
     rejected: list[Rejected]
@@ -167,8 +167,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/events", status_code=202, openapi_extra=_documented())
     @needs("predict")
     async def events(request: Request) -> Response:
-        """Publish one prediction (an object) or many (a list); a bad one of a list harms no
-        other.
+        """Publish one prediction (an object) or many (a list); a bad one in a list does not affect
+        the others.
         """
         wanted = handling(request.headers)
         body = await read_body(request, parts.settings.events_max_bytes)
@@ -201,7 +201,7 @@ def router(parts: Parts) -> APIRouter:
 async def understand(
     body: bytes, serving: Serving, most: int, refusals: Refusals, *, strict: bool = False
 ) -> Understood:
-    """Read a request: its events, and the version of each; what is refused is counted.
+    """Read a request: its events, and the version of each; refused events are counted.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ async def understand(
     faults: list[FieldError] = []
     for number, item in enumerate(document if many else [document]):
         at = f"/{number}" if many else ""
-        found, wrong = await _checked(item, at, serving, refusals, flawed=flaw is not None and many)
+        found, wrong = await _checked(item, at, serving, refusals, flawed=flaw is not None)
         if found is not None:
             accepted.append(found)
         else:
@@ -237,17 +237,17 @@ async def understand(
             rejected.append(_rejected(number, item, wrong, at))
         if number % TURN == TURN - 1:
             await asyncio.sleep(0)
+    if flaw is not None and not many and {one.reason for one in faults} == {"unreadable"}:
+        raise flaw
     if faults and (strict or not many or not accepted):
         raise invalid(faults, {"accepted": 0, "rejected": rejected} if many else None)
-    if flaw is not None and not faults:
-        raise flaw
     for model, events in _by_model(accepted).items():
         refusals.take(model, len(events))
     return Understood(accepted, rejected)
 
 
 def _document(body: bytes, serving: Serving, refusals: Refusals) -> tuple[Any, Problem | None]:
-    """Decode a request; one that is no JSON at all is counted as one event."""
+    """Decode a request; one that is not JSON is counted as one refused event."""
     try:
         return decode(body)
     except Problem:
@@ -258,13 +258,16 @@ def _document(body: bytes, serving: Serving, refusals: Refusals) -> tuple[Any, P
 async def _checked(
     item: Any, at: str, serving: Serving, refusals: Refusals, *, flawed: bool
 ) -> tuple[Accepted | None, list[FieldError]]:
-    """Check one event, and count it if it is refused; `flawed` if it stands in a list that is no
-    JSON as a whole.
+    """Check one event, and count it if it is refused; `flawed` if it is, or stands in, a document
+    that is no JSON as a whole.
     """
     found, faults, version = await _event(item, at, serving)
     if found is not None and flawed:
-        faults = strict_fault(item, at)
+        faults = strict_fault(item, at, not_finite=found[0].schema.takes_not_finite)
     if found is not None and not faults:
+        if found[0].schema.extra == "ignore":
+            extra = found[0].schema.extra_fields(item["features"])
+            refusals.ignore(found[0].model, len(extra))
         return found, []
     if version is not None:
         refusals.refuse(version.model, version.schema, faults)
@@ -274,7 +277,7 @@ async def _checked(
 
 
 def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str) -> Rejected:
-    """Say why an event is not taken, in words and by field."""
+    """Describe why an event is refused, in words and by field."""
     named = [
         FieldError(encodable(one.field), encodable(one.message), one.reason)
         for one in faults[:MOST_FAULTS]
@@ -287,7 +290,7 @@ def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str) -> 
 
 
 def _model_of(item: object, serving: Serving) -> str:
-    """Name the model of an event whose version is not known."""
+    """Return the model's name of an event whose version is unknown."""
     named = item.get("model") if isinstance(item, dict) else None
     return only_model(serving, named if isinstance(named, str) else None)
 
@@ -295,7 +298,7 @@ def _model_of(item: object, serving: Serving) -> str:
 async def _event(
     item: Any, at: str, serving: Serving
 ) -> tuple[Accepted | None, list[FieldError], ServedVersion | None]:
-    """Check one event, and make the log's form of it; the version is known although it is bad."""
+    """Check one event and convert it for the log; return its version even if it is bad."""
     faults = field_faults(item, CHECKS, "features", at)
     if not isinstance(item, dict):
         return None, faults, None
@@ -311,10 +314,9 @@ async def _event(
     values, errors = served.schema.positional(features, pointer(at, "features"), scored=False)
     if isinstance(given, dict):
         faults += errors
-    made = item.get("prediction")
-    fault = served.schema.prediction_fault(made)
+    made, fault = served.schema.read_prediction(item.get("prediction"))
     if fault is not None:
-        kind: Reason = "missing" if made is None else "wrong_type"
+        kind: Reason = "missing" if item.get("prediction") is None else "wrong_type"
         faults.append(FieldError(pointer(at, "prediction"), fault, kind))
     shares = item.get("probabilities") if pointer(at, "probabilities") not in bad else None
     fault = served.schema.probabilities_fault(shares)
@@ -322,7 +324,7 @@ async def _event(
         faults.append(FieldError(pointer(at, "probabilities"), fault))
     if faults:
         return None, faults, served
-    return (served, _prediction(item, served, values)), [], served
+    return (served, _prediction(item, served, values, made)), [], served
 
 
 async def _version(
@@ -348,9 +350,10 @@ async def _version(
     return found, []
 
 
-def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) -> Prediction:
+def _prediction(
+    item: dict[str, Any], served: ServedVersion, values: list[Any], made: Value
+) -> Prediction:
     given = item.get("id")
-    made = item.get("prediction")
     moment = milliseconds(item.get("time"))
     latency = item.get("latency_ms")
     shares = item.get("probabilities")
@@ -359,9 +362,7 @@ def _prediction(item: dict[str, Any], served: ServedVersion, values: list[Any]) 
         version=served.version,
         time=time.time_ns() // 1_000_000 if moment is None else moment,
         features=served.clean(values),
-        prediction=float(made)
-        if served.schema.prediction == "numeric" and made is not None
-        else made,
+        prediction=made,
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,

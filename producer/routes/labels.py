@@ -1,4 +1,5 @@
-"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV.
+"""POST /labels: publish the true values of predictions, one or many, as JSON or CSV. GET /labels:
+what became of them.
 
 Each label is accepted or rejected by itself. The accepted ones go to the logs of their predictions'
 partitions, numbered and spooled as predictions are; the worker joins them.
@@ -23,16 +24,18 @@ from driftgauge.producer.intake.documents import (
     is_time,
     read_body,
 )
-from driftgauge.producer.intake.label_rows import InputLabel, number, of_csv, of_json, time_of
+from driftgauge.producer.intake.label_rows import InputLabel, of_csv, of_json, time_of
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
+from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
 
 TURN: Final = 500
-"""Labels that are checked before other requests have their turn."""
+"""Number of labels that are checked before other requests get a turn."""
 
 
 def is_anything(_: object) -> None:
@@ -56,7 +59,7 @@ LABEL: Final = {
             "description": "As /predict or /events answered it.",
         },
         "label": {
-            "type": ["number", "string"],
+            "type": ["number", "string", "boolean"],
             "description": "The true value, of the kind that the model predicts.",
         },
         "time": {
@@ -85,8 +88,21 @@ ANSWER: Final = {
                 },
             },
         },
+        "other": {
+            "type": "integer",
+            "description": "Accepted ones of a class that the model does not know; absent if none.",
+        },
         "event": {"type": "string", "enum": ["published", "spooled", "queued"]},
     },
+}
+
+
+MODEL: Final = {
+    "name": "model",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The model of labels that name none; needed when there are several.",
 }
 
 
@@ -111,7 +127,9 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/labels", status_code=202, openapi_extra=_documented())
     @needs("label")
     async def labels(request: Request) -> Response:
-        """Publish the true values of predictions. A label that cannot be used harms no other."""
+        """Publish the true values of predictions. A label that cannot be used does not affect the
+        others.
+        """
         read = of_csv if _is_csv(request.headers.get("content-type", "")) else of_json
         items = read(await read_body(request, parts.settings.events_max_bytes))
         if len(items) > most:
@@ -132,23 +150,41 @@ def router(parts: Parts) -> APIRouter:
             )
         accepted = sum(map(len, checked.accepted.values()))
         answer = {"accepted": accepted, "rejected": checked.rejected, "event": outcome}
+        if checked.other:
+            answer["other"] = checked.other
         return Response(msgspec.json.encode(answer), 202, media_type="application/json")
+
+    @routes.get("/labels", openapi_extra=_counts_documented())
+    @needs("label", "read")
+    async def counted(request: Request) -> Response:
+        """Tell what became of all labels of a model so far: how many came, were joined, wait for
+        their predictions, and so on.
+        """
+        name = await known_model(parts, request.query_params.get("model"))
+        [state] = await parts.pipeline.read([name])
+        counts = [partition.counters.labels for partition in state.partitions]
+        found = {"came": sum(one.came for one in counts)} | {
+            field: sum(getattr(one, field) for one in counts)
+            for field in LabelCounts.__struct_fields__
+        }
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
     return routes
 
 
 class CheckedLabels:
-    """Sorts the labels of one request.
+    """The labels of one request, sorted into accepted and rejected ones.
 
     Parameters
     ----------
     model
-        The model of labels that name none.
+        Model of labels that name none.
     """
 
     def __init__(self, serving: Serving, model: str | None) -> None:
         self.accepted: dict[str, list[Label]] = defaultdict(list)
         self.rejected: list[Rejected] = []
+        self.other = 0
         self._serving = serving
         self._model = model
         self._known: dict[str | None, ServedVersion | str] = {}
@@ -181,24 +217,17 @@ class CheckedLabels:
                 )
             )
         served = self._served(content.get("model"))
-        value = content.get("label")
-        if (
-            item.line is not None
-            and isinstance(value, str)
-            and served.schema.prediction == "numeric"
-        ):
-            value = number(value)
-        fault = served.schema.label_fault(value)
-        if fault is not None:
+        truth, fault = served.schema.read_label(content.get("label"), texts=item.line is not None)
+        if truth is None or fault is not None:
             raise _Refusal(f"label {fault}")
+        self.other += bool(served.schema.classes) and truth not in served.schema.classes
         moment = milliseconds(content.get("time"))
-        truth: Any = float(value) if served.schema.prediction == "numeric" else value  # type: ignore[arg-type]  # checked
         return served.model, Label(
             content["prediction_id"], truth, self._now if moment is None else moment
         )
 
     def _served(self, model: str | None) -> ServedVersion:
-        """Return the version in production of a model with labels; asked for once in a request."""
+        """Return the version in production of a model with labels; looked up once per request."""
         model = self._model if model is None else model
         if model not in self._known:
             self._known[model] = self._find(model)
@@ -259,13 +288,14 @@ def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
     found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
     found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    found["parameters"] = [
-        {
-            "name": "model",
-            "in": "query",
-            "required": False,
-            "schema": {"type": "string"},
-            "description": "The model of labels that name none; needed when there are several.",
-        }
-    ]
+    found["parameters"] = [MODEL]
     return found
+
+
+def _counts_documented() -> dict[str, Any]:
+    counts = {"type": "object", "additionalProperties": {"type": "integer"}}
+    answer = {
+        "description": "Numbers of labels.",
+        "content": {"application/json": {"schema": counts}},
+    }
+    return {"parameters": [MODEL], "responses": {"200": answer}}

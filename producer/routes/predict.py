@@ -16,6 +16,7 @@ from driftgauge.producer.intake.documents import (
     is_object,
     is_text,
     read_body,
+    strict_fault,
 )
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
@@ -36,7 +37,7 @@ BODY: Final = {
     "properties": {
         "features": {
             "type": "object",
-            "additionalProperties": {"type": ["number", "string", "null"]},
+            "additionalProperties": {"type": ["number", "string", "boolean", "null"]},
             "description": "Name to value, as in the model's schema (GET /model-info).",
         },
         "id": {
@@ -89,8 +90,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
     @needs("predict")
     async def predict(request: Request) -> Response:
-        """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says
-        so.
+        """Predict one row. `event` in the answer tells whether the event is already in Redis or on
+        disk.
         """
         started = time.perf_counter()
         body = await read_body(request, parts.settings.predict_max_bytes)
@@ -129,7 +130,7 @@ async def understand(
     Raises
     ------
     Problem
-        For whatever is wrong with it, all bad fields at once.
+        If the request is faulty; the answer names all bad fields at once.
     """
     try:
         document, flaw = decode(body)
@@ -147,7 +148,7 @@ async def understand(
     if errors:
         refusals.refuse(served.model, served.schema, errors)
         raise invalid(errors)
-    if flaw is not None:
+    if flaw is not None and strict_fault(document, "", not_finite=served.schema.takes_not_finite):
         refusals.refuse(served.model, served.schema, [FieldError("", "", "unreadable")])
         raise flaw
     return document, served, values

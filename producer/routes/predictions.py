@@ -174,11 +174,8 @@ def moment(time_ms: int) -> str:
 
 def _described(row: Logged) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(row.event)
-    return (
-        {**found, "time": row.time_ms}
-        if row.label is None
-        else {**found, "time": row.time_ms, "label": row.label}
-    )
+    found |= {"time": row.time_ms, "entered": row.place.entry.ms}
+    return found if row.label is None else {**found, "label": row.label}
 
 
 def _milliseconds(text: str) -> int | None:

@@ -2,9 +2,9 @@
 
     body ──► temporary file ──► rows ──► block ──► scorer (takes turns with /predict) ──► publisher ──► answers
 
-The whole body is taken in first, to a file without a name on disk: so a client may send all before
-it reads anything, and what makes the batch unusable as a whole is answered before anything was
-scored. In memory there is one block at a time.
+The whole body is first written to an unnamed file on disk: so a client may send everything before
+it reads anything, and a batch that is unusable as a whole is refused before any row is scored. Only
+one block is in memory at a time.
 """  # noqa: E501  a table, or what an example prints
 
 import asyncio
@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 from fastapi import Request
@@ -22,41 +22,54 @@ from fastapi import Request
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.csv_rows import CsvRows
 from driftgauge.producer.intake.json_rows import JsonRows
+from driftgauge.producer.intake.object_rows import ObjectRows
 from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.intake.rows import InputRow, InputRows
+from driftgauge.producer.intake.rows import NO_COLUMNS, InputRow, InputRows, RowColumns
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.scoring.estimator import Score
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import ServedVersion, Serving
 from driftgauge.shared.contract.events import Prediction, Source
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.tables import arrow, json_lines
+from driftgauge.shared.tables.recognising import HEAD_BYTES, kind_of_file
 
 WRITE_BYTES: Final = 1 << 20
 PATIENCE_S: Final = 10.0
-"""How long in all a batch waits for room in the queue; then its rows are scored, but not published.
+"""Total time (s) that a batch waits for room in the queue; after it, rows are scored but not
+published.
 """
 ROOM_POLL_S: Final = 0.05
 
-Form = Literal["csv", "json"]
+Form = Literal["csv", "json", "json_lines", "parquet", "arrow"]
 Status = Literal["ok", "invalid", "failed"]
+FORM_NAMES: Final[dict[Form, str]] = {
+    "csv": "CSV",
+    "json": "JSON",
+    "json_lines": "JSON lines",
+    "parquet": "Parquet",
+    "arrow": "Arrow",
+}
 
 
 class RowAnswer(msgspec.Struct, omit_defaults=True):
-    """What became of a row.
+    """Answer for a row.
 
     Parameters
     ----------
     row
-        Its number, from 1.
+        Number of the row, from 1.
     status
-        ok; invalid: it does not fit the schema; failed: the model gave nothing usable for it.
+        `ok`; `invalid` if it does not fit the schema; `failed` if the model returned no usable
+        prediction.
     line
-        Where it begins in a CSV file, from 1.
+        Line of the CSV file where the row begins, from 1; None in JSON.
     event
-        What became of its event; None if there is none, since only rows that are ok are published.
+        Outcome of its event; None if there is none, since only rows that are ok are published.
     errors
         Every fault of the row.
     """
@@ -72,16 +85,16 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
 
 
 class Batch:
-    """One batch, taken in and found usable; `close` it.
+    """A received and usable batch; it must be closed.
 
     Parameters
     ----------
     rows
-        Those of the file.
+        Rows of the file.
     served
         The version that scores all of it, whatever is promoted meanwhile.
     source
-        Of its events.
+        Source of its events.
     """
 
     def __init__(
@@ -118,7 +131,7 @@ class Batch:
             yield [_answer(row, events.get(row.number), outcome) for row in block]
 
     def _count(self, block: Sequence[InputRow], fit: int) -> None:
-        """Count the rows that are taken, and those that are refused."""
+        """Count the accepted and the refused rows."""
         self._parts.refusals.take(self.served.model, fit)
         for row in block:
             if row.faults:
@@ -133,12 +146,13 @@ class Batch:
 
     def _event(self, row: InputRow, score: Score) -> Prediction:
         return Prediction(
-            id=new_id(),
+            id=new_id() if row.id is None else row.id,
             version=self.served.version,
-            time=time.time_ns() // 1_000_000,
+            time=time.time_ns() // 1_000_000 if row.time is None else row.time,
             features=self.served.clean(row.values),
             prediction=score.prediction,
             source=self._source,
+            client_id=row.id is not None,
             probabilities=score.probabilities,
         )
 
@@ -157,7 +171,7 @@ class Batch:
 
 
 class Batches:
-    """Takes batches in.
+    """Receives batches.
 
     Attributes
     ----------
@@ -188,7 +202,12 @@ class Batches:
         self._folder = settings.data_dir
 
     async def take(
-        self, request: Request, form: Form, model: str | None, version: str | None
+        self,
+        request: Request,
+        form: Form,
+        model: str | None,
+        version: str | None,
+        beside: RowColumns = NO_COLUMNS,
     ) -> Batch:
         """Take a request's body in, and find out whether it can be used.
 
@@ -196,11 +215,13 @@ class Batches:
         ----------
         model, version
             As the address names them; a JSON document may name them instead.
+        beside
+            Columns that are no features.
 
         Raises
         ------
         Problem
-            For whatever is wrong with all of it; nothing was scored then.
+            If the batch as a whole cannot be used; nothing was scored then.
         """
         try:
             file = await asyncio.to_thread(_text_file, self._folder)
@@ -208,7 +229,8 @@ class Batches:
             raise self._no_room(error) from error
         try:
             await self._receive(request, file)
-            rows: InputRows = CsvRows(file) if form == "csv" else JsonRows(file)
+            await asyncio.to_thread(_check_form, file, form)
+            rows = _rows_of(file, form, beside)
             await self._check_size(rows)
             named = rows.model()
             served = await self.serving.predicting(named[0] or model, named[1] or version)
@@ -224,8 +246,8 @@ class Batches:
     async def _begin(
         self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source
     ) -> Batch:
-        """Begin to read the rows; a file of which none can fit is counted as one that is
-        refused.
+        """Begin to read the rows; a file of which no row can fit is counted as one refused
+        event.
         """
         try:
             return await asyncio.to_thread(Batch, self, file, rows, served, source)
@@ -267,6 +289,53 @@ class Batches:
                 await asyncio.to_thread(file.buffer.write, bytes(waiting))
                 waiting.clear()
         await asyncio.to_thread(file.buffer.write, bytes(waiting))
+
+
+def _check_form(file: io.TextIOWrapper, form: Form) -> None:
+    """Name the form of a body that is sent as another one.
+
+    Raises
+    ------
+    Problem
+        400 if it seems to be something else.
+    """
+    binary = cast(io.BufferedIOBase, file.buffer)
+    binary.seek(0)
+    head = binary.read(HEAD_BYTES)
+    if not head or form == "json":
+        return  # a document names its own faults
+    try:
+        found = kind_of_file(head, "utf-8")
+    except BadData as error:
+        raise Problem(400, f"The body is no {FORM_NAMES[form]}: {error}.") from error
+    if found != form:
+        raise Problem(
+            400,
+            f"The body is sent as {FORM_NAMES[form]}, but this looks like {FORM_NAMES[found]}; say "
+            f"so as Content-Type.",
+        )
+
+
+def _rows_of(file: io.TextIOWrapper, form: Form, beside: RowColumns) -> InputRows:
+    """Read a body in its form."""
+    if form == "csv":
+        return CsvRows(file, beside)
+    if form == "json":
+        return JsonRows(file, beside)
+    if form == "json_lines":
+
+        def lines() -> Iterator[tuple[int, dict[str, Any]]]:
+            file.seek(0)
+            return json_lines.objects(file)
+
+        return ObjectRows(lines, beside)
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        binary = cast(io.BufferedIOBase, file.buffer)
+        binary.seek(0)
+        return enumerate(arrow.objects(binary, form), start=1)
+
+    return ObjectRows(rows, beside)
 
 
 def _text_file(folder: Path) -> io.TextIOWrapper:

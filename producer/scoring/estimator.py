@@ -12,19 +12,23 @@ import numpy as np
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.pii import text_of as category_text
 from driftgauge.shared.reference.profile import CategoricalReference, ColumnReference
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.times import converted
 from driftgauge.shared.versions.manifest import PublishedVersion
 from driftgauge.shared.versions.model_frame import model_frame
 
 WARM_UP_ROWS: Final = 32
+SOME_TIME_MS: Final = 1_760_000_000_000.0
+"""A time of 2025."""
 
 Row = list[Value]
 
 
 class Score(NamedTuple):
-    """What a model says of a row; probabilities in the order of the schema's classes."""
+    """Output of a model for a row; probabilities in the order of the schema's classes."""
 
     prediction: float | str
     probabilities: list[float] | None = None
@@ -36,10 +40,10 @@ class Estimator:
     Parameters
     ----------
     schema
-        Of its version. With classes, one call of `predict_proba` gives the probabilities, and the
-        class by the largest.
+        Schema of the version. If it has classes, one call of `predict_proba` gives the
+        probabilities, and the class with the largest is the prediction.
     fitted
-        The model: `predict`, and `predict_proba` and `classes_` for probabilities.
+        Fitted model with `predict`, and with `predict_proba` and `classes_` for probabilities.
 
     Raises
     ------
@@ -62,12 +66,12 @@ class Estimator:
             _check_classes(schema.classes, fitted)
 
     def scores(self, rows: Sequence[Row]) -> list[Score | None]:
-        """Predict rows by one call of the model; None where it gives no finite number.
+        """Predict rows by one call of the model; None where the result is not a finite number.
 
         Raises
         ------
         Exception
-            Whatever the model raises; ValueError if it gives something of another shape.
+            Whatever the model raises; ValueError if it returns another shape.
         """
         inputs = self.inputs(rows)
         if len(self._classes):
@@ -154,10 +158,18 @@ def reference_rows(published: PublishedVersion) -> list[Row]:
     """
     if published.schema.personal:
         return []
+    features = published.schema.features
     columns = [
-        _values(column) for column in published.reference.columns[: len(published.schema.features)]
+        [_time(feature)] * WARM_UP_ROWS if feature.kind == "timestamp" else _values(column)
+        for feature, column in zip(features, published.reference.columns, strict=False)
     ]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _time(feature: Feature) -> float:
+    """Return a time as a request may have it: the reference has only what is judged of times."""
+    unit = feature.time.unit if feature.time is not None else None
+    return float(converted(np.array([SOME_TIME_MS]), "ms", unit or "ms")[0])
 
 
 def typical(column: ColumnReference) -> Value:

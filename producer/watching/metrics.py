@@ -28,7 +28,7 @@ from driftgauge.shared.contract.counters import LabelCounts
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The Prometheus text format that every scraper reads."""
 OUTCOMES: Final = ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused")
-"""The fields of LabelCounts that say what became of a label that came."""
+"""Fields of LabelCounts that count labels by what became of them."""
 HELP: Final[Mapping[str, str]] = {
     "driftgauge_publisher_connected": "Whether this process's publisher is connected to Redis.",
     "driftgauge_events_published_total": "Events that Redis acknowledged to this process.",
@@ -42,6 +42,7 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_events_resent_total": "Events that this process sent again, in case they were "
     "lost.",
     "driftgauge_spool_damaged_total": "Damaged records that this process found in spools.",
+    "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
@@ -75,11 +76,11 @@ HELP: Final[Mapping[str, str]] = {
 """Every metric by its name; those that end in `_total` are counters."""
 
 Sample = tuple[str, Mapping[str, str], float]
-"""A metric's name, the labels, the value."""
+"""Name of the metric, labels, value."""
 
 
 class ProcessMetrics(Collector):
-    """What this process counts: its publisher's events and its requests. It needs no Redis."""
+    """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
     def __init__(self, publisher: Publisher, refusals: Refusals, meter: Meter) -> None:
         self._publisher = publisher
@@ -99,7 +100,7 @@ class ProcessMetrics(Collector):
 
 @dataclass(frozen=True, eq=False)
 class PipelineMetrics(Collector):
-    """The pipeline's figures, as one look at Redis found them.
+    """Metrics of the pipeline, from one read of Redis.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def families(samples: Iterable[Sample]) -> Iterator[Metric]:
     Parameters
     ----------
     samples
-        Those of one metric have the same label names.
+        Samples; those of one metric must have the same label names.
 
     Examples
     --------
@@ -179,6 +180,8 @@ def _of_publisher(publisher: Publisher) -> Iterator[Sample]:
 def _of_refusals(refusals: Refusals) -> Iterator[Sample]:
     for model, events in sorted(refusals.events.items()):
         yield "driftgauge_events_refused_total", {"model": model}, events
+    for model, fields in sorted(refusals.ignored.items()):
+        yield "driftgauge_fields_ignored_total", {"model": model}, fields
     for (model, field, reason), events in sorted(refusals.faults.items()):
         labels = {"model": model, "field": field, "reason": reason}
         yield "driftgauge_fields_refused_total", labels, events

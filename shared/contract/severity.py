@@ -1,27 +1,30 @@
-"""How bad things are: one order of severities for everybody who compares, sorts or counts them.
+"""Severities, and the one order in which they are compared, sorted and counted.
 
-An alert is a warning or critical. A column, a segment or a model may also be well, or not judged:
-for want of rows, for want of a threshold, or because somebody excluded it. What is not judged comes
+An alert is a warning or critical. A column of a file may be unreadable: it is absent, or holds
+something else than it should. A column, a segment or a model may also be well, or not judged: for
+want of rows, for want of a threshold, or because somebody excluded it. What is not judged comes
 behind what is well, since it asks for nothing.
 """
 
 from collections.abc import Iterable
 from typing import Final, Literal, Protocol, TypeVar, get_args
 
-Severity = Literal["critical", "warning", "ok", "insufficient_data", "uncalibrated", "excluded"]
+Severity = Literal[
+    "critical", "warning", "unreadable", "ok", "insufficient_data", "uncalibrated", "excluded"
+]
 """How a column, a segment or a model stands, the worst first."""
 AlertSeverity = Literal["critical", "warning"]
-"""How bad it is that an alert fires, the worse first."""
+"""Severity of an alert, the worse first."""
 
 WORST_FIRST: Final[tuple[Severity, ...]] = get_args(Severity)
 ALERT_SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 ALARMING: Final[frozenset[str]] = frozenset(ALERT_SEVERITIES)
-"""Severities of which somebody should hear."""
+"""Severities that need attention."""
 S = TypeVar("S", bound=Severity)
 
 
 class Urgent(Protocol):
-    """What an alert is sorted by, whichever form it has."""
+    """The fields by which any form of an alert is sorted."""
 
     @property
     def state(self) -> str:
@@ -29,20 +32,20 @@ class Urgent(Protocol):
 
     @property
     def severity(self) -> AlertSeverity:
-        """How bad it is."""
+        """Severity of the alert."""
 
     @property
     def started(self) -> int:
-        """When it began, in ms."""
+        """Logical time (ms) at which it began."""
 
 
 def rank(severity: str) -> int:
-    """Return the place of a severity in the order: 0 is the worst; what is no severity comes last.
+    """Return the position of a severity in the order: 0 is the worst, unknown text comes last.
 
     Examples
     --------
     >>> rank("critical"), rank("ok"), rank("unknown")
-    (0, 2, 6)
+    (0, 3, 7)
     """
     known: tuple[str, ...] = WORST_FIRST
     return known.index(severity) if severity in known else len(known)

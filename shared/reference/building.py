@@ -1,7 +1,11 @@
 """Building a reference profile, segments included, from the columns of the reference rows."""
 
-import msgspec
+from collections.abc import Sequence
 
+import msgspec
+import numpy as np
+
+from driftgauge.shared.arrays import Floats
 from driftgauge.shared.reference.profile import (
     PREDICTION,
     CategoricalReference,
@@ -11,6 +15,36 @@ from driftgauge.shared.reference.profile import (
 )
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
+from driftgauge.shared.reference.times import aged
+from driftgauge.shared.tables.format import TimeFormat
+
+
+def counted(schema: Schema, columns: Sequence[Column], events_ms: Floats | None) -> list[Column]:
+    """Return columns as they are counted: of a time, its age when the event happened.
+
+    Parameters
+    ----------
+    columns
+        The column of each feature of the schema's stream in its order, and any behind them.
+    events_ms
+        When each event happened, in Unix milliseconds; None if that is not known, so that ages are
+        missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from driftgauge.shared.reference.feature import Feature
+    >>> schema = Schema((Feature("since", "timestamp"),))
+    >>> counted(schema, [np.array([1000.0])], np.array([61_000.0]))[0].tolist()
+    [60.0]
+    """
+    found = list(columns)
+    for place in schema.stream.timed:
+        feature = schema.stream.features[place]
+        values = np.asarray(columns[place], dtype=np.float64)
+        events = np.full(len(values), np.nan) if events_ms is None else events_ms
+        found[place] = aged(values, events, feature.time or TimeFormat(), feature.judged)
+    return found
 
 
 def build_profile(
@@ -21,7 +55,8 @@ def build_profile(
     Parameters
     ----------
     columns
-        The column of each feature of the schema's stream in its order, as from `columns_of`.
+        The column of each feature of the schema's stream in its order, as from `columns_of` and
+        `counted`.
     prediction
         The prediction of each row; None if there are no predictions.
 
@@ -34,7 +69,7 @@ def build_profile(
     """
     features = schema.stream.features
     pairs = [
-        (feature.name, feature.kind, values)
+        (feature.name, feature.counted, values)
         for feature, values in zip(features, columns, strict=True)
     ]
     if schema.prediction is not None and prediction is not None:

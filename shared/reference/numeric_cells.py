@@ -116,4 +116,6 @@ def _tolerances(cuts: Floats) -> Floats:
     with np.errstate(over="ignore"):
         gaps = np.diff(cuts, prepend=-np.inf, append=np.inf) / 4
     tolerance: Floats = np.minimum(np.abs(cuts) * SINGLE_PRECISION, np.minimum(gaps[:-1], gaps[1:]))
-    return np.where(np.isfinite(cuts + tolerance) & np.isfinite(cuts - tolerance), tolerance, 0.0)
+    with np.errstate(over="ignore"):  # at the largest numbers
+        fits = np.isfinite(cuts + tolerance) & np.isfinite(cuts - tolerance)
+    return np.where(fits, tolerance, 0.0)

@@ -7,7 +7,8 @@ the reference know the stream only. If no feature is personal, both orders are t
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -15,12 +16,22 @@ import msgspec
 
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.feature import Feature, Kind, UnreadFeature
-from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_key
+from driftgauge.shared.reference.feature import (
+    NOT_FINITE_MARKS,
+    PLAIN,
+    WRITTEN,
+    Feature,
+    Kind,
+    UnreadFeature,
+)
+from driftgauge.shared.reference.pii import decide, hashed, is_personal, needs_key, text_of
+from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
 Kinds = tuple[Kind | None, ...]
 SUM_TOLERANCE: Final = 1e-3
 """Largest difference of a sum of probabilities from 1; clients round them."""
+_WHOLE: Final = re.compile(r"-?(0|[1-9]\d{0,14})(\.0+)?")
+"""Texts of whole numbers without leading zeros."""
 RESERVED: Final = {"prediction": "the model's output", "label": "its true value"}
 """Names that no feature may have, because they name other columns, and what these are."""
 MOST_SEGMENT_FEATURES: Final = 3
@@ -36,7 +47,7 @@ Reason = Literal[
     "malformed",
     "unreadable",
 ]
-"""Why a field is refused, of a closed list, so that refusals can be counted."""
+"""Reason why a field is refused, from a closed list, so that refusals can be counted."""
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
@@ -74,6 +85,16 @@ class Schema(
     segments
         Names of up to three categorical features. Drift and performance are judged for each of
         their values, too (shared/reference/segments.py).
+    table
+        How the cells of the reference were written, and those of every later file of the version:
+        missing values, numbers as text. Its missing marks hold for JSON, too.
+    time
+        How the times of the events are written in files; None if the reference had none.
+    extra
+        What becomes of fields of a request that are no features: the request is refused, or they
+        are ignored and counted.
+    text_numbers
+        What becomes of a number that is written as text in JSON: refused, or taken.
 
     Raises
     ------
@@ -86,6 +107,10 @@ class Schema(
     target: str = ""
     classes: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
+    table: TableFormat = TableFormat()
+    time: TimeFormat | None = None
+    extra: Literal["ignore", "refuse"] = "refuse"
+    text_numbers: Literal["refuse", "take"] = "refuse"
 
     def __post_init__(self) -> None:
         names = [feature.name for feature in self.features]
@@ -93,8 +118,8 @@ class Schema(
             raise BadData("The schema has no features; give at least one.")
         for name in RESERVED.keys() & set(names):
             raise BadData(
-                f"A feature cannot be named {name!r}: that is {RESERVED[name]}. Rename or exclude "
-                f"the column."
+                f"A feature cannot be named {name!r}: that is {RESERVED[name]}. If the column is "
+                f"that, say so (--prediction-column, --target-column); else rename or exclude it."
             )
         if len(set(names)) < len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
@@ -135,8 +160,8 @@ class Schema(
                 raise BadData(f"{name!r} cannot be a segment: it {reason}.")
             if kinds[name] != "categorical":
                 raise BadData(
-                    f"{name!r} cannot be a segment: it is numeric. Make it a category (bands of "
-                    f"it, say) in the features."
+                    f"{name!r} cannot be a segment: it is {kinds[name]}. Make it a category (bands "
+                    f"of it, say) in the features, or say --type {name}=categorical."
                 )
 
     @cached_property
@@ -179,7 +204,8 @@ class Schema(
         Returns
         -------
         clean
-            Takes the values of a row as `positional` returns them, and returns those that may be
+            Function that takes the values of a row as `positional` returns them, and returns those
+            that may be
             published, in the order of `stream`. If no feature is personal it returns the row
             itself.
 
@@ -244,11 +270,43 @@ class Schema(
 
     @cached_property
     def kinds(self) -> Kinds:
-        """Kind of each feature in order, and last that of the prediction (None without one)."""
-        return (*(feature.kind for feature in self.features), self.prediction)
+        """How the values of each feature are counted, in order, and last the prediction's (None
+        without one).
+        """
+        return (*(feature.counted for feature in self.features), self.prediction)
+
+    def kinds_of(self, others: Iterable[str] = ()) -> dict[str, str]:
+        """Return what each column of a file is read as, for `read_table`.
+
+        Parameters
+        ----------
+        others
+            Columns that are no features, such as the predictions: these stay as they are written.
+        """
+        return {feature.name: feature.file_kind for feature in self.features} | dict.fromkeys(
+            others, WRITTEN
+        )
+
+    @cached_property
+    def timed(self) -> tuple[int, ...]:
+        """Places of the features that are times."""
+        return tuple(
+            place for place, feature in enumerate(self.features) if feature.kind == "timestamp"
+        )
+
+    @cached_property
+    def answer(self) -> Feature:
+        """The prediction, as a feature."""
+        assert self.prediction is not None  # noqa: S101  its callers have looked
+        return Feature("prediction", self.prediction)
 
     def positional(
-        self, features: Mapping[str, Any], at: str = "/features", *, scored: bool = True
+        self,
+        features: Mapping[str, Any],
+        at: str = "/features",
+        *,
+        scored: bool = True,
+        texts: bool = False,
     ) -> tuple[list[Value], list[FieldError]]:
         """Check named values, and put them into the order of the features.
 
@@ -261,6 +319,8 @@ class Schema(
         scored
             True if a model is to be called with the values. If not, a dropped feature may be absent
             or have any value.
+        texts
+            True if the values are cells of a CSV file, where numbers are texts.
 
         Returns
         -------
@@ -279,52 +339,107 @@ class Schema(
         """
         values: list[Value] = []
         errors: list[FieldError] = []
+        texts = texts or self.text_numbers == "take"
         for feature in self.features if scored else self._unscored:
-            value = features.get(feature.name)
-            fault = feature.fault(value)
+            given = features.get(feature.name)
+            value, fault = feature.read(given, self.table, texts=texts, scored=scored)
             if fault is not None:
-                errors.append(
-                    FieldError(pointer(at, feature.name), fault, reason_of(feature, value))
-                )
+                reason = reason_of(feature, given, self.table)
+                errors.append(FieldError(pointer(at, feature.name), fault, reason))
             else:
-                values.append(
-                    float(value) if feature.kind == "numeric" and value is not None else value
-                )
-        if len(features) > len(self.features) - sum(name not in features for name in self.names):
-            known = set(self.names)
+                values.append(value)
+        if self.extra == "refuse":
             errors += [
                 FieldError(pointer(at, name), "is not a feature of this model", "unknown_field")
-                for name in features
-                if name not in known
+                for name in self.extra_fields(features)
             ]
         return values, errors
 
-    def prediction_fault(self, value: object) -> str | None:
-        """Return what is wrong with a prediction that was made elsewhere; None if nothing is."""
-        if self.prediction is None:
-            return None if value is None else "this model's schema has no prediction"
-        return Feature("prediction", self.prediction).fault(value)
+    @cached_property
+    def takes_not_finite(self) -> bool:
+        """True if NaN or an infinity in JSON is a missing value of some feature."""
+        marks = {*self.table.missing, *(mark for one in self.features for mark in one.marks)}
+        return not marks.isdisjoint(NOT_FINITE_MARKS)
 
-    def label_fault(self, value: object) -> str | None:
-        """Return what is wrong with a label, the true value of a prediction; None if nothing is.
+    def extra_fields(self, features: Mapping[str, Any]) -> list[str]:
+        """Return the fields that are no features.
+
+        Examples
+        --------
+        >>> Schema((Feature("x", "numeric"),)).extra_fields({"x": 1, "y": 2})
+        ['y']
+        """
+        known = self._known
+        return [name for name in features if name not in known]
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    def read_prediction(self, value: object, *, texts: bool = False) -> tuple[Value, str | None]:
+        """Read a prediction that was made elsewhere.
+
+        Parameters
+        ----------
+        texts
+            True if it is a cell of a CSV file.
+
+        Returns
+        -------
+        value, fault
+            The prediction as it stands in the log; and what is wrong with it, None if nothing is.
+
+        Examples
+        --------
+        >>> schema = Schema((Feature("x", "numeric"),), "categorical", classes=("0", "1"))
+        >>> [schema.read_prediction(value)[0] for value in (1, 1.0, "1", True, "true")]
+        ['1', '1', '1', '1', '1']
+        """
+        if self.prediction is None:
+            return None, None if value is None else "this model's schema has no prediction"
+        if self.prediction == "categorical":
+            value = self.class_of(value)
+        return self.answer.read(
+            value, self.table, texts=texts or self.text_numbers == "take", scored=False
+        )
+
+    def read_label(self, value: object, *, texts: bool = False) -> tuple[Value, str | None]:
+        """Read a label, the true value of a prediction, as `read_prediction` does.
+
+        A class that the model does not know is taken, and counted as OTHER.
 
         Examples
         --------
         >>> schema = Schema((Feature("x", "numeric"),), "categorical", classes=("no", "yes"))
-        >>> schema.label_fault("perhaps"), schema.label_fault(None)
-        ('is not one of the classes no, yes', 'is missing')
+        >>> schema.read_label("perhaps"), schema.read_label(None)
+        (('perhaps', None), (None, 'is missing'))
         """
         if self.prediction is None:
-            return (
+            return None, (
                 "this model's schema has no prediction, so there is nothing that a label could be "
                 "compared with"
             )
         if value is None:
-            return "is missing"
-        fault = Feature("label", self.prediction).fault(value)
-        if fault is None and self.classes and value not in self.classes:
-            return f"is not one of the classes {', '.join(self.classes[:20])}"
-        return fault
+            return None, "is missing"
+        return self.read_prediction(value, texts=texts)
+
+    def class_of(self, value: object) -> object:
+        """Return the class that a value means, as the schema writes it; another value as it is."""
+        if not isinstance(value, str | int | float):
+            return value
+        own = self._by_meaning.get(value) if isinstance(value, str) else None
+        return self._by_meaning.get(meaning(value), value) if own is None else own
+
+    @cached_property
+    def _by_meaning(self) -> dict[str, str]:
+        """Each class by its own text, and by its meaning if that is of no other class."""
+        meanings = [meaning(name) for name in self.classes]
+        single = {
+            said: name
+            for said, name in zip(meanings, self.classes, strict=True)
+            if meanings.count(said) == 1
+        }
+        return single | {name: name for name in self.classes}
 
     def probabilities_fault(self, values: Sequence[object] | None) -> str | None:
         """Return what is wrong with the probabilities of the classes; None if nothing is.
@@ -357,7 +472,26 @@ class Schema(
         return None if abs(total - 1) <= SUM_TOLERANCE else f"must have the sum 1, not {total:g}"
 
 
-def reason_of(feature: Feature, value: object) -> Reason:
+def meaning(value: str | float) -> str:
+    """Return what a class means however it is written: 1, 1.0, "1", true and "True" are one.
+
+    Examples
+    --------
+    >>> [meaning(value) for value in (1, 1.0, "1.0", True, "True", " yes")]
+    ['1', '1', '1', '1', '1', 'yes']
+    """
+    if isinstance(value, str):
+        bare = value.strip()
+        lower = bare.lower()
+        if lower in {"true", "false"}:
+            return "1" if lower == "true" else "0"
+        if not _WHOLE.fullmatch(bare):
+            return bare
+        return text_of(float(bare))
+    return text_of(int(value) if isinstance(value, bool) else value)
+
+
+def reason_of(feature: Feature, value: object, table: TableFormat = PLAIN) -> Reason:
     """Return why a value that has a fault is refused.
 
     Examples
@@ -366,7 +500,7 @@ def reason_of(feature: Feature, value: object) -> Reason:
     >>> [reason_of(age, value) for value in (None, "n/a", math.nan, -1)]
     ['missing', 'wrong_type', 'not_finite', 'out_of_range']
     """
-    if value is None:
+    if feature.is_missing(value, table):
         return "missing"
     if isinstance(value, float) and not math.isfinite(value):
         return "not_finite"

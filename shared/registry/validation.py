@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
-from driftgauge.shared.reference.frames import as_column
+from driftgauge.shared.reference.frames import answers_of
 from driftgauge.shared.reference.profile import PREDICTION, Column
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.versions import scores
@@ -230,7 +230,7 @@ def _labelled(
         chances, classes = probabilities(schema, estimator, columns), class_labels(estimator)
     elif data.prediction in data.frame.columns:
         predictions, chances, classes = (
-            as_column(data.frame[data.prediction], schema.prediction),
+            answers_of(data.frame[data.prediction], schema),
             None,
             (),
         )
@@ -245,7 +245,7 @@ def _labelled(
         return None
     if target not in data.frame.columns:
         raise BadData(f"The rows have no column {target!r} of true values; name it as the target.")
-    truth = as_column(data.frame[target], schema.prediction)
+    truth = answers_of(data.frame[target], schema)
     for name, values in ((target, truth), (data.prediction, predictions)):
         if any(value is None or value != value for value in values):  # noqa: PLR0124  NaN is missing
             raise BadData(f"{name} is missing in some rows; remove them.")

@@ -1,1 +1,1 @@
-"""Reading users' tables from files."""
+"""Users' tables: how their cells are written, and reading them from files."""

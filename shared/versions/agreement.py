@@ -14,6 +14,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import MAX_CATEGORY, Feature
 from driftgauge.shared.reference.frames import as_column
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.tables.format import TableFormat
 
 
 def faults_of(frame: pd.DataFrame, schema: Schema) -> list[str]:
@@ -31,16 +32,16 @@ def faults_of(frame: pd.DataFrame, schema: Schema) -> list[str]:
     return [
         f"{feature.name}: {fault}"
         for feature in schema.features
-        for fault in _faults(frame, feature)
+        for fault in _faults(frame, feature, schema.table)
     ]
 
 
-def _faults(frame: pd.DataFrame, feature: Feature) -> Iterator[str]:
+def _faults(frame: pd.DataFrame, feature: Feature, table: TableFormat) -> Iterator[str]:
     if feature.name not in frame.columns:
         yield "there is no such column"
         return
     try:
-        column = as_column(frame[feature.name], feature.kind)
+        column = as_column(frame[feature.name], feature, table)
     except BadData as error:
         yield str(error)
         return

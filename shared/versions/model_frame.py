@@ -1,9 +1,9 @@
 """The frame that a model is called with: a function of the version's schema and the rows alone.
 
-What pandas makes of a column depends on its values: in one call a missing category is None, in the
-next NaN, and models tell them apart. So every column's dtype and missing marker stand in the schema
-since registration, and one row gets the same prediction alone, among others, in a file, and with
-any release of pandas. Pure.
+The dtype that pandas infers for a column depends on its values: in one call a missing category is
+None, in the next NaN, and models distinguish them. So every column's dtype and missing marker are
+stored in the schema at registration, and a row gets the same prediction alone, among others, in a
+file, and with any release of pandas. Pure.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,18 @@ import numpy as np
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.reference.times import to_ms
+from driftgauge.shared.tables.format import TimeFormat
 
 
 def model_frame(schema: Schema, columns: Sequence[Column], *, named: bool) -> Any:
-    """Build what a fitted model is called with.
+    """Build the input of a fitted model.
 
     Parameters
     ----------
     columns
-        One for each feature of the schema, in its order: numbers with NaN or None where one is
-        missing, or texts with None.
+        One column for each feature of the schema, in its order: numbers with NaN or None for
+        missing values, or texts with None.
     named
         Whether the model knows its columns by name. If it does not, and all are plain numbers, it
         gets a matrix.
@@ -76,6 +78,10 @@ def _typed(column: Column, feature: Feature) -> Any:
             return pd.Categorical(values)
         case "number_category":
             return pd.Categorical(values.astype(np.float64))
+        case "datetime":
+            form = feature.time or TimeFormat()
+            ms = to_ms(np.asarray(column, dtype=np.float64), form.unit)
+            return pd.to_datetime(pd.Series(ms), unit="ms").dt.as_unit("ns")
         case "bool" if not feature.nullable:
             return values.astype(np.bool_)
         case "bool":  # in pandas a column of booleans with missing ones is one of objects

@@ -29,7 +29,7 @@ def model_columns(frame: pd.DataFrame, schema: Schema) -> list[Column]:
     missing = [name for name in schema.names if name not in frame.columns]
     if missing:
         raise BadData(f"The rows lack these columns of the schema: {', '.join(missing)}.")
-    return [as_column(frame[feature.name], feature.kind) for feature in schema.features]
+    return [as_column(frame[feature.name], feature, schema.table) for feature in schema.features]
 
 
 def model_inputs(schema: Schema, estimator: Any, columns: Sequence[Column]) -> Any:

@@ -1,61 +1,80 @@
-"""The e-detector's bets: what each expert thinks the next values' rank cells will be.
+"""The e-detector's bets: each expert's distribution of the next values' rank cells.
 
-A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came,
-over that cell's chance without drift. Bets are fixed for 64 events at a time, and depend only on
-what came before.
+A bet is a distribution over the cells; its e-value is its probability of the observed cell, divided
+by that cell's probability without drift. Bets are fixed for 64 events at a time, and depend only on
+earlier events.
 
-Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so
-that an e-value is never below a half), nine tilts by which a normal feature would move or spread,
+Experts of a column: three decayed histograms of the column (mixed half and half with no drift, so
+that an e-value is never below a half), nine tilts as of a normal feature that shifts or spreads,
 and one that bets on missing values.
 """
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from driftgauge.consumer.counting.detectors.rank_cells import BORDERS, MISSING, PRESENT
+from driftgauge.consumer.counting.detectors.rank_cells import MISSING, PRESENT
 from driftgauge.shared.arrays import Floats, Ints
 
 DECAYS = np.array([1 / 50, 1 / 200, 1 / 1000])
-"""Per event, of the histograms."""
+"""Decay rates of the histograms, per event."""
 SHIFTS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 SCALES = (0.7, 1.25, 1.6)
 LOST = 0.05
-"""Share of values that the last expert thinks to be lost."""
+"""Share of missing values on which the last expert bets."""
 HISTOGRAMS = len(DECAYS)
 EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
 
 
-def _tilts() -> Floats:
-    """Return how many times likelier each cell is, shape (cells, tilts), if a standard normal
-    feature was moved or spread.
+def tilts(law: Floats) -> Floats:
+    """Return how many times likelier each cell is if a standard normal feature was moved or spread,
+    which is cut into cells as the law says.
+
+    Parameters
+    ----------
+    law
+        Shape (…, cells): of the reference alone.
+
+    Returns
+    -------
+    Shape (…, PRESENT, tilts); 1 where no value can fall.
+
+    Examples
+    --------
+    >>> law = unmoved(np.array([0] * 4 + [900, 0, 0, 0, 100] + [0] * 4), np.zeros(13))
+    >>> np.round(tilts(law)[8] * 0.1, 2).tolist()  # one in ten is wrong; then a share of
+    [0.01, 0.04, 0.06, 0.15, 0.22, 0.39, 0.03, 0.15, 0.21]
     """
-    shares = np.array([0.0, *BORDERS, 1.0])
-    edges, law = ndtri(shares), np.diff(shares)
-    laws = [*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)]
-    return np.stack([np.diff(ndtr((edges - shift) / scale)) / law for shift, scale in laws], axis=1)
-
-
-TILTS = _tilts()
+    present = law[..., :PRESENT] / law[..., :PRESENT].sum(axis=-1, keepdims=True)
+    edges = ndtri(np.minimum(np.cumsum(present, axis=-1), 1.0))
+    edges = np.concatenate((np.full_like(edges[..., :1], -np.inf), edges), axis=-1)
+    edges[..., -1] = np.inf
+    found = []
+    for shift, scale in (*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)):
+        moved = np.diff(ndtr((edges - shift) / scale), axis=-1)
+        found.append(np.divide(moved, present, out=np.ones_like(moved), where=present > 0))
+    return np.stack(found, axis=-1)
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
-    """Return what cells would come without drift, shape (…, cells), from the reference's gaps and
-    the counts since.
+    """Return the distribution of the cells without drift, shape (…, cells), from the reference's
+    gaps and the counts since.
     """
     known: Floats = (gaps + counts).astype(np.float64)
     known /= known.sum(axis=-1, keepdims=True)
     return known
 
 
-def bets(law: Floats, histograms: Floats) -> Floats:
+def bets(law: Floats, histograms: Floats, tilted_by: Floats) -> Floats:
     """Return all experts' bets.
 
     Parameters
     ----------
     law
-        Shape (…, cells): of `unmoved`.
+        Distribution without drift, as `unmoved` returns it, shape (…, cells).
     histograms
-        Shape (…, cells, 3): the decayed histograms.
+        Decayed histograms, shape (…, cells, 3).
+    tilted_by
+        Tilts as `tilts` returns them, shape (…, PRESENT, tilts).
 
     Returns
     -------
@@ -64,7 +83,8 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     Examples
     --------
     >>> law = unmoved(np.full(13, 100), np.zeros(13))
-    >>> np.allclose(bets(law, np.repeat(law[:, None], 3, axis=1)).sum(axis=0), 1)
+    >>> found = bets(law, np.repeat(law[:, None], 3, axis=1), tilts(law))
+    >>> np.allclose(found.sum(axis=0), 1)
     True
     """
     found = np.empty((*law.shape, EXPERTS))
@@ -72,7 +92,7 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     found[..., :HISTOGRAMS] = (
         law.repeat(HISTOGRAMS, axis=-1).reshape(histograms.shape) + histograms
     ) / 2
-    tilted = present * TILTS
+    tilted = present * tilted_by
     tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
     found[..., :PRESENT, HISTOGRAMS:-1] = tilted
     found[..., MISSING, HISTOGRAMS:-1] = law[..., MISSING, None]
@@ -88,9 +108,9 @@ def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
     Parameters
     ----------
     histograms
-        Shape (columns, cells, 3).
+        Decayed histograms, shape (columns, cells, 3).
     counts, events
-        Shapes (columns, cells) and (columns,): the cells that came, and how many.
+        Counts of the new cells, shape (columns, cells), and number of new events, shape (columns,).
     """
     kept = ((1 - DECAYS) ** events[:, None, None]).repeat(
         histograms.shape[1], axis=1

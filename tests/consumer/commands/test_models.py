@@ -78,7 +78,7 @@ def test_from_registration_to_rollback() -> None:
         "--metrics",
         "accuracy=0.9",
     )
-    assert "wave 1.0.0 (binary, model.joblib): 2 numeric features" in said
+    assert "wave 1.0.0 (binary, model.joblib): 2 features (2 numeric)" in said
     assert "models promote wave 1.0.0" in said
     validated = done("validate", "wave", "1.0.0", "--data", "valid.csv")
     assert "passes all 8 gates" in validated
@@ -237,7 +237,7 @@ def test_what_is_wrong_ends_with_its_code() -> None:
         assert refused("register", "wave", "--reference", "train.csv", *more).exit_code == 65
 
 
-def test_a_strangers_text_is_only_text() -> None:
+def test_a_untrusted_text_is_only_text() -> None:
     """A reason with markup or terminal codes is shown as it is, without effect."""
     register("good.joblib", "--promote")
     register("good.joblib")

@@ -76,7 +76,9 @@ def test_a_file_without_times_is_spread_over_the_expected_traffic(file: Path) ->
     log = log_of(VERSION, FileRows(file, None, "made"), 1000.0)
     times = [int(entry_id.split(b"-")[0]) for entry_id, _ in log.entries]
     assert (times[1000] - times[0], len(times)) == (86_400_000, 2500)
-    assert log.remarks == ["The file has no times: its rows are taken as 1,000 a day."]
+    assert log.remarks == [
+        "The file has no times: its rows are taken as 1,000 a day from 2025-01-01 on."
+    ]
 
 
 def test_what_the_file_lacks_is_named(file: Path) -> None:

@@ -1,11 +1,13 @@
 """Promises of the comparison of two samples."""
 
+import decimal
 import json
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from scipy.spatial import distance
 from driftgauge.consumer.commands.compare import compare
 from driftgauge.consumer.offline import comparison
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reporting.html import render_html
 
 numbers = st.lists(st.integers(-50, 50), min_size=1, max_size=60)
 
@@ -129,17 +132,126 @@ def test_features_and_exclusions() -> None:
     assert found.features[0].reason == "recalibrated in May"
 
 
-@pytest.mark.parametrize(
-    ("features", "drop", "needle"),
-    [(["nope"], None, "no column nope"), (None, "x3", "lack these columns of the schema: x3")],
-)
-def test_missing_columns_are_named(
-    features: list[str] | None, drop: str | None, needle: str
-) -> None:
-    """A column that is not there is an error that names it."""
+def test_a_named_column_that_is_nowhere_is_an_error() -> None:
+    """A column that was asked for and that the reference lacks is an error that names it."""
     before, after = frames(600)
-    with pytest.raises(BadData, match=needle):
-        comparison.compare(before, after.drop(columns=[drop] if drop else []), features=features)
+    with pytest.raises(BadData, match="no column nope"):
+        comparison.compare(before, after, features=["nope"])
+    with pytest.raises(BadData, match="no column nope"):
+        comparison.compare(before, after, exclude=["nope"])
+
+
+def test_one_bad_column_does_not_cost_the_others() -> None:
+    """An absent column, one of another kind, one of lists and one with a reserved name are reported
+    as such, and the drift of another is found.
+    """
+    before, after = frames()
+    before = before.assign(prediction=1.0, nested=[[1]] * len(before))
+    after = after.assign(x1="text", nested=[[1]] * len(after), prediction=1.0)
+    after["x0"] += 1
+    found = comparison.compare(before, after.drop(columns="x3"))
+    reasons = {
+        feature.name: feature.reason
+        for feature in found.features
+        if feature.severity == "unreadable"
+    }
+    assert reasons.keys() == {"x1", "x3", "prediction", "nested"}
+    assert reasons["x3"] == "the current rows have no such column"
+    assert "current: Column 'x1' is numeric in the schema" in reasons["x1"]
+    assert "hold no single value" in reasons["nested"]
+    assert "rename the column, or exclude it" in reasons["prediction"]
+    assert [feature.name for feature in found.features] == list(before.columns)
+    assert found.severity == "critical"
+    assert found.verdict == (
+        "4 of 11 columns cannot be compared (x1, x3, prediction and 1 more). Critical: 1 of 7 "
+        "columns drifted (x0)."
+    )
+    assert "unreadable" in render_html(found)
+    with pytest.raises(BadData, match="No column can be compared"):
+        comparison.compare(before[["x1"]], after[["x1"]])
+
+
+def test_a_user_column_named_prediction_is_excluded() -> None:
+    """A column with a reserved name that is excluded is shown as such, and the others are
+    judged.
+    """
+    before, after = frames()
+    found = comparison.compare(
+        before.assign(prediction=0.0), after.assign(prediction=9.0), exclude=["prediction"]
+    )
+    assert found.severity == "ok"
+    assert found.features[-1].name == "prediction"
+    assert (found.features[-1].severity, found.features[-1].reason) == (
+        "excluded",
+        "excluded by the caller",
+    )
+
+
+DTYPES = {
+    "decimal": lambda values: [decimal.Decimal(str(round(value, 3))) for value in values],
+    "duration": lambda values: pd.to_timedelta(values, unit="s"),
+    "nullable": lambda values: pd.array(values, dtype="Float64"),
+    "arrow": lambda values: pd.array(values, dtype="double[pyarrow]"),
+    "whole": lambda values: pd.array((values * 100).astype(int), dtype="Int64"),
+    "sparse": pd.arrays.SparseArray,
+    "float32": lambda values: values.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_every_dtype_of_numbers_is_judged_as_numbers(name: str) -> None:
+    """Decimals, durations, nullable, Arrow's and sparse columns: the same law is ok, a shift of a
+    standard deviation is not.
+    """
+    rng = np.random.default_rng(3)
+    same, moved = rng.gamma(2, 5, 2000), rng.gamma(2, 5, 2000) + 7
+    before = pd.DataFrame({"x": DTYPES[name](rng.gamma(2, 5, 3000))})
+    for values, severity in ((same, "ok"), (moved, "critical")):
+        [feature] = comparison.compare(before, pd.DataFrame({"x": DTYPES[name](values)})).features
+        assert (feature.kind, feature.severity) == ("numeric", severity)
+
+
+def test_names_that_are_no_texts() -> None:
+    """Columns that are named by numbers or levels are compared by what these are written as."""
+    rng = np.random.default_rng(4)
+    before, after = (pd.DataFrame(rng.normal(size=(1500, 2))) for _ in range(2))
+    found = comparison.compare(before, after, exclude=[1])
+    assert [(one.name, one.severity) for one in found.features] == [("0", "ok"), ("1", "excluded")]
+    levels = pd.MultiIndex.from_tuples([("x", "mean"), ("x", "sd")])
+    found = comparison.compare(before.set_axis(levels, axis=1), after.set_axis(levels, axis=1))
+    assert [one.name for one in found.features] == ["x.mean", "x.sd"]
+
+
+def test_frames_of_another_library() -> None:
+    """Tables of PyArrow are compared as pandas' are."""
+    before, after = frames()
+    both = [pa.Table.from_pandas(frame, preserve_index=False) for frame in (before, after)]
+    found = comparison.compare(*both)
+    expected = comparison.compare(before, after)
+    assert [one.statistics for one in found.features] == [
+        one.statistics for one in expected.features
+    ]
+
+
+INFINITE = st.lists(
+    st.integers(-5, 5).map(float) | st.sampled_from([np.inf, -np.inf]), min_size=1, max_size=30
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(INFINITE, INFINITE)
+def test_infinite_values_are_the_outermost(reference: list[float], current: list[float]) -> None:
+    """KS of samples with infinities equals SciPy's; a Wasserstein distance that is not finite has
+    no value, and says why.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        exact = stats.ks_2samp(reference, current, method="asymp").statistic
+    found = comparison.statistics(reference, current)
+    assert found["ks"].value == pytest.approx(exact, abs=1e-12)
+    if not np.isfinite([*reference, *current]).all():
+        assert found["wasserstein"].value is None
+        assert "infinite" in found["wasserstein"].note
 
 
 def test_empty_samples_are_refused() -> None:
@@ -191,3 +303,34 @@ def test_too_few_rows_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
     result = CliRunner().invoke(compare, [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")])
     assert result.exit_code == 3
     assert "too few rows" in result.stdout
+
+
+def test_what_is_out_of_range_does_not_hide_the_drift() -> None:
+    """A column that moved by three standard deviations is said to have moved, and by how much,
+    before it is said to lie beyond the reference's range.
+    """
+    random = np.random.default_rng(3)
+    before, after = (pd.DataFrame({"x": random.normal(far, 1, 2000)}) for far in (0, 3))
+    found = comparison.compare(before, after).features[0]
+    assert found.severity == "critical"
+    drift, beyond = found.reason.split("; ")
+    assert drift.startswith("PSI ")
+    assert "out of range" in beyond
+
+
+def test_what_stands_beside_a_heavy_value_is_not_lost_in_it() -> None:
+    """Nine values in ten are zero, and the rest is divided by four: few rows of it are pooled with
+    each other, not with the zeros, so PSI shows it in 600 rows, and it alarms in 6,000.
+    """
+    found = []
+    for rows in (600, 6000):
+        random = np.random.default_rng(5)
+        sizes = np.where(np.arange(rows) % 25 < 2, random.gamma(2, 200, rows), 0.0)
+        before, after = pd.DataFrame({"x": sizes}), pd.DataFrame({"x": sizes / 4})
+        (one,) = comparison.compare(pd.concat([before, before]), after).features
+        found.append((one.severity, next(s.value for s in one.statistics if s.name == "psi")))
+    (_, few), (severity, many) = found
+    assert few is not None
+    assert many is not None
+    assert min(few, many) > 0.1
+    assert severity in {"warning", "critical"}

@@ -13,20 +13,29 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeRegressor
 
+from driftgauge.consumer.offline.model_dtypes import as_fitted
 from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.frames import columns_of
-from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
+from driftgauge.shared.reference.column_types import Choices
+from driftgauge.shared.reference.frames import columns_of, infer
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    NumericReference,
+    ReferenceProfile,
+)
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.provenance import file_digest
 from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import Manifest
-from driftgauge.shared.versions.prediction import predict
+from driftgauge.shared.versions.prediction import model_columns, predict
 
 RANDOM = np.random.default_rng(2)
 FRAME = pd.DataFrame(RANDOM.normal(size=(300, 2)), columns=["b", "a"])
@@ -284,7 +293,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     cases: list[tuple[Submission, str]] = [
         (submission(csv, target="cost", artifact=linear), "has no column cost; it has: b, a, city"),
         (submission(tmp_path / "absent.csv"), "There is no file"),
-        (submission(csv, task="regression"), "Without an artifact a model is only monitored"),
+        (submission(csv, task="regression"), "no predictions: name their column"),
         (submission(csv, artifact=tmp_path / "absent.joblib"), "absent.joblib cannot be read"),
         (submission(csv, artifact=csv), "is no artifact"),
         (submission(csv, artifact=junk), "junk.joblib cannot be loaded"),
@@ -310,3 +319,101 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
         submission(csv, artifact=margins, target="grade", gates=Gates(methods=("predict",))),
     )
     assert manifest.gates.methods == ("predict",)
+
+
+def test_a_fitted_model_gets_its_own_types_however_columns_are_judged(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    """Codes that are judged as categories, booleans, times as numbers and ids reach the model as it
+    was fitted on them, from the file and from every spelling in a request.
+    """
+    random = np.random.default_rng(9)
+    frame = pd.DataFrame(
+        {
+            "code": random.choice([1, 2, 7], 400),
+            "paid": random.random(400) < 0.5,
+            "flag": random.choice([0, 1], 400),
+            "seen_at": random.integers(1_700_000_000, 1_700_900_000, 400),
+            "row_id": random.permutation(10_000)[:400],
+            "load": random.normal(size=400).round(3),
+        }
+    )
+    truth = frame["code"] ** 2 + 5 * frame["paid"] + frame["flag"] + frame["load"]
+    truth += (frame["seen_at"] - 1_700_000_000) / 1e5
+    fitted = DecisionTreeRegressor(random_state=0).fit(frame, truth)
+    path = tmp_path / "reference.csv"
+    frame.assign(y=truth).to_csv(path, index=False)
+    choices = Choices({"code": "categorical", "flag": "boolean"})
+    given = submission(
+        path, artifact=dumped(fitted, tmp_path), target="y", time=None, choices=choices
+    )
+    _, schema, reference = stored(registry, given)
+    features = {feature.name: feature for feature in schema.features}
+    assert [(one.kind, bool(one.excluded)) for one in schema.features] == [
+        ("categorical", False),
+        ("boolean", False),
+        ("boolean", False),
+        ("timestamp", True),
+        ("numeric", True),
+        ("numeric", False),
+    ]
+    assert features["code"].dtype == "float64"
+    assert reference.columns[-1].mean == pytest.approx(truth.mean())  # type: ignore[union-attr]
+    estimator = Estimator(schema, fitted)
+    spellings: list[dict[str, Any]] = [
+        {"code": 7, "paid": True, "flag": 1},
+        {"code": "7", "paid": "true", "flag": True},
+        {"code": 7.0, "paid": 1, "flag": "1"},
+    ]
+    rest = {"seen_at": 1_700_000_000, "row_id": 3, "load": 0.5}
+    rows = []
+    for spelling in spellings:
+        values, faults = schema.positional(rest | spelling)
+        assert not faults
+        rows.append(values)
+    inputs = pd.DataFrame([{**spellings[0], **rest}])[list(frame.columns)]
+    expected = fitted.predict(inputs.astype(np.float64))[0]
+    assert [score.prediction for score in estimator.scores(rows) if score] == [expected] * 3
+    estimator.warm_up(registry.load("houses", "1.0.0"))
+    assert schema.positional({**rest, **spellings[0], "code": "A"})[1]
+
+
+def test_dates_as_text_reach_a_fitted_model_as_they_are() -> None:
+    """A pipeline that reads dates itself gets the text, and the dates are left out of drift."""
+    frame = pd.DataFrame(
+        {"day": pd.date_range("2026-01-01", periods=200).strftime("%Y-%m-%d"), "x": range(200)}
+    )
+    month = FunctionTransformer(lambda days: pd.to_datetime(days["day"]).dt.month.to_frame())
+    columns = make_column_transformer((month, ["day"]), remainder="passthrough")
+    fitted = make_pipeline(columns, LinearRegression()).fit(frame, np.arange(200.0))
+    schema = as_fitted(infer(frame), frame, fitted, model_columns(frame, infer(frame)))
+    assert (schema.features[0].kind, schema.features[0].model_dtype) == ("categorical", "object")
+    assert schema.features[0].excluded == "a time as text"
+    found = predict(schema, fitted, model_columns(frame, schema))
+    assert np.allclose(np.asarray(found), np.arange(200.0))
+
+
+def test_codes_that_a_model_was_fitted_on_as_numbers(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    """Codes with leading zeros are categories to be judged; a model that was fitted on them as
+    pandas reads them, as numbers, gets numbers.
+    """
+    random = np.random.default_rng(10)
+    path = tmp_path / "reference.csv"
+    sites = random.choice(["007", "010", "102"], 300)
+    pd.DataFrame({"site": sites, "x": random.normal(size=300), "y": 1.0}).to_csv(path, index=False)
+    read = pd.read_csv(path)
+    fitted = LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1)
+    fitted.fit(read[["site", "x"]], read["site"] + read["x"])
+    given = submission(path, artifact=dumped(fitted, tmp_path), target="y", time=None)
+    _, schema, reference = stored(registry, given)
+    assert schema.features[0].kind == "categorical"
+    assert schema.features[0].model_dtype == "float64"
+    known = reference.columns[0]
+    assert isinstance(known, CategoricalReference)
+    assert set(known.categories) == {"7", "10", "102"}
+    frame = read_table(path, kinds=schema.kinds_of())
+    found = predict(schema, fitted, model_columns(frame, schema))
+    assert np.allclose(np.asarray(found), fitted.predict(read[["site", "x"]]))
+    assert {schema.positional({"site": one, "x": 0})[0][0] for one in ("007", 7, "7")} == {"7"}

@@ -59,6 +59,6 @@ def test_simulated_rows_are_what_the_api_accepts(model: DemoModel) -> None:
     after = perturbed(perturbations, drawn, np.random.default_rng(0))
     rows = rows_of(after.features, model.schema)
     assert not any(model.schema.positional(features)[1] for features in rows)
-    assert not any(model.schema.prediction_fault(label) for label in json_values(after.labels))
+    assert not any(model.schema.read_prediction(label)[1] for label in json_values(after.labels))
     missing = np.mean([features[nullable] is None for features in rows])
     assert missing == pytest.approx(RANDOM_SHARE, abs=0.06)

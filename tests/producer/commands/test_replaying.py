@@ -10,11 +10,14 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
+from driftgauge.producer.commands import replaying
 from driftgauge.producer.commands.replay import replay
-from driftgauge.producer.commands.replaying import BATCH, post, times_of
+from driftgauge.producer.commands.replaying import BATCH, check_taken, post, times_of
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, ServiceUnavailable
+from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.schema import Schema
 
 
 @pytest.fixture
@@ -61,13 +64,14 @@ def test_events_that_the_api_refuses_are_said() -> None:
         events = json.loads(request.content)
         sizes.append(len(events))
         bad = [{"index": 3, "reason": "features/x is missing"}] if len(sizes) == 2 else []
-        return httpx.Response(202, json={"accepted": len(events) - len(bad), "rejected": bad})
+        ids = [f"id{place}" for place in range(len(events) - len(bad))]
+        return httpx.Response(202, json={"accepted": len(ids), "ids": ids, "rejected": bad})
 
     async def run_it() -> None:
         transport = httpx.MockTransport(answer)
         async with httpx.AsyncClient(base_url="http://api", transport=transport) as http:
             events = [{"features": {}} for _ in range(3 * BATCH)]
-            await post(http, events, "events", 0, lambda _: None)
+            check_taken(await post(http, events, "events", 0, lambda _: None))
 
     with pytest.raises(BadData) as caught:
         asyncio.run(run_it())
@@ -114,7 +118,7 @@ def test_a_file_that_does_not_fit_is_refused_whole(
     assert "row 901, y is missing" in values
     frame = pd.read_csv(file)
     frame.loc[10, "when"] = "soon"
-    assert "Row 11" in refusal(frame, "--prediction-column", "z", "--time-column", "when")
+    assert "row 11" in refusal(frame, "--prediction-column", "z", "--time-column", "when")
     frame["x"] = "s"
     assert "'x'" in refusal(frame, "--prediction-column", "z")
     assert log(client, keys) == []
@@ -140,3 +144,108 @@ def test_day_first_times() -> None:
     assert [pd.Timestamp(moment, unit="ms").day for moment in times_of(series)] == list(
         range(1, 32)
     )
+
+
+CLASSES = Schema((Feature("x", "numeric"),), "categorical", classes=("no", "yes"))
+
+
+@pytest.mark.usefixtures("linear")
+def test_ids_are_posted_and_written(
+    api: str, client: redis.Redis, keys: Keys, file: Path, tmp_path: Path
+) -> None:
+    """The rows' own ids are those of the predictions; what was posted is written with the columns
+    that are no features, row for row, whatever the order was.
+    """
+    frame = pd.read_csv(file).assign(order=[f"o-{place:05d}" for place in range(1200)])
+    frame.to_csv(file, index=False)
+    output = tmp_path / "out.csv"
+    columns = ["--prediction-column", "z", "--time-column", "when", "--id-column", "order"]
+    result = run(api, file, *columns, "--output", str(output), "--limit", "700", "--shuffle", "1")
+    assert result.exit_code == 0, result.output
+    written = pd.read_csv(output)
+    assert list(written.columns) == ["row", "id", "prediction", "note", "z", "when", "order"]
+    assert written["row"].tolist() == list(range(1, 701))
+    assert written["id"].tolist() == written["order"].tolist() == frame["order"][:700].tolist()
+    events = log(client, keys)
+    assert {event.id for event in events} == set(frame["order"][:700])
+    assert all(event.client_id for event in events)
+    made = run(api, file, "--as", "predict", "--output", str(output), "--limit", "40")
+    assert made.exit_code == 0, made.output
+    written = pd.read_csv(output)
+    assert written["prediction"].tolist() == pytest.approx([2 * n / 100 + 1 for n in range(40)])
+    assert written["id"].nunique() == 40
+
+
+@pytest.mark.usefixtures("linear")
+def test_ids_that_would_not_count_are_refused(api: str, file: Path) -> None:
+    """A missing id, or one that stands there twice, is named by its row before anything is
+    posted.
+    """
+    for column, words in (("y", "The id in row 2 of column 'y' stands there before (1199 rows"),):
+        result = run(api, file, "--prediction-column", "z", "--id-column", column)
+        assert words in str(result.exception)
+    frame = pd.read_csv(file)
+    frame["note"] = [None, *range(1199)]
+    frame.to_csv(file, index=False)
+    result = run(api, file, "--prediction-column", "z", "--id-column", "note")
+    assert "Row 1 of column 'note' is no id" in str(result.exception)
+
+
+@pytest.mark.usefixtures("linear")
+def test_rows_without_times_have_a_stated_rate(
+    api: str, client: redis.Redis, keys: Keys, file: Path
+) -> None:
+    """Their times do not depend on the machine: so many a day from 2025 on, in the order in which
+    they are posted; a second file begins at a later midnight; and where there is no room before
+    now, that is said.
+    """
+    result = run(api, file, "--prediction-column", "z", "--per-day", "1440")
+    assert "taken as 1,440 a day from 2025-01-01 on" in result.output
+    times = [event.time for event in log(client, keys)]
+    assert times == [1735689600000 + 60_000 * place for place in range(1200)]
+    again = run(api, file, "--prediction-column", "z", "--shuffle", "2", "--limit", "10")
+    assert "taken as 100,000 a day from 2025-01-02 on" in again.output
+    times = [event.time for event in log(client, keys)][1200:]
+    assert times == [1735776000000 + 864 * place for place in range(10)]
+    slow = run(api, file, "--prediction-column", "z", "--per-day", "1", "--limit", "900")
+    assert "the rows get the time at which they are posted" in slow.output
+
+
+def test_probabilities_of_classes() -> None:
+    """Those of the classes in their order, or of two classes that of the second; a sum that is
+    not 1 is refused by row.
+    """
+    frame = pd.DataFrame(
+        {"x": [1.0, 2.0], "p": ["yes", "no"], "yes": [0.75, None], "no": [0.25, 0]}
+    )
+    columns = replaying.Columns("p", probabilities=("yes",))
+    made = replaying.plan(frame, CLASSES, "m", columns, "events", None)
+    assert [request["probabilities"] for request in made.requests] == [[0.25, 0.75], None]
+    both = replaying.Columns("p", probabilities=("no", "yes"))
+    made = replaying.plan(frame.head(1), CLASSES, "m", both, "events", None)
+    assert made.requests[0]["probabilities"] == [0.25, 0.75]
+    frame["no"] = 0.5
+    with pytest.raises(BadData, match="The probabilities of row 1"):
+        replaying.plan(frame, CLASSES, "m", both, "events", None)
+
+
+@pytest.mark.usefixtures("linear")
+def test_a_file_that_is_written_otherwise(
+    api: str, client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """A later file in another notation is refused with the option, and read with it."""
+    path = tmp_path / "rows.csv"
+    path.write_bytes("x;y;z;note\n1,5;2,0;?;Zoë\n".encode("cp1252"))
+    options = ["--prediction-column", "z", "--per-day", "1000"]
+    assert "say --encoding cp1252" in str(run(api, path, *options).exception)
+    options += ["--encoding", "cp1252"]
+    assert "if '1,5' is a number, say --decimal ," in str(run(api, path, *options).exception)
+    options += ["--decimal", ",", "--missing", "?"]
+    result = run(api, path, *options)
+    assert "row 1/prediction" in str(result.exception) or "row 1, prediction" in str(
+        result.exception
+    ), "its prediction is missing, which a regression's may not be"
+    path.write_bytes("x;y;z\n1,5;2,0;3,25\n".encode("cp1252"))
+    result = run(api, path, *options)
+    assert result.exit_code == 0, result.output
+    assert [(event.features, event.prediction) for event in log(client, keys)] == [([1.5, 2], 3.25)]

@@ -12,6 +12,7 @@ from driftgauge.producer.intake.csv_rows import CsvRows
 from driftgauge.producer.intake.json_rows import CHUNK, JsonRows
 from driftgauge.producer.intake.rows import MAX_ROW, InputRow
 from driftgauge.shared.reference.schema import Feature, Schema
+from driftgauge.shared.tables.format import TableFormat
 
 SCHEMA = Schema((Feature("x", "numeric", minimum=0), Feature("c", "categorical", nullable=True)))
 
@@ -186,3 +187,17 @@ def test_counting_stops_at_the_bound() -> None:
     endless = io.StringIO("x\n" + "1\n" * 50_000, newline="")
     assert CsvRows(endless).count(10) == 11
     assert JsonRows(io.StringIO("[" + "1," * 50_000)).count(10) == 11
+
+
+def test_what_is_not_finite_is_missing_where_that_is_a_mark() -> None:
+    """NaN in a row of JSON is read where the schema names it as missing, and only there."""
+    table = TableFormat(missing=("NaN",))
+    lenient = Schema((Feature("x", "numeric", nullable=True),), table=table)
+    strict = Schema((Feature("x", "numeric", nullable=True),))
+    text = '[{"x": NaN}, {"x": Infinity}, {"x": 2}, {"x": NaN, "\\ud800": 1}]'
+    rows = [list(JsonRows(io.StringIO(text)).read(schema)) for schema in (lenient, strict)]
+    assert [[bool(row.faults) for row in found] for found in rows] == [
+        [False, True, False, True],
+        [True, True, False, True],
+    ]
+    assert rows[0][0].values == [None]

@@ -14,8 +14,7 @@ import httpx
 import pytest
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.publishing import spool
-from driftgauge.producer.publishing import spool_file as segment
+from driftgauge.producer.publishing import spool, spool_file
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
@@ -259,6 +258,7 @@ async def test_a_nearly_full_redis_is_left_to_the_worker(
         async with traffic.flowing():
             await until(traffic.has("published"))
             with connect(server.url) as client:
+                client.set("ballast", bytes(20_000_000))  # so that a tenth is much
                 memory: Any = client.info("memory")
                 client.config_set("maxmemory", int(memory["used_memory"] / 0.91))
                 await until(traffic.has("spooled", 200))
@@ -309,7 +309,7 @@ async def test_a_disk_that_fails(
         async with traffic.flowing():
             await until(traffic.has("published" if mode == "ack" else "spooled"))
             with monkeypatch.context() as patched:
-                patched.setattr(segment.os, "write", full)
+                patched.setattr(spool_file.os, "write", full)
                 if mode == "spool_first":
                     await until(traffic.has("published"))  # Redis alone is better than nothing
                 server.kill()

@@ -34,6 +34,7 @@ CLASSES = Schema(
 )
 SALTS = salts_for("linear", 3)
 CSV = {"Content-Type": "text/csv"}
+WAIT = ("--wait", "0")
 
 
 @pytest.fixture
@@ -105,8 +106,8 @@ async def test_each_is_rejected_by_its_own_reason(
     bad: Sequence[Any] = [
         7,
         {"prediction_id": "", "label": "yes", "model": "classes"},
-        {"prediction_id": "a", "label": "perhaps", "model": "classes"},
-        {"prediction_id": "a", "label": 1, "model": "classes"},
+        {"prediction_id": "a", "label": ["yes"], "model": "classes"},
+        {"prediction_id": "a", "label": {}, "model": "classes"},
         {"prediction_id": "a", "label": "1", "model": "linear"},
         {"prediction_id": "a", "model": "linear"},
         {"prediction_id": "a", "label": 1, "model": "nobody"},
@@ -125,8 +126,8 @@ async def test_each_is_rejected_by_its_own_reason(
         assert reasons(answer) == [
             (0, "must be an object"),
             (1, "prediction_id must be a string of 1 to 128 characters"),
-            (2, "label is not one of the classes no, yes"),
-            (3, "label must be a string, not a number"),
+            (2, "label must be a string, not a list"),
+            (3, "label must be a string, not an object"),
             (4, "label must be a number, not a string"),
             (5, "label is missing"),
             (
@@ -269,7 +270,8 @@ def test_import_of_a_large_file(
         f"{place},id{place},{'yes' if place % 3 else 'no'},2025-11-20 20:15"
         for place in range(4500)
     ]
-    lines[4100] = "x,id4100,perhaps,"
+    lines[4100] = "x,id4100,,"
+    lines[4200] = "x,id4200,perhaps,2025-11-20 20:15"
     lines[10] = "short"
     file = tmp_path / "labels.csv"
     file.write_text("\n".join(["row,order,truth,known", *lines]) + "\n")
@@ -277,13 +279,17 @@ def test_import_of_a_large_file(
     with api_process(settings, tmp_path) as (url, _):
         columns = ["--id-column", "order", "--label-column", "truth", "--time-column", "known"]
         done = CliRunner().invoke(
-            labels, ["import", str(file), "--model", "classes", *columns, "--url", url, "--json"]
+            labels,
+            ["import", str(file), "--model", "classes", *columns, "--url", url, "--json", *WAIT],
         )
     assert done.exit_code == 1
     told = msgspec.json.decode(done.stdout)
     assert (told["accepted"], told["rejected"]) == (4498, 2)
-    id_reason = "prediction_id must be a string of 1 to 128 characters"
-    assert told["first"] == [[11, id_reason], [4101, "label is not one of the classes no, yes"]]
+    assert told["became"] is None, "no worker has counted them"
+    assert told["first"] == [
+        [11, "has 1 cells, the header 4"],
+        [4101, "label is missing"],
+    ]
     found = [content for _, _, content in log(client, keys.log("classes", 0))]
     assert [one.id for one in found] == [
         f"id{place}" for place in range(4500) if place not in {10, 4100}

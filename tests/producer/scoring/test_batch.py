@@ -1,5 +1,6 @@
 import asyncio
 import csv
+import gzip
 import io
 import json
 import os
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 import redis
 from click.testing import CliRunner
@@ -17,6 +20,7 @@ from sklearn.linear_model import LinearRegression
 from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.predict import predict
 from driftgauge.producer.commands.upload import statuses
+from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, ServiceUnavailable
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -401,3 +405,121 @@ def test_dropped_events_are_counted_beside_the_statuses(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("row,status,event\n1,ok,published\n2,ok,dropped\n3,invalid,\n")
     assert statuses(path) == {"ok": 2, "invalid": 1, "dropped": 1}
+
+
+ROWS = [{"x": 1.5, "y": 2.0, "order": "o-1", "when": "2025-11-20 20:15"}] * 2
+
+
+def body_of(kind: str) -> tuple[bytes, str]:
+    """The same two rows in each form, with the content type that says so."""
+    frame = pd.DataFrame(ROWS).assign(order=["o-1", "o-2"])
+    if kind == "parquet":
+        return frame.to_parquet(), "application/vnd.apache.parquet"
+    if kind == "lines":
+        return frame.to_json(orient="records", lines=True).encode(), "application/x-ndjson"
+    if kind == "json":
+        return frame.to_json(orient="records").encode(), "application/json"
+    return frame.to_csv(index=False, sep=kind).encode(), "text/csv"
+
+
+@pytest.mark.usefixtures("linear")
+@pytest.mark.parametrize("kind", [",", ";", "\t", "lines", "json", "parquet"])
+async def test_ids_and_times_of_rows_in_every_form(
+    kind: str, settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """A batch in any form may give its predictions' ids and times, in columns that its address
+    names; it is published with them, and answered with the ids.
+    """
+    body, content_type = body_of(kind)
+    columns = {"id_column": "order", "time_column": "when"}
+    async with serving(settings) as http:
+        answer = await http.post(
+            "/predict_batch",
+            params=columns,
+            content=body,
+            headers={"Content-Type": content_type, "Accept": "application/json"},
+        )
+    assert answer.status_code == 200, answer.text
+    assert [row["id"] for row in answer.json()["rows"]] == ["o-1", "o-2"]
+    events: Any = client.xrange(keys.log("linear", 0))
+    found = [msgspec.json.decode(fields[b"e"], type=Prediction) for _, fields in events]
+    assert {one.time for one in found} == {1763669700000}
+    assert all(one.client_id and one.prediction == pytest.approx(5.0) for one in found)
+
+
+@pytest.mark.usefixtures("linear")
+async def test_ids_and_times_that_cannot_be_used(settings: Settings) -> None:
+    """A named column that is absent is a fault of the header, a bad id or time one of its row."""
+    columns = {"id_column": "order", "time_column": "when"}
+    async with serving(settings) as http:
+
+        async def post(text: str) -> httpx.Response:
+            return await http.post(
+                "/predict_batch", params=columns, content=text.encode(), headers=CSV
+            )
+
+        absent = await post("x,y,order\n1,2,a\n")
+        assert absent.json()["errors"] == [{"field": "/header/when", "message": "is missing"}]
+        bad = csv.DictReader(io.StringIO((await post("x,y,order,when\n1,2,,noon\n")).text))
+        [row] = list(bad)
+    assert row["status"] == "invalid"
+    assert "order must be an id of 1 to 128 characters" in row["error"]
+    assert "when must be a time: a number since 1970, or ISO 8601" in row["error"]
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_torn_file_is_refused(settings: Settings) -> None:
+    """JSON lines are refused by line, and what is no Parquet as such, before anything is scored."""
+    async with serving(settings) as http:
+        lines = await http.post(
+            "/predict_batch",
+            content=b'{"x": 1, "y": 2}\n{"x": 1,\n',
+            headers={"Content-Type": "application/x-ndjson"},
+        )
+        parquet = await http.post(
+            "/predict_batch",
+            content=b"x,y\n1,2\n",
+            headers={"Content-Type": "application/vnd.apache.parquet"},
+        )
+        swapped = await http.post("/predict_batch", content=body_of("parquet")[0], headers=CSV)
+        packed = await http.post("/predict_batch", content=gzip.compress(b"x,y\n"), headers=CSV)
+        unnamed = await http.post("/predict_batch", content=b"x,y,,\n1,2,,\n", headers=CSV)
+    assert (lines.status_code, parquet.status_code) == (400, 400)
+    assert "line 2 is no JSON object" in lines.json()["detail"]
+    assert "sent as Parquet, but this looks like CSV" in parquet.json()["detail"]
+    assert "sent as CSV, but this looks like Parquet" in swapped.json()["detail"]
+    assert "compressed by gzip; unpack it first" in packed.json()["detail"]
+    assert [fault["field"] for fault in unnamed.json()["errors"]] == ["/header/3", "/header/4"]
+
+
+@pytest.mark.usefixtures("linear")
+def test_the_command_predicts_any_file_with_its_own_ids(
+    api: str, client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """Parquet is predicted as CSV is; with --id-column the predictions have the rows' own ids, by
+    which labels find them, and with --time-column their times.
+    """
+    file, output = tmp_path / "rows", tmp_path / "out.csv"
+    file.write_bytes(body_of("parquet")[0])
+    columns = ["--id-column", "order", "--time-column", "when"]
+    arguments = [str(file), "--model", "linear", "--output", str(output), "--url", api]
+    result = CliRunner().invoke(predict, [*arguments, *columns])
+    assert result.exit_code == 0, result.output
+    assert [row["id"] for row in csv.DictReader(output.read_text().splitlines())] == ["o-1", "o-2"]
+    events: Any = client.xrange(keys.log("linear", 0))
+    assert {msgspec.json.decode(fields[b"e"])["time"] for _, fields in events} == {1763669700000}
+    result = CliRunner().invoke(predict, [*arguments, "--id-column", "none"])
+    assert "has no column none; it has: x, y, order, when" in str(result.exception)
+
+
+@pytest.mark.usefixtures("linear")
+def test_the_answers_name_the_lines_of_the_file(api: str, tmp_path: Path) -> None:
+    """Whatever line breaks the columns have that stay out, and whatever lines are empty, a row is
+    named by its line in the file.
+    """
+    file, output = tmp_path / "rows.csv", tmp_path / "out.csv"
+    file.write_text('note;x;y\n"a\nb";1;2\n\n"c";s;2\n')
+    arguments = [str(file), "--model", "linear", "--output", str(output), "--url", api]
+    assert CliRunner().invoke(predict, arguments).exit_code == 0
+    found = list(csv.DictReader(output.read_text().splitlines()))
+    assert [(row["line"], row["status"]) for row in found] == [("2", "ok"), ("5", "invalid")]

@@ -29,13 +29,13 @@ def alert(severity: AlertSeverity, state: str, started: int) -> ActiveAlert:
 
 
 def test_what_is_not_judged_is_never_worse_than_a_verdict() -> None:
-    """A warning outweighs everything but what is critical, and a column without enough data makes
-    no model that is well insufficient.
+    """A warning outweighs everything but what is critical, a column that cannot be read is no
+    column that is well, and one without enough data makes no model that is well insufficient.
     """
-    assert WORST_FIRST[:3] == (*ALERT_SEVERITIES, "ok")
+    assert WORST_FIRST[:4] == (*ALERT_SEVERITIES, "unreadable", "ok")
     assert worst(["insufficient_data", "ok", "excluded"]) == "ok"
     assert worst(["excluded", "uncalibrated"]) == "uncalibrated"
-    assert {name for name in WORST_FIRST if rank(name) < rank("ok")} == ALARMING
+    assert {name for name in WORST_FIRST if rank(name) < rank("ok")} == ALARMING | {"unreadable"}
 
 
 def test_of_none_there_is_no_worst() -> None:

@@ -20,14 +20,12 @@ SCHEMA = Schema(
 
 
 def test_a_schema_is_inferred_from_rows() -> None:
-    """Numbers and booleans are numeric, all else categorical; missing values make a column
-    nullable.
-    """
+    """A column is what its dtype says; missing values make it nullable."""
     frame = pd.DataFrame({"n": [1, 2], "b": [True, False], "f": [1.5, np.nan], "c": ["x", None]})
     schema = infer(frame, exclude={"b": "a clock"}, prediction=pd.Series([0.1, 0.2]))
     assert [(found.kind, found.nullable) for found in schema.features] == [
         ("numeric", False),
-        ("numeric", False),
+        ("boolean", False),
         ("numeric", True),
         ("categorical", True),
     ]
@@ -53,4 +51,4 @@ def test_rows_and_columns_agree() -> None:
     with pytest.raises(BadData, match="lack these columns of the schema: note"):
         columns_of(frame.drop(columns="note"), SCHEMA)
     with pytest.raises(BadData, match="'age' is numeric in the schema"):
-        as_column(pd.Series(["x"], name="age"), "numeric")
+        as_column(pd.Series(["x"], name="age"), Feature("age", "numeric"))

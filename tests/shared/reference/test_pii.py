@@ -219,11 +219,11 @@ def test_no_error_quotes_a_personal_value() -> None:
     too.
     """
     wrong = {
-        "email": 4915112345,
+        "email": ["4915112345"],
         "x": "4915112345",
         "customer": -4915112345,
         "city": "4915112345",
-        "nickname": 4915112345,
+        "nickname": ["4915112345"],
     }
     _, errors = SCHEMA.positional({**wrong, "phone": "4915112345"})
     assert len(errors) == 6

@@ -38,7 +38,9 @@ def test_good_values_come_out_in_stream_order() -> None:
         ("income", float("inf"), "must be a finite number"),
         ("income", 10**400, "too large"),
         ("job/kind~1", "c", "not one of the declared categories: a, b"),
-        ("job/kind~1", 3, "must be a string, not a number"),
+        ("job/kind~1", 3, "not one of the declared categories: a, b"),
+        ("job/kind~1", [3], "must be a string, not a list"),
+        ("note", float("nan"), "must be a string, not a number"),
         ("note", "x" * (MAX_CATEGORY + 1), f"longer than {MAX_CATEGORY}"),
         ("extra", 1, "is not a feature of this model"),
     ],
@@ -79,11 +81,11 @@ def test_an_impossible_schema_is_refused(features: tuple[str, ...], message: str
 
 def test_predictions_are_checked_by_their_kind() -> None:
     """A prediction that was made elsewhere must be of the schema's kind."""
-    assert SCHEMA.prediction_fault(1.5) is None
-    assert "must be a number" in str(SCHEMA.prediction_fault("yes"))
+    assert SCHEMA.read_prediction(1) == (1.0, None)
+    assert "must be a number" in str(SCHEMA.read_prediction("yes")[1])
     without = Schema(SCHEMA.features, prediction=None)
-    assert without.prediction_fault(None) is None
-    assert "no prediction" in str(without.prediction_fault(1.0))
+    assert without.read_prediction(None) == (None, None)
+    assert "no prediction" in str(without.read_prediction(1.0)[1])
 
 
 @pytest.mark.parametrize(

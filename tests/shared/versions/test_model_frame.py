@@ -192,5 +192,5 @@ def test_the_frame_is_a_function_of_the_schema() -> None:
     for part in (frame, frame[:1], frame[frame["plan"].isna()], frame[frame["plan"].notna()]):
         found = model_frame(schema, model_columns(part, schema), named=True)
         kinds = found.dtypes.astype(str).tolist()
-        assert kinds == ["object", "float64", "object", "float64", "float64"]
+        assert kinds == ["object", "float64", "object", "float64", "bool"]
         assert not [value for value in found["plan"] if value is None]

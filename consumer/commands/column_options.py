@@ -1,0 +1,94 @@
+"""The options that say how the columns of a table are taken, and the table that shows it."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from driftgauge.consumer.commands.tables import printable, show_table
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, form_of, with_options
+
+if TYPE_CHECKING:
+    from driftgauge.consumer.offline.reference_table import Recognised
+    from driftgauge.shared.reference.column_types import Choices
+
+TYPES: Final = (
+    "numeric",
+    "categorical",
+    "boolean",
+    "timestamp",
+    "hour_of_week",
+    "identifier",
+    "constant",
+)
+_OPTIONS: Final = (
+    click.option(
+        "--type",
+        "types",
+        multiple=True,
+        metavar="COLUMN=TYPE",
+        help=f"Take a column as {', '.join(TYPES[:-1])} or {TYPES[-1]}. Repeatable.",
+    ),
+    *CELL_OPTIONS,
+    *TEXT_OPTIONS,
+    click.option("--date-format", help="How times are written as text, as of strptime: %d/%m/%Y."),
+    click.option(
+        "--time-unit",
+        type=click.Choice(["s", "ms", "us", "ns"]),
+        help="Unit of times that are numbers.  [default: recognised by their size]",
+    ),
+    click.option("--timezone", help="Zone of times that name none.  [default: UTC]"),
+)
+
+
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command, which gets them by name for `choices_of`."""
+    return with_options(command, _OPTIONS)
+
+
+def choices_of(given: Mapping[str, Any]) -> "Choices":
+    """Read the options.
+
+    Raises
+    ------
+    BadData
+        If a type is none, or a mark cannot be one.
+
+    Examples
+    --------
+    >>> choices_of({"types": ("code=categorical",), "missing": ("?",)}).types
+    {'code': 'categorical'}
+    """
+    from driftgauge.shared.reference.column_types import Choices
+
+    types: dict[str, Any] = {}
+    for text in given["types"]:
+        name, _, kind = text.rpartition("=")
+        if not name or kind not in TYPES:
+            raise BadData(f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(TYPES)}.")
+        types[name] = kind
+    return Choices(
+        types,
+        form_of(given),
+        given.get("date_format") or "",
+        given.get("time_unit"),
+        given.get("timezone") or "UTC",
+    )
+
+
+def show_columns(found: "Recognised") -> None:
+    """Print how each column is taken, and below what may be wrong with it."""
+    show_table(
+        ("column", "kind", "why", "missing", "distinct", "values"),
+        (
+            (row.column, row.kind, row.why, f"{row.missing:.2%}", f"{row.distinct:,}", row.shown)
+            for row in found.rows
+        ),
+    )
+    for row in found.rows:
+        for warning in row.warnings:
+            click.echo(f"{printable(row.column)}: {printable(warning)}.")
+    for remark in found.remarks:
+        click.echo(remark)
+    click.echo("")

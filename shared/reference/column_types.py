@@ -1,0 +1,656 @@
+"""What the columns of a reference are: recognised once, told in a table, kept in the version.
+
+A column of a CSV file is texts, which say by themselves what they are; one of a data frame has a
+type of its own. What was chosen by name is taken as chosen. Whatever can be meant in two ways that
+matter is no guess but a question.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from driftgauge.shared.arrays import Flags, Floats
+from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.feature import Feature, FeatureKind
+from driftgauge.shared.reference.pii import decide, is_personal, text_of
+from driftgauge.shared.reference.times import (
+    moments,
+    numbered,
+    to_ms,
+    unit_of,
+    written,
+)
+from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.frames import plain
+from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
+
+ColumnType = Literal[
+    "numeric", "categorical", "boolean", "timestamp", "hour_of_week", "identifier", "constant"
+]
+COLUMN_TYPES: Final[tuple[ColumnType, ...]] = get_args(ColumnType)
+"""What a column can be taken as. An hour of the week is what is judged of a timestamp; identifiers
+and constants are left out of drift.
+"""
+LEAST_ROWS: Final = 50
+"""Least values from which an identifier or a constant is recognised."""
+ALL_DIFFERENT: Final = 0.99
+"""Share of different texts from which a column is an identifier."""
+ALMOST: Final = 0.95
+"""Share of numbers from which a column is one of numbers, whatever the other cells are."""
+FEW_MARKS: Final = 5
+"""Most different texts among numbers."""
+EXACT: Final = 2**53
+"""Whole numbers below it are exact as float64."""
+FEW_CODES: Final = 20
+"""Most different whole numbers that may be codes."""
+MANY_CATEGORIES: Final = 50
+"""Categories beyond which the rarer ones are counted together."""
+SAMPLE: Final = 1000
+"""Texts of a column by which the notation of numbers is recognised."""
+SHOWN: Final = 3
+TRUE_FALSE: Final = frozenset(("true", "false"))
+NOT_A_NUMBER: Final = ("nan", "NaN")
+INFINITIES: Final = ("inf", "-inf", "Infinity", "-Infinity")
+WHOLE: Final = re.compile(r"[+-]?(0|[1-9]\d*)(\.0*)?")
+LEADING_ZERO: Final = re.compile(r"[+-]?0\d")
+EPOCHS_MS: Final = (946_684_800_000, 4_102_444_800_000)
+"""The years 2000 to 2100: numbers in it may be times."""
+_TIME_NAME: Final = re.compile(
+    r"(^|_)(ts|at|when|epoch|created|updated|modified|timestamp)($|_)|(time|date)($|_)"
+)
+_ID_NAME: Final = re.compile(r"(^|_)(id|ids|uuid|guid|key|index|idx|row|nr|no|number|unnamed)($|_)")
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """What was said about a table, beside what its cells say.
+
+    Parameters
+    ----------
+    types
+        Name of a column to what it is taken as.
+    table
+        How the cells are written.
+    date_format
+        How times are written as text, as of `strptime`; empty is recognised.
+    unit
+        Of times that are numbers; None is recognised by their size.
+    timezone
+        Of times that name none.
+    """
+
+    types: Mapping[str, ColumnType] = {}
+    table: TableFormat = TableFormat()
+    date_format: str = ""
+    unit: TimeUnit | None = None
+    timezone: str = "UTC"
+
+    @property
+    def time(self) -> TimeFormat:
+        """What was said of times."""
+        return TimeFormat(self.unit, self.date_format, self.timezone)
+
+
+class Circumstances(NamedTuple):
+    """What the rows of a table are used for.
+
+    Parameters
+    ----------
+    timed
+        True if the time of each row is known, so that times have an age.
+    fitted
+        True if a model gets the columns as they are.
+    in_hand
+        True if two samples are compared, and no version is made: a constant is judged like any
+        other column then, and a time that is written as text stays one.
+    """
+
+    timed: bool = False
+    fitted: bool = False
+    in_hand: bool = False
+
+
+IN_HAND: Final = Circumstances(in_hand=True)
+"""Two samples in hand."""
+
+
+class ColumnRow(msgspec.Struct, frozen=True):
+    """One line of the table that a registration shows.
+
+    Parameters
+    ----------
+    kind
+        What the column is taken as.
+    why
+        What that was told by.
+    missing
+        Share of missing values.
+    distinct
+        Number of different values.
+    shown
+        The range, or the most frequent values; nothing of a personal column.
+    warnings
+        What may be wrong, and the option that changes it.
+    """
+
+    column: str
+    kind: str
+    why: str
+    missing: float
+    distinct: int
+    shown: str
+    warnings: tuple[str, ...] = ()
+
+
+class _Told(NamedTuple):
+    """What was found out about a column."""
+
+    kind: FeatureKind
+    why: str
+    warnings: tuple[str, ...] = ()
+    excluded: str = ""
+    taken: str = ""
+    more: Mapping[str, Any] = {}
+
+
+class _Column:
+    """The cells of a column as texts, and what they are as numbers.
+
+    Attributes
+    ----------
+    texts
+        Those that are not missing, in the order of the rows.
+    """
+
+    def __init__(self, name: str, cells: Any, choices: Choices) -> None:
+        self.name = name
+        self.choices = choices
+        self.rows = len(cells)
+        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
+        if self.typed is not None:
+            there = self.typed[self.typed.notna().to_numpy()]
+            cells = texts_of([text_of(value) for value in there.astype(object)])
+        elif isinstance(cells, list):
+            cells = texts_of(cells)
+        self.texts: list[str] = cells[~absent(cells, choices.table)].tolist()
+        self.present = len(self.texts)
+        self.shows = decide(name, None) == "keep"
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Number of cells of each text."""
+        return Counter(self.texts)
+
+    @cached_property
+    def _read(self) -> tuple[Floats, Flags]:
+        """Each text as a number, and which are no finite ones."""
+        form = self.choices.table if self.typed is None else TableFormat()
+        values, bad = numbers(texts_of(self.texts), form)
+        return values, bad | ~np.isfinite(values)
+
+    @cached_property
+    def odd(self) -> Counter[str]:
+        """Number of cells of each text that is no finite number."""
+        return Counter(np.array(self.texts, dtype=object)[self._read[1]].tolist())
+
+    @cached_property
+    def numeric(self) -> Floats:
+        """The numbers in the order of the rows, without what is none."""
+        values, odd = self._read
+        return values[~odd]
+
+    def marked(self, marks: Sequence[str]) -> list[str]:
+        """Return the texts that mean missing values."""
+        return [text for text in self.counts if text.strip() in marks] if marks else []
+
+    def share(self, cells: int) -> float:
+        return cells / max(self.present, 1)
+
+    def option(self, kind: str) -> str:
+        return f"--type {self.name}={kind}"
+
+
+def recognised(
+    name: str, cells: Any, choices: Choices, place: Circumstances, *, nullable: bool = False
+) -> tuple[Feature, ColumnRow]:
+    """Find out what a column is.
+
+    Parameters
+    ----------
+    cells
+        Texts of a CSV file, or a column of a data frame.
+    nullable
+        True if the feature may be missing although no cell is.
+
+    Raises
+    ------
+    BadData
+        With a question, if it can be meant in two ways; or if it is not what was chosen.
+
+    Examples
+    --------
+    >>> feature, row = recognised("site", ["007", "102"], Choices(), Circumstances())
+    >>> feature.kind, row.why
+    ('categorical', 'leading zeros: codes')
+    >>> recognised("x", ["1.5", "2", "?"] * 9, Choices(), Circumstances())[0].marks
+    ('?',)
+    """
+    column = _Column(name, cells, choices)
+    chosen = choices.types.get(name)
+    told = _chosen(column, chosen) if chosen is not None else _found(column, place)
+    told = _left_out(column, told, place, by_choice=chosen is not None)
+    marked = column.marked(told.more.get("marks", ()))
+    missing = column.rows - column.present + sum(column.counts[text] for text in marked)
+    feature = Feature(
+        name,
+        told.kind,
+        nullable=nullable or missing > 0,
+        excluded=told.excluded,
+        **told.more,
+    )
+    row = ColumnRow(
+        name,
+        told.taken or told.kind,
+        told.why,
+        missing / max(column.rows, 1),
+        len(column.counts) - len(marked),
+        _shown(column, feature) if column.shows else "",
+        (*told.warnings, *_remarks(column, feature)),
+    )
+    return feature, row
+
+
+def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
+    """Return the line of a column whose feature is given by a schema."""
+    column = _Column(feature.name, cells, choices)
+    marked = column.marked(feature.marks)
+    missing = column.rows - column.present + sum(column.counts[text] for text in marked)
+    return ColumnRow(
+        feature.name,
+        feature.kind,
+        "as in the schema",
+        missing / max(column.rows, 1),
+        len(column.counts) - len(marked),
+        "" if decide(feature.name, feature.pii) != "keep" else _shown(column, feature),
+        tuple(_remarks(column, feature)),
+    )
+
+
+def notation_of(columns: Mapping[str, Any], form: TableFormat) -> tuple[TableFormat, str]:
+    """Find out how numbers are written, if they are not in the notation of the format.
+
+    Parameters
+    ----------
+    columns
+        Texts of CSV columns by name; other columns have types of their own.
+
+    Returns
+    -------
+    form, remark
+        The format to read them by; and what is to be said of it, empty if it is the given one.
+
+    Raises
+    ------
+    BadData
+        With a question, if they can be read as different numbers.
+
+    Examples
+    --------
+    >>> notation_of({"x": ["1.234,5", "7"]}, TableFormat())[0].decimal
+    ','
+    >>> notation_of({"x": ["1,234", "7"]}, TableFormat())
+    Traceback (most recent call last):
+    driftgauge.shared.errors.BadData: '1,234' in column 'x' can be 1.234 or 1234; say ...
+    """
+    if form.decimal != "." or form.thousands:
+        return form, ""
+    usual = {name: _sample(cells, form) for name, cells in columns.items()}
+    tried = [
+        msgspec.structs.replace(form, decimal=",", thousands="."),
+        msgspec.structs.replace(form, thousands=","),
+    ]
+    fitting = {
+        name: [one for one in tried if all(number(text, one) is not None for text in texts)]
+        for name, texts in usual.items()
+        if any("," in text for text in texts)
+    }
+    evidence = {name: found for name, found in fitting.items() if found}
+    left = [one for one in tried if evidence and all(one in found for found in evidence.values())]
+    points = (texts for texts in usual.values() if any("." in text for text in texts))
+    if any(number(text, form) is not None for texts in points for text in texts[:1]):
+        left = [one for one in left if one.decimal == "."]
+    if len(left) > 1:
+        name = next(iter(evidence))
+        shown = next(text for text in usual[name] if "," in text)
+        ways = " or ".join(f"{number(shown, one):.15g}" for one in left)
+        said = f"{shown!r} in column {name!r}" if not is_personal(name) else f"Column {name!r}"
+        raise BadData(f"{said} can be {ways}; say --decimal , or --thousands ,")
+    if not left:
+        return form, ""
+    how = "a decimal comma" if left[0].decimal == "," else "commas between thousands"
+    return left[0], f"Numbers are written with {how}."
+
+
+def _sample(cells: Any, form: TableFormat) -> list[str]:
+    """Return some different texts of a CSV column that have digits, those with a comma first; none
+    if others are among them.
+    """
+    if isinstance(cells, pd.Series):
+        return []
+    texts = np.strings.strip(texts_of(cells) if isinstance(cells, list) else cells)
+    commas = np.strings.find(texts, ",") >= 0
+    found: dict[str, None] = {}
+    for some in (texts[commas], texts[~commas]):
+        found |= dict.fromkeys(some[:SAMPLE].tolist())
+    known = [one for one in found if not form.is_missing(one) and one not in USUAL_MARKS]
+    return known if all(any(map(str.isdigit, one)) for one in known) else []
+
+
+# -- what cells say --------------------------------------------------------------------------------
+
+
+def _found(column: _Column, place: Circumstances) -> _Told:
+    """Find out what a column is by its cells."""
+    if column.typed is not None and not _is_untyped(column.typed):
+        return _of_dtype(column)
+    if not column.present:
+        return _Told("numeric", "no values", ("all values are missing",))
+    if column.texts[0].strip().lower() in TRUE_FALSE and TRUE_FALSE.issuperset(
+        text.strip().lower() for text in column.counts
+    ):
+        return _Told("boolean", "true and false")
+    if column.typed is None:
+        told = _as_numbers(column, place)
+        if told is not None:
+            return told
+    if not column.shows and not place.fitted:
+        return _Told("categorical", "text")
+    return _as_times(column, place) or _Told("categorical", "text")
+
+
+def _is_untyped(series: pd.Series) -> bool:
+    """Tell whether a column of a data frame holds texts or objects."""
+    return not (
+        pd.api.types.is_numeric_dtype(series.dtype)
+        or pd.api.types.is_datetime64_any_dtype(series.dtype)
+        or isinstance(series.dtype, pd.CategoricalDtype)
+    )
+
+
+def _of_dtype(column: _Column) -> _Told:
+    """Take a column of a data frame as its type says."""
+    assert column.typed is not None  # noqa: S101  its caller has looked
+    dtype = column.typed.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _Told("categorical", f"dtype {dtype.name}")
+    if pd.api.types.is_bool_dtype(dtype):
+        return _Told("boolean", f"dtype {dtype}")
+    if pd.api.types.is_datetime64_any_dtype(dtype):
+        form = TimeFormat(timezone=column.choices.timezone)
+        return _Told("timestamp", f"dtype {dtype}", more={"time": form})
+    if column.odd:
+        return _Told("numeric", f"dtype {dtype}", _odd_cells(column), more=_marks(column))
+    return _epoch(column) or _Told("numeric", f"dtype {dtype}", _ways(column))
+
+
+def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
+    """Take texts as numbers, if all of them are some, or nearly all."""
+    if column.share(column.odd.total()) >= 1:
+        return None
+    if any(LEADING_ZERO.match(text.strip()) for text in column.counts):
+        return _Told("categorical", "leading zeros: codes") if not column.odd else None
+    odd = column.odd
+    if not odd:
+        if not place.fitted and _epoch(column) is None and _are_long(column):
+            return _Told("categorical", "more digits than a number is exact to: codes")
+        return _epoch(column) or _Told("numeric", "numbers", _ways(column))
+    if not all(map(_is_mark, odd)):
+        unusual = sum(not _is_mark(text) for text in odd)
+        few = unusual <= FEW_MARKS and len(column.counts) - len(odd) > FEW_CODES
+        if column.share(odd.total()) > 1 - ALMOST or not few:
+            return None
+    return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _are_long(column: _Column) -> bool:
+    """Tell whether all are whole numbers, and some of more digits than float64 is exact to."""
+    long = np.abs(column.numeric).max(initial=0) > EXACT
+    return bool(long) and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
+
+
+def _odd_cells(column: _Column) -> tuple[str, ...]:
+    """Say which cells are no finite numbers, and what becomes of them."""
+    texts = [repr(text.strip()[:20]) for text in list(column.odd)[:FEW_MARKS]]
+    shown = f" ({', '.join(texts)})" if column.shows else ""
+    said = (
+        f"almost numeric: {column.odd.total():,} of {column.present:,} cells are no numbers{shown} "
+        f"and are taken as missing; {column.option('categorical')} takes all as categories"
+    )
+    return (said,)
+
+
+def _marks(column: _Column) -> dict[str, tuple[str, ...]]:
+    """Return the marks of a column's missing values; what is not finite has several spellings."""
+    found: dict[str, None] = {}
+    for text in column.odd:
+        value = number(text, TableFormat())
+        spellings = NOT_A_NUMBER if value is None or np.isnan(value) else INFINITIES
+        found |= dict.fromkeys((text.strip(),) if value is None else (text.strip(), *spellings))
+    return {"marks": tuple(found)}
+
+
+def _is_mark(text: str) -> bool:
+    """Tell whether a text is a usual mark of a missing value, or a number that is not finite."""
+    return text.strip() in USUAL_MARKS or number(text, TableFormat()) is not None
+
+
+def _ways(column: _Column) -> tuple[str, ...]:
+    """Say how numbers are taken that may be something else."""
+    values = np.unique(column.numeric)
+    if len(values) < 2 or not (values == np.floor(values)).all() or len(values) > FEW_CODES:
+        return ()
+    if set(values.tolist()) == {0.0, 1.0}:
+        ways = f"{column.option('boolean')} or {column.option('categorical')} changes it"
+        return (f"0 and 1 are taken as numbers; {ways}",)
+    ways = f"if they are codes, say {column.option('categorical')}"
+    return (f"{len(values)} different whole numbers are taken as numbers; {ways}",)
+
+
+def _epoch(column: _Column) -> _Told | None:
+    """Take numbers as times, if their column is named so and they are of our days."""
+    values = column.numeric
+    if column.odd or not len(values) or not _TIME_NAME.search(_snake(column.name)):
+        return None
+    unit = column.choices.unit or unit_of(values)
+    ms = to_ms(values, unit)
+    if not (ms.min() >= EPOCHS_MS[0] and ms.max() < EPOCHS_MS[1]):
+        return None
+    return _Told(
+        "timestamp",
+        f"{unit} since 1970, by name and size",
+        more={"time": TimeFormat(unit=unit, timezone=column.choices.timezone)},
+    )
+
+
+def _as_times(column: _Column, place: Circumstances) -> _Told | None:
+    """Take texts as times, if all of them are some."""
+    marks = [text for text in column.counts if text.strip() in USUAL_MARKS]
+    texts = [text for text in column.counts if text.strip() not in USUAL_MARKS]
+    if not texts:
+        return None
+    try:
+        form = _time_format(column, texts)
+    except BadData:  # which of its meanings it has does not matter where it is not judged
+        if not place.in_hand:
+            raise
+        form = TimeFormat(pattern="day or month first")
+    if form is None:
+        return None
+    how = form.pattern or "ISO 8601"
+    if place.fitted or place.in_hand:
+        reason = "a time as text" + ", which the model gets as it is" * place.fitted
+        return _Told(
+            "categorical", f"times as {how}", (f"date as text: {reason}",), reason, "timestamp"
+        )
+    more = {"time": form, "marks": tuple(text.strip() for text in marks)}
+    return _Told("timestamp", f"times as {how}", ("date as text",), more=more)
+
+
+def _time_format(column: _Column, texts: Sequence[str]) -> TimeFormat | None:
+    choices = column.choices
+    if choices.date_format:
+        form = TimeFormat(pattern=choices.date_format, timezone=choices.timezone)
+        if not np.isnan(moments(texts, form)).any():
+            return form
+    return written(column.name, texts, choices.timezone)
+
+
+# -- what was chosen -------------------------------------------------------------------------------
+
+
+def _chosen(column: _Column, chosen: ColumnType) -> _Told:
+    """Take a column as it was chosen."""
+    said = f"as said: {chosen}"
+    match chosen:
+        case "numeric":
+            if column.share(column.odd.total()) > 1 - ALMOST:
+                raise _unlike(column, chosen, column.odd)
+            warnings = _odd_cells(column) if column.odd else ()
+            return _Told("numeric", said, warnings, more=_marks(column))
+        case "categorical":
+            coded = column.present and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
+            return _Told("categorical", said, more={"dtype": "float64"} if coded else {})
+        case "boolean":
+            reads = Feature(column.name, "boolean")
+            odd = [text for text in column.counts if reads.fault(text) is not None]
+            if odd:
+                raise _unlike(column, chosen, odd)
+            return _Told("boolean", said)
+        case "timestamp" | "hour_of_week":
+            return _chosen_time(column, chosen)
+    told = _found(column, Circumstances())
+    return told._replace(why=said, taken=chosen, excluded=f"{_ARTICLE[chosen]} {chosen}, as said")
+
+
+_ARTICLE: Final = {"identifier": "an", "constant": "a"}
+
+
+def _chosen_time(column: _Column, chosen: ColumnType) -> _Told:
+    choices, form = column.choices, None
+    if column.typed is not None and pd.api.types.is_datetime64_any_dtype(column.typed.dtype):
+        form = TimeFormat(timezone=choices.timezone)
+    elif not column.odd and column.present and not choices.date_format:
+        unit = choices.unit or unit_of(column.numeric)
+        form = TimeFormat(unit=unit, timezone=choices.timezone)
+    elif column.present:
+        form = _time_format(column, list(column.counts))
+    if form is None:
+        raise BadData(
+            f"Column {column.name!r} cannot be read as times: write them as 2025-11-20T12:00:00Z, "
+            f"or say --date-format."
+        )
+    judged = "hour_of_week" if chosen == "hour_of_week" else "age"
+    return _Told("timestamp", f"as said: {chosen}", more={"time": form, "judged": judged})
+
+
+def _unlike(column: _Column, chosen: str, odd: Iterable[str]) -> BadData:
+    cells = sum(column.counts[text] for text in odd)
+    return BadData(
+        f"Column {column.name!r} is said to be {chosen}, but {cells:,} of {column.present:,} cells "
+        f"are none. Name what means a missing value with --missing, or choose another type."
+    )
+
+
+# -- what is left out of drift ---------------------------------------------------------------------
+
+
+def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: bool) -> _Told:
+    """Leave identifiers, constants, and times without an age out of drift."""
+    if told.excluded:
+        return told
+    if told.kind == "timestamp":
+        if told.more.get("judged") == "hour_of_week" or place.timed:
+            return told
+        reason = "a time whose age is not known: the rows have no time of their own"
+        advice = (
+            f"left out of drift: {reason}; say --time-column, or {column.option('hour_of_week')}"
+        )
+        return told._replace(excluded=reason, warnings=(*told.warnings, advice))
+    if by_choice or column.present < LEAST_ROWS:
+        return told
+    taken = ""
+    marked = column.marked(told.more.get("marks", ()))
+    if len(column.counts) - len(marked) == 1 and not place.in_hand:
+        taken, reason = "constant", "constant: the reference has one value"
+    elif _is_identifier(column, told.kind, place):
+        taken, reason = "identifier", "looks like an id: each row has its own value"
+    if not taken:
+        return told
+    advice = f"left out of drift: {reason}; {column.option(told.kind)} judges it"
+    return told._replace(taken=taken, excluded=reason, warnings=(*told.warnings, advice))
+
+
+def _is_identifier(column: _Column, kind: FeatureKind, place: Circumstances) -> bool:
+    """Tell whether each row has its own value: texts, row numbers, or whole numbers named so."""
+    if kind == "categorical":
+        return len(column.counts) >= ALL_DIFFERENT * column.present
+    if kind != "numeric" or column.odd or len(column.counts) < column.present:
+        return False
+    values = column.numeric
+    if not (values == np.floor(values)).all():
+        return False
+    row_numbers = values[0] in {0.0, 1.0} and bool((np.diff(values) == 1).all())
+    named = _ID_NAME.search(_snake(column.name)) is not None
+    return named or (row_numbers and not place.in_hand)
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+
+def _remarks(column: _Column, feature: Feature) -> list[str]:
+    """Say what else may be wrong with a column."""
+    found = []
+    if is_personal(column.name):
+        found.append('personal by name: not published; "pii" in the schema changes it')
+    if feature.kind == "categorical" and not feature.excluded:
+        if len(column.counts) > MANY_CATEGORIES:
+            found.append(
+                f"{len(column.counts):,} categories: those beyond the {MANY_CATEGORIES} most "
+                f"frequent are counted together"
+            )
+        found += [
+            f"{mark!r} in {times:,} cells is a category; --missing {mark!r} takes it as missing"
+            for mark, times in column.counts.items()
+            if column.shows and mark.strip() in USUAL_MARKS
+        ][:SHOWN]
+    return found
+
+
+def _shown(column: _Column, feature: Feature) -> str:
+    """Show the range of numbers and times, or the most frequent values."""
+    if feature.kind == "timestamp" and feature.time is not None and column.present:
+        texts = [text for text in column.counts if text.strip() not in feature.marks]
+        ms = numbered(texts, feature.time)
+        first, last = np.nanmin(ms), np.nanmax(ms)
+        return f"{_minute(first)} to {_minute(last)}"
+    if feature.kind == "numeric" and len(column.numeric):
+        return f"{column.numeric.min():.6g} to {column.numeric.max():.6g}"
+    if feature.excluded.startswith("looks like an id"):
+        return ""
+    top = column.counts.most_common(SHOWN)
+    more = ", …" if len(column.counts) > SHOWN else ""
+    return ", ".join(f"{text[:30]} {times / column.present:.0%}" for text, times in top) + more
+
+
+def _minute(ms: float) -> str:
+    return str(np.datetime64(int(ms), "ms").astype("datetime64[m]"))
+
+
+def _snake(name: str) -> str:
+    """Return a name in lower case with underscores between its words."""
+    return re.sub(r"[\W_]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower()
