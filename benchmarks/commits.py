@@ -16,7 +16,7 @@ import click
 import numpy as np
 from redis.client import Pipeline
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
@@ -64,7 +64,7 @@ def no_outputs(_pipe: Pipeline) -> None:
     """Queue nothing beside the state."""
 
 
-def _row(name: str, step: Callable[[], object], times: int) -> Row:
+def _row(name: str, step: Callable[[], object], times: int) -> ResultRow:
     seconds = []
     for _ in range(times):
         started = time.perf_counter()

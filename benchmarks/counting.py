@@ -26,7 +26,7 @@ import click
 import msgspec
 import numpy as np
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
@@ -51,9 +51,9 @@ EVENT_SPACING_MS = 10
 
 @dataclass(frozen=True)
 class Mix:
-    """What is counted: numeric and categorical features, how many of the latter part the rows into
-    20 values and OTHER. With labels, the second half of the entries are those of the first half, in
-    another order.
+    """A mix of events: numbers of numeric and categorical features, and how many of the latter
+    define segments (20 values and OTHER). With labels, the second half of the entries are the
+    labels of the first half, in another order.
     """
 
     name: str
@@ -143,7 +143,7 @@ def publish(
     *,
     labels: bool,
 ) -> list[str]:
-    """Fill a log, and publish its version; give the ids of the predictions."""
+    """Fill a log, and publish its version; return the ids of the predictions."""
     random = np.random.default_rng(0)
     schema = Schema(
         (
@@ -222,7 +222,7 @@ def tell(url: str, prefix: str, ids: list[str]) -> None:
 
 
 def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
-    """Read and decode everything; give events/s."""
+    """Read and decode everything; return events/s."""
     client, key = raw_reads(connect(url, single_connection_client=True)), Keys(prefix).log(MODEL, 0)
     decoders = {
         kind: msgspec.json.Decoder(event).decode_lines
@@ -242,7 +242,7 @@ def bare_loop(url: str, prefix: str, events: int, _repeat: int) -> float:
 def whole_worker(
     url: str, prefix: str, events: int, repeat: int, *, detectors: bool = True
 ) -> float:
-    """Run a worker until the committed checkpoint has everything; give events/s."""
+    """Run a worker until the committed checkpoint has everything; return events/s."""
     client, keys = connect(url), Keys(prefix)
     kept = {keys.log(MODEL, 0), keys.versions(MODEL), keys.models}
     for key in [name.decode() for name in client.scan_iter(f"{prefix}:*")]:
@@ -267,8 +267,8 @@ def whole_worker(
     return rate
 
 
-def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> Row:
-    return Row(
+def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> ResultRow:
+    return ResultRow(
         {
             "features": mix.name,
             "loop": loop,
@@ -279,7 +279,7 @@ def _row(mix: Mix, loop: str, rate: float, yardstick: float) -> Row:
 
 
 def _clear(url: str, prefix: str) -> None:
-    """Delete what a mix left: the server's memory is that of one."""
+    """Delete the keys of a mix, so that the server holds one at a time."""
     client = connect(url)
     client.delete(*client.scan_iter(f"{prefix}:*"))
     client.close()

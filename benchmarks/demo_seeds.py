@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 
 SMOKE = ("--seeds", "1", "--events", "400", "--rate", "2000")
 """Arguments of the smallest run, which CI starts."""
@@ -28,7 +28,7 @@ SMOKE = ("--seeds", "1", "--events", "400", "--rate", "2000")
 @click.option("--data", type=click.Path(path_type=Path), help="Steel CSV, as for the demo.")
 def main(seeds: int, events: int, rate: int, data: Path | None) -> None:
     """Measure, print a table, write benchmarks/results/demo_seeds.json."""
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     for seed in range(seeds):
         result = run_demo(seed, events, rate, data)
         drift = result["drift"]
@@ -56,7 +56,7 @@ def main(seeds: int, events: int, rate: int, data: Path | None) -> None:
 
 
 def run_demo(seed: int, events: int, rate: int, data: Path | None) -> dict[str, Any]:
-    """Run the demo once; give its JSON."""
+    """Run the demo once; return its JSON."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,

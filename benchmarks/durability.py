@@ -1,4 +1,4 @@
-"""What durability costs: events/s through the publisher, by how Redis syncs its append-only file
+"""The cost of durability: events/s through the publisher, by how Redis syncs its append-only file
 and by `publish_mode`.
 
     python -m benchmarks.durability [--seconds S]
@@ -19,7 +19,7 @@ from typing import Literal
 import click
 import numpy as np
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.events import Prediction
@@ -82,7 +82,7 @@ async def load(
     return publisher.published / elapsed, waits
 
 
-def measure(choice: Choice, name: str, seconds: float, folder: Path) -> Row:
+def measure(choice: Choice, name: str, seconds: float, folder: Path) -> ResultRow:
     callers, each = CALLERS[name]
     with EmbeddedRedis(folder / "redis") as server:
         with connect(server.url) as client:

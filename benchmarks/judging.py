@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.counting.advance import advance as count
 from driftgauge.consumer.counting.entries import columns
 from driftgauge.consumer.counting.entries.columns import Entry
@@ -73,7 +73,7 @@ def main(panes: int, repeats: int, data: Path) -> None:
     """Measure, print a table, write benchmarks/results/judging.json."""
     if not (data / "steel.csv").is_file():
         raise click.ClickException(f"The real data are not there: {data}. Put steel.csv into it.")
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     for labels in (False, True):
         version, log = labelled_log(data / "steel.csv", labels=labels)
         entries = panes_of(version, log, panes)
@@ -157,7 +157,7 @@ def _log(times: Ints, values: list[Column], truth: Floats | None) -> list[Entry]
 
 
 def panes_of(version: PublishedVersion, log: list[Entry], most: int) -> Packed:
-    """Count the log; give the entries of its first panes as they are stored."""
+    """Count the log; return the entries of its first panes as they are stored."""
     labels, performance = version.manifest.labels, version.performance
     cells = CellMap(
         version.schema,

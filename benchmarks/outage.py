@@ -22,7 +22,7 @@ import httpx
 import msgspec
 import numpy as np
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from benchmarks.serving import CONNECTIONS, HOST, WARM_UP_S, answers, request
 from driftgauge.models.common.training import register
 from driftgauge.models.steel.train import MODEL, train
@@ -34,20 +34,20 @@ from driftgauge.shared.settings import read_settings
 
 
 class Answer(msgspec.Struct):
-    """What is read of an answer."""
+    """The field that is read of an answer."""
 
     event: str
 
 
 @dataclass
 class Samples:
-    """When each answer came, how long it took, and what became of its event."""
+    """Time and duration of each answer, and the outcome of its event."""
 
     moments: list[float] = field(default_factory=list)
     latencies: list[float] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
 
-    def row(self, phase: str, start: float, end: float) -> Row:
+    def row(self, phase: str, start: float, end: float) -> ResultRow:
         moments = np.array(self.moments)
         inside = np.flatnonzero((moments >= start) & (moments < end))
         took = np.array(self.latencies)[inside] * 1000
@@ -99,7 +99,7 @@ class Caller(asyncio.Protocol):
         self._send()
 
 
-async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) -> list[Row]:
+async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) -> list[ResultRow]:
     """Load the API through a cut of Redis."""
     samples = Samples()
     loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ async def load(port: int, body: bytes, server: EmbeddedRedis, seconds: float) ->
 
 
 async def drained(port: int) -> float:
-    """Wait until nothing is on disk any more; gives the seconds."""
+    """Wait until nothing is on disk any more; return the seconds."""
     started = time.perf_counter()
     async with httpx.AsyncClient(base_url=f"http://{HOST}:{port}", trust_env=False) as http:
         while (await http.get("/health")).json()["spooled"]["events"]:  # noqa: ASYNC110  it is another process's
@@ -134,7 +134,7 @@ async def drained(port: int) -> float:
     return time.perf_counter() - started
 
 
-def measure(seconds: float, folder: Path) -> list[Row]:
+def measure(seconds: float, folder: Path) -> list[ResultRow]:
     trained = train(None)
     register(MODEL.patient, trained, ModelRegistry(folder / "registry"), version="1.0.0")
     body = msgspec.json.encode({"features": trained.holdout.head(1).to_dict("records")[0]})

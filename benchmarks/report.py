@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.judging.advance import advance
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
@@ -58,7 +58,7 @@ def main(repeats: int) -> None:
     """Measure, print a table, write benchmarks/results/report.json; fail where a bound is
     broken.
     """
-    rows: list[Row] = []
+    rows: list[ResultRow] = []
     for features, (most_ms, most_kb) in BOUNDS.items():
         before, after = frames(features)
         snapshot = judged(before, after)
@@ -93,7 +93,7 @@ def _row(
     render: Callable[[], str],
     most_ms: float = 0,
     most_kb: float = 0,
-) -> Row:
+) -> ResultRow:
     times = []
     for _ in range(repeats):
         began = time.perf_counter()
@@ -143,7 +143,7 @@ def frames(features: int, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
 def judged(
     before: pd.DataFrame, after: pd.DataFrame, model: str = "bench", schema: Schema | None = None
 ) -> Snapshot:
-    """Judge rows as a stream, and give the snapshot of its end."""
+    """Judge rows as a stream, and return the snapshot at its end."""
     schema = schema or infer(before, {}, nullable=True)
     profile = build_profile(schema, columns_of(before, schema), None)
     version = JudgedVersion(schema.stream, profile)

@@ -1,4 +1,4 @@
-"""How benchmarks show and keep their figures."""
+"""Printing and storing of benchmark results."""
 
 import json
 import os
@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 FOLDER = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).parent / "results"))
-"""Where results are written."""
+"""Folder of the results."""
 
 WIDTH = 160
-"""Of a table that is not printed on a terminal."""
+"""Width, in characters, of a table that is not printed on a terminal."""
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 
 
-def write(name: str, title: str, rows: list[Row]) -> Path:
+def write(name: str, title: str, rows: list[ResultRow]) -> Path:
     """Print rows as a table, and write them as JSON with the machine they were measured on."""
     table = Table(title=f"{name}: {title}", title_justify="left")
     for column in rows[0]:

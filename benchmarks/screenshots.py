@@ -65,7 +65,7 @@ def main(folder: Path, events: int, pages: tuple[str, ...], open_ms: int) -> Non
 
 @contextmanager
 def demo(events: int) -> Iterator[str]:
-    """Run the demo, and give its address when enough was counted."""
+    """Run the demo, and yield its address when enough was counted."""
     command = [sys.executable, "-m", "driftgauge", "demo"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

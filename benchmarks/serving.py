@@ -22,7 +22,7 @@ import numpy as np
 from fastapi import FastAPI, Response
 from pydantic import BaseModel
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.models.common.training import register
 from driftgauge.models.steel.train import MODEL, train
 from driftgauge.producer.access.control import for_everybody
@@ -201,7 +201,7 @@ def measure(seconds: float, folder: Path) -> list[Measured]:
             processes.stop(api)
 
 
-def rows(measured: list[Measured]) -> list[Row]:
+def rows(measured: list[Measured]) -> list[ResultRow]:
     naive = next(row for row in measured if row.endpoint == "/naive").requests_per_s
     return [
         {

@@ -51,12 +51,12 @@ class Worker:
     Parameters
     ----------
     settings
-        Of the deployment.
+        Settings of the deployment.
 
     Raises
     ------
     ConfigurationError
-        If they name a detector that does not exist.
+        If the settings name a detector that does not exist.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,7 +73,7 @@ class Worker:
         self._proposer = Proposer(settings)
 
     def run(self) -> None:
-        """Work until told to stop; then commit, give the leases back, and return."""
+        """Run until stopped; then commit, give the leases back, and return."""
         gc.set_threshold(
             100_000, 20, 100
         )  # events are acyclic: at the default, collecting costs a third of the decoding
@@ -101,8 +101,9 @@ class Worker:
     def stop_on_signals(self) -> None:
         """Stop on SIGTERM and SIGINT.
 
-        The handler does not set the event itself: it may have interrupted the main thread inside
-        the event's lock, and would wait for it for ever. A SimpleQueue may be put to from anywhere.
+        The handler does not set the event itself: it may have interrupted the main thread while
+        that holds the event's lock, which would deadlock. A SimpleQueue is safe to use in a signal
+        handler.
         """
         asked: SimpleQueue[int] = SimpleQueue()
 
@@ -115,8 +116,8 @@ class Worker:
             signal.signal(number, lambda number, _: asked.put(number))
 
     def _guarded(self, step: Callable[[], None]) -> None:
-        """Do a step that may find Redis away, full or read-only, or a slot moved; the next round
-        does it again.
+        """Do a step, and log if Redis does not answer, is full or read-only, or a slot has moved;
+        the next round repeats it.
         """
         asked_at = time.monotonic()
         try:
@@ -215,26 +216,26 @@ class Worker:
         )
 
     def _write_reports(self, model: str, make: Callable[[], Stage]) -> None:
-        """Begin to write a model's reports."""
+        """Start the thread that writes a model's reports."""
         unshared = Unshared("", self.settings.lease_ms)
         self._start_writer(f"reporting {model}", partial(self._run_stage, make, unshared))
 
     def _start_writer(self, name: str, work: Callable[[], None]) -> None:
-        """Begin what must not keep the worker from ending: a disk may hang, a calibration take a
-        minute.
+        """Start a daemon thread for work that must not keep the worker from ending: a disk may
+        hang, a calibration take a minute.
         """
         thread = threading.Thread(target=work, name=name, daemon=True)
         self._writers.append(thread)
         thread.start()
 
     def _start_threads(self) -> None:
-        """Start new stages once our part is known: they would wait in vain before."""
+        """Start new stages once this worker's part is known."""
         for thread in self._threads.values():
             if thread.ident is None:
                 thread.start()
 
     def _run_stage(self, make: Callable[[], Stage], sharing: Sharing) -> None:
-        """Run a stage; build it anew when its slot may have moved."""
+        """Run a stage; build it again when its slot may have moved."""
         while not self.stop.is_set():
             try:
                 stage = make()

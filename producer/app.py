@@ -47,7 +47,7 @@ from driftgauge.shared.settings import Settings
 
 MAX_READERS = 64
 MAX_SUBSCRIBERS = 1000
-"""Connections for subscribers; a further one is answered 503."""
+"""Most connections of subscribers; a further one is answered 503."""
 
 ROUTERS = (
     pages.router,

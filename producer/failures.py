@@ -1,5 +1,5 @@
-"""What becomes of errors that routes raise, the framework's own included: one place turns each into
-its answer.
+"""Error handlers: the one place where each error that a route raises, the framework's included,
+becomes an answer.
 """
 
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger("driftgauge.producer")
 
 
 def install(app: FastAPI) -> None:
-    """Make the app answer every error as a problem, or as a page that says the same."""
+    """Make the app answer every error with a problem document, or a page with the same content."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)

@@ -21,7 +21,7 @@ from driftgauge.shared.settings import Settings
 
 @dataclass(frozen=True)
 class Parts:
-    """What `create_app` builds and each router is made of.
+    """The objects that `create_app` builds and that each router takes.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Parts:
     refusals
         What this process took and refused of the events that clients sent.
     feed
-        What keeps the dashboard's pages live.
+        Live updates of the dashboard's pages.
     """
 
     keys: Keys

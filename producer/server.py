@@ -20,10 +20,12 @@ from driftgauge.shared.settings import Settings
 
 GRACEFUL_S = 5
 KEEP_ALIVE_S = 75
-"""Longer than load balancers keep idle connections, so that it is they who close them."""
+"""Seconds that an idle connection stays open: longer than load balancers keep it, so that they
+close it first.
+"""
 
 LOOPBACK = "127.0.0.1"
-"""The proxies that are trusted if nothing else is said."""
+"""Proxies that are trusted by default."""
 
 logger = logging.getLogger("driftgauge.producer")
 

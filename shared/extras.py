@@ -1,4 +1,4 @@
-"""What this installation has, and the pip line for what it does not have.
+"""The optional packages of this installation, and the pip line for absent ones.
 
 The base installation has no dependencies. The extras of pyproject.toml bring the packages of API,
 worker and library (`server`), of Parquet, Arrow and zstd files (`parquet`), of pictures (`plot`),

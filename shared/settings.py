@@ -132,7 +132,13 @@ class Settings(BaseSettings):
     """Assumed traffic of a model until a whole logical day of it was measured."""
     false_alarms_per_month: float = Field(1.0, gt=0)
     """False alarms that a model may raise in 30 days; the rules share this budget."""
-    detectors: Annotated[tuple[str, ...], NoDecode] = ("e_detector", "integrity", "adwin", "ddm")
+    detectors: Annotated[tuple[str, ...], NoDecode] = (
+        "e_detector",
+        "integrity",
+        "stuck",
+        "adwin",
+        "ddm",
+    )
     """Online detectors that run, separated by commas; an empty value runs none."""
     snapshot_seconds: int = Field(3600, ge=1)
     """Logical seconds between snapshot reports."""
@@ -164,9 +170,9 @@ class Settings(BaseSettings):
     """
     cooldown_seconds: int = Field(3600, ge=0)
     """Logical seconds after an alert resolved in which it does not fire again."""
-    renotify_seconds: int = Field(14_400, ge=60)
+    renotify_seconds: int = Field(0, ge=0)
     """Logical seconds until the first reminder of an alert that goes on; each later reminder comes
-    after twice the time.
+    after twice the time. 0: none, since what stands was told.
     """
     renotify_max_seconds: int = Field(604_800, ge=60)
     """Longest time between two reminders, in logical seconds."""
@@ -189,7 +195,7 @@ class Settings(BaseSettings):
     log_retention_hours: float = Field(24, ge=0)
     """Time that counted entries stay in the log, in hours of entry time."""
     max_memory_share: float = Field(0.8, gt=0, le=1)
-    """Share of Redis's `maxmemory` above which counted entries leave the log earlier than that."""
+    """Share of Redis's `maxmemory` above which counted entries are deleted from the log earlier."""
     spool_max_age_hours: int = Field(168, ge=1)
     """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
     longer is retired.

@@ -1,6 +1,4 @@
-"""Strangers' text as hostile as it comes, planted wherever strangers' text goes: one model that is
-made of it.
-"""
+"""Hostile text in every field that untrusted text can reach: one model that is made of it."""
 
 from typing import Any
 

@@ -251,12 +251,12 @@ def test_a_room_can_be_held_in_the_head() -> None:
     assert full_folders(ROOT) == []
 
 
-def test_every_package_has_a_door() -> None:
+def test_every_package_has_a_docstring() -> None:
     """Each folder of modules says in a sentence what it is for."""
     silent = []
     for path in modules(ROOT).values():
-        door = path.parent / "__init__.py"
-        if not door.exists() or ast.get_docstring(ast.parse(door.read_text())) is None:
+        package = path.parent / "__init__.py"
+        if not package.exists() or ast.get_docstring(ast.parse(package.read_text())) is None:
             silent.append(path.parent.relative_to(ROOT).as_posix())
     assert sorted(set(silent)) == []
 

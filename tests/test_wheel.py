@@ -57,7 +57,7 @@ class Installed:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=200,
         )
 
     def python(self, source: str) -> list[str]:
@@ -247,7 +247,7 @@ def test_up_beside_modules_of_the_same_names(full: Installed) -> None:
         assert httpx.get(f"{told[1]}/readyz").raise_for_status().json()["status"] == "degraded"
     finally:
         running.terminate()
-        assert running.wait(30) == 130, log.read_text()
+        assert running.wait(60) == 130, log.read_text()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{told[1]}/readyz")
 

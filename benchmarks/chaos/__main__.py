@@ -20,10 +20,10 @@ from benchmarks.chaos.faults import Injector, settle
 from benchmarks.chaos.plant import Plant
 from benchmarks.chaos.traffic import Ledger, Traffic
 from benchmarks.chaos.verdict import Verdict, judge
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 
 DRIFT_S = 10.0
-"""How long the temperature is calm, and how long it has drifted, in turns."""
+"""Seconds for which the temperature is calm, then drifted, in turns."""
 
 
 SMOKE = ("--minutes", "0.1", "--gap", "1")
@@ -64,7 +64,9 @@ def main(minutes: float, seed: int, gap: float, rate: float, *, keep: bool) -> N
     sys.exit(bool(verdict.broken))
 
 
-def rows(faults: Counter[str], lost_bytes: int, ledger: Ledger, verdict: Verdict) -> list[Row]:
+def rows(
+    faults: Counter[str], lost_bytes: int, ledger: Ledger, verdict: Verdict
+) -> list[ResultRow]:
     """Return the figures as rows of a table."""
     figures = {
         "faults": faults.total(),

@@ -20,8 +20,8 @@ from benchmarks.chaos.plant import ENDED, Plant, Process, wait_for
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 
 UNSYNCED_S = 4.0
-"""How far back a killed Redis may forget: a second of power loss, and two that a write may be
-delayed by a slow sync.
+"""Seconds that a killed Redis may lose: one of the power loss, and two by which a slow sync may
+delay a write.
 """
 PAUSE_S = 0.01
 PATIENCE_S = 60.0
@@ -33,9 +33,9 @@ class Injector:
     Parameters
     ----------
     plant
-        What is disturbed.
+        The processes to disturb.
     seed
-        Of the faults and their instants.
+        Seed of the faults and their times.
     gap_s
         Mean time between two faults.
 
@@ -44,7 +44,7 @@ class Injector:
     done
         Faults by kind.
     lost_bytes
-        Of the append-only file, by power losses.
+        Bytes of the append-only file that power losses cut off.
     """
 
     def __init__(self, plant: Plant, seed: int, gap_s: float) -> None:
@@ -77,9 +77,10 @@ class Injector:
         Parameters
         ----------
         seconds
-            How long; then go on until every kind has occurred. Events must come until this returns.
+            Duration; it is extended until every kind of fault has occurred. Events must come until
+            this returns.
         meanwhile
-            Called again and again with the time that has passed.
+            Function that is called again and again with the time that has passed (s).
         """
         started = time.monotonic()
         following = started + self._gap()
@@ -100,7 +101,7 @@ class Injector:
         return float(self._random.uniform(0.3, 1.7)) * self._gap_s
 
     def _fault(self) -> bool:
-        """Apply the next fault of the deck that can be applied now; tells whether there was one."""
+        """Apply the next shuffled fault that is possible now; return whether there was one."""
         for _ in range(2):
             for kind in list(self._deck):
                 if self._kinds[kind]():
@@ -244,7 +245,7 @@ def settle(plant: Plant, patience_s: float = 60.0) -> list[str]:
     Returns
     -------
     list of str
-        What did not come to its end in time.
+        What was not finished in time.
     """
     late = []
     if not wait_for(lambda: plant.apis_have_sent_all() and plant.spool_is_empty(), patience_s):

@@ -16,6 +16,7 @@ from driftgauge.shared.reference.profile import (
     CategoricalReference,
     ColumnReference,
     NumericReference,
+    bucket,
 )
 from driftgauge.shared.registry.registry import PublishedVersion
 
@@ -34,11 +35,11 @@ class Batch:
     Parameters
     ----------
     events
-        In the order of the log; one that a client sent again under its id is there once.
+        Events in the order of the log; one that a client sent again under its id occurs once.
     ids
-        Of all entries.
+        Ids of all entries.
     copies
-        Entries that say the same number, or the same client's id, again.
+        Number of entries that repeat a sequence number or a client's id.
     holes
         Numbers below a publisher's largest that are not in the log.
     contradictions
@@ -129,5 +130,6 @@ def _categorical(values: list[str | None], column: CategoricalReference) -> Coun
         elif value in column.categories:
             counts[column.categories.index(value)] += 1
         else:
-            counts[-3 if value in column.other else -2] += 1
+            first = len(column.categories) if value in column.other else column.unseen
+            counts[first + bucket(value, column.buckets)] += 1
     return counts

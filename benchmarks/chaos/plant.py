@@ -44,7 +44,7 @@ QUICK: dict[str, Any] = {
 
 
 def wait_for(true: Callable[[], Any], patience_s: float) -> bool:
-    """Poll until something is true; tells whether it was in time."""
+    """Poll until something is true; return whether it was in time."""
     deadline = time.monotonic() + patience_s
     while True:
         with suppress(*UNAVAILABLE, httpx.HTTPError):
@@ -56,7 +56,9 @@ def wait_for(true: Callable[[], Any], patience_s: float) -> bool:
 
 
 ENDED = {0, -signal.SIGTERM}
-"""Exit codes of a process that was asked to end; uvicorn gives the signal on when all is done."""
+"""Exit codes of a process that was asked to end; uvicorn raises the signal again when it is
+done.
+"""
 
 
 class Process:
@@ -65,13 +67,13 @@ class Process:
     Parameters
     ----------
     name
-        Of its log file.
+        Name of its log file.
     command
-        What is run.
+        Command to run.
     settings
-        Of the deployment, as environment variables.
+        Settings of the deployment, passed as environment variables.
     folder
-        Of the log file.
+        Folder of the log file.
     """
 
     def __init__(self, name: str, command: Sequence[str], settings: Settings, folder: Path) -> None:
@@ -91,13 +93,13 @@ class Process:
             self._process.wait()
 
     def signal(self, number: int) -> "subprocess.Popen[bytes] | None":
-        """Send a signal; gives the process that got it."""
+        """Send a signal; return the process that got it."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
         return self._process
 
     def end(self, patience_s: float = 20.0) -> int:
-        """End it politely; gives its exit code."""
+        """End it by SIGTERM; return its exit code."""
         if self._process is None:
             return 0
         self.signal(signal.SIGCONT)
@@ -107,7 +109,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far counting and judging are: (where they are, the end of what they read) by stream."""
+    """Progress of counting and judging: (position, end) of each stream that they read."""
 
     places: dict[str, tuple[str, str]]
 
@@ -117,7 +119,7 @@ class Progress:
 
 
 def progress(client: redis.Redis, versions: Mapping[str, PublishedVersion]) -> Progress:
-    """Look how far the stages of all models are."""
+    """Read the progress of the stages of all models."""
     places = {}
     for model, version in versions.items():
         keys = keys_of(version)
@@ -142,13 +144,13 @@ class Plant:
     Parameters
     ----------
     folder
-        With a short path, for the socket.
+        Folder of the processes; its path must be short, for the socket.
     models
-        Name and partitions of each.
+        Name and number of partitions of each model.
     apis, workers
-        How many of each.
+        Number of API processes and of workers.
     api_command, worker_command
-        What they run, instead of the product's own commands.
+        Commands that they run instead of the product's own.
     """
 
     def __init__(
@@ -258,12 +260,12 @@ class Plant:
             os.kill(self.server.pid, number)
 
     def progress(self) -> "Progress":
-        """Look how far counting and judging are."""
+        """Read the progress of counting and judging."""
         with self.client() as client:
             return progress(client, self.versions)
 
     def finish(self, patience_s: float) -> list[str]:
-        """Count and judge what came after the last commits, by a worker that adds nothing; gives
+        """Count and judge what came after the last commits, by a worker that adds nothing; return
         what went wrong.
         """
         finisher = Process("finisher", QUIET_WORKER, self.settings, self.folder)

@@ -19,7 +19,7 @@ class PowerMeter:
     Parameters
     ----------
     server
-        When it rewrites its append-only file, only the file that it goes on with is cut.
+        The Redis server. If it rewrites its append-only file, only the new file is cut.
     """
 
     def __init__(self, server: EmbeddedRedis) -> None:
@@ -42,7 +42,7 @@ class PowerMeter:
         self._sizes = deque([(-math.inf, path, path.stat().st_size)])
 
     def strike(self) -> int:
-        """Kill the server and cut its file; gives the bytes that are lost."""
+        """Kill the server and cut its file; return the number of lost bytes."""
         self._server.kill()
         now, path = time.monotonic(), self._file()
         kept = max(

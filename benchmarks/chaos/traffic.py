@@ -27,7 +27,7 @@ SAFE = {"published", "spooled"}
 
 @dataclass
 class Ledger:
-    """What was promised, and what is not known."""
+    """The promises of the API for each event, and the events whose fate is unknown."""
 
     safe: list[tuple[str, str]] = field(default_factory=list)
     """Model and id of each event that was answered as published or spooled."""
@@ -45,14 +45,14 @@ class Ledger:
 
 
 class Traffic:
-    """Clients that post until told.
+    """Clients that post until they are stopped.
 
     Parameters
     ----------
     plant
-        Whose APIs and models are used.
+        Plant whose APIs and models are used.
     seed
-        Of the events' content.
+        Seed of the events' content.
     rate
         Most events a second, of all clients.
     with_ids
@@ -152,7 +152,7 @@ class Traffic:
             time.sleep(0.2)
 
     def _lost(self, request: list[dict[str, Any]]) -> bool:
-        """Note that the answer did not come; tells whether the request can be sent again."""
+        """Note that the answer did not come; return whether the request can be sent again."""
         named = "id" in request[0]
         with self._lock:
             if named:

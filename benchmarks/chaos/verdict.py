@@ -29,7 +29,7 @@ CHUNK = 2000
 WINDOW_RULES = {"psi", "missing", "unseen", "out_of_range", "threshold.latency_p99_ms"}
 """Rules that read windows alone."""
 BESIDE_ALARMS = {"snapshot", "report", "group", "action", "advice", "inhibited_by", "notify"}
-"""What of an alert also tells of the alarms beside it."""
+"""Fields of an alert that also depend on alarms at the same time."""
 BAD_WORDS = ("Traceback", "ERROR", "CRITICAL")
 
 
@@ -276,8 +276,8 @@ def _alerts(
 
 
 def _merged(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave what does not hang on when alarms of other partitions were read: they bypass the merge
-    (docs/exactly-once.md, judging in another slot).
+    """Remove the fields that depend on when alarms of other partitions were read, since these
+    bypass the merge (docs/exactly-once.md, judging in another slot).
     """
     judged = [alert["data"] for alert in alerts if alert["data"]["rule"] in WINDOW_RULES]
     left = [

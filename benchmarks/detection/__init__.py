@@ -1,4 +1,4 @@
-"""What detection costs and finds, beside what people use: seeded, with confidence intervals.
+"""Delays and false alarms of our detectors and of common ones: seeded, with confidence intervals.
 
 python -m benchmarks.detection [--quick] [--data FOLDER]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from benchmarks.detection import errors, fixed, ordered, real, synthetic
-from benchmarks.results import FOLDER, Row, write
+from benchmarks.results import FOLDER, ResultRow, write
 
 SMOKE = ("--quick", "--seeds", "1", "--most", "400")
 """Arguments of the smallest run, which CI starts."""
@@ -24,7 +24,7 @@ SMOKE = ("--quick", "--seeds", "1", "--most", "400")
 )
 def main(seeds: int, most: int, data: Path, *, quick: bool) -> None:
     """Measure delays and false alarms of our detectors beside what people use."""
-    tables: dict[str, tuple[str, Callable[[], list[Row]]]] = {
+    tables: dict[str, tuple[str, Callable[[], list[ResultRow]]]] = {
         "alone": (
             "one feature, median delay in events",
             lambda: synthetic.alone(seeds, min(most, 600_000 if quick else 6_000_000)),
@@ -61,7 +61,7 @@ def main(seeds: int, most: int, data: Path, *, quick: bool) -> None:
     (FOLDER / "detection.md").write_text("\n".join(pages))
 
 
-def _markdown(rows: list[Row]) -> str:
+def _markdown(rows: list[ResultRow]) -> str:
     lines = [
         list(rows[0]),
         ["---"] * len(rows[0]),

@@ -1,4 +1,4 @@
-"""Who is compared: our detectors, river's, and rules on windows with fixed thresholds. Each gives
+"""The compared detectors: ours, river's, and rules on windows with fixed thresholds. Each returns
 the rows of its alarms.
 """
 
@@ -32,7 +32,7 @@ class Contestant:
     clean
         Events without drift that it needs before an injection.
     cost
-        How many times fewer events it is given to count false alarms, since it is slow.
+        Factor by which it gets fewer events to count false alarms, since it is slow.
     horizon
         Events after the change in which it may be found.
     """
@@ -99,7 +99,9 @@ def _adwin(delta: float) -> Any:
 
 
 def windowed(name: str, setting: str, alarm: Callable[[Floats, Floats], bool]) -> Contestant:
-    """A rule on the latest 1,000 events, looked at after every 250, against the reference."""
+    """Return a rule on the latest 1,000 events, evaluated after every 250, against the
+    reference.
+    """
 
     def alarms(stream: Stream) -> Iterator[int]:
         references, numbers = np.array(stream.reference, dtype=float), stream.numbers
@@ -149,7 +151,7 @@ ALONE = [
     windowed("Kolmogorov-Smirnov", "p < .05, 1,000 events", ks_alarm),
     windowed("Wasserstein / sd", ">= .1, 1,000 events", wasserstein_alarm),
 ]
-"""On a stream of one feature."""
+"""Detectors that are compared on a stream of one feature."""
 
 TOGETHER = [
     ours("e_detector", 100_000),
@@ -162,4 +164,4 @@ TOGETHER = [
     windowed("PSI", ">= .1, 1,000 events", psi_alarm),
     windowed("Kolmogorov-Smirnov", "p < .05, 1,000 events", ks_alarm),
 ]
-"""On a stream of 18 features, of which one drifts."""
+"""Detectors that are compared on a stream of 18 features, of which one drifts."""

@@ -1,16 +1,16 @@
-"""What thresholds of DDM mean: how often it alarms though nothing changed. The detector's fit comes
-from here.
+"""False-alarm rates of DDM by threshold. The detector's fit comes from here.
 
 python -m benchmarks.detection.ddm [--quick]
 
-A path is a sample of the reference and then events of the same law. Where DDM alarms at all it does
-so early: its minimum is the lower the longer it looks, but it looks at an ever slower mean. So what
-can be stated is the chance of a false alarm within a horizon after a start, and a threshold for a
-chance of 1 % hardly depends on the horizon. One simulation serves all thresholds: until it alarms,
-what DDM does hangs on none, so the largest (p + s - p_min) / s_min of a path says it all.
+A path is a sample of the reference followed by events of the same distribution. False alarms of DDM
+come early: its minimum falls with time, but its mean changes ever more slowly. So what can be
+stated is the probability of a false alarm within a horizon after a start, and a threshold for a
+probability of 1 % hardly depends on the horizon. One simulation serves all thresholds: until the
+first alarm DDM does not depend on the threshold, so the largest (p + s - p_min) / s_min of a path
+is enough.
 
-Looks are as dense as a 400th of the events so far; what happens between two of them moves the
-figure by less than .03.
+DDM is evaluated after every 400th of the events so far; evaluating at every event would change the
+results by less than .03.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from typing import Final
 import click
 import numpy as np
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.counting.detectors.ddm import CHANCE, threshold
 from driftgauge.shared.arrays import Floats
 
@@ -53,12 +53,12 @@ def largest(
         yield horizon, top.copy()
 
 
-def rows(paths: int) -> list[Row]:
-    """For each error rate and reference: the threshold that holds the chance, ours, and the chance
-    of Gama's.
+def rows(paths: int) -> list[ResultRow]:
+    """Return for each error rate and reference the exact threshold, ours, and the false-alarm
+    probability of Gama's.
     """
     random = np.random.default_rng(2004)
-    found: list[Row] = []
+    found: list[ResultRow] = []
     for reference in REFERENCES:
         for rate in RATES:
             for horizon, top in largest(rate, reference, HORIZONS, paths, random):

@@ -10,7 +10,7 @@ from river.drift import ADWIN
 from river.drift.binary import DDM
 
 from benchmarks.detection.scoring import delay, events_per_alarm, median
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from driftgauge.consumer.counting.detectors import ERROR_DETECTORS, Observed
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
@@ -71,15 +71,15 @@ CONTESTANTS: Final[dict[tuple[str, str], Alarms]] = {
 }
 
 
-def rows(seeds: int, clean_labels: int) -> list[Row]:
+def rows(seeds: int, clean_labels: int) -> list[ResultRow]:
     """Measure each contestant."""
     return [_row(*named, alarms, seeds, clean_labels) for named, alarms in CONTESTANTS.items()]
 
 
-def _row(name: str, setting: str, alarms: Alarms, seeds: int, clean_labels: int) -> Row:
+def _row(name: str, setting: str, alarms: Alarms, seeds: int, clean_labels: int) -> ResultRow:
     runs = [np.random.default_rng((10_000, seed)) for seed in range(clean_labels // RUN)]
     found = sum(1 for random in runs for _ in alarms(random, _errors(random, WRONG, RUN)))
-    row: Row = {
+    row: ResultRow = {
         "detector": name,
         "setting": setting,
         f"alarms in {clean_labels:,} calm labels": found,

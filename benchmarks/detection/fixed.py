@@ -1,5 +1,5 @@
-"""How often the usual fixed thresholds alarm without any drift: the share of evaluations, each of a
-new draw.
+"""False-alarm rates of the usual fixed thresholds: the share of evaluations in alarm, each of a new
+draw without drift.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from benchmarks.detection.contestants import psi_alarm, wasserstein_alarm
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 from driftgauge.shared.arrays import Floats
 
 Alarm = Callable[[Floats, Floats], bool]
@@ -67,7 +67,7 @@ RULES: list[tuple[str, str, Callable[[np.random.Generator], bool]]] = [
 ]
 
 
-def rows(trials: int) -> list[Row]:
+def rows(trials: int) -> list[ResultRow]:
     """Measure each rule; the interval is Clopper and Pearson's."""
     found = []
     for place, (rule, sizes, drawn) in enumerate(RULES):

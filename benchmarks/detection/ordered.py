@@ -11,8 +11,7 @@
   are a category that was never seen; events until integrity's alarm, in windows of 2,000 events
   evaluated every 25.
 
-Figures of a prototype stand beside ours. Injection and scoring live here, outside product
-code.
+Results of a prototype are beside ours. Injection and scoring are here, outside product code.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.judging.evaluating import integrity
 from driftgauge.consumer.judging.evaluating.budget import levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -65,7 +64,7 @@ MEASURED = {
         "unseen": "-",
     },
 }
-"""Of a prototype: steel's events to an integrity alarm are for real order."""
+"""Results of a prototype; steel's events to an integrity alarm are for real order."""
 
 
 @dataclass(frozen=True)
@@ -243,9 +242,9 @@ def share(found: list[bool]) -> str:
     return f"{p:.0%} ({low:.0%} to {high:.0%})"
 
 
-def tables(seeds: int, folder: Path = DATA) -> list[Row]:
+def tables(seeds: int, folder: Path = DATA) -> list[ResultRow]:
     """Measure both files."""
-    rows_found: list[Row] = []
+    rows_found: list[ResultRow] = []
     for name, rows in (("steel", steel(folder)), ("bike", bike(folder))):
         permuted = [
             permuted_weeks(rows, seed) for seed in track(range(seeds), f"{name}: permuted weeks")

@@ -7,7 +7,7 @@ from scipy import stats
 from benchmarks.detection.contestants import ours
 from benchmarks.detection.scoring import TAIL, events_per_alarm
 from benchmarks.detection.traffic import read, resampled
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 
 FILES = {"steel": "steel.csv", "bike": "bike_sharing_hour.csv", "credit": "credit_default.csv"}
 CONTESTANTS = [
@@ -19,9 +19,9 @@ RUNS = 3
 """References drawn for each file."""
 
 
-def rows(folder: Path, events: int) -> list[Row]:
+def rows(folder: Path, events: int) -> list[ResultRow]:
     """Count the alarms in so many events of each file that is there."""
-    found: list[Row] = []
+    found: list[ResultRow] = []
     for name, file in FILES.items():
         if not (folder / file).exists():
             print(f"{folder / file} is not there: its rows are left out.")

@@ -3,29 +3,31 @@
 from benchmarks.detection.contestants import ALONE, TOGETHER, Contestant
 from benchmarks.detection.scoring import delay, events_per_alarm, median
 from benchmarks.detection.traffic import INJECTIONS, normal
-from benchmarks.results import Row
+from benchmarks.results import ResultRow
 
 RUN = 100_000
 """Events without drift after one reference."""
 FIRST_CLEAN_SEED = 10_000
 
 
-def rows(contestants: list[Contestant], features: int, seeds: int, clean_events: int) -> list[Row]:
+def rows(
+    contestants: list[Contestant], features: int, seeds: int, clean_events: int
+) -> list[ResultRow]:
     """Measure each contestant."""
     return [_row(contestant, features, seeds, clean_events) for contestant in contestants]
 
 
-def alone(seeds: int, clean_events: int) -> list[Row]:
+def alone(seeds: int, clean_events: int) -> list[ResultRow]:
     """One feature."""
     return rows(ALONE, 1, seeds, clean_events)
 
 
-def together(seeds: int, clean_events: int) -> list[Row]:
+def together(seeds: int, clean_events: int) -> list[ResultRow]:
     """One drifting feature of 18."""
     return rows(TOGETHER, 18, seeds, clean_events)
 
 
-def _row(contestant: Contestant, features: int, seeds: int, clean_events: int) -> Row:
+def _row(contestant: Contestant, features: int, seeds: int, clean_events: int) -> ResultRow:
     events, alarms = 0, 0
     for seed in range(
         FIRST_CLEAN_SEED, FIRST_CLEAN_SEED + max(clean_events // (RUN * contestant.cost), 1)
@@ -33,7 +35,7 @@ def _row(contestant: Contestant, features: int, seeds: int, clean_events: int) -
         run = min(RUN, clean_events // contestant.cost)
         alarms += sum(1 for _ in contestant.alarms(normal(seed, features, run)))
         events += run
-    row: Row = {
+    row: ResultRow = {
         "detector": contestant.name,
         "setting": contestant.setting,
         "events per false alarm": str(events_per_alarm(alarms, events)),

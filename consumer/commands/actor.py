@@ -1,4 +1,4 @@
-"""Who changes the registry: recorded with every change."""
+"""The name of the user who changes the registry, which is recorded with every change."""
 
 import getpass
 import os

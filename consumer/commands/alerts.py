@@ -21,11 +21,13 @@ from driftgauge.shared.errors import ModelNotFound
 from driftgauge.shared.settings import read_settings
 
 ASKED: Final = 1000
-"""Transitions that the API is asked for, of all models: as many as it gives at once."""
+"""Number of transitions that are requested for all models: the most that the API returns at
+once.
+"""
 SHOWN: Final = 100
-"""Of each model, the latest."""
+"""Most transitions that are shown of each model: the latest ones."""
 PAUSE_S: Final = 1.0
-"""Before a stream that ended is asked for again."""
+"""Pause (s) before a stream that ended is opened again."""
 
 Show = Callable[[dict[str, Any]], None]
 
@@ -86,9 +88,7 @@ def acknowledge(fingerprint: str, url: str, *, note: str) -> None:
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
 @url_option
 def silence(fingerprint: str, url: str, *, time_: str, note: str) -> None:
-    """Let nobody be notified of an open alert for a time; its transitions are recorded all the
-    same.
-    """
+    """Send no notifications of an open alert for a time; its transitions are still recorded."""
     said = {"note": note, "minutes": minutes_of(time_)}
     asyncio.run(_command(url, fingerprint, "silence", said))
 
@@ -148,7 +148,7 @@ async def _latest(client: httpx.AsyncClient, model: str | None) -> list[dict[str
 
 
 def _alert(event: Any) -> Alert | None:
-    """Read the alert of an event; None if another release or somebody's hand wrote it."""
+    """Decode the alert of an event; None if another release wrote it, or a person by hand."""
     try:
         return msgspec.convert(event["data"], Alert)
     except (msgspec.ValidationError, TypeError, KeyError):

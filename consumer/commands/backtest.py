@@ -1,5 +1,5 @@
-"""`driftgauge backtest`: what another policy would have told of the past, beside what today's tells
-of it.
+"""`driftgauge backtest`: the alerts that another policy would have raised on past data, beside
+those of today's policy.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -189,22 +189,22 @@ def _judge(
     tried: "list[JudgingPolicy]",
 ) -> "Backtest":
     """Judge entries by every policy."""
-    from driftgauge.consumer.judging.backtest import Backtest, Watch, rejudge
+    from driftgauge.consumer.judging.backtest import AlertTracker, Backtest, rejudge
     from driftgauge.shared.contract.pane import Pane
 
-    watches = [Watch() for _ in tried]
+    trackers = [AlertTracker() for _ in tried]
     start, end, panes = 0, 0, 0
     for entry, moved in rejudge(
         entries, model, versions, [replace(one, partitions=1) for one in tried]
     ):
         if isinstance(entry, Pane):
             start, end, panes = start or entry.start, max(end, entry.end), panes + 1
-        for watch, alerts in zip(watches, moved, strict=True):
+        for tracker, alerts in zip(trackers, moved, strict=True):
             for alert in alerts:
-                watch.take(alert)
+                tracker.take(alert)
     if not panes:
         raise BadData(f"There is no pane of {model} in that time.")
-    verdicts = [watch.verdict(end) for watch in watches]
+    verdicts = [tracker.verdict(end) for tracker in trackers]
     return Backtest(
         model, start, end, {"pane": panes}, verdicts[0], verdicts[1] if len(verdicts) > 1 else None
     )

@@ -1,4 +1,4 @@
-"""`driftgauge compare`: two files instead of a stream."""
+"""`driftgauge compare`: compares two files instead of a stream with its reference."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What the commands share that read from Redis, or ask a running API."""
+"""Shared by the commands that read from Redis."""
 
 import click
 import redis

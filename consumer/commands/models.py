@@ -1,5 +1,5 @@
-"""`driftgauge models`: what is in the registry folder. Registering and promoting stand in files of
-their own.
+"""`driftgauge models`: lists and shows what is in the registry folder. Registering and promoting
+have files of their own.
 """
 
 import sys
@@ -66,7 +66,7 @@ def list_models(*, as_json: bool) -> None:
 @click.argument("version", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print manifest, schema and stage as JSON.")
 def show(name: str, version: str | None, *, as_json: bool) -> None:
-    """Show a version; without one, that in production, or else the newest."""
+    """Show a version; by default the one in production, or else the newest."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(read_settings().registry_dir)

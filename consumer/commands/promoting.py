@@ -58,7 +58,7 @@ def validate(
     as_json: bool,
     **said: Any,
 ) -> None:
-    """Run a version's gates and record what came of them; exit code 1 if one fails."""
+    """Run a version's gates and record the result; exit code 1 if one fails."""
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
 

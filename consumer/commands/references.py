@@ -1,4 +1,4 @@
-"""`driftgauge reference`: accept what production sends now as the reference, go back, show the
+"""`driftgauge reference`: accept current production data as the reference, undo that, show the
 history.
 """
 
@@ -31,7 +31,7 @@ reason_option = click.option(
 
 @click.group()
 def reference() -> None:
-    """Change what a model version is held against, from a place in its log on."""
+    """Change the reference that a model version is compared with, from one point in its log on."""
 
 
 @reference.command()

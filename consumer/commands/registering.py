@@ -244,13 +244,15 @@ def _calibrate(
         return
     from driftgauge.consumer.commands.calibrate import calibrate_version, show
     from driftgauge.consumer.offline.calibrating import TimedRows
+    from driftgauge.consumer.offline.pace import pace
 
-    rows = TimedRows(reference, time, prediction, read_settings().pii_secret)
-    show(
-        calibrate_version(
-            registry, published.manifest.model, published.manifest.version, rows, None
-        )
-    )
+    settings = read_settings()
+    rows = TimedRows(reference, time, prediction, settings.pii_secret)
+    manifest = published.manifest
+    calibration = calibrate_version(registry, manifest.model, manifest.version, rows, None)
+    show(calibration)
+    for said in pace(calibration, settings.window_days, settings.min_window_rows):
+        click.echo(said)
 
 
 def _listed(text: str) -> tuple[str, ...]:

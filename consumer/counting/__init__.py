@@ -1,7 +1,7 @@
 """Counting turns the log into panes. Pure: entries and state in, state and outputs out.
 
-Theory of operation: `columns` reads a batch of log entries into typed arrays, `sequences` drops
-what was counted before, `clock` gives each event its logical time, `cells` maps values to cells of
-the reference, `pane` sums them up, `detection` shows each value's cell and rank to the `detectors`.
-`advance` puts these together; it is the only thing that changes the state.
+Theory of operation: `entries/columns` decodes a batch of log entries into typed arrays, `dedupe`
+drops events that were counted before, `clock` gives each event its logical time, `panes/cells` maps
+values to cells of the reference, `panes/open_pane` sums them up, `detection` passes each value's
+cell and rank to the `detectors`. `advance` puts these together; only it changes the state.
 """

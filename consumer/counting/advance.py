@@ -1,9 +1,9 @@
 """Counting's one step: state and a batch of log entries in, changed state and outputs out.
 
-`advance(a + b)` gives what `advance(a)` and then `advance(b)` give: every decision hangs on the
-place of an entry in the log, never on how the log was cut into batches. Each list of the outputs is
-the same bytes in the same order, and so is each field of the checkpoint. The lists have no order
-among them: they leave batch by batch, into streams of their own.
+`advance(a + b)` has the same result as `advance(a)` followed by `advance(b)`: every decision
+depends on the position of an entry in the log, never on how the log was cut into batches. Each list
+of the outputs has the same bytes in the same order, and so has each field of the checkpoint. There
+is no order between the lists: each goes to a stream of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ MIN_PANE_MS = 1000
 
 @dataclass(slots=True)
 class Outputs:
-    """What a step wrote: entries for the panes with their numbers, roll-ups, and dead letters."""
+    """Outputs of a step: entries of the panes stream with their ids, roll-ups, and dead letters."""
 
     panes: list[tuple[int, int, PaneEntry]] = field(default_factory=list)
     rollups: list[tuple[Span, RollUp]] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Outputs:
 
     @property
     def urgent(self) -> bool:
-        """Whether an alarm must leave at once."""
+        """Whether there is an alarm, which is committed at once."""
         return any(isinstance(entry, Alarm) for _, _, entry in self.panes)
 
 
@@ -54,21 +54,21 @@ def advance(
     Parameters
     ----------
     state
-        Is changed; throw it away if the outputs could not be committed.
+        State of the partition, changed in place. Discard it if the outputs could not be committed.
     batch
-        What `columns.read` gave.
+        Decoded entries, as `columns.read` returns them.
     versions
-        Cell maps of all versions of `batch.versions` that were ever published, and of all
-        references that the state or the batch's changes name, by `reference_key`.
+        Cell maps by `reference_key`: of all published versions among `batch.versions`, and of all
+        references that the state or the batch's changes name.
     policy
-        Of the partition.
+        Policy of counting for the partition.
     """
     return _Step(state, batch, versions, policy).run()
 
 
 class _Step:
-    """One step. The batch is cut into runs of predictions between ticks, new references and logical
-    midnights.
+    """One step over a batch, which is cut into runs of predictions between ticks, new references
+    and logical midnights.
     """
 
     def __init__(
@@ -117,8 +117,8 @@ class _Step:
     # -- what is counted ---------------------------------------------------------------------------
 
     def _usable(self, fresh: Ints) -> Ints:
-        """Leave out predictions of unknown versions and such as do not fit their schema: they are
-        dead letters.
+        """Leave out predictions of unknown versions, and those that do not fit their schema: they
+        become dead letters.
         """
         predictions = self.batch.predictions
         chosen = (
@@ -151,7 +151,7 @@ class _Step:
         return self.versions[prediction.version].fault(prediction)
 
     def _drop_unknown_changes(self) -> None:
-        """Leave out changes to references that nobody published: they are dead letters."""
+        """Leave out changes to references that were never published: they become dead letters."""
         for position, change in list(self.batch.changes.items()):
             if reference_key(change.version, change.number) not in self.versions:
                 reason = (
@@ -162,8 +162,8 @@ class _Step:
                 del self.batch.changes[position]
 
     def _without_known_ids(self, usable: Ints) -> Ints:
-        """Leave out what a client sent again under its own id. Ids that the API made cannot be sent
-        again: no look-up.
+        """Leave out predictions that a client sent again under its own id. Ids that the API made
+        cannot be sent again, so they are not looked up.
         """
         predictions, ids = self.batch.predictions, self.state.ids
         if not any(map(attrgetter("client_id"), predictions)):
@@ -180,15 +180,15 @@ class _Step:
     # -- time --------------------------------------------------------------------------------------
 
     def _reach(self, place: int, entry_ms: int) -> None:
-        """Note that what is written next is written at a place in the batch: labels up to it come
-        before.
+        """Note the position in the batch at which the next output is written; labels up to it are
+        joined first.
         """
         self.joiner.join(place)
         self.place, self.entry_ms = place, int(entry_ms)
 
     def _tick(self, position: int) -> None:
-        """Let time pass without an event: a full or old pane closes, and judging learns how far
-        time has come.
+        """Advance logical time without an event: a full or old pane closes, and a watermark tells
+        judging the time.
         """
         state, now = self.state, self._pass_time(position)
         pane = state.pane
@@ -199,7 +199,9 @@ class _Step:
         self._write(Watermark(self.policy.partition, now, state.counters.events))
 
     def _pass_time(self, position: int) -> int:
-        """Let logical time pass as entry time did, to an entry that is no event; give it."""
+        """Advance logical time as entry time did, up to an entry that is not an event; return it
+        (ms).
+        """
         state, all_ms = self.state, self.batch.all_ms
         self._reach(position, all_ms[position])
         if position:
@@ -213,11 +215,11 @@ class _Step:
         return now
 
     def _change_reference(self, position: int, change: ReferenceChange) -> None:
-        """Count a version by another reference from here on; its detectors begin anew, and judging
-        is told.
+        """Count a version by another reference from here on: its detectors start again, and judging
+        gets an entry.
 
-        A change that is known already, or is older than the latest one, is left out: it may be sent
-        twice.
+        A change that is already known, or older than the latest one, is ignored, since changes may
+        be sent twice.
         """
         state, now = self.state, self._pass_time(position)
         references = state.position.references
@@ -265,8 +267,8 @@ class _Step:
             self._count_day(predictions[part], times[part], entry_ms[part], positions[part])
 
     def _begin_day(self, now: int) -> None:
-        """At a logical midnight close the pane, so that days are sums of panes, and renew the
-        traffic.
+        """Close the pane at a logical midnight, so that days are sums of panes, and update the
+        measured traffic.
         """
         if not self.state.position.traffic.begin(now // DAY_MS):
             return
@@ -278,7 +280,9 @@ class _Step:
     def _count_day(
         self, predictions: list[Prediction], times: Ints, entry_ms: Ints, positions: Ints
     ) -> None:
-        """Count predictions of one day: detectors see them, panes sum them up, labels meet them."""
+        """Count predictions of one day: detectors see them, panes sum them up, labels are
+        joined.
+        """
         groups = self._groups(predictions)
         before = self.state.counters.events
         with_labels = any(group.cell_map.layout is not None for group in groups)
@@ -306,7 +310,7 @@ class _Step:
             first = last
 
     def _groups(self, predictions: list[Prediction]) -> list[Group]:
-        """Part predictions by version, each mapped to its cells."""
+        """Group predictions by version, and map each to its cells."""
         names = [prediction.version for prediction in predictions]
         if len(set(names)) == 1:
             return [
@@ -323,12 +327,13 @@ class _Step:
         return groups
 
     def _detect(self, group: Group, times: Ints) -> Iterator[Alarm]:
-        """Show the rows that count for drift to the version's detectors."""
+        """Pass the rows that count for drift to the version's detectors."""
         rows = group.rows[group.counted]
         if not len(rows):
             return
         every = len(rows) == len(group.rows)
         cells = group.cells if every else group.cells[:, group.counted]
+        marks = group.marks if every or group.marks is None else group.marks[:, group.counted]
         ids = list(
             map(
                 attrgetter("id"),
@@ -344,6 +349,7 @@ class _Step:
             ids,
             times[rows],
             self.state.counters.events + rows + 1,
+            marks,
         )
 
     # -- panes -------------------------------------------------------------------------------------
@@ -352,7 +358,7 @@ class _Step:
         return now - pane.start >= self.policy.pane_seconds * 1000
 
     def _pane_end(self, times: Ints, first: int) -> tuple[int, bool]:
-        """Return the row after the last one of the open pane, and whether the pane closes there."""
+        """Return the row after the open pane's last one, and whether the pane closes there."""
         pane = self.state.pane
         if pane is None:
             pane = self.state.pane = OpenPane(int(times[first]))
@@ -404,13 +410,13 @@ class _Step:
         self.state.rollups.take(closed, pane.blocks)
 
     def _roll_up(self, now: int) -> None:
-        """Write the hours and days that are over at a logical time, before which no coming pane
-        starts.
+        """Write the roll-ups of hours and days that are complete at a logical time (ms), before
+        which no further pane starts.
         """
         self.outputs.rollups += self.state.rollups.complete(now, self.entry_ms)
 
     def _alarm(self, alarm: Alarm) -> None:
-        """Write an alarm, raised while the pane that is open was counted."""
+        """Write an alarm that was raised while the open pane was counted."""
         self._write(alarm)
         pane = self.state.pane
         assert pane is not None  # noqa: S101  its event was added to it
@@ -418,7 +424,7 @@ class _Step:
         self.state.rollups.note(alarm, pane.start, self.state.position.closed + 1)
 
     def _write(self, entry: PaneEntry) -> None:
-        """Write something that is no pane behind the last closed pane."""
+        """Write an entry that is not a pane after the last closed pane."""
         position = self.state.position
         position.written += 1
         self.outputs.panes.append((position.closed, position.written, entry))

@@ -1,6 +1,7 @@
 """Logical time: the running maximum of min(event time, entry time).
 
-A year replayed in a minute is still a year, and a clock in the future cannot run ahead of Redis.
+A year that is replayed in a minute still lasts a year, and a client whose clock is in the future
+cannot move logical time ahead of Redis's clock.
 """
 
 import msgspec
@@ -11,7 +12,7 @@ from driftgauge.shared.arrays import Ints
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 DAYS_MEASURED = 7
-"""A week: the weekend is part of it."""
+"""Whole days over which the traffic is measured: a week, so that the weekend is included."""
 
 
 class Clock(msgspec.Struct):
@@ -33,7 +34,9 @@ class Clock(msgspec.Struct):
         return logical
 
     def tick(self, entry_ms: int) -> int:
-        """Let logical time pass as much as entry time did since the last entry."""
+        """Advance logical time by as much as entry time advanced since the last entry, and return
+        it (ms).
+        """
         if self.entry:
             self.logical += max(0, entry_ms - self.entry)
         self.entry = entry_ms
@@ -41,12 +44,11 @@ class Clock(msgspec.Struct):
 
 
 class Traffic(msgspec.Struct):
-    """Events per logical day: what turns a false-alarm budget into significance levels.
+    """Events per logical day, from which the false-alarm budget becomes significance levels.
 
     The rate is the mean of the latest whole logical days (UTC) that had events; None until one is
-    known. A single day would not do: after a quiet Sunday, Monday's events would be judged as if
-    there were as few of them, by levels that are too lax for so many. A day without any event says
-    nothing of what an event may cost.
+    known. A single day is not enough: after a quiet Sunday, Monday's events would be judged by
+    levels for as few events, which are too lax. Days without events do not count.
 
     Examples
     --------
@@ -66,7 +68,7 @@ class Traffic(msgspec.Struct):
     """Events of the latest whole days that had any, oldest first."""
 
     def begin(self, day: int) -> bool:
-        """Begin a day, if it is a later one; tell whether it is."""
+        """Begin a day if it is later than the current one; return whether it is."""
         if self.day is not None and day <= self.day:
             return False
         if self.whole and self.count:

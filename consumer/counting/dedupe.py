@@ -1,4 +1,4 @@
-"""Which entries of a batch are new, by publisher and sequence number."""
+"""Deduplication: finds the new entries of a batch by publisher and sequence number."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ Flags = NDArray[np.bool_]
 
 @dataclass(slots=True)
 class _Numbered:
-    """All entries of a batch that bear numbers and could be read, in order.
+    """All entries of a batch that could be read and have sequence numbers, in order.
 
     Parameters
     ----------
     is_label
-        Of each; None if there are only predictions.
+        Whether each entry is a label; None if there are only predictions.
     """
 
     positions: Ints
@@ -47,23 +47,23 @@ class _Numbered:
         )
 
     def parted(self, fresh: Flags) -> tuple[Ints, Ints]:
-        """Return the places of the fresh ones among the predictions, and among the labels."""
+        """Return the positions of the fresh entries among the predictions, and among the labels."""
         if self.is_label is None:
             return np.flatnonzero(fresh), np.zeros(0, np.int64)
         return np.flatnonzero(fresh[~self.is_label]), np.flatnonzero(fresh[self.is_label])
 
 
 class Dedupe:
-    """One batch against the numbers that have come before.
+    """Finds the entries of a batch whose sequence numbers were not counted before.
 
     Parameters
     ----------
     state
-        Its publishers and counters are changed.
+        State of the partition; its publishers and counters are changed.
     batch
-        Dead letters are added to it, or taken out when they were sent twice.
+        Decoded entries; dead letters are added, or removed if they were sent twice.
     retire_ms
-        Silence after which a publisher is retired.
+        Time without entries (ms) after which a publisher is retired.
     """
 
     def __init__(self, state: CountingState, batch: Batch, retire_ms: int) -> None:
@@ -94,14 +94,14 @@ class Dedupe:
         return numbered.parted(fresh)
 
     def _turns(self) -> set[int]:
-        """Return the places of the first entries of an hour of entry time: publishers are retired
-        there, in no other place.
+        """Return the positions of the first entries of an hour of entry time, where publishers are
+        retired.
         """
         hours = np.append(self._state.position.clock.entry, self._batch.all_ms) // HOUR_MS
         return set(np.flatnonzero(np.diff(hours)).tolist())
 
     def _claim_dead(self, position: int) -> None:
-        """Remember the number of a dead letter: that of an entry that was sent twice is written
+        """Remember the number of a dead letter, so that an entry that was sent twice is written
         once.
         """
         name, number = self._batch.dead_numbers[position]
@@ -116,7 +116,7 @@ class Dedupe:
         Returns
         -------
         int
-            How many of them bear closed numbers.
+            How many of them have closed numbers (see publishers.py).
         """
         names = set(self._numbered.publishers[start:stop])
         closed = 0
@@ -156,7 +156,7 @@ class Dedupe:
     # -- publishers --------------------------------------------------------------------------------
 
     def _publisher(self, name: bytes, entry_ms: int) -> Publisher:
-        """Return a publisher, made if absent, at an entry of its own."""
+        """Return the publisher of an entry, made if absent."""
         publisher = self._state.publishers.setdefault(name, Publisher())
         publisher.last_ms = max(publisher.last_ms, entry_ms)
         self._state.changed.add(b"publisher:" + name)

@@ -1,8 +1,8 @@
-"""Driving the online detectors: each (detector, version) of a partition sees what counts for drift,
-and its alarms leave.
+"""Runs the online detectors: each (detector, version) of a partition gets the rows that count for
+drift and returns alarms.
 
-The false-alarm budget of 30 days becomes false alarms per event, by the model's traffic: that is
-all a detector is told.
+The false-alarm budget of 30 days is divided by the model's traffic; the resulting false alarms per
+event are the only parameter of a detector.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,15 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import CountingState
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import Alarm
+from driftgauge.shared.reference.runs import Runs
 
 DAYS_PER_MONTH = 30
 OUT_OF_RANGE = "out_of_range"
-"""What no online test can say of a column that is ordered in time: its extremes come in rows. The
-window's test, which allows for that, goes on.
+"""Rule that no online test applies to a column that is ordered in time, because its extreme values
+come in runs. The window's test, which allows for that, still applies.
 """
 RATE_TOLERANCE = 2.0
-"""Detectors start anew for the measured traffic when it differs by more than this factor."""
+"""Factor by which the measured traffic must differ before detectors are started again."""
 
 
 def detect(
@@ -32,19 +33,22 @@ def detect(
     ids: Sequence[str],
     times: Ints,
     totals: Ints,
+    marks: Ints | None = None,
 ) -> Iterator[Alarm]:
-    """Show events of one version to its detectors; give their alarms.
+    """Pass events of one version to its detectors, and yield their alarms.
 
     Parameters
     ----------
     state
-        Of the partition; its detectors are changed.
+        State of the partition; its detectors are changed.
     cells
-        Shape (columns, events), as places in the vector of all cells.
+        Cell of each value as position in the vector of all cells, shape (columns, events).
     ids, times, totals
         Of the events: ids, logical times, and the partition's predictions until each, it included.
+    marks
+        As the cells: a number for each value, equal for equal values.
     """
-    observed = Observed(cells, cell_map.ranks, ids)
+    observed = Observed(cells, cell_map.ranks, ids, marks, _runs(policy, cell_map))
     for name in (name for name in policy.detectors if name in DETECTORS):
         detector = _detector(state, policy, name, version, cell_map)
         if detector is None:
@@ -77,7 +81,7 @@ def _detector(
     """Return a version's detector; a new one when there is none, the columns changed, or the
     traffic has changed a lot.
 
-    None if it has nothing to watch.
+    Return None if there is no column to watch.
     """
     kind = DETECTORS[name]
     columns = cell_map.exchangeable if kind.needs_exchangeable else cell_map.watched
@@ -93,6 +97,17 @@ def _detector(
         detector = kind.start(cell_map.reference, columns, cell_map.ranks, alpha)
         state.detectors[name, version] = detector
     return detector
+
+
+def _runs(policy: CountingPolicy, cell_map: CellMap) -> Sequence[Runs | None]:
+    """Return the reference's runs as they are in a partition: what follows each other in an ordered
+    column is parted among several, so its runs are not known there.
+    """
+    if policy.partitions == 1:
+        return cell_map.runs
+    return [
+        one if column in cell_map.exchangeable else None for column, one in enumerate(cell_map.runs)
+    ]
 
 
 def rate(state: CountingState, policy: CountingPolicy) -> float:

@@ -1,13 +1,13 @@
-"""Online detectors on a model's errors: they see each labelled prediction's error when judging is
-told of it.
+"""Online detectors on a model's errors: they see the error of each labelled prediction when the
+label is passed on to judging.
 
-The error of a class is 0 or 1, of a number its absolute value; it is held against those of the
-labelled reference rows. Judging's window needs hundreds of labels, these see a collapse after some
-dozens. Each is evidence alone: a WARNING. One that says that the errors fell is of another rule: an
-improvement is a change, but explains no drift and calls for nothing.
+The error of a class is 0 or 1, of a number its absolute value; it is compared with those of the
+labelled reference rows. Judging's window needs hundreds of labels, these detect a collapse after
+some dozens. Each alarm is only evidence: a WARNING. An alarm that the errors fell has another rule,
+since an improvement explains no drift and needs no action.
 
-The order is that of the panes and of the joins in each: it follows from the log, and not from how
-the log was cut.
+Rows are in the order of the panes and of the joins in each pane, which follows from the log and not
+from how it was cut into batches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,7 @@ import numpy as np
 
 from driftgauge.consumer.counting.detection import RATE_TOLERANCE, rate
 from driftgauge.consumer.counting.detectors import ERROR_DETECTORS, Detection, Detector, Observed
+from driftgauge.consumer.counting.detectors.effect import UNKNOWN
 from driftgauge.consumer.counting.labels.revisions import Joined
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
@@ -30,7 +31,9 @@ from driftgauge.shared.rules.performance import IMPROVEMENT, PERFORMANCE
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Logical time and predictions of the partition at which rows are told."""
+    """Logical time (ms) and number of predictions of the partition at which rows are passed on to
+    judging.
+    """
 
     time: int
     total: int
@@ -43,12 +46,12 @@ def detect_errors(
     rows: Sequence[tuple[bytes, Joined]],
     moment: Moment,
 ) -> Iterator[Alarm]:
-    """Show the errors of joined rows to the detectors of their versions; give their alarms.
+    """Pass the errors of joined rows to the detectors of their versions, and yield their alarms.
 
     Parameters
     ----------
     rows
-        Digest of the id, and row: first labels alone.
+        Digest of the id, and joined row; only rows with their first label.
     """
     for version, found in groupby(
         sorted(rows, key=lambda row: row[1].version), key=lambda row: row[1].version
@@ -102,7 +105,8 @@ def _alarm(
     words = (
         found.effect if found.mean_rank is None else _size(found.mean_rank, found.width, profile)
     )
-    effect = f"the errors {'grew' if grew else 'fell, which is an improvement'}: {words}"
+    moved = "grew" if grew else "fell, which is an improvement"
+    effect = f"the errors {'changed' if words == UNKNOWN else moved}: {words}"
     return Alarm(
         partition=partition,
         time=moment.time,
@@ -121,8 +125,8 @@ def _alarm(
 
 
 def _size(mean_rank: float, width: int, profile: ReferenceProfile) -> str:
-    """Say how much the errors changed: the share of errors of a class, and what the mean rank means
-    of a number.
+    """Describe how much the errors changed: by the share of errors for classes, by the mean rank
+    for numbers.
 
     With a share p of errors in the reference a right prediction has the rank (1 - p) / 2, a wrong
     one 1 - p / 2. So the mean rank tells the share exactly.

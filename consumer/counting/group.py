@@ -1,4 +1,4 @@
-"""Predictions of one version in a run that is counted: their cells, and what they add to a pane."""
+"""Predictions of one version within a run: their cells, and the counts that they add to a pane."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from driftgauge.shared.contract.events import Prediction, Source
 
 @dataclass(slots=True)
 class Group:
-    """Predictions of one version, with their rows in the run, their cells, and which of them count
-    for drift.
+    """Predictions of one version: their rows in the run, their cells, and which of them count for
+    drift.
     """
 
     version: str
@@ -25,6 +25,7 @@ class Group:
     predictions: list[Prediction]
     rows: Ints
     cells: Ints
+    marks: Ints | None
     names: list[Source]
     counted: NDArray[np.bool_]
 
@@ -34,9 +35,8 @@ class Group:
     ) -> "Group":
         names = list(map(attrgetter("source"), predictions))
         counted = np.fromiter(map(cell_map.sources.__contains__, names), np.bool_, count=len(names))
-        return cls(
-            version, cell_map, predictions, rows, cell_map.cells(predictions), names, counted
-        )
+        cells, marks = cell_map.cells_and_marks(predictions)
+        return cls(version, cell_map, predictions, rows, cells, marks, names, counted)
 
     def add_to(self, block: OpenBlock, part: slice) -> None:
         """Add some rows to the counts of a pane."""

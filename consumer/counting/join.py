@@ -2,15 +2,15 @@
 
 Theory of operation:
 
-- A join happens at the place in the log of the later of the two. Predictions are counted pane by
-  pane, in one go each; so before anything is written to the panes, `join` brings the labels up to
-  that place.
-- Predictions whose labels are not in the batch, nor came before them, only wait: they are put there
-  all at once. The others are taken one by one, in the order of the log.
-- An equal label changes nothing. A different one replaces the first, in what waits and in what is
-  told to judging.
-- What is known of a prediction is known for some days (pending.py). A label that finds none was
-  early, if its prediction still comes; it is unknown, if it does not.
+- A join happens at the position in the log of the later of the two. Predictions are counted pane by
+  pane, each pane as a whole; so before anything is written to the panes stream, `join` processes
+  the labels up to that position.
+- Predictions without a label in or before the batch only start to wait, all at once. The others are
+  processed one by one, in the order of the log.
+- An equal further label changes nothing. A different one replaces the first, in the stored
+  prediction and in the joined row for judging.
+- A prediction is kept for some days (pending.py). A label without a prediction is *early* if the
+  prediction still comes, and *unknown* if it does not.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +40,7 @@ from driftgauge.shared.contract.pane import Delta, PaneEntry
 
 @dataclass(slots=True)
 class Arrival:
-    """A prediction that begins to wait, at its place in the batch."""
+    """A prediction that starts to wait for its label, at its position in the batch."""
 
     position: int
     entry_ms: int
@@ -50,8 +50,8 @@ class Arrival:
 
 @dataclass(slots=True)
 class Stretch:
-    """Predictions that are being counted: their places in the batch, logical times, and the events
-    before them.
+    """Predictions that are being counted: their positions in the batch, logical times (ms), and the
+    number of events before them.
     """
 
     total: int
@@ -60,7 +60,7 @@ class Stretch:
     times: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def moment(self, position: int) -> tuple[int, int]:
-        """Return logical time and events when all up to a place have been counted."""
+        """Return logical time (ms) and number of events after all entries up to a position."""
         rows = int(np.searchsorted(self.positions, position, side="right"))
         return int(self.times[rows - 1]) if rows else self.time, self.total + rows
 
@@ -71,11 +71,11 @@ class Joiner:
     Parameters
     ----------
     state
-        Is changed.
+        State of the partition, changed in place.
     labels
-        Of the batch; `fresh` are the places of those that have not been seen before.
+        Labels of the batch; `fresh` are the positions of those that were not counted before.
     write
-        Writes a delta, or an alarm, behind the last closed pane.
+        Function that writes a delta or an alarm after the last closed pane.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Joiner:
     # -- predictions -------------------------------------------------------------------------------
 
     def enter(self, positions: Ints, times: Ints) -> None:
-        """Join what comes before some predictions, which are counted next."""
+        """Join the labels that come before the predictions that are counted next."""
         if not self._idle:
             self.join(int(positions[0]) - 1)
         time, total = self._stretch.moment(int(positions[0]))
@@ -120,13 +120,13 @@ class Joiner:
         entry_ms: Ints,
         segments: Sequence[bytes] | None,
     ) -> None:
-        """Let predictions of one pane and one day of entry time, which count for drift, wait for
-        their labels.
+        """Store predictions that count for drift, of one pane and one day of entry time, to wait
+        for their labels.
 
         Parameters
         ----------
         segments
-            Of each prediction; None if no version has any.
+            Packed segments of each prediction; None if no version has any.
         """
         day, pane = int(entry_ms[0]) // DAY_MS, self._state.position.closed + 1
         rows = self._that_wait(predictions)
@@ -155,7 +155,7 @@ class Joiner:
                 self._pending.put(day, digest, one)
 
     def _that_wait(self, predictions: Sequence[Prediction]) -> list[int]:
-        """Return the rows that predict something, and count for drift, of versions with labels."""
+        """Return the rows of versions with labels that have a prediction and count for drift."""
         names = {prediction.version for prediction in predictions}
         sources = {
             name: self._versions[name].sources
@@ -169,7 +169,7 @@ class Joiner:
         ]
 
     def pass_time(self, now: int) -> None:
-        """Note that a tick brought logical time to now."""
+        """Note the logical time (ms) to which a tick advanced."""
         self._stretch = Stretch(self._state.counters.events, now)
 
     # -- labels ------------------------------------------------------------------------------------
@@ -179,8 +179,8 @@ class Joiner:
         return self._next == len(self._labels) and self._arrived == len(self._arrivals)
 
     def join(self, until: int) -> None:
-        """Take labels, and predictions whose label came or will come in this batch, up to a place
-        in it.
+        """Process labels, and predictions with a label in or before this batch, up to a position in
+        the batch.
         """
         while not self._idle:
             label_at = self._positions[self._next] if self._next < len(self._labels) else until + 1
@@ -195,7 +195,7 @@ class Joiner:
                 return
 
     def revise(self, position: int, entry_ms: int, *, all_of_them: bool = False) -> None:
-        """Tell judging what was joined, if it is time."""
+        """Write the joined rows for judging if they are due."""
         closed, revisions = self._state.position.closed, self._state.revisions
         if not (all_of_them or revisions.due(closed, entry_ms)):
             return
@@ -256,7 +256,7 @@ class Joiner:
             self._pending.put(day, digest, replace(waiting, label=label))
 
     def _hold(self, digest: bytes, label: Label, day: int) -> None:
-        """Keep a label whose prediction has not come."""
+        """Keep a label whose prediction has not arrived."""
         early = self._pending.early.get(digest)
         if early is not None and early.label == label.label:
             self._counts.repeated += 1

@@ -1,4 +1,4 @@
-"""What counting is told."""
+"""The policy of counting."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from driftgauge.consumer.counting.clock import DAY_MS
 
 @dataclass(frozen=True, slots=True)
 class CountingPolicy:
-    """What counting is told: see the settings of the same names. `partitions` are those of the
-    model, `retire_ms` is the longest age of a spool, `label_wait_days` is `label_wait_hours` in
-    days, rounded up.
+    """The parameters of counting: see the settings of the same names. `partitions` is the number of
+    the model's partitions, `retire_ms` the longest age of a spool, `label_wait_days` is
+    `label_wait_hours` in days, rounded up.
     """
 
     partition: int = 0
@@ -21,4 +21,10 @@ class CountingPolicy:
     retire_ms: int = 7 * DAY_MS
     label_wait_days: int = 7
     label_pending_max: int = 1_000_000
-    detectors: tuple[str, ...] = ("e_detector", "integrity", "adwin", "ddm")
+    detectors: tuple[str, ...] = (
+        "e_detector",
+        "integrity",
+        "stuck",
+        "adwin",
+        "ddm",
+    )

@@ -45,18 +45,18 @@ class _Labels(msgspec.Struct):
 
 
 class Position(msgspec.Struct):
-    """Small numbers of the state.
+    """Counters and positions of the state.
 
     Parameters
     ----------
     closed
         Number of the last closed pane.
     written
-        What was written to the panes after it.
+        Number of entries written to the panes stream after it.
     hours
-        (entry-time hour, first pane closed in it): what trimming by age needs.
+        (entry-time hour, first pane closed in it), for trimming by age.
     references
-        Of the versions that have another one than the registered one, or had.
+        References of the versions that have, or had, another one than the registered one.
     """
 
     clock: Clock
@@ -67,7 +67,7 @@ class Position(msgspec.Struct):
     references: dict[str, InUse] = {}
 
     def reference_key(self, version: str) -> str:
-        """Name a version with the reference that it is counted by."""
+        """Return the `reference_key` of a version with the reference that it is counted by."""
         return reference_key(version, self.references.get(version, InUse()).number)
 
 
@@ -82,9 +82,9 @@ class CountingState:
     pane: OpenPane | None = None
     publishers: dict[bytes, Publisher] = field(default_factory=dict)
     detectors: dict[tuple[str, str], Detector] = field(default_factory=dict)
-    """By detector name and version."""
+    """Detectors of columns, by detector name and version."""
     errors: dict[tuple[str, str], Detector] = field(default_factory=dict)
-    """Those of the errors of versions with labels, in the same way."""
+    """Detectors of errors, by detector name and version."""
     ids: ClientIds = field(default_factory=ClientIds)
     """Ids that clients supplied; they have keys of their own, which expire."""
     pending: Pending = field(default_factory=Pending)
@@ -123,13 +123,13 @@ class CountingState:
         return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
 
     def _note_waiting(self, counts: LabelCounts) -> None:
-        """Count what waits: predictions and labels for each other, joined rows for being told."""
+        """Update the counters of waiting predictions, labels and joined rows."""
         counts.waiting, counts.early = self.pending.size, len(self.pending.early)
         counts.untold = self.revisions.ready(self.position.closed)
         counts.untold_open = self.revisions.size - counts.untold
 
     def _detector(self, name: bytes) -> Detector | None:
-        """Return the detector of a field; None if it has ended."""
+        """Return the detector of a field; None if it no longer exists."""
         kind, detector, version = name.decode().split(":", 2)
         return (self.errors if kind == "errors" else self.detectors).get((detector, version))
 

@@ -1,31 +1,35 @@
 """Judging's one step: state, entries of the panes and commands in; changed state, alerts and
 snapshots out.
 
-The order of a moment: a pane enters the windows of its versions, each window is evaluated, the
-alerts move (alerting.py), the transitions are written as one group (notices.py), and a report is
-taken if they or the time ask for one (reporting.py).
+The order of a moment: a pane is added to the windows of its versions, each window is evaluated, the
+alerts move (alerting.py), their transitions are written as one group (notices.py), and a report is
+taken if a transition or the time requires one (snapshotting.py).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from driftgauge.consumer.judging import commanding
 from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts import notices
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.labelled.late import falls, look
+from driftgauge.consumer.judging.labelled.performance import Labelled
+from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.performance import PERFORMANCE
 
 HOUR_MS = 3_600_000
 
@@ -43,16 +47,16 @@ def advance(
     Parameters
     ----------
     state
-        Is changed; throw it away if the outputs could not be committed.
+        State of the model, changed in place. Discard it if the outputs could not be committed.
     entries
-        Entry id and content, in the order in which they were read. One at or before its partition's
-        offset was judged before, and is left out.
+        Entry id and content, in the order in which they were read. An entry at or before its
+        partition's offset was judged before and is ignored.
     versions
-        All versions that the entries name, and those of the open alerts, with the references that
-        they are judged by, by `reference_key`.
+        Versions that the entries name and those of the open alerts, with their references, by
+        `reference_key`.
     commands
-        Entry id and content of people's commands, applied before the entries; the same holds for
-        those that were applied before.
+        Entry id and content of people's commands, which are applied before the entries. Commands
+        that were applied before are ignored.
     """
     step_ = _Step(state, model, versions, policy)
     for entry_id, packed in commands:
@@ -66,13 +70,12 @@ def advance(
 
 
 class Rejudging:
-    """Judges entries whose order is known, from an empty state, without snapshots: what a backtest
-    does.
+    """Judges entries in a known order from an empty state and without snapshots, for a backtest.
 
     Parameters
     ----------
     versions
-        As for `advance`.
+        Versions by `reference_key`, as for `advance`.
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class Rejudging:
         )
 
     def take(self, entry: PaneEntry) -> list[Alert]:
-        """Judge an entry; give the transitions that it brought."""
+        """Judge an entry; return the transitions that it caused."""
         self._step.take_known(entry)
         self._step.state.changed.clear()
         alerts = self._step.outputs.alerts[:]
@@ -111,12 +114,12 @@ class _Step:
         self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
-        """Judge an entry of the only partition as it comes."""
+        """Judge an entry of the only partition."""
         self.state.progress.totals[entry.partition] = entry.total
         self.take_known(entry)
 
     def take_known(self, entry: PaneEntry) -> None:
-        """Judge an entry whose turn it is known to be."""
+        """Judge an entry whose turn is known."""
         if isinstance(entry, Watermark):
             return
         totals = self.state.progress.totals
@@ -129,10 +132,10 @@ class _Step:
             self.judge_reference(entry)
 
     def take_merged(self, entry_id: str, entry: PaneEntry) -> None:
-        """Judge an alarm at once, and the panes and labels whose turn has come.
+        """Judge an alarm at once, and the panes and labels whose turn has come (see merge.py).
 
-        Events are those of what was judged: how many of the other partitions were read by then is
-        chance.
+        Only judged entries count as events, because how much of the other partitions was read by
+        then is random.
         """
         progress, merge = self.state.progress, self.state.merge
         merge.add(entry)
@@ -146,7 +149,7 @@ class _Step:
             self.take_known(ready)
 
     def judge(self, entry: Pane | Delta) -> None:
-        """Judge a pane, or the labels that revise panes."""
+        """Judge a pane, or labels that revise panes."""
         if isinstance(entry, Pane):
             self.judge_pane(entry)
         else:
@@ -182,9 +185,10 @@ class _Step:
             for old in window.trim(self.policy.window_events, self.policy.window_days):
                 self.state.drop_pane(version, old)
             self.state.count_day(version, self._judged(version).week, part)
-            context = self._context(version, pane.end)
+            context = self._context(version, pane.end, self._look(version, pane.end))
             progress.unjudged.pop(version, None)
             self.alerting.settle(context)
+            self._note_told(context)
             self._note_week(context)
             self.reporting.remember(context)
             self.reporting.report(context)
@@ -201,9 +205,12 @@ class _Step:
     # -- labels ------------------------------------------------------------------------------------
 
     def _await_labels(self, version: str, pane: Pane, predictions: int) -> None:
-        """Let a pane's predictions wait for their labels."""
+        """Add a pane to the labelled window, where it waits for its labels."""
         if not self.versions[version].labels:
             return
+        days = self.state.labelled_days.setdefault(version, LabelledDays())
+        self.state.keep_labelled_day(version, days.add(pane, predictions))
+        self.state.trim_labelled_days(version, pane.end, self.policy.labelled_days)
         window = self.state.labelled.setdefault(version, LabelledWindow())
         kept, gone = window.add(pane, predictions)
         for span in (*gone, *window.trim(self.policy.labelled_rows, self.policy.labelled_days)):
@@ -212,17 +219,22 @@ class _Step:
             self.state.keep_span(version, span)
 
     def judge_labels(self, delta: Delta) -> None:
-        """Add labels to their panes. The performance is judged when as many came as a pane has
-        predictions, or at a pane.
+        """Add labels to their panes. The performance is judged at the next pane, or earlier when as
+        many labels came as a pane has predictions.
         """
         touched: dict[str, int] = {}
         for revised in delta.revised:
             window = self.state.labelled.get(revised.version)
             span = window.revise(delta.partition, revised) if window is not None else None
-            if span is None:
+            days = self.state.labelled_days.get(revised.version)
+            day = days.revise(delta.partition, revised) if days is not None else None
+            if span is not None:
+                self.state.keep_span(revised.version, span)
+            if day is not None:
+                self.state.keep_labelled_day(revised.version, day)
+            if span is None and day is None:
                 self.state.progress.labels_too_late += revised.labelled
                 continue
-            self.state.keep_span(revised.version, span)
             touched[revised.version] = (
                 touched.get(revised.version, 0) + revised.labelled + revised.corrected
             )
@@ -240,20 +252,64 @@ class _Step:
         unjudged[version] = unjudged.get(version, 0) + labels
         if version not in self.state.windows:  # it is no longer used
             return
-        context = self._context(version, now)
-        if unjudged[version] < self.policy.pane_events:
+        fallen = self._look(version, now)
+        context = self._context(version, now, fallen)
+        worth = unjudged[version] // self.policy.pane_events
+        if not worth and not fallen:
             self.reporting.note(context)
             return
-        worth = unjudged[version] // self.policy.pane_events
-        unjudged[version] = 0
-        for _ in range(min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve))):
+        if worth:
+            unjudged[version] = 0
+        for _ in range(
+            max(1, min(worth, max(self.policy.bad_to_fire, self.policy.quiet_to_resolve)))
+        ):
             self.alerting.settle_performance(
                 context
             )  # labels of two panes are two evaluations, also when they come at once
+        self._note_told(context)
         self.reporting.report(context)
 
+    def _look(self, version: str, now: int) -> set[int]:
+        """Judge the past days of a version whose labels changed; return those that are bad."""
+        judged, days = self._judged(version), self.state.labelled_days.get(version)
+        if days is None or judged.baselines is None or not judged.labels:
+            return set()
+        level = levels(self.policy, self.policy.expected_events_per_day, 1).performance_day
+        seen = look(judged.baselines, days, level, self.policy, now)
+        for day in seen:
+            self.state.keep_labelled_day(version, day)
+        return {day.day for day in seen if day.bad}
+
+    def _note_told(self, context: AlertContext) -> None:
+        """Note which past days the alerts of the performance tell of: those that they speak of,
+        and those that a fall has in the window as it happens.
+        """
+        labelled, days = context.judged.labelled, self.state.labelled_days.get(context.version)
+        if labelled is None or days is None:
+            return
+        window = labelled.window
+        last = window.latest_label // DAY_MS
+        present = range(max(window.start // DAY_MS, last - 1), last + 1)
+        for alert in self.state.alerts_of(context.version):
+            name = _metric_of(alert)
+            if alert.state != "firing" or not name:
+                continue
+            fall = labelled.falls.get(name)
+            for day in () if fall is None else fall.days:
+                self._tell(context.version, days.days[day], name, late=True)
+            for day in () if labelled.late else present:
+                if day in days.days:
+                    self._tell(context.version, days.days[day], name, late=False)
+
+    def _tell(self, version: str, day: LabelledDay, metric: str, *, late: bool) -> None:
+        if metric not in day.told:
+            day.told = {**day.told, metric: late}
+            self.state.keep_labelled_day(version, day)
+
     def judge_alarm(self, alarm: Alarm) -> None:
-        """An online detector's alarm fires at once; one that fires already is kept alive."""
+        """Let the alert of an online detector's alarm fire at once; one that fires already
+        stays.
+        """
         if self.state.progress.is_outdated(alarm):
             return
         self.state.progress.see(alarm.version, alarm.time)
@@ -264,11 +320,11 @@ class _Step:
         self._end_moment(alarm.time)
 
     def judge_reference(self, entry: NewReference) -> None:
-        """Judge a version by another reference from here on: the alerts that hung on the one before
-        end, saying why.
+        """Judge a version by another reference from here on; the alerts that depend on the previous
+        reference end with that reason.
 
-        The window stays: its cells are those of the new reference too, so it is judged again at its
-        next pane, and no drift that comes now is missed for want of rows.
+        The window stays, since the new reference has the same cells: it is judged again at its next
+        pane, so no drift is missed for lack of rows.
         """
         state, version = self.state, entry.version
         if not state.progress.note_change(entry) or (
@@ -289,9 +345,7 @@ class _Step:
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
-        """Apply a command to an alert; one that cannot be applied is counted and said, and stops
-        nothing.
-        """
+        """Apply a command to an alert; one that cannot be applied is counted and logged."""
         refused = commanding.apply(self.state, self.alerting, entry_id, packed)
         if refused:
             self.outputs.refused.append(refused)
@@ -328,7 +382,7 @@ class _Step:
             self.reporting.settle(version)
 
     def _retirement(self, version: str, now: int) -> str:
-        """Say why a version is no longer used; empty if it may be."""
+        """Return why a version is no longer used; empty if it may still be."""
         end = self.state.windows[version].end
         if not end:
             return ""
@@ -361,7 +415,7 @@ class _Step:
         return self.state.windows.setdefault(version, VersionWindow.of(size, []))
 
     def _note_week(self, context: AlertContext) -> None:
-        """Remember at a logical midnight whether an ordered column is in alarm."""
+        """Record at a logical midnight whether an ordered column is in alarm."""
         days = self.state.days.get(context.version)
         if days is not None and days.due and not context.judged.evaluation.lacking_days:
             days.note(
@@ -371,8 +425,8 @@ class _Step:
             )
             self.state.keep_week(context.version)
 
-    def _context(self, version: str, now: int) -> AlertContext:
-        """Evaluate a version's window as it stands."""
+    def _context(self, version: str, now: int, fallen: Collection[int] = ()) -> AlertContext:
+        """Evaluate a version's window as it stands; `fallen` are past days just found bad."""
         judged, window = self._judged(version), self._window(version)
         rate = self.state.progress.model_events_per_day(self.policy.expected_events_per_day)
         segments = judged.segments
@@ -382,7 +436,7 @@ class _Step:
             judged.judged_columns,
             len(segments.names) if segments is not None else 0,
         )
-        labelled = self._labelled(version, judged, level)
+        labelled = self._labelled(version, judged, level, now, fallen)
         tell = labelled is not None and labelled.is_fresh(now, window.end - window.start)
         evaluation = Evaluation(
             judged,
@@ -405,8 +459,27 @@ class _Step:
             version, EvaluatedWindow(evaluation, window, rate, labelled, target, parted), now
         )
 
-    def _labelled(self, version: str, judged: JudgedVersion, level: Levels) -> Labelled | None:
+    def _labelled(
+        self,
+        version: str,
+        judged: JudgedVersion,
+        level: Levels,
+        now: int,
+        fallen: Collection[int],
+    ) -> Labelled | None:
         if judged.baselines is None or not judged.labels:
             return None
         window = self.state.labelled.setdefault(version, LabelledWindow())
-        return Labelled(window, judged.baselines, level, self.policy)
+        days = self.state.labelled_days.get(version, LabelledDays())
+        open_since = {
+            _metric_of(alert): alert.started
+            for alert in self.state.alerts_of(version)
+            if _metric_of(alert)
+        }
+        past = falls(judged.baselines, days.days.values(), open_since, fallen)
+        return Labelled(window, judged.baselines, level, self.policy, now, past)
+
+
+def _metric_of(alert: AlertState) -> str:
+    """Name the metric of the labels that an alert is about; empty if it is about something else."""
+    return PERFORMANCE.member(alert.rule) if rule_of(alert.rule) is PERFORMANCE else ""

@@ -1,7 +1,7 @@
 """Moves the alerts of a model through their lives: by findings, by online alarms, by the end of a
 version, by commands.
 
-It keeps the state and collects the notices of a moment; what a life is stands in lifecycle.py.
+It holds the state and collects the notices of a moment; lifecycle.py describes an alert's life.
 """
 
 from collections.abc import Iterable
@@ -30,9 +30,9 @@ from driftgauge.shared.rules import rule_of
 from driftgauge.shared.wording.titles import title
 
 ALARM_DELAYS = 3
-"""An online alert is over when nothing was alarmed for this many times the last alarm's delay."""
+"""An online alert ends after this many times the last alarm's delay without a further alarm."""
 EXPLAINING = 3
-"""Drifting columns that a performance alert names."""
+"""Most drifting columns that a performance alert names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Alerting:
     Attributes
     ----------
     notices
-        Of the moment that is being judged.
+        Notices of the moment that is being judged.
     """
 
     def __init__(self, state: JudgingState, model: str, policy: JudgingPolicy) -> None:
@@ -60,7 +60,7 @@ class Alerting:
         self._policy = policy
 
     def settle(self, context: AlertContext) -> None:
-        """Move the alerts of a version by what the rules say of its window."""
+        """Move the alerts of a version by the findings of the rules in its window."""
         self._end_unjudged(context)
         self._follow(findings(context.judged, self._open_alerts(context), self._policy), context)
         for alert in self._state.alerts_of(context.version):
@@ -68,7 +68,7 @@ class Alerting:
                 self._settle_online(alert, context)
 
     def settle_performance(self, context: AlertContext) -> None:
-        """Move the alerts that labels speak of: labels come without a pane."""
+        """Move only the alerts that depend on labels, when labels come without a pane."""
         found = performance.findings(context.judged, self._open_alerts(context), self._policy)
         self._follow(found, context)
 
@@ -92,7 +92,7 @@ class Alerting:
             self._step(alert, reading, evidence, context)
 
     def _explanation(self, context: AlertContext) -> str:
-        """Name the columns whose drift goes with a fall of the performance."""
+        """Name the columns that drift while the performance is down."""
         drifting = [
             alert
             for alert in self._state.alerts_of(context.version)
@@ -102,7 +102,7 @@ class Alerting:
         return f"; {', '.join(names[:EXPLAINING])} drifting with it" if names else ""
 
     def alarm(self, alarm: Alarm, context: AlertContext) -> None:
-        """Let an online detector's alarm fire, or keep what fires alive."""
+        """Let the alert of an online detector's alarm fire, or prolong it if it fires already."""
         if not is_judged(alarm.detector, alarm.column, self._policy):
             return
         alert = self._alert(context.version, alarm.column, alarm.detector, context.now)
@@ -131,9 +131,7 @@ class Alerting:
             self.keep(end(alert, context.now, self._policy, summary), evidence, context.now)
 
     def end_referring(self, context: AlertContext, summary: str) -> None:
-        """End the alerts of a version that hung on the reference before; no cooldown holds back
-        their next life.
-        """
+        """End the alerts of a version that depend on the previous reference, without a cooldown."""
         for alert in self._state.alerts_of(context.version):
             if is_of_reference(alert.rule, alert.feature):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
@@ -160,11 +158,11 @@ class Alerting:
             self._state.drop_alert(alert.fingerprint)
 
     def snapshot_id(self, version: str, events: int) -> str:
-        """Name the snapshot of a version after so many events of the model."""
+        """Return the id of a version's snapshot after this many events of the model."""
         return f"{self._model}-{version}-{events:012d}"
 
     def circumstances(self, version: str, now: int) -> Circumstances:
-        """Return what an action is chosen by."""
+        """Return the circumstances by which an action is chosen."""
         seen = self._state.progress.first_seen
         since = seen.get(version, now)
         previous = any(first < since for first in seen.values())
@@ -175,7 +173,7 @@ class Alerting:
     def _alert(
         self, version: str, column: str, rule: str, now: int, segment: str = ""
     ) -> AlertState:
-        """Return the open alert, or begin a new life."""
+        """Return the open alert, or a new one."""
         name = fingerprint(self._model, version, column, rule, segment)
         known = self._state.alerts.get(name)
         if known is None:
@@ -205,14 +203,15 @@ class Alerting:
         self.keep((moved, transition), evidence, context.now)
 
     def _settle_online(self, alert: AlertState, context: AlertContext) -> None:
-        """End an online alert that was not alarmed again for long enough, while its column is
-        quiet; else it goes on.
+        """End an online alert if its detector was silent for long enough and its column is quiet in
+        the window.
 
-        A detector starts anew after an alarm, so that a drift which stays is alarmed again and
-        again: silence for several of its delays means that it is over, and not that the detector
-        got used to it.
+        A detector starts again after an alarm, so a lasting drift raises alarm after alarm. Silence
+        for several delays therefore means that the drift is over, not that the detector adapted to
+        it.
         """
-        patience = max(self._policy.window_events, ALARM_DELAYS * alert.delay)
+        renewed = rule_of(alert.rule).renewed
+        patience = max(0 if renewed else self._policy.window_events, ALARM_DELAYS * alert.delay)
         passed = self._state.progress.events - alert.last_alarm
         if passed >= patience and self._is_quiet(alert, context):
             summary = f"no further alarm in {passed:,} events, and PSI is quiet"
@@ -247,7 +246,7 @@ class Alerting:
         return not broken and all(evaluation.psi_quiet(place) for place in columns)
 
     def _end_unjudged(self, context: AlertContext) -> None:
-        """End alerts of rules that the policy has no longer: nothing would ever read them again."""
+        """End alerts of rules that the policy no longer has, since nothing evaluates them."""
         for alert in self._state.alerts_of(context.version):
             if not is_judged(alert.rule, alert.feature, self._policy):
                 evidence = alert.evidence or self._evidence(Evidence("rows", 0, 0, None), context)
@@ -275,8 +274,8 @@ class Alerting:
 
 
 def _cells(context: AlertContext, feature: str) -> list[Contribution]:
-    """Return the cells of a column, or of the labels, that contribute most; none for what is about
-    the model.
+    """Return the cells of a column, or of the labels, that contribute most to its drift; none for
+    alerts about the model.
     """
     evaluation, target = context.judged.evaluation, context.judged.target
     if feature == LABEL and target is not None:
@@ -293,7 +292,7 @@ def _cells(context: AlertContext, feature: str) -> list[Contribution]:
 def _labelled_evidence(
     evidence: AlertEvidence, found: Evidence, context: AlertContext
 ) -> AlertEvidence:
-    """Return the evidence of a metric its own window: the labelled one."""
+    """Return the evidence of a metric with the labelled window's times and rows."""
     labelled = context.judged.labelled
     if labelled is None:
         return evidence
@@ -304,6 +303,6 @@ def _labelled_evidence(
         evidence,
         n=rows if found.n is None else found.n,
         m=window.labelled if found.m is None else found.m,
-        window_start=window.start,
-        window_end=window.end,
+        window_start=window.start if found.start is None else found.start,
+        window_end=window.end if found.end is None else found.end,
     )

@@ -1,9 +1,9 @@
 """Backtest: panes that were judged before are judged again, by one policy or by several side by
 side.
 
-Judging is a function of panes, references and policy. So the same policy takes the same decisions
-again, and another one shows what it would have told. What is counted is not counted again: the
-online detectors' alarms are those that were written, whatever the policy says of the budget.
+Judging is a function of panes, references and policy. So the same policy makes the same decisions
+again, and another policy shows which alerts it would have raised. Events are not counted again: the
+online detectors' alarms are the recorded ones, whatever the policy's budget.
 """
 
 import math
@@ -21,16 +21,16 @@ from driftgauge.shared.contract.severity import AlertSeverity, worst
 
 
 class AlertTotals(msgspec.Struct):
-    """What a policy tells of one column and rule; with an empty name of all of them.
+    """Alerts of a policy on one column and rule; an empty name stands for all of them.
 
     Parameters
     ----------
     alerts
-        How often an alert fired.
+        Number of alerts that fired.
     notified
-        How often people were told, reminders included.
+        Number of notifications, reminders included.
     severity
-        The worst.
+        Worst severity.
     alarm_ms
         Logical time in alarm.
     first
@@ -48,7 +48,7 @@ class AlertTotals(msgspec.Struct):
 
 
 class Verdict(msgspec.Struct):
-    """What a policy tells of a stretch of time: of the model, by feature, and by feature and rule.
+    """Alerts of a policy over a time range: of the model, by feature, and by feature and rule.
 
     `total.alarm_ms` is the time in which anything was in alarm.
     """
@@ -59,16 +59,16 @@ class Verdict(msgspec.Struct):
 
 
 class Backtest(msgspec.Struct, omit_defaults=True):
-    """What `--json` prints.
+    """Result of a backtest, which `--json` prints.
 
     Parameters
     ----------
     start, end
-        Logical times (ms) of what was judged.
+        Logical times (ms) of the judged range.
     resolution
-        How many panes, hours and days that were.
+        Number of panes, hours and days that were judged.
     today, policy
-        By the policy of the settings, and by the file's; None without a file.
+        Verdict by the policy of the settings, and by that of the file; None without a file.
     """
 
     model: str
@@ -91,14 +91,14 @@ class _Life:
 
 
 @dataclass(slots=True)
-class Watch:
+class AlertTracker:
     """Follows the transitions of one policy."""
 
     lives: list[_Life] = field(default_factory=list)
     _open: dict[str, _Life] = field(default_factory=dict)
 
     def take(self, alert: Alert) -> None:
-        """Take note of a transition."""
+        """Process a transition."""
         life = self._open.get(alert.fingerprint)
         if alert.state == "firing" and life is None:
             life = self._open[alert.fingerprint] = _Life(alert, alert.updated)
@@ -112,7 +112,7 @@ class Watch:
             del self._open[alert.fingerprint]
 
     def verdict(self, end: int) -> Verdict:
-        """Sum up; what is open lasts until `end`."""
+        """Return the verdict; alerts that are still open last until `end` (ms)."""
         return Verdict(
             _told(self.lives, end),
             [
@@ -137,14 +137,14 @@ def rejudge(
     Parameters
     ----------
     entries
-        In the order in which they were judged.
+        Entries in the order in which they were judged.
     versions
-        By `reference_key`, as judging has them. An entry whose version is not there is passed over.
+        Versions by `reference_key`, as in judging. Entries of other versions are ignored.
 
     Yields
     ------
     entry, alerts
-        Each entry, and for each policy the transitions that it brought.
+        Each entry, and for each policy the transitions that it caused.
     """
     judges = [Rejudging(model, versions, policy) for policy in policies]
     for entry in entries:
@@ -153,7 +153,7 @@ def rejudge(
 
 
 def _known(entry: PaneEntry, versions: Mapping[str, JudgedVersion]) -> PaneEntry | None:
-    """Leave out what is of versions that are not published any more."""
+    """Return the part of an entry that belongs to published versions; None if nothing does."""
     if isinstance(entry, Alarm | NewReference):
         return entry if entry.version in versions else None
     if isinstance(entry, Pane) and not entry.blocks.keys() <= versions.keys():

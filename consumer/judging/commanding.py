@@ -1,6 +1,4 @@
-"""Applies people's commands to the alerts. Each is applied once: the id of the last one stands in
-the checkpoint.
-"""
+"""Applies people's commands to the alerts, each once: the checkpoint has the id of the last."""
 
 import msgspec
 

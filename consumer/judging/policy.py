@@ -1,5 +1,5 @@
-"""What judging is told: see the settings of the same names, and policy_file.py for what a file may
-say of each model.
+"""The policy of judging: see the settings of the same names, and policy_file.py for the settings of
+each model.
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metric
         Name of a metric (metrics.py).
     feature
-        Of a column's metric: this column only; None for every column that counts for drift.
+        Column that a column's metric is limited for; None for every column that counts for drift.
     warning, critical
-        A value at or beyond it is bad; at least one of them.
+        A value at or beyond the limit is bad; at least one of the two is needed.
     direction
-        On which side values are bad.
+        Side of the limit on which values are bad.
     """
 
     metric: str
@@ -40,39 +40,41 @@ class JudgingPolicy:
     Parameters
     ----------
     partitions
-        Of the model; with one, panes are judged as they come.
+        Partitions of the model; with one, panes are judged as they come.
     psi_warning, psi_critical
-        Floors of the true PSI that matter: the field's habit.
+        Least true PSI that is a warning, and that is critical: the usual .1 and .25.
     performance_drop
-        How much worse than its baseline a metric must be to matter, as a share of the baseline.
+        How much worse than its baseline a metric must be, as a share of the baseline.
     labelled_rows, labelled_days
-        The labelled window: the latest panes with so many labelled predictions, none older than so
-        many days.
+        Size of the labelled window: the latest panes with this many labelled predictions, none
+        older than this many days.
     min_labelled_rows
-        Labelled predictions below which performance is INSUFFICIENT_DATA.
+        Least labelled predictions; with fewer, performance is INSUFFICIENT_DATA.
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
+    late_share
+        Part of `performance_share` that the verdicts on past days take (labelled/late.py).
     segment_share
-        Part of `psi_share` and of `performance_share` that the tests of the segments take, where a
-        version has segments.
+        Part of `psi_share` and of `performance_share` for the tests of the segments, if a version
+        has segments.
     min_segment_rows, min_segment_reference_rows
-        Window and reference rows below which a segment is not judged for drift; its performance is
-        from `min_segment_rows` labelled ones on either side.
+        Least window and reference rows to judge a segment for drift. Its performance needs
+        `min_segment_rows` labelled ones on both sides.
     e_detector_errors_share, adwin_errors_share, ddm_errors_share
-        Those of the detectors of errors.
+        Shares of the budget for the detectors of errors.
     resolve_below
         Share of a threshold below which an evaluation is quiet.
     bad_to_fire, quiet_to_resolve
-        Evaluations running.
+        Number of consecutive evaluations.
     cooldown_ms, renotify_ms, renotify_max_ms
-        Logical times: see lifecycle.py.
+        Logical times: see lifecycle.py. With `renotify_ms` 0 nobody is reminded.
     kind
         `classic` alerts on plain PSI and KS instead of the calibrated PSI and the online detectors.
     thresholds
-        Of published metrics; the serving latency by default.
+        Limits on published metrics; by default on the serving latency.
     version_superseded_hours
-        How long a version must be without events, while others have a window's worth, until its
-        alerts end.
+        Hours without events, while other versions fill a window, after which a version's alerts
+        end.
     """
 
     partitions: int = 1
@@ -100,6 +102,7 @@ class JudgingPolicy:
     labelled_rows: int = 2000
     labelled_days: int = 28
     min_labelled_rows: int = 200
+    late_share: float = 0.2
     segment_share: float = 0.5
     min_segment_rows: int = 200
     min_segment_reference_rows: int = 400
@@ -107,7 +110,7 @@ class JudgingPolicy:
     bad_to_fire: int = 2
     quiet_to_resolve: int = 3
     cooldown_ms: int = 3_600_000
-    renotify_ms: int = 14_400_000
+    renotify_ms: int = 0
     renotify_max_ms: int = 604_800_000
     kind: Literal["standard", "classic"] = "standard"
     thresholds: tuple[Threshold, ...] = (Threshold(LATENCY, warning=100.0, critical=200.0),)

@@ -1,5 +1,5 @@
-"""Takes the snapshots of a step: reports when an alert fired or resolved, or when it is time; the
-current one of each version at the step's end.
+"""Takes the snapshots of a step: a report when an alert fired or resolved, or when one is due; and
+the current snapshot of each version at the step's end.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from driftgauge.consumer.judging.alerting import AlertContext, Alerting
 from driftgauge.consumer.judging.alerts.actions import recommend, recommended
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.column_report import column_reports, notes
-from driftgauge.consumer.judging.evaluating.performance import report as report_performance
+from driftgauge.consumer.judging.labelled.performance import report as report_performance
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import findings, rule_levels
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
@@ -31,16 +31,17 @@ from driftgauge.shared.reference.profile import PREDICTION
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.statistics.psi import PSI
 
+UNJUDGED = frozenset({"insufficient_data", "uncalibrated"})
 MOST_SEGMENTS = 3
 """Most segments that a verdict names."""
 
 
 @dataclass(slots=True)
 class Outputs:
-    """What a step wrote: alert transitions and snapshot reports in order, the latest snapshot of
-    each version.
+    """Outputs of a step: alert transitions and snapshot reports in order, and the current snapshot
+    of each version.
 
-    `refused` says of each command that could not be applied why.
+    `refused` says why each refused command could not be applied.
     """
 
     alerts: list[Alert] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class _Noted:
-    """What a snapshot is taken of: a version's context, and the events of the model by then."""
+    """Input of a snapshot: a version's context, and the number of the model's events."""
 
     context: AlertContext
     events: int
@@ -77,18 +78,20 @@ class Reporting:
         self._written: dict[str, tuple[_Noted, Snapshot]] = {}
 
     def note(self, context: AlertContext) -> None:
-        """Note that a version has changed: its current snapshot is taken when the step is over."""
+        """Note that a version has changed, so that its current snapshot is taken at the end of the
+        step.
+        """
         self._latest[context.version] = _Noted(context, self._state.progress.events)
 
     def remember(self, context: AlertContext) -> None:
-        """Remember the PSI of an evaluation, for the lines over time."""
+        """Store the PSI of an evaluation for the charts over time."""
         oldest = context.now - self._policy.window_days * DAY_MS
         self._state.keep_psi(
             context.version, context.now, context.judged.evaluation.judged_psi, oldest
         )
 
     def report(self, context: AlertContext) -> None:
-        """Take a snapshot report if one of the moment's transitions, or the time, asks for it."""
+        """Take a snapshot report if one of the moment's transitions requires it, or one is due."""
         progress = self._state.progress
         alerted = any(
             notice.alert.version == context.version
@@ -110,8 +113,8 @@ class Reporting:
             progress.reported[context.version] = Reported(context.now, progress.events)
 
     def _is_due(self, last: Reported | None, rows: int, now: int) -> bool:
-        """Return whether a scheduled report is due; the first one as soon as there is enough to
-        judge.
+        """Return whether a scheduled report is due; the first one is due as soon as there are
+        enough rows.
         """
         if last is None:
             return rows >= self._policy.min_window_rows
@@ -121,18 +124,16 @@ class Reporting:
         )
 
     def finish(self) -> Outputs:
-        """Take the current snapshot of every version that changed: only the last one of a step is
-        wanted.
+        """Take the current snapshot of every version that changed in the step.
 
-        Nothing of a version changes without a note, so the report that was written last may be that
-        one.
+        If a version has not changed since its last report, that report is its current snapshot.
         """
         for version in list(self._latest):
             self.settle(version)
         return self._outputs
 
     def settle(self, version: str) -> None:
-        """Take the current snapshot of a version, which nothing changes any more."""
+        """Take the current snapshot of a version that does not change any more."""
         noted = self._latest.pop(version, None)
         if noted is not None:
             written, snapshot = self._written.get(version, (None, None))
@@ -193,7 +194,7 @@ class Reporting:
 
 
 class NoReporting(Reporting):
-    """Takes no snapshot: for a backtest, which wants the alerts alone."""
+    """Takes no snapshots, for a backtest that needs only the alerts."""
 
     def note(self, context: AlertContext) -> None:
         pass
@@ -208,7 +209,7 @@ def verdict(
     rows: int,
     alerts: list[ActiveAlert] | None = None,
 ) -> str:
-    """Say in one sentence how things stand, of all columns that are reported."""
+    """Return the verdict of a snapshot in one sentence."""
     if severity == "insufficient_data":
         reason = next(
             (report.reason for report in everything if report.severity == severity),
@@ -230,11 +231,13 @@ def verdict(
             f"{len(unread)} of {watched + len(unread)} columns cannot be compared "
             f"({_named(unread)}). {verdict(rest, others, rows, alerts)}"
         )
+    unjudged = [report for report in everything if report.severity in UNJUDGED]
+    watched -= len(unjudged)
     falls, of_model = _of_model(
         [alert for alert in alerts or () if not alert.feature and alert.state == "firing"]
     )
     if not drifted and not falls and not of_model:
-        return f"Normal: none of {watched} columns drifted in {rows:,} rows."
+        return f"Normal: none of {watched} columns drifted in {rows:,} rows{_unjudged(unjudged)}."
     told = f"{len(drifted)} of {watched} columns drifted ({_named(drifted)})"
     columns = [told] if drifted else []
     return f"{severity.capitalize()}: {'; '.join([*falls, *columns, *of_model])}."
@@ -244,11 +247,20 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
-    """Say what fires of the model: falls of its performance; and what is less than these.
+def _unjudged(reports: list[FeatureReport]) -> str:
+    """Say which columns are not judged, and why the first is not."""
+    if not reports:
+        return ""
+    names = _named([report.name for report in reports])
+    return f"; {len(reports)} not judged ({names}): {reports[0].reason}"
 
-    Evidence that the errors grew says no more than a fall does. Of segments those are told that
-    nothing else explains, and few; limits on the model's operation come last.
+
+def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
+    """Return the parts of the verdict about the model: falls of its performance; and lesser
+    findings.
+
+    Evidence that errors grew is left out if there is a fall. A few segments are named that nothing
+    else explains; limits on operational metrics come last.
     """
     whole = [alert for alert in firing if not alert.segment]
     falls = [
@@ -273,7 +285,7 @@ def _of_model(firing: list[ActiveAlert]) -> tuple[list[str], list[str]]:
 
 
 def _column_reports(judged: EvaluatedWindow, policy: JudgingPolicy) -> list[FeatureReport]:
-    """Report every column; with thresholds or the classic policy, by what those rules say too."""
+    """Report every column, including the findings of limits and of the classic policy."""
     reports = column_reports(judged.evaluation)
     if policy.kind == "classic":
         reports = [_classic(report, policy) for report in reports]
@@ -289,8 +301,8 @@ def _column_reports(judged: EvaluatedWindow, policy: JudgingPolicy) -> list[Feat
 
 
 def _classic(report: FeatureReport, policy: JudgingPolicy) -> FeatureReport:
-    """Take the calibrated thresholds of PSI out of a report, and what they said: the findings say
-    the rest.
+    """Remove the calibrated PSI thresholds and their conclusion from a report, for the classic
+    policy.
     """
     statistics = [
         msgspec.structs.replace(one, warning=policy.psi_warning, critical=policy.psi_critical)
@@ -325,8 +337,8 @@ def _active(alert: AlertState, action: Action, now: int) -> ActiveAlert:
 
 
 def _with_alerts(report: FeatureReport, alerts: list[ActiveAlert]) -> FeatureReport:
-    """Raise a column's severity to that of its firing alerts: a firing online alert is a warning
-    though PSI is calm.
+    """Raise a column's severity to that of its firing alerts: an online alert may fire while PSI is
+    quiet.
     """
     if (
         report.severity == "excluded"

@@ -4,6 +4,7 @@ state               offsets, traffic and totals per partition, what was last rep
 alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
 span:VERSION:P:N    a span of a version's labelled window
+labelday:VERSION:DAY  a day of a version with the sums of its labels (labelled_days.py)
 held:P:N-S          a pane or delta, by its entry, that was read and waits for the other partitions
 history:VERSION     the PSI of its columns over the last days, in few points (history.py)
 week:VERSION        how far the whole days of a version with ordered columns are known (week.py)
@@ -28,6 +29,7 @@ from driftgauge.consumer.judging.ordered.week import (
 )
 from driftgauge.consumer.judging.windows.history import PsiHistory
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span
+from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.merge import Merge
 from driftgauge.consumer.judging.windows.window import VersionWindow, WindowPane
 from driftgauge.shared.arrays import Floats
@@ -49,7 +51,7 @@ CHANGES_REMEMBERED = 20
 
 
 class Reported(msgspec.Struct):
-    """When a version's last snapshot report was taken: logical time (ms), events of the model."""
+    """Time of a version's last snapshot report: logical time (ms), and the model's events."""
 
     time: int
     events: int
@@ -63,10 +65,10 @@ class JudgedBy(msgspec.Struct):
     change, number
         The change that brought it, and its number.
     seen
-        The latest change of each partition: until it has come there too, what a partition alarms is
-        about the one before.
+        Latest change that each partition has reached: until then its alarms are about the previous
+        reference.
     past
-        The latest changes as they came, for a backtest of times whose panes are gone.
+        Latest changes in order, for a backtest of times whose panes are deleted.
     """
 
     change: int = 0
@@ -76,7 +78,7 @@ class JudgedBy(msgspec.Struct):
 
 
 class Progress(msgspec.Struct):
-    """Small numbers of the state.
+    """Offsets, counters and times of the state.
 
     Parameters
     ----------
@@ -87,37 +89,38 @@ class Progress(msgspec.Struct):
     events_per_day
         Measured traffic, per partition; None until it is known.
     reported
-        By version.
+        Last snapshot report of each version.
     watermarks
-        How far logical time has come, per partition (see merge.py).
+        Logical time (ms) reached, per partition (see merge.py).
     waiting
-        Panes, and labels that revise some, that were read and wait for other partitions, per
-        partition.
+        Number of panes and label deltas per partition that were read and wait for other partitions.
     judged
-        Panes judged.
+        Number of panes judged.
     alarms
-        (partition, entry id, panes judged before it) of the latest alarms and new references of a
-        model with several partitions: they bypass the merge, so this alone tells the order in which
-        things were judged.
+        (partition, entry id, number of panes judged before it) of the latest alarms and new
+        references of a model with several partitions: these bypass the merge, so their order of
+        judging must be stored.
     now
-        Logical time (ms) of what was judged last.
+        Logical time (ms) of the last judged entry.
     first_seen
-        When each version first had a pane or an alarm, the latest ones.
+        Logical time (ms) of the first pane or alarm of the latest versions.
     last_rows
-        Events of the model at each version's latest pane, while it has a window.
+        The model's events at each version's latest pane, while it has a window.
     commands
         Id of the last command applied.
     commands_refused
         Commands that could not be applied.
+    dead
+        Entries of the panes that went to the dead letters, since judging fails on them.
     unjudged
-        Labels of each version that came since its performance was judged.
+        Number of labels of each version since its performance was judged.
     labels_too_late
-        Labels of panes that had left the labelled window.
+        Number of labels whose panes had left the labelled window.
     rolled_back
-        Times that a partition's panes went back to a number that was judged before; and the offsets
-        at which they did.
+        Number of times that a partition's panes went back to a number that was judged before, and
+        the offsets at which they did.
     references
-        By which reference a version is judged, if ever another one than the registered one was.
+        Reference that a version is judged by, if it ever was another than the registered one.
     """
 
     offsets: dict[int, str] = {}
@@ -133,6 +136,7 @@ class Progress(msgspec.Struct):
     last_rows: dict[str, int] = {}
     commands: str = BEGINNING
     commands_refused: int = 0
+    dead: int = 0
     unjudged: dict[str, int] = {}
     labels_too_late: int = 0
     rolled_back: dict[int, int] = {}
@@ -141,21 +145,23 @@ class Progress(msgspec.Struct):
 
     @property
     def events(self) -> int:
-        """Events of the model."""
+        """Number of the model's events."""
         return sum(self.totals.values())
 
     def model_events_per_day(self, expected: float) -> float:
-        """Traffic of the model; what was expected until every partition has measured its own."""
+        """Return the model's traffic (events per day); the expected one until every partition has
+        measured its own.
+        """
         rates = [rate for rate in self.events_per_day.values() if rate is not None]
         return sum(rates) if rates and len(rates) == len(self.events_per_day) else expected
 
     def note_end(self, partition: int, last_id: str) -> bool:
-        """Compare a partition's offset with the last entry that it has; report once when its panes
-        went back.
+        """Compare a partition's offset with its last entry; return True once if its panes went
+        back.
 
-        A shard that failed over to an older replica counts again from there. What it writes again
-        has numbers that were judged before: nothing is judged twice, and it goes on behind the
-        offset.
+        A shard that failed over to an older replica counts again from there. The panes that it
+        writes again have numbers that were judged before: nothing is judged twice, and judging
+        continues after the offset.
         """
         offset = self.offsets.get(partition, BEGINNING)
         if (
@@ -168,31 +174,31 @@ class Progress(msgspec.Struct):
         return True
 
     def is_new(self, partition: int, entry_id: str) -> bool:
-        """Return whether an entry lies behind the offset."""
+        """Return whether an entry comes after the offset."""
         return EntryId.parse(entry_id) > EntryId.parse(self.offsets.get(partition, BEGINNING))
 
     def see(self, version: str, now: int) -> None:
-        """Note that a version is there; the oldest of many are forgotten."""
+        """Note that a version is in use; the oldest of many are forgotten."""
         self.now = max(self.now, now)
         if version not in self.first_seen:
             kept = list(self.first_seen.items())[1 - VERSIONS_REMEMBERED :]
             self.first_seen = {**dict(kept), version: now}
 
     def record(self, entry: Alarm | NewReference, entry_id: str) -> None:
-        """Record after which pane an entry was taken."""
+        """Record after how many panes an entry was judged."""
         self.alarms = [
             *self.alarms[1 - ALARMS_RECORDED :],
             (entry.partition, entry_id, self.judged),
         ]
 
     def reference_key(self, version: str) -> str:
-        """Name a version with the reference that it is judged by."""
+        """Return the `reference_key` of a version with the reference that it is judged by."""
         known = self.references.get(version)
         return reference_key(version, known.number) if known is not None else version
 
     def note_change(self, entry: NewReference) -> bool:
-        """Note a new reference; tell whether it is one. Every partition brings it, and only the
-        first one changes it.
+        """Note a change of reference; return whether it is new. Every partition has it, and the
+        first one applies it.
         """
         known = self.references.setdefault(entry.version, JudgedBy())
         known.seen[entry.partition] = max(entry.change, known.seen.get(entry.partition, 0))
@@ -221,17 +227,20 @@ class JudgingState:
     alerts: dict[str, AlertState] = field(default_factory=dict)
     merge: Merge = field(default_factory=Merge)
     labelled: dict[str, LabelledWindow] = field(default_factory=dict)
+    labelled_days: dict[str, LabelledDays] = field(default_factory=dict)
     held: dict[int, deque[bytes]] = field(default_factory=dict)
-    """The fields of what waits in the merge, per partition, in order."""
+    """Names of the checkpoint fields of the entries that wait in the merge, per partition, in
+    order.
+    """
     days: dict[str, VersionDays] = field(default_factory=dict)
     histories: dict[str, PsiHistory] = field(default_factory=dict)
     changed: dict[bytes, bytes | Callable[[], bytes]] = field(default_factory=dict)
-    """Fields to write, or how to pack them: of what changes at each pane only the last state of a
-    step is written. An empty value is a field to delete.
+    """Fields to write, or functions that pack them at the end of a step, so that only the last
+    state is packed. An empty value deletes the field.
     """
 
     def alerts_of(self, version: str) -> list[AlertState]:
-        """Return the open alerts of a version in one order, however they came out of the
+        """Return the open alerts of a version in a fixed order, whatever the order in the
         checkpoint.
         """
         found = [
@@ -246,7 +255,7 @@ class JudgingState:
         self.changed[f"pane:{version}:{pane.key}".encode()] = b""
 
     def keep_psi(self, version: str, now: int, psi: Floats, oldest: int) -> None:
-        """Remember an evaluation's PSI of all columns."""
+        """Store an evaluation's PSI of all columns."""
         history = self.histories.setdefault(version, PsiHistory())
         history.add(now, psi, oldest)
         self.changed[f"history:{version}".encode()] = lambda: msgspec.msgpack.encode(history)
@@ -261,8 +270,19 @@ class JudgingState:
     def drop_span(self, version: str, span: Span) -> None:
         self.changed[f"span:{version}:{span.key}".encode()] = b""
 
+    def keep_labelled_day(self, version: str, day: LabelledDay) -> None:
+        name = f"labelday:{version}:{day.day}".encode()
+        self.changed[name] = lambda: msgspec.msgpack.encode(day)
+
+    def trim_labelled_days(self, version: str, now: int, days: int) -> None:
+        """Drop the days of a version that are too old for labels."""
+        for day in self.labelled_days[version].trim(now, days):
+            self.changed[f"labelday:{version}:{day}".encode()] = b""
+
     def drop_labelled(self, version: str) -> None:
-        """Forget a version's labelled window."""
+        """Forget a version's labelled window and days."""
+        for day in self.labelled_days.pop(version, LabelledDays()).days:
+            self.changed[f"labelday:{version}:{day}".encode()] = b""
         for spans in self.labelled.pop(version).spans.values():
             for span in spans:
                 self.drop_span(version, span)
@@ -274,7 +294,7 @@ class JudgingState:
         self.changed[name] = panes_of_log.encode(entry)
 
     def let_go(self, entry: Pane | Delta) -> None:
-        """Forget the entry of its partition that was held first."""
+        """Forget the first entry of its partition that waits in the merge."""
         self.changed[self.held[entry.partition].popleft()] = b""
 
     def count_day(self, version: str, reference: WeekReference | None, pane: WindowPane) -> None:
@@ -347,6 +367,7 @@ class JudgingState:
         state = cls(days=unpack_days(fields))
         panes: dict[str, list[WindowPane]] = defaultdict(list)
         spans: dict[str, list[Span]] = defaultdict(list)
+        days: dict[str, list[LabelledDay]] = defaultdict(list)
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == b"state":
@@ -356,6 +377,10 @@ class JudgingState:
                 state.alerts[alert.fingerprint] = alert
             elif kind == b"span":
                 spans[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=Span))
+            elif kind == b"labelday":
+                days[rest.decode().split(":")[0]].append(
+                    msgspec.msgpack.decode(packed, type=LabelledDay)
+                )
             elif kind == b"history":
                 state.histories[rest.decode()] = msgspec.msgpack.decode(packed, type=PsiHistory)
             elif kind == b"pane":
@@ -366,6 +391,7 @@ class JudgingState:
         for name, held in held_of(fields):
             state.merge.held.setdefault(held.partition, deque()).append(held)
             state.held.setdefault(held.partition, deque()).append(name)
+        state.labelled_days = {version: LabelledDays.of(found) for version, found in days.items()}
         state.labelled = {version: LabelledWindow.of(found) for version, found in spans.items()}
         for version, found in panes.items():
             state.windows[version] = VersionWindow.of(sizes[version], found)
@@ -373,8 +399,8 @@ class JudgingState:
 
 
 def held_of(fields: Mapping[bytes, bytes]) -> list[tuple[bytes, Pane | Delta]]:
-    """Read what waits, of a checkpoint's fields: each field's name and entry, in the order of each
-    partition.
+    """Read the waiting entries from a checkpoint's fields: field name and entry, in the order of
+    each partition.
     """
     names = [name for name in fields if name.startswith(b"held:")]
     found = [(name, panes_of_log.decode(fields[name])) for name in sorted(names, key=_held_order)]
@@ -395,7 +421,7 @@ def versions_of(fields: Mapping[bytes, bytes]) -> set[str]:
 
 
 def versions_named(entry: PaneEntry) -> set[str]:
-    """Return the versions that an entry speaks of."""
+    """Return the versions that an entry is about."""
     if isinstance(entry, Pane):
         return set(entry.blocks)
     if isinstance(entry, Delta):

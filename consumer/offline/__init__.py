@@ -1,1 +1,1 @@
-"""What needs no stream: registration, comparison, calibration and backtests."""
+"""Work without a stream: registration, comparison, calibration and backtests."""

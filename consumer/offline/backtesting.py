@@ -1,7 +1,5 @@
-"""A file's rows as panes: published, read and counted by the code that counts the log, without
-Redis.
-
-So a file can be judged as if it had come as traffic, at the times that it has.
+"""Turns the rows of a file into panes by the code that counts the log, without Redis, so that they
+can be judged as if they had come as traffic at their times.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,9 +37,9 @@ class FileRows:
     Parameters
     ----------
     time
-        Column of the time; None spreads the rows evenly at the traffic that is expected.
+        Name of the time column; None spreads the rows evenly at the expected traffic.
     prediction
-        Column of the predictions; None lets the model predict.
+        Name of the column of predictions; None lets the model predict.
     pii_key
         Key of the hashes of personal features, if the schema has any.
     """
@@ -54,7 +52,7 @@ class FileRows:
 
 @dataclass(frozen=True)
 class Log:
-    """A file as a log."""
+    """The entries of a log that were made from a file."""
 
     entries: list[Entry]
     remarks: list[str]
@@ -68,10 +66,9 @@ def log_of(
     Parameters
     ----------
     expected_per_day
-        Rows a day of a file without times.
+        Rows per day of a file without times.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Raises
     ------
@@ -142,7 +139,7 @@ def _entry(
 
 
 def counted(version: PublishedVersion, log: Log, policy: CountingPolicy) -> Iterator[PaneEntry]:
-    """Count a log; what is open at its end closes."""
+    """Count a log and yield its panes entries; the open pane is closed at the end."""
     name = version.manifest.version
     cells = CellMap(
         version.schema,

@@ -1,5 +1,5 @@
-"""Calibration of a registered version: times and rows from a CSV file, or the days that an earlier
-one has kept.
+"""Calibration of a registered version from times and rows of a CSV file, or from the days of its
+earlier calibration.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,8 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration, Timeline
 from driftgauge.shared.reference.frames import answers_of, columns_of
-from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.reference.profile import PREDICTION, Column
+from driftgauge.shared.reference.runs import runs_of
 from driftgauge.shared.reference.times import event_times
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.tables.format import TimeFormat
@@ -33,9 +34,9 @@ class TimedRows:
     Parameters
     ----------
     time
-        Column of the time.
+        Name of the time column.
     prediction
-        Column of the predictions, if the file has them.
+        Name of the column of predictions; None if the file has none.
     pii_key
         Key of the hashes, needed if a feature is to be hashed.
     """
@@ -66,24 +67,23 @@ def make_calibration(
     Parameters
     ----------
     version
-        As the registry gives it.
+        The version as the registry returns it.
     rows
-        The reference in its order; None to use the days that the version's calibration has.
+        Time-ordered reference rows; None uses the days of the version's calibration.
     target
-        False episodes per 30 days.
+        Allowed false episodes of the model per 30 days.
     floor
-        PSI below which nothing matters.
+        PSI below which there is never an alarm.
     watch
-        Functions of the clock that are judged nevertheless; None for those of the earlier
-        calibration.
+        Names of columns that are functions of the clock and are judged nevertheless; None for those
+        of the earlier calibration.
     estimator
-        The fitted model, which predicts the rows if they have no predictions; None if there is
-        none.
+        Fitted model, which predicts the rows if they have no predictions; None without one.
 
     Returns
     -------
     calibration, remarks
-        What was noticed about the times.
+        The calibration, and remarks about the times.
 
     Raises
     ------
@@ -149,14 +149,26 @@ def read_timeline(
     ):  # it gets what is personal, too: the columns above are those of the stream
         columns.append(predict(version.schema, estimator, model_columns(frame, version.schema)))
     references = version.reference.columns
+    ordered = [_in_order(values, order) for values in columns]
     cells: list[Ints | None] = [
-        reference.cells(values)[order]
-        for reference, values in zip(references, columns, strict=False)
+        reference.cells(values) for reference, values in zip(references, ordered, strict=False)
     ]
+    runs = tuple(
+        None if found is None else runs_of(reference, values, found)
+        for reference, values, found in zip(references, ordered, cells, strict=False)
+    )
     if len(cells) < len(references):
         cells.append(None)
         remarks.append(f"The file has no {PREDICTION}s: their order is not known.")
-    return timeline_of(version.reference, cells, times[order]), [*told, *remarks]
+        runs = (*runs, None)
+    return timeline_of(version.reference, cells, times[order], runs), [*told, *remarks]
+
+
+def _in_order(values: Column, order: Ints) -> Column:
+    """Sort a column's values, numbers or categories."""
+    if isinstance(values, np.ndarray):
+        return values[order]
+    return [values[row] for row in order.tolist()]
 
 
 def parse_times(

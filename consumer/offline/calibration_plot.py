@@ -1,5 +1,5 @@
-"""A calibration as a person looks at it: a table, the usual weeks beside the thresholds, and what
-follows in words.
+"""A calibration for people: a table, a chart of the usual PSI beside the thresholds, and a summary
+in words.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ from driftgauge.shared.extras import needs
 from driftgauge.shared.reference.calibration import Calibration
 
 BAR = 40
-"""Characters of the longest bar."""
+"""Length of the longest bar, in characters."""
 NAME = 32
 
 
@@ -72,7 +72,7 @@ def plot(made: Calibration) -> str:
 
 
 def summary(made: Calibration) -> list[str]:
-    """Say what follows."""
+    """Return the conclusions in sentences."""
     orders = Counter(feature.order for feature in made.features)
     told = [", ".join(f"{count} {order}" for order, count in orders.items()) + "."]
     told += [
@@ -104,7 +104,7 @@ def summary(made: Calibration) -> list[str]:
 
 
 def draw_png(made: Calibration, title: str, path: Path) -> None:
-    """Draw the same as a picture.
+    """Draw the chart as a PNG file.
 
     Raises
     ------

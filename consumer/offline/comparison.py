@@ -1,4 +1,4 @@
-"""Two samples in hand instead of a stream: the statistics and rules of the monitor on arrays and
+"""Comparison of two samples instead of a stream: the monitor's statistics and rules on arrays and
 data frames.
 
 The same cells, statistics, rules and report as for a stream, for notebooks and pipelines. Nothing
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.consumer.judging.evaluating.budget import INTEGRITY_TESTS, Levels
+from driftgauge.consumer.judging.evaluating.category_names import MOST_NAMES
 from driftgauge.consumer.judging.evaluating.column_report import column_reports
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
@@ -23,6 +24,7 @@ from driftgauge.consumer.judging.snapshotting import verdict
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import Severity, worst
 from driftgauge.shared.contract.snapshot import (
+    CategoryRows,
     FeatureReport,
     Histogram,
     Snapshot,
@@ -83,7 +85,7 @@ def compare(
         False alarms that one comparison may have on average, over all features and rules, if
         nothing drifted.
     name
-        Of the comparison, for its report.
+        Name of the comparison, for its report.
     created
         Unix time (ms) for its report.
 
@@ -213,7 +215,11 @@ def judge(
         _levels(policy, judged, false_alarms),
         policy,
     )
-    found = {report.name: report for report in column_reports(evaluation)}
+    reports = [
+        (_with_names if report.kind == "categorical" else _with_exact)(report, *values)
+        for report, values in zip(column_reports(evaluation), columns, strict=True)
+    ]
+    found = {report.name: report for report in reports}
     found |= {one: _unread(one, "unreadable", fault) for one, fault in plan.faults.items()}
     found |= {
         one: _unread(one, "excluded", reason)
@@ -289,6 +295,36 @@ def _unread(name: str, severity: Severity, reason: str) -> FeatureReport:
     """Report a column of which nothing was counted."""
     nothing = Histogram(None, [], [], [])
     return FeatureReport(name, "categorical", severity, reason, [], [], nothing, [], [])
+
+
+def _with_exact(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+    """Replace what counts of cells only approximate by its value on the rows themselves."""
+    one, two = (np.asarray(column, dtype=np.float64) for column in (before, after))
+    one, two = one[~np.isnan(one)], two[~np.isnan(two)]
+    found = []
+    for statistic in report.statistics:
+        exact = STATISTICS[statistic.name].exact
+        found.append(
+            statistic
+            if exact is None or statistic.value is None
+            else msgspec.structs.replace(statistic, value=exact(one, two), note="")
+        )
+    return msgspec.structs.replace(report, statistics=found)
+
+
+def _with_names(report: FeatureReport, before: Column, after: Column) -> FeatureReport:
+    """Name the categories that came or went, which the rows themselves tell."""
+    was, now = (pd.Series(column, dtype=object).value_counts() for column in (before, after))
+    gone = was.drop(now.index, errors="ignore") * (len(after) / len(before))
+    new = now.drop(was.index, errors="ignore")
+    vanished, appeared = (
+        [
+            CategoryRows(str(name), round(float(rows), 3))
+            for name, rows in part.head(MOST_NAMES).items()
+        ]
+        for part in (gone, new)
+    )
+    return msgspec.structs.replace(report, vanished=vanished, appeared=appeared)
 
 
 def statistics(reference: Sample, current: Sample) -> dict[str, Statistic]:
@@ -409,7 +445,7 @@ def _counts(reference: Sample, current: Sample) -> ColumnCounts:
     column: NumericReference | CategoricalReference = (
         NumericReference.build("values", values, cuts=max(len(values), 2))
         if kind == "numeric"
-        else CategoricalReference.build("values", values)
+        else CategoricalReference.build("values", values, top=max(len(values), 1))
     )
     cells = column.cells(as_column(after, feature))
     return _RawCounts(column, np.bincount(cells, minlength=len(column.counts)))

@@ -133,6 +133,12 @@ def read_reference(
     unknown = [name for name in choices.types if name not in table.columns]
     if unknown:
         raise BadData(f"--type names {', '.join(unknown)}, but {path} has no such column.")
+    taken = [name for name in choices.types if name in special.names]
+    if taken:
+        raise BadData(
+            f"--type names {', '.join(taken)}, which is no feature: what the predictions are is "
+            f"said by --task and --classes, how times are written by --date-format and --time-unit."
+        )
     gone = {*special.names, *(name for name in RESERVED if name in left_out)}
     columns = {name: cells for name, cells in table.columns.items() if name not in gone}
     remarks = list(table.remarks)

@@ -1,5 +1,5 @@
-"""A new reference of the stored panes: for the command line, and for the worker that the API
-asks.
+"""Makes a new reference of the stored panes, for the command line and for the requests of
+the API.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,9 +30,9 @@ def propose(
     published
         The version with its registered reference and its calibration.
     window_ms
-        How far back from the model's logical time.
+        Length (ms) of the window, which ends at the model's logical time.
     progress
-        Is called after each step.
+        Function that is called after each step.
 
     Raises
     ------

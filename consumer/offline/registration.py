@@ -53,23 +53,23 @@ _OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Submission:
-    """What is to be registered.
+    """A version to register.
 
     Parameters
     ----------
     name, version
-        Of the model; without a version the one after the newest.
+        Names of model and version; None as version is the one after the newest.
     reference
         The rows of the reference profile: CSV with a header, or another table that is read.
     artifact
-        The fitted model's file, None for a model that is only monitored.
+        File of the fitted model; None for a model that is only monitored.
     task
         What is predicted; None to ask the fitted model, or else to tell by the predictions.
     prediction, target, time
-        Columns that are no features; all must exist. Without a column of predictions the artifact
-        makes them.
+        Names of columns that are not features; all must exist. Without a column of predictions the
+        artifact makes them.
     exclude
-        Features that are left out of drift.
+        Features that are excluded from drift.
     segments
         Categorical features by whose values drift and performance are told apart
         (shared/reference/segments.py).
@@ -79,9 +79,9 @@ class Submission:
     schema_file
         Schema to use instead of the inferred one; written if it does not exist.
     partitions
-        Of a new model; a later version has those of the first.
+        Number of partitions of a new model; a later version has those of the first.
     gates
-        None for the usual ones.
+        Gates before production; None for the default ones.
     pii_key
         Key of the hashes of personal features, if the schema has any.
     probabilities
@@ -133,7 +133,7 @@ def register_version(
     Returns
     -------
     folder, published
-        Where the version is stored, and what was stored.
+        Folder of the stored version, and the version.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Reading back what counting wrote: panes where they still are as they were, before that sums of
-hours, then of days.
+"""Reads the stored panes of a model: single panes as far back as they are kept, before that
+roll-ups of hours, then of days.
 
-Every event is in it once: a roll-up says which panes it sums up, and of what overlaps the coarser
-one is used.
+Every event is included once: a roll-up says which panes it sums up, and where spans overlap the
+coarser one is used.
 """
 
 import heapq
@@ -25,20 +25,19 @@ PAGE = 500
 """Entries read at a time."""
 Resolution = Literal["pane", "hour", "day"]
 Placed = tuple[int, int, str, Resolution, PaneEntry]
-"""Logical time (ms), partition, entry id (empty for what was summed up), what it is, and the entry.
-"""
+"""Logical time (ms), partition, entry id (empty for a roll-up), resolution, and the entry."""
 LATER = 1 << 30
-"""Sorts behind the partitions of the same moment."""
+"""Partition number that sorts after all real ones at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What the judge's checkpoint says.
+    """Progress of judging, from its checkpoint.
 
     Parameters
     ----------
     held
-        (partition, number) of panes that were read and not judged yet.
+        (partition, number) of panes that were read and are not judged yet.
     """
 
     progress: Progress
@@ -51,9 +50,9 @@ class History:
     Parameters
     ----------
     redis_url
-        Of the deployment.
+        Address of the deployment's Redis.
     keys
-        Without salts; the manifest has them.
+        Key names without salts, which the manifest has.
     """
 
     def __init__(self, redis_url: str | None, keys: Keys, manifest: Manifest) -> None:
@@ -62,7 +61,7 @@ class History:
         self._model = manifest.model
         self.partitions = manifest.partitions
         self.used: dict[Resolution, int] = {}
-        """How many panes, hours and days were given."""
+        """Number of panes, hours and days that were yielded."""
 
     def judge(self) -> Judge:
         """Read how far judging has come."""
@@ -80,9 +79,9 @@ class History:
     def entries(self, since_ms: int, judge: Judge) -> Iterator[PaneEntry]:
         """Yield everything that ended after a logical time, in the order in which it was judged.
 
-        With one partition that is the order of its stream. With several, panes come by (end,
-        partition), and the alarms whose turn the judge has recorded come at that turn; older ones
-        by their time.
+        With one partition that is the order of its stream. With several, panes are in the order
+        (end, partition). Alarms come at the turn that judging has recorded, older ones by their
+        time.
         """
         self.used = {}
         parts = [
@@ -101,7 +100,7 @@ class History:
             yield entry
 
     def expected(self) -> int:
-        """Return how many entries there are, about."""
+        """Return the approximate number of entries."""
         return sum(
             self._nodes.client(key).xlen(key)
             for partition in range(self.partitions)
@@ -112,7 +111,7 @@ class History:
         )
 
     def _past(self, judge: Judge, parts: list["_Partition"]) -> Iterator[Placed]:
-        """Yield the new references whose own entries are gone with their panes."""
+        """Yield the new references whose own entries are deleted together with their panes."""
         first = min((part.first_time() for part in parts), default=0)
         changes = [change for known in judge.progress.references.values() for change in known.past]
         for change in sorted(changes, key=lambda change: (change.time, change.change)):
@@ -122,8 +121,8 @@ class History:
     def _as_recorded(
         self, merged: Iterator[Placed], judge: Judge, parts: list["_Partition"]
     ) -> Iterator[Placed]:
-        """Put the recorded alarms at their turn: after as many judged panes as the judge had
-        then.
+        """Insert the recorded alarms at their turn: after as many panes as judging had
+        judged then.
         """
         turns: dict[int, list[Placed]] = {}
         recorded = {(partition, entry_id) for partition, entry_id, _ in judge.progress.alarms}
@@ -157,7 +156,7 @@ class _Partition:
         self._first = self._first_pane()
 
     def read(self, since_ms: int) -> Iterator[Placed]:
-        """Yield days, hours and panes, each as far as nothing finer is there."""
+        """Yield days, hours and panes, the coarse ones only for times without finer ones."""
         done = 0
         for rolled in self._rolled_up("day", 0, self._first_hour()):
             done = rolled.pane.number
@@ -174,7 +173,7 @@ class _Partition:
                 yield time, self.partition, entry_id, "pane", entry
 
     def one(self, entry_id: str) -> list[Placed]:
-        """Return one entry of the panes; none if it is gone."""
+        """Return one entry of the panes stream in a list; an empty list if it is deleted."""
         found: Any = self._client.xrange(self._panes, entry_id, entry_id)
         return [
             (0, self.partition, entry_id, "pane", pane.decode(fields[pane.FIELD]))
@@ -187,7 +186,7 @@ class _Partition:
         return max(0, EntryId.parse(offset).ms - self._first + 1 - waiting)
 
     def first_time(self) -> int:
-        """Return the logical time at which the panes that are stored as they are begin."""
+        """Return the logical time (ms) at which the stored single panes begin."""
         first = str(EntryId(self._first, 0))
         found: Any = self._client.xrange(self._panes, first, first)
         entry = pane.decode(found[0][1][pane.FIELD]) if found else None
@@ -210,7 +209,7 @@ class _Partition:
                 yield rolled
 
     def _first_pane(self) -> int:
-        """Return the number of the first pane that is stored as it is; of the next one if there is
+        """Return the number of the first stored single pane; that of the next pane if there is
         none.
         """
         found: Any = self._client.xrange(self._panes, count=1)
@@ -220,7 +219,9 @@ class _Partition:
         return number + 1 if suffix or not number else number
 
     def _first_hour(self) -> int:
-        """Return the first pane of the first hour that is stored; of the panes if there is none."""
+        """Return the number of the first pane in the first stored hour; without any hour, that of
+        the first single pane.
+        """
         found: Any = self._client.xrange(self._rollups["hour"], count=1)
         return (
             min(pane.decode_rollup(found[0][1][pane.FIELD]).first, self._first)

@@ -1,6 +1,6 @@
 """The retraining hook: a critical performance alert starts a command or a webhook, once per
 cooldown.
 
-state.py decides and is pure; command.py and webhook.py carry it out; consumer/stages/retraining.py
-reads the alerts, commits and holds the lease.
+consumer/judging/alerts/retraining.py decides, command.py and webhook.py run the hook, and
+consumer/stages/retraining.py reads the alerts, commits and holds the lease.
 """

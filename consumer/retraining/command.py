@@ -1,5 +1,5 @@
-"""Carry a retraining out by a command: the alert on its standard input, its output in our log, its
-time bounded.
+"""Retraining by a command, which gets the alert on its standard input; its output is logged and its
+time limited.
 """
 
 import logging
@@ -15,22 +15,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from driftgauge.consumer.judging.alerts.retraining import Outcome, Run
+from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
 from driftgauge.consumer.retraining import leash
 
 log = logging.getLogger("driftgauge.retraining")
 
 LINE_BYTES: Final = 2000
-"""Longest piece of a line that is logged as one."""
+"""Most bytes of a logged line; longer lines are split."""
 LINES: Final = 1000
-"""Lines of a run that are logged; what comes after them is read and left out."""
+"""Most lines of a run that are logged; further lines are read and dropped."""
 POLL_S: Final = 0.1
 PATIENCE_S: Final = 10.0
 
 
 def run_command(
     command: Sequence[str], name: str, run: Run, timeout_s: float, cancelled: threading.Event
-) -> Outcome:
+) -> RunResult:
     """Run a command to its end, to its time limit, or until cancelled.
 
     Parameters
@@ -38,10 +38,10 @@ def run_command(
     command
         Program and arguments; no shell is involved.
     name
-        Of the stage, for the log.
+        Name of the stage, for the log.
     run
-        Its event is the standard input; its id and attempt are in DRIFTGAUGE_RETRAIN_ID and
-        _ATTEMPT.
+        The run: its event is the standard input, its id and attempt are in the environment
+        variables DRIFTGAUGE_RETRAIN_ID and DRIFTGAUGE_RETRAIN_ATTEMPT.
     """
     known = {"DRIFTGAUGE_RETRAIN_ID": run.id, "DRIFTGAUGE_RETRAIN_ATTEMPT": str(run.attempt)}
     with tempfile.TemporaryFile() as event:
@@ -65,22 +65,22 @@ def run_command(
 
 def _await(
     process: "subprocess.Popen[bytes]", timeout_s: float, cancelled: threading.Event
-) -> Outcome:
+) -> RunResult:
     deadline = time.monotonic() + timeout_s
     while process.poll() is None:
         if cancelled.wait(POLL_S):
             _end(process)
-            return Outcome(ok=False, detail="cancelled")
+            return RunResult(ok=False, detail="cancelled")
         if time.monotonic() > deadline:
             _end(process)
-            return Outcome(ok=False, detail=f"ended after {timeout_s:g} s, its time limit")
+            return RunResult(ok=False, detail=f"ended after {timeout_s:g} s, its time limit")
     if process.returncode == leash.NOT_FOUND:
-        return Outcome(ok=False, detail="exit code 127: not found, or not to be run; see the log")
-    return Outcome(ok=process.returncode == 0, detail=f"exit code {process.returncode}")
+        return RunResult(ok=False, detail="exit code 127: not found, or not to be run; see the log")
+    return RunResult(ok=process.returncode == 0, detail=f"exit code {process.returncode}")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the command and what it started: politely, then not."""
+    """End the command and its children by SIGTERM, then by SIGKILL."""
     with suppress(ProcessLookupError):  # it ended by itself meanwhile
         os.killpg(process.pid, signal.SIGTERM)
     try:

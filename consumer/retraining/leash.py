@@ -1,10 +1,10 @@
-"""Start a command so that it ends with the worker: `python -I leash.py PID COMMAND …`, PID being
-the worker's.
+"""Runs a command that ends together with the worker: `python -I leash.py PID COMMAND …`, with the
+worker's PID.
 
-A worker that is killed cannot stop its command; the next owner would start the command beside it.
-On Linux the kernel sends the signal. It is asked here and not between fork and exec of a worker
-with threads, where Python code may wait for ever. Standard library only: the interpreter starts
-isolated.
+A worker that is killed cannot stop its command, and the next owner would start a second one beside
+it. On Linux the kernel signals the command then. This is requested here, not between fork and exec
+of the worker, because Python code there can deadlock in a process with threads. Only the standard
+library is used: the interpreter starts isolated.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ NOT_FOUND = 127
 
 
 def main() -> None:
-    """Become the command."""
+    """Replace this process by the command."""
     worker, command = int(sys.argv[1]), sys.argv[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,5 +1,5 @@
-"""Carry a retraining out by a webhook: POST of the alert, as CloudEvents JSON. The address is a
-secret and never logged.
+"""Retraining by a webhook: a POST of the alert as CloudEvents JSON. The address is a secret and
+never logged.
 """
 
 import threading
@@ -7,43 +7,43 @@ from typing import Final
 
 import httpx
 
-from driftgauge.consumer.judging.alerts.retraining import Outcome, Run
+from driftgauge.consumer.judging.alerts.retraining import Run, RunResult
 
 TIMEOUT_S: Final = 30.0
 PAUSES_S: Final = (1.0, 4.0)
-"""Between the tries; so there is one try more than pauses."""
+"""Pauses (s) between attempts, which are one more than the pauses."""
 AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that say: not now."""
+"""HTTP status codes after which another attempt is made."""
 
 
-def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -> Outcome:
-    """Post the alert until it is taken; a redirection is not followed.
+def post(address: str, run: Run, timeout_s: float, cancelled: threading.Event) -> RunResult:
+    """Post the alert until the receiver accepts it; redirections are not followed.
 
     Parameters
     ----------
     run
-        Its id is the header `Idempotency-Key`: a receiver sees the same one again if an answer was
-        lost.
+        The run: its id is the header `Idempotency-Key`, so that a receiver recognises a repeated
+        post after a lost answer.
     """
     headers = {"Content-Type": "application/cloudevents+json", "Idempotency-Key": run.id}
-    outcome = Outcome(ok=False, detail="cancelled")
+    outcome = RunResult(ok=False, detail="cancelled")
     with httpx.Client(timeout=min(TIMEOUT_S, timeout_s), headers=headers) as client:
         for pause_s in (0.0, *PAUSES_S):
             if cancelled.wait(pause_s):
-                return Outcome(ok=False, detail="cancelled")
+                return RunResult(ok=False, detail="cancelled")
             outcome, final = _try(client, address, run)
             if final:
                 break
     return outcome
 
 
-def _try(client: httpx.Client, address: str, run: Run) -> tuple[Outcome, bool]:
-    """Post once; tell the outcome, and whether another try would be of no use."""
+def _try(client: httpx.Client, address: str, run: Run) -> tuple[RunResult, bool]:
+    """Post once; return the result, and whether it is final."""
     try:
         with client.stream(
             "POST", address, content=run.event.encode()
         ) as answer:  # its body is not read
             status = answer.status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:  # the message may quote the address
-        return Outcome(ok=False, detail=f"no answer ({type(error).__name__})"), False
-    return Outcome(ok=answer.is_success, detail=f"status {status}"), status not in AGAIN
+        return RunResult(ok=False, detail=f"no answer ({type(error).__name__})"), False
+    return RunResult(ok=answer.is_success, detail=f"status {status}"), status not in AGAIN

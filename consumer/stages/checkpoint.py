@@ -5,10 +5,10 @@ Own      SET owner token NX PX lease, a new token for each acquisition, inside W
 Load     the whole hash; its commit number is remembered.
 Commit   WATCH owner and hash, check token and commit number, then MULTI: state, offset, outputs, lease; EXEC.
 
-Safety rests on WATCH; the lease only gives liveness. After WATCH comes a GET always: a WATCH on a
-key that has just expired lets EXEC through on Redis 7.0. Any error at EXEC means that the outcome
-is unknown: throw the memory away and load again. A server that was started anew may have forgotten
-what was read from it since the last commit: load again.
+Safety rests on WATCH; the lease is only for liveness. Every WATCH is followed by a GET, because on
+Redis 7.0 a WATCH on a key that has just expired lets EXEC through. After any error at EXEC the
+outcome is unknown: the state in memory is discarded and loaded again. It is also loaded again after
+a restart of the server, which may have lost what was read from it since the last commit.
 """  # noqa: E501  a table, or what an example prints
 
 import secrets
@@ -19,13 +19,14 @@ import redis
 from redis.client import Pipeline
 
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 FORMAT = b"2"
-"""Of the checkpoint's fields; another one is refused, never guessed at."""
+"""Format of the checkpoint's fields; another one is refused."""
 
 Outputs = Callable[[Pipeline], None]
-"""Queues further commands of a transaction."""
+"""A function that adds commands to the transaction."""
 
 
 class Checkpoint:
@@ -34,11 +35,11 @@ class Checkpoint:
     Parameters
     ----------
     client
-        A client of this stage alone, without retries.
+        Redis client for this stage only, without retries.
     key, owner_key, epoch_key
-        All in one slot.
+        Names of the checkpoint, the lease and its epoch, all in one slot.
     lease_ms
-        How long the lease lasts without a commit or renewal.
+        Time (ms) that the lease lasts without a commit or renewal.
     """
 
     def __init__(
@@ -52,9 +53,13 @@ class Checkpoint:
         self._token = b""
         self._number = 0
         self._server = ""
+        self.fault: bytes | None = None
+        """The fault that stood beside the state when it was loaded, packed."""
+        self.later: dict[bytes, bytes] = {}
+        """Fields that are written with the next commit or renewal."""
 
     def acquire(self) -> bool:
-        """Take the lease if nobody has it; tell whether it is ours now."""
+        """Take the lease if it is free; return whether it is ours now."""
         token = secrets.token_hex(16).encode()
         with self._client.pipeline(transaction=True) as pipe:
             try:
@@ -82,7 +87,8 @@ class Checkpoint:
         Raises
         ------
         BadData
-            If another version of Driftgauge wrote it in another format, or the key is none of ours.
+            If another version of Driftgauge wrote it in another format, or the key is not a
+            checkpoint.
         """
         self._server = _server(self._client)
         try:
@@ -101,7 +107,25 @@ class Checkpoint:
                 f"from the start of the log."
             )
         self._number = int(fields.get(b"commit", 0))
+        self.fault = fields.pop(FAULT, None)
         return fields
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Write a field that is no part of the state, at once; OwnershipLost if the lease is no
+        longer ours. A checkpoint of another format keeps it.
+        """
+        with self._client.pipeline(transaction=True) as pipe:
+            try:
+                pipe.watch(self._owner_key, self.key)
+                if pipe.get(self._owner_key) != self._token:
+                    raise OwnershipLost(f"Another worker owns {self.key} now.")
+                new = not pipe.exists(self.key)
+                pipe.multi()
+                noted: dict[Any, Any] = {name: value, **({b"format": FORMAT} if new else {})}
+                pipe.hset(self.key, mapping=noted)
+                pipe.execute()
+            except redis.WatchError as error:
+                raise OwnershipLost(f"The lease of {self.key} was lost.") from error
 
     def commit(self, fields: Mapping[bytes, bytes], outputs: Outputs) -> None:
         """Write changed fields and outputs in one transaction; an empty value deletes its field.
@@ -109,8 +133,8 @@ class Checkpoint:
         Raises
         ------
         OwnershipLost
-            If the lease or the commit number is no longer ours, the server is not the one that was
-            loaded from, or the outcome is unknown. Load again.
+            If the lease or the commit number is no longer ours, the server restarted since the
+            load, or the outcome is unknown. The stage must load again.
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
@@ -127,6 +151,7 @@ class Checkpoint:
                 ) from error
         self._check(replies)
         self._number += 1
+        self.later = {}
 
     def renew(self) -> None:
         """Prolong the lease without a commit; OwnershipLost if it is no longer ours."""
@@ -134,13 +159,17 @@ class Checkpoint:
             try:
                 self._watch(pipe)
                 pipe.multi()
+                if self.later:
+                    noted: dict[Any, Any] = dict(self.later)
+                    pipe.hset(self.key, mapping=noted)
                 pipe.pexpire(self._owner_key, self._lease_ms)
                 pipe.execute()
             except redis.WatchError as error:
                 raise OwnershipLost(f"The lease of {self.key} was lost.") from error
+        self.later = {}
 
     def release(self) -> None:
-        """Return the lease back, if it is still ours, so that another worker need not wait."""
+        """Give the lease back if it is still ours, so that another worker need not wait."""
         with self._client.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(self._owner_key)
@@ -168,6 +197,7 @@ class Checkpoint:
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
         kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
+        kept |= self.later
         gone: list[Any] = [name for name, value in fields.items() if not value]
         pipe.hset(self.key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
         if gone:
@@ -175,7 +205,7 @@ class Checkpoint:
         pipe.pexpire(self._owner_key, self._lease_ms)
 
     def _check(self, replies: list[Any]) -> None:
-        """An error of one command does not undo the others, so each reply is looked at."""
+        """Check each reply, because an error of one command does not undo the others."""
         errors = [reply for reply in replies if isinstance(reply, Exception)]
         if errors:
             raise DriftgaugeError(
@@ -184,7 +214,7 @@ class Checkpoint:
 
 
 def _server(client: redis.Redis) -> str:
-    """Return the server's identity, which changes at each start; empty if it does not tell."""
+    """Return the server's `run_id`, which changes at each start; empty if unknown."""
     try:
         details: Any = client.info("server")
     except redis.ResponseError:  # not allowed here, or not a real server

@@ -1,6 +1,7 @@
 """Counting one partition: entries of the log in, panes out, exactly once."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -39,11 +40,11 @@ IDLE_TICK_S = 5.0
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
-"""How long the offsets of the log's other readers are believed: they only grow."""
+"""Time (s) for which the offsets of the log's other readers are cached; they only grow."""
 IDS_EXPIRE_S = 7 * 86_400
-"""Client ids are deleted when their hour of entry time has passed; this only cleans up behind a
-model that is gone. It is long, since a worker that was away for a day still needs the ids of the
-hour in which it stopped.
+"""Expiry (s) of client ids, to clean up after models that are no longer used; usually ids are
+deleted when their hour of entry time has passed. It is long, since a worker that was down for a day
+still needs the ids of the hour in which it stopped.
 """
 
 
@@ -53,11 +54,12 @@ class CountingStage(Stage):
     Parameters
     ----------
     client
-        Of the partition's slot, for this stage alone.
+        Redis client of the partition's slot, for this stage only.
     keys
-        With the model's salts.
+        Key names with the model's salts.
     published
-        The model's versions, which live in another slot; with the stage's own client if not given.
+        Published versions of the model, which are in another slot; None reads them by the stage's
+        own client.
     """
 
     def __init__(
@@ -131,8 +133,8 @@ class CountingStage(Stage):
             self._state.ids.hours[hour] = set(found)
 
     def _prepare_log(self, offset: bytes) -> None:
-        """Make the group that shows our offset; bring a log that went back to an older state behind
-        the offset again.
+        """Create the consumer group that shows the offset. If the log went back to an older state,
+        move its last id beyond the offset.
         """
         try:
             self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
@@ -146,8 +148,10 @@ class CountingStage(Stage):
 
     def turn(self) -> None:
         entries = self._reader.read(self._offset, self._clock.left_ms)
-        if entries:
-            self._count(entries)
+        for part in self.attempts.parts(entries) if entries else ():
+            self._count(part)
+            if self._clock.due:
+                self._commit()
         self._tick_if_stuck()
         self._learn_changes()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
@@ -166,9 +170,12 @@ class CountingStage(Stage):
         self._reader.reset()
         super().close()
 
-    def _count(self, entries: list[columns.Entry]) -> None:
-        usual = self._cell_maps.get(self._usual_version)
-        batch = columns.read(entries, usual.decoder if usual is not None else None)
+    def _count(self, entries: Sequence[columns.Entry]) -> None:
+        usual, aside = self._cell_maps.get(self._usual_version), self.attempts.aside(entries)
+        if aside is None:
+            batch = columns.read(entries, usual.decoder if usual is not None else None)
+        else:
+            batch = columns.unusable(entries[0], f"counting fails on it: {aside}")
         if batch.predictions:
             self._usual_version = batch.predictions[-1].version
         changes = {(change.version, change.number) for change in batch.changes.values()}
@@ -188,18 +195,18 @@ class CountingStage(Stage):
             self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
-        """Fetch versions that were not met before."""
+        """Fetch versions that are not known yet."""
         for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
-        """Fetch accepted references that were not met before."""
+        """Fetch accepted references that are not known yet."""
         new = {pair for pair in wanted if reference_key(*pair) not in self._cell_maps}
         for name, version in self._published.references(new).items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_changes(self) -> None:
-        """Take up calibrations that were made meanwhile."""
+        """Use calibrations that were published meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._cell_maps:
                 self._cell_maps[name] = _cell_map(version)
@@ -210,8 +217,9 @@ class CountingStage(Stage):
         return open_pane is not None and open_pane.events >= self.policy.pane_events
 
     def _tick_if_stuck(self) -> None:
-        """Let time pass in the log when nothing comes, or when a full pane does not close because
-        the events' clock stands still. By our monotonic clock: clocks that jump stall no pane.
+        """Append a tick to the log when no entries come, or when a full pane does not close because
+        event time stands still. This uses the monotonic clock, so that clock jumps do not delay
+        panes.
         """
         now = time.monotonic()
         if now - self._last_entry >= IDLE_TICK_S or (
@@ -223,8 +231,9 @@ class CountingStage(Stage):
     # -- commit ------------------------------------------------------------------------------------
 
     def _commit(self) -> None:
-        """State, offset, panes, roll-ups, dead letters and the group's offset, in one transaction;
-        then the trimming, which a full Redis takes and a transaction with writes it does not.
+        """Commit state, offset, panes, roll-ups, dead letters and the group's offset in one
+        transaction. Then trim the streams, which a full Redis allows outside of a transaction with
+        writes.
         """
         self._find_kept()
         fields = {**self._state.pack_changed(), b"offset": self._offset}
@@ -268,8 +277,8 @@ class CountingStage(Stage):
         pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
 
     def _trim(self) -> None:
-        """Delete what was committed and is older than it is kept: of the log behind every reader,
-        of the panes and roll-ups.
+        """Trim committed entries that are older than their retention: those of the log that every
+        reader has read, and panes and roll-ups.
         """
         oldest = self._state.position.clock.entry - self._retention_ms
         with self.client.pipeline(transaction=False) as pipe:
@@ -282,8 +291,8 @@ class CountingStage(Stage):
             pipe.execute()
 
     def make_room(self) -> None:
-        """Trim the log of a full Redis behind what is committed, whoever owns the stage: nobody
-        reads it again.
+        """Trim committed entries of the log if Redis is full, whoever owns the stage, since they
+        are not read again.
         """
         room = self._room.keep_from(self.client)
         committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None
@@ -302,8 +311,8 @@ class CountingStage(Stage):
             pipe.delete(self._ids(hour))
 
     def _readers(self) -> list[int]:
-        """Return how far the other consumer groups of the log are, in ms: whoever registers one is
-        never overtaken by the trimming.
+        """Return the offsets of the log's other consumer groups (ms): entries that a group has not
+        read are not trimmed.
         """
         now = time.monotonic()
         if self._readers_known and now - self._readers_known < READERS_CHECK_S:
@@ -319,7 +328,7 @@ class CountingStage(Stage):
         return self._readers_ms
 
     def _find_kept(self) -> None:
-        """Find the first pane and roll-ups that are young enough to be kept, and forget the ages
+        """Find the first pane and roll-ups that are young enough to keep, and forget the ages
         before them.
         """
         state = self._state

@@ -1,17 +1,15 @@
-"""A follower: a stage that carries the entries of one stream out of Redis, in order, under a lease.
+"""A follower: a stage that passes the entries of one stream to a sink, in order, under a lease.
 
-Reports, retraining, and whatever else acts on alerts or snapshots: each is a follower with a
-checkpoint of its own, so that none waits for another, and a sink that does its work. Theory of
-operation:
+Reports, retraining and whatever else acts on alerts or snapshots is a follower with a checkpoint of
+its own, so that none waits for another, and with a sink that does the work. Theory of operation:
 
 - Of any number of workers one owns a follower, by the lease of its checkpoint.
-- Entries are handed to the sink in the order of the stream. The sink says what it is done with; the
-  follower commits that, as the offset and the sink's own state, in one fenced transaction.
-- If the sink fails at an entry, memory is thrown away, the lease is given back, and the entry is
-  handed over again after a pause that grows: by this worker, or by another that can do it. Nothing
-  behind it overtakes it.
-- What was done and not committed is done again. So a sink makes its work repeatable: a file of the
-  same name, a message with the same key.
+- Entries are passed to the sink in the order of the stream. The sink yields what it has finished;
+  the follower commits that, as the offset and the sink's own state, in one fenced transaction.
+- If the sink fails at an entry, the state in memory is discarded, the lease is given back, and the
+  entry is passed on again after a growing pause, by this worker or another. Later entries wait.
+- Work that was done and not committed is done again. So a sink makes its work repeatable: a file of
+  the same name, a message with the same key.
 """
 
 from abc import ABC, abstractmethod
@@ -33,9 +31,9 @@ OFFSET: Final = b"offset"
 STATE: Final = b"state"
 
 Event = tuple[bytes, bytes]
-"""An entry's id, and its field `e`, a CloudEvent; empty if it has none."""
+"""Id of an entry, and its field `e`, a CloudEvent; empty if it has none."""
 Hold = Callable[[], None]
-"""Keeps the lease through work that takes long; to be called at least every few 100 ms.
+"""A function that keeps the lease during long work; to be called at least every few 100 ms.
 
 It raises OwnershipLost if the lease is gone: then the work must be left.
 """
@@ -43,14 +41,14 @@ It raises OwnershipLost if the lease is gone: then the work must be left.
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a sink is done with, to be committed.
+    """Work that a sink has finished, to be committed.
 
     Parameters
     ----------
     offset
-        Id of the last entry that it is done with; None if no further one is.
+        Id of the last finished entry; None if no further one is finished.
     state
-        What it wants to be given when it is loaded again; None if that has not changed.
+        State that it gets when it is loaded again; None if unchanged.
     """
 
     offset: bytes | None = None
@@ -58,24 +56,23 @@ class Done:
 
 
 class Sink(ABC):
-    """Where the entries of a follower go.
+    """Receiver of a follower's entries.
 
-    A sink knows neither lease nor checkpoint. Whenever something failed it is loaded anew from what
-    was committed.
+    A sink knows neither lease nor checkpoint. After any failure it is loaded again from the
+    committed state.
     """
 
     name: ClassVar[str]
-    """What it does, in the log and in the name of its stage: `reporting`."""
+    """Name in the log and of its stage, such as `reporting`."""
     key: ClassVar[str]
-    """The last part of its keys in Redis."""
+    """Last part of its keys in Redis."""
     entries: ClassVar[int] = READ_COUNT
-    """How many entries it is handed at most at a time."""
+    """Most entries that it gets at a time."""
     from_beginning: ClassVar[bool] = True
-    """Whether a new follower begins with the stream's first entry, not with the next one to come.
-    """
+    """Whether a new follower begins with the stream's first entry, not with the next new one."""
 
     def load(self, state: bytes) -> None:  # noqa: B027  a sink may have no state
-        """Take up the committed state, empty if there is none.
+        """Load the committed state, empty if there is none.
 
         Raises
         ------
@@ -85,23 +82,23 @@ class Sink(ABC):
 
     @abstractmethod
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
-        """Work on the next entries; what was given is committed before the next step.
+        """Process the next entries; each yielded `Done` is committed before the next step.
 
-        Called with no entries, too, while none come. Entries that no `Done` covers are not handed
-        over again before the sink is loaded again.
+        It is also called without entries while none come. Entries that no `Done` covers are not
+        passed again before the sink is loaded again.
         """
 
     def close(self) -> None:  # noqa: B027  a sink may hold nothing
-        """Let go of what it holds."""
+        """Release its resources."""
 
 
 class Follower(Stage):
-    """Hands the entries of a model's stream to a sink.
+    """Passes the entries of a model's stream to a sink.
 
     Parameters
     ----------
     client
-        A client of the model's slot for this stage alone, with raw replies to XREAD.
+        Redis client of the model's slot for this stage only, with raw replies to XREAD.
     keys
         The key names, with the model's salts.
     stream
@@ -134,9 +131,9 @@ class Follower(Stage):
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
-        """Take up offset and state; a stream that went back to an older state is read from there.
+        """Load offset and state; a stream that went back to an older state is read from there.
 
-        Its ids are Redis's clock, so without that new entries could come before the offset.
+        Ids are made by Redis's clock, so otherwise new entries could get ids before the offset.
         """
         self.check_types("stream", self._stream)
         fields = self.checkpoint.load()
@@ -149,7 +146,7 @@ class Follower(Stage):
             self._commit(Done(self._offset))
 
     def turn(self) -> None:
-        """Hand over what is new, and commit what the sink is done with."""
+        """Pass on new entries, and commit what the sink has finished."""
         events = self._read()
         with closing(self._sink.take(events, self.hold)) as steps:
             for done in steps:
@@ -159,7 +156,7 @@ class Follower(Stage):
         self.hold()
 
     def finish(self) -> None:
-        """Nothing is left over: what the sink is done with is committed at once."""
+        """Do nothing, since what the sink finishes is committed at once."""
 
     def close(self) -> None:
         self._sink.close()
@@ -187,7 +184,7 @@ class Follower(Stage):
         self._clock.reset()
 
     def _last_id(self) -> bytes:
-        """Return the last id that the stream gave out, that of a deleted entry too."""
+        """Return the last id that the stream generated, even if the entry is deleted."""
         if not self.client.exists(self._stream):
             return BEGINNING.encode()
         details: Any = self.client.xinfo_stream(self._stream)

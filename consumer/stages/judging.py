@@ -5,7 +5,7 @@ out, exactly once.
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
@@ -29,14 +29,23 @@ from driftgauge.shared.contract import commands, pane
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.pane import NewReference, PaneEntry
+from driftgauge.shared.contract.pane import NewReference, Watermark
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.worker")
 
 SNAPSHOTS_KEPT = 1000
+DEAD_PANES_KEPT = 1000
 CLUSTER_PAUSE_MS = 50
+
+
+class Read(NamedTuple):
+    """An entry of a partition's panes, as it was read."""
+
+    partition: int
+    id: str
+    fields: Sequence[bytes]
 
 
 class JudgingStage(Stage):
@@ -45,11 +54,11 @@ class JudgingStage(Stage):
     Parameters
     ----------
     client
-        Of the model's slot, for this stage alone.
+        Redis client of the model's slot, for this stage only.
     keys
-        With the model's salts.
+        Key names with the model's salts.
     readers
-        On a cluster, a client for the panes of each partition; else one XREAD reads them all.
+        On a cluster, a client for the panes of each partition; None if one XREAD reads them all.
     """
 
     def __init__(
@@ -80,6 +89,7 @@ class JudgingStage(Stage):
         self._commands = keys.commands(model)
         self._readers = readers
         self._turns = 0
+        self._dead = keys.judge_dead(model)
         self._alerts, self._snapshots, self._current = (
             keys.alerts(model),
             keys.snapshots(model),
@@ -92,7 +102,7 @@ class JudgingStage(Stage):
 
     def load(self) -> None:
         self._pace.slow_down()
-        self.check_types("stream", self._alerts, self._snapshots, self._commands)
+        self.check_types("stream", self._alerts, self._snapshots, self._commands, self._dead)
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
         self.check_types("hash", self._current)
@@ -108,7 +118,7 @@ class JudgingStage(Stage):
         self._note_ends()
 
     def _note_ends(self) -> None:
-        """Find panes that went back, and commit that at once: nothing else may come for long."""
+        """Find partitions whose panes went back, and commit that at once."""
         noted = [
             self._state.progress.note_end(place, self._last_id(key))
             for key, place in self._streams.items()
@@ -143,14 +153,16 @@ class JudgingStage(Stage):
             for entry_id, fields in part
         ]
         entries = [
-            (entry_id.decode(), pane.decode(_field(fields, pane.FIELD) or b""))
+            Read(self._streams[name], entry_id.decode(), fields)
             for stream, part in found
-            if stream.decode() != self._commands
+            if (name := stream.decode()) != self._commands
             for entry_id, fields in part
         ]
         self._learn_changes()
         if entries or asked:
-            self._judge(entries, asked)
+            for part in self.attempts.parts(entries) if entries else ([],):
+                self._judge(part, asked)
+                asked = []
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.reset()
@@ -159,8 +171,8 @@ class JudgingStage(Stage):
         return self._readers[self._streams[stream]] if self._readers else self.client
 
     def _read(self, positions: dict[str, str]) -> list[tuple[bytes, list[Entry]]]:
-        """Read panes and commands with one XREAD; on a cluster one for each slot, then wait on one
-        of them if all were empty.
+        """Read panes and commands with one XREAD; on a cluster with one for each slot, then wait on
+        one of them if all were empty.
         """
         asked = {self._commands: self._state.progress.commands}
         if self._readers is None:
@@ -189,12 +201,23 @@ class JudgingStage(Stage):
         super().close()
 
     def finish(self) -> None:
-        """Nothing is left over: every turn commits what it judged."""
+        """Do nothing, since every turn commits what it judged."""
 
-    def _judge(
-        self, entries: list[tuple[str, PaneEntry]], asked: list[tuple[str, bytes | None]]
-    ) -> None:
+    def id_of(self, entry: "Read") -> str:
+        """Return the id of an entry with its partition, since panes of all partitions are
+        numbered alike.
+        """
+        return f"{entry.partition} {entry.id}"
+
+    def _judge(self, read: Sequence["Read"], asked: list[tuple[str, bytes | None]]) -> None:
         begun = time.monotonic()
+        aside = self.attempts.aside(read) if read else None
+        entries = [
+            (one.id, pane.decode(_field(one.fields, pane.FIELD) or b""))
+            if aside is None
+            else (one.id, self._passed_over(one))
+            for one in read
+        ]
         alerted = {alert.version for alert in self._state.alerts.values()} if asked else set[str]()
         self._learn(
             {version for _, entry in entries for version in versions_named(entry)} | alerted
@@ -209,9 +232,34 @@ class JudgingStage(Stage):
         outputs = advance(self._state, entries, self._model, self._versions, self.policy, asked)
         for reason in outputs.refused:
             log.warning("%s: refused: %s", self.name, reason)
-        self.checkpoint.commit(self._state.pack_changed(), lambda pipe: self._queue(pipe, outputs))
+
+        def queue(pipe: Pipeline) -> None:
+            self._queue(pipe, outputs)
+            if aside is not None:
+                self._queue_dead(pipe, read[0], aside)
+
+        self.checkpoint.commit(self._state.pack_changed(), queue)
         self._clock.reset()
         self._pace.took(len(entries), time.monotonic() - begun)
+
+    def _passed_over(self, entry: "Read") -> Watermark:
+        """Return what is judged instead of an entry that is set aside: time and events stay as they
+        are.
+        """
+        self._state.progress.dead += 1
+        time_ms = self._state.merge.watermarks.get(entry.partition) or 0
+        return Watermark(
+            entry.partition, time_ms, self._state.progress.totals.get(entry.partition, 0)
+        )
+
+    def _queue_dead(self, pipe: Pipeline, entry: "Read", reason: str) -> None:
+        letter: dict[Any, Any] = {
+            "partition": entry.partition,
+            "entry_id": entry.id,
+            "reason": f"judging fails on it: {reason}",
+            pane.FIELD: _field(entry.fields, pane.FIELD) or b"",
+        }
+        pipe.xadd(self._dead, letter, maxlen=DEAD_PANES_KEPT, approximate=True)
 
     def _queue(self, pipe: Pipeline, outputs: Outputs) -> None:
         for alert in outputs.alerts:
@@ -234,8 +282,8 @@ class JudgingStage(Stage):
             self._versions[name] = JudgedVersion.of(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:
-        """Fetch accepted references that were not met before; without one of them the stage cannot
-        go on.
+        """Fetch accepted references that are not known yet; without one of them the stage cannot
+        continue.
         """
         new = {pair for pair in wanted if reference_key(*pair) not in self._versions}
         self._published.require_references(new)
@@ -244,7 +292,7 @@ class JudgingStage(Stage):
                 self._versions[name] = JudgedVersion.of(found, number)
 
     def _learn_changes(self) -> None:
-        """Take up calibrations that were made meanwhile."""
+        """Use calibrations that were published meanwhile."""
         for name, version in self._published.changed().items():
             if name in self._versions:
                 self._versions[name] = JudgedVersion.of(version)

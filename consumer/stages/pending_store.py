@@ -1,5 +1,5 @@
-"""What waits for labels, in Redis: read for the labels of a batch in one round trip, written in the
-commit of the counts.
+"""The waiting predictions and labels in Redis: read for the labels of a batch in one round trip,
+written in the commit of the counts.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +16,9 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 
 EXPIRE_BEHIND_S = 7 * 86_400
-"""A day is deleted when it has passed in the log; its expiry only cleans up behind a model that is
-gone. It comes late, since a worker that was away for days still needs what waited when it stopped.
+"""Expiry (s) of a day after the wait, to clean up after models that are no longer used; usually a
+day is deleted when it has passed in the log. It is long, since a worker that was down for days
+still needs the events that waited when it stopped.
 """
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -32,11 +33,11 @@ class PendingStore:
     Parameters
     ----------
     client
-        Of the counting stage.
+        Redis client of the counting stage.
     keys
-        With the model's salts.
+        Key names with the model's salts.
     wait_days
-        How long a day is kept after it has passed.
+        Number of days for which a day is kept after it has passed.
     """
 
     def __init__(
@@ -49,18 +50,14 @@ class PendingStore:
         self._expire_s = (wait_days + 1) * 86_400 + EXPIRE_BEHIND_S
 
     def load(self, pending: Pending, entry_ms: int) -> None:
-        """Bring the early labels into memory; `entry_ms` is the time of the last entry that was
-        counted.
-        """
+        """Load the early labels; `entry_ms` is the time of the last counted entry."""
         today = entry_ms // DAY_MS
         for day in range(max(0, today - self._wait_days), today + 1) if entry_ms else ():
             found: Any = self._client.hgetall(self._early(day))
             pending.early |= self._read(_early, found.items(), self._early(day))
 
     def fetch(self, pending: Pending, digests: Sequence[bytes]) -> set[str]:
-        """Bring the predictions that labels name into memory, as they stand committed; give their
-        versions.
-        """
+        """Load the committed predictions that labels name; return their versions."""
         pending.found = {}
         if not digests or not pending.days:
             return set()
@@ -76,7 +73,7 @@ class PendingStore:
         return {waiting.version for found in pending.found.values() for waiting in found.values()}
 
     def queue(self, pending: Pending, pipe: Pipeline) -> None:
-        """Queue what has changed since the last commit."""
+        """Queue the changes since the last commit."""
         for day, waiting in pending.changes.items():
             if waiting:
                 pipe.hset(
@@ -104,7 +101,7 @@ class PendingStore:
         found: Iterable[tuple[bytes, bytes | None]],
         key: str,
     ) -> dict[bytes, _Kept]:
-        """Read what a hash holds, by digest; what it does not hold is left out."""
+        """Read values of a hash by digest; absent ones are left out."""
         try:
             return {digest: decode(packed) for digest, packed in found if packed is not None}
         except msgspec.MsgspecError as error:

@@ -1,8 +1,8 @@
-"""The references that the API asks for, made by whichever worker takes the request, in a thread
+"""Makes the references that the API requests, in the worker that takes the request, in a thread
 beside its stages.
 
-No lease is needed. A request is taken out of the list by one worker, and making a reference changes
-nothing: what a worker that dies has taken is asked for again by whoever wanted it.
+No lease is needed: one worker takes a request out of the list, and making a reference changes
+nothing in Redis. If that worker dies, the user makes the request again.
 """
 
 import logging
@@ -27,12 +27,12 @@ POLL_S: Final = 0.5
 
 
 class Proposer:
-    """Looks for requests of all models.
+    """Answers the requests of all models.
 
     Parameters
     ----------
     settings
-        Of the deployment.
+        Settings of the deployment.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,13 +44,12 @@ class Proposer:
         self._refused: dict[str, str] = {}
 
     def add(self, model: str) -> None:
-        """Look for requests of a further model."""
+        """Answer the requests of a further model too."""
         self._models.append(model)
 
     def run(self, stop: threading.Event) -> None:
-        """Answer until told to stop; while Redis is away there is nothing to answer, and what else
-        it refuses of one model (a key that is no list, memory that is full) must not end the thread
-        that answers all.
+        """Answer requests until stopped. Errors of Redis for one model (a key that is not a list,
+        full memory) do not end the thread.
         """
         while not stop.wait(POLL_S):
             for model in list(self._models):
@@ -68,23 +67,25 @@ class Proposer:
             self._forget(model)
 
     def _answer(self, model: str) -> None:
-        """Take one request and answer it; one that cannot be read was written by hand, and nobody
-        waits for it.
+        """Take one request and answer it; one that cannot be read was written by hand and is
+        dropped.
         """
         client = self._client(model)
         packed: Any = client.lpop(self._keys.proposals(model))
         if packed is None:
             return
         try:
-            asked = proposals.decode_asked(packed)
+            request = proposals.decode_request(packed)
         except ValueError as error:
             log.warning("A request for a reference of %s cannot be read: %s.", model, error)
             return
-        answer = self._made(model, asked.version, asked.window_ms)
-        client.set(self._keys.proposed(model, asked.id), proposals.encode(answer), ex=ANSWER_KEPT_S)
+        answer = self._made(model, request.version, request.window_ms)
+        client.set(
+            self._keys.proposed(model, request.id), proposals.encode(answer), ex=ANSWER_KEPT_S
+        )
 
     def _made(self, model: str, version: str, window_ms: int) -> Answer:
-        """Make the reference; whatever goes wrong is told to the one who asked."""
+        """Make the reference; the answer holds the fault if that fails."""
         try:
             published = (
                 PublishedVersions(self._client(model), self._keys, model)

@@ -1,4 +1,4 @@
-"""Reading a log: while a full batch is being counted, Redis prepares the next one.
+"""Reads a log: while a full batch is counted, Redis already sends the next one.
 
 A reader has a connection of its own, since a reply may be on its way while the stage commits.
 """
@@ -20,7 +20,7 @@ class LogReader:
     Parameters
     ----------
     client
-        Whose server is read; the reader takes another connection to it.
+        Redis client; the reader takes another connection to the same server.
     stream
         Key of the log.
     """
@@ -32,8 +32,8 @@ class LogReader:
         self._ahead: bytes | None = None
 
     def read(self, offset: bytes, block_ms: int) -> list[Entry]:
-        """Return the entries behind an offset, at most READ_COUNT, waiting for them if there are
-        none yet.
+        """Return the entries after an offset, at most READ_COUNT; wait for them if there are none
+        yet.
         """
         entries = self._reply() if self._ahead == offset else None
         if not entries:
@@ -44,7 +44,7 @@ class LogReader:
         return entries
 
     def reset(self) -> None:
-        """Forget a reply that is on its way: the stage starts from another offset."""
+        """Drop a reply that is on its way, before the stage starts from another offset."""
         if self._connection is not None:
             self._connection.disconnect()
         self._ahead = None

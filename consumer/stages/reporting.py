@@ -1,10 +1,9 @@
 """Writing reports: each snapshot of a model's stream becomes one HTML and one JSON file in the
 folder of reports.
 
-This follows judging and is never in its way: a thread, a connection and a lease of its own. A slow
-or full disk delays reports, nothing else; the snapshots wait in their stream. The offset moves when
-a report's files stand, so one that was being written when a worker died is written again, to the
-same name.
+It has a thread, a connection and a lease of its own, so a slow or full disk delays reports and
+never judging; the snapshots wait in their stream. The offset advances when a report's files are
+complete, so a report that was interrupted is written again under the same name.
 """
 
 import logging
@@ -38,17 +37,17 @@ class Reports(Sink):
     Parameters
     ----------
     client
-        The follower's client.
+        Redis client of the follower.
     keys
         The key names, with the model's salts.
     logs
-        A client for each partition, to see how the pipeline stands.
+        Redis client for each partition, to read the state of the pipeline.
     """
 
     name = "reporting"
     key = "reports"
     entries = 5
-    """Each snapshot may have some hundred kB."""
+    """Few entries at a time: each snapshot may have some hundred kB."""
 
     def __init__(
         self,
@@ -69,7 +68,9 @@ class Reports(Sink):
         self._kept, self._days = settings.reports_kept, settings.reports_days
 
     def load(self, state: bytes) -> None:  # noqa: ARG002  reports have no state
-        """Refuse a model whose name was put into Redis by hand: here it would be a path."""
+        """Refuse a malformed model name, which was put into Redis by hand: here it would be part of
+        a path.
+        """
         if not MODEL_NAME.fullmatch(self._model):
             raise BadData(
                 f"reporting {self._model}: this is no name of a model, so there is no folder for "
@@ -101,7 +102,7 @@ class Reports(Sink):
         remove_old(self._folder, self._kept, self._days)
 
     def _health(self) -> PipelineHealth:
-        """See how the pipeline stands: what counting has counted, and how far it is behind."""
+        """Return the state of the pipeline: the counters of counting, and how far it is behind."""
         counted, lag = Counters(), 0.0
         for reader, log_key, count_key in self._pipeline:
             found: Any = reader.hmget(count_key, [counters.FIELD, "offset"])

@@ -1,10 +1,10 @@
 """Retraining of one model: follows its alerts and runs the hook, once however many workers there
 are.
 
-The run is committed before it starts and when it ended. What it may cost: a worker that dies, is
-stopped or loses its lease while the hook runs leaves a run without an end; the next owner runs it
-again, with the same id. At most one attempt runs at a time: losing the lease ends the command.
-Judging has a thread and a connection of its own and never waits for this.
+The run is committed before it starts and after it ended. If a worker dies, is stopped or loses its
+lease while the hook runs, the next owner runs it again with the same id. At most one attempt runs
+at a time, since losing the lease ends the command. Judging has a thread and a connection of its own
+and never waits for this.
 """
 
 import logging
@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 import redis
 
-from driftgauge.consumer.judging.alerts.retraining import Outcome, RetrainingState, Run
+from driftgauge.consumer.judging.alerts.retraining import RetrainingState, Run, RunResult
 from driftgauge.consumer.retraining.command import run_command
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
 from driftgauge.consumer.stages.stage import server_ms
@@ -24,8 +24,8 @@ log = logging.getLogger("driftgauge.retraining")
 
 POLL_S = 0.1
 
-Hook = Callable[[Run, threading.Event], Outcome]
-"""Carries a run out, until its end or until cancelled."""
+Hook = Callable[[Run, threading.Event], RunResult]
+"""A function that runs the hook to its end, or until the event is set."""
 
 
 def hook_of(settings: Settings, name: str) -> Hook | None:
@@ -49,15 +49,15 @@ class Retraining(Sink):
     Parameters
     ----------
     client
-        The follower's client.
+        Redis client of the follower.
     stop
-        The worker's: ends a run that is under way.
+        The worker's stop event, which ends a current run.
     """
 
     name = "retraining"
     key = "retraining"
     from_beginning = False
-    """Alerts from before the hook was configured are not its business; their reminders are."""
+    """Alerts from before the hook was configured are not its business, until they change."""
 
     def __init__(
         self, client: redis.Redis, settings: Settings, model: str, hook: Hook, stop: threading.Event
@@ -75,9 +75,9 @@ class Retraining(Sink):
         )
 
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
-        """Read alerts; whenever one of them asks for it, run the hook to its end."""
+        """Read alerts, and run the hook to its end for each that asks for retraining."""
         yield from self._take_up(hold)
-        now = server_ms(self._client) if events else 0
+        now = server_ms(self._client) if events or self._state.waiting else 0
         for entry_id, event in events:
             self._state = self._state.read(event, now, self._cooldown_ms)
             if self._state.running is None:
@@ -89,24 +89,33 @@ class Retraining(Sink):
             now = server_ms(self._client)
         if events:
             yield Done(events[-1][0], self._packed())
+        yield from self._start_waiting(now, hold)
+
+    def _start_waiting(self, now: int, hold: Hold) -> Generator[Done, None, None]:
+        """Run the hook for the alert that waited for the cooldown's end, if it is over."""
+        found = self._state.due(now, self._cooldown_ms)
+        if found is not self._state:
+            self._state = found
+            yield Done(state=self._packed())
+            yield from self._carry_out(hold)
 
     def _take_up(self, hold: Hold) -> Generator[Done, None, None]:
-        """Run a run again that was left without an end, unless it had all its attempts."""
+        """Repeat an unfinished run, unless it has had all its attempts."""
         if self._state.exhausted:
             detail = "given up: its worker died or was stopped at every attempt"
-            yield from self._end(Outcome(ok=False, detail=detail))
+            yield from self._end(RunResult(ok=False, detail=detail))
         elif self._state.running is not None:
             self._state = self._state.again()
             yield Done(state=self._packed())
             yield from self._carry_out(hold)
 
     def _carry_out(self, hold: Hold) -> Generator[Done, None, None]:
-        """Run the hook beside us, hold the lease, and write down how it ended."""
+        """Run the hook in a thread, keep the lease meanwhile, and record the result."""
         run = self._state.running
         assert run is not None  # noqa: S101  the callers looked
         name = f"retraining {self._model}"
         log.warning("%s: starting, attempt %d, for alert %s", name, run.attempt, run.id)
-        cancelled, outcomes = threading.Event(), list[Outcome]()
+        cancelled, outcomes = threading.Event(), list[RunResult]()
         thread = threading.Thread(
             target=lambda: outcomes.append(self._guarded(run, cancelled)), name=f"{name} hook"
         )
@@ -121,15 +130,15 @@ class Retraining(Sink):
         if not self._stop.is_set() or outcomes[0].ok:
             yield from self._end(outcomes[0])
 
-    def _guarded(self, run: Run, cancelled: threading.Event) -> Outcome:
-        """Make an outcome of whatever goes wrong: it must not look like a run that was cut off."""
+    def _guarded(self, run: Run, cancelled: threading.Event) -> RunResult:
+        """Run the hook; an exception becomes a failed result, not an unfinished run."""
         try:
             return self._hook(run, cancelled)
         except Exception as error:
             log.exception("retraining %s: the hook failed", self._model)
-            return Outcome(ok=False, detail=type(error).__name__)
+            return RunResult(ok=False, detail=type(error).__name__)
 
-    def _end(self, outcome: Outcome) -> Generator[Done, None, None]:
+    def _end(self, outcome: RunResult) -> Generator[Done, None, None]:
         self._state = self._state.end(outcome, server_ms(self._client))
         yield Done(state=self._packed())
         level = logging.INFO if outcome.ok else logging.ERROR

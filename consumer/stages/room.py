@@ -1,8 +1,8 @@
-"""How much of a log a Redis with a limit of memory has room for.
+"""Trims a log earlier than its retention if Redis has a memory limit and is nearly full.
 
-The hours of retention are what a log keeps where there is room. Above a share of `maxmemory` the
-oldest quarter goes, again and again until there is room: entries that were counted are worth less
-than events that Redis cannot take.
+A log is kept for the hours of retention if there is room. Above a share of `maxmemory` its oldest
+quarter is deleted, again and again until there is room: counted entries are worth less than events
+that Redis cannot take.
 """
 
 import logging
@@ -16,9 +16,9 @@ from driftgauge.shared.contract.entry_id import EntryId
 log = logging.getLogger("driftgauge.worker")
 
 CHECK_S = 1.0
-"""Seconds between two looks at the memory."""
+"""Seconds between two checks of the memory."""
 GIVEN_UP = 0.25
-"""Part of the log, by its time, that goes at once."""
+"""Share of the log, by its time, that is deleted at once."""
 
 
 class Room:
@@ -29,7 +29,7 @@ class Room:
     stream
         Key of the log.
     share
-        Share of `maxmemory` above which the log gives way; without a `maxmemory` it never does.
+        Share of `maxmemory` above which the log is trimmed; without a `maxmemory` it never is.
     """
 
     def __init__(self, stream: str, share: float) -> None:
@@ -39,11 +39,11 @@ class Room:
         self._told = False
 
     def is_due(self) -> bool:
-        """Return whether the last look was long enough ago."""
+        """Return whether the last check was long enough ago."""
         return time.monotonic() - self._looked_at >= CHECK_S
 
     def keep_from(self, client: redis.Redis) -> int:
-        """Return the entry time (ms) from which on there is room for entries; 0 if for all."""
+        """Return the entry time (ms) from which entries are kept; 0 keeps all."""
         self._looked_at = time.monotonic()
         memory: Any = client.info("memory")
         limit = int(memory.get("maxmemory", 0))

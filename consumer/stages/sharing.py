@@ -1,10 +1,9 @@
-"""How workers share the stages: each aims for an even part, takes free ones, and gives up what it
-has too much of.
+"""Sharing of the stages among workers: each aims for an even part, takes free stages, and gives up
+surplus ones.
 
-Every worker counts up a number of its own in one hash. Who has not seen a neighbour's number change
-for most of a lease, by its own monotonic clock, takes it for dead: no clock of a server is
-believed. Leases alone decide who owns a stage; a wrong picture of the neighbours costs balance,
-never an event.
+Every worker increments a number of its own (its heartbeat) in one hash. A worker whose number did
+not change for most of a lease, by the observer's monotonic clock, counts as dead. Only leases
+decide who owns a stage, so a wrong view of the other workers costs balance but never an event.
 """
 
 import secrets
@@ -16,18 +15,18 @@ import redis
 
 DEAD_AFTER_LEASES = 0.75
 SETTLE_LEASES = 1.0
-"""How long the neighbours must stay the same before surplus stages are given up, so that nothing
-thrashes.
+"""Time, in leases, for which the set of workers must be stable before surplus stages are
+given up.
 """
 PATIENCE_LEASES = 3.0
-"""A stage that was free for so long is taken by whoever sees it: whoever should have taken it,
-cannot.
+"""Time, in leases, after which any worker takes a free stage, because those that should have taken
+it cannot.
 """
 BEATS_PER_LEASE = 5
 
 
 class Neighbours:
-    """Who is alive, by what was seen to change.
+    """The workers that are alive, by the changes of their heartbeats.
 
     Examples
     --------
@@ -43,7 +42,7 @@ class Neighbours:
         self._seen: dict[bytes, tuple[bytes, float]] = {}
 
     def alive(self, beats: Mapping[bytes, bytes], now: float) -> list[bytes]:
-        """Return those whose number changed lately, or was never seen before, in one order for all
+        """Return the workers whose number changed lately or is new, in the same order for all
         observers.
         """
         for name, beat in beats.items():
@@ -68,14 +67,14 @@ def part_of(place: int, workers: int, stages: int) -> int:
 
 
 class Sharing:
-    """One worker's part of the stages. Its stages ask it from their threads.
+    """One worker's part of the stages. Its stages call it from their threads.
 
     Parameters
     ----------
     key
-        The hash of the workers' numbers.
+        Key of the hash of heartbeats.
     lease_ms
-        Sets the pace of everything here.
+        Length of a lease (ms), from which all times here follow.
     """
 
     def __init__(self, key: str, lease_ms: int) -> None:
@@ -94,7 +93,9 @@ class Sharing:
         self._leaving: set[str] = set()
 
     def beat(self, client: redis.Redis, stages: int) -> None:
-        """Show that we are alive, look at the neighbours, and find our part of so many stages."""
+        """Write the heartbeat, read those of the others, and compute this worker's part of the
+        stages.
+        """
         self._beats += 1
         client.hset(self._key, self.me.decode(), str(self._beats))
         beats: dict[bytes, bytes] = client.hgetall(self._key)  # type: ignore[assignment]  # bytes, not str
@@ -102,15 +103,15 @@ class Sharing:
         gone = [name.decode() for name in beats if name not in alive and name != self.me]
         if gone:
             client.hdel(self._key, *gone)
-        self.look(sorted({*alive, self.me}), stages, time.monotonic())
+        self.observe(sorted({*alive, self.me}), stages, time.monotonic())
 
     def leave(self, client: redis.Redis) -> None:
-        """Show that we go, so that the others need not wait to find out."""
+        """Remove the heartbeat, so that the others notice at once that this worker ends."""
         client.hdel(self._key, self.me.decode())
 
-    def look(self, alive: list[bytes], stages: int, now: float) -> None:
-        """Take note of the neighbours; name what is to be given up when they stayed the same for
-        long enough.
+    def observe(self, alive: list[bytes], stages: int, now: float) -> None:
+        """Update the set of workers; choose the stages to give up if the set was stable for long
+        enough.
         """
         with self._lock:
             if self._picture != (alive, stages):
@@ -122,7 +123,7 @@ class Sharing:
             self._leaving = set(surplus) if settled else set()
 
     def may_take(self, stage: str, free_s: float) -> bool:
-        """Return whether to try for a stage that has been free for a time; if so, it counts as ours
+        """Return whether to take a stage that has been free for `free_s`; if so, it counts as ours
         until `dropped`.
         """
         with self._lock:
@@ -138,7 +139,7 @@ class Sharing:
         return stage in self._leaving
 
     def dropped(self, stage: str) -> None:
-        """Take note that a stage is not ours."""
+        """Note that a stage is not ours any more."""
         with self._lock:
             self._owned.discard(stage)
             self._extra.discard(stage)
@@ -146,12 +147,12 @@ class Sharing:
 
 
 class Unshared(Sharing):
-    """Takes whatever is free: for stages with so little work that anybody may do it."""
+    """Takes every free stage: for stages with so little work that they need no sharing."""
 
     def may_take(self, stage: str, free_s: float) -> bool:  # noqa: ARG002  the signature of what it stands for
-        """Take it."""
+        """Return True."""
         return True
 
     def leaves(self, stage: str) -> bool:  # noqa: ARG002
-        """Keep it."""
+        """Return False."""
         return False

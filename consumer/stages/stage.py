@@ -1,5 +1,6 @@
-"""A stage: own, load, then read → advance → commit, until told to stop. Whatever goes wrong, memory
-is thrown away and the checkpoint is loaded again; what was read and not committed is read again.
+"""A stage: take the lease, load the checkpoint, then read → advance → commit until stopped. After
+any error the state in memory is discarded and the checkpoint loaded again, so that entries that
+were read and not committed are read again.
 """
 
 import logging
@@ -7,33 +8,36 @@ import random
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
+import msgspec
 import redis
 
 from driftgauge.consumer.counting.entries.columns import Entry
+from driftgauge.consumer.stages.attempts import Attempts
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.reader import READ_COUNT, block_bounds
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import ADVICE, refusal
+from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 
 log = logging.getLogger("driftgauge.worker")
 
 BACKOFF_S = (0.1, 5.0)
-"""First and longest pause while Redis is away."""
+"""First and longest pause (s) while Redis does not answer."""
 POLLS_PER_LEASE = 10
 PACE_START = 256
-"""Entries that a stage would take at first; every load, the first one too, takes an eighth of what
-it was.
-"""
+"""Initial batch size in entries; each reload divides it by 8, and so does the first load."""
 
 
 class Connection:
-    """Whether Redis answers and takes writes, so that a worker with many stages says once that it
-    does not, and once that it does again.
+    """Whether Redis answers and takes writes, shared by the stages of a worker, so that the worker
+    logs each change once.
     """
 
     def __init__(self) -> None:
@@ -48,14 +52,14 @@ class Connection:
             self._lost_at = time.monotonic()
 
     def back(self, asked_at: float) -> None:
-        """Take note of an answer, unless the question was asked before the loss."""
+        """Note an answer of Redis, unless the request was sent before the connection was lost."""
         with self._lock:
             if self._lost_at is not None and asked_at > self._lost_at:
                 log.info("Redis answers again")
                 self._lost_at = None
 
     def refused(self, code: str, error: Exception) -> None:
-        """Take note that Redis answers, but takes no writes."""
+        """Note that Redis answers, but refuses to write."""
         with self._lock:
             if self._refusal != code:
                 log.error(
@@ -66,7 +70,7 @@ class Connection:
             self._refusal = code
 
     def wrote(self) -> None:
-        """Take note that Redis took a write."""
+        """Note that Redis accepted a write."""
         with self._lock:
             if self._refusal:
                 log.info("Redis takes writes again")
@@ -97,39 +101,50 @@ class Backoff:
         return pause_s
 
     def reset(self) -> None:
-        """Begin with the first pause again: an attempt went well."""
+        """Start with the first pause again, after a successful attempt."""
         self._next_s = self._first_s
 
 
 class Stage(ABC):
-    """One stage of one partition or model, to be run in a thread of its own."""
+    """A stage of one partition or model, run in a thread of its own."""
 
     name: str
     client: redis.Redis
     checkpoint: Checkpoint
     lease_ms: int
     may_move: bool = False
-    """Whether the keys' slot may move to another server."""
+    """Whether the slot of its keys may move to another server (on a cluster)."""
     retry_s: tuple[float, float] = (1.0, 1.0)
     """First and longest pause after a fault that is not Redis's."""
+
+    @cached_property
+    def attempts(self) -> Attempts[Any]:
+        """What was tried and failed, by the ids of the entries."""
+        return Attempts(self.name, self.id_of)
+
+    def id_of(self, entry: Any) -> str:
+        """Return the id of an entry that the stage works on: the first part of a raw one."""
+        found: bytes = entry[0]
+        return found.decode()
+
     _free_since: float | None = None
     _told = ""
 
     @abstractmethod
     def load(self) -> None:
-        """Take the state from the checkpoint."""
+        """Load the state from the checkpoint."""
 
     @abstractmethod
     def turn(self) -> None:
-        """Read once, advance, and commit if it is time."""
+        """Read once, advance, and commit if one is due."""
 
     @abstractmethod
     def finish(self) -> None:
         """Commit what is not committed yet."""
 
     def run(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
-        """Run until told to stop; on a cluster, until the slot may have moved: then the stage must
-        be built anew.
+        """Run until stopped. On a cluster, return when the slot may have moved, since the stage
+        must be built again then.
         """
         away, self._faults = Backoff(*BACKOFF_S), Backoff(*self.retry_s)
         while not stop.is_set():
@@ -161,7 +176,9 @@ class Stage(ABC):
                     stop.wait(self._faults.next())
 
     def _failed(self, error: Exception) -> None:
-        """Say what stops the stage: an error of ours once, since it is tried again and again."""
+        """Log what stops the stage; an error of Driftgauge only once, since the attempt is
+        repeated.
+        """
         if not isinstance(error, DriftgaugeError):
             log.error(
                 "%s failed; nothing was committed, trying again from the last commit",
@@ -173,8 +190,8 @@ class Stage(ABC):
             self._told = str(error)
 
     def _refused(self, error: Exception, connection: Connection) -> None:
-        """Say once that Redis refuses to write, and make the room that this stage can make. The
-        connections are made anew: the primary may be another server by now.
+        """Log once that Redis refuses to write, and free memory if this stage can. Connections are
+        opened again, since the primary may be another server by now.
         """
         connection.refused(refusal(error), error)
         self.client.connection_pool.disconnect()
@@ -184,10 +201,14 @@ class Stage(ABC):
             log.debug("%s: no room could be made (%s)", self.name, failed)
 
     def make_room(self) -> None:  # noqa: B027  most stages keep nothing that could go
-        """Delete what the stage keeps no longer than there is room, whoever owns it."""
+        """Delete data of the stage that is only kept while there is room, whoever owns the
+        stage.
+        """
 
     def _attempt(self, stop: threading.Event, connection: Connection, sharing: Sharing) -> None:
-        """Take the stage if it is free and within our part; run it, or wait a little."""
+        """Take the lease if it is free and within this worker's part, and run; else wait a
+        little.
+        """
         now = time.monotonic()
         free = self.checkpoint.is_free()
         connection.back(now)
@@ -206,26 +227,51 @@ class Stage(ABC):
         stop.wait(self.lease_ms / 1000 / POLLS_PER_LEASE * random.uniform(0.8, 1.2))
 
     def _own(self, stop: threading.Event, sharing: Sharing) -> None:
-        """Run as the owner."""
+        """Run as the owner; a fault is written beside the checkpoint before it is left."""
         try:
             self.load()
+            self.attempts.adopt(self.checkpoint.fault)
             log.info("%s: owned", self.name)
             while not stop.is_set() and not sharing.leaves(self.name):
                 self.turn()
                 self._told = ""
                 self._faults.reset()
+                self._note_recovery()
             self.finish()
+        except (OwnershipLost, *UNAVAILABLE, *MOVED):
+            raise
+        except Exception as error:
+            if not refusal(error):  # what Redis refuses is no fault of an entry
+                self._note_fault(error)
+            raise
         finally:
             self.checkpoint.release()
 
+    def _note_fault(self, error: Exception) -> None:
+        """Write down what failed, for the watchdog; without that the stage tries again all the
+        same.
+        """
+        try:
+            now_ms = server_ms(self.client)
+        except redis.RedisError:
+            now_ms = 0
+        fault = self.attempts.failed(error, now_ms)
+        with suppress(redis.RedisError, DriftgaugeError):
+            self.checkpoint.note(FAULT, msgspec.json.encode(fault))
+
+    def _note_recovery(self) -> None:
+        recovered = self.attempts.recovered()
+        if recovered is not None:
+            self.checkpoint.later[FAULT] = msgspec.json.encode(recovered)
+
     def close(self) -> None:
-        """Return the lease back and close the connections."""
+        """Give the lease back and close the connections."""
         self.checkpoint.release()
         self.client.close()
 
     def check_types(self, wanted: str, *keys: str, client: redis.Redis | None = None) -> None:
-        """Refuse keys of another type now: inside a transaction their error would not undo the
-        rest.
+        """Refuse keys of another type before a transaction, in which their error would not undo the
+        other commands.
         """
         for key in keys:
             kind: bytes = (client or self.client).type(key)  # type: ignore[assignment]  # bytes, not str
@@ -239,10 +285,10 @@ class Stage(ABC):
 def read_streams(
     client: redis.Redis, positions: dict[str, str], block_ms: int | None, count: int = READ_COUNT
 ) -> list[tuple[bytes, list[Entry]]]:
-    """Read the next entries of some streams, behind the given ids: (stream, entries), raw; at most
-    `count` of each.
+    """Read the next raw entries of some streams after the given ids, at most `count` of each;
+    return (stream, entries).
 
-    Without a time: do not wait.
+    With `block_ms` None it does not wait.
     """
     wait = () if block_ms is None else ("BLOCK", block_bounds(block_ms))
     reply: Any = client.execute_command(
@@ -252,7 +298,7 @@ def read_streams(
 
 
 def raw_reads(client: redis.Redis) -> redis.Redis:
-    """Leave the replies of XREAD as they come: redis-py would build a dict for every entry."""
+    """Make the client return raw replies to XREAD: redis-py would build a dict for every entry."""
     client.set_response_callback("XREAD", lambda reply, **_: reply)
     return client
 
@@ -264,10 +310,10 @@ def server_ms(client: redis.Redis) -> int:
 
 
 class Pace:
-    """How many entries a stage takes at a time: as many as it is done with well within its lease.
+    """The batch size of a stage: as many entries as it can process well within its lease.
 
-    A step is committed whole, so one that takes longer than the lease is lost, and would be lost
-    again and again.
+    A step is committed as a whole, so one that takes longer than the lease would be lost again and
+    again.
     """
 
     def __init__(self, lease_ms: int) -> None:
@@ -275,11 +321,11 @@ class Pace:
         self.entries = PACE_START
 
     def slow_down(self) -> None:
-        """Take fewer: the step before was lost."""
+        """Reduce the batch size after a reload."""
         self.entries = max(1, self.entries // 8)
 
     def took(self, entries: int, seconds: float) -> None:
-        """Learn from a step."""
+        """Adapt the batch size to the duration of a step."""
         if seconds > self._seconds:
             self.entries = max(1, self.entries // 2)
         elif seconds < self._seconds / 4 and entries >= self.entries:
@@ -287,7 +333,7 @@ class Pace:
 
 
 class CommitClock:
-    """When a commit is due: after a time or a number of events, whichever comes first."""
+    """Decides when a commit is due: after a time or a number of events, whichever comes first."""
 
     def __init__(self, commit_ms: int, lease_ms: int, events: int) -> None:
         self._seconds = min(commit_ms, lease_ms / 3) / 1000
@@ -302,7 +348,7 @@ class CommitClock:
 
     @property
     def left_ms(self) -> int:
-        """Time until the next commit or renewal."""
+        """Return the time (ms) until the next commit or renewal."""
         return int((self._last + self._seconds - time.monotonic()) * 1000)
 
     @property

@@ -1,7 +1,7 @@
 """The model versions that were published to Redis: schema and reference, read once each.
 
-What stands there was written by others: an entry that cannot be used is told once and passed over.
-The events that name it are dead letters, and the other versions go on.
+The content of Redis is not trusted: a version that cannot be used is logged once and ignored. The
+events that name it become dead letters; other versions are not affected.
 """
 
 import logging
@@ -33,15 +33,15 @@ UNREADABLE = (
     RecursionError,
     BadData,
 )
-"""What unpacking raises; the first one for bytes that were never compressed, the last one for a
-schema that cannot be.
+"""Errors of unpacking a version: damaged compression, malformed JSON, or an invalid schema."""
+RECHECK_S = 10.0
+"""Interval (s) at which known versions are compared with Redis, since a calibration can be made
+again.
 """
-LOOK_AGAIN_S = 10.0
-"""A version's calibration can be made again: how often it is looked at."""
 
 
 class PublishedVersions:
-    """Versions of one model, fetched when they are first named."""
+    """The published versions of one model, fetched when they are first needed."""
 
     def __init__(self, client: redis.Redis, keys: Keys, model: str) -> None:
         self._client = client
@@ -55,9 +55,7 @@ class PublishedVersions:
         self._looked = time.monotonic()
 
     def fetch(self, names: set[str]) -> dict[str, PublishedVersion]:
-        """Return those of some versions that were published and can be used; the rest is unknown so
-        far.
-        """
+        """Return those of some versions that are published and can be used."""
         for name in names - self._known.keys():
             packed: bytes | None = self._client.hget(self._key, name)  # type: ignore[assignment]  # bytes, not str
             if packed is not None:
@@ -65,10 +63,10 @@ class PublishedVersions:
         return {name: self._known[name] for name in names & self._known.keys()}
 
     def changed(self) -> dict[str, PublishedVersion]:
-        """Return the known versions that were published again with another content; looks every
-        `LOOK_AGAIN_S`.
+        """Return the known versions that were published again with another content; checked at most
+        every `RECHECK_S`.
         """
-        if not self._known or time.monotonic() - self._looked < LOOK_AGAIN_S:
+        if not self._known or time.monotonic() - self._looked < RECHECK_S:
             return {}
         self._looked = time.monotonic()
         names = list(self._known)
@@ -83,13 +81,13 @@ class PublishedVersions:
         }
 
     def references(self, wanted: set[tuple[str, int]]) -> dict[str, PublishedVersion]:
-        """Return versions with accepted references, by `reference_key`, as far as both were
-        published and can be used.
+        """Return versions with accepted references, by `reference_key`, if both are published and
+        can be used.
 
         Parameters
         ----------
         wanted
-            Versions and numbers; number 0, the registered reference, is the version itself.
+            (version, number of its reference); number 0 is the registered reference.
         """
         names = {reference_key(*pair): pair for pair in wanted if pair[1]}
         base = self.fetch({version for version, _ in names.values()})
@@ -101,12 +99,12 @@ class PublishedVersions:
         return {name: self._accepted[name] for name in names if name in self._accepted}
 
     def require_references(self, wanted: set[tuple[str, int]]) -> None:
-        """Check that accepted references which a checkpoint needs are known.
+        """Check that the accepted references which a checkpoint needs are known.
 
         Raises
         ------
         BadData
-            Naming one that is not.
+            If one is not; the message names it.
         """
         found = self.references(wanted)
         for version, number in sorted(wanted):
@@ -129,7 +127,7 @@ class PublishedVersions:
         Raises
         ------
         BadData
-            Naming those that are not, and the fields that hold their state.
+            If some are not; the message names them and the fields that hold their state.
         """
         gone = sorted(names - self._known.keys())
         if not gone:
@@ -189,8 +187,8 @@ class PublishedVersions:
 
 
 def _check(version: PublishedVersion) -> None:
-    """Check that reference and calibration have the schema's columns: counting and judging build on
-    it.
+    """Check that reference and calibration have the schema's columns, on which counting and judging
+    rely.
     """
     wanted = [kind for kind in version.schema.kinds if kind is not None]
     found = [
@@ -209,8 +207,8 @@ def _check(version: PublishedVersion) -> None:
 
 
 def _check_segments(version: PublishedVersion) -> None:
-    """Check that the reference has the segments that its columns and the schema make, each with all
-    its counts.
+    """Check that the reference has the segments that follow from its columns and the schema, with
+    all their counts.
     """
     reference, names = version.reference, version.schema.segments
     found = [held.feature for held in reference.segments]

@@ -55,7 +55,7 @@ class Missing:
     Parameters
     ----------
     share
-        From 0 to 1.
+        Share of the rows, from 0 to 1.
     """
 
     feature: str
@@ -77,7 +77,7 @@ class NewCategory:
     Parameters
     ----------
     share
-        From 0 to 1.
+        Share of the rows, from 0 to 1.
     """
 
     feature: str
@@ -97,7 +97,7 @@ class PriorShift:
     Parameters
     ----------
     share
-        From 0 to 1.
+        Share of the rows, from 0 to 1.
     pool
         Rows with the labels that become more frequent.
     """

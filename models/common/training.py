@@ -49,7 +49,7 @@ class DemoModel:
     name
         Name of the model and of its folder.
     summary
-        What it predicts, in a few words.
+        Description of the prediction in a few words.
     schema, task, gates
         Schema, task and gates of the versions that are registered of it.
     metrics
@@ -57,9 +57,10 @@ class DemoModel:
     drifting_feature
         The feature that the demo shifts.
     simulator
-        Makes a simulator of the model's rows from a seed.
+        Function that makes a simulator of the model's rows from a seed.
     train
-        Trains the model on a file, or on simulated rows if the path is None, with a seed.
+        Function that trains the model on a file, or on simulated rows if the path is None, with a
+        seed.
     fit
         Trains the model on given rows with a seed. The text says where the rows come from, for
         errors.
@@ -81,7 +82,7 @@ class DemoModel:
 
     @property
     def patient(self) -> "DemoModel":
-        """The same model with a latency gate that a busy machine passes, too.
+        """Return the same model with a latency gate that a busy machine passes, too.
 
         Demos and tests of the monitor use it: the model's speed is not their subject.
         """
@@ -112,7 +113,7 @@ class Trained:
     remarks
         Lines about the training for the user.
     finished
-        When the training ended, ISO 8601 in UTC.
+        Time at which the training ended, ISO 8601 in UTC.
     """
 
     estimator: Any

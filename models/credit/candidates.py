@@ -41,7 +41,7 @@ class Candidate:
     Parameters
     ----------
     build
-        Makes an unfitted model from a seed and hyperparameters.
+        Function that makes an unfitted model from a seed and hyperparameters.
     default
         Hyperparameters for the comparison.
     ranges
@@ -113,7 +113,7 @@ def fold_scores(
     Parameters
     ----------
     model
-        Makes an unfitted model.
+        Function that makes an unfitted model.
     features, labels
         Rows in the order of time.
     """

@@ -141,7 +141,7 @@ class LiveDemo:
     running
         The deployment that the rows are posted to.
     result
-        Is filled in while the demo runs.
+        Result, which is filled in while the demo runs.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ TIME: Final = "driftgauge_time"
 LABEL: Final = "driftgauge_label"
 """Column of the true values."""
 POLL_S: Final = 0.5
-"""Pause between two looks at the file, in seconds."""
+"""Pause between two polls of the file, in seconds."""
 
 
 class RecentRows:

@@ -1,7 +1,7 @@
 """The demo of the retraining hook (`driftgauge demo-retrain`).
 
-Simulated labels begin to follow another law, a performance alert fires, and the hook (retrain.py)
-trains and validates a new version and puts it into staging.
+Simulated labels begin to depend on the features in another way, a performance alert fires, and the
+hook (retrain.py) trains and validates a new version and puts it into staging.
 """
 
 import sys

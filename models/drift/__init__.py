@@ -1,5 +1,5 @@
 """Simulated drift with known truth: traffic whose data drift from one event on is posted to a
-running API, and what the monitor says is compared with what was injected.
+running API, and the monitor's alerts are compared with the injected drift.
 
 In the order of the data: plan.py says what is asked for, source.py draws rows, injection.py says
 how they drift (within.py: in one segment only), shapes.py how the drift grows over time, traffic.py

@@ -51,7 +51,7 @@ class Expectation:
     Parameters
     ----------
     name
-        What is expected, in words, for the report.
+        Expected alert in words, for the report.
     feature
         The feature that the alert must name; None accepts any.
     kind
@@ -88,7 +88,7 @@ class Injection:
     Parameters
     ----------
     description
-        What drifts, in words.
+        Description of the drift in words.
     features
         Names of the features whose values drift.
     expected

@@ -29,7 +29,7 @@ class Posted:
     id
         Id of the prediction, which its label names.
     time
-        When the API answered, in Unix milliseconds.
+        Time of the API's answer, in Unix milliseconds.
     """
 
     row: SimulatedRow
@@ -49,8 +49,8 @@ class Poster:
     rate
         Most rows a second; 0 is no limit.
     labels
-        Keeps the true values and posts each when it is due. Those that are left at the end of the
-        traffic are the caller's to post.
+        True values, each of which is posted when it is due. The caller posts those that are left at
+        the end of the traffic.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Poster:
         scored
             True if the API is to predict the rows; if not, their own predictions are published.
         advance
-            Is called with the number of rows that were just answered.
+            Function that is called with the number of rows that were just answered.
         """
         self._begun = self._begun or time.monotonic()
         await (self._predict(rows, advance) if scored else self._publish(rows, advance))

@@ -24,11 +24,11 @@ class Record(msgspec.Struct, frozen=True):
     Parameters
     ----------
     created
-        When it began, ISO 8601 in UTC.
+        Time at which it began, ISO 8601 in UTC.
     drift, shape, intensity
         Kind, growth over time and size of the drift (plan.py).
     injected
-        What drifted, in words.
+        Description of the drift in words.
     events, injected_at, changed
         Number of rows: all of them, those before the drift, and those that were perturbed.
     labels

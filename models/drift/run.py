@@ -35,8 +35,8 @@ SETTLE_S: Final = 120.0
 """Longest wait, in seconds, until all rows were counted and judged."""
 POLL_S: Final = 0.25
 """Pause between two questions whether all rows were judged, in seconds."""
-LOOK_S: Final = 1.0
-"""Pause between two looks for new alerts while rows are posted, in seconds."""
+ALERT_POLL_S: Final = 1.0
+"""Pause between two polls for new alerts while rows are posted, in seconds."""
 IDLE_S: Final = 2.0
 """The client closes an unused connection after these seconds, well before the API would."""
 
@@ -48,13 +48,13 @@ class SimulationListener:
     Parameters
     ----------
     injected
-        Takes the description of the drift when it begins.
+        Called with the description of the drift when it begins.
     advanced
-        Takes the number of rows that were just answered.
+        Called with the number of rows that were just answered.
     alerted
-        Takes each alert that fired, once.
+        Called once with each alert that fired.
     posted
-        Takes the rows that were just answered.
+        Called with the rows that were just answered.
     """
 
     injected: Callable[[str], None]
@@ -91,7 +91,7 @@ class _Before:
     open
         Fingerprints of the alerts that were pending or firing.
     since
-        The time of this look, ISO 8601.
+        Time at which the state was read, ISO 8601.
     """
 
     events: int
@@ -207,15 +207,15 @@ class _Simulation:
 
     async def _post(self, before: _Before) -> None:
         schedule = DriftSchedule(self.plan.events, self.plan.clean, self.plan.shape)
-        looked = time.monotonic()
+        polled = time.monotonic()
         for rows in batches(self.source, self.schema, self.injection, schedule, self.plan.seed):
             if len(self.poster.done) == self.plan.clean:
                 self.listener.injected(self.injection.description)
             await self.poster.post(rows, scored=self.source.scored, advance=self.listener.advanced)
             self.listener.posted(self.poster.done[-len(rows) :])
-            if time.monotonic() - looked >= LOOK_S:
+            if time.monotonic() - polled >= ALERT_POLL_S:
                 self._show(await self._found(before))
-                looked = time.monotonic()
+                polled = time.monotonic()
         await self.poster.labels.post()
         if any(one.feature in {None, LABEL} for one in self.injection.expected):
             self.poster.require_labels()

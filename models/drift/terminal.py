@@ -33,7 +33,7 @@ def run_shown(
     url
         Address of the API.
     posted
-        Is called with the rows that were just answered.
+        Function that is called with the rows that were just answered.
     """
     bar = (
         TextColumn("{task.description}"),

@@ -23,7 +23,7 @@ from driftgauge.shared.settings import Settings
 ROWS = 8000
 """Simulated rows that the model is trained and measured on."""
 TRAINING_SEED = 1_000_000
-"""Is added to the seed for the training, so that the traffic repeats no row of it."""
+"""Added to the seed for the training, so that the traffic repeats no row of it."""
 
 
 @dataclass(frozen=True)

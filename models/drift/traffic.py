@@ -45,7 +45,7 @@ class SimulatedRow:
 
 @dataclass(frozen=True)
 class DriftSchedule:
-    """When a drift happens.
+    """The rows between which a drift happens.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ class FiredAlert(msgspec.Struct, frozen=True):
     Parameters
     ----------
     event
-        How many events of the simulation had been counted when it fired.
+        Number of the simulation's events that had been counted when it fired.
     segment
         The segment that it is about, such as `region=north`; empty if it is about all rows.
     """
@@ -39,7 +39,7 @@ class MetExpectation(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name
-        What was expected, in words.
+        Expected alert in words.
     after
         Events from the injection to the first alert that meets it; None if no alert does.
     """

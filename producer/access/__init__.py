@@ -1,1 +1,1 @@
-"""Who may do what: keys, scopes, limits, origins and browser sessions."""
+"""Access control: keys, scopes, limits, origins and browser sessions."""

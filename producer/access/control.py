@@ -1,5 +1,5 @@
-"""Who may do what: every route declares the scope that it needs, and is asked for before its
-request is read.
+"""Access control: every route declares the scope that it needs, which is checked before its request
+is read.
 
     @routes.post("/predict")
     @needs("predict")
@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute
 from starlette.types import Receive, Send
 from starlette.types import Scope as Connection
 
-from driftgauge.producer.access.key_file import Held, Key, KeyScope
+from driftgauge.producer.access.key_file import Key, KeyScope, KeySet
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.origin import SAFE_METHODS, cross_site, host_allowed
 from driftgauge.producer.access.rates import Rates, site_of
@@ -45,16 +45,16 @@ Headers = Mapping[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent a request.
+    """The sender of a request.
 
     Parameters
     ----------
     name
-        The key's; what is done is recorded under it.
+        Name of the key; what the caller does is recorded under it.
     key
-        None if there is none.
+        The key that the request presents; None without one.
     everything
-        Whether it has all scopes without a key, since the API is open.
+        Whether the caller has all scopes without a key, since the API is open.
     """
 
     name: str
@@ -124,7 +124,7 @@ def require_declarations(routes: Sequence[BaseRoute]) -> None:
     Raises
     ------
     TypeError
-        Naming the first of them.
+        If there is one; the message names the first.
     """
     for route in routes:
         if not isinstance(route, Guarded):
@@ -172,7 +172,9 @@ class Access:
             raise _refusal(scope, headers, caller, needed)
 
     def still(self, caller: Caller, scope: KeyScope) -> bool:
-        """Tell whether a caller that was let in still may: of an answer that goes on for long."""
+        """Tell whether a caller that was let in may still read a long answer: its key may be
+        revoked.
+        """
         held = self.ring.held
         if caller.key is None or held is None:
             return held is None and caller.everything
@@ -220,7 +222,7 @@ def misdirected(headers: Headers) -> Problem:
     )
 
 
-def _key(held: Held, headers: Headers) -> Key | None:
+def _key(held: KeySet, headers: Headers) -> Key | None:
     text = presented(headers)
     if text is not None:
         return held.find(text)

@@ -35,8 +35,8 @@ ID_CHARACTERS: Final = 8
 SECRET_BYTES: Final = 32
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 FORBIDDEN_BITS: Final = 0o027
-"""Permissions that the file must not have: others' all, and the group's to write; a container's
-group may read it.
+"""Permission bits that the file must not have: any for others, and write for the group. The group
+may read it, as containers need.
 """
 
 
@@ -46,11 +46,11 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     id
-        Its public part.
+        Public part of the key.
     digest
         SHA-256 of the whole key, hexadecimal.
     expires
-        None if it never does.
+        Time at which the key expires; None if it never does.
     """
 
     id: str
@@ -65,7 +65,7 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True):
         return scope in self.scopes or "admin" in self.scopes
 
     def expired(self) -> bool:
-        """Tell whether its time is over."""
+        """Tell whether the key has expired."""
         return self.expires is not None and datetime.now(UTC) >= self.expires
 
 
@@ -111,7 +111,7 @@ def read_keys(path: Path) -> KeyFile | None:
 
 
 def _sound(content: KeyFile) -> KeyFile:
-    """Refuse content that would decode and could not protect anything."""
+    """Refuse content that decodes but cannot protect anything, such as a short secret."""
     if len(bytes.fromhex(content.session_secret)) < SECRET_BYTES:
         raise ValueError("the session secret is too short")
     for key in content.keys:
@@ -123,7 +123,7 @@ def _sound(content: KeyFile) -> KeyFile:
 def create_key(
     path: Path, name: str, scopes: tuple[KeyScope, ...], expires: datetime | None
 ) -> str:
-    """Add a key to the file, which is made if there is none; gives the key, which is stored
+    """Add a key to the file, which is made if there is none. Return the key, which is stored
     nowhere.
 
     Raises
@@ -190,8 +190,8 @@ def _replace(path: Path, content: bytes) -> None:
     new.replace(path)
 
 
-class Held:
-    """The keys of one reading of the file, as requests look them up."""
+class KeySet:
+    """The keys of the file as it was last read, for look-up by requests."""
 
     def __init__(self, content: KeyFile) -> None:
         self.session_secret = bytes.fromhex(content.session_secret)

@@ -1,8 +1,8 @@
-"""The keys that the API holds in memory: those of the keys file, looked at each second.
+"""The keys that the API holds in memory: those of the keys file, which is read again each second.
 
-Without a file the API is open, which is for loopback. Once a process has seen a file it never opens
-again: if the file vanishes nobody has a key, and if it is damaged those that were read last stay in
-force, and /readyz says so.
+Without a file the API is open, which is allowed on loopback only. Once a process has read a file,
+it never opens again: if the file is deleted no key is valid, and if it is damaged the last keys
+stay in force, which /readyz reports.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 import secrets
 from pathlib import Path
 
-from driftgauge.producer.access.key_file import SECRET_BYTES, Held, KeyFile, read_keys
+from driftgauge.producer.access.key_file import SECRET_BYTES, KeyFile, KeySet, read_keys
 from driftgauge.shared.errors import ConfigurationError
 
 POLL_S = 1.0
@@ -24,9 +24,9 @@ class KeyRing:
     Attributes
     ----------
     held
-        None while the API is open.
+        The keys in force; None while the API is open.
     fault
-        Why the file's present state is not in force; empty if it is.
+        Why the file as it is now is not in force; empty if it is.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class KeyRing:
     """
 
     def __init__(self, path: Path) -> None:
-        self.held: Held | None = None
+        self.held: KeySet | None = None
         self.fault = ""
         self._path = path
         self._seen: object = None
@@ -60,11 +60,11 @@ class KeyRing:
             return
         content = read_keys(self._path)
         if content is not None:
-            self.held = Held(content)
+            self.held = KeySet(content)
             self._report("")
             logger.info("The API needs a key: %d in %s.", len(content.keys), self._path)
         elif self.held is not None:
-            self.held = Held(KeyFile(secrets.token_hex(SECRET_BYTES)))
+            self.held = KeySet(KeyFile(secrets.token_hex(SECRET_BYTES)))
             self._report(
                 f"The keys file {self._path} is gone, so nobody has a key. Restore it, or make new "
                 f"keys."

@@ -1,14 +1,14 @@
-"""Where a request comes from: what a browser must not be talked into by a page of somebody else.
+"""Protection of browsers' users against requests that another site's page makes in their name.
 Pure.
 
-*Another site's page* may make a browser post here, with the session's cookie, or to an API on
-loopback without keys. The browser says so: by Sec-Fetch-Site, or, where it does not send that
-(plain HTTP to another machine), by Origin. Programs send neither.
+*Cross-site requests*: another site's page may make a browser post here, with the session's cookie,
+or to an API on loopback without keys. The browser marks such requests by Sec-Fetch-Site, or, where
+it does not send that (plain HTTP to another machine), by Origin. Programs send neither.
 https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
 
 *DNS rebinding*: a page's own name is made to resolve to 127.0.0.1, so that to the browser it is the
-same site as an API without keys. The Host header then has that name. An address is no name that
-anybody can rebind, so addresses are allowed.
+same site as an API without keys. The Host header then has that name. Addresses cannot be rebound,
+so they are allowed.
 """
 
 import ipaddress

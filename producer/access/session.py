@@ -12,22 +12,24 @@ import hmac
 import time
 from typing import Final
 
-from driftgauge.producer.access.key_file import Held, Key
+from driftgauge.producer.access.key_file import Key, KeySet
 
 COOKIE: Final = "driftgauge_session"
 MAX_CHARACTERS: Final = 100
-"""Longer than any of ours; what is longer is not looked at."""
+"""Longest cookie that is read, in characters; ours are shorter."""
 
 
-def seal(held: Held, key: Key, seconds: float) -> str:
-    """Make a session of a key, as long as the key lasts at most."""
+def seal(held: KeySet, key: Key, seconds: float) -> str:
+    """Return the cookie of a new session of a key. It ends after `seconds`, or with the key if that
+    is earlier.
+    """
     until = time.time() + seconds
     if key.expires is not None:
         until = min(until, key.expires.timestamp())
     return f"{key.id}.{int(until)}.{_sign(held, key, int(until))}"
 
 
-def unseal(held: Held, text: str) -> Key | None:
+def unseal(held: KeySet, text: str) -> Key | None:
     """Return the key of a session; None if it is forged, over, or its key was revoked."""
     public, _, rest = text.partition(".")
     until, _, signature = rest.partition(".")
@@ -56,7 +58,7 @@ def cookie_of(header: bytes) -> str | None:
     return None
 
 
-def _sign(held: Held, key: Key, until: int) -> str:
+def _sign(held: KeySet, key: Key, until: int) -> str:
     signed = f"session.{key.id}.{until}.{key.digest}".encode()
     return (
         base64.urlsafe_b64encode(hmac.digest(held.session_secret, signed, hashlib.sha256))

@@ -29,7 +29,7 @@ ID: Final = "id"
 
 
 class Columns(NamedTuple):
-    """The columns of a file of labels; the time is when a label became known."""
+    """Names of the columns of a file of labels; the time is when a label became known."""
 
     prediction_id: str
     label: str
@@ -47,14 +47,14 @@ class Row(NamedTuple):
 
 @dataclass
 class Imported:
-    """What became of a file's rows.
+    """Numbers of a file's rows by what became of them.
 
     Parameters
     ----------
     other
         Accepted labels of a class that the model does not know.
     reasons
-        How many labels were rejected, by reason.
+        Number of rejected labels by reason.
     first
         The first rejected ones: row of the file from 1, and reason.
     unmatched
@@ -135,7 +135,7 @@ def import_file(
     BadData
         If the file cannot be read, lacks a column, or the API refuses it.
     ServiceUnavailable
-        If nothing answers, or stops answering; what was accepted is said.
+        If nothing answers, or it stops answering; the message says what was accepted.
     """
     imported = Imported()
     with cells_of(path, form) as cells:
@@ -186,7 +186,7 @@ def _moment(text: str, form: TimeFormat | None) -> str:
 def _post(
     client: httpx.Client, model: str, rows: Sequence[Row], before: Imported
 ) -> dict[str, Any]:
-    """Post one part, and give the answer."""
+    """Post one part, and return the answer."""
     headers = {"Content-Type": "text/csv"}
     try:
         answer = client.post(

@@ -50,7 +50,7 @@ class _Info(msgspec.Struct):
 
 @click.group()
 def labels() -> None:
-    """True values of predictions, which come later than these."""
+    """Send the true values of predictions, which become known later than the predictions."""
 
 
 @labels.command("import")

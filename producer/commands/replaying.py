@@ -34,12 +34,12 @@ Way = Literal["events", "predict"]
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a file that are no features.
+    """Names of the columns of a file that are not features.
 
     Parameters
     ----------
     prediction
-        The predictions that were made.
+        Column of the predictions that were made; None lets the API predict.
     time
         The event times.
     id
@@ -88,12 +88,13 @@ def plan(
     Parameters
     ----------
     seed
-        Of the shuffle, which drops the times; None keeps the file's order.
+        Seed of the shuffle, which drops the times; None keeps the file's order.
 
     Raises
     ------
     BadData
-        Naming every missing column, or the first values that do not fit.
+        If columns are missing or values do not fit; the message names every column, or the first
+        values.
     """
     scored = way == "predict"
     _check_columns(frame, schema, model, columns, way)
@@ -280,7 +281,7 @@ async def post(
     Parameters
     ----------
     posted
-        Called with the number of events of each answered request.
+        Function that is called with the number of events of each answered request.
 
     Returns
     -------

@@ -30,7 +30,7 @@ class Sending:
     Parameters
     ----------
     names
-        The model's features; other columns stay out.
+        Names of the model's features; other columns are left out.
     sent
         Called with the number of rows of each part that was sent.
     form
@@ -124,22 +124,22 @@ def predict_file(
     output: Path,
     received: Callable[[int], None],
 ) -> Counter[str]:
-    """Send a file and write the answers, as CSV; the output is there when all of it is.
+    """Send a file and write the answers as CSV. The output file appears only when it is complete.
 
     Parameters
     ----------
     received
-        Called with the number of lines of each part that was written.
+        Function that is called with the number of lines of each part that was written.
 
     Returns
     -------
     Counter
-        How many rows have which status; and `dropped`, how many of their events were not published.
+        Number of rows by status; `dropped` counts the rows whose event was not published.
 
     Raises
     ------
     ServiceUnavailable
-        If nothing answers, or stops answering; nothing was written then.
+        If nothing answers, or it stops answering; nothing was written then.
     BadData
         If the file cannot be read, or the API refuses it.
     """
@@ -193,7 +193,7 @@ def _exchange(
 
 @contextmanager
 def _written_at_once(output: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes its place when it was written to its end, and is gone otherwise."""
+    """Open a file that is moved to its place when it is complete, and removed after an error."""
     part = output.with_name(f".{output.name}.{os.getpid()}")
     try:
         with part.open("wb") as file:

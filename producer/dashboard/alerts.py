@@ -1,4 +1,4 @@
-"""What the Alerts pages show: what is open now, and each transition that is kept."""
+"""Content of the Alerts pages: the open alerts, and each stored transition."""
 
 import re
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ from driftgauge.shared.rules.monitor import BLIND
 
 PAGE: Final = 50
 SEARCHED: Final = 200
-"""Firing transitions among which the watchdog's are looked for."""
+"""Most firing transitions that are searched for those of the watchdog."""
 FINGERPRINT: Final = re.compile("[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """An alert that is pending or firing; the watchdog's (`blind`) takes no commands."""
+    """An alert that is pending or firing. One of the watchdog (`blind`) takes no commands."""
 
     model: str
     version: str
@@ -41,14 +41,12 @@ class OpenAlert:
 
 
 def is_blind(alert: Alert | ActiveAlert) -> bool:
-    """Return whether the watchdog raised an alert: such a one takes no commands."""
+    """Return whether the watchdog raised an alert; such an alert takes no commands."""
     return rule_of(alert.rule).kind == "monitor"
 
 
 async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) -> list[OpenAlert]:
-    """Return the open alerts of some models that are of a state and severity, the most urgent
-    first.
-    """
+    """Return the open alerts of some models that pass the filter, the most urgent first."""
     windows = await current_windows(parts, models)
     found = [
         OpenAlert(model, window.version, alert)
@@ -68,7 +66,7 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) 
 async def transitions(
     parts: Parts, models: Sequence[str], wanted: AlertFilter, before: str | None
 ) -> tuple[list[Alert], str | None]:
-    """Return a page of the transitions, newest first, and `before` of the next one."""
+    """Return a page of the transitions, newest first, and the `before` of the next page."""
     events, following = await history.page(
         parts.reader, parts.keys, models, wanted, PAGE, before or None
     )
@@ -91,8 +89,8 @@ def _fits(alert: ActiveAlert, wanted: AlertFilter) -> bool:
 
 
 async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]) -> list[OpenAlert]:
-    """Return the watchdog's firing alerts: their state is its own, their words stand in the alert
-    stream.
+    """Return the watchdog's firing alerts: the state comes from its own hash, the words from the
+    alert stream.
     """
     firing = {
         (model, BLIND.of(rule))

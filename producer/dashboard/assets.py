@@ -1,5 +1,5 @@
-"""What pages load beside themselves: style, modules, and libraries of others, all from this package
-and no other host.
+"""Static files of the pages: styles, JavaScript modules and third-party libraries, all from this
+package and from no other host.
 
 The address of every file has the digest of all of them, so a browser keeps them until one changes,
 and modules that import each other by relative addresses are always of one release. `static/vendor`
@@ -47,7 +47,7 @@ async def serve(request: Request, asked: str, name: str) -> Response:
     Parameters
     ----------
     asked
-        The release in the address; of another one than ours nothing is kept.
+        Digest of the release in the address; files of another release than this one are not cached.
     name
         Path below the folder; one that leads out of it, or to nothing, is answered 404.
     """

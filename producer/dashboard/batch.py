@@ -1,4 +1,4 @@
-"""What the Batch page is told of a chosen CSV file before it is sent: its columns against the
+"""Preview of a CSV file on the Batch page before it is sent: its columns checked against the
 schema, and its first rows.
 """
 
@@ -15,12 +15,14 @@ from driftgauge.producer.intake.rows import MAX_ROW
 from driftgauge.shared.reference.schema import FieldError, Schema
 
 MOST_BYTES: Final = 2 * MAX_ROW
-"""Of a file's beginning: the header and some rows, each at most a megabyte."""
+"""Bytes of a file that are read for the preview: the header and some rows, each at most a
+megabyte.
+"""
 PREVIEW: Final = 10
 
 
 class PreviewRow(msgspec.Struct, frozen=True):
-    """A row as it stands in the file, and what is wrong with it."""
+    """A row of the file, and its faults."""
 
     line: int
     cells: list[str]
@@ -33,7 +35,7 @@ class Beginning(msgspec.Struct, frozen=True):
     Parameters
     ----------
     faults
-        Of the header; then no row is checked.
+        Faults of the header; with any of them no row is checked.
     absent
         Features that the file lacks and the schema lets be missing.
     """
@@ -50,12 +52,12 @@ def beginning(body: bytes, schema: Schema, *, whole: bool) -> Beginning:
     Parameters
     ----------
     whole
-        Whether it is all of the file; else its last row may be cut off, and is left out.
+        Whether `body` is the whole file; else its last row may be cut off, and is left out.
 
     Raises
     ------
     Problem
-        400 if it is no CSV.
+        400 if it is not CSV.
 
     Examples
     --------
@@ -90,7 +92,7 @@ def beginning(body: bytes, schema: Schema, *, whole: bool) -> Beginning:
 
 
 def _text(body: bytes, *, whole: bool) -> str:
-    """Decode it; a character that is cut off at its end is none."""
+    """Decode UTF-8; a character that is cut off at the end is left out."""
     try:
         return codecs.getincrementaldecoder("utf-8-sig")().decode(body, final=whole)
     except UnicodeDecodeError as error:

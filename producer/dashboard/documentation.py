@@ -25,7 +25,7 @@ SCHEMES: Final = {
 }
 STYLED: Final = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 SEARCHING: Final = STYLED + "; worker-src blob:"
-"""ReDoc searches in a worker that it makes of its own text."""
+"""Policy of the ReDoc page, whose search runs in a web worker made from a blob."""
 
 
 def router(parts: Parts) -> APIRouter:
@@ -48,13 +48,13 @@ def router(parts: Parts) -> APIRouter:
     @routes.get("/docs")
     @needs("read", "predict")
     async def docs(request: Request) -> Response:
-        """Return it as a page, to try requests on."""
+        """Return the API's description as a page on which requests can be tried (Swagger UI)."""
         return page(request, "swagger.html.j2", policy=STYLED)
 
     @routes.get("/redoc")
     @needs("read", "predict")
     async def redoc(request: Request) -> Response:
-        """Return it as a page, to read."""
+        """Return the API's description as a page to read (ReDoc)."""
         return page(request, "redoc.html.j2", policy=SEARCHING)
 
     return routes

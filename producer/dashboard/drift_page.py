@@ -1,4 +1,6 @@
-"""What the template of the drift page is given: read from Redis, put together by drift.py."""
+"""Content of the drift page and the performance page: read from Redis, arranged by
+views/drift.py.
+"""
 
 from dataclasses import dataclass
 from typing import Any

@@ -23,7 +23,7 @@ NEXT: Final = {
     500: "Load the page again. If it fails again, look for the request's id in the log of the API.",
     503: "Load the page again in a moment.",
 }
-"""What to do, by status."""
+"""What the user can do next, by HTTP status."""
 OTHERWISE: Final = "Correct the address, or begin at the overview."
 LOG_IN: Final = frozenset({401, 403})
 AGAIN: Final = frozenset({429, 500, 502, 503, 504})

@@ -20,7 +20,7 @@ MAX_BODY: Final = 8192
 MAX_FIELDS: Final = 8
 HOME: Final = "/"
 OWN_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
-"""A path of this API: two slashes at its start would name another host."""
+"""Path on this host: two slashes at its start would name another host."""
 
 
 def router(parts: Parts) -> APIRouter:
@@ -68,7 +68,7 @@ def router(parts: Parts) -> APIRouter:
 
 
 def own_path(wanted: str) -> str:
-    r"""Return where to go after the login: a path of this API, and of nobody else.
+    r"""Return the path to go to after the login: the wanted one if it is on this host, else `/`.
 
     Examples
     --------
@@ -118,9 +118,7 @@ def _page(request: Request, wanted: str, status: int = 200, fault: str = "") -> 
 
 
 def _set(answer: Response, request: Request, value: str, seconds: int) -> None:
-    """Set the cookie: not for scripts, not for other sites' pages, and once it came by TLS not
-    without.
-    """
+    """Set the session cookie: HttpOnly and SameSite, and Secure if the request came over TLS."""
     answer.set_cookie(
         session.COOKIE,
         value,

@@ -1,5 +1,5 @@
-"""What the Models page shows of the registry folder: versions, what their gates found, and who
-changed what.
+"""Content of the Models page: the versions in the registry folder, the results of their gates, and
+the changes of their stages.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class VersionRow:
     Parameters
     ----------
     validation
-        What the gates found last: when it was validated, promoted, or refused on data.
+        Latest result of the gates: of a validation, a promotion or a refused promotion.
     references
-        Every change of what it is held against; None if that cannot be read.
+        Every change of its reference; None if that cannot be read.
     """
 
     version: str
@@ -43,7 +43,7 @@ class VersionRow:
 
     @property
     def bounds(self) -> list[str]:
-        """What its metrics must fulfil, as text."""
+        """Bounds that its metrics must meet, as text."""
         least = [f"{name} ≥ {bound:g}" for name, bound in self.gates.minimum.items()]
         return least + [f"{name} ≤ {bound:g}" for name, bound in self.gates.maximum.items()]
 
@@ -55,9 +55,9 @@ class RegisteredModel:
     Parameters
     ----------
     back_to
-        The version that a rollback brings back; empty if there is none.
+        Version that a rollback would bring back; empty if there is none.
     hidden
-        Older versions that are not among them.
+        Number of older versions that are not listed.
     """
 
     model: str

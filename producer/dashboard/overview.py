@@ -1,4 +1,4 @@
-"""What the overview shows: how every model stands, the worst first."""
+"""Content of the overview: the state of every model, the worst first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,35 +10,38 @@ from driftgauge.producer.dashboard.past import past_snapshots
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.producer.watching.traffic import state_of
-from driftgauge.producer.watching.watchdog import firing_rules
+from driftgauge.producer.watching.watchdog import failing_words, firing_rules
 from driftgauge.shared.contract.severity import most_urgent_first, rank
 from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """How a model stands.
+    """State of a model.
 
     Parameters
     ----------
     version
-        The one that was judged last, else the one that serves; empty if there is neither.
+        Version that was judged last, else the one that serves; empty if there is neither.
     serving
         The version that predicts here, empty if none does.
     snapshot
-        Its current window; None before one was judged.
+        Snapshot of its current window; None before a window was judged.
     unreadable
         Whether there is a window that another release wrote.
     others
         Current windows of its other versions.
     traffic
-        As `traffic.state_of` gives it; None for a model that Redis does not know.
+        Traffic and backlog as `traffic.state_of` returns them; None for a model that Redis does not
+        know.
     blind
         Rules of the watchdog that fire.
+    failing
+        What the worker fails on, in words; empty if it does not.
     refused
         What of the last hour's events was refused, in words; empty if none was.
     points
-        Events a second over the last minutes.
+        Time (ms) and events per second over the last minutes.
     metric
         The first performance metric over time, for its chart; None without labels.
     """
@@ -51,19 +54,20 @@ class ModelCard:
     others: list[Snapshot]
     traffic: dict[str, Any] | None
     blind: list[str]
+    failing: str
     refused: str
     points: list[tuple[int, float]]
     metric: dict[str, Any] | None
 
     @property
     def severity(self) -> str:
-        """The worst of its window and of what the watchdog sees."""
+        """Worst severity of its window and of the watchdog's alerts."""
         found = "unknown" if self.snapshot is None else self.snapshot.severity
         return min((found, *("critical" for _ in self.blind)), key=rank)
 
     @property
     def firing(self) -> list[ActiveAlert]:
-        """Alerts of its current window that fire, the most severe first."""
+        """Firing alerts of its current window, the most severe first."""
         alerts = (
             []
             if self.snapshot is None
@@ -73,7 +77,7 @@ class ModelCard:
 
     @property
     def pending(self) -> int:
-        """How many alerts have one bad evaluation behind them."""
+        """Number of pending alerts: those with one bad evaluation so far."""
         return (
             0
             if self.snapshot is None
@@ -90,8 +94,16 @@ async def model_cards(parts: Parts) -> list[ModelCard]:
     for model, rule, fires in await firing_rules(parts.reader, parts.keys, names):
         if fires:
             blind.setdefault(model, []).append(rule)
+    failing = await failing_words(parts.reader, parts.keys, names)
     cards = [
-        await _card(parts, name, states.get(name), currents.get(name, []), blind.get(name, []))
+        await _card(
+            parts,
+            name,
+            states.get(name),
+            currents.get(name, []),
+            blind.get(name, []),
+            failing.get(name, ""),
+        )
         for name in sorted({*names, *parts.serving.production})
     ]
     return sorted(cards, key=lambda card: (rank(card.severity), card.model))
@@ -128,6 +140,7 @@ async def _card(
     state: ModelState | None,
     windows: Sequence[Snapshot | None],
     blind: list[str],
+    failing: str,
 ) -> ModelCard:
     served = parts.serving.production.get(name)
     readable = [window for window in windows if window is not None]
@@ -143,6 +156,7 @@ async def _card(
         if state is None
         else state_of(state, parts.feed.traffic.latest(name), parts.meter),
         blind=blind,
+        failing=failing,
         refused="" if state is None or not state.refused.refused else state.refused.described(),
         points=parts.feed.traffic.points(name),
         metric=await _metric(parts, readable[0]) if readable else None,

@@ -1,5 +1,5 @@
-"""GET /dashboard/alerts, models, batch, log, reports: pages that change nothing; their forms use
-the API's own routes.
+"""GET /dashboard/alerts, models, batch, log, reports: read-only pages; their forms post to the
+API's own routes.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
     async def one(
         request: Request, fingerprint: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
     ) -> Response:
-        """Return the life of one alert, and why it says what it says."""
+        """Return the history of one alert, and the evidence behind it."""
         found = alerts.readable(
             await history.life(parts.reader, parts.keys, await _all(parts), fingerprint)
         )
@@ -98,7 +98,7 @@ def _models(routes: APIRouter, parts: Parts) -> None:
     @routes.get("/dashboard/models")
     @needs("read")
     async def listed(request: Request, model: Model = None) -> Response:
-        """Return the registered models with versions, checks and history."""
+        """Return the registered models with versions, gates and history."""
         found = await asyncio.to_thread(models.registered, registry, model)
         if model is not None and not found:
             raise Problem(

@@ -1,4 +1,4 @@
-"""A version's latest reports, as far as they are drawn over time."""
+"""A version's latest reports, reduced to what charts over time need."""
 
 from typing import Final
 
@@ -8,11 +8,11 @@ from driftgauge.shared.connections.streams import Backwards, Fields, backwards_a
 from driftgauge.shared.contract.snapshot_parts import PastSnapshot, SnapshotName, part_of
 
 MOST: Final = 48
-"""Reports that are drawn."""
+"""Most reports that are drawn."""
 MOST_ENTRIES: Final = 160
-"""Entries that are looked at, since a stream holds the reports of all versions."""
+"""Most stream entries that are read, since a stream holds the reports of all versions."""
 MOST_BYTES: Final = 1 << 26
-"""Of the entries: a report of a few hundred features has some hundred kB."""
+"""Most bytes of entries that are read: a report of a few hundred features has some hundred kB."""
 
 
 async def past_snapshots(
@@ -20,7 +20,7 @@ async def past_snapshots(
 ) -> list[PastSnapshot]:
     """Read a version's latest reports from the model's snapshot stream, oldest first.
 
-    Reports of other versions, and what cannot be read, are passed over.
+    Reports of other versions, and unreadable ones, are skipped.
     """
 
     def decode(fields: Fields) -> PastSnapshot | None:

@@ -28,7 +28,7 @@ POLICY: Final = (
     "'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-"""Of a page of the dashboard: nothing inline, nothing from another host."""
+"""Content-Security-Policy of a dashboard page: nothing inline, nothing from another host."""
 NAVIGATION: Final = (
     ("/", "Overview"),
     ("/dashboard/drift", "Drift"),
@@ -40,7 +40,7 @@ NAVIGATION: Final = (
     ("/dashboard/reports", "Reports"),
 )
 MACROS: Final = ("symbols", "badge", "tile", "empty")
-"""Of parts.html.j2: what several pages show the same way; every template has them."""
+"""Macros of parts.html.j2, which every template can use."""
 
 
 def page(
@@ -58,16 +58,16 @@ def page(
     Parameters
     ----------
     template
-        Its file in templates/.
+        File name in templates/.
     model
-        The model that it is about; links to other pages keep it, and the live stream follows it
-        alone. None for all.
+        Model that the page is about: links to other pages keep it, and the live stream follows only
+        it. None for all models.
     policy
-        Content-Security-Policy.
+        Content-Security-Policy of the answer.
     vary
-        Headers of requests that the answer hangs on.
+        Request headers that the answer depends on.
     shown
-        What the template shows.
+        Variables of the template.
     """
     found = ENVIRONMENT.get_template(template)
     context = found.new_context({**_frame(request, model), **shown})
@@ -78,9 +78,7 @@ def page(
 
 
 def root_of(request: Request) -> str:
-    """Return the prefix of all paths, set by a proxy's administrator (DRIFTGAUGE_ROOT_PATH) or said
-    by the proxy.
-    """
+    """Return the prefix of all paths, from DRIFTGAUGE_ROOT_PATH or from the proxy's header."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 

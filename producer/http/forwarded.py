@@ -1,5 +1,5 @@
-"""What a trusted proxy says of a request: who sent it (X-Forwarded-For, -Proto), and below which
-path (X-Forwarded-Prefix).
+"""Headers of trusted proxies: the client (X-Forwarded-For, -Proto) and the path prefix
+(X-Forwarded-Prefix) of a request.
 
 Anybody can send these headers, so they are believed only of the addresses in FORWARDED_ALLOW_IPS
 (127.0.0.1 if it is not set), uvicorn's own setting. The prefix has to be read outside of uvicorn's
@@ -13,21 +13,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 PREFIX: Final = "driftgauge.prefix"
-"""Where the request's scope has the prefix, for prefix.py."""
+"""Key of the prefix in the request's scope, for prefix.py."""
 HEADER: Final = b"x-forwarded-prefix"
 MAX_PREFIX: Final = 200
 _PREFIX: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 
 
 class Forwarded:
-    """The layer, around the whole app.
+    """ASGI middleware around the whole app.
 
     Parameters
     ----------
     app
-        The app.
+        The wrapped ASGI app.
     trusted
-        Addresses and networks of the proxies, by commas; `*` for all.
+        Addresses and networks of the proxies, separated by commas; `*` for all.
     """
 
     def __init__(self, app: ASGIApp, trusted: str) -> None:
@@ -46,8 +46,8 @@ class Forwarded:
 
 
 def prefix_of(given: list[bytes]) -> str:
-    """Read the header: of several proxies, the outermost first; empty if none says anything, or it
-    can be no path.
+    """Read the header's values (of several proxies, the outermost first); empty without any, or if
+    the result cannot be a path.
 
     Examples
     --------

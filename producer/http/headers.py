@@ -1,4 +1,4 @@
-"""The headers of every answer that tell a browser what not to do with it: one layer around the app.
+"""Security headers of every answer, set by one layer around the app.
 
 A page that needs more than its own inline style sets a Content-Security-Policy of its own, which
 stays.
@@ -13,7 +13,7 @@ PAGE_POLICY: Final = (
     "'none'; "
     "frame-ancestors 'none'"
 )
-"""Of HTML: no scripts, nothing from elsewhere."""
+"""Content-Security-Policy of HTML: no scripts, nothing from other hosts."""
 OTHER_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 # a browser that sent no referrer to ourselves either would send forms with `Origin: null`
 EVERY: Final = {
@@ -30,7 +30,7 @@ _NO_STORE: Final = (_CACHE, b"no-store")
 
 
 class SecurityHeaders:
-    """The layer."""
+    """ASGI middleware that adds the headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

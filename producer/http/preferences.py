@@ -1,4 +1,4 @@
-"""What a client prefers of an answer: the header Prefer (RFC 7240)."""
+"""The header Prefer of a request (RFC 7240)."""
 
 from collections.abc import Mapping
 from typing import Final, Literal
@@ -9,7 +9,7 @@ Handling = Literal["strict", "lenient"]
 
 
 def handling(headers: Mapping[str, str]) -> Handling | None:
-    """Return how a request with bad parts is to be handled; None if nothing is asked.
+    """Return the preferred handling of a request with bad parts; None without a preference.
 
     Examples
     --------

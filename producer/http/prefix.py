@@ -1,5 +1,5 @@
-"""The path below which a proxy serves the API, a layer around the app: DRIFTGAUGE_ROOT_PATH says
-it, or a trusted proxy.
+"""Path prefix below which a proxy serves the API, from DRIFTGAUGE_ROOT_PATH or a trusted proxy's
+header; a layer around the app.
 
 Proxies differ in whether they strip the prefix before they pass a request on, so requests with and
 without it are the same here; what the API links to has it.
@@ -12,13 +12,13 @@ from driftgauge.producer.http.forwarded import PREFIX
 
 
 class Prefixed:
-    """The layer.
+    """ASGI middleware that separates the prefix from the path.
 
     Parameters
     ----------
     root
-        Begins with a slash and does not end with one; empty if there is none. What a trusted proxy
-        says of a request comes before it: the same API may be reached by several ways.
+        Prefix that begins with a slash and does not end with one; empty for none. The header of a
+        trusted proxy has priority, since one API may be reached in several ways.
     """
 
     def __init__(self, app: ASGIApp, root: str) -> None:

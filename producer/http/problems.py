@@ -1,4 +1,4 @@
-"""Error answers: problem documents (RFC 9457), and those that several routes give.
+"""Error answers as problem documents (RFC 9457), among them those that several routes share.
 
 A detail says what was wrong and what to do; it never holds a stack trace or another request's
 values.
@@ -25,11 +25,11 @@ class Problem(Exception):
     status
         HTTP status.
     detail
-        What was wrong and what to do.
+        Explanation of the error and what to do next.
     errors
         Each bad field of the request.
     members
-        What else the document has (RFC 9457, extension members).
+        Extension members of the document (RFC 9457).
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Problem(Exception):
         self.members = members or {}
 
     def response(self) -> Response:
-        """Return it as an answer."""
+        """Return the HTTP response."""
         document: dict[str, object] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -65,7 +65,8 @@ class Problem(Exception):
 
 
 def invalid(errors: Sequence[FieldError], members: Mapping[str, object] | None = None) -> Problem:
-    """Make the answer to a request with bad fields; `members` are what else it says.
+    """Make the answer to a request with bad fields; `members` are extension members of the
+    document.
 
     Examples
     --------
@@ -90,7 +91,7 @@ def unauthorized(detail: str, *, invalid: bool) -> Problem:
     Parameters
     ----------
     invalid
-        Whether one was sent.
+        Whether a key was sent, which is then invalid.
     """
     challenge = 'Bearer realm="driftgauge"' + ', error="invalid_token"' * invalid
     more = " `driftgauge keys create` makes keys."
@@ -108,7 +109,7 @@ def forbidden(key: str, scopes: Sequence[str]) -> Problem:
 
 
 def rate_exceeded(caller: str, per_second: int) -> Problem:
-    """Make the answer to a caller that has had its requests of this second."""
+    """Make the answer to a caller that has used up its requests of this second."""
     detail = (
         f"{caller} has had its {per_second} requests of this second "
         f"(DRIFTGAUGE_REQUESTS_PER_SECOND). Send several events "

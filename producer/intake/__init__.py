@@ -1,1 +1,1 @@
-"""What clients send becomes rows and labels, from JSON or CSV, with every fault named."""
+"""Decoding of clients' requests, JSON or CSV, into rows and labels, with every fault named."""

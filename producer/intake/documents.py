@@ -19,7 +19,7 @@ from driftgauge.shared.reference.schema import FieldError, pointer
 MAX_ID = 128
 
 Check = Callable[[object], str | None]
-"""Says what is wrong with a value; None if nothing is."""
+"""A function that returns what is wrong with a value, None if nothing is."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -45,7 +45,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 
 def decode(body: bytes) -> tuple[Any, Problem | None]:
-    """Decode JSON strictly; return the document, and what is wrong with it as a whole.
+    """Decode JSON strictly; return the document, and the fault of the document as a whole, if any.
 
     A body that only the lenient decoder reads (NaN, Infinity, 1e999) is returned together with its
     problem, so that the caller can name the bad fields first; it raises the problem if no field is
@@ -115,7 +115,7 @@ def field_faults(
     Parameters
     ----------
     checks
-        The check of each field that the object may have.
+        Check of each field that the object may have.
     required
         The one field that must be there; None if all may be absent or null.
     at

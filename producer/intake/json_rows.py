@@ -1,8 +1,8 @@
 """The rows of a JSON document, of which one is in memory at a time.
 
-A row's text is cut out first and decoded by itself, so what is wrong with one row harms no other:
-NaN, half a surrogate pair, a number that is no float. A streaming parser (`ijson`, some 1.4 times
-as fast) ends the document there, or changes the text, and says no character's place.
+A row's text is cut out first and decoded by itself, so that a fault in one row does not affect the
+others: NaN, half a surrogate pair, a number that is no float. A streaming parser (`ijson`, some 1.4
+times as fast) ends the document there or changes the text, and does not report the position.
 """
 
 import json
@@ -85,8 +85,8 @@ class JsonRows:
             yield _row(number, source, schema, self._beside)
 
     def _row_texts(self, fields: dict[str, Any]) -> Iterator[str]:
-        """Cut out the text of each row, and note in `fields` what stands beside the rows, and that
-        there are rows.
+        """Cut out the text of each row, and store in `fields` the other fields of the document, and
+        that there are rows.
         """
         self._text.seek(0)
         document = _JsonText(self._text)

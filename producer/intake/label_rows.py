@@ -1,4 +1,4 @@
-"""The labels of one request, as they stand in its JSON or CSV body: decoded, not checked yet.
+"""The labels of one request, decoded from its JSON or CSV body and not checked yet.
 
 A CSV body is a table with a header; its cells are texts; `time_of` converts those of times to
 what JSON would hold.

@@ -1,8 +1,9 @@
-"""What this process took and what it refused, by model, field and reason.
+"""Counts of the events that this process accepted and refused, by model, field and reason.
 
-A refused event is in no log, so nothing would ever miss it: the counts are told to the watchdog of
-all processes (shared/contract/refused.py), shown, and exposed as metrics. Names of fields are those
-of the schema and of the request; what a client makes up is `-`, so the series are bounded.
+A refused event is in no log, so its absence would not be noticed. Therefore the counts are written
+to Redis for the watchdog of all processes (shared/contract/refused.py), shown, and exposed as
+metrics. Field names are those of the schema and of the request; a name that a client made up
+becomes `-`, so that the number of series is bounded.
 """
 
 import time
@@ -23,10 +24,10 @@ from driftgauge.shared.contract.refused import (
 from driftgauge.shared.reference.schema import FieldError, Schema
 
 NO_MODEL: Final = "-"
-"""The model of what cannot be told whose it is."""
+"""Stands for the model of events whose model is unknown."""
 NO_FIELD: Final = "-"
 MOST_SERIES: Final = 500
-"""Most fields with reasons that are told apart of one model."""
+"""Most pairs of field and reason that are counted separately for one model."""
 ENVELOPE: Final = frozenset(
     (
         "features",
@@ -43,12 +44,12 @@ ENVELOPE: Final = frozenset(
 
 
 class Refusals:
-    """Counts what is taken and refused.
+    """Counts accepted and refused events.
 
     Parameters
     ----------
     clock
-        Monotonic time in ms.
+        Monotonic clock in ms.
 
     Attributes
     ----------
@@ -78,11 +79,11 @@ class Refusals:
 
     @property
     def models(self) -> Collection[str]:
-        """Models of which something was taken or refused."""
+        """Models with accepted or refused events."""
         return [model for model in self._models if model != NO_MODEL]
 
     def take(self, model: str, events: int) -> None:
-        """Count events that were taken."""
+        """Count accepted events."""
         if events:
             self._recent(model).take(events, self._clock())
 
@@ -92,16 +93,16 @@ class Refusals:
             self.ignored[model] += fields
 
     def refuse(self, model: str, schema: Schema | None, faults: Sequence[FieldError]) -> None:
-        """Count an event that was refused.
+        """Count a refused event.
 
         Parameters
         ----------
         model
-            Its model; `NO_MODEL` if that cannot be told.
+            Model of the event; `NO_MODEL` if unknown.
         schema
-            Of the version that it is for; None if that is not known.
+            Schema of the version that it is for; None if unknown.
         faults
-            All that is wrong with it.
+            All faults of the event.
         """
         known = ENVELOPE if schema is None else ENVELOPE | set(schema.names)
         named = {(_field(fault, known), fault.reason) for fault in faults}
@@ -118,16 +119,18 @@ class Refusals:
         self._recent(model).refuse(series, self._clock())
 
     def hour(self, model: str) -> RefusedHour:
-        """Return what this process took and refused within the last hour, by its own clock."""
+        """Return the events that this process accepted and refused within the last hour, by its own
+        clock.
+        """
         now = self._clock()
         return last_hour([self.told(model, now)], now)
 
     def is_bad(self, model: str, limit: int) -> bool:
-        """Tell whether this process sees that a model's feed is broken."""
+        """Return whether a model's feed is broken by the counts of this process."""
         return self.hour(model).is_bad(self._clock(), limit) is True
 
     def told(self, model: str, now: int) -> Refused:
-        """Return what others are told; `now` is the time (ms) of Redis."""
+        """Return the counts for other processes; `now` is Redis's time (ms)."""
         return self._recent(model).told(self._clock(), now)
 
     def _recent(self, model: str) -> "_Recent":
@@ -182,7 +185,7 @@ class _Recent:
 
 
 def _field(fault: FieldError, known: Collection[str]) -> str:
-    """Name the field of a fault; none that only the client knows."""
+    """Return the name of a fault's field; `-` if only the client knows it."""
     if fault.reason in {"unknown_field", "unreadable"}:
         return NO_FIELD
     name = fault.field.rpartition("/")[2].replace("~1", "/").replace("~0", "~")

@@ -1,8 +1,8 @@
-"""What every file of a batch becomes, CSV or JSON: decoded rows, read one by one, since the file
-may be larger than memory.
+"""Decoded rows of a batch file, CSV or JSON, read one by one since the file may be larger than
+memory.
 
 A file is read twice: `count` finds what makes it unusable as a whole, before anything is scored;
-then each row is checked against the schema by itself, so that one that does not fit harms no other.
+then each row is checked against the schema by itself, so that a bad row does not affect the others.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class InputRow(NamedTuple):
     Parameters
     ----------
     number
-        Its place among the rows, from 1.
+        Number of the row, from 1.
     line
         The line of the CSV file where it begins, from 1; None in JSON.
     values

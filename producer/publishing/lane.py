@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from driftgauge.producer.publishing.receipts import Receipt
-from driftgauge.producer.publishing.spool_file import Segment
+from driftgauge.producer.publishing.spool_file import SpoolFile
 from driftgauge.producer.publishing.spool_records import Record
 from driftgauge.shared.contract.events import PREDICTION
 from driftgauge.shared.contract.keys import Keys
@@ -24,21 +24,21 @@ class Entry:
     Parameters
     ----------
     kind
-        Its type in the log (shared/contract/events.py).
-    segment, offset
-        Where it is on disk, if it is.
+        Type of the log entry (shared/contract/events.py).
+    file, offset
+        Spool file that holds the event and its byte offset there; None if it is not on disk.
     again
         Whether Redis has acknowledged it before.
     """
 
-    __slots__ = ("again", "kind", "offset", "payload", "receipt", "segment", "sequence")
+    __slots__ = ("again", "file", "kind", "offset", "payload", "receipt", "sequence")
 
     def __init__(
         self,
         sequence: int,
         payload: bytes,
         receipt: Receipt | None,
-        segment: Segment | None = None,
+        file: SpoolFile | None = None,
         offset: int = 0,
         kind: bytes = PREDICTION,
     ) -> None:
@@ -46,7 +46,7 @@ class Entry:
         self.sequence = sequence
         self.payload = payload
         self.receipt = receipt
-        self.segment = segment
+        self.file = file
         self.offset = offset
         self.again = False
 
@@ -73,7 +73,7 @@ class Lane:
     log
         Key of the partition's log.
     publisher
-        Whose numbers these are: ours, or those of a process that has ended.
+        Publisher that numbered the events: this process, or one that has ended.
     """
 
     model: str
@@ -89,13 +89,14 @@ class Lane:
     retry_at: float = 0.0
 
     def append(self, payload: bytes, receipt: Receipt | None, kind: bytes = PREDICTION) -> None:
-        """Return an event its number and queue it."""
+        """Number an event and queue it."""
         self.sequence += 1
         self.fresh.append(Entry(self.sequence, payload, receipt, kind=kind))
 
     def take(self, most: int, *, fresh: bool) -> list[Entry]:
-        """Take the first events out to send them: what is not spooled if it may be sent, since
-        somebody waits for it; a quarter is left to what is, so that a spool empties under any load.
+        """Take out the first events to send. Events that are not spooled go first, if they may be
+        sent, since a request waits for them; a quarter is left to spooled ones, so that a spool
+        empties under any load.
         """
         live = _pop(self.fresh, most - most // 4 if self.spooled else most) if fresh else []
         return live + _pop(self.spooled, most - len(live))
@@ -105,9 +106,9 @@ class Lane:
         return _pop(self.fresh, most)
 
     def put_back(self, entries: list[Entry]) -> None:
-        """Queue events again at their old place; they keep their numbers."""
+        """Put events back at the front of the queue; they keep their numbers."""
         for entry in reversed(entries):
-            (self.fresh if entry.segment is None else self.spooled).appendleft(entry)
+            (self.fresh if entry.file is None else self.spooled).appendleft(entry)
 
     def refuse(self, now: float) -> None:
         """Pause, for longer each time."""
@@ -145,7 +146,7 @@ def _pop(entries: deque[Entry], most: int) -> list[Entry]:
 
 
 def put_back(batch: Batch) -> None:
-    """Queue events again at their old places."""
+    """Put events back at the front of their lanes."""
     by_lane: dict[Lane, list[Entry]] = {}
     for lane, entry in batch:
         by_lane.setdefault(lane, []).append(entry)
@@ -154,7 +155,7 @@ def put_back(batch: Batch) -> None:
 
 
 class Lanes:
-    """All lanes of a process, in turn, and what keeps them from Redis.
+    """All lanes of a process, served in turn, and what keeps them from Redis.
 
     Attributes
     ----------
@@ -165,7 +166,8 @@ class Lanes:
     held
         Models whose versions Redis refuses: their events could not be read.
     wake, drained
-        Set when there is something to send, and when nothing is queued any more.
+        `asyncio` events that are set when there is something to send, and when nothing is queued
+        any more.
     """
 
     def __init__(self, keys: Keys) -> None:

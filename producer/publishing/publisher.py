@@ -1,4 +1,4 @@
-"""Publishing: what becomes of an event between a request and its log.
+"""Publishing: the way of an event from a request to its log.
 
                       ┌─ published ◄── sender ──XADD──► Redis
     publish ──► lane ─┤                  ▲                 │ ring: the last seconds, sent again if Redis restarts
@@ -6,12 +6,12 @@
 
 Theory of operation:
 
-- A number is given when an event enters a lane, never to an event that is dropped: so a hole in the
-  log is a loss.
+- An event gets its number when it enters a lane, and dropped events get none: so a missing number
+  in the log means a lost event.
 - An accepted event is in memory, on disk or both until Redis has kept it for some seconds. A
   request is answered when its events are in Redis or on disk (`spool_first`: on disk).
 - A request waits at most `ack_timeout_ms`. Once one has waited in vain, Redis counts as away until
-  it answers: events go to disk. If the disk is no help either, nobody waits and events stay in
+  it answers, and events go to disk. If the disk fails too, requests do not wait and events stay in
   memory, up to `queue_events`.
 """  # noqa: E501  a table, or what an example prints
 
@@ -59,7 +59,7 @@ class Publisher:
         Events that were not taken, by reason: `queue_full`, `spool_full` or `spool_error` (the
         queue is full because the spool is, or because its disk fails), `shutting_down`.
     spool, sender
-        Where their own counters are.
+        The spool and the sender, which have counters of their own.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -182,13 +182,13 @@ class Publisher:
         self.dropped[reason] += events
 
     def _late(self) -> None:
-        """Redis lets requests wait in vain: use the disk until it answers."""
+        """Use the disk until Redis answers again: a request has waited for it in vain."""
         self._lanes.away = True
         self._spooler.wake.set()
 
 
 def _started(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-    """Start a task; a fault of ours that ends it is not silent."""
+    """Start a task; if an error ends it, that is logged."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_report)
     return task

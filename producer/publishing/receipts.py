@@ -1,4 +1,5 @@
-"""Waiting for acknowledgements: each request for its own events, and no longer than Redis deserves.
+"""Waiting for acknowledgements: each request for its own events, and not at all while Redis does
+not answer in time.
 
 One timer serves all requests: a timer for each would cost more than the rest of publishing.
 """
@@ -9,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 Outcome = Literal["published", "spooled", "queued", "dropped"]
-"""What became of a request's events: Redis has them all; all are safe, some of them on disk; some
-are in memory only; none was taken. Each is worse than the one before.
+"""What became of a request's events, from best to worst: all are in Redis; all are in Redis or on
+disk; some are in memory only; none was taken.
 """
 OUTCOMES: Final[Sequence[Outcome]] = ("published", "spooled", "queued", "dropped")
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
-    """Return the outcome that is true of all.
+    """Return the worst of several outcomes.
 
     Examples
     --------
@@ -27,8 +28,8 @@ def worst(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 class Receipt:
-    """What a waiting request holds: resolved when the last of its events is safe, or when waiting
-    ends.
+    """What a request waits on: it is resolved when the last of its events is in Redis or on disk,
+    or when the wait ends.
     """
 
     __slots__ = ("deadline", "future", "left", "outcome")
@@ -59,9 +60,9 @@ class Receipts:
     Parameters
     ----------
     longest_s
-        Longest wait. Once a request has waited in vain, nobody waits until `resume`.
+        Longest wait in seconds. Once a request has waited in vain, none waits until `resume`.
     late
-        Called when a request has waited in vain.
+        Function that is called when a request has waited in vain.
     """
 
     def __init__(self, longest_s: float, late: Callable[[], None]) -> None:

@@ -11,11 +11,11 @@ from collections import deque
 from driftgauge.producer.publishing.lane import Batch
 
 KEEP_S = 5.0
-"""How long the server must live on after it acknowledged an event; its sync is at most two seconds
-late.
+"""Seconds for which the server must keep running after it acknowledged an event; its sync is at
+most two seconds late.
 """
 ENTRY_BYTES = 200
-"""What an event in memory costs besides its payload."""
+"""Bytes that an event takes in memory besides its payload."""
 
 
 class Ring:
@@ -24,7 +24,8 @@ class Ring:
     Parameters
     ----------
     max_bytes
-        Bound; beyond it the oldest events leave too early, and are counted in `shortened`.
+        Most bytes kept; beyond it the oldest events leave too early, and are counted in
+        `shortened`.
     """
 
     def __init__(self, max_bytes: int) -> None:

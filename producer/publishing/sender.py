@@ -9,11 +9,10 @@ by the reply to its own XADD. Theory of operation:
 - An event that Redis refuses (OOM, READONLY, ...) pauses its lane; the other lanes go on.
 - After every connect the known versions are published before any event, since a worker cannot read
   an event whose version it does not know.
-- A server that is nearly full gets no events: what is left is the worker's, whose commits make
-  room.
-- If the server is not the one of before (its `run_id` changed: it restarted, or another took its
-  place), it may have lost what the old one acknowledged last: that is sent again, after the
-  versions.
+- A server that is nearly full gets no events: the rest of its memory is for the worker, whose
+  commits make room.
+- If the server has another `run_id` than before (it restarted, or a replica took over), it may have
+  lost the events that were acknowledged last: they are sent again, after the versions.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ CHECK_S = 1.0
 
 MEMORY_CHECK_S = 1.0
 FULL_SHARE = 0.9
-"""Share of `maxmemory` above which no event is sent."""
+"""Share of `maxmemory` above which no events are sent."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -56,8 +55,8 @@ class Sender:
     published
         Events that Redis has acknowledged.
     resent
-        How often an event was sent again: unanswered, or acknowledged by a server that may have
-        lost it.
+        Number of events that were sent again, because they were unanswered, or acknowledged by a
+        server that may have lost them.
     """
 
     def __init__(
@@ -126,8 +125,8 @@ class Sender:
                 await self._pause(connection)
 
     async def _check_memory(self, connection: AbstractConnection) -> None:
-        """Look at a server with a limit of memory once a second, and leave it alone when it is
-        nearly full: the rest is the worker's, who could otherwise not commit what would make room.
+        """Check the memory of a server with a limit once a second, and send nothing if it is nearly
+        full: the worker needs the rest for the commits that free memory.
 
         Raises
         ------
@@ -226,10 +225,10 @@ class Sender:
         for lane, entry in accepted:
             entry.receipt = None
             self.published += not entry.again
-            if entry.segment is None:
+            if entry.file is None:
                 in_memory.append((lane, entry))
             else:
-                entry.segment.acknowledge(entry.offset, now)
+                entry.file.acknowledge(entry.offset, now)
         if in_memory:
             self.ring.add(in_memory, now)
             self._lanes.leave(len(in_memory))
@@ -262,7 +261,7 @@ class Sender:
         self._lanes.wake.clear()
 
     def _found(self) -> None:
-        """Redis has just answered."""
+        """Note that Redis has just answered."""
         if not self.connected:
             logger.info(
                 "Connected to Redis at %s; %d events wait for it.",
@@ -314,7 +313,7 @@ def _number(pair: tuple[Lane, Any]) -> int:
 
 
 def _info(answer: Any, name: bytes) -> bytes:
-    """Find a field in the answer to INFO; empty if it does not say."""
+    """Return a field of the answer to INFO; empty if it is absent."""
     wanted = name + b":"
     found = [line for line in bytes(answer).splitlines() if line.startswith(wanted)]
     return found[0].removeprefix(wanted).strip() if found else b""

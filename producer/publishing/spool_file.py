@@ -21,35 +21,35 @@ _sync = os.fsync if sys.platform == "darwin" else os.fdatasync
 
 
 class Mark(IntEnum):
-    """Where a record's event is, besides on disk. A record without a mark is nowhere else."""
+    """State of a record's event; without a mark the event is only on disk."""
 
     MEMORY = 1
-    """In its lane, or on its way to Redis."""
+    """It is in its lane, or on its way to Redis."""
     ACKNOWLEDGED = 2
     AGAIN = 3
-    """Acknowledged by a server that may have lost it."""
+    """It was acknowledged by a server that may have lost it."""
 
 
-class Segment:
+class SpoolFile:
     """A file of the spool, and what has become of its records.
 
     Parameters
     ----------
     path
-        Where it is.
+        Path of the file.
     descriptor
-        The open file; its lock is held.
+        Descriptor of the open file, whose lock is held.
     size
-        Bytes that are synced.
+        Bytes that are synced to disk.
 
     Attributes
     ----------
     events
-        Records in it.
+        Number of records in the file.
     marks
-        What is known of a record, by its offset.
+        Mark of each record that has one, by its offset.
     unread
-        Whether some records may be on disk only, and are to be sent.
+        Whether some records may be only on disk, so that the file must be read.
     """
 
     def __init__(self, path: Path, descriptor: int, size: int = 0) -> None:
@@ -65,7 +65,7 @@ class Segment:
 
     @property
     def outstanding(self) -> int:
-        """How many events Redis has not acknowledged."""
+        """Number of events that Redis has not acknowledged."""
         return max(0, self.events - self.acknowledged)
 
     def acknowledge(self, offset: int, now: float) -> None:
@@ -76,7 +76,7 @@ class Segment:
         self.acknowledged_at = now
 
     def doubt(self) -> int:
-        """Note that the server may have lost what it acknowledged; gives the number of these
+        """Note that the server may have lost what it acknowledged; return the number of these
         events.
         """
         doubtful = [offset for offset, mark in self.marks.items() if mark is Mark.ACKNOWLEDGED]
@@ -86,13 +86,13 @@ class Segment:
         return len(doubtful)
 
     def append(self, group: bytes) -> int:
-        """Write a group and sync it; gives where it begins.
+        """Write a group and sync it; return the offset where it begins.
 
         Raises
         ------
         OSError
-            If the disk does not take it. The file ends where it ended before, and must not be
-            appended to again: after a failed sync nobody knows what is on the disk.
+            If the write or the sync fails. The file is cut to its old end and must not be appended
+            to again: after a failed sync nobody knows what is on the disk.
         """
         start = self.size
         try:
@@ -125,13 +125,13 @@ class Segment:
             self._descriptor = -1
 
 
-def create(folder: Path) -> Segment:
-    """Make an empty file of our own.
+def create(folder: Path) -> SpoolFile:
+    """Make an empty file that this process owns.
 
     Raises
     ------
     OSError
-        If the disk does not take it.
+        If the file cannot be made.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
@@ -143,10 +143,10 @@ def create(folder: Path) -> Segment:
             path, descriptor
         ):  # else another process took it for an orphan before we had the lock
             _sync_folder(folder)
-            return Segment(path, descriptor)
+            return SpoolFile(path, descriptor)
 
 
-def adopt(path: Path) -> Segment | None:
+def adopt(path: Path) -> SpoolFile | None:
     """Take over a file whose process has ended; None if it has an owner, or is gone.
 
     Raises
@@ -160,7 +160,7 @@ def adopt(path: Path) -> Segment | None:
         return None
     if not _lock(path, descriptor):
         return None
-    return Segment(path, descriptor, os.fstat(descriptor).st_size)
+    return SpoolFile(path, descriptor, os.fstat(descriptor).st_size)
 
 
 def _lock(path: Path, descriptor: int) -> bool:

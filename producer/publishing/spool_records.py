@@ -1,8 +1,7 @@
-"""[pure] The framing of spooled events: what stands in a spool file, and how a damaged file is
-read.
+"""[pure] The framing of spooled events: the format of a spool file, and how a damaged one is read.
 
-A file is nothing but records, one after the other; there is no header that could be lost. A record
-is, little-endian:
+A file consists of records only, without a header that could be lost. The format of a record is,
+little-endian:
 
     marker      4 bytes  FF D7 91 FE; no UTF-8 text holds an FF, so an event never looks like a marker
     length      4 bytes  of the body
@@ -10,8 +9,8 @@ is, little-endian:
     CRC-32      4 bytes  of the body
     body                 type (1), sequence (8), lengths of publisher, model and log key (1 each), these three, the event
 
-Each record says by itself where it belongs: damage to one takes no other with it. Reading goes by
-these rules:
+Each record contains its own publisher and log, so that damage to one affects no other. Rules of
+reading:
 
 - A record that the file's end cuts off was never acknowledged, for its group was not synced: it is
   dropped silently.
@@ -37,7 +36,7 @@ class Record(NamedTuple):
     Parameters
     ----------
     offset
-        Where it begins in its file: its name within the file.
+        Byte offset in its file, which identifies the record there.
     kind
         Type of its log entry (shared/contract/events.py).
     """
@@ -52,7 +51,7 @@ class Record(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a file holds: its records, and the stretches of damage as (first byte, length)."""
+    """Content of a file: its records, and the damaged stretches as (first byte, length)."""
 
     records: list[Record]
     damage: list[tuple[int, int]]

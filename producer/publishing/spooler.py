@@ -1,11 +1,11 @@
 """Moves events between memory and disk: to the spool while Redis does not take them, back when it
 does.
 
-- To disk goes what a blocked lane has in memory only; with `spool_first`, everything. The waiting
-  requests are answered then. A lane keeps some of its spooled events in memory, so that it always
-  has something to try Redis with.
-- From disk comes the oldest file first, while the lanes have little to send. A record of a lane
-  that is blocked is passed over; its file is read again when the lane is free.
+- Events of blocked lanes that are only in memory are written to disk; with `spool_first`, all
+  events. The requests that wait for them are answered then. A lane keeps some of its spooled events
+  in memory, so that it always has something to try Redis with.
+- While the lanes have little to send, files are read back, the oldest first. A record of a blocked
+  lane is skipped; its file is read again when the lane is free.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections import deque
 from driftgauge.producer.publishing.lane import Batch, Entry, Lanes, put_back
 from driftgauge.producer.publishing.receipts import Receipts
 from driftgauge.producer.publishing.spool import Spool
-from driftgauge.producer.publishing.spool_file import Mark, Segment
+from driftgauge.producer.publishing.spool_file import Mark, SpoolFile
 from driftgauge.producer.publishing.spool_records import Record
 
 GROUP = 4096
@@ -24,7 +24,7 @@ WINDOW = 2000
 """Spooled events that are kept in memory to be sent next; of a blocked lane, or of all free lanes.
 """
 ADOPT_S = 2.0
-"""How often orphaned files are looked for."""
+"""Interval (s) at which orphaned files are looked for."""
 PAUSE_S = 1.0
 """Pause after a write that failed, and between rounds without work."""
 
@@ -42,9 +42,9 @@ class Spooler:
     Attributes
     ----------
     alive_at
-        When Redis answered last, by the loop's clock; minus infinity while there was no answer.
+        Time of Redis's last answer by the event loop's clock (s); minus infinity before the first.
     wake
-        To be set when there may be something to move.
+        Event that is set when there may be something to move.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class Spooler:
         self._spool = spool
         self._receipts = receipts
         self._spool_first = spool_first
-        self._read: deque[tuple[Segment, Record]] = deque()
-        self._passed_over: set[Segment] = set()
+        self._read: deque[tuple[SpoolFile, Record]] = deque()
+        self._passed_over: set[SpoolFile] = set()
         self._retry_at = float("-inf")
         self._look_at = float("-inf")
         self._stopped = False
 
     @property
     def direct(self) -> bool:
-        """Whether events may be sent to Redis that are not on disk: always, or for a while after a
-        failed write.
+        """Whether events that are not on disk may be sent to Redis: always without `spool_first`,
+        and for a while after a failed write.
         """
         return not self._spool_first or asyncio.get_running_loop().time() < self._retry_at
 
@@ -84,7 +84,7 @@ class Spooler:
         self.wake.set()
 
     async def spill(self) -> bool:
-        """Write one group to disk; tells whether anything was written."""
+        """Write one group to disk; return whether anything was written."""
         if asyncio.get_running_loop().time() < self._retry_at:
             return False
         batch = self._take()
@@ -99,9 +99,9 @@ class Spooler:
         return written > 0
 
     def free(self) -> None:
-        """Note that lanes may be free again: what was passed over is read again."""
-        for segment in self._passed_over:
-            segment.unread = True
+        """Note that lanes may be free again, so that skipped records are read again."""
+        for file in self._passed_over:
+            file.unread = True
         self._passed_over.clear()
         self.wake.set()
 
@@ -130,8 +130,8 @@ class Spooler:
             self._lanes.wake.set()
 
     def _return(self, rest: Batch) -> None:
-        """Keep in memory what could not be written; where Redis does not take it either, nobody
-        waits for it.
+        """Keep events in memory that could not be written. If Redis does not take them either,
+        requests do not wait for them.
         """
         if not rest:
             return
@@ -142,7 +142,7 @@ class Spooler:
         self._lanes.wake.set()
 
     async def _feed(self) -> bool:
-        """Bring events from disk to their lanes, while Redis takes them; tells whether there were
+        """Bring events from disk to their lanes while Redis takes them; return whether there were
         any.
         """
         if self._lanes.away or self._waiting() >= WINDOW // 2:
@@ -159,22 +159,22 @@ class Spooler:
     def _waiting(self) -> int:
         return sum(len(lane.spooled) for lane in self._lanes if not self._lanes.blocked(lane))
 
-    def _load(self, segment: Segment, record: Record) -> None:
+    def _load(self, file: SpoolFile, record: Record) -> None:
         """Queue an event that is only on disk, unless its lane is blocked."""
-        mark = segment.marks.get(record.offset)
+        mark = file.marks.get(record.offset)
         if mark is Mark.MEMORY or mark is Mark.ACKNOWLEDGED:
             return
         lane = self._lanes.of(record)
         if self._lanes.blocked(lane):
-            self._passed_over.add(segment)
+            self._passed_over.add(file)
             return
-        entry = Entry(record.sequence, record.payload, None, segment, record.offset, record.kind)
+        entry = Entry(record.sequence, record.payload, None, file, record.offset, record.kind)
         entry.again = mark is Mark.AGAIN
         lane.spooled.append(entry)
         self._spool.keep(entry, in_memory=True)
 
     async def _keep_house(self) -> None:
-        """Remove files that are done with, and look for orphans, every few seconds."""
+        """Remove files that are no longer needed, and adopt orphaned ones, every few seconds."""
         now = asyncio.get_running_loop().time()
         await self._spool.sweep(self.alive_at)
         if now >= self._look_at:

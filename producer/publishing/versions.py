@@ -31,14 +31,14 @@ class Versions:
         return model in self._awaited
 
     def publish_again(self) -> None:
-        """Await all: the server of a new connection may not have them."""
+        """Publish all versions again: the server of a new connection may not have them."""
         self._awaited = {model: dict(versions) for model, versions in self._known.items()}
 
     async def publish(
         self, connection: AbstractConnection, refused: Callable[[str, Exception], None]
     ) -> bool:
-        """Publish what is awaited; a model whose versions are refused is held. Tells whether one is
-        held no more.
+        """Publish the versions that are due; a model whose versions are refused is held. Return
+        whether a model is no longer held.
         """
         held = set(self._lanes.held)
         for model, versions in list(self._awaited.items()):

@@ -1,1 +1,1 @@
-"""What stands in Redis, read for routes and pages."""
+"""Reading of Redis and the registry, for routes and pages."""

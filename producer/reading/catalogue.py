@@ -1,4 +1,4 @@
-"""What the registry folder holds, as the API tells it. Reads files, so the routes call it in a
+"""Descriptions of the registry folder for the API. They read files, so routes call them in a
 thread.
 """
 

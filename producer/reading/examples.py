@@ -19,7 +19,7 @@ from driftgauge.shared.reference.profile import PREDICTION
 
 PREDICTION_ID: Final = "0190f0a0-0000-7000-8000-000000000000"
 Examples = dict[str, dict[str, object]]
-"""By path and media type."""
+"""Example of a request body by path and media type."""
 
 
 def chosen(production: Mapping[str, ServedVersion], default: str | None) -> ServedVersion | None:

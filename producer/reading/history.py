@@ -1,7 +1,6 @@
 """The history of alerts: pages of the alert streams, newest first, and the life of one alert.
 
-Entries that are no JSON, or no alert where one is asked for, were written by hand and are passed
-over.
+Entries that are not JSON, or not the requested kind, were written by hand and are skipped.
 """
 
 from collections.abc import Iterable
@@ -18,8 +17,8 @@ from driftgauge.shared.contract.keys import Keys
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which transitions: those that enter a state, not before a logical time (ms), of a severity;
-    None for any.
+    """Filter of transitions: the state entered, the least logical time (ms), the severity; None for
+    any.
     """
 
     state: str | None = None
@@ -65,7 +64,7 @@ async def page(
     Raises
     ------
     Problem
-        400 if `before` is not what a page gave.
+        400 if `before` is not what a page returned.
     """
 
     def decode(fields: Fields) -> Any:

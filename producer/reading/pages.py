@@ -31,19 +31,19 @@ async def merged_page(
     streams
         Model to the key of its stream.
     decode
-        As for `Backwards`: what the page gives of an entry; None for one that is not wanted.
+        Converts an entry to an item of the page; None leaves it out (see `Backwards`).
     before
-        The second value of the page before; None for the first page.
+        Second value that the previous page returned; None for the first page.
 
     Returns
     -------
     tuple
-        The second value is None if nothing is left.
+        The items, and the `before` of the next page; None if nothing is left.
 
     Raises
     ------
     Problem
-        400 if `before` is not what a page gave.
+        400 if `before` is not what a page returned.
     """
     ends = _ends(before)
     found: list[tuple[EntryId, str, Decoded]] = []

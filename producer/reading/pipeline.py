@@ -1,5 +1,5 @@
-"""Where the events of the models stand in Redis: what is counted, what waits, who owns it. For
-health, metrics and watchdog.
+"""State of the pipeline in Redis: what is counted, what waits, and who owns it; for health, metrics
+and watchdog.
 
 Read in three round trips, however many models and partitions there are: their partitions (once),
 what each has, and what waits where something does. Nothing is written.
@@ -19,6 +19,8 @@ from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
+from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
@@ -26,8 +28,8 @@ from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
 
 MOST_ENTRIES: Final = 1000
-"""Entries that are counted one by one where Redis does not know the lag: 6.2, or a group that was
-set to an id.
+"""Most entries that are counted one by one where Redis does not know the lag: before Redis 7, or
+after the consumer group was set to an id.
 """
 
 
@@ -41,28 +43,29 @@ class _Published(msgspec.Struct):
 
 
 class _Judged(msgspec.Struct):
-    """What judging's checkpoint says of its place in the panes, and of the commands that it could
-    not apply.
+    """Part of judging's checkpoint: its position in the panes, and the commands that it could not
+    apply.
     """
 
     offsets: dict[int, str] = {}
     waiting: dict[int, int] = {}
     rolled_back: dict[int, int] = {}
     commands_refused: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits in a log.
+    """Entries of a log that wait to be counted.
 
     Parameters
     ----------
     entries
-        Entries behind the worker's offset; exact only if `exact`, else at least so many.
+        Entries after the worker's offset: their number if `exact`, else a lower bound.
     seconds
-        Entry time between the offset and the last entry: how far the counts are behind the log.
+        Entry time (s) between the offset and the last entry: how far the counts are behind the log.
     oldest_ms
-        Entry time of the oldest one; None if nothing waits.
+        Entry time (ms) of the oldest waiting entry; None if nothing waits.
     """
 
     entries: int = 0
@@ -73,12 +76,12 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """A partition as it stands in Redis.
+    """State of a partition in Redis.
 
     Parameters
     ----------
     counted
-        Everything that counting counts, as it wrote it.
+        All of counting's counters, as it wrote them.
     offset
         Id of the last counted entry.
     dead_letters
@@ -86,13 +89,15 @@ class PartitionState:
     judged
         Id of the last panes entry that was judged; None if judging's checkpoint cannot be read.
     panes_behind
-        Closed panes that judging has not read, 1 if only an alarm or late labels behind them were
-        not; None as well.
+        Closed panes that judging has not read, 1 if it only has not read an alarm or late labels
+        after them; None if judging's checkpoint cannot be read.
     waiting
-        Panes, and late labels, that judging has read and that wait for what the other partitions
-        bring before them.
+        Panes and late labels that judging has read and that wait for earlier ones of other
+        partitions.
     rolled_back
         How often the partition's panes went back to an older state.
+    fault
+        What counting it failed on last; None if it never did.
     """
 
     partition: int
@@ -106,13 +111,12 @@ class PartitionState:
     panes_behind: int | None
     waiting: int = 0
     rolled_back: int = 0
+    fault: StageFault | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model as it stands in Redis; `now_ms` is Redis's clock, which the entries' ids are made
-    by.
-    """
+    """State of a model in Redis; `now_ms` is Redis's clock, which makes the entries' ids."""
 
     model: str
     now_ms: int
@@ -123,6 +127,10 @@ class ModelState:
     commands_refused: int = 0
     refused: RefusedHour = field(default_factory=RefusedHour)
     """What the API processes took and refused within the last hour."""
+    judging_dead: int = 0
+    """Entries of the panes that judging could not process, and put to the dead letters."""
+    judging_fault: StageFault | None = None
+    """What judging failed on last; None if it never did."""
 
     @property
     def events(self) -> int:
@@ -231,13 +239,13 @@ class Pipeline:
     def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
-        pipe.hget(keys.judge(model), "state")
+        pipe.hmget(keys.judge(model), "state", FAULT)
         pipe.hvals(keys.refused(model))
         if current:
             pipe.hvals(keys.current(model))
         for partition, checkpoint in enumerate(self._counts(model)):
             log = keys.log(model, partition)
-            pipe.hmget(checkpoint, "offset", counters.FIELD)
+            pipe.hmget(checkpoint, "offset", counters.FIELD, FAULT)
             pipe.exists(keys.owner(model, partition))
             pipe.xlen(keys.dead(model, partition))
             pipe.xinfo_groups(log)
@@ -262,7 +270,7 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class _PartitionAnswer:
-    """What Redis said of one partition."""
+    """Replies of Redis about one partition."""
 
     offset: str
     counted: dict[str, Any]
@@ -272,10 +280,11 @@ class _PartitionAnswer:
     lag: int | None
     last: str
     last_pane: str
+    fault: StageFault | None
 
     @classmethod
     def take(cls, replies: Iterator[Any], key: str) -> "_PartitionAnswer":
-        offset, packed = _sound(next(replies))
+        offset, packed, fault = _sound(next(replies))
         counted, known = _counted(key, packed)
         owned, dead = _sound(next(replies)), _sound(next(replies))
         groups = next(replies)
@@ -291,6 +300,7 @@ class _PartitionAnswer:
             else _known_lag(groups),  # a log that does not exist has no groups
             last=last[0][0].decode() if last else BEGINNING,
             last_pane=pane[0][0].decode() if pane else BEGINNING,
+            fault=_fault(fault),
         )
 
     @property
@@ -324,6 +334,7 @@ class _PartitionAnswer:
             panes_behind=None if judged is None else self._panes_behind(judged),
             waiting=0 if progress is None else progress.waiting.get(partition, 0),
             rolled_back=0 if progress is None else progress.rolled_back.get(partition, 0),
+            fault=self.fault,
         )
 
     def _panes_behind(self, judged: str) -> int:
@@ -333,19 +344,22 @@ class _PartitionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _ModelAnswer:
-    """What Redis said of one model."""
+    """Replies of Redis about one model."""
 
     judging_owned: bool
     judged: _Judged | None
+    fault: StageFault | None
     refused: list[bytes]
     current: list[bytes]
     partitions: list[_PartitionAnswer]
 
     @classmethod
     def take(cls, replies: Iterator[Any], keys: Sequence[str], *, current: bool) -> "_ModelAnswer":
+        owned, (state, fault) = bool(_sound(next(replies))), _sound(next(replies))
         return cls(
-            judging_owned=bool(_sound(next(replies))),
-            judged=_judged(_sound(next(replies))),
+            judging_owned=owned,
+            judged=_judged(state),
+            fault=_fault(fault),
             refused=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
             partitions=[_PartitionAnswer.take(replies, key) for key in keys],
@@ -365,6 +379,8 @@ class _ModelAnswer:
             _firing(self.current),
             refused,
             last_hour(_told(self.refused), now_ms),
+            0 if self.judged is None else self.judged.dead,
+            self.fault,
         )
 
 
@@ -406,6 +422,14 @@ def _known_lag(groups: Sequence[Any]) -> int | None:
     return int(lags[0]) if lags and lags[0] is not None else None
 
 
+def _fault(packed: bytes | None) -> StageFault | None:
+    """Read the fault of a stage; None if another version wrote it: the next one replaces it."""
+    try:
+        return None if packed is None else msgspec.json.decode(packed, type=StageFault)
+    except msgspec.MsgspecError:
+        return None
+
+
 def _judged(packed: bytes | None) -> _Judged | None:
     """Read judging's offsets; None if another version wrote them."""
     try:
@@ -415,7 +439,7 @@ def _judged(packed: bytes | None) -> _Judged | None:
 
 
 def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
-    """Read what the API processes refused; what another version wrote is left out."""
+    """Read the counts of the API processes; those of another version are left out."""
     for one in packed:
         with suppress(msgspec.MsgspecError):
             yield msgspec.json.decode(one, type=Refused)

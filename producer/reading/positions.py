@@ -1,4 +1,4 @@
-"""Where a subscriber stands in the alert streams: the id of a server-sent event. Pure.
+"""Position of a subscriber in the alert streams: the id of a server-sent event. Pure.
 
 For one model it is the stream entry's id; for all models an opaque vector of them.
 """
@@ -28,7 +28,7 @@ def write_vector(positions: Positions) -> str:
 
 
 def read_vector(text: str) -> Positions:
-    """Read what `write_vector` gave.
+    """Read the positions that `write_vector` wrote.
 
     Raises
     ------

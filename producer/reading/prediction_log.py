@@ -1,13 +1,12 @@
 """The predictions of a model's log, newest first, each with its label where one has come.
 
-Whoever shows predictions reads them here (`page`, `walk`), so that an archive can stand behind the
-log later. The partitions are read backwards in blocks and merged by their entries' ids, which
-Redis's clock makes; a label stands behind its prediction in the log, so a reader that comes from
-the end has met it first; one that begins elsewhere looks a stretch ahead for labels. Entries that
-cannot be read are passed over: counting has written them to the dead letters.
+All code that shows predictions uses `page` or `walk`. The partitions are read backwards in blocks
+and merged by their entries' ids, which Redis's clock makes. A label comes after its prediction in
+the log, so reading backwards meets it first; a page that begins elsewhere searches the next entries
+for labels. Entries that cannot be read are skipped: counting has written them to the dead letters.
 
-A prediction's time is that of its event, but never later than that of its entry (a clock in the
-future).
+A prediction's time is that of its event, but at most that of its entry, in case a client's clock is
+in the future.
 """
 
 import re
@@ -27,11 +26,11 @@ from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Predicti
 READ: Final = 500
 """Entries read at once when labels are looked for ahead."""
 MOST_READ: Final = 20_000
-"""Entries that are looked through for one page."""
+"""Most entries that are read for one page."""
 MOST_LABELS: Final = 100_000
-"""Labels that wait for their prediction while reading backwards."""
+"""Most labels that are kept for their prediction while reading backwards."""
 LOOK_AHEAD: Final = 5000
-"""Entries behind a later page's place among which its labels are looked for, in each partition."""
+"""Entries per partition that are searched, after the position of a later page, for its labels."""
 PLACE: Final = re.compile(r"(.+)\.([0-9]{1,5})")
 
 _decode = msgspec.json.Decoder(Prediction).decode
@@ -42,7 +41,7 @@ _decode_label = msgspec.json.Decoder(Label).decode
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where an entry stands: by its id, then by its partition."""
+    """Position of an entry among all partitions: its id, then its partition."""
 
     entry: EntryId
     partition: int
@@ -53,18 +52,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PredictionFilter:
-    """Which predictions; None and empty for any.
+    """Filter of predictions; None and empty for any.
 
     Parameters
     ----------
     since_ms, until_ms
-        Times: from, and before.
+        Event times (ms): not before the first, and before the second.
     least, most
         Bounds of a numeric prediction, inclusive.
     prediction
-        A category that is predicted.
+        Predicted category.
     id
-        Of the prediction, whole.
+        Complete id of the prediction.
     """
 
     version: str = ""
@@ -122,9 +121,9 @@ class Page:
     Parameters
     ----------
     following
-        `before` of the next page; empty at the log's beginning.
+        The `before` of the next page; empty at the log's beginning.
     read
-        Entries that were looked through.
+        Number of entries that were read.
     """
 
     rows: list[Logged]
@@ -147,9 +146,9 @@ async def page(
     logs
         Keys of the model's partitions.
     before
-        What the page before gave as `following`; empty for the newest.
+        The `following` of the previous page; empty for the newest predictions.
     most
-        Entries that are looked through; then a page has fewer rows, and the next one goes on.
+        Most entries that are read; after them a page ends early, and the next one goes on.
 
     Raises
     ------
@@ -212,7 +211,7 @@ def _understood(
 async def _ahead(
     client: redis.asyncio.Redis, logs: Sequence[str], place: Place
 ) -> dict[str, float | str]:
-    """Read the labels that stand behind a place."""
+    """Read the labels after a position."""
     labels: dict[str, float | str] = {}
     for key in logs:
         start = str(place.entry)
@@ -261,7 +260,7 @@ async def _partition(
 
 
 def _place(text: str) -> Place | None:
-    """Read what a page gave.
+    """Read a position that a page returned; None for an empty text.
 
     Examples
     --------

@@ -1,5 +1,5 @@
-"""A reference of the latest panes, made by a worker: the API has neither the statistics for it nor
-the time.
+"""Requests to the workers for a new reference from the latest panes, which the API does not compute
+itself.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ import redis.asyncio
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.shared.contract import proposals
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.proposals import ASKED_KEPT_S, Asked
+from driftgauge.shared.contract.proposals import REQUEST_KEPT_S, ReferenceRequest
 from driftgauge.shared.reference.accepted import AcceptedReference
 
 TAKEN_S: Final = 10.0
-"""A worker looks for requests twice a second; one that takes none for so long is not there, or busy
-with another.
+"""Longest wait (s) for a worker to take a request. Workers look for requests twice a second, so
+after it none is running, or it is busy with another.
 """
 MADE_S: Final = 55.0
-"""In all; proxies commonly give up after 60 s."""
+"""Longest wait (s) for the reference; proxies commonly give up after 60 s."""
 POLL_S: Final = 0.1
 
 
@@ -35,18 +35,18 @@ async def proposed_reference(
         409 if it cannot be made of those panes, 503 if no worker takes the request, 504 if it takes
         too long. Nothing has changed then.
     """
-    asked, waiting, begun = (
-        Asked(uuid4().hex, version, window_ms),
+    request, waiting, begun = (
+        ReferenceRequest(uuid4().hex, version, window_ms),
         keys.proposals(model),
         time.monotonic(),
     )
-    packed: Any = proposals.encode(asked)
+    packed: Any = proposals.encode(request)
     pipe = client.pipeline(transaction=True)
     pipe.rpush(waiting, packed)
-    pipe.expire(waiting, ASKED_KEPT_S)
+    pipe.expire(waiting, REQUEST_KEPT_S)
     await pipe.execute()
     while time.monotonic() - begun < MADE_S:
-        found: Any = await client.getdel(keys.proposed(model, asked.id))
+        found: Any = await client.getdel(keys.proposed(model, request.id))
         if found is not None:
             return _usable(found)
         if time.monotonic() - begun > TAKEN_S and await _taken_back(client, waiting, packed):
@@ -68,7 +68,7 @@ async def proposed_reference(
 
 
 async def _taken_back(client: redis.asyncio.Redis, waiting: str, packed: Any) -> bool:
-    """Take a request out of the list; a worker that has taken it meanwhile goes on."""
+    """Withdraw a request; return False if a worker has taken it meanwhile."""
     removed: Any = client.lrem(waiting, 1, packed)
     return bool(await removed)
 

@@ -1,4 +1,6 @@
-"""The references of a version as they are told: the one in use, and every change, newest first."""
+"""The references of a version as the API shows them: the one in use, and every change, newest
+first.
+"""
 
 from typing import Any, Final
 

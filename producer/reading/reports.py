@@ -1,8 +1,8 @@
 """The snapshot reports of the stream: pages of them, the newest one, one by its id. Any host that
 reaches Redis reads them.
 
-Entries that are no JSON, or no snapshot, were written by hand or by another version and are passed
-over.
+Entries that are not JSON, or not a snapshot, were written by hand or by another version and are
+skipped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ async def page(
     Raises
     ------
     Problem
-        400 if `before` is not what a page gave.
+        400 if `before` is not what a page returned.
     """
 
     def decode(fields: Fields) -> SnapshotSummary:

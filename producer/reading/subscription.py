@@ -36,7 +36,7 @@ class Subscriptions:
     Parameters
     ----------
     client
-        Client of its own: each subscriber holds a connection in a blocking read.
+        Redis client for subscribers only: each holds a connection in a blocking read.
     """
 
     def __init__(self, client: redis.asyncio.Redis, keys: Keys) -> None:
@@ -141,7 +141,7 @@ class Subscription:
     Parameters
     ----------
     positions
-        Where it stands, as it said itself or as of now.
+        Last entry id of each model, as the subscriber sent it or as of now.
     everything
         Whether it follows all models.
     """
@@ -155,8 +155,8 @@ class Subscription:
         self._subscriptions = subscriptions
 
     def join(self, models: set[str]) -> None:
-        """Take in the models that exist now: a new one from where the subscriber stood, or from its
-        beginning.
+        """Add the models that exist now: a new one from the subscriber's position in it, else from
+        its beginning.
         """
         for model in models - self.followed.keys():
             self.followed[model] = self._stated.get(model, BEGINNING)

@@ -24,7 +24,7 @@ JSON = "application/json"
 
 
 class Note(BaseModel):
-    """What somebody says with a command."""
+    """Body of a command: who gives it, and a note."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,13 +36,13 @@ class Note(BaseModel):
     )
 
     def asker(self, request: Request) -> str:
-        """Return the name to record: the key's, and only without keys what is said here."""
+        """Return the name to record: that of the key, or without keys the one in the body."""
         caller = caller_of(request)
         return self.who or caller.name if caller.everything else caller.name
 
 
 class SilenceFor(Note):
-    """A silence for some minutes of the model's time, or until a time."""
+    """Body of a silence: for some minutes of the model's logical time, or until a time."""
 
     minutes: float | None = Field(None, gt=0, le=527_040)
     until: AwareDatetime | None = None
@@ -121,9 +121,7 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/alerts/{fingerprint}/silence", status_code=202)
     @needs("admin")
     async def silence(fingerprint: Fingerprint, said: SilenceFor, request: Request) -> Response:
-        """Let nobody be notified of an open alert for a time; its transitions are recorded all the
-        same.
-        """
+        """Send no notifications of an open alert for a time; its transitions are still recorded."""
         if (said.minutes is None) == (said.until is None):
             raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
         until = None if said.until is None else round(said.until.timestamp() * 1000)
@@ -138,8 +136,8 @@ def router(parts: Parts) -> APIRouter:
 async def while_allowed(
     blocks: AsyncIterator[bytes], allowed: Callable[[], bool]
 ) -> AsyncIterator[bytes]:
-    """Pass blocks on until their reader's key is revoked or over; it is noticed at the next block,
-    a heartbeat at latest.
+    """Pass blocks on until the reader's key is revoked or has expired, which is noticed at the next
+    block or heartbeat.
     """
     async for block in blocks:
         if not allowed():

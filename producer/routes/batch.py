@@ -75,7 +75,7 @@ ANSWER: Final = {
 
 
 class BatchResponse(StreamingResponse):
-    """Streams a batch's answers; when it ends, however it does, the batch lets go of its file."""
+    """Stream a batch's answers; the batch's file is closed at the end, even after an error."""
 
     def __init__(self, batch: Batch, text: AnswerText) -> None:
         named = {"Driftgauge-Model": batch.served.model, "Driftgauge-Version": batch.served.version}
@@ -96,8 +96,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict_batch", openapi_extra=_documented())
     @needs("predict")
     async def predict_batch(request: Request) -> Response:
-        """Predict many rows. A row that does not fit is answered in its place, and harms no
-        other.
+        """Predict many rows. A row that does not fit gets an error in its place, and does not
+        affect the others.
         """
         form = form_of_body(request.headers.get("content-type", "application/json"))
         answers = form_of_answer(request.headers.get("accept", "*/*"), form)

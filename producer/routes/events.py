@@ -1,7 +1,7 @@
 """POST /events: publish predictions that were made elsewhere, one or many.
 
-Of a list, each event is taken or refused by itself, unless the client asks for all or none
-(`Prefer: handling=strict`). What is refused is counted (producer/intake/refusals.py).
+Each event of a list is accepted or refused by itself, unless the client asks for all or none
+(`Prefer: handling=strict`). Refused events are counted (producer/intake/refusals.py).
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
 
 TURN: Final = 100
-"""Events that are checked before other requests have their turn."""
+"""Number of events that are checked before other requests get a turn."""
 SOURCES: Final = ("online", "batch", "shadow")
 
 
@@ -136,12 +136,12 @@ Accepted = tuple[ServedVersion, Prediction]
 
 
 class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An event that was not taken, and why.
+    """A refused event, and why.
 
     Parameters
     ----------
     index
-        Its place in the request, from 0.
+        Position in the request, from 0.
     errors
         Its faults, at most `MOST_FAULTS`, by JSON pointers into the request.
     """
@@ -153,7 +153,7 @@ class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """A request that could be read: the events that are taken, and those that are not."""
+    """A decoded request: the accepted events, and the refused ones."""
 
     accepted: list[Accepted]
     rejected: list[Rejected]
@@ -167,8 +167,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/events", status_code=202, openapi_extra=_documented())
     @needs("predict")
     async def events(request: Request) -> Response:
-        """Publish one prediction (an object) or many (a list); a bad one of a list harms no
-        other.
+        """Publish one prediction (an object) or many (a list); a bad one in a list does not affect
+        the others.
         """
         wanted = handling(request.headers)
         body = await read_body(request, parts.settings.events_max_bytes)
@@ -201,7 +201,7 @@ def router(parts: Parts) -> APIRouter:
 async def understand(
     body: bytes, serving: Serving, most: int, refusals: Refusals, *, strict: bool = False
 ) -> Understood:
-    """Read a request: its events, and the version of each; what is refused is counted.
+    """Read a request: its events, and the version of each; refused events are counted.
 
     Parameters
     ----------
@@ -247,7 +247,7 @@ async def understand(
 
 
 def _document(body: bytes, serving: Serving, refusals: Refusals) -> tuple[Any, Problem | None]:
-    """Decode a request; one that is no JSON at all is counted as one event."""
+    """Decode a request; one that is not JSON is counted as one refused event."""
     try:
         return decode(body)
     except Problem:
@@ -277,7 +277,7 @@ async def _checked(
 
 
 def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str) -> Rejected:
-    """Say why an event is not taken, in words and by field."""
+    """Describe why an event is refused, in words and by field."""
     named = [
         FieldError(encodable(one.field), encodable(one.message), one.reason)
         for one in faults[:MOST_FAULTS]
@@ -290,7 +290,7 @@ def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str) -> 
 
 
 def _model_of(item: object, serving: Serving) -> str:
-    """Name the model of an event whose version is not known."""
+    """Return the model's name of an event whose version is unknown."""
     named = item.get("model") if isinstance(item, dict) else None
     return only_model(serving, named if isinstance(named, str) else None)
 
@@ -298,7 +298,7 @@ def _model_of(item: object, serving: Serving) -> str:
 async def _event(
     item: Any, at: str, serving: Serving
 ) -> tuple[Accepted | None, list[FieldError], ServedVersion | None]:
-    """Check one event, and make the log's form of it; the version is known although it is bad."""
+    """Check one event and convert it for the log; return its version even if it is bad."""
     faults = field_faults(item, CHECKS, "features", at)
     if not isinstance(item, dict):
         return None, faults, None

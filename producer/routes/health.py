@@ -15,6 +15,7 @@ from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.errors import BadData
 
 TIMEOUT_S: Final = 3.0
@@ -102,6 +103,9 @@ def reasons(parts: Parts) -> list[str]:
         for model in sorted(parts.refusals.models)
         if parts.refusals.is_bad(model, parts.settings.refused_per_hour)
     ]
+    if parts.publisher.connected:
+        failing = sorted(parts.watchdog.failing.items())
+        found += [f"{model}: {words}" for model, words in failing if words]
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
     return found
@@ -147,8 +151,15 @@ def _model(state: ModelState) -> dict[str, Any]:
             "owned": state.judging_owned,
             "panes_behind": [partition.panes_behind for partition in state.partitions],
             "panes_waiting": [partition.waiting for partition in state.partitions],
+            "dead_letters": state.judging_dead,
+            "fault": _told(state.judging_fault),
         },
     }
+
+
+def _told(fault: StageFault | None) -> dict[str, Any] | None:
+    """Describe what a stage fails on; None once it goes on."""
+    return None if fault is None or fault.over else msgspec.structs.asdict(fault)
 
 
 def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
@@ -160,6 +171,7 @@ def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:
         "missing": partition.counters.missing,
         "rolled_back": partition.rolled_back,
         "dead_letters": partition.dead_letters,
+        "fault": _told(partition.fault),
         "lag": {
             "entries": backlog.entries,
             "exact": backlog.exact,

@@ -35,7 +35,7 @@ from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
 
 TURN: Final = 500
-"""Labels that are checked before other requests have their turn."""
+"""Number of labels that are checked before other requests get a turn."""
 
 
 def is_anything(_: object) -> None:
@@ -127,7 +127,9 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/labels", status_code=202, openapi_extra=_documented())
     @needs("label")
     async def labels(request: Request) -> Response:
-        """Publish the true values of predictions. A label that cannot be used harms no other."""
+        """Publish the true values of predictions. A label that cannot be used does not affect the
+        others.
+        """
         read = of_csv if _is_csv(request.headers.get("content-type", "")) else of_json
         items = read(await read_body(request, parts.settings.events_max_bytes))
         if len(items) > most:
@@ -171,12 +173,12 @@ def router(parts: Parts) -> APIRouter:
 
 
 class CheckedLabels:
-    """Sorts the labels of one request.
+    """The labels of one request, sorted into accepted and rejected ones.
 
     Parameters
     ----------
     model
-        The model of labels that name none.
+        Model of labels that name none.
     """
 
     def __init__(self, serving: Serving, model: str | None) -> None:
@@ -225,7 +227,7 @@ class CheckedLabels:
         )
 
     def _served(self, model: str | None) -> ServedVersion:
-        """Return the version in production of a model with labels; asked for once in a request."""
+        """Return the version in production of a model with labels; looked up once per request."""
         model = self._model if model is None else model
         if model not in self._known:
             self._known[model] = self._find(model)

@@ -1,4 +1,4 @@
-"""What the reading routes share: which model is meant."""
+"""Shared by the reading routes: the choice of the model."""
 
 from driftgauge.producer.parts import Parts
 from driftgauge.shared.contract.keys import MODEL_NAME

@@ -90,8 +90,8 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/predict", openapi_extra=documented(BODY, 200, "The prediction.", ANSWER))
     @needs("predict")
     async def predict(request: Request) -> Response:
-        """Predict one row; the event is safe before the answer: in Redis, or on disk; else it says
-        so.
+        """Predict one row. `event` in the answer tells whether the event is already in Redis or on
+        disk.
         """
         started = time.perf_counter()
         body = await read_body(request, parts.settings.predict_max_bytes)
@@ -130,7 +130,7 @@ async def understand(
     Raises
     ------
     Problem
-        For whatever is wrong with it, all bad fields at once.
+        If the request is faulty; the answer names all bad fields at once.
     """
     try:
         document, flaw = decode(body)

@@ -1,5 +1,5 @@
-"""GET, POST /models/{model}/versions/{version}/references, and its undo: what a version is held
-against.
+"""GET, POST /models/{model}/versions/{version}/references, and its undo: the reference that a
+version is compared with.
 
 As `driftgauge reference` does it. A worker makes the reference, since the panes and their
 statistics are its own; this process stores it in the registry, and writes the change to the logs.
@@ -36,7 +36,7 @@ PATH: Final = "/models/{model}/versions/{version}/references"
 
 
 def window_ms(text: str) -> int:
-    """Read a window in whole ms; what is shorter than half of one is 0.
+    """Read the length of a window, rounded to whole ms.
 
     Examples
     --------

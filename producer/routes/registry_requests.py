@@ -1,5 +1,5 @@
-"""What the routes of the registry share: which version is meant, a request's fields, and its errors
-as answers.
+"""Shared by the routes of the registry: the check of a version's name, the fields of a request, and
+the registry's errors as answers.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def check_version_name(model: str, version: str) -> None:
     Raises
     ------
     Problem
-        404.
+        404 if it cannot be one.
     """
     try:
         check_name(model, version)

@@ -106,7 +106,7 @@ async def _found(parts: Parts, name: str, model: str | None) -> Snapshot:
 
 
 async def _health(parts: Parts, model: str) -> PipelineHealth | None:
-    """See how the pipeline of a model stands now; None for a model that nobody published here."""
+    """Return the current state of a model's pipeline; None for a model that Redis does not know."""
     states = await parts.pipeline.read([model]) if model in await parts.pipeline.models() else []
     return reports.health_of(states[0]) if states else None
 
@@ -125,7 +125,7 @@ def _picture(snapshot: Snapshot) -> bytes:
 
 
 def preferred(accept: str) -> Form:
-    """Tell the form that an Accept header puts first; JSON if it says nothing of them.
+    """Return the form that an Accept header prefers; JSON if it names none.
 
     Examples
     --------

@@ -14,7 +14,7 @@ import msgspec
 from driftgauge.producer.scoring.batch import RowAnswer
 
 RUN: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a spreadsheet takes for the beginning of a formula, full-width forms included."""
+"""Characters that begin a formula in a spreadsheet, full-width forms included."""
 NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 COLUMNS: Final = ("row", "line", "status", "id", "prediction", "event", "error")
 
@@ -27,13 +27,13 @@ class AnswerText(Protocol):
     media_type: str
 
     def head(self, model: str, version: str) -> bytes:
-        """Return what stands before the first row."""
+        """Return the text before the first row."""
 
     def block(self, answers: Sequence[RowAnswer]) -> bytes:
-        """Return some rows."""
+        """Return the text of some rows."""
 
     def tail(self) -> bytes:
-        """Return what stands after the last row."""
+        """Return the text after the last row."""
 
 
 class JsonText:

@@ -2,9 +2,9 @@
 
     body ──► temporary file ──► rows ──► block ──► scorer (takes turns with /predict) ──► publisher ──► answers
 
-The whole body is taken in first, to a file without a name on disk: so a client may send all before
-it reads anything, and what makes the batch unusable as a whole is answered before anything was
-scored. In memory there is one block at a time.
+The whole body is first written to an unnamed file on disk: so a client may send everything before
+it reads anything, and a batch that is unusable as a whole is refused before any row is scored. Only
+one block is in memory at a time.
 """  # noqa: E501  a table, or what an example prints
 
 import asyncio
@@ -40,7 +40,8 @@ from driftgauge.shared.tables.recognising import HEAD_BYTES, kind_of_file
 
 WRITE_BYTES: Final = 1 << 20
 PATIENCE_S: Final = 10.0
-"""How long in all a batch waits for room in the queue; then its rows are scored, but not published.
+"""Total time (s) that a batch waits for room in the queue; after it, rows are scored but not
+published.
 """
 ROOM_POLL_S: Final = 0.05
 
@@ -56,18 +57,19 @@ FORM_NAMES: Final[dict[Form, str]] = {
 
 
 class RowAnswer(msgspec.Struct, omit_defaults=True):
-    """What became of a row.
+    """Answer for a row.
 
     Parameters
     ----------
     row
-        Its number, from 1.
+        Number of the row, from 1.
     status
-        ok; invalid: it does not fit the schema; failed: the model gave nothing usable for it.
+        `ok`; `invalid` if it does not fit the schema; `failed` if the model returned no usable
+        prediction.
     line
-        Where it begins in a CSV file, from 1.
+        Line of the CSV file where the row begins, from 1; None in JSON.
     event
-        What became of its event; None if there is none, since only rows that are ok are published.
+        Outcome of its event; None if there is none, since only rows that are ok are published.
     errors
         Every fault of the row.
     """
@@ -83,16 +85,16 @@ class RowAnswer(msgspec.Struct, omit_defaults=True):
 
 
 class Batch:
-    """One batch, taken in and found usable; `close` it.
+    """A received and usable batch; it must be closed.
 
     Parameters
     ----------
     rows
-        Those of the file.
+        Rows of the file.
     served
         The version that scores all of it, whatever is promoted meanwhile.
     source
-        Of its events.
+        Source of its events.
     """
 
     def __init__(
@@ -129,7 +131,7 @@ class Batch:
             yield [_answer(row, events.get(row.number), outcome) for row in block]
 
     def _count(self, block: Sequence[InputRow], fit: int) -> None:
-        """Count the rows that are taken, and those that are refused."""
+        """Count the accepted and the refused rows."""
         self._parts.refusals.take(self.served.model, fit)
         for row in block:
             if row.faults:
@@ -169,7 +171,7 @@ class Batch:
 
 
 class Batches:
-    """Takes batches in.
+    """Receives batches.
 
     Attributes
     ----------
@@ -219,7 +221,7 @@ class Batches:
         Raises
         ------
         Problem
-            For whatever is wrong with all of it; nothing was scored then.
+            If the batch as a whole cannot be used; nothing was scored then.
         """
         try:
             file = await asyncio.to_thread(_text_file, self._folder)
@@ -244,8 +246,8 @@ class Batches:
     async def _begin(
         self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source
     ) -> Batch:
-        """Begin to read the rows; a file of which none can fit is counted as one that is
-        refused.
+        """Begin to read the rows; a file of which no row can fit is counted as one refused
+        event.
         """
         try:
             return await asyncio.to_thread(Batch, self, file, rows, served, source)

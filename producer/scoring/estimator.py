@@ -28,7 +28,7 @@ Row = list[Value]
 
 
 class Score(NamedTuple):
-    """What a model says of a row; probabilities in the order of the schema's classes."""
+    """Output of a model for a row; probabilities in the order of the schema's classes."""
 
     prediction: float | str
     probabilities: list[float] | None = None
@@ -40,10 +40,10 @@ class Estimator:
     Parameters
     ----------
     schema
-        Of its version. With classes, one call of `predict_proba` gives the probabilities, and the
-        class by the largest.
+        Schema of the version. If it has classes, one call of `predict_proba` gives the
+        probabilities, and the class with the largest is the prediction.
     fitted
-        The model: `predict`, and `predict_proba` and `classes_` for probabilities.
+        Fitted model with `predict`, and with `predict_proba` and `classes_` for probabilities.
 
     Raises
     ------
@@ -66,12 +66,12 @@ class Estimator:
             _check_classes(schema.classes, fitted)
 
     def scores(self, rows: Sequence[Row]) -> list[Score | None]:
-        """Predict rows by one call of the model; None where it gives no finite number.
+        """Predict rows by one call of the model; None where the result is not a finite number.
 
         Raises
         ------
         Exception
-            Whatever the model raises; ValueError if it gives something of another shape.
+            Whatever the model raises; ValueError if it returns another shape.
         """
         inputs = self.inputs(rows)
         if len(self._classes):

@@ -1,8 +1,9 @@
 """Micro-batching: concurrent requests for the same version share one model call, off the event
 loop.
 
-One thread predicts. While it does, new requests pile up and become the next batch, so the batch
-grows with the load and a lone request waits for nobody. Blocks of rows (of /predict_batch) take
+One thread predicts. Meanwhile new requests collect and become the next batch, so the batch grows
+with the load, and a single request does not wait for others. Blocks of rows (of /predict_batch)
+take
 turns with them: a request waits for one block at most, and a block for one batch.
 """
 
@@ -37,7 +38,7 @@ class Scorer:
     Parameters
     ----------
     most_rows
-        Most requests that share a model call; blocks should not be larger.
+        Most requests that share one model call; blocks should not be larger.
     """
 
     def __init__(self, most_rows: int) -> None:

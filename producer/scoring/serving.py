@@ -29,11 +29,11 @@ from driftgauge.shared.registry.registry import (
 
 POLL_S: Final = 0.5
 RETRY_BROKEN_S: Final = 10.0
-"""How long a version that cannot be loaded is left alone: a large file is not read twice a second
-in vain.
+"""Pause (s) before a version that could not be loaded is tried again, so that a large file is not
+read twice a second.
 """
 MOST_TRIALS: Final = 4
-"""Versions in staging that are kept loaded."""
+"""Most versions in staging that are kept loaded."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -46,7 +46,7 @@ class ServedVersion:
     published
         Manifest, schema and reference.
     packed
-        The same, as it is published to Redis.
+        `published` packed as it is written to Redis.
     estimator
         The fitted model, None if there is none or it is not needed.
     key
@@ -55,7 +55,7 @@ class ServedVersion:
     Attributes
     ----------
     clean
-        Makes of a row that the model gets what an event may hold of it (Schema.cleaner).
+        Function that drops or hashes the personal features of a row for its event (Schema.cleaner).
 
     Raises
     ------
@@ -112,7 +112,7 @@ class Serving:
     default
         Model of requests that name none, when there are several.
     announce
-        Called for each version that was loaded, before anything is served from it.
+        Function that is called for each loaded version before it serves requests.
     pii_key
         Key of the hashes of personal features; a version that needs one is not served without.
 
@@ -121,8 +121,8 @@ class Serving:
     production
         The version that serves each model.
     faults
-        By model, why its production version does not serve; under the empty name, why the folder
-        cannot be read.
+        Reason, by model, why its production version does not serve; under the empty name, why the
+        folder cannot be read.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Serving:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Load what is new in production, and let go of trials that have left staging."""
+        """Load new production versions, and unload trial versions that have left staging."""
         try:
             wanted = await asyncio.to_thread(self._wanted)
             gone = await asyncio.to_thread(self._left_staging, list(self._trials))

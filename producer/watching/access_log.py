@@ -1,5 +1,5 @@
-"""One line for each request, and the id by which it is found: taken from the client if it is
-well-formed, else made.
+"""Access log: one line for each request, with an id that is the client's if it is well-formed, else
+made here.
 
 Routes note in the request's scope which predictions they made; the layer around the app
 (producer/watching/meter.py) writes the line when the answer begins. Lines of one turn of the event
@@ -23,9 +23,11 @@ from driftgauge.shared.settings import Settings
 from driftgauge.shared.telemetry import line_logger
 
 REQUEST_ID: Final = "request_id"
-"""Where the scope of a request holds its id."""
+"""Key of the request's id in its scope."""
 PREDICTIONS: Final = "predictions"
-"""Where a route notes the predictions of its request, each with its version, for the line."""
+"""Key in a request's scope under which a route notes its predictions with their versions for the
+line.
+"""
 HEADER: Final = b"x-request-id"
 WELL_FORMED: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -58,9 +60,10 @@ class AccessLog:
     Parameters
     ----------
     settings
-        Whether there are lines, from which level on, and whether they have features.
+        Settings of the log: whether lines are written, from which level on, and whether with
+        features.
     stream
-        Standard error if it is not given.
+        Stream that lines are written to; standard error by default.
     """
 
     def __init__(self, settings: Settings, stream: IO[str] | None = None) -> None:
@@ -72,7 +75,7 @@ class AccessLog:
         self._number = count(1)
 
     def identify(self, scope: Scope) -> bytes:
-        """Return a request its id, as a header has it."""
+        """Give a request its id and return it as the value of a header."""
         for name, value in scope["headers"]:
             if name == HEADER and WELL_FORMED.fullmatch(value):
                 scope[REQUEST_ID] = value.decode()

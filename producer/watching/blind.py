@@ -1,6 +1,7 @@
-"""Whether the monitor sees: the rules of the "monitor blind" alerts. Pure: memory and a look at the
-pipeline in, alerts out.
+"""Rules of the "monitor blind" alerts: whether the monitor itself works. Pure: the watchdog's
+memory and an observation of the pipeline in, alerts out.
 
+    blind.stage_fails    critical   a worker fails on an entry again and again, or left it out
     blind.no_worker      critical   entries wait, and nobody owns their partition
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
     blind.lost           critical   numbers are missing for longer than any spool could bring them
@@ -12,10 +13,10 @@ pipeline in, alerts out.
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
 
-These go by the clock, so a replay of the log does not raise them. One cause raises one alert: a
-partition without a worker is not called slow too, and events that wait or are refused are no
-silence. A rule that cannot be decided now leaves its alert as it is. Every time is Redis's; after a
-jump back, what lies in the future counts as now.
+These go by the clock, so a replay of the log does not raise them. One cause raises one alert: work
+that fails is not called unowned or slow too, a partition without a worker is not called slow too,
+and events that wait or are refused are no silence. A rule that cannot be decided now leaves its
+alert as it is. Every time is Redis's; after a jump back, what lies in the future counts as now.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,12 +37,14 @@ from driftgauge.producer.watching.observation import (
 )
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
+from driftgauge.shared.contract.fault import TRIES
 from driftgauge.shared.contract.refused import LEAST_SHARE
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.rules.monitor import BLIND
 
 NO_VERSION: Final = "-"
 SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
+    "stage_fails": "critical",
     "no_worker": "critical",
     "lag": "critical",
     "lost": "critical",
@@ -55,8 +58,10 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
 }
 LATE_IN_A_ROW: Final = 2
 """Looks running that must find a lag: while Redis's clock jumps, one entry looks old."""
+ASIDE_HOLD_MS: Final = 600_000
+"""How long after an entry was set aside the alert stays."""
 DROPPED_HOLD_MS: Final = 600_000
-"""How long after the last dropped event the alert stays."""
+"""Time (ms) for which the alert stays after the last dropped event."""
 LOSS_SLICES: Final = 8
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
@@ -74,7 +79,7 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
     Parameters
     ----------
     memory
-        Of the looks before; changed in place.
+        Memory of the earlier observations; changed in place.
     """
     for work in works(observed.state):
         remember(memory, work, observed)
@@ -82,10 +87,48 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
     return [alert for alert in found if alert is not None]
 
 
+def stage_fails(memory: Memory, observed: Observation) -> Assessment:
+    """Work that failed again and again, and entries that were set aside for it a short while ago;
+    good again when it goes on.
+    """
+    faults = [(work, work.fault) for work in works(observed.state) if work.fault is not None]
+    failing = [fault for work, fault in faults if work.fails(observed.now)]
+    aside = [
+        fault
+        for _, fault in faults
+        if fault.over and fault.set_aside and observed.since(fault.at) < ASIDE_HOLD_MS
+    ]
+    told = failing or aside
+    if not told:
+        open_ = any(not fault.over for _, fault in faults)
+        memory.failing = memory.failing if open_ and "stage_fails" in memory.firing else ""
+        return Assessment(
+            bad=None if open_ else False, limit=TRIES, summary="The worker fails on nothing."
+        )
+    worst = max(told, key=lambda fault: fault.tries)
+    where = f" at entry {worst.entry}" if worst.entry else ""
+    end = (
+        "It tries again and again. Nothing is lost: what is wrong stands in the worker's log."
+        if failing
+        else f"Went to the dead letters, and not counted: {worst.set_aside:,}. The rest goes on."
+    )
+    memory.failing = (
+        f"The worker fails on this model: {worst.stage}{where}, {worst.tries} times: "
+        f"{worst.reason}. {end}"
+    )
+    return Assessment(bad=True, value=worst.tries, limit=TRIES, summary=memory.failing)
+
+
 def no_worker(memory: Memory, observed: Observation) -> Assessment:
-    """Work without an owner; good again when there is one and it has moved on."""
+    """Judge work without an owner; it is good again when there is an owner that has made
+    progress.
+    """
     limit = observed.settings.blind_worker_seconds
-    alone = {work.name: memory.parts[work.name].unowned_ms for work in works(observed.state)}
+    alone = {
+        work.name: memory.parts[work.name].unowned_ms
+        for work in works(observed.state)
+        if not work.fails(observed.now)
+    }
     since = {
         name: observed.since(moment) / 1000 for name, moment in alone.items() if moment is not None
     }
@@ -108,11 +151,15 @@ def no_worker(memory: Memory, observed: Observation) -> Assessment:
 
 
 def lag(memory: Memory, observed: Observation) -> Assessment:
-    """The age of the oldest waiting entry, or the time for which the owner did not move, whichever
-    is longer.
+    """Judge the age of the oldest waiting entry, or the time without progress of the owner,
+    whichever is longer.
     """
     limit = observed.settings.blind_lag_seconds
-    owned = [work for work in works(observed.state) if work.waits and work.owned]
+    owned = [
+        work
+        for work in works(observed.state)
+        if work.waits and work.owned and not work.fails(observed.now)
+    ]
     ages = {work.name: _age(memory, observed, work) for work in owned}
     worst = max(ages.values(), default=0.0)
     memory.late = memory.late + 1 if worst > limit else 0
@@ -144,11 +191,11 @@ def _age(memory: Memory, observed: Observation, work: Work) -> float:
 
 
 def lost(memory: Memory, observed: Observation) -> Assessment:
-    """Missing numbers that did not arrive in the whole time in which a spool could have brought
-    them.
+    """Judge missing sequence numbers that did not arrive in the time in which a spool could have
+    brought them.
 
-    Holes come and go, so what counts is the least number of them over that time. Those of a
-    publisher that is retired meanwhile still count, until they have been told for as long.
+    Late numbers may still arrive, so the least number of missing ones over that time counts. Those
+    of a publisher that is retired meanwhile count for as long again.
     """
     slice_ms = max(1, int(observed.settings.loss_after_seconds * 1000 / LOSS_SLICES))
     now = observed.now // slice_ms
@@ -175,7 +222,7 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
 
 
 def dropped(_: Memory, observed: Observation) -> Assessment:
-    """Events that an API process had no room for: they are in no log."""
+    """Judge events that an API process dropped for lack of room: they are in no log."""
     recent = [one for one in observed.dropped if observed.since(one.grew_ms) < DROPPED_HOLD_MS]
     events = sum(one.events for one in recent)
     if not events:
@@ -192,8 +239,8 @@ def dropped(_: Memory, observed: Observation) -> Assessment:
 
 
 def refused(_: Memory, observed: Observation) -> Assessment:
-    """Events of about the last hour that the API refused: to whoever reads the counts they are
-    silence.
+    """Judge the events of about the last hour that the API refused, which are missing from all
+    counts.
     """
     hour, limit = observed.state.refused, observed.settings.refused_per_hour
     bad = hour.is_bad(observed.now, limit)
@@ -209,12 +256,13 @@ def refused(_: Memory, observed: Observation) -> Assessment:
 
 
 def dead_letters(memory: Memory, observed: Observation) -> Assessment:
-    """Dead letters of about the last hour."""
+    """Judge the dead letters of about the last hour."""
     limit = observed.settings.dead_letters_per_hour
     memory.dead, grown = _last_hour(
         memory.dead,
         observed,
-        sum(partition.counters.dead for partition in observed.state.partitions),
+        observed.state.judging_dead
+        + sum(partition.counters.dead for partition in observed.state.partitions),
     )
     if grown <= limit:
         return Assessment(
@@ -232,8 +280,8 @@ def dead_letters(memory: Memory, observed: Observation) -> Assessment:
 
 
 def rolled_back(memory: Memory, observed: Observation) -> Assessment:
-    """Panes that went back within about the last hour: a replica took over that had not received
-    everything.
+    """Judge panes that went back within about the last hour: a replica took over that had not
+    received everything.
     """
     times = sum(partition.rolled_back for partition in observed.state.partitions)
     memory.rolled_back, grown = _last_hour(memory.rolled_back, observed, times)
@@ -250,11 +298,10 @@ def rolled_back(memory: Memory, observed: Observation) -> Assessment:
 
 
 def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
-    """Time without a joined label while predictions wait for some; what waits on is lost for the
-    performance.
+    """Judge the time without a joined label while predictions wait for labels.
 
-    A model that never got a label is not told of: it has just begun, or its labels were never meant
-    to come.
+    A model that never got a label raises no alert: it is new, or its labels were never meant to
+    come.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
     joined = sum(one.joined for one in counts)
@@ -280,8 +327,8 @@ def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
 
 
 def labels_full(memory: Memory, observed: Observation) -> Assessment:
-    """Predictions that could not wait for a label within about the last hour, and labels that could
-    not for a prediction.
+    """Judge predictions and labels of about the last hour that found no room to wait for each
+    other.
     """
     counts = [partition.counters.labels for partition in observed.state.partitions]
     memory.labels_full, grown = _last_hour(
@@ -306,8 +353,8 @@ def labels_full(memory: Memory, observed: Observation) -> Assessment:
 def _last_hour(
     memory: list[tuple[int, int]], observed: Observation, count: int
 ) -> tuple[list[tuple[int, int]], int]:
-    """Remember a count that only grows, by slices of time; give the new memory, and by how much it
-    grew in an hour.
+    """Remember a growing count by slices of time; return the new memory, and the growth within an
+    hour.
     """
     now = observed.now // GROWTH_SLICE_MS
     kept = [
@@ -320,7 +367,7 @@ def _last_hour(
 
 
 def silent(memory: Memory, observed: Observation) -> Assessment:
-    """Time without an event; while workers do not count, it is not known."""
+    """Judge the time without an event; it is unknown while workers do not count."""
     activity = _observe(memory, observed)
     if unowned(observed) or late(observed) or refused(memory, observed).bad:
         return Assessment(bad=None)
@@ -406,7 +453,7 @@ def _usual_gap(activity: Activity, now: int) -> int:
 
 
 def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment) -> Alert | None:
-    """Begin or end an alert, if its reading says so."""
+    """Begin or end an alert by its assessment."""
     if assessed.bad and rule not in memory.firing:
         memory.firing[rule] = observed.now
         return _alert(observed, rule, assessed, "firing", observed.now)
@@ -452,6 +499,7 @@ def _alert(
 
 
 RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
+    "stage_fails": stage_fails,
     "no_worker": no_worker,
     "lag": lag,
     "lost": lost,

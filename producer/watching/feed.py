@@ -1,12 +1,12 @@
-"""What live pages are told: one look at Redis a second for all pages of this process, and only
-while one is open.
+"""Live updates of the open pages: one read of Redis a second for all pages of this process, and
+only while one is open.
 
-Events: `state` (how a model's traffic and backlog stand), `current` (a window was judged),
+Events: `state` (traffic and backlog of a model), `current` (a window was judged),
 `snapshot` (a report was written), `serving` (another version of a model serves here), `alert` (a
-transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page that
-hears none is stale. The first four are the latest of their kind, so a page that reads slowly skips
-some; an alert is never skipped: its position is the event's id (of all models, as positions.py
-writes it), from which a page resumes.
+transition, as in GET /alerts/stream), and `beat` every few seconds while Redis answers: a page
+without beats is stale. Of the first four only the latest is sent, so a page that reads slowly
+skips some. Alerts are never skipped: the event's id is the position in the alerts of all models
+(positions.py), from which a page resumes.
 """
 
 import asyncio
@@ -41,8 +41,8 @@ TICK_S: Final = 1.0
 BEAT_S: Final = 5.0
 MOST_LISTENERS: Final = 500
 MOST_ALERTS: Final = 1000
-"""Alerts that wait for a listener, or that one gets at once when it resumes; beyond it it is cut
-off and resumes.
+"""Most alerts that wait for a listener, or that it gets at once when it resumes; beyond that its
+stream ends, and it resumes.
 """
 
 _encode = msgspec.json.Encoder().encode
@@ -68,9 +68,9 @@ class Listener:
     Parameters
     ----------
     model
-        The only one that it hears of; None for all.
+        Model that it follows; None for all.
     positions
-        Last alert of each model that it has seen.
+        Entry id of the last alert of each model that it has seen.
     """
 
     model: str | None
@@ -81,7 +81,7 @@ class Listener:
     over: bool = False
 
     def tell(self, event: FeedEvent) -> None:
-        """Leave an event for it."""
+        """Queue an event for it."""
         if self.model not in (None, event.model) and event.model:
             return
         if not event.entry:
@@ -93,7 +93,7 @@ class Listener:
         self.awake.set()
 
     def resume(self, missed: Sequence[FeedEvent]) -> None:
-        """Put what it missed before what was told meanwhile; with too much of it, it has to come
+        """Put missed events before those queued meanwhile; if there are too many, it must resume
         again for the rest.
         """
         self.alerts.extendleft(reversed(missed))
@@ -101,7 +101,9 @@ class Listener:
         self.awake.set()
 
     def take(self) -> list[bytes]:
-        """Return what was left, as blocks of the stream; alerts that it has seen are left out."""
+        """Return the queued events as blocks of the stream; alerts that it has seen are
+        left out.
+        """
         self.awake.clear()
         alerts, self.alerts = self.alerts, deque()
         latest, self.latest = self.latest, {}
@@ -116,12 +118,12 @@ class Listener:
 
 
 class Feed:
-    """The open pages of this process, and the task that looks for them.
+    """The open pages of this process, and the task that reads Redis for them.
 
     Parameters
     ----------
     client
-        Client of the reading routes: no look waits.
+        Redis client of the reading routes, without blocking reads.
     """
 
     def __init__(
@@ -193,7 +195,7 @@ class Feed:
             self._listeners.discard(listener)
 
     async def _poll_while_open(self) -> None:
-        """Look once a second while somebody listens; Redis may go and come back."""
+        """Read Redis once a second while a page is open; Redis may go away and come back."""
         beat = 0.0
         while self._listeners and not self._ended:
             started = time.monotonic()
@@ -207,7 +209,7 @@ class Feed:
             await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - started)))
 
     async def _poll(self) -> None:
-        """Tell what changed since the last look."""
+        """Send what changed since the last read."""
         self._tell_serving()
         models = await self._pipeline.models()
         states = await self._pipeline.read(models)
@@ -261,8 +263,8 @@ class Feed:
             self._alerts[model] = entries[-1][0].decode()
 
     def _first_position(self, model: str) -> str:
-        """Return where to read a model's alerts from at its first look: no page has seen less; each
-        knows what it has seen.
+        """Return the entry id after which a model's alerts are first read: the earliest position of
+        any page.
         """
         return min(
             (one.positions.get(model, BEGINNING) for one in self._listeners),
@@ -303,7 +305,7 @@ class Feed:
 
 
 def _alerts(model: str, entries: Any) -> list[FeedEvent]:
-    """Return the alerts of some entries; one that is no JSON, written by hand, is passed over."""
+    """Return the alerts of some entries; one that is not JSON, written by hand, is skipped."""
     found = []
     for entry_id, fields in entries:
         with suppress(msgspec.DecodeError):

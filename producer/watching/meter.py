@@ -1,4 +1,4 @@
-"""What the API counts and logs of its own requests, in a layer around the app that costs each
+"""Counters and the access log of the API's requests, in a layer around the app that costs each
 request some microseconds.
 """
 

@@ -28,7 +28,7 @@ from driftgauge.shared.contract.counters import LabelCounts
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """The Prometheus text format that every scraper reads."""
 OUTCOMES: Final = ("joined", "repeated", "corrected", "unknown", "expired", "unfit", "refused")
-"""The fields of LabelCounts that say what became of a label that came."""
+"""Fields of LabelCounts that count labels by what became of them."""
 HELP: Final[Mapping[str, str]] = {
     "driftgauge_publisher_connected": "Whether this process's publisher is connected to Redis.",
     "driftgauge_events_published_total": "Events that Redis acknowledged to this process.",
@@ -76,11 +76,11 @@ HELP: Final[Mapping[str, str]] = {
 """Every metric by its name; those that end in `_total` are counters."""
 
 Sample = tuple[str, Mapping[str, str], float]
-"""A metric's name, the labels, the value."""
+"""Name of the metric, labels, value."""
 
 
 class ProcessMetrics(Collector):
-    """What this process counts: its publisher's events and its requests. It needs no Redis."""
+    """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
     def __init__(self, publisher: Publisher, refusals: Refusals, meter: Meter) -> None:
         self._publisher = publisher
@@ -100,7 +100,7 @@ class ProcessMetrics(Collector):
 
 @dataclass(frozen=True, eq=False)
 class PipelineMetrics(Collector):
-    """The pipeline's figures, as one look at Redis found them.
+    """Metrics of the pipeline, from one read of Redis.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def families(samples: Iterable[Sample]) -> Iterator[Metric]:
     Parameters
     ----------
     samples
-        Those of one metric have the same label names.
+        Samples; those of one metric must have the same label names.
 
     Examples
     --------

@@ -1,26 +1,31 @@
-"""One look of the watchdog at a model, and what it remembers of the looks before. Pure."""
+"""One observation of a model by the watchdog, and its memory of the earlier ones. Pure."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.shared.contract.fault import TRIES, StageFault
 from driftgauge.shared.settings import Settings
+
+STILL_FAILS_MS: Final = 120_000
+"""How long after its latest failed attempt work is taken to fail still."""
 
 
 class Part(msgspec.Struct):
-    """What is remembered of a partition, or of judging.
+    """Memory of the progress of a partition, or of judging.
 
     Parameters
     ----------
     marker
-        Its progress: an offset.
+        Progress: an offset.
     moved_ms
-        When it last moved, or had nothing to do.
+        Time (ms) at which it last made progress, or had nothing to do.
     unowned_ms
-        Since when it has work and no owner; None if it has both, or neither.
+        Time (ms) since which it has work and no owner; None if it has both, or neither.
     stuck_at
-        Its progress then.
+        Progress at `unowned_ms`.
     """
 
     marker: str = ""
@@ -30,9 +35,7 @@ class Part(msgspec.Struct):
 
 
 class Hour(msgspec.Struct, array_like=True):
-    """An hour with events: those of the model before it, and the longest time without one that
-    ended in it.
-    """
+    """An hour with events: the model's events before it, and the longest gap (ms) ending in it."""
 
     hour: int
     before: int
@@ -40,7 +43,7 @@ class Hour(msgspec.Struct, array_like=True):
 
 
 class Activity(msgspec.Struct):
-    """When the model had events; `since_ms` is when the watch began."""
+    """Times at which the model had events; `since_ms` is the start of the watch."""
 
     since_ms: int
     changed_ms: int
@@ -49,7 +52,9 @@ class Activity(msgspec.Struct):
 
 
 class Dropped(msgspec.Struct):
-    """What one API process dropped, by reason, and when it last did."""
+    """Number of events that one API process dropped, by reason, and the time (ms) of the
+    last one.
+    """
 
     reasons: dict[str, int]
     grew_ms: int
@@ -60,27 +65,29 @@ class Dropped(msgspec.Struct):
 
 
 class Memory(msgspec.Struct):
-    """What the watchdog remembers of a model, in its hash.
+    """The watchdog's memory of a model, stored in its hash.
 
     Parameters
     ----------
     firing
-        Rule to the time at which its alert began.
+        Time (ms) at which the alert of each firing rule began.
     late
-        Looks running that found a lag.
+        Number of consecutive observations that found a lag.
     missing
         (slice of time, least number of missing sequences in it); those of retired publishers are
         missing for ever.
     retired
-        (slice of time, missing sequences of retired publishers at its first look).
+        (slice of time, missing sequences of retired publishers at its first observation).
     dead
-        (slice of time, dead letters at its first look).
+        (slice of time, dead letters at its first observation).
     rolled_back
-        (slice of time, times that panes had gone back at its first look).
+        (slice of time, times that panes had gone back at its first observation).
     labels
-        Labels joined so far, and when that last changed, or nothing waited for one.
+        Labels joined so far, and the time (ms) at which that last changed or no prediction waited.
     labels_full
         (slice of time, predictions and labels that had found no room to wait at its first look).
+    failing
+        What the worker fails on, in words, while it is told of.
     """
 
     parts: dict[str, Part] = {}
@@ -92,13 +99,12 @@ class Memory(msgspec.Struct):
     rolled_back: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
+    failing: str = ""
     activity: Activity | None = None
 
 
 class Assessment(msgspec.Struct, frozen=True):
-    """What a rule says: bad, good, or (None) not decided; with its number, its limit, and words for
-    it.
-    """
+    """Result of a rule: bad, good, or undecided (None); with value, limit and summary."""
 
     bad: bool | None
     value: float = 0.0
@@ -107,7 +113,7 @@ class Assessment(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One look at a model."""
+    """State of a model at one time, as the watchdog read it."""
 
     state: ModelState
     dropped: list[Dropped]
@@ -130,10 +136,20 @@ class Work(msgspec.Struct, frozen=True):
     waits: bool
     oldest_ms: int | None
     marker: str
+    fault: StageFault | None = None
+
+    def fails(self, now: int) -> bool:
+        """Return whether it failed again and again, and does still: a worker that is gone does not
+        even fail.
+        """
+        fault = self.fault
+        if fault is None or fault.over or fault.tries < TRIES:
+            return False
+        return now - fault.at < STILL_FAILS_MS
 
 
 def works(state: ModelState) -> Iterator[Work]:
-    """Yield what workers do for a model."""
+    """Yield the pieces of work that workers do for a model."""
     for partition in state.partitions:
         oldest = partition.backlog.oldest_ms
         yield Work(
@@ -142,6 +158,7 @@ def works(state: ModelState) -> Iterator[Work]:
             oldest is not None,
             oldest,
             partition.offset,
+            partition.fault,
         )
     behind = any(partition.panes_behind for partition in state.partitions)
     yield Work(
@@ -150,11 +167,12 @@ def works(state: ModelState) -> Iterator[Work]:
         behind,
         None,
         " ".join(str(one.judged) for one in state.partitions),
+        state.judging_fault,
     )
 
 
 def remember(memory: Memory, work: Work, observed: Observation) -> None:
-    """Take in how a piece of work stands."""
+    """Update the memory by the progress of a piece of work."""
     part = memory.parts.setdefault(work.name, Part(work.marker, observed.now))
     if not work.waits or part.marker != work.marker:
         part.marker, part.moved_ms = work.marker, observed.now

@@ -1,4 +1,4 @@
-"""How a model's traffic and backlog stand, in numbers and in the words of a page's tiles."""
+"""Traffic and backlog of a model, as numbers and as the text of a page's tiles."""
 
 import time
 from collections import deque
@@ -13,14 +13,14 @@ from driftgauge.shared.wording.numbers import count
 from driftgauge.shared.wording.times import duration
 
 SPAN_S: Final = 10.0
-"""Time over which a rate is taken."""
+"""Time (s) over which a rate is measured."""
 KEPT: Final = 300
-"""Rates that are kept for a page's first picture: one a second while a page is open."""
+"""Number of rates that are kept for a page's first chart: one a second while a page is open."""
 DASH: Final = "\u2013"
 
 
 class Traffic:
-    """Counted events per second, from what was seen lately."""
+    """Rate of counted events, from the latest observations."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -28,8 +28,8 @@ class Traffic:
         self._rates: dict[str, deque[tuple[int, float]]] = {}
 
     def rate(self, state: ModelState) -> float | None:
-        """Take in a model's state and give its rate; None if it was not seen within the last
-        seconds.
+        """Add a model's state and return its rate (events/s); None if it was not observed within
+        the last seconds.
         """
         now, seen = self._clock(), self._seen.setdefault(state.model, deque())
         while seen and now - seen[0][0] > SPAN_S:

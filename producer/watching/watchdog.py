@@ -1,14 +1,14 @@
-"""The watchdog: a task in each API process that looks at the pipeline by the clock, and raises the
-"monitor blind" alerts.
+"""The watchdog: a task in each API process that observes the pipeline at regular times and raises
+the "monitor blind" alerts.
 
-Any number of processes may run; one at a time looks at a model. Theory of operation:
+Any number of processes may run; one at a time observes a model. Theory of operation:
 
-- A model's lease, memory and what the processes dropped are fields of one hash. It is watched, then
-  read; then the pipeline is looked at; then the new memory, the lease and the alerts are written in
-  one transaction. So a transition is written once, whoever holds the lease: the lease only saves
-  the others the work.
-- Nothing is remembered here. After an EXEC without an answer the next look starts from what Redis
-  holds.
+- A model's lease, its memory and the numbers of dropped events are fields of one hash. The process
+  issues WATCH, reads the hash and the pipeline, and writes the new memory, the lease and the alerts
+  in one transaction. So a transition is written once, whoever holds the lease, which only saves the
+  others the work.
+- No state is kept in the process. After an EXEC without an answer the next observation starts from
+  what Redis holds.
 - Every time is Redis's, so the clocks of the API hosts do not matter.
 - It has connections of its own, with short timeouts. A failure is logged once, shown by /readyz,
   and tried again.
@@ -40,7 +40,7 @@ from driftgauge.shared.settings import Settings
 
 TIMEOUT_S: Final = 2.0
 LEASE_CHECKS: Final = 3
-"""Looks that the holder may miss before another process takes over."""
+"""Observations that the holder may miss before another process takes over."""
 FORGET_DROPPED_MS: Final = 86_400_000
 FORGET_REFUSED_MS: Final = 2 * HOUR_MS
 DROPPED: Final = b"dropped:"
@@ -49,7 +49,7 @@ logger = logging.getLogger("driftgauge.producer")
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """Who looks at a model, and until when (ms)."""
+    """The process that observes a model, and the time (ms) until which it does."""
 
     token: str
     until: int
@@ -65,15 +65,17 @@ class Watchdog:
     refusals
         What it took and refused, by model.
     served
-        The models that it serves: it cannot tell whose events were dropped, so each of them is
-        told.
+        Models that this process serves. It is unknown whose events were dropped, so each of them
+        gets the alert.
     clock
-        Time in ms instead of Redis's, for tests.
+        Clock in ms instead of Redis's, for tests.
 
     Attributes
     ----------
     fault
         Why the last look failed, empty if it did not.
+    failing
+        By model what its worker fails on, in words, whichever process found it.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Watchdog:
         clock: Callable[[], int] | None = None,
     ) -> None:
         self.fault = ""
+        self.failing: dict[str, str] = {}
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
@@ -133,7 +136,7 @@ class Watchdog:
         self.fault = reason
 
     async def check(self) -> None:
-        """Observation at each model once; one that cannot be read does not hide the others."""
+        """Observe each model once; one that cannot be read does not hide the others."""
         now = await self._now()
         await self._tell_dropped(now)
         await self._tell_refused(now)
@@ -160,8 +163,8 @@ class Watchdog:
         return int(seconds * 1000 + micros // 1000)
 
     async def _tell_dropped(self, now: int) -> None:
-        """Write what this process dropped, if it is more than before: whoever holds the lease reads
-        it.
+        """Write how many events this process dropped, if it is more than before, for the holder of
+        the lease.
         """
         reasons = dict(self._dropped)
         for model in list(self._served):
@@ -173,8 +176,8 @@ class Watchdog:
                 self._told[model] = reasons
 
     async def _tell_refused(self, now: int) -> None:
-        """Write what this process took and refused; before the first time forget the processes
-        that are gone.
+        """Write the numbers of events that this process accepted and refused; before the first
+        time, delete those of processes that have ended.
         """
         for model in self._refusals.models:
             key = self._keys.refused(model)
@@ -196,15 +199,16 @@ class Watchdog:
             await forgetting
 
     async def _check_model(self, model: str, now: int) -> None:
-        """Observation at one model, unless another process does."""
+        """Observe one model, unless another process does."""
         key = self._keys.watchdog(model)
         async with self._client.pipeline(transaction=True) as pipe:
             await pipe.watch(key)
             reading: Any = pipe.hgetall(key)
             fields: dict[bytes, bytes] = await reading
+            memory = _memory(fields.get(b"memory"))
+            self.failing[model] = memory.failing
             if not self._may_take(fields.get(b"lease"), now):
                 return
-            memory = _memory(fields.get(b"memory"))
             (state,) = await self._pipeline.read([model], most=1)
             if self._clock is not None:
                 state = replace(state, now_ms=now)
@@ -217,10 +221,11 @@ class Watchdog:
                 redis.WatchError
             ):  # another process was faster, or the outcome is unknown: look again
                 await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
+            self.failing[model] = memory.failing
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
-        """Tell whether the lease is free, ours or over; one that lies far ahead was taken before
-        the clock went back.
+        """Tell whether the lease is free, ours or over. One far in the future was taken before the
+        clock went back.
         """
         if packed is None:
             return True
@@ -267,6 +272,17 @@ class Watchdog:
             logger.warning("%s %s: %s", alert.rule, alert.state, alert.summary)
 
 
+async def failing_words(
+    client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
+) -> dict[str, str]:
+    """Return what the worker fails on in words, of the models that it fails on."""
+    pipe = client.pipeline(transaction=False)
+    for model in models:
+        pipe.hget(keys.watchdog(model), "memory")
+    found = zip(models, await pipe.execute(), strict=True)
+    return {model: words for model, packed in found if (words := _memory(packed).failing)}
+
+
 async def firing_rules(
     client: redis.asyncio.Redis, keys: Keys, models: Sequence[str]
 ) -> list[tuple[str, str, bool]]:
@@ -303,7 +319,7 @@ def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
 
 
 def _is_old(packed: bytes, now: int) -> bool:
-    """Tell whether what a process refused is of no use any more: it is old, or unreadable."""
+    """Return whether the counts of a process are too old or unreadable."""
     try:
         told = msgspec.json.decode(packed, type=Refused)
     except msgspec.MsgspecError:

@@ -1,4 +1,4 @@
-"""A client of the API: its key, its errors as ours. For the commands that ask a running API."""
+"""A client of the API with its key, for commands; HTTP errors become errors of `shared.errors`."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -16,7 +16,7 @@ from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import Settings
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
-"""Where `driftgauge serve` and `driftgauge up` listen unless told otherwise."""
+"""Default address of `driftgauge serve` and `driftgauge up`."""
 TIMEOUT_S: Final = 60.0
 """Longest wait for an answer, in seconds."""
 SHOWN: Final = 5
@@ -64,7 +64,7 @@ async def ask(
     absent
         The error that a 404 becomes.
     more
-        As for `httpx.AsyncClient.request`.
+        Further arguments of `httpx.AsyncClient.request`.
 
     Raises
     ------

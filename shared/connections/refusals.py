@@ -1,7 +1,7 @@
-"""What a Redis means that answers, but refuses to write; and what to do about it.
+"""The errors of a Redis that answers but refuses to write, with advice.
 
-Such a refusal is no fault of ours and no reason to end: it is waited out, said once, and work goes
-on by itself when the server takes writes again.
+Such an error is not a reason to end: it is logged once, and work continues when the server accepts
+writes again.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "MASTERDOWN": "this Redis is a replica that has lost its primary",
     "CLUSTERDOWN": "the cluster has lost some of its slots, and takes no writes until it has them",
 }
-"""By the error's code, what it means and what to do."""
+"""Meaning of the error and advice, by the error's code."""
 KINDS: Final[tuple[tuple[type[redis.RedisError], str], ...]] = (
     (redis.exceptions.OutOfMemoryError, "OOM"),
     (redis.exceptions.ReadOnlyError, "READONLY"),
@@ -40,7 +40,7 @@ KINDS: Final[tuple[tuple[type[redis.RedisError], str], ...]] = (
 DEMOTED: Final = "UNBLOCKED"
 """Code with which a server that becomes a replica ends a read that waits."""
 IN_PIPELINE: Final = " of pipeline caused error: "
-"""What redis-py writes before the message of a command within a pipeline."""
+"""Text that redis-py puts before the message of a command within a pipeline."""
 
 
 def refusal(error: BaseException) -> str:

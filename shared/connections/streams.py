@@ -31,27 +31,28 @@ logger = logging.getLogger("driftgauge.streams")
 
 
 class Backwards(Generic[Decoded]):
-    """One walk through a stream: its bounds, its place, and what was passed over.
+    """One walk through a stream: its bounds, its position, and the number of skipped entries.
 
     Parameters
     ----------
     decode
-        Makes of an entry's fields what the walk gives. It returns None for an entry that is not
-        wanted. An entry for which it raises ValueError was written by hand or by another release:
-        it is passed over and counted.
+        Function that converts an entry's fields to an item of the walk, or returns None to skip it.
+        An entry for which it raises ValueError was written by hand or by another release: it is
+        skipped and counted.
     before
         Id of the entry before which the walk begins; None begins at the newest entry.
     inclusive
         Whether the entry `before` is itself part of the walk.
     most_entries, most_bytes
-        Where the walk ends although the stream goes on; bytes are kept to within a request's size.
+        Bounds at which the walk ends although the stream goes on; bytes are exceeded by at most a
+        request.
 
     Attributes
     ----------
     read, read_bytes
         Entries that were received so far, and the bytes of their fields.
     unreadable
-        How many of them could not be decoded.
+        Number of entries that could not be decoded.
 
     Examples
     --------
@@ -116,7 +117,7 @@ class Backwards(Generic[Decoded]):
                 yield EntryId.parse(entry_id), decoded
 
     def finish(self, stream: str) -> None:
-        """Log what was passed over; for the drivers, when the walk ends or is left."""
+        """Log the number of unreadable entries; called when the walk ends or is left."""
         if self.unreadable:
             logger.debug(
                 "%s: %d of %d entries could not be read and were passed over",
@@ -127,7 +128,7 @@ class Backwards(Generic[Decoded]):
 
 
 def whole(fields: Fields) -> Fields:
-    """Decode nothing: for a walk that gives the fields as they are."""
+    """Return the fields as they are, for a walk that decodes nothing."""
     return fields
 
 

@@ -1,1 +1,1 @@
-"""Every shape that crosses a process: events, keys, panes, alerts, snapshots, commands."""
+"""The data that processes exchange: events, keys, panes, alerts, snapshots, commands."""

@@ -1,4 +1,5 @@
-"""An alert as it is told: its evidence, its marks, its transitions and the CloudEvent around them.
+"""An alert as it is published: its evidence, its marks, its transitions and the CloudEvent around
+them.
 
 All times are logical Unix times in ms.
 """
@@ -13,8 +14,8 @@ Action = Literal["fix_feed", "roll_back", "accept_reference", "retrain", "recali
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """A cell that contributes to a drift: its label, its share of the rows in reference and window,
-    its part of the PSI.
+    """A bin that contributes to a drift: its label, its share of the rows in reference and window,
+    and its contribution to the PSI.
     """
 
     label: str
@@ -24,11 +25,11 @@ class Contribution(msgspec.Struct, frozen=True):
 
 
 class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an alert says what it says.
+    """The numbers that an alert is based on.
 
-    `events` is the number of events of the model counted when it was taken; `n` and `m` are
-    reference and window rows; `effect` is an online detector's estimate in words; `cells` are those
-    that contribute most, the largest first.
+    `events` is the number of the model's events when the evidence was taken; `n` and `m` are
+    reference and window rows; `effect` is an online detector's estimate in words; `cells` are the
+    bins that contribute most, the largest first.
     """
 
     statistic: str
@@ -45,17 +46,17 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlertGroup(msgspec.Struct, frozen=True):
-    """The transitions of one model at one moment, written together; to show one notification, show
-    the group's first.
+    """The transitions of one model at one moment, written together. To send one notification for
+    all of them, use the first.
 
     Parameters
     ----------
     id
-        The same for all of them.
+        Id of the group, the same for all its transitions.
     place, size
-        Which one of how many this is, from 0.
+        Position of this transition in the group, from 0, and the group's size.
     summary
-        All of them in one sentence.
+        Summary of the group in one sentence.
     """
 
     id: str
@@ -65,7 +66,7 @@ class AlertGroup(msgspec.Struct, frozen=True):
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """Somebody has seen the alert: no reminders. `time` is logical (ms)."""
+    """A person has seen the alert, so there are no reminders. `time` is logical (ms)."""
 
     who: str
     note: str
@@ -81,8 +82,8 @@ class Silence(msgspec.Struct, frozen=True):
     until: int
 
 
-Change = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
-"""What a transition is about: see consumer/judging/alerts/lifecycle.py."""
+AlertChange = Literal["state", "severity", "reminder", "released", "acknowledged", "silenced"]
+"""What changed in a transition: see consumer/judging/alerts/lifecycle.py."""
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -91,29 +92,30 @@ class Alert(msgspec.Struct, frozen=True):
     Parameters
     ----------
     fingerprint
-        The same for all transitions of the same model, version, feature and rule.
+        Id of the alert: the same for all transitions of a model, version, feature, rule and
+        segment.
     state
         The state that the alert enters.
     started, updated, ended
-        Logical times; `ended` is None until it is resolved.
+        Logical times (ms); `ended` is None until the alert is resolved.
     snapshot
         Id of the snapshot report that goes with it, empty if there is none.
     report
         Path of that report in the API.
     number
-        Of the transition in this life of the alert, from 1; 0 for the watchdog's.
+        Number of the transition within this life of the alert, from 1; 0 for the watchdog's alerts.
     change
-        What it is about.
+        What changed: the state, the severity, a mark, or a reminder.
     notify
-        Whether people are to be told.
+        Whether people are to be notified.
     action, advice
-        What to do, by name and in words.
+        Recommended action, by name and in words.
     group
         The transitions of the same moment.
     inhibited_by
         Fingerprint of the alert that explains this one; it is not notified meanwhile.
     segment
-        Which rows it is about, as `region=north`; empty for all rows.
+        Segment that it is about, as `region=north`; empty for all rows.
     """
 
     fingerprint: str
@@ -131,7 +133,7 @@ class Alert(msgspec.Struct, frozen=True):
     snapshot: str
     report: str = ""
     number: int = 0
-    change: Change = "state"
+    change: AlertChange = "state"
     notify: bool = True
     action: Action | None = None
     advice: str = ""

@@ -1,9 +1,9 @@
-"""How alerts and snapshots are named and wrapped, whoever makes them: judging from the log, or the
+"""Ids and CloudEvents of alerts and snapshots, whether judging makes them from the log or the
 watchdog from the clock.
 
-The watchdog's alerts say that the monitor does not see, not that the model drifted. They are no
-function of the log, so a replay of the log does not raise them again; their times are those of
-Redis's clock.
+The watchdog's alerts are about the monitor itself, not about drift of the model. They do not depend
+on the log, so a replay of the log does not raise them again; their times are those of Redis's
+clock.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.snapshot import Snapshot
 
 ALERTS_KEPT: Final = 10_000
-"""Entries of a model's alert stream."""
+"""Most entries of a model's alert stream."""
 MARKS: Final = frozenset({"acknowledged", "silenced"})
-"""Changes that are marks on an alert, not states: each is a type of event of its own."""
+"""Changes that are marks on an alert, not states; each has an event type of its own."""
 
 
 def fingerprint(model: str, version: str, feature: str, rule: str, segment: str = "") -> str:
-    """Name an alert: the same for all its transitions, and after a restart.
+    """Return the id of an alert, which is the same for all its transitions, also after a restart.
 
     Examples
     --------
@@ -37,8 +37,8 @@ def cloud_event(data: Alert | Snapshot) -> bytes:
     """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log
     is judged.
 
-    The severity is part of an alert's id: with several partitions it can rise at a pane that brings
-    no event more. So is the transition's number, since marks and reminders change neither state nor
+    The severity is part of the event's id, since with several partitions it can rise without a
+    further event. So is the transition's number, since marks and reminders change neither state nor
     events.
     """
     if isinstance(data, Alert):

@@ -1,5 +1,5 @@
-"""Commands: what people ask judging to do. Written to a model's commands stream by the API or the
-command line, applied by judging exactly once, recorded as alert transitions.
+"""Commands of people to judging. The API or the command line writes them to a model's commands
+stream, judging applies each exactly once and records it as an alert transition.
 
 A new command is one more tagged struct in `Command`, and its application in
 consumer/judging/commanding.py. Times are logical Unix times in ms.
@@ -20,7 +20,7 @@ Words = Annotated[str, msgspec.Meta(max_length=500)]
 
 
 class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge", forbid_unknown_fields=True):
-    """Somebody has seen an open alert: no more reminders of it."""
+    """A person has seen an open alert, so there are no more reminders of it."""
 
     fingerprint: Fingerprint
     who: Words
@@ -28,8 +28,8 @@ class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge", forbid_unknown
 
 
 class SilenceAlert(msgspec.Struct, frozen=True, tag="silence", forbid_unknown_fields=True):
-    """Notify nobody of an alert for some minutes of logical time, or until a logical time (ms):
-    exactly one of them.
+    """Send no notifications of an alert for some minutes of logical time, or until a logical time
+    (ms): exactly one of the two is given.
     """
 
     fingerprint: Fingerprint
@@ -55,7 +55,7 @@ def decode(packed: bytes | None) -> Command:
     Raises
     ------
     BadData
-        Saying what is wrong with it.
+        If it cannot be decoded; the message says why.
 
     Examples
     --------

@@ -1,15 +1,15 @@
-"""What the counting stage has counted, as it stands in its checkpoint: read by the API, the demo
-and operators.
+"""The counters of the counting stage in its checkpoint, which the API, the demo and
+operators read.
 """
 
 import msgspec
 
 FIELD = "counters"
-"""The checkpoint's field that holds them, as JSON."""
+"""Field of the checkpoint that holds the counters, as JSON."""
 
 
 class LabelCounts(msgspec.Struct):
-    """What became of the labels of a partition. Each that came is joined, repeated, corrected,
+    """Counts of a partition's labels by what became of them: each is joined, repeated, corrected,
     unknown, expired, unfit, refused, or waits for its prediction (`early`).
 
     Parameters
@@ -21,15 +21,15 @@ class LabelCounts(msgspec.Struct):
     corrected
         Further labels that differ, and replace the one before.
     unknown
-        Labels whose prediction did not come within the wait.
+        Labels whose prediction did not arrive within the wait.
     expired
-        Labels that came when their prediction was not known any more.
+        Labels that arrived after their prediction was deleted.
     unfit
         Labels of another kind than the predictions of the version.
     refused
-        Labels without a prediction that had no room to wait.
+        Labels without a prediction for which there was no room to wait.
     full
-        Predictions that had no room to wait for a label.
+        Predictions for which there was no room to wait for a label.
     unlabelled
         Predictions that got no label within the wait.
     waiting
@@ -37,10 +37,10 @@ class LabelCounts(msgspec.Struct):
     early
         Labels that wait for their prediction now.
     untold
-        Predictions of closed panes whose label, or a correction of it, judging has not been told;
-        the next tick tells it.
+        Predictions of closed panes whose label or correction was not yet passed on to judging; the
+        next tick passes it on.
     untold_open
-        The same of the pane that is still open; told only after it has closed.
+        Such predictions of the open pane, whose labels are passed on only after it has closed.
 
     Examples
     --------
@@ -64,30 +64,30 @@ class LabelCounts(msgspec.Struct):
 
     @property
     def came(self) -> int:
-        """Labels that came, whatever became of them."""
+        """Number of labels that arrived, whatever became of them."""
         joined = self.joined + self.repeated + self.corrected
         return joined + self.unknown + self.expired + self.unfit + self.refused + self.early
 
 
 class Counters(msgspec.Struct):
-    """Counts of one partition since it exists.
+    """Counts of one partition since it was created.
 
     Parameters
     ----------
     events
         Predictions counted, each exactly once.
     versions
-        The same per model version.
+        Predictions counted, per model version.
     duplicates
         Entries that were recognised as sent before, and not counted again.
     dead
         Entries that went to the dead-letter stream.
     missing
-        Sequence numbers that a publisher used and that have not arrived: late, or lost.
+        Sequence numbers that publishers used and that have not arrived: they are late or lost.
     lost
-        The same of publishers that were retired: what has not arrived by now never counts.
+        Missing sequence numbers of publishers that were retired: they are lost for good.
     labels
-        Of models with labels.
+        Counts of labels, for models with labels.
     """
 
     events: int = 0

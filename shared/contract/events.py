@@ -1,4 +1,4 @@
-"""What predictions and labels look like in the log: the contract between producer and consumer
+"""The form of predictions and labels in the log: the contract between producer and consumer
 (docs/architecture.md).
 
 A log entry has the fields `t` (type), `p` (publisher), `s` (sequence number) and `e` (compact
@@ -26,7 +26,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 
 
 class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
-    """One prediction as it stands in the log.
+    """One prediction in the log.
 
     `features` is positional, in the order of the version's schema: numbers, category strings, or
     None for missing. `probabilities` are those of the schema's classes, in their order; None where
@@ -53,16 +53,16 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
 
 class Label(msgspec.Struct, gc=False, frozen=True):
-    """The true value of a prediction as it stands in the log of the prediction's partition.
+    """The true value of a prediction, in the log of the prediction's partition.
 
     Parameters
     ----------
     id
-        Of the prediction.
+        Id of the prediction.
     label
-        A number or a class, as the schema's prediction is.
+        True value: a number or a class, the kind of the schema's prediction.
     time
-        When it became known.
+        Unix time (ms) at which it became known.
 
     Examples
     --------

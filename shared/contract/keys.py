@@ -23,8 +23,8 @@ class Keys:
     Parameters
     ----------
     salts
-        Of the partitions of one model, from its manifest: they are part of the hash tags. Without
-        them a tag is the model and the partition.
+        Salts of the partitions of one model, from its manifest, which are part of the hash tags.
+        Without salts a tag consists of model and partition.
 
     Examples
     --------
@@ -79,7 +79,9 @@ class Keys:
         return self._model(model, "epoch")
 
     def follower(self, model: str, name: str) -> str:
-        """Name the checkpoint of what follows one of the model's streams, such as `reports`."""
+        """Return the key of the checkpoint of a follower of the model's streams, such as
+        `reports`.
+        """
         return self._model(model, name)
 
     def follower_owner(self, model: str, name: str) -> str:
@@ -87,6 +89,9 @@ class Keys:
 
     def follower_epoch(self, model: str, name: str) -> str:
         return self._model(model, f"{name}:epoch")
+
+    def judge_dead(self, model: str) -> str:
+        return self._model(model, "dead")
 
     def commands(self, model: str) -> str:
         return self._model(model, "commands")
@@ -138,7 +143,7 @@ class Keys:
 
 
 def salts_for(model: str, partitions: int) -> tuple[str, ...]:
-    """Choose salts that put the partitions of a model at even distances over the slots, so over any
+    """Choose salts that spread the partitions of a model evenly over the slots, and so over any
     number of shards.
 
     One partition needs none: its keys stay as they are.

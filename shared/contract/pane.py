@@ -1,9 +1,8 @@
-"""Panes: slices of a partition's log, summed up as counts. All that passes from counting to
+"""Panes: counts of consecutive events of a partition, and the other entries from counting to
 judging.
 
-Panes add: the counts of a window are the sum of its panes. In Redis a pane is the stream entry
-`<n>-0`, so that it can never be written twice; what is written after pane n has the ids `<n>-1`,
-`<n>-2`, ….
+The counts of a window are the sum of its panes. In Redis a pane is the stream entry `<n>-0`, so
+that it can never be written twice; further entries after pane n have the ids `<n>-1`, `<n>-2`, ….
 """
 
 import zlib
@@ -17,11 +16,11 @@ from driftgauge.shared.contract.severity import AlertSeverity
 
 FEW_COUNTS = 100
 FIELD = b"b"
-"""The field of a panes entry that holds the message."""
+"""Field of an entry of the panes stream that holds the message."""
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
 """Edges of the 64 latency cells."""
 DELAY_EDGES_S = np.geomspace(1, 40 * 86_400, 47)
-"""Edges of the 48 cells of a label's delay, in seconds: two of them differ by two fifths."""
+"""Edges of the 48 cells of a label's delay, in seconds; each is about 1.4 times the one before."""
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -36,7 +35,7 @@ class Block(msgspec.Struct, frozen=True):
     latency
         Packed counts of the latency cells.
     sources
-        Predictions of each source: all of them were counted, whether they count for drift or not.
+        Predictions of each source, whether they count for drift or not.
     scores
         Packed counts of the probabilities (shared/performance/estimate.py), of the rows that count
         for drift; empty for a version whose performance cannot be estimated from them.
@@ -59,17 +58,17 @@ class Pane(msgspec.Struct, frozen=True, tag="pane"):
     Parameters
     ----------
     number
-        From 1, per partition.
+        Number of the pane, from 1, per partition.
     start, end
         Logical times (ms) of its first event and of its closing.
     events
-        Predictions in it.
+        Number of predictions in the pane.
     total
-        Predictions of the partition until its end.
+        Number of the partition's predictions until the end of the pane.
     events_per_day
         Measured traffic of the partition, None until a whole logical day is known.
     blocks
-        By model version.
+        Counts by model version.
     """
 
     partition: int
@@ -90,7 +89,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     time
         Logical time (ms) of the event that raised it.
     total
-        Predictions of the partition until that event, it included.
+        Number of the partition's predictions up to and including that event.
     column
         Name of the feature, or `prediction`.
     detector
@@ -98,14 +97,14 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     delay
         Events since the change, as the detector estimates it; of ADWIN, since it (re)started.
     value, expected, threshold
-        Of the statistic that the detector watches: now, without drift, and where it alarms, where
-        it has these.
+        Current value of the detector's statistic, its value without drift, and its threshold; None
+        where the detector has none.
     width
-        Values that the estimate rests on.
+        Number of values that the estimate is based on.
     effect
-        What it estimates that happened, in words.
+        Estimated effect, in words.
     severity
-        Evidence alone is a warning; a broken feed is critical.
+        `warning` for evidence of a change, `critical` for a broken feed.
     """
 
     partition: int
@@ -125,7 +124,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
 
 
 class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
-    """Logical time has come this far in the partition, though no pane closed."""
+    """Logical time (ms) that the partition has reached without closing a pane."""
 
     partition: int
     time: int
@@ -133,16 +132,16 @@ class Watermark(msgspec.Struct, frozen=True, tag="watermark"):
 
 
 class Revised(msgspec.Struct, frozen=True):
-    """What labels changed in one version's part of one pane: add it to what was known of the pane.
+    """The changes of one version's part of one pane by labels, to be added to the pane.
 
     Parameters
     ----------
     pane
         Number of the pane that the predictions are in.
     labelled
-        Predictions that got their first label.
+        Number of predictions that got their first label.
     corrected
-        Labels that were replaced by another.
+        Number of labels that were replaced by another.
     delays
         Packed counts of the delay cells: time of the first label minus time of the prediction;
         empty if there was none.
@@ -168,17 +167,17 @@ class Revised(msgspec.Struct, frozen=True):
 
 
 class Delta(msgspec.Struct, frozen=True, tag="delta"):
-    """Labels that were joined to predictions: revises panes of the partition, all of them closed
-    and written before.
+    """Labels that were joined to predictions. It revises panes of the partition, all of which were
+    written before.
 
     Parameters
     ----------
     time, total
-        Logical time (ms) and predictions of the partition when it was written.
+        Logical time (ms) and number of the partition's predictions when it was written.
     revision
-        From 1, per partition: what a pane's last revision is called.
+        Number of the revision, from 1, per partition.
     revised
-        By pane and version; each pair once.
+        Changes by pane and version; each pair occurs once.
     """
 
     partition: int
@@ -189,7 +188,7 @@ class Delta(msgspec.Struct, frozen=True, tag="delta"):
 
 
 class NewReference(msgspec.Struct, frozen=True, tag="reference"):
-    """From here on, a version is held against another of its references
+    """Entry from which on a version is compared with another of its references
     (shared/reference/history.py).
 
     Parameters
@@ -197,11 +196,12 @@ class NewReference(msgspec.Struct, frozen=True, tag="reference"):
     time
         Logical time (ms).
     total
-        Predictions of the partition until here.
+        Number of the partition's predictions until here.
     change
-        Number of the change; one that is not larger than another one seen changes nothing.
+        Number of the change; a change with a smaller or equal number than an earlier one is
+        ignored.
     number
-        Of the reference.
+        Number of the reference.
     """
 
     partition: int
@@ -216,19 +216,19 @@ class NewReference(msgspec.Struct, frozen=True, tag="reference"):
 
 
 class RollUp(msgspec.Struct, frozen=True):
-    """The panes of a logical hour or day, summed up: an entry of its own stream, which outlives the
-    panes.
+    """The sum of the panes of a logical hour or day: an entry of a stream that is kept longer than
+    the panes.
 
     Parameters
     ----------
     pane
-        The sum, as if it were one pane; its number is the last pane's, and the entry's id.
+        The sum in the form of a pane; its number is that of the last pane, and the entry's id.
     first
         Number of the first pane in it.
     kept
         The first and the latest alarm of each version, detector and column.
     alarms
-        How many there were.
+        Number of alarms in the time.
     """
 
     pane: Pane
@@ -282,7 +282,7 @@ def pack_changes(counts: Ints) -> bytes:
 
 
 def unpack_counts(packed: bytes) -> Ints:
-    """Read what `pack_counts` gave."""
+    """Unpack what `pack_counts` returned."""
     kind = np.dtype(packed[:1].decode()).newbyteorder("<")
     plain = zlib.decompress(packed[2:]) if packed[1:2] == b"z" else packed[2:]
     return np.frombuffer(plain, dtype=kind).astype(np.int64)

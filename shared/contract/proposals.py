@@ -1,10 +1,10 @@
-"""References that the API asks a worker to make: the API has the registry, the worker the panes and
-their statistics.
+"""Requests of the API to a worker for a new reference: the API has the registry, the worker the
+panes and their statistics.
 
-The API puts what it asks for into a list of the model; whichever worker takes it out makes the
-reference and puts it, or why it cannot be made, where the API waits for it. Only then does the API
-store and publish it. So a worker that dies, or an API that does, leaves everything as it was, and
-the request may be made again. Pure.
+The API appends a request to a list of the model. The worker that takes it out makes the reference
+and writes it, or the fault, to the key that the API waits on. Only then does the API store and
+publish it. So if a worker or an API process dies, nothing has changed, and the request can be
+repeated. Pure.
 """
 
 from typing import Annotated, Final
@@ -12,20 +12,20 @@ from typing import Annotated, Final
 import msgspec
 
 ANSWER_KEPT_S: Final = 600
-"""How long an answer waits for an API that may have gone."""
-ASKED_KEPT_S: Final = 600
-"""How long a request waits for a worker; the API gives up sooner."""
+"""Time (s) that an answer is kept for an API process that may have ended."""
+REQUEST_KEPT_S: Final = 600
+"""Time (s) that a request is kept for a worker; the API gives up earlier."""
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A reference of a version is to be made of its latest panes.
+class ReferenceRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Request for a reference of a version's latest panes.
 
     Parameters
     ----------
     id
-        Names the key of the answer.
+        Id of the request, which is part of the answer's key.
     window_ms
-        How far back from the model's logical time.
+        Length (ms) of the window, which ends at the model's logical time.
     """
 
     id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
@@ -34,7 +34,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The reference, packed; or what is wrong.
+    """Answer to a request: the packed reference, or the fault.
 
     Examples
     --------
@@ -47,5 +47,5 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_asked = msgspec.msgpack.Decoder(Asked).decode
+decode_request = msgspec.msgpack.Decoder(ReferenceRequest).decode
 decode_answer = msgspec.msgpack.Decoder(Answer).decode

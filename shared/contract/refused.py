@@ -1,9 +1,9 @@
-"""What the API refused of a model's events, as each of its processes tells it, and the last hour of
-all of them.
+"""Counts of a model's events that each API process accepted and refused, and their sum over the
+last hour.
 
-An event that does not fit the schema is in no log. So each process keeps what it took and what it
-refused by slices of five minutes, writes that under a name of its own, and whoever asks adds them
-up. The newest slices replace the older ones of the same process, so that nothing is counted twice.
+An event that does not fit the schema is in no log. So each process counts accepted and refused
+events by slices of five minutes and writes the counts to a field of its own; readers add them up.
+New slices replace the older ones of the same process, so that nothing is counted twice.
 """
 
 from collections import Counter
@@ -15,20 +15,20 @@ import msgspec
 HOUR_MS: Final = 3_600_000
 SLICE_MS: Final = 300_000
 HOLD_MS: Final = 600_000
-"""How long after the last refused event a feed is not called well."""
+"""Time (ms) after the last refused event before a feed counts as good again."""
 LEAST_SHARE: Final = 0.001
-"""Share of refused events from which a feed is broken."""
+"""Least share of refused events for a feed to be broken."""
 MOST_FAULTS: Final = 20
-"""Fields with reasons that are told, the most frequent first."""
+"""Most pairs of field and reason that are reported, the most frequent first."""
 
 
 class Slice(msgspec.Struct, array_like=True, frozen=True):
-    """What a process took and refused in a slice of time.
+    """Events that a process accepted and refused in a slice of time.
 
     Parameters
     ----------
     age_ms
-        Time since the end of the slice when it was told; 0 of the present one.
+        Time (ms) from the end of the slice to when it was written; 0 for the current slice.
     """
 
     age_ms: int
@@ -37,7 +37,9 @@ class Slice(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Fault(msgspec.Struct, array_like=True, frozen=True):
-    """Events that were refused for one field and reason; `-` is what is no field of the model."""
+    """Number of events that were refused for one field and reason; `-` is not a field of
+    the model.
+    """
 
     field: str
     reason: str
@@ -45,20 +47,20 @@ class Fault(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """What one process tells of one model.
+    """The counts of one process for one model.
 
     Parameters
     ----------
     told_ms
-        When, by the clock of Redis.
+        Time (ms) at which they were written, by Redis's clock.
     slices
-        Of the last hour.
+        Counts of the last hour by slices of time.
     faults
-        Of the last hour; an event counts for each of its fields.
+        Refused events of the last hour by field and reason; an event counts for each of its fields.
     last_ms
-        When an event was refused last; None if none was.
+        Time (ms) of the last refused event; None if none was refused.
     taken_since
-        Events taken since then.
+        Number of events accepted since then.
     """
 
     told_ms: int
@@ -69,7 +71,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class RefusedHour(msgspec.Struct, frozen=True):
-    """What all processes took and refused of a model within the last hour."""
+    """Events of a model that all processes accepted and refused within the last hour."""
 
     taken: int = 0
     refused: int = 0
@@ -83,9 +85,9 @@ class RefusedHour(msgspec.Struct, frozen=True):
         return self.refused / max(self.taken + self.refused, 1)
 
     def is_bad(self, now: int, limit: int) -> bool | None:
-        """Tell whether the feed is broken: more than `limit` events and more than a thousandth of
-        all were refused. None if it is not well either: it is well when none was refused for ten
-        minutes and events came meanwhile, or when less than half of a limit was.
+        """Return whether the feed is broken: more than `limit` events, and more than a thousandth
+        of all, were refused. Return False if it is good: no event was refused for ten minutes while
+        events came, or fewer than half of a limit were. Else return None.
 
         Examples
         --------
@@ -105,7 +107,7 @@ class RefusedHour(msgspec.Struct, frozen=True):
         return False if few else None
 
     def described(self) -> str:
-        """Say how many were refused, and for which fields.
+        """Describe how many were refused, and for which fields.
 
         Examples
         --------
@@ -122,12 +124,12 @@ class RefusedHour(msgspec.Struct, frozen=True):
 
 
 def last_hour(told: Iterable[Refused], now: int) -> RefusedHour:
-    """Add up what the processes told.
+    """Add up the counts of the processes.
 
     Parameters
     ----------
     now
-        Time in ms by the clock of Redis; what was told later than that was told now.
+        Current time in ms by Redis's clock; counts from the future count as written now.
 
     Examples
     --------
@@ -162,8 +164,8 @@ last_ms=0, taken_since=0)
 
 
 def _since(one: Refused, moment: int | None) -> int:
-    """Count what a process surely took after a moment: since its own last refusal, or in slices
-    that began later.
+    """Return the least number of events that a process accepted after a time: those since its own
+    last refusal, or in slices that began later.
     """
     if moment is None or one.last_ms == moment:
         return one.taken_since

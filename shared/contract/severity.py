@@ -1,4 +1,4 @@
-"""How bad things are: one order of severities for everybody who compares, sorts or counts them.
+"""Severities, and the one order in which they are compared, sorted and counted.
 
 An alert is a warning or critical. A column of a file may be unreadable: it is absent, or holds
 something else than it should. A column, a segment or a model may also be well, or not judged: for
@@ -14,17 +14,17 @@ Severity = Literal[
 ]
 """How a column, a segment or a model stands, the worst first."""
 AlertSeverity = Literal["critical", "warning"]
-"""How bad it is that an alert fires, the worse first."""
+"""Severity of an alert, the worse first."""
 
 WORST_FIRST: Final[tuple[Severity, ...]] = get_args(Severity)
 ALERT_SEVERITIES: Final[tuple[AlertSeverity, ...]] = get_args(AlertSeverity)
 ALARMING: Final[frozenset[str]] = frozenset(ALERT_SEVERITIES)
-"""Severities of which somebody should hear."""
+"""Severities that need attention."""
 S = TypeVar("S", bound=Severity)
 
 
 class Urgent(Protocol):
-    """What an alert is sorted by, whichever form it has."""
+    """The fields by which any form of an alert is sorted."""
 
     @property
     def state(self) -> str:
@@ -32,15 +32,15 @@ class Urgent(Protocol):
 
     @property
     def severity(self) -> AlertSeverity:
-        """How bad it is."""
+        """Severity of the alert."""
 
     @property
     def started(self) -> int:
-        """When it began, in ms."""
+        """Logical time (ms) at which it began."""
 
 
 def rank(severity: str) -> int:
-    """Return the place of a severity in the order: 0 is the worst; what is no severity comes last.
+    """Return the position of a severity in the order: 0 is the worst, unknown text comes last.
 
     Examples
     --------

@@ -1,5 +1,5 @@
-"""The snapshot: what is known about a model version's window at one moment. Written by judging,
-read by the API, the command line and the report.
+"""The snapshot: all results about a model version's window at one moment. Judging writes it; the
+API, the command line and the report read it.
 
 All times are logical Unix times in ms. Shares are between 0 and 1.
 """
@@ -20,13 +20,13 @@ class Statistic(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name
-        `psi`, `ks`, `jensen_shannon`, `wasserstein`, `chi_squared`.
+        Name of the statistic: `psi`, `ks`, `jensen_shannon`, `wasserstein`, `chi_squared`.
     value
-        None when it is not defined for these counts; then `note` says why.
+        Its value; None if it is not defined for these counts, as `note` says.
     expected
         Its mean without drift, for these sample sizes; None where no formula is known.
     p_value
-        Of the test that belongs to it, None if there is none.
+        P-value of its test; None if there is none.
     warning, critical
         Thresholds that it is judged by; None for a statistic that is only shown.
     """
@@ -43,10 +43,10 @@ class Statistic(msgspec.Struct, frozen=True):
 class Histogram(msgspec.Struct, frozen=True):
     """Shares of the rows, reference beside window.
 
-    Either `edges` (n + 1 values, for n bins of a numeric feature, from about the reference's .005
-    to its .995 quantile) or `labels` (n categories or distinct values). A numeric value counts for
-    the bin that ends at it. `below` and `above` are the shares (reference, window) of what lies
-    outside the edges. The shares are of all rows: with those outside they sum to 1 minus the
+    It has either `edges` (n + 1 values, for n bins of a numeric feature, from about the reference's
+    .005 to its .995 quantile) or `labels` (n categories or distinct values). A numeric value
+    belongs to the bin that ends at it. `below` and `above` are the shares (reference, window) of
+    values outside the edges. All shares are of all rows: with those outside they sum to 1 minus the
     missing share.
     """
 
@@ -69,6 +69,13 @@ class Share(msgspec.Struct, frozen=True):
     p_value: float | None = None
 
 
+class CategoryRows(msgspec.Struct, frozen=True):
+    """A category, and the rows of the window that have it, or were expected to have it."""
+
+    name: str
+    rows: float
+
+
 class FeatureReport(msgspec.Struct, frozen=True):
     """A feature (or the prediction) in a snapshot.
 
@@ -76,7 +83,10 @@ class FeatureReport(msgspec.Struct, frozen=True):
     is excluded. The `quantiles` (reference and window) are 33 at equal steps from the minimum to
     the maximum, so every eighth is one of the five of a box plot; empty for categories.
     `psi_history` is the PSI at each of the snapshot's `history_times`, None where it was not
-    judged.
+    judged. `vanished` are categories that the window lacks, with the rows expected of each, and
+    `appeared` those that the reference lacks, with their rows; at most 10 each, the largest first.
+    A stream keeps no values, so what appeared is known of the rows of a comparison only. `judged`
+    says what the numbers are, if they are not the values themselves: the age of a time, say.
     """
 
     name: str
@@ -89,14 +99,18 @@ class FeatureReport(msgspec.Struct, frozen=True):
     reference_quantiles: list[float]
     window_quantiles: list[float]
     psi_history: list[float | None] = []
+    vanished: list[CategoryRows] = []
+    appeared: list[CategoryRows] = []
+    judged: str = ""
 
 
 class ActiveAlert(msgspec.Struct, frozen=True):
     """An alert that is pending or firing when the snapshot is taken.
 
-    `acknowledged` is the name of who did it, `silenced_until` a logical time, `inhibited_by` the
-    fingerprint of the alert that explains this one; each is empty or None without the mark.
-    `segment` names the rows that it is about, as `region=north`; empty for all rows.
+    `acknowledged` is the name of the person who did it, `silenced_until` a logical time (ms),
+    `inhibited_by` the fingerprint of the alert that explains this one; each is empty or None
+    without the mark. `segment` is the segment that it is about, as `region=north`; empty for all
+    rows.
     """
 
     fingerprint: str
@@ -114,7 +128,7 @@ class ActiveAlert(msgspec.Struct, frozen=True):
 
 
 class RecommendedAction(msgspec.Struct, frozen=True):
-    """What to do, why, and the fingerprints of the alerts that say so."""
+    """A recommended action, its reason, and the fingerprints of the alerts that recommend it."""
 
     action: Action
     reason: str
@@ -122,21 +136,21 @@ class RecommendedAction(msgspec.Struct, frozen=True):
 
 
 class RuleLevel(msgspec.Struct, frozen=True):
-    """What a rule is judged by: its share of the false-alarm budget and what became of it by the
-    traffic.
+    """The level of a rule: its share of the false-alarm budget, and the significance and threshold
+    that follow from it at the current traffic.
 
     Parameters
     ----------
     share
-        Of the budget; None for a rule that has none, since it makes no statistical claim.
+        Share of the budget; None for a rule without one, since it makes no statistical claim.
     significance
-        Of one test of one column at one evaluation.
+        Significance level of one test of one column at one evaluation.
     threshold
-        Of the statistic, where one number says it; `critical` is the higher one.
+        Threshold of the statistic, if it is one number; `critical` is the higher one.
     events_per_30_days
-        The traffic that it was derived from, of the model.
+        Traffic of the model that the level was derived from.
     note
-        What the numbers mean, or why there is none.
+        Meaning of the numbers, or why there are none.
     """
 
     rule: str
@@ -149,8 +163,8 @@ class RuleLevel(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """The window: logical times, rows that count for drift, panes, and all events of the model
-    counted until its end.
+    """The window: logical times (ms), rows that count for drift, number of panes, and all events of
+    the model until its end.
     """
 
     start: int
@@ -166,23 +180,23 @@ class MetricReport(msgspec.Struct, frozen=True):
     Parameters
     ----------
     name
-        `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, …: those of shared/performance.
+        Name of a metric of shared/performance: `accuracy`, `f1_macro`, `f1:LABEL`, `rmse`, ….
     value
-        None where it is not defined for these rows; then `note` says why.
+        Value; None where it is not defined for these rows, as `note` says.
     low, high
         Interval of `Performance.confidence` for the true value; None where none is known, as `note`
         says.
     bound
-        How far `value` may be from that of the rows themselves, because scores were binned; 0 where
-        it is exact.
+        Largest difference of `value` from the exact value of the rows, because scores were binned;
+        0 if it is exact.
     n
-        Rows that it rests on.
+        Number of rows that it is based on.
     baseline
-        What it was when the version was made; None if nobody said, and nothing is judged then.
+        Value when the version was made; None if unknown, and then the metric is not judged.
     change
-        Relative change from the baseline, positive for better; None without one.
+        Relative change from the baseline, positive for better; None without a baseline.
     severity
-        `critical`: worse than the baseline by more than the limit, and not by chance.
+        `critical` if worse than the baseline by more than the limit, significantly.
     """
 
     name: str
@@ -198,8 +212,8 @@ class MetricReport(msgspec.Struct, frozen=True):
 
 
 class Confusion(msgspec.Struct, frozen=True):
-    """The confusion matrix: labels down, predictions across; the last class is OTHER if there was
-    any.
+    """The confusion matrix: labels in rows, predictions in columns; the last class is OTHER if it
+    occurs.
     """
 
     classes: list[str]
@@ -207,10 +221,9 @@ class Confusion(msgspec.Struct, frozen=True):
 
 
 class SegmentDrift(msgspec.Struct, frozen=True):
-    """The PSI of a column within a segment, reference rows of the segment against its window rows.
+    """The PSI of a column within a segment: the segment's reference rows against its window rows.
 
-    `threshold` is the PSI that is an alarm; None if the column is only shown, since it is not
-    judged by this rule.
+    `threshold` is the PSI that is an alarm; None if the column is only shown and not judged.
     """
 
     name: str
@@ -224,22 +237,22 @@ class SegmentReport(msgspec.Struct, frozen=True):
     Parameters
     ----------
     feature, value
-        The value is `OTHER` for the rows of all other values.
+        Feature and its value; the value is `OTHER` for the rows of all other values.
     severity, reason
-        The worst of its drift and its performance, and why; `insufficient_data` if neither can be
-        judged.
+        Worst severity of its drift and its performance, and the reason; `insufficient_data` if
+        neither can be judged.
     rows
-        Of the drift window.
+        Rows in the drift window.
     share, reference_share
-        Of the rows, in the drift window and in the reference.
+        Share of the rows in the drift window, and in the reference.
     drift
-        The columns with the largest PSI, the largest first; empty below the least rows.
+        Columns with the largest PSI, the largest first; empty with too few rows.
     labelled
-        Labelled predictions of the labelled window.
+        Number of labelled predictions in the labelled window.
     metrics
-        By labels, the judged ones first; empty without labels.
+        Metrics by labels, the judged ones first; empty without labels.
     contribution
-        How much of the change of the model's metric (`Segments.metric`) is of this segment: its
+        Contribution of this segment to the change of the model's metric (`Segments.metric`): its
         share of the labelled rows times the change of its own metric, in units of that metric. None
         without a baseline.
     """
@@ -263,9 +276,8 @@ class SegmentFeature(msgspec.Struct, frozen=True):
     Parameters
     ----------
     mix
-        How much of the change of the model's metric comes of other shares of the segments, each as
-        good as before; None without a baseline. With the segments' contributions it adds up to the
-        change.
+        Contribution of changed shares of the segments to the change of the model's metric; None
+        without a baseline. The mix and the segments' contributions add up to the change.
     explanation
         One sentence on what changed where; empty if nothing did.
     """
@@ -282,9 +294,10 @@ class Segments(msgspec.Struct, frozen=True):
     Parameters
     ----------
     metric
-        Whose change is parted among the segments: `accuracy` or `mae`; empty without labels.
+        Metric whose change is divided among the segments: `accuracy` or `mae`; empty without
+        labels.
     value, baseline
-        Of the model, on the labelled window and on the labelled reference rows; None without
+        Value for the model on the labelled window, and on the labelled reference rows; None without
         labels.
     """
 
@@ -295,7 +308,7 @@ class Segments(msgspec.Struct, frozen=True):
 
 
 class Performance(msgspec.Struct, frozen=True):
-    """How right a version is: by labels, and, marked as such, by estimate.
+    """The performance of a version: measured by labels, and estimated without them.
 
     It has a window of its own, since labels come late: the latest panes with enough labelled
     predictions.
@@ -303,33 +316,32 @@ class Performance(msgspec.Struct, frozen=True):
     Parameters
     ----------
     severity, reason
-        The worst of the metrics, and why; `insufficient_data` below the least labelled rows.
+        Worst severity of the metrics, and the reason; `insufficient_data` with too few labelled
+        rows.
     start, end
-        Logical times of its window.
+        Logical times (ms) of its window.
     predictions, labelled
-        In its window.
+        Number of predictions in its window, and how many of them have a label.
     coverage
         Share of the window's predictions that have their label; None without predictions.
     corrected
-        Labels that replaced another one.
+        Number of labels that replaced another one.
     delays_ms
         Median, 90 % and 99 % quantile of the time from prediction to label, in ms; empty without
         labels.
     confidence
-        Of the intervals.
+        Confidence level of the intervals, 0 to 1.
     metrics
         The metrics by labels, the judged ones first; empty without labels.
     confusion
-        Of a classifier with labels.
+        Confusion matrix, for a classifier with labels.
     estimated
-        Metrics that are expected from the published probabilities of the *drift* window, labels or
-        not: never facts. Compare each with that of the same name in `metrics`. Empty without
-        probabilities.
+        Metrics estimated from the published probabilities of the *drift* window, to compare with
+        those of the same names in `metrics`. Empty without probabilities.
     assumption
-        What the estimates rest on, to be shown beside them; empty without.
+        Assumption of the estimates, to be shown beside them; empty without estimates.
     target
-        The labels of the window held against those of the reference, as a column of the name
-        `label`; None without labels on either side.
+        Drift of the labels, reported as a column named `label`; None without labels on either side.
     """
 
     severity: Severity
@@ -355,31 +367,31 @@ class Snapshot(msgspec.Struct, frozen=True):
     Parameters
     ----------
     id
-        Deterministic: the same log gives the same id.
+        Id of the snapshot, which is the same whenever the same log is judged.
     trigger
-        Why it was taken.
+        Reason why it was taken.
     verdict
-        One sentence.
+        Summary in one sentence.
     severity
-        The worst of its features.
+        Worst severity of its features.
     features
-        In stream order; `prediction` stands apart.
+        Features in stream order; `prediction` is separate.
     events_per_day
         Traffic that the significance levels are derived from.
     history_times
         Logical times (ms) of at most 64 evaluations of the last days, the latest one last.
     notes
-        What the verdict rests on, and what is offered, in sentences.
+        Basis of the verdict and offers to the user, in sentences.
     actions
-        What the open alerts recommend, the most urgent first.
+        Actions that the open alerts recommend, the most urgent first.
     levels
-        What each rule is judged by.
+        Level of each rule.
     reference
-        Number of the reference that the window is held against: 0 is the registered one.
+        Number of the reference that the window is compared with: 0 is the registered one.
     performance
-        None for a version without labels and without probabilities.
+        Performance; None for a version without labels and without probabilities.
     segments
-        None for a version whose schema names none.
+        Segments; None for a version whose schema names none.
     """
 
     id: str

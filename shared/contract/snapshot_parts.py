@@ -1,7 +1,8 @@
-"""Parts of a snapshot, for readers that need little of it: a snapshot may have some hundred kB.
+"""Parts of a snapshot, for readers that need only a few fields: a snapshot may have some hundred
+kB.
 
-Each struct names fields of `Snapshot` as snapshot.py describes them, and is decoded from the same
-JSON; msgspec passes over the rest. Whoever reads a part of a snapshot reads one of these. Pure.
+Each struct has some fields of `Snapshot`, described in snapshot.py, and is decoded from the same
+JSON; msgspec skips the others. Pure.
 """
 
 from typing import TypeVar
@@ -20,7 +21,7 @@ Form = TypeVar("Form")
 
 
 class SnapshotName(msgspec.Struct, frozen=True):
-    """Which snapshot it is."""
+    """Identity of a snapshot."""
 
     id: str
     model: str
@@ -28,7 +29,7 @@ class SnapshotName(msgspec.Struct, frozen=True):
 
 
 class SnapshotSummary(SnapshotName, frozen=True):
-    """What a list shows of a snapshot."""
+    """A snapshot as a list shows it."""
 
     trigger: str
     created: int
@@ -38,7 +39,7 @@ class SnapshotSummary(SnapshotName, frozen=True):
 
 
 class CurrentState(msgspec.Struct, frozen=True):
-    """How a version stands: its severity and its open alerts, as of its current window."""
+    """Severity and open alerts of a version in its current window."""
 
     model: str
     version: str
@@ -62,7 +63,7 @@ class PastFeature(msgspec.Struct, frozen=True):
 
 
 class PastSnapshot(msgspec.Struct, frozen=True):
-    """What is drawn over time: statistics of the features, and the performance."""
+    """Parts that charts over time show: statistics of the features, and the performance."""
 
     version: str
     created: int
@@ -86,7 +87,7 @@ def part_of(event: bytes, form: type[Form]) -> Form:
     Raises
     ------
     ValueError
-        If it is no such event: another release or somebody's hand wrote it.
+        If it is not such an event: another release wrote it, or a person by hand.
 
     Examples
     --------

@@ -76,7 +76,8 @@ class Deployment:
         return self
 
     def keep_running(self) -> list[str]:
-        """Start again what has ended by itself, each after a pause that doubles from 1 s to 60 s.
+        """Restart processes that have ended by themselves, each after a pause that doubles from 1 s
+        to 60 s.
 
         Raises
         ------

@@ -1,12 +1,12 @@
-"""How right a model is: sums over joined rows, which add over panes, and the metrics that follow
-from them. Pure.
+"""The performance of a model: sums over joined rows, which add over panes, and the metrics that
+follow from them. Pure.
 
 A joined row is a prediction with its label. `exact` sums floats without rounding, `layout` says
 what is summed for a version, and `sums` sums it. `metrics` is the table of all metrics, which
 `regression`, `classification` and `probabilities` compute from sums, with the intervals of
 `metric`. By segment less is summed: `measures`, of which `by_segment` computes fewer metrics.
-`estimate` says what the metrics are expected to be as long as there are no labels, `baseline` what
-they are compared with.
+`estimate` estimates the metrics without labels, `baseline` has the values that they are compared
+with.
 """
 
 from driftgauge.shared.performance.baseline import (

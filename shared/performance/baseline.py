@@ -1,5 +1,5 @@
-"""What a version's performance is compared with: its metrics when it was made, and how its
-probabilities relate to labels.
+"""The baselines of a version's performance: its metrics when it was made, and how its probabilities
+relate to labels.
 """
 
 import sys
@@ -42,7 +42,8 @@ class PerformanceReference(msgspec.Struct, frozen=True):
     metrics
         The metrics of these rows, with intervals of `REFERENCE_CONFIDENCE`.
     scores
-        How often each class came true at each probability; None for a model without probabilities.
+        Observed frequency of each class by its predicted probability; None for a model without
+        probabilities.
     errors
         Profile of the rows' errors (see `error_of`).
     labels
@@ -115,7 +116,7 @@ class PerformanceReference(msgspec.Struct, frozen=True):
         columns
             The columns that the profile was built from, in stream order, the predictions last.
         labels, probabilities
-            Those of the same rows, as in `of`.
+            Labels and probabilities of the same rows, as in `of`.
         """
         layout, segments = Layout.of(schema, profile), SegmentLayout.of(profile)
         if layout is None or profile.columns[-1].name != PREDICTION:
@@ -146,14 +147,15 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 class PerformanceBaselines(msgspec.Struct, frozen=True):
-    """What a version's performance is measured by: the form of its sums, and its baselines.
+    """The layout of a version's performance sums, and its baselines.
 
     Parameters
     ----------
     stated
         The metrics of the manifest.
     reference
-        Those of the labelled reference rows, and the map of the estimates; None without such rows.
+        Performance on the labelled reference rows, with the map for estimates; None without such
+        rows.
 
     Examples
     --------

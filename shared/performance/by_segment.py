@@ -56,7 +56,7 @@ def by_segment(
     Parameters
     ----------
     sums
-        What `Measures.of` returns, or sums of that.
+        Sums as `Measures.of` returns them, or sums of such.
 
     Examples
     --------

@@ -31,7 +31,7 @@ class ClassShares:
     Parameters
     ----------
     rows
-        How many rows there are, shape (...); NaN for none.
+        Number of rows, shape (...); NaN for none.
     true, said, right
         Share of the rows with the label, with the prediction, and with both, of each class: shape
         (..., classes).

@@ -1,4 +1,4 @@
-"""Performance without labels: what the published probabilities lead to expect.
+"""Estimated performance without labels, from the published probabilities.
 
 Confidence-based estimation (NannyML's CBPE; Garg et al. 2022, arXiv 2201.04234, compare such
 estimates): a row predicted `yes` with a calibrated probability p of `yes` is right with probability
@@ -38,8 +38,8 @@ ASSUMPTION = (
 
 
 class ScoreMap(msgspec.Struct, frozen=True, dict=True):
-    """How often a class came true in each bin of its probability, among the labelled reference
-    rows.
+    """Observed frequency of each class in each bin of its predicted probability, among the labelled
+    reference rows.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def estimate(
     Parameters
     ----------
     counts
-        What `score_counts` returned, summed over panes.
+        Counts as `score_counts` returns them, summed over panes.
     """
     if not counts.sum():
         return {}

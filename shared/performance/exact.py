@@ -29,7 +29,7 @@ def exact_sum(values: Floats) -> int:
     Parameters
     ----------
     values
-        At most 2^26.
+        At most 2^26 finite floats.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is summed of a version's joined rows, and where each sum stands among the others."""
+"""The layout of a version's performance sums: what is summed of joined rows, and in which order."""
 
 from functools import cached_property
 
@@ -16,8 +16,8 @@ from driftgauge.shared.reference.profile import (
 from driftgauge.shared.reference.schema import Schema
 
 MAX_CLASSES = 50
-"""Most classes that are told apart. Further ones, and labels that the model does not know, count
-together as OTHER.
+"""Most classes that are counted separately. Further ones, and labels that the model does not know,
+count together as OTHER.
 """
 SCORE_BINS = 256
 """Bins of the score of a model with two classes, for the ROC curve."""
@@ -26,8 +26,8 @@ CALIBRATION_BINS = 10
 take 15).
 """
 REGRESSION_TOTALS = ("e", "abs_e", "e2", "e4", "y", "y2", "ratio", "ratio2")
-"""What is summed of numbers: the error e, its size, square and fourth power, the label y and its
-square, and the size of e / y and its square.
+"""Sums for numbers: the error e, its absolute value, square and fourth power, the label y and its
+square, and the absolute value of e / y and its square.
 """
 
 
@@ -39,7 +39,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     kind
         Whether prediction and label are numbers or classes.
     classes
-        The classes that are told apart; empty for numbers.
+        Classes that are counted separately; empty for numbers.
     scored
         Whether a probability of each of these classes is published.
 
@@ -89,7 +89,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def counts(self) -> dict[str, slice]:
-        """Where each kind of count stands in the vector of counts."""
+        """Range of each kind of count in the vector of counts."""
         if self.kind == "numeric":
             return _places({"rows": 1, "nonzero": 1})
         sizes = {"matrix": self.side**2, "other_wrong": 1, "scored": 1}
@@ -103,7 +103,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def totals(self) -> dict[str, slice]:
-        """Where each kind of exact sum stands among the sums."""
+        """Range of each kind of exact sum in the list of sums."""
         if self.kind == "numeric":
             return _places(dict.fromkeys(REGRESSION_TOTALS, 1))
         if not self.scored:

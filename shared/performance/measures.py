@@ -27,7 +27,7 @@ MOST_CLASSES: Final = 20
 
 @dataclass(frozen=True)
 class Measures:
-    """What is summed of the joined rows of each segment.
+    """The definition of the sums over the joined rows of each segment.
 
     For numbers: rows, absolute errors, and their squares. For classes: rows, wrong rows, and, of up
     to 20 classes and OTHER, the rows with the label, with the prediction, and with both.
@@ -78,7 +78,7 @@ class Measures:
 
     @property
     def size(self) -> int:
-        """How many numbers one segment has."""
+        """Number of sums of one segment."""
         if self.numeric:
             return 3
         return 2 + (3 * self.layout.side if self.by_class else 0)

@@ -31,8 +31,8 @@ class Metric(msgspec.Struct, frozen=True):
     n
         Rows that the metric rests on.
     bound
-        How far `value` may be from the value of the rows themselves, because scores were binned; 0
-        where it is exact.
+        Largest difference of `value` from the exact value of the rows, because scores were binned;
+        0 if it is exact.
     note
         Why there is no value or no interval; empty if there are both.
     """
@@ -53,7 +53,7 @@ class Confidence:
 
     @property
     def z(self) -> float:
-        """The quantile of the normal law that belongs to it: 1.96 for 95 %."""
+        """The quantile of the normal distribution that belongs to it: 1.96 for 95 %."""
         from scipy.special import ndtri  # an API computes no interval
 
         return float(-ndtri((1 - self.level) / 2))
@@ -89,9 +89,9 @@ class Confidence:
         error
             Standard error of the value.
         least, most
-            What the metric never goes beyond.
+            Least and largest possible value of the metric.
         bound
-            How far the value itself may be off.
+            Largest error of the value itself.
 
         Examples
         --------
@@ -120,7 +120,7 @@ class Confidence:
         total, squares
             Sum of the values, and of their squares.
         least
-            What no value is below.
+            Least possible value.
         """
         if not n:
             return undefined("no rows")

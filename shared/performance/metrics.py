@@ -29,23 +29,23 @@ from driftgauge.shared.performance.sums import Sums
 
 Better = Literal["larger", "smaller", "neither"]
 Basis = Literal["numbers", "classes", "probabilities", "score"]
-"""What a model publishes that has the metric: numbers, classes, a probability of each class, or
-such of exactly two classes.
+"""Output that a model must publish for the metric: numbers, classes, a probability of each class,
+or of exactly two classes.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What a metric is.
+    """The definition of a metric.
 
     Parameters
     ----------
     name
-        As it stands in snapshots, manifests and alerts. `NAME:LABEL` is that of one class.
+        Name in snapshots, manifests and alerts. `NAME:LABEL` is that of one class.
     title
-        What people read for it.
+        Name that people read.
     better
-        Which of two values is the better one.
+        Direction in which the metric is better.
     compute
         Computes it from sums; None if it exists only by class, or on the rows of a validation.
     each
@@ -111,7 +111,7 @@ LOSSES: Final = frozenset(metric.name for metric in TABLE if metric.better == "s
 
 
 def definition(name: str) -> Definition | None:
-    """Return what a metric is; None if there is none of this name.
+    """Return the definition of a metric; None if there is none of this name.
 
     Examples
     --------

@@ -52,7 +52,8 @@ def ece(sums: Sums, _: Confidence) -> Metric:
 
 
 class Ranks(NamedTuple):
-    """What the area under the ROC curve follows from, by bins of the score in rising order.
+    """Ranks of the scores, from which the area under the ROC curve follows, by bins in rising
+    order.
 
     Parameters
     ----------

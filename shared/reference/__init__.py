@@ -1,1 +1,1 @@
-"""The reference that live data are held against: schema, profile, segments, calibration. Pure."""
+"""The reference that live data are compared with: schema, profile, segments, calibration. Pure."""

@@ -1,7 +1,7 @@
 """References that people accepted after a version was registered: counts of production data.
 
 An accepted reference has the cells of the version's registered reference with other counts. So
-panes, which hold counts of these cells, stay valid whichever reference they are held against.
+panes, which hold counts of these cells, stay valid whichever reference they are compared with.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from driftgauge.shared.reference.profile import (
     ColumnReference,
     NumericReference,
     ReferenceProfile,
-    SegmentReference,
+    SegmentCounts,
 )
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -95,8 +95,12 @@ def _recounted(column: ColumnReference, counts: list[int]) -> ColumnReference:
     """
     if isinstance(column, NumericReference):
         return msgspec.structs.replace(column, counts=counts, mean=None, sd=None)
+    known = [*counts[: len(column.categories)], sum(counts[len(column.categories) : column.unseen])]
     return msgspec.structs.replace(
-        column, counts=counts, singletons=counts[column.unseen] + counts[:-2].count(1)
+        column,
+        counts=counts,
+        singletons=sum(counts[column.unseen : -1]) + known.count(1),
+        doubletons=None,
     )
 
 
@@ -125,5 +129,5 @@ def _cells_of(column: ColumnReference) -> tuple[object, ...]:
     return column.name, column.kind, named, column.bin_of_cell, len(column.counts)
 
 
-def _values_of(held: SegmentReference) -> tuple[object, ...]:
+def _values_of(held: SegmentCounts) -> tuple[object, ...]:
     return held.feature, held.values, [len(bins) for bins in held.counts]

@@ -13,6 +13,7 @@ import msgspec
 
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.pane import pack_counts, unpack_counts
+from driftgauge.shared.reference.runs import Runs
 
 Order = Literal["exchangeable", "ordered", "uncalibrated", "clock"]
 CALIBRATION_FORMAT = 1
@@ -37,6 +38,8 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
         Lag-1 rank autocorrelation of each column's rows, -1 to 1; None for a constant column.
     clock
         The field of the clock that each column is a function of, such as the hour; empty if none.
+    runs
+        Runs of one value in each column; None for a column without rows.
 
     Examples
     --------
@@ -52,6 +55,7 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
     packed: bytes
     autocorrelation: tuple[float | None, ...]
     clock: tuple[str, ...]
+    runs: tuple[Runs | None, ...] = ()
 
     @classmethod
     def of(
@@ -61,10 +65,11 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
         bins: tuple[int, ...],
         autocorrelation: tuple[float | None, ...],
         clock: tuple[str, ...],
+        runs: tuple[Runs | None, ...] = (),
     ) -> "Timeline":
         """Make a timeline from unpacked counts, shape (days, sum of bins)."""
         return cls(
-            first_day, len(counts), bins, pack_counts(counts.ravel()), autocorrelation, clock
+            first_day, len(counts), bins, pack_counts(counts.ravel()), autocorrelation, clock, runs
         )
 
     @cached_property
@@ -152,7 +157,7 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     timeline
         The counts that the calibration was made from.
     created
-        When it was made, ISO 8601; empty if unknown.
+        Time at which it was made, ISO 8601; empty if unknown.
     target
         False episodes per 30 days that were asked for.
     realised
@@ -161,7 +166,7 @@ class Calibration(msgspec.Struct, frozen=True, omit_defaults=True, dict=True):
     alarm_share
         Share of the time in alarm in these weeks, 0 to 1.
     in_order
-        Episodes per 30 days in the reference's own weeks, each held against the others.
+        Episodes per 30 days in the reference's own weeks, each compared with the others.
     watch
         Columns that are a function of the clock and that the user wants judged nevertheless.
     format

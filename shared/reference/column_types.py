@@ -7,14 +7,15 @@ matter is no guess but a question.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 import numpy as np
 import pandas as pd
 
-from driftgauge.shared.arrays import Floats
+from driftgauge.shared.arrays import Flags, Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import Feature, FeatureKind
 from driftgauge.shared.reference.pii import decide, is_personal, text_of
@@ -27,7 +28,7 @@ from driftgauge.shared.reference.times import (
 )
 from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
 from driftgauge.shared.tables.frames import plain
-from driftgauge.shared.tables.values import USUAL_MARKS, number
+from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
 
 ColumnType = Literal[
     "numeric", "categorical", "boolean", "timestamp", "hour_of_week", "identifier", "constant"
@@ -44,11 +45,16 @@ ALMOST: Final = 0.95
 """Share of numbers from which a column is one of numbers, whatever the other cells are."""
 FEW_MARKS: Final = 5
 """Most different texts among numbers."""
+EXACT: Final = 2**53
+"""Whole numbers below it are exact as float64."""
 FEW_CODES: Final = 20
 """Most different whole numbers that may be codes."""
 MANY_CATEGORIES: Final = 50
 """Categories beyond which the rarer ones are counted together."""
+SAMPLE: Final = 1000
+"""Texts of a column by which the notation of numbers is recognised."""
 SHOWN: Final = 3
+TRUE_FALSE: Final = frozenset(("true", "false"))
 NOT_A_NUMBER: Final = ("nan", "NaN")
 INFINITIES: Final = ("inf", "-inf", "Infinity", "-Infinity")
 WHOLE: Final = re.compile(r"[+-]?(0|[1-9]\d*)(\.0*)?")
@@ -153,41 +159,57 @@ class _Told(NamedTuple):
 
 
 class _Column:
-    """The cells of a column as texts, and what they are as numbers."""
+    """The cells of a column as texts, and what they are as numbers.
+
+    Attributes
+    ----------
+    texts
+        Those that are not missing, in the order of the rows.
+    """
 
     def __init__(self, name: str, cells: Any, choices: Choices) -> None:
         self.name = name
         self.choices = choices
-        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
         self.rows = len(cells)
-        texts = _texts(cells if self.typed is None else self.typed)
-        table = choices.table
-        self.texts = [None if one is None or table.is_missing(one) else one for one in texts]
-        self.counts = Counter(one for one in self.texts if one is not None)
-        self.present = self.counts.total()
-        self.numbers = {text: self._number(text) for text in self.counts}
+        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
+        if self.typed is not None:
+            there = self.typed[self.typed.notna().to_numpy()]
+            cells = texts_of([text_of(value) for value in there.astype(object)])
+        elif isinstance(cells, list):
+            cells = texts_of(cells)
+        self.texts: list[str] = cells[~absent(cells, choices.table)].tolist()
+        self.present = len(self.texts)
+        self.shows = decide(name, None) == "keep"
 
-    def _number(self, text: str) -> float | None:
-        found = number(text, self.choices.table if self.typed is None else TableFormat())
-        return found if found is not None and np.isfinite(found) else None
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Number of cells of each text."""
+        return Counter(self.texts)
 
-    @property
-    def odd(self) -> list[str]:
-        """Texts that are no finite numbers."""
-        return [text for text, value in self.numbers.items() if value is None]
+    @cached_property
+    def _read(self) -> tuple[Floats, Flags]:
+        """Each text as a number, and which are no finite ones."""
+        form = self.choices.table if self.typed is None else TableFormat()
+        values, bad = numbers(texts_of(self.texts), form)
+        return values, bad | ~np.isfinite(values)
 
-    @property
+    @cached_property
+    def odd(self) -> Counter[str]:
+        """Number of cells of each text that is no finite number."""
+        return Counter(np.array(self.texts, dtype=object)[self._read[1]].tolist())
+
+    @cached_property
     def numeric(self) -> Floats:
         """The numbers in the order of the rows, without what is none."""
-        found = [self.numbers.get(one) if one is not None else None for one in self.texts]
-        return np.array([one for one in found if one is not None], dtype=np.float64)
+        values, odd = self._read
+        return values[~odd]
 
     def marked(self, marks: Sequence[str]) -> list[str]:
         """Return the texts that mean missing values."""
-        return [text for text in self.counts if text.strip() in marks]
+        return [text for text in self.counts if text.strip() in marks] if marks else []
 
-    def share(self, texts: Sequence[str]) -> float:
-        return sum(self.counts[text] for text in texts) / max(self.present, 1)
+    def share(self, cells: int) -> float:
+        return cells / max(self.present, 1)
 
     def option(self, kind: str) -> str:
         return f"--type {self.name}={kind}"
@@ -237,7 +259,7 @@ def recognised(
         told.why,
         missing / max(column.rows, 1),
         len(column.counts) - len(marked),
-        "" if decide(name, None) != "keep" else _shown(column, feature),
+        _shown(column, feature) if column.shows else "",
         (*told.warnings, *_remarks(column, feature)),
     )
     return feature, row
@@ -287,51 +309,46 @@ def notation_of(columns: Mapping[str, Any], form: TableFormat) -> tuple[TableFor
     """
     if form.decimal != "." or form.thousands:
         return form, ""
-    plain, odd = [], {}
-    for name, cells in columns.items():
-        if isinstance(cells, pd.Series):
-            continue
-        texts = {str(cell).strip() for cell in cells}
-        texts = {one for one in texts if not form.is_missing(one) and one not in USUAL_MARKS}
-        if not texts or not all(any(map(str.isdigit, one)) for one in texts):
-            continue
-        if all(number(one, form) is not None for one in texts):
-            plain.append(texts)
-        elif any("," in one for one in texts):
-            odd[name] = texts
+    usual = {name: _sample(cells, form) for name, cells in columns.items()}
     tried = [
         msgspec.structs.replace(form, decimal=",", thousands="."),
         msgspec.structs.replace(form, thousands=","),
     ]
-    fitting = [
-        [one for one in tried if all(number(text, one) is not None for text in texts)]
-        for texts in odd.values()
-    ]
-    evidence = [found for found in fitting if found]
-    left = [one for one in tried if evidence and all(one in found for found in evidence)]
-    if any("." in text for texts in plain for text in texts):
+    fitting = {
+        name: [one for one in tried if all(number(text, one) is not None for text in texts)]
+        for name, texts in usual.items()
+        if any("," in text for text in texts)
+    }
+    evidence = {name: found for name, found in fitting.items() if found}
+    left = [one for one in tried if evidence and all(one in found for found in evidence.values())]
+    points = (texts for texts in usual.values() if any("." in text for text in texts))
+    if any(number(text, form) is not None for texts in points for text in texts[:1]):
         left = [one for one in left if one.decimal == "."]
     if len(left) > 1:
-        name, texts = next((name, texts) for name, texts in odd.items() if texts)
-        shown = next(text for text in sorted(texts) if "," in text)
+        name = next(iter(evidence))
+        shown = next(text for text in usual[name] if "," in text)
         ways = " or ".join(f"{number(shown, one):.15g}" for one in left)
-        raise BadData(
-            f"{shown!r} in column {name!r} can be {ways}; say --decimal , or --thousands ,"
-        )
+        said = f"{shown!r} in column {name!r}" if not is_personal(name) else f"Column {name!r}"
+        raise BadData(f"{said} can be {ways}; say --decimal , or --thousands ,")
     if not left:
         return form, ""
     how = "a decimal comma" if left[0].decimal == "," else "commas between thousands"
     return left[0], f"Numbers are written with {how}."
 
 
-def _texts(cells: Any) -> list[str | None]:
-    if not isinstance(cells, pd.Series):
-        return [str(cell) for cell in cells]
-    absent = cells.isna().to_numpy()
-    return [
-        None if missing else text_of(value)
-        for value, missing in zip(cells.astype(object), absent, strict=True)
-    ]
+def _sample(cells: Any, form: TableFormat) -> list[str]:
+    """Return some different texts of a CSV column that have digits, those with a comma first; none
+    if others are among them.
+    """
+    if isinstance(cells, pd.Series):
+        return []
+    texts = np.strings.strip(texts_of(cells) if isinstance(cells, list) else cells)
+    commas = np.strings.find(texts, ",") >= 0
+    found: dict[str, None] = {}
+    for some in (texts[commas], texts[~commas]):
+        found |= dict.fromkeys(some[:SAMPLE].tolist())
+    known = [one for one in found if not form.is_missing(one) and one not in USUAL_MARKS]
+    return known if all(any(map(str.isdigit, one)) for one in known) else []
 
 
 # -- what cells say --------------------------------------------------------------------------------
@@ -343,12 +360,16 @@ def _found(column: _Column, place: Circumstances) -> _Told:
         return _of_dtype(column)
     if not column.present:
         return _Told("numeric", "no values", ("all values are missing",))
-    if {text.strip().lower() for text in column.counts} <= {"true", "false"}:
+    if column.texts[0].strip().lower() in TRUE_FALSE and TRUE_FALSE.issuperset(
+        text.strip().lower() for text in column.counts
+    ):
         return _Told("boolean", "true and false")
     if column.typed is None:
-        told = _as_numbers(column)
+        told = _as_numbers(column, place)
         if told is not None:
             return told
+    if not column.shows and not place.fitted:
+        return _Told("categorical", "text")
     return _as_times(column, place) or _Told("categorical", "text")
 
 
@@ -377,30 +398,38 @@ def _of_dtype(column: _Column) -> _Told:
     return _epoch(column) or _Told("numeric", f"dtype {dtype}", _ways(column))
 
 
-def _as_numbers(column: _Column) -> _Told | None:
+def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
     """Take texts as numbers, if all of them are some, or nearly all."""
-    if any(LEADING_ZERO.match(text.strip()) for text in column.counts):
-        if not column.odd:
-            return _Told("categorical", "leading zeros: codes")
+    if column.share(column.odd.total()) >= 1:
         return None
+    if any(LEADING_ZERO.match(text.strip()) for text in column.counts):
+        return _Told("categorical", "leading zeros: codes") if not column.odd else None
     odd = column.odd
     if not odd:
+        if not place.fitted and _epoch(column) is None and _are_long(column):
+            return _Told("categorical", "more digits than a number is exact to: codes")
         return _epoch(column) or _Told("numeric", "numbers", _ways(column))
-    unusual = [text for text in odd if not _is_mark(text)]
-    share = column.share(odd)
-    few = len(unusual) <= FEW_MARKS and len(column.counts) - len(odd) > FEW_CODES
-    if share >= 1 or (unusual and not (share <= 1 - ALMOST and few)):
-        return None
+    if not all(map(_is_mark, odd)):
+        unusual = sum(not _is_mark(text) for text in odd)
+        few = unusual <= FEW_MARKS and len(column.counts) - len(odd) > FEW_CODES
+        if column.share(odd.total()) > 1 - ALMOST or not few:
+            return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _are_long(column: _Column) -> bool:
+    """Tell whether all are whole numbers, and some of more digits than float64 is exact to."""
+    long = np.abs(column.numeric).max(initial=0) > EXACT
+    return bool(long) and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
 
 
 def _odd_cells(column: _Column) -> tuple[str, ...]:
     """Say which cells are no finite numbers, and what becomes of them."""
-    cells = sum(column.counts[text] for text in column.odd)
-    shown = ", ".join(repr(text.strip()[:20]) for text in column.odd[:FEW_MARKS])
+    texts = [repr(text.strip()[:20]) for text in list(column.odd)[:FEW_MARKS]]
+    shown = f" ({', '.join(texts)})" if column.shows else ""
     said = (
-        f"almost numeric: {cells:,} of {column.present:,} cells are no numbers ({shown}) and are "
-        f"taken as missing; {column.option('categorical')} takes all as categories"
+        f"almost numeric: {column.odd.total():,} of {column.present:,} cells are no numbers{shown} "
+        f"and are taken as missing; {column.option('categorical')} takes all as categories"
     )
     return (said,)
 
@@ -489,7 +518,7 @@ def _chosen(column: _Column, chosen: ColumnType) -> _Told:
     said = f"as said: {chosen}"
     match chosen:
         case "numeric":
-            if column.odd and column.share(column.odd) > 1 - ALMOST:
+            if column.share(column.odd.total()) > 1 - ALMOST:
                 raise _unlike(column, chosen, column.odd)
             warnings = _odd_cells(column) if column.odd else ()
             return _Told("numeric", said, warnings, more=_marks(column))
@@ -529,7 +558,7 @@ def _chosen_time(column: _Column, chosen: ColumnType) -> _Told:
     return _Told("timestamp", f"as said: {chosen}", more={"time": form, "judged": judged})
 
 
-def _unlike(column: _Column, chosen: str, odd: Sequence[str]) -> BadData:
+def _unlike(column: _Column, chosen: str, odd: Iterable[str]) -> BadData:
     cells = sum(column.counts[text] for text in odd)
     return BadData(
         f"Column {column.name!r} is said to be {chosen}, but {cells:,} of {column.present:,} cells "
@@ -597,7 +626,7 @@ def _remarks(column: _Column, feature: Feature) -> list[str]:
         found += [
             f"{mark!r} in {times:,} cells is a category; --missing {mark!r} takes it as missing"
             for mark, times in column.counts.items()
-            if mark.strip() in USUAL_MARKS
+            if column.shows and mark.strip() in USUAL_MARKS
         ][:SHOWN]
     return found
 

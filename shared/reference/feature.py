@@ -21,7 +21,7 @@ FeatureKind = Literal["numeric", "categorical", "boolean", "timestamp"]
 ModelDtype = Literal["float64", "bool", "object", "category", "number_category", "datetime"]
 """How a model's frame holds a feature; the values of a `number_category` are numbers."""
 MAX_CATEGORY: Final = 1024
-"""Most characters of a category."""
+"""Most characters of a category: a longer one is refused where a model would get it, else cut."""
 PLAIN: Final = TableFormat()
 WRITTEN: Final = "as written"
 """What a file's column is read as that is left as it is."""
@@ -57,10 +57,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         pandas, `number_category`, or `datetime`. None is the usual one of its kind. A categorical
         feature that is `float64` has numbers as its categories, such as codes.
     missing
-        What stands in the model's frame for a missing text: `nan`, as in frames read from CSV, or
-        `none`.
+        Marker of a missing text in the model's frame: `nan`, as in frames read from CSV, or `none`.
     pii
-        What is published of the feature. None is decided by the feature's name
+        Treatment of the feature in events. None is decided by the feature's name
         (shared/reference/pii.py) when it becomes part of a schema. The decision is stored, so that
         a longer list of personal names does not change existing versions.
     marks
@@ -98,6 +97,20 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     def counted(self) -> Kind:
         """How its values stand in the log and are counted."""
         return "categorical" if self.kind == "categorical" else "numeric"
+
+    @property
+    def judged_as(self) -> str:
+        """What its numbers are, where they are not the values themselves; else empty.
+
+        Examples
+        --------
+        >>> Feature("since", "timestamp").judged_as, Feature("paid", "boolean").judged_as
+        ('age, s', 'true is 1')
+        """
+        if self.kind == "timestamp":
+            unit = self.time.unit if self.time is not None and self.time.unit else "s"
+            return f"age, {unit}" if self.judged == "age" else "hour of the week"
+        return "true is 1" if self.kind == "boolean" else ""
 
     @property
     def file_kind(self) -> str:
@@ -140,7 +153,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         texts
             True if a number may be written as text, as in the cells of a CSV file.
         scored
-            True if a model is to be called with it, which can take no other code than a number.
+            True if a model is to be called with it, which can take no other code than a number, and
+            no text that is cut.
 
         Returns
         -------
@@ -235,7 +249,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         elif scored and self.coded:
             return None, "must be a number, as all categories that the model was fitted on"
         if len(text) > MAX_CATEGORY:
-            return None, f"is longer than {MAX_CATEGORY} characters"
+            if scored:
+                return None, f"is longer than {MAX_CATEGORY} characters"
+            text = text[:MAX_CATEGORY]
         if self.categories is not None and text not in self.categories:
             if self.pii in {"drop", "hash"}:  # the categories themselves are personal
                 return None, "is not one of the declared categories"

@@ -1,4 +1,4 @@
-"""The history of a version's reference: which one it is held against, since when, by whom and why.
+"""The history of a version's reference: which one is used, since when, by whom and why.
 
 Reference 0 of a version is built from its training data at registration. People can accept a later
 one (accepted.py), and undo that. Each such change is numbered and written to the log of every
@@ -18,7 +18,7 @@ FIELD: Final = b"e"
 
 
 class ReferenceChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """From this entry of the log on, a version is held against another of its references.
+    """A change of a version's reference: from this entry of the log on, another one is used.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class ReferenceChange(msgspec.Struct, frozen=True, omit_defaults=True):
     number
         Number of the reference that is used from here on; 0 is the one of the registration.
     who, reason
-        Who made the change, and why; at most 500 characters each.
+        Name of who made the change, and the reason; at most 500 characters each.
     created
-        When it was made, ISO 8601; empty if unknown.
+        Time at which it was made, ISO 8601; empty if unknown.
     undo
         True if it goes back to the reference that was used before.
     """

@@ -4,13 +4,16 @@ A numeric feature has k cut values: K tail-dense quantiles, the deciles, and eve
 at least 1/K of the rows. Its 2k + 2 cells are the intervals below, at and between the cuts, and
 MISSING. Its PSI bins are its atoms (values that hold a tenth of the rows, or of the rows that the
 larger atoms leave), the deciles of what is no atom, and MISSING. A categorical feature has a cell
-for each of its 50 most frequent categories, and OTHER, UNSEEN, MISSING. All statistics are
-functions of cell counts, so that no raw value is needed once it was counted. The bins of PSI and
-its kin are unions of cells.
+for each of its 50 most frequent categories. All others, whether the reference has them or not, are
+parted by a hash of their names into at most 512 buckets; each bucket has a cell of OTHER, for
+categories of the reference, and a cell of UNSEEN, for new ones; last comes MISSING. A reference
+made before there were buckets has one of them. All statistics are functions of cell counts, so that
+no raw value is needed once it was counted. The bins of PSI and its kin are unions of cells.
 
 Pure: arrays in, values out.
 """
 
+import zlib
 from functools import cached_property
 from typing import Any
 
@@ -29,11 +32,15 @@ MAX_OTHER = 10_000
 """Most categories beyond these that are stored. If the reference has more, new categories in
 production are counted as OTHER instead of UNSEEN.
 """
+MOST_BUCKETS = 512
+"""Most buckets of the categories that have no cell of their own."""
+ROWS_PER_BUCKET = 8
+"""Least reference rows in a bucket, on average."""
 BINS = 10
 MOST_ATOMS = 20
 """Most values of a numeric feature that are a PSI bin of their own."""
 REST_SHARE = 0.05
-"""Least share of the rows that is parted into bins beside the atoms."""
+"""Least share of the rows that is divided into bins beside the atoms."""
 PREDICTION = "prediction"
 """Name of the column of predictions in profiles and snapshots."""
 
@@ -127,12 +134,17 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
     categories
         The most frequent categories, the most frequent first.
     other
-        The further categories of the reference, which are counted together as OTHER.
+        The further categories of the reference, which are counted by buckets as OTHER.
     counts
-        Reference rows in each of the categories, then in OTHER, UNSEEN and MISSING.
-    singletons
-        Number of categories that occur in one row. Divided by the number of rows it is the
-        Good-Turing estimate of the probability that a row has a new category.
+        Reference rows in each of the categories, then in OTHER of each bucket, in UNSEEN of each
+        bucket, and in MISSING.
+    singletons, doubletons
+        Number of categories that occur in one row, and in two. The first divided by the number of
+        rows is the Good-Turing estimate of the probability that a row has a new category; both give
+        its error. The second is None where it was not counted.
+    pairs
+        For each bucket, the ordered pairs of its reference rows that have the same category: how
+        many categories share a bucket. Empty for a reference with one bucket.
 
     Examples
     --------
@@ -148,6 +160,8 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
     other: list[str]
     counts: list[int]
     singletons: int
+    doubletons: int | None = None
+    pairs: list[int] = []
 
     @classmethod
     def build(cls, name: str, values: Column, top: int = TOP_CATEGORIES) -> "CategoricalReference":
@@ -161,13 +175,25 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
         present = [value for value in values if value is not None]
         names, counts = np.unique(np.array(present, dtype=str), return_counts=True)
         order = np.lexsort((names, -counts))
-        ranked, sizes = names[order].tolist(), counts[order]
+        ranked, sizes = names[order].tolist(), counts[order].astype(np.int64)
+        rare = sizes[top:]
+        buckets = _buckets(int(rare.sum()))
+        place = np.fromiter(
+            (bucket(rare_name, buckets) for rare_name in ranked[top:]), np.int64, count=len(rare)
+        )
+        in_bucket, pairs = (
+            np.bincount(place, weights=part, minlength=buckets).astype(np.int64).tolist()
+            for part in (rare, rare * (rare - 1))
+        )
+        missing = len(values) - len(present)
         return cls(
             name=name,
             categories=ranked[:top],
             other=ranked[top : top + MAX_OTHER],
-            counts=[*sizes[:top].tolist(), int(sizes[top:].sum()), 0, len(values) - len(present)],
+            counts=[*sizes[:top].tolist(), *in_bucket, *[0] * buckets, missing],
             singletons=int((sizes == 1).sum()),
+            doubletons=int((sizes == 2).sum()),
+            pairs=pairs if buckets > 1 else [],
         )
 
     @property
@@ -176,24 +202,65 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
         return "categorical"
 
     @property
+    def buckets(self) -> int:
+        """Number of buckets that share the categories without a cell of their own."""
+        return (len(self.counts) - len(self.categories) - 1) // 2
+
+    @property
     def bin_of_cell(self) -> list[int]:
-        """PSI bin of each cell; every cell is its own bin."""
-        return list(range(len(self.counts)))
+        """Bin of each cell: a category is a bin, and so are OTHER, UNSEEN and MISSING, each of
+        them with all its buckets.
+        """
+        top, buckets = len(self.categories), self.buckets
+        return [*range(top), *[top] * buckets, *[top + 1] * buckets, top + 2]
 
     @property
     def unseen(self) -> int:
-        """Number of the cell of categories that the reference does not have."""
-        return len(self.counts) - 2
+        """Number of the first cell of categories that the reference does not have; the last one
+        stands before MISSING.
+        """
+        return len(self.counts) - 1 - self.buckets
 
     @property
     def missing(self) -> int:
         """Number of the cell of missing values."""
         return len(self.counts) - 1
 
+    @property
+    def places(self) -> list[int]:
+        """Place of each cell but MISSING in an order that new rows and the reference's own rows
+        have alike.
+
+        Categories have no order, and one by their frequency in the reference would not do: those
+        that are frequent there have had luck. Where rare ones are parted into buckets, each
+        category has the place of its bucket. Where all of them share one bucket they are few: the
+        others stand in the order of their names, and OTHER and UNSEEN share the last place.
+        """
+        top, buckets = len(self.categories), self.buckets
+        if buckets > 1:
+            own = [bucket(name, buckets) for name in self.categories]
+            return [*own, *range(buckets), *range(buckets)]
+        rank = {name: place for place, name in enumerate(sorted(self.categories))}
+        return [*(rank[name] for name in self.categories), top, top]
+
+    @property
+    def new_dispersion(self) -> float:
+        """How much larger the variance of the Good-Turing estimate is than that of a share of
+        independent rows, at least 1 (Esty 1983).
+
+        With n1 and n2 categories that occur once and twice in n rows it is
+        (n1 (1 - n1 / n) + 2 n2) / (n1 (1 - n1 / n)). Where n2 is unknown it is taken as half of n1.
+        """
+        rows = max(sum(self.counts[:-1]), 1)
+        twice = self.singletons / 2 if self.doubletons is None else self.doubletons
+        binomial = max(self.singletons * (1 - self.singletons / rows), 1.0)
+        return max((binomial + 2 * twice) / binomial, 1.0) if self.singletons else 1.0
+
     @cached_property
     def _code(self) -> "_Codes":
-        top = len(self.categories)
-        codes = _Codes(dict.fromkeys(self.other, top))
+        top, buckets = len(self.categories), self.buckets
+        codes = _Codes((name, top + bucket(name, buckets)) for name in self.other)
+        codes.buckets = buckets
         codes.unknown = self.unseen if len(self.other) < MAX_OTHER else top
         codes.update((name, code) for code, name in enumerate(self.categories))
         codes[None] = self.missing
@@ -205,18 +272,37 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
 
 
 class _Codes(dict[str | None, int]):
-    """Category to its cell; a category that is not a key has the cell `unknown`."""
+    """Category to its cell; one that is no key has the cell of its bucket behind `unknown`."""
 
     unknown: int
+    buckets: int
 
     def __missing__(self, category: str | None) -> int:
-        return self.unknown
+        return self.unknown + bucket(category or "", self.buckets)
+
+
+def bucket(category: str, buckets: int) -> int:
+    """Return the bucket of a category that has no cell of its own, 0 to `buckets` - 1.
+
+    It depends on nothing but the name. So reference and window part their rows alike, whatever
+    either of them has seen, and the shares of the buckets have the same law in both: to part the
+    categories by their frequency in the reference would not have that.
+    """
+    if buckets == 1:
+        return 0
+    hashed = zlib.crc32(category.encode(errors="surrogatepass")) * 0x9E3779B1 & 0xFFFFFFFF
+    return hashed * buckets >> 32
+
+
+def _buckets(rows: int) -> int:
+    """Return the number of buckets for reference rows, a power of two."""
+    return min(MOST_BUCKETS, 1 << max(rows // ROWS_PER_BUCKET, 1).bit_length() - 1)
 
 
 ColumnReference = NumericReference | CategoricalReference
 
 
-class SegmentReference(msgspec.Struct, frozen=True):
+class SegmentCounts(msgspec.Struct, frozen=True):
     """The segments of one feature in the reference (shared/reference/segments.py).
 
     Parameters
@@ -224,7 +310,7 @@ class SegmentReference(msgspec.Struct, frozen=True):
     values
         The values that are segments, the most frequent first, without OTHER.
     counts
-        For each segment, OTHER last, the reference rows in each bin of all columns.
+        Reference rows of each segment, OTHER last, in each bin of all columns.
     """
 
     feature: str
@@ -248,7 +334,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     rows: int
     columns: tuple[ColumnReference, ...]
-    segments: tuple[SegmentReference, ...] = ()
+    segments: tuple[SegmentCounts, ...] = ()
 
     @cached_property
     def offsets(self) -> Ints:

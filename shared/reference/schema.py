@@ -47,7 +47,7 @@ Reason = Literal[
     "malformed",
     "unreadable",
 ]
-"""Why a field is refused, of a closed list, so that refusals can be counted."""
+"""Reason why a field is refused, from a closed list, so that refusals can be counted."""
 
 
 class FieldError(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
@@ -204,7 +204,8 @@ class Schema(
         Returns
         -------
         clean
-            Takes the values of a row as `positional` returns them, and returns those that may be
+            Function that takes the values of a row as `positional` returns them, and returns those
+            that may be
             published, in the order of `stream`. If no feature is personal it returns the row
             itself.
 

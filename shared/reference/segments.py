@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.reference.profile import ColumnReference, ReferenceProfile, SegmentReference
+from driftgauge.shared.reference.profile import ColumnReference, ReferenceProfile, SegmentCounts
 
 TOP_VALUES: Final = 20
 """Most values of a feature that are segments of their own."""
@@ -37,7 +37,7 @@ class SegmentLayout:
     places
         Position of each of these features among the columns of the profile.
     segment_of_cell
-        For each of these features, the segment of each cell of its column.
+        Segment of each cell of the column, for each of these features.
     cell_starts
         First cell of each column in the vector of all cells, and last the number of all cells.
     bin_of_cell
@@ -63,7 +63,7 @@ class SegmentLayout:
         >>> from driftgauge.shared.reference.profile import CategoricalReference, ReferenceProfile
         >>> region = CategoricalReference.build("region", ["north", "south", "north"])
         >>> rows = (2, 0, 0, 0, 0), (0, 1, 0, 0, 0), (0, 0, 0, 0, 0)
-        >>> held = SegmentReference("region", ("north", "south"), rows)
+        >>> held = SegmentCounts("region", ("north", "south"), rows)
         >>> layout = SegmentLayout.of(ReferenceProfile(3, (region,), (held,)))
         >>> layout.size, layout.name(2), layout.codes(np.array([[1, 0, 3]])).tolist()
         (3, ('region', 'OTHER'), [[1, 0, 2]])
@@ -209,11 +209,11 @@ class SegmentLayout:
             total[first * width : last * width] += found
         return total
 
-    def reference(self, counts: Ints) -> tuple[SegmentReference, ...]:
+    def reference(self, counts: Ints) -> tuple[SegmentCounts, ...]:
         """Convert counts, as `counts` returns them, to the form that a profile holds."""
         rows = counts.reshape(self.size, self.bins).tolist()
         return tuple(
-            SegmentReference(name, values, tuple(map(tuple, rows[start : start + len(values) + 1])))
+            SegmentCounts(name, values, tuple(map(tuple, rows[start : start + len(values) + 1])))
             for name, values, start in zip(self.features, self.values, self.starts, strict=False)
         )
 

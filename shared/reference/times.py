@@ -17,6 +17,7 @@ import numpy as np
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.pii import is_personal
 from driftgauge.shared.tables.format import TimeFormat, TimeUnit
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ MOST_YEARS: Final = 200
 HOUR_MS: Final = 3_600_000
 _MAYBE: Final = re.compile(r"(?=.*\d{2}).*[-/.:, ].*")
 """What a text that is a time looks like: it has digits, and something between them."""
+_FULL: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?P<zone>Z)?)?", re.ASCII
+)
+"""The usual form of ISO 8601, in UTC or without a zone."""
 _TRIED: Final = 200
 """Texts that a pattern is tried on before it is tried on all."""
 
@@ -94,9 +99,46 @@ def moment(text: str, form: TimeFormat) -> float | None:
 
 
 def moments(texts: Sequence[str], form: TimeFormat) -> Floats:
-    """Read times as Unix milliseconds, NaN where a text is none; equal texts are read once."""
-    known = {text: moment(text, form) for text in {*texts}}
-    return np.array([known[text] for text in texts], dtype=np.float64)
+    """Read times as Unix milliseconds, as `moment` does; NaN where a text is none.
+
+    Examples
+    --------
+    >>> moments(["1970-01-01 00:00:01", "", "1970-01-01T01:00+01:00"], TimeFormat()).tolist()
+    [1000.0, nan, 0.0]
+    """
+    found = _at_once(texts, form)
+    left = np.flatnonzero(np.isnan(found)).tolist()
+    known = {text: moment(text, form) for text in {texts[place] for place in left}}
+    found[left] = np.array([known[texts[place]] for place in left], dtype=np.float64)
+    return found
+
+
+def _at_once(texts: Sequence[str], form: TimeFormat) -> Floats:
+    """Read the times that are written in full, and have no zone but UTC; NaN for all others."""
+    found = np.full(len(texts), np.nan)
+    if not form.pattern:
+        full = [_FULL.fullmatch(text) for text in texts]
+        utc = form.timezone == "UTC"
+        fits = [place for place, one in enumerate(full) if one and (utc or one["zone"])]
+        bare = [texts[place].removesuffix("Z") for place in fits]
+    elif form.timezone != "UTC" or "%z" in form.pattern or "%Z" in form.pattern:
+        return found
+    else:
+        fits, bare = list(range(len(texts))), list(texts)
+    if not fits:
+        return found
+    if form.pattern:
+        import pandas as pd
+
+        times = pd.to_datetime(pd.Series(bare), format=form.pattern, errors="coerce").to_numpy()
+        us = times.astype("datetime64[us]")
+    else:
+        try:
+            us = np.array(bare, dtype="datetime64[us]")
+        except ValueError:  # there is no such day
+            return found
+    found[fits] = np.where(np.isnat(us), np.nan, us.astype(np.int64) / 1e3)
+    return found
 
 
 def unit_of(numbers: Floats) -> TimeUnit:
@@ -156,23 +198,27 @@ def written(name: str, texts: Sequence[str], timezone: str = "UTC") -> TimeForma
         return None
     forms = [TimeFormat(timezone=timezone)]
     forms += [TimeFormat(pattern=pattern, timezone=timezone) for pattern in PATTERNS]
-    fitting = [
-        form
-        for form in forms
-        if not np.isnan(moments(few, form)).any() and not np.isnan(moments(different, form)).any()
-    ]
-    if not fitting:
-        return None
-    readings = [moments(different, form) for form in fitting]
-    for other, reading in zip(fitting[1:], readings[1:], strict=True):
-        apart = np.flatnonzero(reading != readings[0])
-        if len(apart) and not fitting[0].pattern == "":
+    fitting: list[tuple[TimeFormat, Floats]] = []
+    for form in forms:
+        if np.isnan(moments(few, form)).any():
+            continue
+        reading = moments(different, form)
+        if np.isnan(reading).any():
+            continue
+        if not form.pattern:
+            return form
+        fitting.append((form, reading))
+    for form, reading in fitting[1:]:
+        first, known = fitting[0]
+        apart = np.flatnonzero(reading != known)
+        if len(apart):
+            place = int(apart[0])
+            shown = "A time" if is_personal(name) else repr(different[place])
             raise BadData(
-                f"{different[int(apart[0])]!r} in column {name!r} can be "
-                f"{_day(readings[0][apart[0]])} or {_day(reading[apart[0]])}; say --date-format "
-                f"{fitting[0].pattern!r} or {other.pattern!r}."
+                f"{shown} in column {name!r} can be {_day(known[place])} or "
+                f"{_day(reading[place])}; say --date-format {first.pattern!r} or {form.pattern!r}."
             )
-    return fitting[0]
+    return fitting[0][0] if fitting else None
 
 
 def event_times(

@@ -69,7 +69,7 @@ def promote(
     Parameters
     ----------
     actor, reason
-        Who promotes the version, and why, for the history.
+        Name of who promotes the version, and the reason, for the history.
     force
         If True, failed gates are overruled; this needs a reason. A wrong checksum is never
         overruled.

@@ -69,7 +69,7 @@ class ReferenceStore:
         proposed
             The new reference; its version and number are filled in.
         who, reason
-            Who accepts it, and why, for the history.
+            Name of who accepts it, and the reason, for the history.
         """
         with FolderLock(self._home / ".lock"):
             changed = self.history().accepted(self._version, who, reason, utc_now())

@@ -256,7 +256,7 @@ class ModelRegistry:
         Parameters
         ----------
         actor, reason
-            Who promotes the version, and why, for the history.
+            Name of who promotes the version, and the reason, for the history.
         forced
             True if failed gates were overruled.
         validation

@@ -1,4 +1,4 @@
-"""What a report looks up in a snapshot: since when a feature is bad, which categories vanished,
+"""Look-ups in a snapshot for the report: since when a feature is bad, which categories vanished,
 estimates beside metrics.
 """
 
@@ -18,7 +18,7 @@ from driftgauge.shared.contract.snapshot import (
 from driftgauge.shared.reporting.lines import Mark
 
 LEAST_EXPECTED = 5
-"""Rows that a category must be expected to have, to be called vanished when it has none."""
+"""Least expected rows of a category to be called vanished when it has none."""
 
 
 class MetricRow(NamedTuple):
@@ -46,8 +46,8 @@ def worst_first(feature: FeatureReport) -> tuple[int, float]:
 
 
 def since(feature: FeatureReport, snapshot: Snapshot) -> int | None:
-    """When the oldest open alert of a feature began; None without one. Those of a segment do not
-    speak of all rows.
+    """Return the logical time (ms) at which the oldest open alert of a feature over all rows began;
+    None without one.
     """
     return min((alert.started for alert in _alerts_of(feature, snapshot)), default=None)
 
@@ -67,7 +67,7 @@ def _alerts_of(feature: FeatureReport, snapshot: Snapshot) -> list[ActiveAlert]:
 
 
 def evidence(action: RecommendedAction, snapshot: Snapshot) -> list[ActiveAlert]:
-    """The alerts that an action rests on, the most urgent first."""
+    """Return the alerts that recommend an action, the most urgent first."""
     return sorted(
         (alert for alert in snapshot.alerts if alert.fingerprint in action.alerts),
         key=most_urgent_first,
@@ -75,7 +75,7 @@ def evidence(action: RecommendedAction, snapshot: Snapshot) -> list[ActiveAlert]
 
 
 def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
-    """Categories that the window should have and has not, with the rows expected.
+    """Return the categories that the window should have and does not have, with the rows expected.
 
     Examples
     --------
@@ -88,15 +88,18 @@ def vanished(feature: FeatureReport, rows: int) -> list[tuple[str, float]]:
     if feature.kind != "categorical" or shown.labels is None:
         return []
     bars = zip(shown.labels, shown.reference, shown.window, strict=True)
-    return [
-        (label, round(part * rows, 6))
+    found = {
+        label: round(part * rows, 6)
         for label, part, now in bars
         if not now and part * rows >= LEAST_EXPECTED
-    ]
+    }
+    return [*({one.name: one.rows for one in feature.vanished} | found).items()]
 
 
 def metric_rows(performance: Performance) -> list[MetricRow]:
-    """Metrics by labels with their estimates beside them; what is only estimated comes last."""
+    """Return the metrics by labels with their estimates; metrics that are only estimated
+    come last.
+    """
     measured = {metric.name: metric for metric in performance.metrics}
     estimated = {metric.name: metric for metric in performance.estimated}
     return [

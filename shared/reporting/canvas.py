@@ -1,4 +1,4 @@
-"""The paper of all charts: size, scales, axes. Numbers in, SVG markup out.
+"""Common parts of all charts: size, scales, axes. Numbers in, SVG markup out.
 
 Every chart is `WIDTH` units wide and shown at about that many pixels, so that its text keeps its
 size on a telephone, on a desk and on paper. Colours are the page's, by class.
@@ -19,7 +19,7 @@ _DIGIT_WIDTH, _OVERHANG = (
 )  # of a tick's number, and how far it may stand over the picture's edge
 SMALLEST = 1e-200  # quantities below it are drawn as zero: a denormal number has no axis
 Scale = Callable[[float], float]
-"""From a quantity to a coordinate."""
+"""A function that maps a quantity to a coordinate."""
 
 
 def picture(height: float, label: str, body: Iterable[Markup]) -> Markup:
@@ -57,8 +57,8 @@ def has_width(low: float, high: float) -> bool:
 
 
 def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup:
-    """A horizontal axis with round ticks. Numbers keep out of each other, and of so much `room` at
-    either end.
+    """Return a horizontal axis with round ticks. Its numbers do not overlap each other, nor `room`
+    units at either end.
     """
     step = _step(high - low)
     ticks = [
@@ -82,7 +82,7 @@ def axis(low: float, high: float, x: Scale, y: float, room: float = 0) -> Markup
 
 
 def _step(span: float) -> float:
-    """The round step that gives three to six ticks."""
+    """Return the round step with which there are three to six ticks."""
     power = 10.0 ** math.floor(math.log10(span / 3))
     return float(
         max(factor * power for factor in (1, 2, 2.5, 5) if factor * power <= span / 3 * (1 + 1e-9))

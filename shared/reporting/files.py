@@ -33,7 +33,7 @@ class _Named(msgspec.Struct):
 def write_report(
     snapshot: Snapshot, folder: Path, health: PipelineHealth | None = None
 ) -> list[Path]:
-    """Write a snapshot as HTML and JSON, and give the paths.
+    """Write a snapshot as HTML and JSON, and return the paths.
 
     Snapshots of the same second (of two versions) have the same name: the later ones get `_2`,
     `_3`, … behind it.
@@ -59,7 +59,7 @@ def write_report(
 
 
 def write_picture(snapshot: Snapshot, path: Path) -> Path:
-    """Draw a snapshot to a PNG file, and give its path.
+    """Draw a snapshot to a PNG file, and return its path.
 
     Raises
     ------
@@ -84,8 +84,8 @@ def written(snapshot: Snapshot, folder: Path) -> list[Path]:
 
 
 def remove_old(folder: Path, kept: int, days: float) -> int:
-    """Remove reports beyond the `kept` latest written ones, and those written longer ago than that;
-    give how many.
+    """Remove reports beyond the `kept` latest ones, and those written longer ago than `days`;
+    return how many.
 
     Raises
     ------

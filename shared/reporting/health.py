@@ -1,5 +1,5 @@
-"""How the pipeline stood when a report was made. It is no part of the snapshot, which is a function
-of the log alone.
+"""State of the pipeline when a report was made. It is not part of the snapshot, which is a function
+of the log only.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ class PipelineHealth(msgspec.Struct, frozen=True):
     Parameters
     ----------
     taken
-        When it was looked at: Unix time (ms) of Redis's clock.
+        Unix time (ms) by Redis's clock at which the state was read.
     events
         Predictions counted, each once.
     lag_seconds
@@ -23,7 +23,7 @@ class PipelineHealth(msgspec.Struct, frozen=True):
     missing
         Numbers that a publisher used and that have not arrived: late, or lost.
     lost
-        The same of publishers that were given up: they never count.
+        Missing numbers of publishers that were retired: they are lost for good.
     """
 
     taken: int

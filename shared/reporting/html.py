@@ -29,9 +29,9 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
     Parameters
     ----------
     snapshot
-        Any snapshot; all of its text is taken as hostile.
+        The snapshot; all of its text is treated as untrusted.
     health
-        How the pipeline stood when the report was made; None if it is not known.
+        State of the pipeline when the report was made; None if unknown.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def render_html(snapshot: Snapshot, health: PipelineHealth | None = None) -> str
 
 
 def report_name(snapshot: Snapshot) -> str:
-    """The file name of a snapshot's report, without its extension.
+    """Return the file name of a snapshot's report, without its extension.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def report_name(snapshot: Snapshot) -> str:
 
 
 def _marks(alert: ActiveAlert) -> str:
-    """Say in words what marks an alert has; a name among them is escaped with the rest."""
+    """Return the marks of an alert in words; the template escapes them."""
     marks = [
         f"acknowledged by {clip(alert.acknowledged, 40)}" if alert.acknowledged else "",
         f"silenced until {moment(alert.silenced_until)}"
@@ -135,9 +135,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "metric_rows": arranged.metric_rows,
     "segment_tables": segmented.segment_tables,
 }
-"""What the templates show things with; those of the parts that the dashboard has too are among
-them.
-"""
+"""Filters of the report's templates, including those that the dashboard uses too."""
 GLOBALS: Final[Mapping[str, Any]] = {
     "histogram": svg.histogram,
     "box_plot": svg.box_plot,

@@ -31,11 +31,11 @@ _SPARK_WIDTH, _SPARK_HEIGHT = 72, 18
 _QQ_HEIGHT = 116
 _LINE_HEIGHT = 12
 _SHORT_MS = 600_000
-"""A time below which its ends are told apart by seconds."""
+"""Time span (ms) below which its ends are labelled with seconds."""
 
 
 class Mark(NamedTuple):
-    """The begin of an alert on a line: logical time (ms), severity, and what is said of it."""
+    """The start of an alert on a line: logical time (ms), severity, and a label."""
 
     time: int
     severity: AlertSeverity
@@ -49,17 +49,17 @@ def over_time(
     critical: float | None = None,
     marks: Sequence[Mark] = (),
 ) -> Markup:
-    """A statistic over time with its thresholds and the begins of alerts; empty markup without two
-    points.
+    """Draw a statistic over time with its thresholds and the starts of alerts; empty markup without
+    two points.
 
     Parameters
     ----------
     times
-        Ascending, in ms.
+        Logical times (ms), ascending.
     values
-        One for each time; None, NaN and infinity leave a gap.
+        Value at each time; None, NaN and infinity leave a gap.
     marks
-        Those outside the time shown are left out.
+        Starts of alerts; those outside the times are left out.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def over_time(
 def sparkline(
     values: Sequence[float | None], warning: float | None = None, critical: float | None = None
 ) -> Markup:
-    """The course of a statistic, as small as a word; coloured by its latest value. Empty markup
+    """Draw a statistic over time as small as a word, coloured by its latest value; empty markup
     without two points.
 
     Examples
@@ -135,14 +135,14 @@ def interval(
     baseline: float | None,
     ends: tuple[float, float] | None = None,
 ) -> Markup:
-    """A metric's confidence interval with its value and its baseline; empty markup without an
+    """Draw a metric's confidence interval with its value and its baseline; empty markup without an
     interval.
 
     Parameters
     ----------
     ends
-        Of the scale, for intervals that are compared; what lies beyond is cut off. None: those of
-        this interval.
+        Ends of the scale, for intervals that are compared; an interval beyond them is cut off. None
+        takes the ends of this interval.
 
     Examples
     --------
@@ -173,8 +173,8 @@ def interval(
 
 
 def qq_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
-    """Quantiles of the window over those of the reference, with y = x; empty markup without as many
-    of both.
+    """Draw quantiles of the window over those of the reference, with y = x; empty markup unless
+    there are as many of both.
 
     The first and the last, minimum and maximum, are left out: one far value would squeeze all
     others.
@@ -224,7 +224,7 @@ def _severity(value: float, warning: float | None, critical: float | None) -> st
 
 
 def _path(xs: Sequence[int], values: Sequence[float | None], x: Scale, y: Scale) -> str:
-    """A line through the points, broken where one is missing; a point alone is a dot."""
+    """Return the path through the points, broken where one is missing; a single point is a dot."""
     parts, pen = [], "M"
     for place, (moved, value) in enumerate(zip(xs, values, strict=True)):
         if not _is_drawn(value):
@@ -237,7 +237,7 @@ def _path(xs: Sequence[int], values: Sequence[float | None], x: Scale, y: Scale)
 
 
 def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
-    """The axes: 0 and the largest value, the first and the last moment."""
+    """Draw the axes, from 0 to the largest value, and from the first to the last time."""
     bottom = _TOP + _HEIGHT
     first, last = (
         minute(time, seconds=times[-1] - times[0] < _SHORT_MS) for time in (times[0], times[-1])
@@ -268,8 +268,8 @@ def _frame(times: Sequence[int], x: Scale, top: float) -> Markup:
 
 
 def _limits(limits: Sequence[tuple[str, float]], y: Scale) -> list[Markup]:
-    """A line for each threshold; its number stands above it, or together with that of the next one
-    if they are close.
+    """Draw a line for each threshold with its number above it, or one text for two that are
+    close.
     """
     close = len(limits) == 2 and abs(y(limits[0][1]) - y(limits[1][1])) < _LINE_HEIGHT
     names = [f"{kind} {decimal(limit)}" for kind, limit in limits]

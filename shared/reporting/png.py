@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_FEATURES: Final = 40
-"""Rows of the chart of all features; the others are counted below it."""
+"""Most rows of the chart of all features; the others are counted below it."""
 HISTOGRAMS: Final = 6
 COLOURS: Final[dict[Severity, str]] = {
     "critical": "#b42318",
@@ -43,7 +43,7 @@ def write_png(snapshot: Snapshot, file: BinaryIO) -> None:
     Parameters
     ----------
     file
-        Open for bytes.
+        Binary file to write to.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _heading(part: "Figure", snapshot: Snapshot) -> None:  # a SubFigure, which 
 
 
 def _all_features(axes: "Axes", features: list[FeatureReport], hidden: int) -> None:
-    """A bar for each feature's PSI, with its thresholds as ticks."""
+    """Draw a bar for each feature's PSI, with its thresholds as ticks."""
     values = [(one, statistic(one, "psi")) for one in features]
     for place, (feature, psi) in enumerate(values):
         value = psi.value if psi is not None and psi.value is not None else 0.0
@@ -153,7 +153,7 @@ def _densities(axes: "Axes", shown: Histogram, edges: list[float]) -> None:
 
 
 def _bars(axes: "Axes", shown: Histogram) -> None:
-    """Categories, or bins without width: the largest ten as pairs of bars."""
+    """Draw the largest ten categories, or bins without width, as pairs of bars."""
     labels = shown.labels or [f"{edge:.4g}" for edge in (shown.edges or [])[1:]]
     bars = sorted(
         zip(labels, shown.reference, shown.window, strict=True), key=lambda bar: -max(bar[1:])
@@ -173,7 +173,7 @@ def _plain(axes: "Axes") -> None:
 
 
 def _drawable(text: str) -> str:
-    """Replace what the font has no picture of: matplotlib would warn of each."""
+    """Replace characters that the font does not have, of each of which matplotlib would warn."""
     from matplotlib.font_manager import findfont, get_font
 
     font = get_font(findfont("DejaVu Sans"))

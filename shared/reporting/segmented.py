@@ -1,5 +1,4 @@
-"""How segments stand in a report: those that matter first, what is drawn of them, and on which
-scale.
+"""The segments of a report: their order, their charts, and the charts' scales.
 
 The intervals of a feature's segments share one scale, so that they can be compared by eye; the
 contributions of all features share one, since each feature's add up to the same change of the
@@ -29,16 +28,16 @@ from driftgauge.shared.wording.numbers import decimal
 from driftgauge.shared.wording.titles import title
 
 MOST_SHOWN: Final = 8
-"""Segments of a feature that are not folded away; two more are shown too, since a fold of two saves
-nothing. Of a feature of which nothing is to be said, all are folded away if there are more.
+"""Most segments of a feature that are shown; two more are shown too, since folding two saves
+nothing. If there is nothing to report of a feature and it has more segments, all are folded.
 """
 MOST_DRIFT: Final = 3
 _BAR_WIDTH, _BAR_HEIGHT = 96, 12
 
 
 class SegmentRow(NamedTuple):
-    """A segment as it is shown: its judged metric, the metric's interval and its contribution as
-    pictures.
+    """A segment as it is shown: its judged metric, and charts of the metric's interval and
+    contribution.
     """
 
     segment: SegmentReport
@@ -48,15 +47,15 @@ class SegmentRow(NamedTuple):
 
     @property
     def drift(self) -> list[SegmentDrift]:
-        """The columns that drift most."""
+        """Columns that drift most."""
         return self.segment.drift[:MOST_DRIFT]
 
 
 class SegmentTable(NamedTuple):
-    """The segments of a feature: those that are shown, those that are folded away, and how many of
-    which severity.
+    """The segments of a feature: those that are shown, those that are folded, and their number by
+    severity.
 
-    `place` is that of the feature in the snapshot: a name of strangers is no id of a page.
+    `place` is the feature's position in the snapshot, since untrusted names are not used as ids.
     """
 
     place: int
@@ -69,7 +68,7 @@ class SegmentTable(NamedTuple):
 
     @property
     def size(self) -> int:
-        """All segments."""
+        """Number of all segments."""
         return len(self.shown) + len(self.folded)
 
 
@@ -93,7 +92,7 @@ def segment_tables(segments: Segments) -> list[SegmentTable]:
 
 
 def sentence_of(feature: SegmentFeature) -> str:
-    """Say what changed where: what judging says of it, or that nothing is to be said."""
+    """Return a sentence on what changed where, or that no segment stands out."""
     if feature.explanation:
         return feature.explanation
     if not feature.segments:
@@ -107,7 +106,7 @@ def sentence_of(feature: SegmentFeature) -> str:
 
 
 def told(segments: Segments | None) -> list[str]:
-    """Return the sentences of the features that have something to say, the worst first.
+    """Return the sentences of the features with a change to report, the worst first.
 
     Examples
     --------
@@ -135,7 +134,9 @@ def tally(segments: list[SegmentReport]) -> str:
 
 
 def most_telling_first(segment: SegmentReport) -> tuple[int, float, int]:
-    """Order segments: by severity, then by their part of the change, then by rows."""
+    """Return the sort key of segments: by severity, then by contribution to the change, then by
+    rows.
+    """
     return (
         rank(segment.severity),
         -abs(_finite(segment.contribution) or 0.0),
@@ -149,8 +150,8 @@ def metric_of(segment: SegmentReport, name: str) -> MetricReport | None:
 
 
 def worst_segments(segments: Segments, most: int) -> list[SegmentReport]:
-    """Return the worst segments of all features: those that are critical or a warning, the most
-    telling first.
+    """Return the segments of all features that are critical or a warning, in the order of
+    `most_telling_first`.
     """
     bad = [
         one for feature in segments.features for one in feature.segments if one.severity in ALARMING
@@ -159,7 +160,7 @@ def worst_segments(segments: Segments, most: int) -> list[SegmentReport]:
 
 
 def described(segment: SegmentReport, metric: str) -> str:
-    """Say of a segment in a line what its row in a table says; its names are strangers' text.
+    """Return a segment's row of the table as one line of text; its names are untrusted text.
 
     Examples
     --------
@@ -184,8 +185,8 @@ def is_rest(feature: SegmentFeature, segment: SegmentReport) -> bool:
 
 
 def diverging(value: float | None, reach: float, *, worse: bool) -> Markup:
-    """A contribution as a bar from the middle, to the left if it is negative; empty markup if there
-    is none to draw.
+    """Draw a contribution as a bar from the middle, to the left if negative; empty markup without
+    one.
 
     Examples
     --------
@@ -254,8 +255,8 @@ def _finite(value: float | None) -> float | None:
 
 
 def _ends(metrics: list[MetricReport]) -> tuple[float, float] | None:
-    """Return where the scale of a feature's intervals ends: an interval of few rows does not
-    squeeze all others, but is cut off.
+    """Return the ends of the scale of a feature's intervals. A wide interval of few rows is cut
+    off, so that it does not squeeze the others.
     """
     points = [
         value

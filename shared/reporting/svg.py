@@ -39,8 +39,8 @@ _GAUGE_WIDTH, _GAUGE_HEIGHT = 72, 10
 
 
 class Bar(NamedTuple):
-    """A category or range: its label and its shares of rows; `short` is what stands beside its bar,
-    if not the label.
+    """A category or range: its label and its shares of rows; `short` is a shorter label for its
+    bar.
     """
 
     label: str
@@ -50,7 +50,7 @@ class Bar(NamedTuple):
 
 
 def histogram(shares: Histogram) -> Markup:
-    """Reference and window in one picture; empty markup if there are no bins.
+    """Draw reference and window in one histogram; empty markup if there are no bins.
 
     Numeric bins are drawn to scale as densities. Where that would leave nothing but a spike (bins
     of very different width, or without width), and for categories, it is one pair of horizontal
@@ -83,7 +83,7 @@ def histogram(shares: Histogram) -> Markup:
 
 
 def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
-    """Minimum, quartiles and maximum of reference and window above one axis; empty markup if
+    """Draw minimum, quartiles and maximum of reference and window above one axis; empty markup if
     neither has them.
 
     Each side is 5 quantiles at equal steps, or more of them (33) of which 5 are taken.
@@ -117,7 +117,7 @@ def box_plot(reference: Sequence[float], window: Sequence[float]) -> Markup:
 
 
 def five_numbers(quantiles: Sequence[float]) -> Sequence[float]:
-    """Minimum, quartiles and maximum of 5, 9, …, 33 quantiles at equal steps.
+    """Return minimum, quartiles and maximum of 5, 9, …, 33 quantiles at equal steps.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def five_numbers(quantiles: Sequence[float]) -> Sequence[float]:
 
 
 def gauge(value: float, warning: float | None, critical: float | None) -> Markup:
-    """A value on the scale of its thresholds; empty markup if it has none.
+    """Draw a value on the scale of its thresholds; empty markup if it has none.
 
     The scale ends at one and a half times the highest threshold; what lies beyond fills it.
 
@@ -213,7 +213,7 @@ def _density(edges: list[float], shares: Histogram) -> Markup:
 
 
 def _outer(edges: list[float], shares: Histogram, height: Scale) -> list[Markup]:
-    """Return what lies below and above the bins, as a bar at each end."""
+    """Draw the shares below and above the bins as a bar at each end."""
     sides = [
         ("<", _below(edges), shares.below, 0),
         (">", _above(edges), shares.above, WIDTH - _OUTSIDE),
@@ -239,7 +239,7 @@ def _outer(edges: list[float], shares: Histogram, height: Scale) -> list[Markup]
 def _columns(
     bar: Bar, left: float, right: float, reference: float, window: float, *, outlined: bool = False
 ) -> Markup:
-    """A bar of the reference and one of the window, over each other."""
+    """Draw a bar of the reference and one of the window over each other."""
     return Markup("<g><title>{}</title>{}{}</g>").format(
         _caption(bar),
         _column("r", left, right, reference),
@@ -274,7 +274,7 @@ def _fold(bars: list[Bar]) -> list[Bar]:
 
 
 def _ranges(edges: list[float], shares: Histogram) -> list[Bar]:
-    """Bins as bars, neighbours joined where there are too many."""
+    """Return bins as bars, neighbours joined if there are too many."""
     bins = list(zip(pairwise(edges), shares.reference, shares.window, strict=True))
     size = math.ceil(len(bins) / MOST_BARS)
     groups = [bins[i : i + size] for i in range(0, len(bins), size)]

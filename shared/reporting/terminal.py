@@ -1,6 +1,6 @@
 """A snapshot as lines for a terminal: `driftgauge report`.
 
-Strangers' text is cut, and what would steer a terminal is made visible.
+Untrusted text is shortened, and control characters are made visible.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ _NAME, _SEVERITY = 40, 18
 
 
 def render_text(snapshot: Snapshot) -> str:
-    """Return a snapshot as text: verdict, columns, performance, segments, alerts of segments, what
-    to do.
+    """Return a snapshot as text: verdict, columns, performance, segments, alerts of segments,
+    actions.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""The table of rules: what each is, in one row; a family is a file, found by its place. Pure.
+"""The table of rules, one row each, one file for each family; every file here is found. Pure.
 
-`base` says what a row holds. How a rule is computed stands where it is judged: in
-`consumer/judging/rules`, in the detectors, or in the watchdog.
+`base` defines a row. The computation of a rule is in `consumer/judging/rules`, in a detector, or in
+the watchdog.
 """
 
 import pkgutil
@@ -13,7 +13,7 @@ __all__ = ["RULES", "Rule", "is_operational", "learn", "rule_of"]
 
 
 def learn() -> None:
-    """Import every file of this room, so that its rules are registered."""
+    """Import every file of this folder, so that its rules are registered."""
     for found in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{found.name}")
 

@@ -1,4 +1,4 @@
-"""What the table says of a rule, and how a rule is found by the name that an alert carries."""
+"""The row of a rule, and the look-up of a rule by the name in an alert."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,7 +9,7 @@ Kind = Literal["data_quality", "drift", "performance", "improvement", "limit", "
 Against = Literal["reference", "baseline", "limit", "clock"]
 BOTH: Final = frozenset({"standard", "classic"})
 FAMILY: Final = ".*"
-"""How the name of a row ends that stands for one rule per metric or detector."""
+"""Ending of the name of a row that stands for one rule per metric or detector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,28 +19,29 @@ class Rule:
     Parameters
     ----------
     name
-        What alerts carry. `performance.*` stands for one rule per metric, such as
-        `performance.mae`.
+        Name in alerts. `performance.*` stands for one rule per metric, such as `performance.mae`.
     kind
-        What an alert of it speaks of: broken values, drift of values, a model that got worse or
-        better, a limit that somebody set, or a monitor that does not see.
+        Subject of its alerts: broken values, drift of values, a model that got worse or better, a
+        limit that a user set, or a monitor that is blind.
     against
-        What it holds the window against: the reference rows, the performance on them, a stated
+        What it compares the window with: the reference rows, the performance on them, a stated
         limit, or the clock.
     title
-        What people read; of a family, what is said after the title of the metric.
+        Name that people read; for a family of rules, the words after the metric's title.
     of_segment
         Whether it judges the rows of one segment instead of all rows.
     share
         The setting that holds its share of the false-alarm budget; empty for a rule that makes no
         statistical claim.
     action
-        What an alert of it can ask for that no other rule can; None if it asks for nothing of its
-        own.
+        Action that only alerts of this rule recommend; None if there is none.
     notify
-        Whether people are told; an alert of another rule is recorded and shown only.
+        Whether people are notified; if not, alerts are only recorded and shown.
     online
         Whether a detector raises it that sees every event, instead of the window's counts.
+    renewed
+        Whether its detector alarms again and again while the fault lasts, after twice its delay at
+        the latest: so that silence for some delays means that it is over.
     weekly
         Whether it judges whole days of ordered columns, which drift in episodes.
     policies
@@ -56,6 +57,7 @@ class Rule:
     action: Action | None = None
     notify: bool = True
     online: bool = False
+    renewed: bool = False
     weekly: bool = False
     policies: frozenset[str] = BOTH
 
@@ -70,8 +72,7 @@ class Rule:
         return self.name.removesuffix("*") + member
 
     def member(self, name: str) -> str:
-        """Return what a name says beyond the family's: the metric or the detector; empty if the row
-        is no family's.
+        """Return the metric or detector in a name of this family; empty if the row is not a family.
 
         Examples
         --------
@@ -121,8 +122,8 @@ def rule_of(name: str) -> Rule:
 
 
 def is_operational(name: str, feature: str) -> bool:
-    """Return whether an alert is about the machine rather than the model: the monitor does not see,
-    or a limit on the model's traffic or latency is passed. No drift breaks such a rule.
+    """Return whether an alert is about the machine rather than the model: the monitor is blind, or
+    a limit on traffic or latency is exceeded. Drift never breaks such a rule.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Rules of broken values: shares of a column's rows that the reference does not lead to expect."""
+"""Rules of broken values: the share of missing, unseen or out-of-range values of a column."""
 
 from typing import Final
 
@@ -46,3 +46,16 @@ INTEGRITY: Final = declare(
     )
 )
 """The online test of all three."""
+STUCK: Final = declare(
+    Rule(
+        "stuck",
+        "data_quality",
+        "reference",
+        "stuck value",
+        share="integrity_share",
+        action="fix_feed",
+        online=True,
+        renewed=True,
+    )
+)
+"""One value in a row, for longer than the reference makes possible."""

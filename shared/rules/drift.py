@@ -1,4 +1,4 @@
-"""Rules of drift: a column's values are distributed otherwise than those of the reference."""
+"""Rules of drift: the distribution of a column differs from that of the reference."""
 
 from typing import Final
 

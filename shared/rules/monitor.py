@@ -1,5 +1,5 @@
-"""Rules of the watchdog: the monitor does not see. They go by the clock, so a replay of the log
-does not raise them; how each is read stands in producer/watching/blind.py.
+"""Rules of the watchdog: the monitor is blind. They depend on the clock, so a replay of the log
+does not raise them; producer/watching/blind.py evaluates them.
 """
 
 from typing import Final

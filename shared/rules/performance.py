@@ -21,4 +21,4 @@ SEGMENT_PERFORMANCE: Final = declare(
 IMPROVEMENT: Final = declare(
     Rule("improvement.*", "improvement", "baseline", "improved", notify=False, online=True)
 )
-"""A detector says that the errors became smaller: a change, but nothing to do."""
+"""A detector finds that the errors became smaller, which needs no action."""

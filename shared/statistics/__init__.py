@@ -1,6 +1,6 @@
 """Statistics of a window's counts against the reference's: one per file, found by its place. Pure.
 
-`counts` is what a statistic sees, `base` what it is; every other file is a statistic.
+`counts` is the input of a statistic, `base` its definition; every other file is a statistic.
 """
 
 import pkgutil
@@ -13,7 +13,7 @@ __all__ = ["STATISTICS", "ColumnCounts", "Definition", "ReferenceSide", "learn",
 
 
 def learn() -> None:
-    """Import every file of this room, so that its statistic is registered."""
+    """Import every file of this folder, so that its statistic is registered."""
     for found in pkgutil.iter_modules(__path__):
         import_module(f"{__name__}.{found.name}")
 

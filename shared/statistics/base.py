@@ -1,4 +1,4 @@
-"""What a statistic is: a name, a title, and a function of one column's counts.
+"""The definition of a statistic: a name, a title, and a function of one column's counts.
 
 Each statistic is one file beside this one with a decorated function. It is found by its place: then
 `driftgauge.NAME`, comparisons, snapshots, pages and the thresholds of policy files have it.
@@ -14,32 +14,32 @@ from driftgauge.shared.reference.feature import Kind
 from driftgauge.shared.statistics.counts import ColumnCounts
 
 Compute = Callable[..., Statistic]
-"""Takes a column's counts, and options by name; gives the statistic."""
+"""A function of a column's counts, and options by name, that returns the statistic."""
 Exact = Callable[[Floats, Floats], float]
-"""Takes the values of two samples, none missing; gives the statistic's value."""
+"""A function of the values of two samples, none missing, that returns the statistic's value."""
 EVERY_KIND: Final[tuple[Kind, ...]] = ("numeric", "categorical")
 NOT_FOR_THIS_KIND: Final = "not for this kind of column"
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What is known of a statistic, whatever the counts.
+    """The definition of a statistic.
 
     Parameters
     ----------
     name
-        As it stands in snapshots and policy files, and as a function of the library.
+        Name in snapshots and policy files, and of the library's function.
     title
-        What people read.
+        Name that people read.
     compute
-        The statistic of counts.
+        Computes the statistic from counts.
     kinds
-        The kinds of columns that it is for.
+        Kinds of columns that it applies to.
     usual_limit
-        The value above which people usually call it a drift; None where there is no such habit. No
-        alert rests on it: it colours what has no threshold of its own.
+        Value above which it is usually called a drift; None where there is no convention. It is no
+        alert's threshold: it only colours values without a threshold of their own.
     exact
-        The value by the samples themselves; None where that by counts is exact.
+        Computes the exact value from two samples; None where the value from counts is exact.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What every statistic sees: the counts of one column, in the reference and in the window."""
+"""The input of every statistic: the counts of one column, in the reference and in the window."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -6,17 +6,26 @@ from functools import cached_property
 import numpy as np
 
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.reference.profile import ColumnReference, NumericReference
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    ColumnReference,
+    NumericReference,
+)
 
 MIN_EXPECTED = 5.0
 """Bins with fewer expected rows than this, in the smaller of the two samples, are pooled (Cochran's
 rule).
 """
+MIN_CATEGORY = 10
+"""Categories with fewer reference rows than this are pooled. Which ones have many rows is known
+from these rows themselves, so those at the edge have had luck: with 10 rows or more that adds at
+most about .03 to a PSI without drift, with 5 up to .1.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSide:
-    """What every window of a column is held against: computed once, and not for each report."""
+    """The reference of a column, prepared once for the comparison with every window."""
 
     column: ColumnReference
     _pooled: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
@@ -136,8 +145,23 @@ class ColumnCounts:
         return np.cumsum(reference), np.cumsum(window)
 
 
+def least_rows(column: ColumnReference) -> Floats:
+    """Return the reference rows that each bin needs not to be pooled, whatever is expected of it;
+    infinitely many for OTHER and UNSEEN. Shape (bins,).
+    """
+    least = np.zeros(max(column.bin_of_cell) + 1)
+    if isinstance(column, CategoricalReference):
+        least[:-3], least[-3:-1] = MIN_CATEGORY, np.inf
+    return least
+
+
 def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     """Pool small bins together, and that with the next larger one if it stays small.
+
+    Of categories, OTHER and UNSEEN are always in the pool, beside the rare ones: what the reference
+    has few rows of comes less often afterwards and something like it comes instead, so neither is
+    drift. UNSEEN alone, a bin that the reference cannot have, is judged by what the reference leads
+    to expect (consumer/judging/evaluating/integrity.py).
 
     Parameters
     ----------
@@ -153,6 +177,7 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     reference = np.bincount(place, weights=column.counts).astype(np.int64)
     expected = reference * (min(n, m) / max(n, 1))
     small = expected < MIN_EXPECTED
+    small |= reference < least_rows(column)
     if small.any() and expected[small].sum() < MIN_EXPECTED and not small.all():
         small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
     pooled = np.where(small, (~small).sum(), np.cumsum(~small) - 1)

@@ -25,9 +25,8 @@ def kolmogorov_smirnov(counts: ColumnCounts) -> Statistic:
     """
     if note := without_values(counts):
         return undefined("ks", note)
-    reference, window = counts.shares
-    value = float(np.abs(np.cumsum(reference - window)).max())
     n, m = counts.side.values, counts.values
+    value = float(np.abs(counts.side.cumulative / n - np.cumsum(counts.window[:-1]) / m).max())
     scale = math.sqrt(n * m / (n + m))
     return Statistic(
         "ks",

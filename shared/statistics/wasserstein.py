@@ -2,7 +2,9 @@
 feature.
 
 Inside a cell the values are taken as evenly spread, so it is close for smooth features and
-approximate for discrete ones. What lies outside the reference's range is taken to lie at its end.
+approximate for discrete ones. What lies outside the reference's range is taken to lie at its end,
+since no more than the number of such values is counted: then the distance is at least so large, as
+its note says.
 """
 
 import math
@@ -35,7 +37,13 @@ def wasserstein(counts: ColumnCounts) -> Statistic:
     value = _area(reference - window, widths)
     n, m = counts.side.values, counts.values
     spread = np.sqrt(reference * (1 - np.minimum(reference, 1)) * (1 / n + 1 / m) * 2 / math.pi)
-    return Statistic("wasserstein", value, expected=_area(spread, widths))
+    outside = int(counts.window[0] + counts.window[-2]) / m
+    note = (
+        f"at least: {100 * outside:.3g} % of the values lie beyond the reference's"
+        if outside
+        else ""
+    )
+    return Statistic("wasserstein", value, expected=_area(spread, widths), note=note)
 
 
 def _area(difference: Floats, widths: Floats) -> float:

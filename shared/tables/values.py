@@ -25,7 +25,7 @@ missing Missing \N (null) <NA> #VALUE! ERR"""
 USUAL_MARKS: Final = frozenset(_MARKS.split())
 """What people write for a missing value; it is one only if the format says so."""
 _NUMBER: Final = re.compile(
-    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE
+    r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE
 )
 NOTATIONS: Final[tuple[tuple[str, Literal[".", ","], str], ...]] = (
     ("--decimal .", ".", ""),

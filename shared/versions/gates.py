@@ -1,6 +1,6 @@
 """Gates: what a model version must pass before production, and the results of running them.
 
-A version's gates stand in its manifest; shared/registry/validation.py runs them.
+A version's gates are in its manifest; shared/registry/validation.py runs them.
 """
 
 import math
@@ -30,8 +30,8 @@ class Gates(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     min_reference_rows
         Least number of rows of the reference profile.
     tolerance
-        How much worse than the version in production a metric may be on the same data, as a share
-        of the production version's value.
+        Largest relative loss of a metric against the version in production on the same data, as a
+        share of the production version's value.
     """
 
     minimum: dict[str, float] = {}
@@ -55,9 +55,9 @@ class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
     value
         The measured value; None if the gate measures nothing, or could not.
     bound
-        What was required, as text.
+        Required value, as text.
     detail
-        What is wrong and what to do next; empty if the gate was passed.
+        Explanation of the failure and what to do next; empty if the gate was passed.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Validation(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     time
-        When the gates were run, ISO 8601 in UTC.
+        Time at which the gates were run, ISO 8601 in UTC.
     data_digest
         SHA-256 (hex) of the validation data; empty if there were none.
     against

@@ -1,4 +1,4 @@
-"""The manifest of a model version, and what of a version is published to the workers."""
+"""The manifest of a model version, and the parts of a version that are published to the workers."""
 
 import gzip
 from typing import Literal
@@ -20,9 +20,9 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     task
-        What the model predicts; `monitor` if only its events are watched.
+        Task of the model; `monitor` if only its events are watched.
     created
-        When the version was registered, ISO 8601 in UTC.
+        Time at which the version was registered, ISO 8601 in UTC.
     files
         Name of each other file of the version folder to its SHA-256 (hex).
     partitions, salts
@@ -33,7 +33,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     feature_engineering
         Dotted name of the module that computes the features; empty if unknown.
     trained
-        When the model was fitted, ISO 8601; empty if unknown.
+        Time at which the model was fitted, ISO 8601; empty if unknown.
     git_revision
         Commit of the training code, with `-dirty` if files had changed; empty if unknown.
     libraries
@@ -41,7 +41,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     data_digest
         SHA-256 (hex) of the training file; empty if there was none.
     gates
-        What the version must pass before production.
+        Gates that the version must pass before production.
     artifact
         Name of the fitted model's file; empty for a model that is only monitored.
     labels

@@ -1,9 +1,9 @@
 """The frame that a model is called with: a function of the version's schema and the rows alone.
 
-What pandas makes of a column depends on its values: in one call a missing category is None, in the
-next NaN, and models tell them apart. So every column's dtype and missing marker stand in the schema
-since registration, and one row gets the same prediction alone, among others, in a file, and with
-any release of pandas. Pure.
+The dtype that pandas infers for a column depends on its values: in one call a missing category is
+None, in the next NaN, and models distinguish them. So every column's dtype and missing marker are
+stored in the schema at registration, and a row gets the same prediction alone, among others, in a
+file, and with any release of pandas. Pure.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from driftgauge.shared.tables.format import TimeFormat
 
 
 def model_frame(schema: Schema, columns: Sequence[Column], *, named: bool) -> Any:
-    """Build what a fitted model is called with.
+    """Build the input of a fitted model.
 
     Parameters
     ----------
     columns
-        One for each feature of the schema, in its order: numbers with NaN or None where one is
-        missing, or texts with None.
+        One column for each feature of the schema, in its order: numbers with NaN or None for
+        missing values, or texts with None.
     named
         Whether the model knows its columns by name. If it does not, and all are plain numbers, it
         gets a matrix.

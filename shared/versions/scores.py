@@ -1,8 +1,8 @@
 """The metrics of a validation's rows: those that a version's gates can bound.
 
-Pure. They are the metrics of a window's joined rows (shared/performance), computed from sums of the
-same kind, so a gate and an alert mean the same by a name. Only here are `wape` and the ROC AUC of
-any number of classes, which sums over panes do not hold.
+They are the metrics of a window's joined rows (shared/performance), computed from sums of the same
+kind, so that a gate and an alert mean the same by a name. `wape` and the ROC AUC of more than two
+classes exist only here, since sums over panes do not contain them. Pure.
 """
 
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def unknown_metrics(names: tuple[str, ...], *, numeric: bool) -> list[str]:
 
 
 def usual_metrics(*, numeric: bool) -> tuple[str, ...]:
-    """Return the metrics by which versions are compared if their checks name none."""
+    """Return the metrics by which versions are compared if their gates name none."""
     return ("rmse", "r2") if numeric else ("accuracy", "f1_weighted")
 
 
@@ -97,8 +97,8 @@ def score(name: str, outcomes: Outcomes) -> float:
     Parameters
     ----------
     name
-        One of the table in shared/performance/metrics.py; `f1`, `precision` and `recall` alone are
-        their mean over the classes, with `:LABEL` they are those of one class.
+        Name in the table of shared/performance/metrics.py; `f1`, `precision` and `recall` are means
+        over the classes, with `:LABEL` they are those of one class.
 
     Raises
     ------

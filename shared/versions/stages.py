@@ -38,9 +38,9 @@ class StageChange(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     time
-        When it happened, ISO 8601 in UTC.
+        Time of the change, ISO 8601 in UTC.
     actor, reason
-        Who did it, and why.
+        Name of who did it, and the reason.
     version
         The version that entered `stage`, or that was validated.
     replaced
@@ -74,7 +74,7 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
     staging, archived
         The versions in these stages.
     history
-        What happened, oldest first; at most the latest `MAX_HISTORY` entries.
+        Entries of the history, oldest first; at most the latest `MAX_HISTORY`.
 
     Examples
     --------

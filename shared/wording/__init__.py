@@ -1,3 +1,1 @@
-"""How names, numbers, times and other people's text are said: the same wherever people read them.
-Pure.
-"""
+"""Wording of names, numbers, times and untrusted text, the same wherever people read them. Pure."""

@@ -1,5 +1,5 @@
-"""What templates show things with: the report's, and the dashboard's, which has parts of the report
-in its pages.
+"""Filters of the templates of the report, and of the dashboard, whose pages contain parts of the
+report.
 """
 
 import re
@@ -15,7 +15,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 
 def or_dash(wording: Callable[[float], str]) -> Callable[[float | None], Markup]:
-    """Make a filter of a wording of numbers.
+    """Make a template filter of a function that words numbers.
 
     The exact number stands beside its wording, for machines; None becomes a dash.
 
@@ -118,7 +118,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "signed_percent": or_dash(numbers.signed_percent),
     "p_value": or_dash(numbers.p_value),
 }
-"""Of every template."""
+"""Filters of every template."""
 PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     **FILTERS,
     "moment": time_tag,
@@ -129,4 +129,4 @@ PAGE_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "value": value,
     "is_name": is_name,
 }
-"""Of the dashboard's pages, where a script shows moments in the reader's time zone."""
+"""Filters of the dashboard's pages, where a script shows times in the reader's time zone."""

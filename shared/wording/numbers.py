@@ -1,12 +1,12 @@
-"""Numbers as people read them: the digits that matter, and a unit that no line break parts from
-its number.
+"""Numbers as people read them: rounded, with a unit that no line break separates from the
+number.
 """
 
 import math
 from typing import Final
 
 DASH: Final = "\u2013"
-"""Stands where there is no value."""
+"""Shown where there is no value."""
 MINUS: Final = "\u2212"
 
 
@@ -87,7 +87,7 @@ def part_of(value: float, whole: float) -> str:
 
 
 def score(value: float) -> str:
-    """Return a statistic that stands beside many others: what is next to nothing is told as such.
+    """Return a statistic in a table of many, to three decimals; tiny values become `<0.001`.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def signed_percent(change: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """Return a p-value; all below one in ten thousand are told alike.
+    """Return a p-value; values below one in ten thousand become `<0.0001`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Text that others wrote, as it can be shown without harm.
+"""Untrusted text, made safe to show.
 
 Feature names, labels and reasons come from whoever sends events. Here they lose what could deceive
 a reader (control characters, reversed writing) or fill a page; escaping is left to markupsafe, in
@@ -11,7 +11,7 @@ from typing import Final
 from markupsafe import Markup
 
 TITLE_CELLS: Final = 400
-"""Width of a text that stands behind a shorter form of it, such as a tooltip."""
+"""Width, in characters, of the longer form of a shortened text, such as a tooltip."""
 # what orders or hides text, what UTF-8 or XML cannot hold, and what no font draws
 _HOSTILE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS: Final = "\u200c\u200d"  # Persian and Indic spelling and composed emoji need them
@@ -51,7 +51,7 @@ def clip(text: str, cells: int) -> str:
 
 
 def shown(text: str, cells: int = 80) -> Markup:
-    """Strangers' text as inert HTML, isolated from the direction of its surroundings.
+    """Untrusted text as inert HTML, isolated from the writing direction of its surroundings.
 
     Examples
     --------

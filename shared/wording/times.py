@@ -54,6 +54,41 @@ def minute(milliseconds: int, *, seconds: bool = False) -> str:
         return clip(f"{milliseconds} ms", 16)
 
 
+def day_name(milliseconds: int) -> str:
+    """Return the day of a moment.
+
+    Examples
+    --------
+    >>> day_name(1714557659999)
+    '1 May 2024'
+    """
+    try:
+        found = EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return f"{milliseconds} ms"
+    return f"{found.day} {found:%B %Y}"
+
+
+def days_named(first: int, last: int) -> str:
+    """Return the days from that of one moment to that of another, as short as a sentence has it.
+
+    Examples
+    --------
+    >>> day = 86_400_000
+    >>> days_named(0, 0), days_named(10 * day, 12 * day), days_named(30 * day, 31 * day)
+    ('on 1 January 1970', 'from 11 to 13 January 1970', 'from 31 January to 1 February 1970')
+    """
+    one, other = day_name(first), day_name(last)
+    if one == other:
+        return f"on {one}"
+    start, end = one.split(" "), other.split(" ")
+    if start[1:] == end[1:]:
+        one = start[0]
+    elif start[2:] == end[2:]:
+        one = " ".join(start[:2])
+    return f"from {one} to {other}"
+
+
 def duration(seconds: float) -> str:
     r"""Return a length of time in the unit that suits it.
 

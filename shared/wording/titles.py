@@ -1,4 +1,4 @@
-"""What people read for the names of metrics, statistics and rules, and for severities."""
+"""Titles of metrics, statistics, rules and severities, as people read them."""
 
 from typing import Final
 
@@ -9,13 +9,14 @@ from driftgauge.shared.statistics import STATISTICS
 
 TITLES: Final = {
     "refused": "events are refused",
+    "stage_fails": "the worker fails",
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",
     "ddm": "DDM",
 }
-"""Of what triggers a report, and of detectors that are no rule by themselves; those of statistics,
-metrics and rules stand in their own tables.
+"""Titles of triggers of reports, and of detectors that are no rule by themselves. Those of
+statistics, metrics and rules are in their own tables.
 """
 SEVERITIES: Final = {"ok": "normal", "unknown": "not judged yet"}
 
@@ -23,7 +24,7 @@ SEVERITIES: Final = {"ok": "normal", "unknown": "not judged yet"}
 def title(name: str) -> str:
     """Return the title of a statistic, metric or rule.
 
-    What follows a colon in the name is a class, which others named.
+    The part of a name after a colon is a class, which is untrusted text.
 
     Examples
     --------
@@ -50,7 +51,7 @@ def subject_of(alert: Alert) -> str:
 
 
 def severity_words(name: str) -> str:
-    """Return what people read for a severity.
+    """Return the title of a severity.
 
     Examples
     --------

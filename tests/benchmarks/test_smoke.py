@@ -13,7 +13,11 @@ import pytest
 from tests.places import DATA, ROOT
 
 FOLDER = ROOT / "benchmarks"
-NEED_DATA = {"benchmarks.judging", "benchmarks.detection.ordered", "benchmarks.detection.told"}
+NEED_DATA = {
+    "benchmarks.judging",
+    "benchmarks.detection.ordered",
+    "benchmarks.detection.notifications",
+}
 SECONDS = 300
 """Bound of a run, for slow machines; most take a tenth of it."""
 pytestmark = pytest.mark.timeout(SECONDS + 30)
@@ -30,7 +34,7 @@ EXPECTED = {
     "benchmarks.detection": ("detection_alone", {"detector", "events per false alarm"}),
     "benchmarks.detection.ddm": ("detection_ddm", {"error rate"}),
     "benchmarks.detection.ordered": ("ordered", {"figure"}),
-    "benchmarks.detection.told": ("told", {"figure", "measured"}),
+    "benchmarks.detection.notifications": ("notifications", {"figure", "measured"}),
     "benchmarks.durability": ("durability", {"events_per_s", "wait_p99_ms"}),
     "benchmarks.judging": ("judging", {"panes/CPU s", "ratio"}),
     "benchmarks.outage": ("outage", {"per_s", "of_before"}),

@@ -93,7 +93,7 @@ class Watched:
 @pytest.fixture
 def context(chromium: Browser, plant: Plant) -> Iterator[BrowserContext]:
     made = chromium.new_context(base_url=plant.url, viewport={"width": 1280, "height": 900})
-    made.set_default_timeout(15_000)
+    made.set_default_timeout(60_000)
     yield made
     made.close()
 

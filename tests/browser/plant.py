@@ -163,7 +163,7 @@ class Plant:
             events.append(
                 {"model": model, "features": row, "prediction": prediction, "time": self._clock}
             )
-        answer = httpx.post(f"{self.url}/events", json=events, timeout=30)
+        answer = httpx.post(f"{self.url}/events", json=events, timeout=60)
         assert answer.status_code in (200, 202), answer.text
         self.posted.setdefault(model, []).append(frame)
 
@@ -182,7 +182,7 @@ class Plant:
         return next((window for window in windows if window.window.events >= events), None)
 
 
-def wait_for(true: Callable[[], Any], what: str, seconds: float = 40) -> Any:
+def wait_for(true: Callable[[], Any], what: str, seconds: float = 100) -> Any:
     """Poll until something is true, and give it."""
     deadline = time.monotonic() + seconds
     while not (found := true()):

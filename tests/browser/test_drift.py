@@ -10,7 +10,7 @@ from tests.browser.plant import MODEL, REFERENCE, Plant, predicted, rows, wait_f
 from tests.producer.dashboard.snapshots import alert
 
 DRIFT = f"/dashboard/drift?model={MODEL}"
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 
 
 def number(text: str) -> float:

@@ -21,7 +21,7 @@ from driftgauge.shared.contract.keys import Keys
 SECONDS = 14.0
 SEED = 3
 WEAKENED = (*PYTHON, "tests.chaos.weakened")
-PATIENCE_S = 40.0
+PATIENCE_S = 100.0
 KEYS = Keys(PREFIX)
 
 
@@ -55,7 +55,6 @@ def promised(traffic: Traffic, more: int) -> Callable[[], bool]:
     return lambda: len(traffic.ledger.safe) >= before + more
 
 
-@pytest.mark.timeout(170)
 def test_faults_at_random_instants_change_nothing(folder: Path) -> None:
     """Whatever is killed, stopped, cut off or loses power: every promised event is in the log,
     every event of the log is in every cell once, and alerts, snapshots and panes are those of a run

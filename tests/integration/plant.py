@@ -44,7 +44,7 @@ worker.run()
 
 
 def wait_for(
-    true: Callable[[], Any], what: str, patience_s: float = 40.0, pause_s: float = 0.005
+    true: Callable[[], Any], what: str, patience_s: float = 100.0, pause_s: float = 0.02
 ) -> Any:
     """Poll until something is true, and give it."""
     deadline = time.monotonic() + patience_s
@@ -119,7 +119,7 @@ def worker_thread(settings: dict[str, Any]) -> Iterator[Worker]:
         yield worker
     finally:
         worker.stop.set()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -138,4 +138,4 @@ def worker_process(settings: dict[str, Any], log: Path) -> "subprocess.Popen[byt
 
 def end(process: "subprocess.Popen[bytes]", number: int = signal.SIGTERM) -> int:
     process.send_signal(number)
-    return process.wait(20)
+    return process.wait(60)

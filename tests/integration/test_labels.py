@@ -133,7 +133,6 @@ def dealt_with(client: redis.Redis, keys: Keys) -> int:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_kill_9_changes_no_join(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:

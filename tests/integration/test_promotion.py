@@ -86,7 +86,7 @@ async def switch(load: Load, version: str) -> float:
         ]
         if len(of_version) >= 50:
             return of_version[0] - started
-        assert time.monotonic() - started < 20, f"{version} does not answer"
+        assert time.monotonic() - started < 60, f"{version} does not answer"
 
 
 async def test_promotions_under_load_fail_no_request(

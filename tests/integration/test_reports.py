@@ -74,7 +74,7 @@ def written_by(one: Follower) -> Iterator[threading.Event]:
         yield stop
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
         one.close()
         assert not thread.is_alive()
 

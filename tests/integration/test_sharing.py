@@ -28,7 +28,7 @@ from tests.integration.plant import (
 
 PARTITIONS = 5
 LEASE_MS = 1500
-LONG_LEASE_MS = 8000
+LONG_LEASE_MS = 30_000
 """Of a worker that is told to stop: its successor must not wait for it to end."""
 STAGES = PARTITIONS + 1
 
@@ -112,7 +112,6 @@ def test_workers_share_evenly_and_settle(
     assert [found.duplicates for found in counted(client, salted)] == [0] * PARTITIONS
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 )
@@ -149,7 +148,6 @@ def test_a_worker_that_goes_is_replaced(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(90)
 def test_a_worker_that_slept_through_its_leases_cannot_commit(
     client: redis.Redis, redis_url: str, keys: Keys, salted: Keys, tmp_path: Path
 ) -> None:

@@ -119,7 +119,7 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     with anyio.fail_after(seconds):
         while True:
             found = condition()

@@ -77,7 +77,7 @@ async def test_a_prediction_is_one_line(
 async def test_a_malformed_request_id_is_replaced(
     given: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a stranger calls its request gets into log and answer only if it is a plain name; else
+    """A client's request id gets into log and answer only if it is a plain name; else
     an id is made.
     """
     async with logged(settings, monkeypatch) as (http, log):
@@ -94,7 +94,7 @@ async def test_a_malformed_request_id_is_replaced(
 async def test_every_answer_has_its_line_and_id(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Refused, unknown and failed requests too; a path that a stranger made up, and a query, stay
+    """Refused, unknown and failed requests too; a path that a client made up, and a query, stay
     out of the log.
     """
     async with logged(settings, monkeypatch) as (http, log):

@@ -103,7 +103,7 @@ def test_configured_again_it_logs_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_message_can_forge_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stranger's text stays inside its JSON string, for readers that break lines at other
+    """Untrusted text stays inside its JSON string, for readers that break lines at other
     characters too.
     """
     lines = configured(monkeypatch, io.StringIO())
@@ -130,7 +130,7 @@ def test_any_text_is_one_line(event: dict[str, str]) -> None:
 
 
 def test_a_terminal_gets_colours_and_no_steering(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal a line is text; what a stranger sent can neither begin a line nor colour or
+    """On a terminal a line is text; untrusted text can neither begin a line nor colour or
     move anything.
     """
     terminal = configured(monkeypatch, Terminal())

@@ -1,6 +1,13 @@
 """Online drift detectors: one algorithm per file, found by name."""
 
-from driftgauge.consumer.counting.detectors import adwin, ddm, e_detector, integrity, page_hinkley
+from driftgauge.consumer.counting.detectors import (
+    adwin,
+    ddm,
+    e_detector,
+    integrity,
+    page_hinkley,
+    stuck,
+)
 from driftgauge.consumer.counting.detectors.base import (
     DETECTORS,
     ERROR_DETECTORS,
@@ -20,4 +27,5 @@ __all__ = [
     "e_detector",
     "integrity",
     "page_hinkley",
+    "stuck",
 ]

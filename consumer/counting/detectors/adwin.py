@@ -1,9 +1,9 @@
-"""ADWIN (Bifet and Gavaldà 2007), river's, fed with ranks: what people know, with a delta that
-comes from a budget.
+"""ADWIN (Bifet and Gavaldà 2007) as river implements it, on ranks, with a delta that follows from
+the false-alarm budget.
 
-Each column starts from 1,000 reference ranks, so that a drift is found against the reference and
-not against the first events that happened to come. After an alarm it starts from them again: what
-came since must not become the new normal by itself.
+Each column starts with 1,000 reference ranks, so that live data are compared with the reference and
+not with the first events. After an alarm it starts with them again, because drifted data must not
+become the new normal by themselves.
 """
 
 from importlib.metadata import version
@@ -12,7 +12,6 @@ from typing import ClassVar, Self
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from river._river_rust.drift import (
     AdaptiveWindowing,  # ADWIN itself; the wrapper only adds Python time to each update
 )
@@ -24,23 +23,18 @@ from driftgauge.consumer.counting.detectors.base import (
     frame,
     unframe,
 )
-from driftgauge.consumer.counting.detectors.effect import describe_shift
+from driftgauge.consumer.counting.detectors.effect import Effect
+from driftgauge.consumer.counting.detectors.history import History
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.reference.profile import ReferenceProfile
 
-Floats32 = NDArray[np.float32]
-
 SEED_RANKS = 1000
-RECENT = 256
-"""Latest events from which an alarm estimates the effect: ADWIN's own window still holds much of
-what was before.
-"""
 RIVER = version("river")
 
 
 class _State(msgspec.Struct):
-    """river's helper gives its state as bytes whose layout belongs to its version, so the version
-    is framed with it.
+    """State of river's ADWIN as bytes, whose layout depends on river's version, which is therefore
+    stored too.
     """
 
     river: str
@@ -48,7 +42,7 @@ class _State(msgspec.Struct):
     columns: list[int]
     since: list[int]
     windows: list[bytes]
-    recent: bytes
+    history: bytes = b""
 
 
 @detector("adwin", share=0.1, errors_share=0.01)
@@ -74,37 +68,41 @@ class RankAdwin:
     errors_share: ClassVar[float]
     needs_exchangeable: ClassVar[bool]
 
-    def __init__(self, columns: list[int], alpha: float, seeds: list[list[float]]) -> None:
+    def __init__(
+        self,
+        reference: ReferenceProfile,
+        columns: list[int],
+        alpha: float,
+        seeds: list[list[float]],
+    ) -> None:
         self.columns = columns
         self.alpha = alpha
         self._seeds = seeds
         self._windows = [self._seeded(place) for place in range(len(columns))]
         self._since = [0] * len(columns)
-        self._recent = np.full((len(columns), RECENT), 0.5, dtype=np.float32)
+        self._latest = History(reference, columns)
 
     @classmethod
     def start(
         cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float
     ) -> Self:
-        return cls(columns, alpha, seed_ranks(reference, columns, ranks))
+        return cls(reference, columns, alpha, seed_ranks(reference, columns, ranks))
 
     def update(self, observed: Observed) -> list[Detection]:
         ranks = observed.ranks
-        seen = np.concatenate((self._recent, ranks[self.columns].astype(np.float32)), axis=1)
+        self._latest.take(observed)
         complete: list[bool] = np.logical_not(np.isnan(ranks).any(axis=1)).tolist()
         found: list[Detection] = []
         for place, column in enumerate(self.columns):
             for row, delay in self._alarms(place, ranks[column], complete=complete[column]):
-                found.append(
-                    _detection(row, column, delay, seen[place, row + 1 : row + 1 + RECENT])
-                )
-        self._recent = seen[:, -RECENT:]
+                effect = self._latest.effect(place, ranks.shape[1] - row - 1)
+                found.append(_detection(row, column, delay, effect))
         return sorted(found, key=lambda detection: (detection.row, detection.column))
 
     def _alarms(self, place: int, ranks: Floats, *, complete: bool) -> list[tuple[int, int]]:
-        """Feed one column; give row and delay of each alarm.
+        """Feed one column; return row and delay of each alarm.
 
-        The loop runs in C and stops at an alarm, the only moment when Python has something to do.
+        The loop runs in C and returns to Python only at an alarm.
         """
         rows = None if complete else np.flatnonzero(~np.isnan(ranks))
         values: list[float] = ranks.tolist() if rows is None else ranks[rows].tolist()
@@ -135,7 +133,7 @@ class RankAdwin:
     def pack(self) -> bytes:
         windows: list[bytes] = [window.__getstate__() for window in self._windows]
         return frame(
-            _State(RIVER, self.alpha, self.columns, self._since, windows, self._recent.tobytes())
+            _State(RIVER, self.alpha, self.columns, self._since, windows, self._latest.pack())
         )
 
     @classmethod
@@ -149,32 +147,23 @@ class RankAdwin:
 
     def _restore(self, state: _State) -> None:
         self._since = state.since
-        self._recent = np.frombuffer(state.recent, dtype=np.float32).reshape(-1, RECENT)
+        self._latest.restore(state.history)
         for window, packed in zip(self._windows, state.windows, strict=True):
             window.__setstate__(packed)
 
 
-def _detection(row: int, column: int, delay: int, recent: Floats32) -> Detection:
-    """Describe an alarm by the latest ranks: those since the most likely moment of the change.
-
-    That moment is where the sum of deviations from 1/2, counted back from the alarm, stands out
-    most for its length.
-    """
-    backwards = recent[~np.isnan(recent)][::-1].astype(np.float64)
-    lengths = np.arange(1, len(backwards) + 1)
-    sums = np.cumsum(backwards - 0.5)
-    width = int(np.argmax(np.abs(sums) / np.sqrt(lengths))) + 1
-    mean = 0.5 + float(sums[width - 1]) / width
+def _detection(row: int, column: int, delay: int, effect: Effect) -> Detection:
+    """Describe an alarm; the mean rank is that of no change where the latest values do not tell."""
     return Detection(
         row=row,
         column=column,
         delay=delay,
         statistic="mean_rank",
-        value=mean,
+        value=0.5 if effect.mean_rank is None else effect.mean_rank,
         expected=0.5,
-        width=width,
-        effect=describe_shift(mean, width),
-        mean_rank=mean,
+        width=effect.width,
+        effect=effect.words,
+        mean_rank=effect.mean_rank,
     )
 
 

@@ -1,8 +1,8 @@
-"""What every online detector does: see events, raise alarms, and carry its state as framed bytes.
+"""Interface of the online detectors: they see events, raise alarms, and pack their state as bytes.
 
-A detector watches all columns of one (partition, version). It is fed with the cells of the
-reference that the values fell into, and their ranks u = F_ref(x), not with values, so that its
-delay does not depend on a feature's unit.
+A detector watches all columns of one (partition, version). Instead of values it gets the cells of
+the reference that they fall into, and their ranks u = F_ref(x), so that its delay does not depend
+on a feature's unit.
 """
 
 from binascii import crc32
@@ -17,6 +17,7 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.profile import ReferenceProfile
+from driftgauge.shared.reference.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,22 @@ class Observed:
     Parameters
     ----------
     cells
-        Shape (all columns, events): the cell of each value, as a place in the vector of all cells.
+        Cell of each value as position in the vector of all cells, shape (all columns, events).
     cell_ranks
-        The rank of each of all cells, NaN for MISSING.
+        Rank of each cell, 0 to 1, shape (all cells,); NaN for MISSING.
     ids
         Of the events; their hashes break ties, so that a replay breaks them alike.
+    marks
+        A number for each value, equal for equal values, as the cells; None where no runs are known.
+    runs
+        Runs of one value in the reference, of all columns; None where they are not known.
     """
 
     cells: Ints
     cell_ranks: Floats
     ids: Sequence[str]
+    marks: Ints | None = None
+    runs: Sequence[Runs | None] = ()
 
     @cached_property
     def ranks(self) -> Floats:
@@ -45,8 +52,8 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """An alarm of a detector: at which row of the batch, for which column, and what it has seen:
-    see `driftgauge.shared.contract.pane.Alarm`.
+    """An alarm of a detector: the row of the batch, the column, and the evidence as in
+    `driftgauge.shared.contract.pane.Alarm`.
     """
 
     row: int
@@ -60,31 +67,31 @@ class Detection:
     threshold: float | None = None
     severity: AlertSeverity = "warning"
     mean_rank: float | None = None
-    """Of what came since the change, among the reference; None where the detector does not estimate
+    """Mean reference rank of the values since the change; None if the detector does not estimate
     it.
     """
 
 
 class Detector(Protocol):
-    """The verbs of a detector of one model version."""
+    """An online detector of one model version."""
 
     name: ClassVar[str]
     share: ClassVar[float]
-    """Of the false-alarm budget, for the columns."""
+    """Share of the false-alarm budget for the columns."""
     errors_share: ClassVar[float]
-    """Of the same, for the errors of labelled predictions."""
+    """Share of the false-alarm budget for the errors of labelled predictions."""
     needs_exchangeable: ClassVar[bool]
-    """Whether its false-alarm rate holds for exchangeable events alone, so that ordered columns are
-    kept from it.
+    """Whether its false-alarm rate holds only for exchangeable events, so that it must not watch
+    ordered columns.
     """
 
     @property
     def alpha(self) -> float:
-        """False alarms allowed per event, as it was started with."""
+        """False alarms allowed per event, over all columns together."""
 
     @property
     def columns(self) -> list[int]:
-        """Which columns of the reference it watches."""
+        """Positions of the columns of the reference that it watches."""
 
     @classmethod
     def start(
@@ -95,30 +102,30 @@ class Detector(Protocol):
         Parameters
         ----------
         reference
-            Of the version.
+            Reference profile of the version.
         columns
-            Which of its columns are watched.
+            Positions of the columns to watch.
         ranks
-            The rank of each cell of the reference.
+            Rank of each cell of the reference, 0 to 1.
         alpha
             False alarms allowed per event, of all columns together.
         """
 
     def update(self, observed: Observed) -> list[Detection]:
-        """See new events; give the alarms, in order."""
+        """Take new events, and return the alarms in order."""
 
     def pack(self) -> bytes:
         """Return the state as framed bytes."""
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:
-        """Read what `pack` gave."""
+        """Unpack what `pack` returned."""
 
 
 DETECTORS: dict[str, type[Detector]] = {}
-"""Those of columns."""
+"""Detectors of columns, by name."""
 ERROR_DETECTORS: dict[str, type[Detector]] = {}
-"""Those of the errors of labelled predictions: a profile of one column."""
+"""Detectors of the errors of labelled predictions, by name; their profile has one column."""
 
 _T = TypeVar("_T", bound=type[Detector])
 
@@ -135,9 +142,10 @@ def detector(
     Parameters
     ----------
     share, errors_share
-        For the columns, and for the errors of labelled predictions; None if it does not watch them.
+        Shares of the budget for the columns and for the errors of labelled predictions; None if the
+        detector does not watch them.
     needs_exchangeable
-        See `Detector`.
+        Whether it must not watch ordered columns, see `Detector`.
     """
 
     def register(kind: _T) -> _T:
@@ -154,9 +162,7 @@ MAGIC = b"DGF1"
 
 
 def frame(state: msgspec.Struct) -> bytes:
-    """Frame a detector's state with format and checksum: damaged bytes must never be taken for a
-    state.
-    """
+    """Encode a detector's state with format and checksum, so that damaged bytes are recognised."""
     body = msgspec.msgpack.encode(state)
     return MAGIC + crc32(body).to_bytes(4, "big") + body
 
@@ -165,7 +171,7 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 
 def unframe(framed: bytes, kind: type[_S]) -> _S:
-    """Read what `frame` gave.
+    """Decode what `frame` returned.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""The e-detector's bets: what each expert thinks the next values' rank cells will be.
+"""The e-detector's bets: each expert's distribution of the next values' rank cells.
 
-A bet is a distribution over the cells; its e-value is the share that it gave to the cell that came,
-over that cell's chance without drift. Bets are fixed for 64 events at a time, and depend only on
-what came before.
+A bet is a distribution over the cells; its e-value is its probability of the observed cell, divided
+by that cell's probability without drift. Bets are fixed for 64 events at a time, and depend only on
+earlier events.
 
-Experts of a column: three decayed histograms of the column (half their weight stays on no drift, so
-that an e-value is never below a half), nine tilts by which a normal feature would move or spread,
+Experts of a column: three decayed histograms of the column (mixed half and half with no drift, so
+that an e-value is never below a half), nine tilts as of a normal feature that shifts or spreads,
 and one that bets on missing values.
 """
 
@@ -16,11 +16,11 @@ from driftgauge.consumer.counting.detectors.rank_cells import BORDERS, MISSING, 
 from driftgauge.shared.arrays import Floats, Ints
 
 DECAYS = np.array([1 / 50, 1 / 200, 1 / 1000])
-"""Per event, of the histograms."""
+"""Decay rates of the histograms, per event."""
 SHIFTS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
 SCALES = (0.7, 1.25, 1.6)
 LOST = 0.05
-"""Share of values that the last expert thinks to be lost."""
+"""Share of missing values on which the last expert bets."""
 HISTOGRAMS = len(DECAYS)
 EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
 
@@ -39,8 +39,8 @@ TILTS = _tilts()
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
-    """Return what cells would come without drift, shape (…, cells), from the reference's gaps and
-    the counts since.
+    """Return the distribution of the cells without drift, shape (…, cells), from the reference's
+    gaps and the counts since.
     """
     known: Floats = (gaps + counts).astype(np.float64)
     known /= known.sum(axis=-1, keepdims=True)
@@ -53,9 +53,9 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     Parameters
     ----------
     law
-        Shape (…, cells): of `unmoved`.
+        Distribution without drift, as `unmoved` returns it, shape (…, cells).
     histograms
-        Shape (…, cells, 3): the decayed histograms.
+        Decayed histograms, shape (…, cells, 3).
 
     Returns
     -------
@@ -88,9 +88,9 @@ def decayed(histograms: Floats, counts: Ints, events: Ints) -> Floats:
     Parameters
     ----------
     histograms
-        Shape (columns, cells, 3).
+        Decayed histograms, shape (columns, cells, 3).
     counts, events
-        Shapes (columns, cells) and (columns,): the cells that came, and how many.
+        Counts of the new cells, shape (columns, cells), and number of new events, shape (columns,).
     """
     kept = ((1 - DECAYS) ** events[:, None, None]).repeat(
         histograms.shape[1], axis=1

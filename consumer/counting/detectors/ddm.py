@@ -1,15 +1,16 @@
-"""DDM (Gama, Medas, Castillo and Rodrigues 2004, SBIA, 286-295): the share of errors against the
-least that it ever was.
+"""DDM (Gama, Medas, Castillo and Rodrigues 2004, SBIA, 286-295): compares the share of errors with
+its lowest value so far.
 
-It sees errors alone: 0 or 1 of a class; of a number whether it is larger than 9 in 10 of the
-reference's. With p the mean of all so far and s = sqrt(p (1 - p) / n), it remembers where p + s was
-least, and alarms at p + s > p_min + k s_min. So it finds a rise alone, and the later the slower:
-the mean holds everything since the start.
+Its input are errors, 0 or 1: for classes whether the prediction is wrong, for numbers whether the
+absolute error is larger than 9 in 10 of the reference's. With p the mean of all so far and s =
+sqrt(p (1 - p) / n), it remembers where p + s was least, and alarms at p + s > p_min + k s_min. So
+it finds only a rise, and finds it the later the more events it has seen, since p is the mean over
+all of them.
 
-Two things differ from the paper, which starts from nothing and has k = 3. It starts from the
-reference's errors, up to 1,000 rows of them, with half an error more as Jeffreys has it: from
-nothing, 30 right predictions make s_min 0, and the first error alarms. And k follows from the
-budget, by the fit in `threshold`.
+Two things differ from the paper, which starts without data and has k = 3. This one starts with the
+reference's errors, up to 1,000 rows, plus half an error as in Jeffreys' prior: without data, 30
+right predictions make s_min 0, and the first error raises an alarm. And k follows from the budget,
+by the fit in `threshold`.
 """
 
 import math
@@ -31,28 +32,28 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 
 CHANCE: Final = 0.01
-"""Its share of the budget, and so the chance of a false alarm in the events in which the model may
-have one.
+"""Its share of the budget: the probability of a false alarm in the time in which the budget allows
+the model one.
 """
 SEED_ROWS: Final = 1000
 LARGE: Final = 0.9
-"""Quantile of the reference above which an error of a number is large: of .5, .75, .9 the quickest
-(docs/detectors.md).
+"""Quantile of the reference's absolute errors above which an error of a number counts as 1: the one
+of .5, .75 and .9 that detects fastest (docs/detectors.md).
 """
 
 
 def threshold(errors: float, rows: float, horizon: float) -> float:
-    """Return k: a false alarm within `horizon` events after a start has a chance of at most
-    `CHANCE`.
+    """Return k, with which a false alarm within `horizon` events after a start has probability
+    `CHANCE` at most.
 
-    A fit from above to the figures of `benchmarks.detection.ddm`, for 250 rows or more: k grows
-    with the skewness of a share of so few errors, and hardly with the horizon, since DDM grows
-    deaf.
+    It is an upper bound, fitted to the results of `benchmarks.detection.ddm` for 250 rows or more.
+    k grows with the skewness of the share of errors, and hardly with the horizon, since DDM becomes
+    less sensitive with each event.
 
     Parameters
     ----------
     errors, rows
-        Of the reference that it starts from.
+        Errors and rows of the reference that it starts with.
 
     Examples
     --------
@@ -65,9 +66,7 @@ def threshold(errors: float, rows: float, horizon: float) -> float:
 
 
 class Counts(msgspec.Struct, array_like=True, frozen=True):
-    """What DDM remembers of the events since its start: how many, the errors among them, and both
-    where p + s was least.
-    """
+    """State of DDM: events and errors since its start, and both where p + s was least."""
 
     events: int = 0
     errors: int = 0
@@ -77,16 +76,16 @@ class Counts(msgspec.Struct, array_like=True, frozen=True):
 
 @dataclass(frozen=True)
 class Ddm:
-    """DDM itself, on arrays.
+    """The DDM test on arrays.
 
     Parameters
     ----------
     k
         Threshold, in standard deviations.
     rows, errors
-        What it starts from; both 0 for none.
+        Rows and errors that it starts with; both 0 for none.
     warm_start
-        Events that it only counts.
+        Number of first events at which it never alarms.
 
     Examples
     --------
@@ -102,8 +101,8 @@ class Ddm:
     warm_start: int = 0
 
     def advance(self, counts: Counts, values: NDArray[np.integer]) -> tuple[Counts, int | None]:
-        """Go on to the end, or to the first alarm: then with its row. At no place does it hang on
-        how values are cut.
+        """Process values (0 or 1) to the end or the first alarm; return the new counts, and the
+        alarm's row or None. The result does not depend on how values are cut into arrays.
         """
         events = counts.events + np.arange(1, len(values) + 1)
         errors = counts.errors + np.cumsum(values)
@@ -200,7 +199,7 @@ class ErrorDdm:
         return sorted(found, key=lambda one: (one.row, one.column))
 
     def _alarms(self, place: int, cells: Ints) -> list[Detection]:
-        """Feed one column; after an alarm it begins again with the reference."""
+        """Feed one column; after an alarm it starts again with the reference."""
         watched, found, done = self._watched[place], list[Detection](), 0
         values = watched.errors(cells)
         while done < len(values):
@@ -226,9 +225,7 @@ class ErrorDdm:
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of errors: from which of all cells a value counts as one, and the test that it
-    starts.
-    """
+    """A column of errors: first cell whose values count as an error, and the test at its start."""
 
     first: int
     what: str

@@ -2,17 +2,19 @@
 together.
 
 A conformal Shiryaev-Roberts e-detector (Vovk et al., arXiv 2102.10439; Shin, Ramdas and Rinaldo,
-arXiv 2203.03532). Each value's rank cell has a known law (`rank_cells`), experts bet against it
-(`bets`), and the e-value e of a bet has mean 1 at most while the events are exchangeable. R <- (1 +
-R) e, averaged over experts and columns, has therefore a mean of at most the number of events,
-whatever the columns' dependence: R reaches c not sooner than after c events on average.
+arXiv 2203.03532). Each value's rank cell has a known distribution (`rank_cells`), experts bet
+against it (`bets`), and the e-value e of a bet has mean 1 at most while the events are
+exchangeable. Therefore R <- (1 + R) e, averaged over experts and columns, has a mean of at most the
+number of events, however the columns depend on each other: on average R takes at least c events to
+reach c.
 
-The grid is the detector's own count of events: R is looked at after every 4th, bets are renewed
-after every 64th. What does not fill a look waits in the state, so that cutting the log differently
-changes nothing.
+R is evaluated after every 4th event that the detector has seen, and bets are renewed after every
+64th. Events that do not fill a step wait in the state, so that the result does not depend on how
+the log is cut into batches.
 
-After an alarm it starts from the reference alone. The column that raised it rests first: its alert
-fires already, and while it moves the others, that may move too, are not thrown back by it.
+After an alarm it starts with the reference again. The column that raised it rests first, because
+its alert fires already: so it does not restart the other columns, which may drift too, again and
+again.
 """
 
 from typing import ClassVar, Self
@@ -29,21 +31,21 @@ from driftgauge.consumer.counting.detectors.base import (
     unframe,
 )
 from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, decayed, unmoved
-from driftgauge.consumer.counting.detectors.effect import RECENT, estimate
-from driftgauge.consumer.counting.detectors.rank_cells import CELLS, RankCells
+from driftgauge.consumer.counting.detectors.history import History
+from driftgauge.consumer.counting.detectors.rank_cells import AROUND, CELLS, RankCells
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import ReferenceProfile
 
-LOOK = 4
-"""Events between looks at R."""
+STEP = 4
+"""Events between evaluations of R."""
 RENEWAL = 64
-"""Events between renewals of the bets, a multiple of LOOK."""
+"""Events between renewals of the bets, a multiple of STEP."""
 REST = 1024
-"""Events that a column rests after its alarm, a multiple of RENEWAL; less than a window, so that
-its alert lives on.
+"""Events for which a column rests after its alarm, a multiple of RENEWAL; less than a window, so
+that its alert does not end meanwhile.
 """
 STRETCH = 512
-"""Most events taken at once, so that what belongs to them stays in the cache."""
+"""Most events that are processed at once, so that their data fit into the processor's cache."""
 
 Bytes = NDArray[np.int8]
 
@@ -53,6 +55,7 @@ class _State(msgspec.Struct):
     columns: list[int]
     seen: int
     arrays: dict[str, bytes]
+    history: bytes = b""
 
 
 ARRAYS = (
@@ -63,7 +66,6 @@ ARRAYS = (
     "base_counts",
     "histograms",
     "scores",
-    "recent",
     "pending",
 )
 """Names of the arrays of the state."""
@@ -96,16 +98,16 @@ class EDetector:
         self.columns = columns
         self.alpha = alpha
         self.threshold = 1 / alpha
-        self._reference = reference
         self._rank_cells = RankCells.build(reference, columns)
         self._gaps, self._rows = self._rank_cells.gaps, self._rank_cells.rows
+        self._constants = self._rank_cells.constants
         self._places: Ints = (np.arange(len(columns)) * CELLS)[:, None]
         law = unmoved(self._gaps, np.zeros_like(self._gaps))
         self._start = np.repeat(law[:, :, None], HISTOGRAMS, axis=2)
         self._seen = 0
         self._wakes = np.zeros(len(columns), dtype=np.int64)
-        """When a resting column takes part again; 0 of one that does."""
-        self._recent = np.full((len(columns), RECENT), -1, dtype=np.int8)
+        """Event count at which a resting column takes part again; 0 if it does not rest."""
+        self._latest = History(reference, columns)
         self._pending = np.empty((len(columns), 0), dtype=np.int8)
         self._restart()
 
@@ -127,14 +129,15 @@ class EDetector:
         self._scores = np.zeros(len(self.columns) * EXPERTS)
 
     def _renew(self, histograms: Floats) -> None:
-        """Fix what the bets of the next events rest on."""
+        """Fix the histograms on which the bets of the next events are based."""
         self._histograms = histograms
         self._base_ages, self._base_counts = self._ages, self._counts
 
     def update(self, observed: Observed) -> list[Detection]:
+        self._latest.take(observed)
         cells = np.concatenate((self._pending, self._rank_cells.of(observed)), axis=1)
         before = self._pending.shape[1]
-        whole = cells.shape[1] // LOOK * LOOK
+        whole = cells.shape[1] // STEP * STEP
         done, found = 0, list[Detection]()
         while done < whole:
             self._wake()
@@ -143,13 +146,13 @@ class EDetector:
             )
             done, worst = self._advance(cells, done, stop)
             if worst is not None:
-                found.append(self._alarm(cells[:, :done], done - 1 - before, *worst))
-        self._remember(cells[:, :whole])
+                after = cells.shape[1] - done
+                found.append(self._alarm(done - 1 - before, after, *worst))
         self._pending = cells[:, whole:]
         return found
 
     def _wake(self) -> None:
-        """Let columns that have rested start from the reference alone."""
+        """Start columns that have rested with the reference again."""
         awake = (self._wakes > 0) & (self._wakes <= self._seen)
         if awake.any():
             self._wakes = np.where(awake, 0, self._wakes)
@@ -158,8 +161,8 @@ class EDetector:
             self._renew(np.where(awake[:, None, None], self._start, self._histograms))
 
     def _advance(self, cells: Bytes, first: int, last: int) -> tuple[int, tuple[int, float] | None]:
-        """Go on to `last`, or to the first look at which R reaches c: then with the worst column
-        and R.
+        """Process events to `last`, or to the first evaluation at which R reaches c; then return
+        the worst column and R too.
         """
         history = self._history(cells[:, first:last])
         totals = history.sum(axis=1)
@@ -168,15 +171,15 @@ class EDetector:
             self._scores = history[-1]
             self._seen += last - first
             return last, None
-        look = int(over[0])
-        passed = (look + 1) * LOOK
+        evaluation = int(over[0])
+        passed = (evaluation + 1) * STEP
         self._seen += passed
-        by_column = history[look].reshape(-1, EXPERTS).sum(axis=1)
-        return first + passed, (int(by_column.argmax()), float(totals[look]))
+        by_column = history[evaluation].reshape(-1, EXPERTS).sum(axis=1)
+        return first + passed, (int(by_column.argmax()), float(totals[evaluation]))
 
     def _history(self, cells: Bytes) -> Floats:
-        """Return each expert's share of R at every look, shape (looks, columns x experts), and take
-        the events in.
+        """Return each expert's share of R at every evaluation, shape (evaluations, columns x
+        experts), and count the events.
         """
         columns, events = cells.shape
         places = self._places + cells
@@ -190,9 +193,20 @@ class EDetector:
         taken = self._bets(counts, events)
         factors = taken.take(bought, axis=0)
         factors *= (1 / chances.T)[:, :, None]
-        kept, added = _composed(factors.reshape(-1, LOOK, columns * EXPERTS))
+        kept, added = _composed(factors.reshape(-1, STEP, columns * EXPERTS))
         added *= np.repeat((self._wakes == 0) / (columns * EXPERTS), EXPERTS)
+        if self._constants.any():
+            added *= np.repeat(self._may_begin(cells), EXPERTS, axis=1)
         return _recursion(self._scores, kept, added)
+
+    def _may_begin(self, cells: Bytes) -> NDArray[np.bool_]:
+        """Return where a change may begin, shape (evaluations, columns): of a constant only where
+        another value comes. Else R would grow by every event that says nothing, and alarm in the
+        end.
+        """
+        moved = (cells != AROUND[1]).reshape(len(cells), -1, STEP).any(axis=2)
+        possible: NDArray[np.bool_] = (moved | ~self._constants[:, None]).T
+        return possible
 
     def _chances(self, cells: Bytes, places: Ints, counts: Ints) -> Floats:
         """Return the chance, without drift, of the cell that each value fell into: (g + k) / (n + 1
@@ -212,8 +226,8 @@ class EDetector:
         return chances
 
     def _bets(self, counts: Ints, events: int) -> Floats:
-        """Return each block's bets, shape (blocks x columns x cells, experts), and go past the
-        blocks.
+        """Return each block's bets, shape (blocks x columns x cells, experts), and add the blocks
+        to the histograms.
         """
         laws, histograms = [], []
         edges = [*range(RENEWAL - self._seen % RENEWAL, events, RENEWAL), events]
@@ -229,12 +243,9 @@ class EDetector:
                 self._renew(decayed(self._histograms, new, passed))
         return bets(np.stack(laws), np.stack(histograms)).reshape(-1, EXPERTS)
 
-    def _alarm(self, cells: Bytes, row: int, place: int, score: float) -> Detection:
+    def _alarm(self, row: int, after: int, place: int, score: float) -> Detection:
         """Describe an alarm, and start again."""
-        recent = np.concatenate((self._recent[place], cells[place]))[-RECENT:]
-        column = self.columns[place]
-        numeric = self._reference.columns[column].kind == "numeric"
-        effect = estimate(recent[recent >= 0], self._start[place, :, 0], ordered=numeric)
+        column, effect = self.columns[place], self._latest.effect(place, after)
         self._restart()
         self._wakes[place] = -(-(self._seen + REST) // RENEWAL) * RENEWAL
         return Detection(
@@ -250,21 +261,21 @@ class EDetector:
             mean_rank=effect.mean_rank,
         )
 
-    def _remember(self, cells: Bytes) -> None:
-        self._recent = np.concatenate((self._recent, cells), axis=1)[:, -RECENT:]
-
     def pack(self) -> bytes:
         arrays = {
             name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS
         }
-        return frame(_State(self.alpha, self.columns, self._seen, arrays))
+        state = _State(self.alpha, self.columns, self._seen, arrays, self._latest.pack())
+        return frame(state)
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:  # noqa: ARG003
         state = unframe(frame, _State)
         detector = cls(reference, state.columns, state.alpha)
         detector._seen = state.seen
-        for name, plain in state.arrays.items():
+        detector._latest.restore(state.history)
+        for name in ARRAYS:
+            plain = state.arrays[name]
             like: NDArray[np.generic] = getattr(detector, f"_{name}")
             shape = (len(state.columns), -1) if name == "pending" else like.shape
             setattr(
@@ -274,12 +285,12 @@ class EDetector:
 
 
 def _composed(factors: Floats) -> tuple[Floats, Floats]:
-    """Return a and b of R <- a R + b for looks of four steps R <- (1 + R) e.
+    """Return a and b of R <- a R + b for four updates R <- (1 + R) e.
 
     Parameters
     ----------
     factors
-        Shape (looks, 4, …): the e-values.
+        The e-values, shape (evaluations, 4, …).
     """
     first, second = factors[:, 0] * factors[:, 1], factors[:, 2] * factors[:, 3]
     added = factors[:, 1] + first
@@ -291,8 +302,8 @@ def _composed(factors: Floats) -> tuple[Floats, Floats]:
 
 
 def _recursion(scores: Floats, kept: Floats, added: Floats) -> Floats:
-    """Return R after every look, in the memory of `added`. Past c it may grow out of all bounds: as
-    good as past c.
+    """Return R at every evaluation, in the memory of `added`. Beyond c it may overflow to infinity,
+    which is harmless.
     """
     with np.errstate(over="ignore"):
         for a, b in zip(kept, added, strict=True):

@@ -1,30 +1,38 @@
-"""What an alarm says happened: since when, how much, in words. Estimates for people; no guarantee
-rests on them.
+"""The effect that an alarm reports: since when, how much, in words. These are estimates for people
+without a statistical guarantee.
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, xlogy
+from scipy.special import ndtr, ndtri, xlogy
 
-from driftgauge.consumer.counting.detectors.bets import bets
+from driftgauge.consumer.counting.detectors.bets import LOST, SCALES, SHIFTS
 from driftgauge.consumer.counting.detectors.rank_cells import CELLS, MISSING
 from driftgauge.shared.arrays import Floats
 
-RECENT = 512
+RECENT = 1024
 """Latest values of a column from which an alarm estimates the effect."""
-LATEST = (32, 128, RECENT)
+LATEST = (32, 128, 512, RECENT)
 """Latest values of which a change may have the histogram."""
-
+SURE = 5.0
+"""Logarithm of how many times likelier the latest values must be with a change than without one, at
+its likeliest moment, for it to be described. Without a change they are with a chance of 1 in 10 at
+most: each of 14 kinds of it is e^5 times likelier at any moment with a chance of e^-5.
+"""
+UNKNOWN = "how, the latest values do not tell"
+CONSTANT = 0.98
+"""Share of the reference from which on a value is called its usual one."""
 LEAST = 1e-9
-"""Stands for the share of a cell that no value can fall into, so that its logarithm is a number."""
+"""Replaces a share of 0 in logarithms."""
 
 
 class Effect(NamedTuple):
     """Events since the change, values among them that are not missing, what changed, and the mean
-    rank of those values (None if there are none, or they have no order).
+    rank of those values (None if there are none, or they do not tell).
     """
 
     delay: int
@@ -34,14 +42,14 @@ class Effect(NamedTuple):
 
 
 def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) -> Effect:
-    """Estimate when and how a column left its law.
+    """Estimate when and how the distribution of a column changed.
 
     Parameters
     ----------
     cells
-        The latest rank cells, oldest first.
+        The latest values as groups of ranks, or MISSING, oldest first (history.py).
     law
-        Shape (cells,): what cells come without drift.
+        Shape (cells,): what comes without drift.
     ordered
         Whether the cells have an order, as those of a numeric column have.
 
@@ -53,7 +61,9 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
     Effect(delay=40, width=0, words='100.0 % missing instead of 0.1 % over 40 events', mean_rank=None)
     """  # noqa: E501  a table, or what an example prints
     law = np.maximum(law, LEAST)
-    delay = _since(cells, law)
+    delay, sure = _since(cells, law)
+    if not sure:
+        return Effect(delay, 0, UNKNOWN)
     counts = np.bincount(cells[-delay:], minlength=CELLS).astype(np.float64)
     gain = xlogy(counts, counts / (delay * law))
     lost, width = counts[MISSING] / delay, int(counts[:MISSING].sum())
@@ -62,23 +72,45 @@ def estimate(cells: NDArray[np.signedinteger], law: Floats, *, ordered: bool) ->
         return Effect(delay, width, words.replace("%", " %"))
     present, law = counts[:MISSING], law[:MISSING] / law[:MISSING].sum()
     if not ordered:
-        return Effect(delay, width, _exchange(present, law))
+        return Effect(delay, width, _exchange(present, law), _mean_rank(present, law))
+    usual = int(law.argmax())
+    if law[usual] >= CONSTANT:
+        words = f"{1 - present[usual] / width:.1%} of the values are not the usual one"
+        words += f", instead of {1 - law[usual]:.1%}, over {width} events"
+        return Effect(delay, width, words.replace("%", " %"), _mean_rank(present, law))
     return Effect(delay, width, _movement(present, law), _mean_rank(present, law))
 
 
-def _since(cells: NDArray[np.signedinteger], law: Floats) -> int:
+def _since(cells: NDArray[np.signedinteger], law: Floats) -> tuple[int, bool]:
     """Return the events since when one of the experts would have gained most, among them histograms
-    of the latest events.
+    of the latest events; and whether it would have gained enough.
     """
+    if not len(cells):
+        return 0, False
     histograms = [
         np.bincount(cells[-events:], minlength=CELLS) / len(cells[-events:]) for events in LATEST
     ]
-    gains = np.log(bets(law, np.stack(histograms, axis=1)) / law[:, None])
-    return int(np.cumsum(gains[cells[::-1]], axis=0).max(axis=1).argmax()) + 1
+    laws = [*((law + histogram) / 2 for histogram in histograms), *_moved(law)]
+    gains = np.log(np.stack(laws, axis=1) / law[:, None])
+    best = np.cumsum(gains[cells[::-1]], axis=0).max(axis=1)
+    return int(best.argmax()) + 1, bool(best.max() >= SURE)
+
+
+def _moved(law: Floats) -> Iterator[Floats]:
+    """Yield what would come if a normal feature had moved, or was spread, or values were lost."""
+    present = law[:MISSING].sum()
+    edges = ndtri(np.concatenate(([0.0], np.cumsum(law[:MISSING])[:-1] / present, [1.0])))
+    for shift, scale in (
+        *((shift, 1.0) for shift in SHIFTS),
+        *((0.0, scale) for scale in SCALES),
+    ):
+        tilted = np.diff(ndtr((edges - shift) / scale)) * present
+        yield np.maximum(np.append(tilted, law[MISSING]), LEAST)
+    yield np.append(law[:MISSING] * (1 - LOST), law[MISSING] * (1 - LOST) + LOST)
 
 
 def _movement(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a numeric column by what would make a normal one of them: a shift, or
+    """Describe the change of a numeric column's cells as that of a normal variable: a shift, or
     another spread.
     """
     scores = ndtri(np.cumsum(law) - law / 2)
@@ -96,8 +128,8 @@ def _mean_rank(counts: Floats, law: Floats) -> float:
 
 
 def _exchange(counts: Floats, law: Floats) -> str:
-    """Describe the cells of a categorical column, which have no order: how many events must have
-    changed their category.
+    """Describe the change of a categorical column's cells, which have no order, by the share of
+    events that changed their category.
     """
     moved = float(np.abs(counts / counts.sum() - law).sum() / 2)
     return f"{moved:.0%} of the categories' shares moved over {int(counts.sum())} events".replace(
@@ -118,7 +150,7 @@ def normal_shift(mean_rank: float) -> float:
 
 
 def describe_shift(mean_rank: float, events: int) -> str:
-    """Say what a mean rank means.
+    """Describe a mean rank in words.
 
     Examples
     --------

@@ -8,10 +8,11 @@ them bad, the next one is bad with chance (g + k) / (n + 1 + t). The bets are on
 share of all values turns bad. R <- (1 + R) e after each 64 events, averaged over bets and tests; at
 R >= c / 64 it alarms, so that at least c events pass between false alarms on average. That bound is
 exact for out-of-range values (conformal) and for missing ones (`rank_cells`); for unseen categories
-it is as good as Good and Turing.
+it is as good as Good and Turing, whose estimate counts for as many fewer rows as its error is
+larger than a binomial's.
 
-It also runs on columns that are ordered in time: how often a value is missing is steadier than the
-values are, but there the bound is no promise.
+It also runs on columns that are ordered in time, whose share of missing values is usually steadier
+than the values; but there the bound is not guaranteed.
 """
 
 from typing import ClassVar, Self
@@ -37,17 +38,17 @@ from driftgauge.shared.reference.profile import (
 )
 
 BLOCK = 64
-"""Events between looks."""
+"""Events between evaluations."""
 REST = 1024
-"""Events that a test rests after its alarm, a multiple of BLOCK; less than a window, so that its
-alert lives on.
+"""Events for which a test rests after its alarm, a multiple of BLOCK; less than a window, so that
+its alert does not end meanwhile.
 """
 BROKEN = np.array([0.01, 0.05, 0.25, 0.9])
-"""Shares of the values that turn bad, as the bets say."""
+"""Shares of bad values on which the tests bet."""
 RECENT = 32
-"""Latest blocks from which an alarm estimates since when and how many."""
+"""Number of latest blocks from which an alarm estimates the time of the change and the share."""
 STRETCH = 64
-"""Most blocks taken at once."""
+"""Most blocks that are processed at once."""
 WORDS = {
     "missing": "missing",
     "unseen": "of categories that the reference does not have",
@@ -64,7 +65,7 @@ class _State(msgspec.Struct):
     arrays: dict[str, bytes]
 
 
-@detector("integrity", share=0.1, needs_exchangeable=False)  # the test of each window has as much
+@detector("integrity", share=0.08, needs_exchangeable=False)
 class OnlineIntegrity:
     """Sequential tests of the shares of missing and of unseen or out-of-range values of every
     column.
@@ -97,7 +98,7 @@ class OnlineIntegrity:
         tests = 2 * len(columns)
         self._seen = 0
         self._wakes = np.zeros(tests, dtype=np.int64)
-        """When a resting test takes part again; 0 of one that does."""
+        """Event count at which a resting test takes part again; 0 if it does not rest."""
         self._open = np.zeros(tests, dtype=np.int64)
         """Bad values in the block that is not full yet."""
         self._recent = np.zeros((RECENT, tests), dtype=np.int64)
@@ -115,8 +116,8 @@ class OnlineIntegrity:
 
     def _restart(self) -> None:
         """Forget everything but the reference."""
-        self._trials = np.zeros_like(self._gaps)
-        self._bad = np.zeros_like(self._gaps)
+        self._trials = np.zeros(len(self._gaps), dtype=np.int64)
+        self._bad = np.zeros(len(self._gaps), dtype=np.int64)
         self._scores = np.zeros((len(self._gaps), len(BROKEN)))
 
     def update(self, observed: Observed) -> list[Detection]:
@@ -152,7 +153,7 @@ class OnlineIntegrity:
         return full
 
     def _wake(self) -> None:
-        """Let tests that have rested start from the reference alone."""
+        """Start tests that have rested with the reference again."""
         awake = (self._wakes > 0) & (self._wakes <= self._seen)
         if awake.any():
             self._wakes = np.where(awake, 0, self._wakes)
@@ -160,8 +161,8 @@ class OnlineIntegrity:
             self._bad = np.where(awake, 0, self._bad)
 
     def _advance(self, blocks: Ints) -> tuple[int, int | None]:
-        """Go on over full blocks, or to the first at which R reaches c / 64: then with the worst
-        test.
+        """Process full blocks to the end, or to the first at which R reaches c / 64; then return
+        the worst test too.
         """
         factors = self._factors(blocks)
         weights = ((self._wakes == 0) / factors[0].size)[:, None]
@@ -199,8 +200,8 @@ class OnlineIntegrity:
         return factors
 
     @property
-    def _good(self) -> Ints:
-        good: Ints = np.maximum(self._rows + 2 - self._gaps, 1)
+    def _good(self) -> Floats:
+        good: Floats = np.maximum(self._rows + 2 - self._gaps, 1)
         return good
 
     def _alarm(self, row: int, test: int) -> Detection:
@@ -259,28 +260,32 @@ class OnlineIntegrity:
         return detector
 
 
-def _laws(columns: list[ColumnReference]) -> tuple[list[str], Ints, Ints]:
+def _laws(columns: list[ColumnReference]) -> tuple[list[str], Floats, Floats]:
     """Return each test's rule, gaps and rows: of missing values for all columns, then of what else
     may be wrong.
     """
-    rules, gaps, rows = ["missing"] * len(columns), [], []
+    rules = ["missing"] * len(columns)
+    gaps: list[float] = []
+    rows: list[float] = []
     for column in columns:
         gaps.append(column.counts[-1] + 1)
         rows.append(sum(column.counts))
     for column in columns:
         categorical = isinstance(column, CategoricalReference)
         rules.append("unseen" if categorical else "out_of_range")
-        gaps.append(
-            column.singletons + 1
-            if isinstance(column, CategoricalReference)
-            else _outside(column) + 2
-        )
-        rows.append(sum(column.counts[:-1]))
-    return rules, np.array(gaps, dtype=np.int64), np.array(rows, dtype=np.int64)
+        values = sum(column.counts[:-1])
+        if isinstance(column, CategoricalReference):
+            wider = column.new_dispersion
+            gaps.append((column.singletons + 1) / wider)
+            rows.append((values + 1) / wider - 1)
+        else:
+            gaps.append(_outside(column) + 2)
+            rows.append(values)
+    return rules, np.array(gaps, dtype=np.float64), np.array(rows, dtype=np.float64)
 
 
 def _shares(columns: list[ColumnReference]) -> Floats:
-    """Return what each share is expected to be, for people to read."""
+    """Return the expected share of each test, as shown to people."""
     missing = [column.counts[-1] / max(sum(column.counts), 1) for column in columns]
     beyond = [
         column.singletons if isinstance(column, CategoricalReference) else _outside(column)
@@ -291,8 +296,8 @@ def _shares(columns: list[ColumnReference]) -> Floats:
 
 
 def _outside(column: NumericReference) -> int:
-    """Count the values outside the range of the registered reference: there are some in one that
-    was accepted later.
+    """Count the values outside the range of the registered reference, which only a reference that
+    was accepted later has.
     """
     return column.counts[0] + column.counts[-2] if column.cuts else 0
 
@@ -304,14 +309,16 @@ def _kinds(reference: ReferenceProfile, columns: list[int]) -> NDArray[np.int8]:
     kinds = np.zeros(int(reference.offsets[-1]), dtype=np.int8)
     for column in columns:
         first, last = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
+        known = reference.columns[column]
         kinds[last] = 1
-        kinds[
-            [last - 1] if reference.columns[column].kind == "categorical" else [first, last - 1]
-        ] = 2
+        if isinstance(known, CategoricalReference):
+            kinds[first + known.unseen : last] = 2
+        else:
+            kinds[[first, last - 1]] = 2
     return kinds
 
 
-def _rising(start: Ints, factors: Ints) -> Floats:
+def _rising(start: Floats, factors: Ints) -> Floats:
     """Return the logarithm of start (start + 1) ... (start + factors - 1)."""
     result: Floats = gammaln(start + factors) - gammaln(start)
     return result

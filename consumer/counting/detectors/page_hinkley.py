@@ -1,9 +1,8 @@
-"""Page-Hinkley (Page 1954), river's at its defaults, fed with ranks: for those who know it; off by
-default.
+"""Page-Hinkley (Page 1954) as river implements it, with river's defaults, on ranks; off by default.
 
-It has no share of the budget, since no bound of its false alarms is known. It begins with 1,000
-reference ranks as ADWIN does, and begins again after an alarm. It takes a value at a time in
-Python: about .35 µs each.
+It has no share of the budget, since no bound of its false alarms is known. It starts with 1,000
+reference ranks as ADWIN does, and starts again after an alarm. It processes values one at a time in
+Python, about .35 µs each.
 """
 
 from typing import Any, ClassVar, Self
@@ -76,7 +75,7 @@ class RankPageHinkley:
         return sorted(found, key=lambda one: (one.row, one.column))
 
     def _feed(self, place: int, ranks: Floats) -> list[Detection]:
-        """Feed one column; after an alarm it begins again with the reference."""
+        """Feed one column; after an alarm it starts again with the reference."""
         found, test = list[Detection](), self._tests[place]
         for row, rank in enumerate(ranks.tolist()):
             self._since[place] += 1
@@ -123,8 +122,8 @@ class RankPageHinkley:
 def _fresh() -> Any:
     """Return river's test with its defaults; it has no types.
 
-    Imported at first use: with it come scikit-learn, pandas and SQLAlchemy, and it is off by
-    default.
+    It is imported at first use, because it imports scikit-learn, pandas and SQLAlchemy and is off
+    by default.
     """
     from river.drift import PageHinkley
 

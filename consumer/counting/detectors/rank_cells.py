@@ -1,18 +1,20 @@
-"""Rank cells: where a value stands among the reference, in tenths and tails, with a law that is
-known exactly.
+"""Rank cells: a value's rank in the reference, in tenths and tails, whose distribution without
+drift is known exactly.
 
 The values of the reference and a new one, ordered with ties broken at random, are exchangeable: so
-the new one falls into each of the n + 1 gaps between n reference values with the same chance, and a
-union of g of these gaps has chance g / (n + 1). After t new values, of which k fell there, it is (g
-+ k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The borders of the cells
-are reference values, so the law holds for any feature: continuous, discrete, constant.
+the new one falls into each of the n + 1 gaps between n reference values with the same probability,
+and into a union of g of these gaps with probability g / (n + 1). After t new values, of which k
+fell there, it is (g + k) / (n + 1 + t): conformal prediction (Vovk et al., arXiv 2102.10439). The
+borders of the cells are reference values, so this holds for any feature: continuous, discrete,
+constant.
 
-A border in a tie of m reference values is one of m uniforms drawn once for the column, and a new
-value in the tie draws its own from a hash of its event's id: so a replay gives the same cells.
+Ties are broken by uniform random numbers. For a border within a tie of m reference values, it is
+one of m numbers that are drawn once for the column; for a new value in the tie, it comes from a
+hash of its event's id, so that a replay has the same cells.
 
-MISSING is a cell of its own with one gap more than its reference rows. The shares then add up to a
-little more than 1, which makes the law exact for every bet that grows with the missing values of
-the reference (docs/detectors.md).
+MISSING is a cell of its own with one gap more than its reference rows. The probabilities then add
+up to a little more than 1, which makes the e-values valid for every bet that grows with the missing
+values of the reference (docs/detectors.md).
 """
 
 import math
@@ -35,19 +37,21 @@ from driftgauge.shared.reference.profile import (
 )
 
 TAIL = (1 - math.cos(math.pi * 23 / (CUTS - 1))) / 2
-"""About .02, and a cut of the reference; without tails of their own, a wider spread is found a
-third later.
+"""Share of the reference in each tail cell, about .02, at a cut of the reference. Without tail
+cells, a wider spread is detected a third later.
 """
 BORDERS = np.array([TAIL, *np.arange(1, BINS) / BINS, 1 - TAIL])
-"""Shares of the reference at which a cell ends."""
+"""Shares of the reference at which the cells end."""
 PRESENT = len(BORDERS) + 1
-"""Cells of values that are there."""
+"""Number of cells for values that are not missing."""
 MISSING = PRESENT
-"""The last cell, behind them."""
+"""The last cell, for missing values."""
 CELLS = PRESENT + 1
+AROUND = np.array([0, PRESENT // 2, PRESENT - 1])
+"""The cells of what is smaller than a constant, of the constant itself, and of what is larger."""
 TIED = -1
 SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
-"""Of splitmix64 (Steele, Lea, Flood 2014)."""
+"""Constants of the hash splitmix64 (Steele, Lea, Flood 2014)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +61,25 @@ class RankCells:
     Parameters
     ----------
     columns
-        Which columns of the reference are watched, C of them.
+        Positions of the C watched columns of the reference.
     gaps
-        Shape (C, cells): gaps of the reference in each rank cell.
+        Gaps of the reference in each rank cell, shape (C, cells).
     rows
-        Shape (C,): reference rows.
+        Reference rows of each column, shape (C,).
+    constants
+        Whether all reference rows of a column that are not missing have one value, shape (C,).
     """
 
     columns: list[int]
     gaps: Ints
     rows: Ints
+    constants: NDArray[np.bool_]
     _cells: NDArray[np.int8]
-    """Rank cell of each of all cells, TIED where a border lies within it."""
+    """Rank cell of each cell of the reference; TIED where a border lies within it."""
     _places: Ints
-    """Where each of all cells stands in the order of its column, columns one after another."""
+    """Position of each cell in its column's order, columns one after another."""
     _borders: Floats
-    """All columns' borders, ascending: place of the tie, plus the uniform."""
+    """All columns' borders, ascending: position of the tie plus a uniform number in (0, 1)."""
 
     @classmethod
     def build(cls, reference: ReferenceProfile, columns: list[int]) -> Self:
@@ -91,19 +98,27 @@ class RankCells:
             np.empty((len(columns), CELLS), dtype=np.int64),
             np.empty((len(columns), len(BORDERS))),
         )
+        constants = np.zeros(len(columns), dtype=np.bool_)
         for row, column in enumerate(columns):
             first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
-            place, counts = _ordered(reference.columns[column])
-            gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
+            place, counts = in_order(reference.columns[column])
             gaps[row, MISSING] = reference.columns[column].counts[-1] + 1
-            low, high = border.searchsorted(place), border.searchsorted(place + 1)
-            cell[first:missing] = np.where(low == high, low, TIED)
+            constant = np.flatnonzero(counts)
+            constants[row] = len(constant) == 1
+            if constants[row]:
+                gaps[row, :PRESENT] = _around(int(counts.sum()))
+                border = np.full(len(BORDERS), float(constant[0]))
+                cell[first:missing] = AROUND[np.sign(place - constant[0]) + 1]
+            else:
+                gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
+                low, high = border.searchsorted(place), border.searchsorted(place + 1)
+                cell[first:missing] = np.where(low == high, low, TIED)
             places[first:missing] = place + first
             borders[row] = border + first
         rows = np.array(
             [sum(reference.columns[column].counts) for column in columns], dtype=np.int64
         )
-        return cls(columns, gaps, rows, cell, places, borders.ravel())
+        return cls(columns, gaps, rows, constants, cell, places, borders.ravel())
 
     def of(self, observed: Observed) -> NDArray[np.int8]:
         """Return the rank cell of each value of the watched columns, shape (C, events)."""
@@ -116,26 +131,22 @@ class RankCells:
         return found
 
 
-def _ordered(column: ColumnReference) -> tuple[Ints, Ints]:
+def in_order(column: ColumnReference) -> tuple[Ints, Ints]:
     """Return the place of each cell but MISSING in the column's order, and the reference rows at
     each place.
 
-    Categories stand in the order of their names: one by frequency would depend on the reference,
-    and so break the law. OTHER and UNSEEN share the last place: what is rare in the reference is
-    often seen no more, and something like it is.
+    That of categories has nothing to do with the reference's rows, else the law would not hold.
     """
     counts = np.array(column.counts[:-1], dtype=np.int64)
     if not isinstance(column, CategoricalReference):
         return np.arange(len(counts)), counts
-    top = len(column.categories)
-    places = np.full(len(counts), top)
-    places[np.argsort(np.array(column.categories, dtype=str))] = np.arange(len(counts))[:top]
+    places = np.array(column.places)
     return places, np.bincount(places, weights=counts).astype(np.int64)
 
 
 def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
-    """Return the gaps in each cell, and the borders: the place of the reference value, plus its
-    uniform in the tie.
+    """Return the gaps in each cell, and the borders: position of the reference value plus a uniform
+    number within its tie.
     """
     ends = np.cumsum(counts)
     total = int(ends[-1])
@@ -159,8 +170,20 @@ def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
     return gaps, borders
 
 
+def _around(rows: int) -> Ints:
+    """Return the gaps in each cell of a constant.
+
+    To break the tie of a value with itself at random would say nothing, and could alarm. A new
+    value is the same with any chance up to 1, and smaller, or larger, than all others with a chance
+    of 1 / (rows + 1) at most; these bounds add up to more than 1, so a bet has mean 1 at most.
+    """
+    gaps = np.zeros(PRESENT, dtype=np.int64)
+    gaps[AROUND] = 1, rows + 1, 1
+    return gaps
+
+
 def _uniforms(ids: Sequence[str], events: Ints, salts: Ints) -> Floats:
-    """Return a uniform in (0, 1) for each event and salt, from the event's id alone."""
+    """Return a uniform number in (0, 1) for each event and salt, from the event's id only."""
     needed, back = np.unique(events, return_inverse=True)
     hashes = np.array([crc32(ids[event].encode()) for event in needed.tolist()], dtype=np.uint64)
     mixed = (salts.astype(np.uint64) + np.uint64(1) << np.uint64(32)) + hashes[back]

@@ -1,9 +1,9 @@
-"""Ids that clients supplied: a client that asks again after its API died sends the same id, through
-another publisher.
+"""Ids that clients supplied: a client that repeats a request after its API process died sends the
+same id through another publisher.
 
 They are kept by hours of entry time, and an id is known if it came in the entry's own hour or the
-one before: so for one to two hours, whatever the clocks do and however the log was cut into
-batches. A digest stands for an id, however long.
+one before: so for one to two hours, independently of clocks and of how the log was cut into
+batches. Ids are stored as digests of fixed length.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ DIGEST_BYTES = 16
 
 @dataclass(slots=True)
 class ClientIds:
-    """The ids of the last two hours, and what is to be written of them.
+    """The ids of the last two hours, and the changes to write to Redis.
 
     Parameters
     ----------
     hours
         Digests by hour of entry time (Unix ms // 3,600,000).
     added
-        Digests to write, by hour, since the last commit.
+        Digests to write since the last commit, by hour.
     gone
         Hours to delete, since the last commit.
 
@@ -43,7 +43,7 @@ class ClientIds:
     gone: list[int] = field(default_factory=list)
 
     def claim(self, client_id: str, entry_ms: int) -> bool:
-        """Remember an id; tell whether it was new."""
+        """Remember an id; return whether it was new."""
         digest = digest_of(client_id)
         hour = entry_ms // HOUR_MS
         if any(digest in self.hours.get(kept, ()) for kept in hours_kept(entry_ms)):
@@ -53,7 +53,7 @@ class ClientIds:
         return True
 
     def forget(self, entry_ms: int) -> None:
-        """Drop the hours that no later entry asks for: entry ids only grow."""
+        """Drop the hours that no later entry is compared with: entry ids only grow."""
         oldest = min(hours_kept(entry_ms))
         for hour in [hour for hour in self.hours if hour < oldest]:
             del self.hours[hour]
@@ -74,5 +74,5 @@ def hours_kept(entry_ms: int) -> tuple[int, int]:
 
 
 def digest_of(event_id: str) -> bytes:
-    """Return the digest that stands for an id."""
+    """Return the digest of an id."""
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()

@@ -34,7 +34,7 @@ MAX_SEQUENCE = 2**63 - 1
 LAYOUT = (b"t", b"p", b"s", b"e")
 REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in (PREDICTION, LABEL)}
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What the decoder raises; the last one for a content that is nested too deeply."""
+"""Errors of the decoder; RecursionError for JSON that is nested too deeply."""
 
 
 _decoder = msgspec.json.Decoder(Prediction)
@@ -43,7 +43,8 @@ _Event = TypeVar("_Event", Prediction, Label)
 
 
 class CheckedDecoder:
-    """Decodes predictions of one schema, and checks number and types of their values on the way.
+    """Decodes predictions of one schema, and checks number and types of their values at the same
+    time.
 
     The features become a tuple of a fixed type, so that msgspec refuses what does not fit. The
     check holds for every version whose schema has the same kinds.
@@ -91,8 +92,8 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Labels:
-    """The labels among the entries of a batch that could be decoded: place in the batch, entry
-    time, publisher, number, content.
+    """The decoded labels of a batch: position in the batch, entry time (ms), publisher, sequence
+    number, content.
     """
 
     positions: Ints
@@ -101,7 +102,7 @@ class Labels:
     sequences: Ints
     labels: list[Label]
     digests: list[bytes] = field(init=False)
-    """Of the ids that the labels name: what waits is asked for by them, and joined by them."""
+    """Digests of the predictions' ids, by which waiting predictions are found."""
 
     def __post_init__(self) -> None:
         self.digests = [digest_of(label.id) for label in self.labels]
@@ -112,29 +113,29 @@ NO_LABELS = Labels(np.zeros(0, np.int64), np.zeros(0, np.int64), [], np.zeros(0,
 
 @dataclass(slots=True)
 class Batch:
-    """Log entries in order, read.
+    """Decoded log entries in order.
 
     Parameters
     ----------
     all_ms
         Entry time (ms) of every entry.
     positions, entry_ms, publishers, sequences, predictions
-        Of each prediction that could be decoded: place in the batch, entry time, publisher, number,
-        content.
+        Position in the batch, entry time (ms), publisher, sequence number and content of each
+        decoded prediction.
     labels
-        The same of each label.
+        Decoded labels, with the same fields.
     ticks
-        Place in the batch of each tick.
+        Position in the batch of each tick.
     changes
-        New references, by place in the batch.
+        New references, by position in the batch.
     dead
-        Place in the batch to dead letter.
+        Dead letters, by position in the batch.
     dead_numbers
-        Publisher and number of dead letters that have one, by place: they arrived, so they are no
-        loss.
+        Publisher and sequence number of the dead letters that have them, by position: they have
+        arrived, so they are not counted as lost.
     checked
-        The kinds of values (of the features, then of the prediction) that the decoder has checked,
-        None if none.
+        Kinds of values (of the features, then of the prediction) that the decoder has checked; None
+        if it checked none.
     """
 
     entries: Sequence[Entry]
@@ -163,7 +164,7 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     Parameters
     ----------
     entries
-        At least one, in the order of the log.
+        At least one raw entry, in the order of the log.
     expected
         Decoder of the schema that most predictions will have.
 
@@ -188,6 +189,27 @@ def read(entries: Sequence[Entry], expected: CheckedDecoder | None = None) -> Ba
     elif kinds:
         batch = _read_mixed(entries, all_ms, fields, expected)
     return batch or _read_singly(entries, all_ms)
+
+
+def unusable(entry: Entry, reason: str) -> Batch:
+    """Return a batch of one entry that is a dead letter, whatever it holds: its content cannot be
+    processed. Its number counts as arrived.
+
+    Examples
+    --------
+    >>> batch = unusable((b"5-0", [b"t", b"p", b"p", b"api", b"s", b"7", b"e", b"{}"]), "why")
+    >>> batch.dead[0].reason, batch.dead_numbers
+    ('why', {0: (b'api', 7)})
+    """
+    all_ms = times_of([entry[0]])
+    none = np.zeros(0, dtype=np.int64)
+    batch = Batch([entry], all_ms, none, none, [], none, [])
+    batch.dead[0] = DeadLetter(entry, reason)
+    values = dict(zip(entry[1][::2], entry[1][1::2], strict=True))
+    number = _number(values)
+    if number is not None:
+        batch.dead_numbers[0] = (values[b"p"], number)
+    return batch
 
 
 def _read_predictions(
@@ -282,7 +304,8 @@ def _decode_all(
 def _decode_lines(
     payloads: list[bytes], decode: Callable[[bytes], list[_Event]]
 ) -> list[_Event] | None:
-    """Decode the payloads at once; None if any is unreadable or two could have mended each other.
+    """Decode the payloads at once; None if any is unreadable, or if joining the lines could have
+    made unreadable ones readable.
 
     A payload with a newline inside, or with nothing in it, would shift the lines: so there must be
     exactly as many results as payloads, and exactly one newline between each.
@@ -298,7 +321,7 @@ def _decode_lines(
 
 
 class _Read:
-    """Events of one kind that were read one by one."""
+    """Events of one kind that are read one by one."""
 
     def __init__(self) -> None:
         self.positions: list[int] = []
@@ -322,9 +345,7 @@ class _Read:
 
 
 def _read_singly(entries: Sequence[Entry], all_ms: Ints) -> Batch:
-    """Read entries one by one; what is unreadable becomes a dead letter, its neighbours do not
-    suffer.
-    """
+    """Read entries one by one, so that only unreadable ones become dead letters."""
     predictions, labels = _Read(), _Read()
     batch = Batch(entries, all_ms, all_ms, all_ms, [], all_ms, [])
     told: list[Label] = []

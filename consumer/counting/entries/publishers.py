@@ -1,17 +1,17 @@
-"""The publishers of a partition: which of their numbers have come, and when a silent one is
-retired.
+"""The publishers of a partition: which of their sequence numbers have arrived, and when a silent
+publisher is retired.
 
-A publisher that has been silent for longer than the longest spool age is retired: its holes are
-lost for good, and its intervals shrink to one number, the last that came. Its process may still
-live (a model without traffic for a week), so later numbers are new and count. A number up to the
-last one may have been counted before, which nobody remembers: it goes to the dead letters. So
-retirement never counts twice and refuses nothing that is certainly new. The last numbers of 10,000
+A publisher that has been silent for longer than the longest spool age is retired: its missing
+numbers are lost for good, and of its numbers only the last one is kept. Its process may still run
+(a model without traffic for a week), so later numbers are new and counted. Whether a number up to
+the last one was counted before is no longer known, so it goes to the dead letters. So retirement
+never counts an event twice, and refuses none that is certainly new. The last numbers of 10,000
 retired publishers are kept.
 
 Silence is measured in entry time, from the last entry to the beginning of the hour. Publishers are
-retired and forgotten before the first entry of an hour, and nowhere else: a place in the log. At
-the end of a batch it would hang on the cut which of too many retired ones are forgotten, and so
-whether a number that comes again is counted again.
+retired and forgotten before the first entry of an hour, which is a fixed position in the log. At
+the end of a batch, it would depend on the cut into batches which surplus publishers are forgotten,
+and so whether a repeated number is counted again.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ RETIRED_KEPT = 10_000
 
 
 class PackedPublisher(msgspec.Struct, omit_defaults=True):
-    """A publisher as it stands in the checkpoint."""
+    """A publisher as the checkpoint stores it."""
 
     bounds: list[list[int]]
     last_ms: int
@@ -39,11 +39,11 @@ class Publisher:
     Parameters
     ----------
     seen
-        Its numbers that have come.
+        Sequence numbers that have arrived.
     last_ms
         Entry time (ms) of its last entry.
     closed
-        Numbers up to this one are closed since a retirement; 0 if it never was retired.
+        Numbers up to this one were closed by a retirement; 0 if it never was retired.
     """
 
     seen: Intervals = field(default_factory=Intervals)
@@ -59,25 +59,25 @@ class Publisher:
         return 0 < self.last_ms < entry_ms // HOUR_MS * HOUR_MS - limit_ms
 
     def retire(self) -> int:
-        """Close all numbers up to the last one; give how many of them never came."""
+        """Close all numbers up to the last one; return how many of them never arrived."""
         lost = self.seen.missing
         self.closed = self.seen.last
         self.seen = Intervals([[1, self.closed]])
         return lost
 
     def pack(self) -> bytes:
-        """Return it for the checkpoint."""
+        """Pack the publisher for the checkpoint."""
         return msgspec.msgpack.encode(PackedPublisher(self.seen.bounds, self.last_ms, self.closed))
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Publisher":
-        """Read what `pack` gave."""
+        """Unpack what `pack` returned."""
         found = msgspec.msgpack.decode(packed, type=PackedPublisher)
         return cls(Intervals(found.bounds), found.last_ms, found.closed)
 
 
 def to_retire(publishers: dict[bytes, Publisher], entry_ms: int, limit_ms: int) -> list[bytes]:
-    """Name the publishers whose time has come."""
+    """Return the names of the publishers to retire."""
     return [
         name
         for name, publisher in publishers.items()
@@ -88,7 +88,7 @@ def to_retire(publishers: dict[bytes, Publisher], entry_ms: int, limit_ms: int) 
 
 
 def to_forget(publishers: dict[bytes, Publisher]) -> list[bytes]:
-    """Name the retired publishers that are too many, the longest silent first."""
+    """Return the names of surplus retired publishers, the longest silent first."""
     retired = sorted(
         (publisher.last_ms, name) for name, publisher in publishers.items() if publisher.retired
     )

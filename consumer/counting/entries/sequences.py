@@ -1,6 +1,7 @@
-"""Which sequence numbers of a publisher have been counted: the dedupe set and the loss meter.
+"""The set of a publisher's sequence numbers that were counted, for deduplication and to detect
+losses.
 
-Live traffic overtakes the spool, so the last number seen is not enough: the set is kept as disjoint
+Live traffic overtakes the spool, so the last number is not enough: the set is stored as disjoint
 intervals. It is committed together with the counts; an event is counted if and only if its number
 was not in the set.
 """
@@ -32,7 +33,7 @@ class Intervals:
 
     @property
     def missing(self) -> int:
-        """How many numbers between 1 and the largest are not in the set."""
+        """Number of integers between 1 and the largest that are not in the set."""
         if not self.bounds:
             return 0
         return self.bounds[-1][1] - sum(last - first + 1 for first, last in self.bounds)
@@ -43,7 +44,7 @@ class Intervals:
         return self.bounds[-1][1] if self.bounds else 0
 
     def claim(self, numbers: Ints) -> NDArray[np.bool_]:
-        """Add numbers; tell for each whether it was new.
+        """Add numbers; return for each whether it was new.
 
         Parameters
         ----------
@@ -62,7 +63,7 @@ class Intervals:
         return np.array([self.add(number) for number in numbers.tolist()], dtype=bool)
 
     def add(self, number: int) -> bool:
-        """Add one number; tell whether it was new."""
+        """Add one number; return whether it was new."""
         bounds = self.bounds
         after = bisect_right(bounds, number, key=lambda interval: interval[0])
         if after and bounds[after - 1][1] >= number:
@@ -81,7 +82,7 @@ class Intervals:
         return True
 
     def _append(self, first: int, last: int) -> None:
-        """Add a run of numbers that lies behind all others."""
+        """Add an interval of numbers that are larger than all others."""
         if self.bounds and self.bounds[-1][1] == first - 1:
             self.bounds[-1][1] = last
         else:

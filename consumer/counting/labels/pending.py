@@ -1,10 +1,10 @@
-"""What waits in counting: predictions for their label, and labels that came before their
+"""Waiting events: predictions that wait for their label, and labels that came before their
 prediction.
 
-Both are kept by days of entry time: what came on day D is known to labels until day D + `wait_days`
-ends, whatever the clocks do and however the log was cut into batches. Predictions stand in a hash
-per day in Redis; of those only what a batch asks for is in memory, and what was not committed yet.
-Early labels are few, so all of them are in memory too. A digest stands for an id, however long.
+Both are kept by days of entry time: events of day D wait until day D + `wait_days` ends,
+independently of clocks and of how the log was cut into batches. Predictions are stored in a Redis
+hash per day; only those that a batch needs, and those not yet committed, are in memory. Early
+labels are few, so all of them are in memory too. Ids are stored as digests of fixed length.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,8 +16,8 @@ from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.shared.contract.counters import LabelCounts
 
 EARLY_MOST = 100_000
-"""Early labels that are kept per partition, in memory and in Redis: labels for ids that nobody ever
-predicted are among them, so they must be bounded by themselves.
+"""Most early labels that are kept per partition, in memory and in Redis. They need a bound of their
+own, since labels for ids that were never predicted are among them.
 """
 Truth = float | str
 
@@ -28,13 +28,14 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True, gc=False):
     Parameters
     ----------
     pane
-        Number of the pane that it is in.
+        Number of its pane.
     time
-        When it was made (ms).
+        Event time (ms) of the prediction.
     label
-        As it is known now.
+        Current label; None without one.
     segments
-        One byte each (`SegmentLayout.packed`); empty for a version without segments.
+        Packed segments, one byte each (`SegmentLayout.packed`); empty for a version without
+        segments.
     """
 
     pane: int
@@ -47,7 +48,9 @@ class Waiting(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Early(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A label whose prediction has not come, and the day of entry time on which it came itself."""
+    """A label whose prediction has not arrived, and the day of entry time on which the label
+    arrived.
+    """
 
     label: Truth
     time: int
@@ -55,7 +58,7 @@ class Early(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Day(msgspec.Struct, array_like=True):
-    """How many predictions of a day were put to wait, and how many of them have got a label."""
+    """Number of predictions of a day that wait or waited, and how many of them have a label."""
 
     predictions: int = 0
     labelled: int = 0
@@ -63,23 +66,22 @@ class Day(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Pending:
-    """What waits, and what is to be written of it.
+    """The waiting predictions and labels of a partition, and the changes to write to Redis.
 
     Parameters
     ----------
     wait_days
-        Whole days (of 24 h) that something waits after its own.
+        Number of whole days (24 h) after its own for which an event waits.
     days
-        By day (Unix ms // 86,400,000).
+        Counts of the predictions by day (Unix ms // 86,400,000).
     early
-        By digest of the prediction's id.
+        Early labels by digest of the prediction's id.
     found
-        What a batch's labels ask for, as it stands committed, by day and digest: to be set before
-        each batch.
+        Committed predictions that a batch's labels name, by day and digest; set before each batch.
     changes
-        Predictions to write, by day and digest, since the last commit.
+        Predictions to write since the last commit, by day and digest.
     early_changes
-        Early labels to write, by day and digest, since the last commit; None is one to delete.
+        Early labels to write since the last commit, by day and digest; None is one to delete.
     gone
         Days to delete, since the last commit.
 
@@ -102,11 +104,11 @@ class Pending:
 
     @property
     def size(self) -> int:
-        """Predictions that are kept."""
+        """Number of predictions that are kept."""
         return sum(day.predictions for day in self.days.values())
 
     def oldest(self, day: int) -> int:
-        """Return the first day that is known on a day."""
+        """Return the oldest day that is still kept on a day."""
         return day - self.wait_days
 
     def day(self, day: int) -> Day:
@@ -117,11 +119,11 @@ class Pending:
         return found
 
     def put(self, day: int, digest: bytes, waiting: Waiting) -> None:
-        """Let a prediction wait, or write what has become of it."""
+        """Store a waiting prediction, or replace it after a change."""
         self.changes.setdefault(day, {})[digest] = waiting
 
     def put_all(self, day: int, pairs: Iterable[tuple[bytes, Waiting]]) -> None:
-        """Let predictions wait."""
+        """Store waiting predictions."""
         self.changes.setdefault(day, {}).update(pairs)
 
     def find(self, digest: bytes, today: int) -> tuple[int, Waiting] | None:
@@ -149,7 +151,7 @@ class Pending:
         self.changes, self.early_changes, self.gone = {}, {}, []
 
     def forget(self, today: int, counts: LabelCounts) -> None:
-        """Drop the days that no later entry asks for: entry ids only grow."""
+        """Drop the days that no later entry needs: entry ids only grow."""
         if today <= self._today:
             return
         self._today, oldest = today, self.oldest(today)

@@ -1,8 +1,8 @@
-"""Joined rows that judging does not know yet, and the delta that tells it.
+"""Joined rows that judging does not know yet, and the delta that passes them on.
 
-Rows are kept until enough of them, or the oldest for long enough, are there: then one delta revises
-all their panes. When that is, hangs on the log alone, and a delta never names a pane that was not
-written before it.
+Rows are collected until there are enough, or the oldest has waited long enough: then one delta
+revises all their panes. The moment depends only on the log, and a delta never names a pane that was
+not written before it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +21,13 @@ from driftgauge.shared.performance import Layout, Sums
 from driftgauge.shared.reference.profile import Column
 
 DELTA_ROWS = 5000
-"""Joined rows that are told at once."""
+"""Number of joined rows at which a delta is written."""
 PANES_AT_ONCE = 256
-"""Panes whose rows are summed up together: late labels come one to a pane, and 20 classes in 63
-segments are 33 KB of it.
+"""Most panes whose rows are summed up together: late labels can belong to as many panes, and 20
+classes in 63 segments take 33 KB for each.
 """
 DELTA_MS = 5000
-"""Entry time after which joined rows are told at the next label, or at the closing of a pane."""
+"""Entry time (ms) after which joined rows are passed on at the next label or the end of a pane."""
 
 
 class Joined(msgspec.Struct, array_like=True, gc=False):
@@ -36,15 +36,16 @@ class Joined(msgspec.Struct, array_like=True, gc=False):
     Parameters
     ----------
     told
-        The label that judging knows; None if it knows none.
+        Label that judging knows; None if it knows none.
     label
-        As it is now.
+        Current label.
     delay_ms
-        Time of the first label minus time of the prediction, if judging does not know the label.
+        Time of the first label minus time of the prediction (ms), if judging does not know the
+        label.
     corrected
-        How often the label was replaced since judging was told.
+        Number of times that the label was replaced since judging was told.
     segments
-        As in `Waiting`.
+        Packed segments, as in `Waiting`.
     """
 
     version: str
@@ -58,18 +59,18 @@ class Joined(msgspec.Struct, array_like=True, gc=False):
 
 
 class Revisions(msgspec.Struct):
-    """The rows to tell.
+    """The joined rows that are to be passed on to judging.
 
     Parameters
     ----------
     number
-        Deltas so far.
+        Number of deltas so far.
     since
         Entry time (ms) of the first row, or of the last delta if it left some.
     size
-        Rows, in all panes.
+        Number of rows in all panes.
     rows
-        By pane, and by digest of the prediction's id.
+        Rows by pane, then by digest of the prediction's id.
 
     Examples
     --------
@@ -89,8 +90,8 @@ class Revisions(msgspec.Struct):
     rows: dict[int, dict[bytes, Joined]] = {}
 
     def join(self, digest: bytes, waiting: Waiting, label: Truth, time: int, now: int) -> None:
-        """Take the first label of a prediction, which became known at `time`; `now` is its entry
-        time.
+        """Take the first label of a prediction. `time` is when it became known, `now` its entry
+        time (ms).
         """
         rows = self._rows(waiting.pane, now)
         if digest in rows:  # another prediction of the same id, which has its label
@@ -129,7 +130,7 @@ class Revisions(msgspec.Struct):
         return self.size - len(self.rows.get(closed + 1, ()))
 
     def due(self, closed: int, now: int) -> bool:
-        """Return whether rows of closed panes, the last of which is `closed`, are to be told."""
+        """Return whether rows of panes up to `closed`, the last closed one, are due."""
         ready = self.ready(closed)
         return ready > 0 and (now - self.since >= DELTA_MS or ready >= DELTA_ROWS)
 
@@ -181,9 +182,9 @@ class _Rows:
     Parameters
     ----------
     places
-        The place of each row's pane among `panes` panes.
+        Position of each row's pane among `panes` panes.
     labels
-        Those that are summed up: known now, or told before.
+        Labels that are summed up: the current ones, or those that judging knows.
     """
 
     cell_map: CellMap
@@ -276,8 +277,8 @@ def _delays(rows: Sequence[Joined], places: Ints, panes: int) -> list[bytes]:
 def _changes(
     known: _Rows, told: _Rows | None, count: Callable[[_Rows], Ints | None]
 ) -> list[bytes]:
-    """Return what labels changed in counts of each pane, packed; empty for a version that has no
-    such counts.
+    """Return the packed changes of the counts of each pane; empty for a version without such
+    counts.
     """
     total, before = count(known), count(told) if told is not None else None
     if total is None:

@@ -1,5 +1,5 @@
-"""Values become cells of the reference, and cells become ranks. One look into a table per value, no
-loop over events.
+"""Values become cells of the reference, and cells become ranks, by table look-ups without a loop
+over events.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,13 @@ from driftgauge.shared.performance import (
 )
 from driftgauge.shared.reference.building import counted
 from driftgauge.shared.reference.calibration import Calibration
-from driftgauge.shared.reference.profile import Column, ReferenceProfile
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    Column,
+    ColumnReference,
+    ReferenceProfile,
+)
+from driftgauge.shared.reference.runs import marks
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 
@@ -34,40 +40,41 @@ class CellMap:
     Parameters
     ----------
     schema, reference
-        Of the version.
+        Schema and reference of the version.
     calibration
-        What is known about the reference's order in time.
+        Calibration: which columns are ordered in time; None without one.
     batch_counts
         Whether predictions from batches count for drift, beside those that were made online.
     labels
         Whether predictions wait for their labels.
     performance
-        Of the labelled reference rows, if there are any.
+        Performance on the labelled reference rows; None without any.
 
     Attributes
     ----------
     sources
-        Of predictions that count for drift.
+        Sources of the predictions that count for drift.
     watched
-        Places of the columns that count for drift: features that are not excluded, and the
-        prediction; no function of the clock.
+        Positions of the columns that count for drift: the prediction, and the features that are
+        neither excluded nor a function of the clock.
     exchangeable
-        Those of them whose rows may be taken as exchangeable: the only ones that such detectors
-        watch as assume it.
+        Positions of the watched columns whose rows are taken as exchangeable; detectors that assume
+        it watch only these.
     layout
-        Of the performance sums; None if predictions do not wait for labels.
+        Layout of the performance sums; None if predictions do not wait for labels.
     scored
-        Layout of the probabilities that are counted, so that the performance can be estimated; None
-        if they are not.
+        Layout of the probabilities that are counted to estimate the performance; None if they are
+        not.
+    runs
+        Runs of one value in the reference's columns; empty if its order in time is not known.
     errors
         Profile of the reference's errors; None if labels do not come, or the reference has none.
     labels
-        Profile of the reference's labels; None in the same cases.
+        Profile of the reference's labels; None if labels do not come, or the reference has none.
     segments
-        Layout of the segments that rows are parted into; None if there are none.
+        Layout of the segments; None if there are none.
     measures
-        What is summed of each segment's joined rows; None without segments, or if labels do not
-        come.
+        Sums of each segment's joined rows; None without segments or labels.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class CellMap:
         }
         self.watched = [place for place in self.watched if order[place] != "clock"]
         self.exchangeable = [place for place in self.watched if order[place] == "exchangeable"]
+        self.runs = calibration.timeline.runs if calibration is not None else ()
         layout = Layout.of(schema, reference)
         self.layout = layout if labels else None
         estimates = performance is not None and performance.scores is not None
@@ -126,13 +134,11 @@ class CellMap:
         """The rank u = F_ref(x) of each cell, between 0 and 1, mid-rank within it; NaN for
         MISSING.
         """
-        return np.concatenate(
-            [_ranks(np.array(column.counts, dtype=float)) for column in self.reference.columns]
-        )
+        return np.concatenate([_column_ranks(column) for column in self.reference.columns])
 
     @cached_property
     def error_ranks(self) -> Floats:
-        """The same of each cell of the errors."""
+        """Rank of each cell of the errors, 0 to 1; NaN for MISSING."""
         assert self.errors is not None  # noqa: S101  only errors that have a profile are ranked
         return _ranks(np.array(self.errors.columns[0].counts, dtype=float))
 
@@ -159,7 +165,24 @@ class CellMap:
         """Return the cell of every value, shape (columns, predictions), as places in the vector of
         all cells.
         """
+        return self._cells(predictions, self._columns(predictions))
+
+    def cells_and_marks(self, predictions: Sequence[Prediction]) -> tuple[Ints, Ints | None]:
+        """Return the cell of every value, and its mark (shared/reference/runs.py), which is asked
+        for only where the runs of the reference are known.
+        """
         columns = self._columns(predictions)
+        cells = self._cells(predictions, columns)
+        if not self.runs:
+            return cells, None
+        marked = np.empty_like(cells)
+        for place, (reference, values) in enumerate(
+            zip(self.reference.columns, columns, strict=True)
+        ):
+            marked[place] = marks(reference, values, cells[place])
+        return cells, marked
+
+    def _cells(self, predictions: Sequence[Prediction], columns: list[Column]) -> Ints:
         cells = np.empty((len(self.reference.columns), len(predictions)), dtype=np.int64)
         for place, (reference, values) in enumerate(
             zip(self.reference.columns, columns, strict=True)
@@ -223,6 +246,16 @@ def _column(values: Sequence[Value], kind: str | None) -> Column:
         if kind == "categorical"
         else np.fromiter(values, np.float64, count=len(values))
     )
+
+
+def _column_ranks(column: ColumnReference) -> Floats:
+    """Mid-ranks of a column's cells; of categories, in the order of their places."""
+    counts = np.array(column.counts, dtype=float)
+    if not isinstance(column, CategoricalReference):
+        return _ranks(counts)
+    places = np.array(column.places)
+    ranks = _ranks(np.append(np.bincount(places, weights=counts[:-1]), counts[-1]))
+    return np.append(ranks[places], np.nan)
 
 
 def _ranks(counts: Floats) -> Floats:

@@ -46,7 +46,7 @@ class OpenBlock:
             self.segments += other.segments
 
     def copy(self) -> "OpenBlock":
-        """Return a block of its own with the same counts."""
+        """Return a copy with counts of its own."""
         segments = self.segments.copy() if self.segments is not None else None
         return OpenBlock(
             self.cells.copy(),
@@ -68,7 +68,7 @@ class OpenBlock:
 
     @classmethod
     def unpack(cls, block: Block) -> "OpenBlock":
-        """Read what `pack` gave."""
+        """Unpack what `pack` returned."""
         scores, segments = (
             unpack_counts(found) if found else None for found in (block.scores, block.segments)
         )
@@ -104,12 +104,12 @@ class OpenPane:
         return self.blocks[version]
 
     def pack(self) -> bytes:
-        """Return it for the checkpoint."""
+        """Pack the pane for the checkpoint."""
         return msgspec.msgpack.encode(_Packed(self.start, self.events, self._packed_blocks()))
 
     @classmethod
     def unpack(cls, packed: bytes) -> "OpenPane":
-        """Read what `pack` gave."""
+        """Unpack what `pack` returned."""
         state = msgspec.msgpack.decode(packed, type=_Packed)
         blocks = {version: OpenBlock.unpack(block) for version, block in state.blocks.items()}
         return cls(state.start, state.events, blocks)
@@ -117,7 +117,7 @@ class OpenPane:
     def closed(
         self, partition: int, number: int, end: int, total: int, events_per_day: float | None
     ) -> Pane:
-        """Return it as it is written to the panes."""
+        """Return the pane as it is written to the panes stream."""
         return Pane(
             partition,
             number,
@@ -130,7 +130,7 @@ class OpenPane:
         )
 
     def _packed_blocks(self) -> dict[str, Block]:
-        """Pack the blocks in an order that does not hang on how the log was cut into batches."""
+        """Pack the blocks in an order that does not depend on how the log was cut into batches."""
         return {version: self.blocks[version].pack() for version in sorted(self.blocks)}
 
 

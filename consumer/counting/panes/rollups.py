@@ -1,14 +1,14 @@
-"""Roll-ups: the panes of a logical hour summed up, the hours of a logical day summed up. They
-outlive the panes.
+"""Roll-ups: the sums of the panes of a logical hour, and of the hours of a logical day. They are
+kept longer than the panes.
 
 A pane belongs to the hour in which it starts, and never spans midnight; a partition's logical time
-only grows. So an hour is complete when a pane of a later one closes, or a tick comes later and no
-pane is open from before: a function of the log, so the same sums are written at the same places in
-a replay. They leave in the commit of the panes that they sum up, and the running sums stand in the
+only grows. So an hour is complete when a pane of a later hour closes, or a later tick comes while
+no pane of that hour is open. This depends only on the log, so a replay writes the same sums at the
+same positions. They are written in the commit of their last pane, and the running sums are in the
 checkpoint; the id of an entry is the number of its last pane, so it cannot be written twice.
 
-How long they are kept is measured in entry time at closing: a year replayed in a minute is kept as
-long as if it came live.
+Their age is measured in entry time, from when they were closed: a year that is replayed in a minute
+is kept as long as live data.
 """
 
 from collections.abc import Mapping
@@ -35,9 +35,11 @@ def mark(marks: Marks, age: int, number: int) -> None:
 
 
 def first_kept(marks: Marks, oldest: float) -> int:
-    """Forget the ages before `oldest`; give the first entry that is young enough to be kept.
+    """Forget the ages before `oldest`; return the number of the first entry that is young enough to
+    keep.
 
-    0 if nothing is too old, or everything: then the entries go when there is a younger one.
+    Return 0 if nothing is too old, or everything is: then the entries are trimmed once there is a
+    younger one.
 
     Examples
     --------
@@ -96,7 +98,7 @@ class OpenRollUp:
         known[1:] = [alarm]
 
     def closed(self) -> RollUp:
-        """Return it as it is written."""
+        """Return the roll-up as it is written to its stream."""
         blocks: dict[str, Block] = {
             version: self.blocks[version].pack() for version in sorted(self.blocks)
         }
@@ -119,7 +121,7 @@ class OpenRollUp:
 
     @classmethod
     def unpack(cls, packed: bytes) -> "OpenRollUp":
-        """Read what a checkpoint holds: the sum as it would be written."""
+        """Unpack a sum from a checkpoint."""
         found = msgspec.msgpack.decode(packed, type=RollUp)
         pane = found.pane
         rolled = cls(pane.partition, pane.start, found.first, alarms=found.alarms)
@@ -133,7 +135,7 @@ class OpenRollUp:
 
 @dataclass(slots=True)
 class RollUps:
-    """The running sums of a partition, and how old the written ones are."""
+    """The running sums of a partition, and the ages of the written ones."""
 
     open: dict[Span, OpenRollUp] = field(default_factory=dict)
     ages: dict[Span, Marks] = field(default_factory=lambda: {"hour": [], "day": []})
@@ -154,8 +156,8 @@ class RollUps:
         self.changed.add(b"hour")
 
     def complete(self, now: int, entry_ms: int) -> list[tuple[Span, RollUp]]:
-        """Close the sums whose span was over at logical time `now`, before which no coming pane
-        starts; give them.
+        """Close and return the sums whose span was over at logical time `now` (ms), before which no
+        further pane starts.
         """
         written: list[tuple[Span, RollUp]] = []
         hour = self.open.get("hour")

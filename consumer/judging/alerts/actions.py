@@ -1,4 +1,4 @@
-"""What to do about an alert. Pure: an alert and its circumstances in, an action out.
+"""Recommended actions for alerts. Pure: an alert and its circumstances in, an action out.
 
 Each action has one condition; the first whose condition holds is recommended, in this order:
 
@@ -23,9 +23,9 @@ from driftgauge.shared.rules import rule_of
 
 DAY_MS: Final = 86_400_000
 NEW_MS: Final = DAY_MS
-"""How long a version is new."""
+"""Time (ms) for which a version is new."""
 LASTING_MS: Final = DAY_MS
-"""How long a drift lasts before a new model is worth its cost."""
+"""Time (ms) after which a drift counts as lasting, so that a new model is worth its cost."""
 
 ADVICE: Final[Mapping[Action, str]] = {
     "fix_feed": (
@@ -50,21 +50,21 @@ ADVICE: Final[Mapping[Action, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known beside the alert itself.
+    """Facts beside the alert itself by which its action is chosen.
 
     Parameters
     ----------
     now
         Logical time (ms).
     alerts
-        Open alerts of the version, this one among them.
+        Open alerts of the version, including this one.
     version_since
-        When the version was first seen.
+        Logical time (ms) at which the version was first seen.
     has_previous
         Whether another version was seen before it.
     outdated
-        Whether so many of the last days were in alarm that the reference no longer describes the
-        process.
+        Whether more than 30 % of the last 30 days were in alarm, so that the reference no longer
+        describes the process.
     """
 
     now: int
@@ -75,14 +75,14 @@ class Circumstances:
 
     @property
     def feature_drifts(self) -> bool:
-        """Whether a feature's drift fires that broken values do not explain."""
+        """Whether an alert of a feature's drift fires that broken values do not explain."""
         return any(
             alert.state == "firing" and _is_feature_drift(alert) and not self.is_broken(alert)
             for alert in self.alerts
         )
 
     def is_broken(self, alert: AlertState) -> bool:
-        """Return whether an alert speaks of broken values, or is explained by them."""
+        """Return whether an alert is about broken values, or explained by them."""
         broken = {other.fingerprint for other in self.alerts if _asks(other, "fix_feed")}
         return _asks(alert, "fix_feed") or alert.inhibited_by in broken
 
@@ -93,9 +93,7 @@ def recommend(alert: AlertState, circumstances: Circumstances) -> Action:
 
 
 def recommended(circumstances: Circumstances) -> list[RecommendedAction]:
-    """Return the actions for all open alerts, the most urgent first; each with the alerts that say
-    so.
-    """
+    """Return the actions for all open alerts, the most urgent first, each with its alerts."""
     asked: dict[Action, list[str]] = {}
     for alert in circumstances.alerts:
         asked.setdefault(recommend(alert, circumstances), []).append(alert.fingerprint)

@@ -1,18 +1,20 @@
-"""Which alert explains another: broken values explain the drift that they cause, and an online
-alarm of them explains the window's finding of the same. A fall of the performance takes the drift
-that goes with it along: people are told of the fall, and the drift is recorded as its explanation.
-Ordered columns drift in episodes, and it is episodes of the model that their thresholds are
-calibrated to. An episode stands as long as one of them fires, and the column that has fired longest
-speaks for it: it alone is told again. A column that follows another one within 7 days speaks of the
-same rows, and is told if it is critical; one that follows later is told once.
+"""Inhibition: which alert explains another, so that people are notified of one cause once.
 
-A segment is part of all rows: a fall of the model's performance explains that of its segments, and
-says which; a drift within a segment is explained if each of its columns has an alert over all rows,
-or by a fall of the model or of the segment.
+Broken values explain the drift that they cause, and an online alarm of broken values explains the
+window's finding of the same. A fall of the performance explains the drift that goes with it: people
+are notified of the fall, and the drift is recorded with it. Ordered columns drift in episodes of
+the whole model, and their thresholds are calibrated to the number of episodes. An episode lasts as
+long as one of the columns fires. The column that has fired longest represents it, and only that one
+has reminders. A column that begins within 7 days of another is based on the same rows, and is
+notified only if it is critical; one that begins later is notified once.
 
-An alert with an explanation is recorded with `inhibited_by` and not notified. If the cause ends and
-the alert does not, it is told then. What broken values explain is measured: the PSI of the column
-without the bad cells must be quiet. Where rows are lacking to tell, data quality goes first.
+A segment is a part of all rows: a fall of the model's performance explains the falls of its
+segments and names them. A drift within a segment is explained if each of its columns has an alert
+over all rows, or by a fall of the performance of the model or the segment.
+
+An explained alert is recorded with `inhibited_by` and not notified. If the cause ends and the alert
+does not, people are notified then. Whether broken values explain a drift is measured: the PSI of
+the column without the bad cells must be quiet. With too few rows to tell, they explain it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,8 +68,8 @@ def _fall(others: Iterable[AlertState]) -> str:
 
 
 def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
-    """Return the fingerprint of the alert over all rows that explains one of a segment: broken
-    values first.
+    """Return the fingerprint of the alert over all rows that explains the alert of a segment,
+    broken values first; empty if there is none.
     """
     if rule_of(alert.rule).kind == "drift":
         first = sorted(others, key=lambda other: rule_of(other.rule).kind != "data_quality")
@@ -82,8 +84,8 @@ def _whole(alert: AlertState, others: Sequence[AlertState]) -> str:
 
 
 def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
-    """Return the fingerprint of the fall of the performance in the segment whose drift goes with
-    it; empty if it did not.
+    """Return the fingerprint of the alert of a performance fall in the same segment; empty if there
+    is none.
     """
     if rule_of(alert.rule).kind != "drift":
         return ""
@@ -96,10 +98,11 @@ def _own_fall(alert: AlertState, others: Iterable[AlertState]) -> str:
 
 
 def _episode(alert: AlertState, others: Sequence[AlertState]) -> str:
-    """Return the fingerprint of the ordered column that speaks for the episode which an alert
-    belongs to; empty if it does itself, or has news of its own.
+    """Return the fingerprint of the alert that represents the episode of an ordered column's alert;
+    empty if that is this one, or if this one is to be notified by itself.
 
-    What begins at the same moment is told as one group already; from then on one of them is enough.
+    Alerts that begin at the same moment are notified as one group; after that, one of them
+    represents the episode.
     """
     if not rule_of(alert.rule).weekly:
         return ""
@@ -126,8 +129,8 @@ def _age(alert: AlertState) -> tuple[int, str]:
 
 
 def is_explained(evaluation: Evaluation, column: int) -> bool:
-    """Return whether a column's drift is gone without the cells that integrity calls bad: they get
-    the reference's share.
+    """Return whether a column does not drift without its bad cells, that is, if they had the
+    reference's share.
     """
     if evaluation.lacking:
         return True
@@ -156,11 +159,11 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
 
 
 def _drifts_from(evaluation: Evaluation, column: int) -> float:
-    """Return the PSI from which a column drifts: an ordered one's comes from replay, chance says
-    nothing of it.
+    """Return the PSI above which a column drifts. For an ordered column it comes from replay, not
+    from a closed form.
 
-    That is of 7 days; a shorter window varies more, so that at worst less is explained and both are
-    told.
+    That threshold is for 7 days; a shorter window varies more, so at worst less is explained and
+    people are notified of both.
     """
     if column in evaluation.version.ordered and not evaluation.lacking_days:
         return evaluation.week_threshold(column)

@@ -7,29 +7,30 @@ transition out.
 Theory of operation
 
 - A *reading* is what one evaluation says of one rule: bad (with a severity), quiet (well below the
-  threshold), or neither. Two bad ones running make an alert fire: a debounce, no statistical claim.
-  An online detector's alarm needs no second one.
+  threshold), or neither. Two bad ones in a row make an alert fire, as a debounce. An online
+  detector's alarm needs no second one.
 - While an alert fires its severity may rise, never fall: it falls only by resolving, so that it
   does not flap. A reading that is neither bad nor quiet keeps things as they are. Three quiet ones
-  running resolve it; a reading that says *over* does so at once, and so does the end of its
-  version. Where rows follow each other the windows of neighbouring readings hold the same rows:
-  such a reading asks for whole days of quiet besides (`quiet_days`).
+  in a row resolve it; a reading that says *over* does so at once, and so does the end of its
+  version. For ordered columns, neighbouring windows hold mostly the same rows: such a reading
+  requires whole days of quiet besides (`quiet_days`).
 - *Cooldown*: a resolved alert is remembered (`closed`). If its rule turns bad again before the
   cooldown is over, a new life begins and stays pending, however many bad readings come, and fires
-  at the first bad one after the cooldown. So nothing that stays is hidden, and nothing that comes
-  and goes is told more than once in a cooldown. A higher severity than that of the life before is
-  not held back.
+  at the first bad one after the cooldown. So a lasting alert is never hidden, and one that comes
+  and goes is notified at most once per cooldown. A higher severity than that of the previous life
+  is not held back.
 - *Notification* is apart from state. Every transition is recorded; `notify` says whether people are
   to be told. An alert that is inhibited or silenced when it fires is owed its notification: it is
-  told (`released`) at the first reading at which nothing holds it back and it still fires. One that
-  goes on is told again (`reminder`) after `renotify_ms`, then after twice as long each time, up to
+  told (`released`) at the first reading at which nothing holds it back and it still fires. What was
+  told is not told again while it stands: news of it is a rise of severity, and its end. A policy
+  may ask for reminders (`renotify_ms`): after that time, then after twice as long each time, up to
   `renotify_max_ms`, unless it is acknowledged; neither at a quiet reading, after which it may
-  resolve. News of it (a rise of severity) begins that anew. Where a reading is of many days, it is
-  told again after as many at the earliest, and while it is bad (`rest_days`): before, the rows are
-  the same. That it resolved is told only if that it fired was, and not while it is silenced.
+  resolve; a rise of severity begins that anew. Where a reading is of many days, a reminder comes
+  after as many at the earliest, and while it is bad (`rest_days`): before, the rows are the same.
+  That it resolved is told only if that it fired was, and not while it is silenced.
 - *Marks* (acknowledged, silenced, inhibited) change no state. An acknowledgement ends with the
-  life; a silence outlasts it, until its time. A rise of severity is told although the alert is
-  acknowledged.
+  life; a silence lasts until its time, even beyond the life. People are notified of a rise of
+  severity even if the alert is acknowledged.
 - Every time is logical, so a replay gives the same lives. Each transition of a life has a number.
 """
 
@@ -40,7 +41,7 @@ import msgspec
 
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.shared.contract.alert import Acknowledgement, AlertEvidence, Change, Silence
+from driftgauge.shared.contract.alert import Acknowledgement, AlertChange, AlertEvidence, Silence
 from driftgauge.shared.contract.severity import AlertSeverity, worst
 from driftgauge.shared.rules import rule_of
 
@@ -59,23 +60,25 @@ class AlertState(msgspec.Struct, frozen=True):
     summary
         What is wrong, in words.
     bad, quiet
-        Such readings running.
+        Number of consecutive readings of that kind.
     quiet_since
-        Logical time (ms) of the first of the quiet ones.
+        Logical time (ms) of the first of the consecutive quiet readings.
     online
-        Whether an online detector's alarms move it.
+        Whether its readings are the alarms of an online detector.
     last_alarm, delay
-        Of an online one: events of the model counted at its latest alarm, and that alarm's delay.
+        For an online one: the model's events counted at its latest alarm, and that alarm's delay in
+        events.
     number
-        Transitions of this life so far.
+        Number of transitions of this life so far.
     notified
-        When people were last told of this life; None if they never were.
+        Logical time (ms) at which people were last notified of this life; None if never.
     reminders
-        How often they were reminded since there was news.
+        Number of reminders since the alert fired or its severity last rose.
     held_until, held_severity
-        Until when the life before holds this one back, and how severe that one was.
+        No firing before this logical time (ms), unless more severe than the previous life
+        (`held_severity`).
     evidence, snapshot
-        Of the latest transition.
+        Evidence and snapshot id of the latest transition.
     segment, columns
         The segment that it is about, `region=north`, and the columns that drift in it; empty if it
         is about all rows.
@@ -117,23 +120,23 @@ class AlertState(msgspec.Struct, frozen=True):
         return self.silenced is not None and now < self.silenced.until
 
     def is_remembered(self, now: int) -> bool:
-        """Return whether a closed alert still matters: to its next life's cooldown or silence."""
+        """Return whether a closed alert must be kept for its cooldown or its silence."""
         return now < self.held_until or self.is_silenced(now)
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What happened to an alert: the state it is in now, what changed, and whether to tell
+    """A transition of an alert: the state that it is in now, what changed, and whether to notify
     people.
     """
 
     state: State
-    change: Change = "state"
+    change: AlertChange = "state"
     notify: bool = False
 
 
 Moved = tuple[AlertState, Transition | None]
-"""The transition is None if nothing changed that is recorded."""
+"""The moved alert, and its transition; None if nothing was recorded."""
 
 
 def next_life(closed: AlertState, now: int) -> AlertState:
@@ -161,9 +164,9 @@ def step(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
     Parameters
     ----------
     alert
-        As it stands; a new one has no bad reading yet.
+        The alert; a new one has no bad reading yet.
     reading
-        Of this evaluation.
+        Reading of this evaluation.
     now
         Logical time (ms).
 
@@ -210,8 +213,9 @@ def _bad(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -
     moved = msgspec.structs.replace(
         alert,
         severity=severity or alert.severity,
+        started=alert.started if reading.since is None else min(alert.started, reading.since),
         updated=now,
-        summary=reading.summary,
+        summary=reading.summary if severity == reading.severity else alert.summary,
         bad=alert.bad + 1,
         quiet=0,
     )
@@ -248,11 +252,13 @@ def _held_back(alert: AlertState, now: int) -> bool:
 
 
 def _still_firing(alert: AlertState, reading: Reading, now: int, policy: JudgingPolicy) -> Moved:
-    """Tell what is owed, or remind, if nothing holds it back."""
+    """Send a notification that was held back, or a reminder, if one is due."""
     if alert.acknowledged or _is_untold(alert, now):
         return alert, None
     if alert.notified is None:
         return _told(alert, "released", now)
+    if not policy.renotify_ms:
+        return alert, None
     due = now - alert.notified >= max(
         renotify_after(alert.reminders, policy), reading.rest_days * DAY_MS
     )
@@ -260,14 +266,13 @@ def _still_firing(alert: AlertState, reading: Reading, now: int, policy: Judging
 
 
 def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
-    """Return the logical time (ms) until the next reminder, after so many.
+    """Return the logical time (ms) until the next reminder, after so many, where a policy asks for
+    them.
 
     Examples
     --------
-    >>> [
-    ...     renotify_after(reminders, JudgingPolicy()) // 3_600_000
-    ...     for reminders in (0, 1, 2, 5, 6, 1000)
-    ... ]
+    >>> policy = JudgingPolicy(renotify_ms=14_400_000)
+    >>> [renotify_after(reminders, policy) // 3_600_000 for reminders in (0, 1, 2, 5, 6, 1000)]
     [4, 8, 16, 128, 168, 168]
     """
     longest = max(policy.renotify_max_ms, policy.renotify_ms)
@@ -275,14 +280,14 @@ def renotify_after(reminders: int, policy: JudgingPolicy) -> int:
 
 
 def _is_untold(alert: AlertState, now: int) -> bool:
-    """Return whether people are not told: another alert explains it, it is silenced, or by its
-    rule.
+    """Return whether people are not notified: another alert explains it, it is silenced, or its
+    rule does not notify.
     """
     by_rule = not rule_of(alert.rule).notify
     return by_rule or bool(alert.inhibited_by) or alert.is_silenced(now)
 
 
-def _told(alert: AlertState, change: Change, now: int) -> Moved:
+def _told(alert: AlertState, change: AlertChange, now: int) -> Moved:
     notify = not _is_untold(alert, now)
     if notify:
         alert = msgspec.structs.replace(
@@ -302,7 +307,7 @@ def _ended(alert: AlertState, now: int, policy: JudgingPolicy) -> Moved:
     return held, Transition("resolved", notify=notify)
 
 
-def _marked(alert: AlertState, change: Change) -> Moved:
+def _marked(alert: AlertState, change: AlertChange) -> Moved:
     return _numbered(alert, Transition("firing" if alert.state == "firing" else "pending", change))
 
 

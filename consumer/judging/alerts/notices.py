@@ -1,8 +1,8 @@
-"""What is written of a moment: the transitions of one entry of the panes, or of one command, as one
+"""The transitions of a moment (one entry of the panes stream, or one command), written as one
 group.
 
-A moment is collected first and written at its end, when it is known how many transitions it has and
-how all alerts stand.
+A moment is collected first and written at its end, when the number of its transitions and the state
+of all alerts are known.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def write(
 
 
 def group_summary(model: str, notices: Sequence[Notice]) -> str:
-    """Say a moment in one sentence: what people are told if there is something, else everything."""
+    """Summarise a moment in one sentence: the transitions to notify if there are any, else all."""
     told = [notice for notice in notices if notice.transition.notify] or list(notices)
     if len(told) == 1:
         return f"{model}: {_subject(told[0].alert)} {_verb(told[0])}: {told[0].alert.summary}"
@@ -65,7 +65,7 @@ def group_summary(model: str, notices: Sequence[Notice]) -> str:
 
 
 def _verb(notice: Notice) -> str:
-    """Return the words for a transition."""
+    """Return the verb for a transition."""
     if notice.transition.change == "reminder":
         return f"still {notice.alert.severity}"
     if notice.transition.change in {"acknowledged", "silenced"}:
@@ -109,5 +109,7 @@ def _alert(model: str, now: int, notice: Notice, around: Circumstances, group: A
 
 
 def with_evidence(alert: AlertState, evidence: AlertEvidence, snapshot: str) -> AlertState:
-    """Keep with an alert what its latest transition rests on; a pending one has no report yet."""
+    """Return an alert with the evidence of its latest transition; a pending one has no
+    report yet.
+    """
     return msgspec.structs.replace(alert, evidence=evidence, snapshot=snapshot or alert.snapshot)

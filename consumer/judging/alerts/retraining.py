@@ -1,9 +1,10 @@
-"""When to retrain. Pure: alert transitions and the time in, the next state out.
+"""Decides when to retrain. Pure: alert transitions and the time in, the next state out.
 
 A run is written down before it starts and after it ended. So whoever finds a run that started and
 did not end starts it again, under the same id: a run is never lost by a crash, and is repeated only
-by one. Between two runs lies the cooldown, measured from start to start; alerts within it are
-passed over, since their reminders come again.
+by one. Between two runs lies the cooldown, measured from start to start. What stands is told once,
+so an alert that comes within it, or whose run failed, waits: it starts a run after the cooldown if
+it fires still.
 """
 
 from typing import Final
@@ -15,7 +16,7 @@ from driftgauge.shared.contract.alerts import MARKS
 from driftgauge.shared.rules import rule_of
 
 MAX_ATTEMPTS: Final = 3
-"""Starts of one run: one that takes its worker down with it must not do so for ever."""
+"""Most attempts of one run, in case the run itself crashes the worker."""
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -24,14 +25,14 @@ class Run(msgspec.Struct, frozen=True):
     Parameters
     ----------
     id
-        Of the alert's event: the same for every attempt, so that the receiver can tell a
+        Id of the alert's event, the same for every attempt, so that the receiver can recognise a
         repetition.
     event
         The alert as CloudEvents JSON.
     started
-        Of the first attempt, ms by Redis's clock.
+        Start of the first attempt, ms by Redis's clock.
     attempt
-        From 1.
+        Number of the attempt, from 1.
     """
 
     id: str
@@ -40,8 +41,8 @@ class Run(msgspec.Struct, frozen=True):
     attempt: int = 1
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """How a run ended."""
+class RunResult(msgspec.Struct, frozen=True):
+    """Result of a run."""
 
     ok: bool
     detail: str
@@ -54,20 +55,23 @@ class Ended(msgspec.Struct, frozen=True):
     started: int
     ended: int
     attempt: int
-    outcome: Outcome
+    outcome: RunResult
 
 
 class RetrainingState(msgspec.Struct, frozen=True):
-    """What is known of a model's retraining.
+    """State of a model's retraining.
 
     Parameters
     ----------
     last_started
         Start of the latest run, ms; None if there was none.
     runs, failures
-        Runs that ended, and those of them that failed.
+        Number of runs that ended, and how many of them failed.
     passed_over
         Alerts that came within a cooldown.
+    waiting
+        The alert, as CloudEvents JSON, that starts a run after the cooldown unless it resolves;
+        empty without one.
     """
 
     last_started: int | None = None
@@ -76,9 +80,10 @@ class RetrainingState(msgspec.Struct, frozen=True):
     runs: int = 0
     failures: int = 0
     passed_over: int = 0
+    waiting: str = ""
 
     def read(self, event: bytes, now: int, cooldown_ms: int) -> "RetrainingState":
-        """Take in the next alert transition, which starts a run if it asks for one.
+        """Process the next alert transition, which starts a run if it asks for retraining.
 
         Parameters
         ----------
@@ -94,11 +99,31 @@ class RetrainingState(msgspec.Struct, frozen=True):
         """
         name = asks_for_it(event)
         if name is None:
-            return self
-        if self.last_started is not None and now - self.last_started < cooldown_ms:
-            return msgspec.structs.replace(self, passed_over=self.passed_over + 1)
+            over = bool(self.waiting) and _is_end(event, self.waiting.encode())
+            return msgspec.structs.replace(self, waiting="") if over else self
+        if self._is_cooling(now, cooldown_ms):
+            return msgspec.structs.replace(
+                self, passed_over=self.passed_over + 1, waiting=event.decode()
+            )
         run = Run(name, event.decode(), now)
-        return msgspec.structs.replace(self, last_started=now, running=run)
+        return msgspec.structs.replace(self, last_started=now, running=run, waiting="")
+
+    def due(self, now: int, cooldown_ms: int) -> "RetrainingState":
+        """Start the run that waits, if the cooldown is over; its id says that it is another one.
+
+        Parameters
+        ----------
+        now
+            Time in ms, by Redis's clock.
+        """
+        if not self.waiting or self.running is not None or self._is_cooling(now, cooldown_ms):
+            return self
+        name = f"{asks_for_it(self.waiting.encode())}-{self.runs + 1}"
+        run = Run(name, self.waiting, now)
+        return msgspec.structs.replace(self, last_started=now, running=run, waiting="")
+
+    def _is_cooling(self, now: int, cooldown_ms: int) -> bool:
+        return self.last_started is not None and now - self.last_started < cooldown_ms
 
     def again(self) -> "RetrainingState":
         """Begin another attempt of the run that did not end."""
@@ -108,17 +133,23 @@ class RetrainingState(msgspec.Struct, frozen=True):
 
     @property
     def exhausted(self) -> bool:
-        """Whether the run that did not end had all its attempts."""
+        """Whether the unfinished run has had all its attempts."""
         return self.running is not None and self.running.attempt >= MAX_ATTEMPTS
 
-    def end(self, outcome: Outcome, now: int) -> "RetrainingState":
-        """Write down how the run ended."""
+    def end(self, outcome: RunResult, now: int) -> "RetrainingState":
+        """Record how the run ended."""
         run = self.running
         assert run is not None  # noqa: S101  it was carried out
         ended = Ended(run.id, run.started, now, run.attempt, outcome)
         failures = self.failures + (not outcome.ok)
+        waiting = self.waiting if outcome.ok else self.waiting or run.event
         return msgspec.structs.replace(
-            self, running=None, latest=ended, runs=self.runs + 1, failures=failures
+            self,
+            running=None,
+            latest=ended,
+            runs=self.runs + 1,
+            failures=failures,
+            waiting=waiting,
         )
 
 
@@ -143,3 +174,16 @@ def asks_for_it(event: bytes) -> str | None:
         and alert.state == "firing"
     )
     return envelope.id if critical and alert.notify and alert.change not in MARKS else None
+
+
+def _is_end(event: bytes, waiting: bytes) -> bool:
+    """Return whether a transition ends the life of an alert that waits, or silences it."""
+    try:
+        ended, known = (
+            msgspec.json.decode(msgspec.json.decode(one, type=CloudEvent).data, type=Alert)
+            for one in (event, waiting)
+        )
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # no alert that judging raised
+        return False
+    over = ended.state in {"resolved", "inactive"} or ended.change == "silenced"
+    return ended.fingerprint == known.fingerprint and over

@@ -1,1 +1,1 @@
-"""What the rules need of a window, and what they read in it. Pure."""
+"""Evaluation of a window: statistics, thresholds and readings for the rules. Pure."""

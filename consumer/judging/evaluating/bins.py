@@ -14,8 +14,8 @@ from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 @dataclass(frozen=True)
 class PooledBins:
-    """The PSI bins of all columns in one vector: the bin of each cell, where columns start, the
-    reference's shares.
+    """The PSI bins of all columns in one vector: the bin of each cell, the first bin of each
+    column, and the reference's shares.
     """
 
     bin_of_cell: Ints

@@ -9,13 +9,15 @@ from driftgauge.shared.reference.feature import Kind
 
 DAYS_PER_MONTH = 30
 INTEGRITY_TESTS = 3
-"""Missing, unseen, out of range."""
+"""Number of integrity tests of a column: missing, unseen, out of range."""
 JUDGED_METRICS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "numeric": ("mae", "rmse"),
     "categorical": ("accuracy", "f1_macro"),
 }
-"""What the performance rule judges."""
+"""Metrics that the performance rule judges, by the kind of the prediction."""
 PERFORMANCE_TESTS = 2
+PAST_DAYS = 36
+"""Verdicts of 30 days on past days: each by itself, or in its week."""
 SECONDS_PER_DAY = 86_400
 
 
@@ -26,6 +28,7 @@ class Levels:
     psi: float
     integrity: float
     performance: float = 0.5
+    performance_day: float = 0.5
     segment_psi: float = 0.5
     segment_performance: float = 0.5
 
@@ -33,14 +36,14 @@ class Levels:
 def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments: int = 0) -> Levels:
     """Share the budget of 30 days among all tests that will be made in them.
 
-    An evaluation is made at each pane: a pane is full, or an hour old; never are there more of them
-    than events. Where a version has segments, their tests take `segment_share` of what PSI and
-    performance have.
+    Each pane is evaluated, and a pane is full or an hour old; there are never more panes than
+    events. If a version has segments, their tests get `segment_share` of the shares of PSI and
+    performance.
 
     Parameters
     ----------
     columns, segments
-        That are judged.
+        Number of judged columns and segments.
 
     Examples
     --------
@@ -52,13 +55,15 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
     tests = evaluations * max(columns, 1)
     budget, of_segments = policy.false_alarms_per_month, policy.segment_share if segments else 0.0
     psi = policy.psi_share * budget / tests
-    performance = policy.performance_share * budget / (evaluations * PERFORMANCE_TESTS)
+    of_metric = policy.performance_share * budget / PERFORMANCE_TESTS
+    performance = of_metric * (1 - policy.late_share) / evaluations
     return Levels(
         psi=min(psi * (1 - of_segments), 0.5),
         integrity=min(
             policy.integrity_share / 2 * budget / (tests * INTEGRITY_TESTS), 0.5
         ),  # as much is the online test's
         performance=min(performance * (1 - of_segments), 0.5),
+        performance_day=min(of_metric * policy.late_share / PAST_DAYS, 0.5),
         segment_psi=min(psi * of_segments / max(segments, 1), 0.5),
         segment_performance=min(performance * of_segments / max(segments, 1), 0.5),
     )

@@ -1,10 +1,9 @@
-"""A column's part of a snapshot: all its statistics, shares and pictures, and what the rules
-conclude.
-"""
+"""A column's part of a snapshot: all its statistics, shares and histograms, and its severity."""
 
 import msgspec
 
-from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
+from driftgauge.consumer.judging.evaluating.category_names import vanished
+from driftgauge.consumer.judging.evaluating.evaluation import RARE, Evaluation
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
@@ -12,7 +11,7 @@ from driftgauge.consumer.judging.evaluating.histogram import (
 )
 from driftgauge.consumer.judging.evaluating.reading import Reading
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
-from driftgauge.shared.contract.severity import Severity, worst
+from driftgauge.shared.contract.severity import Severity, rank, worst
 from driftgauge.shared.contract.snapshot import FeatureReport, Statistic
 from driftgauge.shared.statistics import statistics_of
 from driftgauge.shared.statistics.psi import PSI
@@ -32,7 +31,8 @@ OFFER = (
 def column_reports(evaluation: Evaluation) -> list[FeatureReport]:
     """Report every column of an evaluated window, in stream order."""
     bad: dict[int, list[Reading]] = {}
-    for column, _, reading, _ in (*evaluation.readings(set()), *evaluation.weekly_readings(set())):
+    drift_first = reversed([*evaluation.readings(set())])  # integrity is read before drift
+    for column, _, reading, _ in (*drift_first, *evaluation.weekly_readings(set())):
         if reading.severity is not None:
             bad.setdefault(column, []).append(reading)
     return [
@@ -45,6 +45,7 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
     version = evaluation.version
     counts = version.counts_of(evaluation.cells, column)
     severity, reason = _conclusion(evaluation, column, bad)
+    features = version.schema.features
     return FeatureReport(
         name=counts.reference.name,
         kind="numeric" if counts.is_numeric else "categorical",
@@ -57,26 +58,28 @@ def _report(evaluation: Evaluation, column: int, bad: list[Reading]) -> FeatureR
         histogram=display_histogram(counts),
         reference_quantiles=reference_quantiles(counts.side),
         window_quantiles=quantiles(counts.side, counts.window),
+        judged=features[column].judged_as if column < len(features) else "",
+        vanished=vanished(counts),
     )
 
 
 def _conclusion(evaluation: Evaluation, column: int, bad: list[Reading]) -> tuple[Severity, str]:
-    """Say how a column stands, and why: the worst reading first."""
+    """Say how a column stands, and why: all that is bad, the worst first, so that what is beyond a
+    range does not hide how far the column moved.
+    """
     excluded = evaluation.version.excluded(column)
     if excluded:
         return "excluded", excluded
     if bad:
         severity = worst([reading.severity for reading in bad if reading.severity is not None])
-        return severity, next(reading.summary for reading in bad if reading.severity == severity)
+        ordered = sorted(bad, key=lambda reading: rank(reading.severity or ""))
+        return severity, "; ".join(dict.fromkeys(reading.summary for reading in ordered))
     found = evaluation.version.calibrated(column)
     if found is not None and found.order == "uncalibrated":
         return "uncalibrated", f"integrity only, {found.reason}"
     if found is not None and found.order == "ordered":
-        return (
-            ("insufficient_data", evaluation.lacking_days)
-            if evaluation.lacking_days
-            else ("ok", "")
-        )
+        lacking = evaluation.lacking_week(column)
+        return ("insufficient_data", lacking) if lacking else ("ok", "")
     return ("insufficient_data", evaluation.lacking) if evaluation.lacking else ("ok", "")
 
 
@@ -89,9 +92,10 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
         or not evaluation.version.is_exchangeable(column)
     ):
         return statistic
-    policy = evaluation.policy
+    policy, rare = evaluation.policy, evaluation.rare_psi.get(column)
     return msgspec.structs.replace(
         statistic,
+        note="" if rare is None else f"{RARE}: {rare:.3f}",
         warning=evaluation.psi_threshold(column, policy.psi_warning),
         critical=evaluation.psi_threshold(column, policy.psi_critical),
     )
@@ -99,8 +103,9 @@ def _with_thresholds(statistic: Statistic, evaluation: Evaluation, column: int) 
 
 def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
     """Return the PSI that an ordered column is judged by: that of the last 7 whole days."""
-    if evaluation.lacking_days:
-        return Statistic(PSI, None, note=evaluation.lacking_days)
+    lacking = evaluation.lacking_week(column)
+    if lacking:
+        return Statistic(PSI, None, note=lacking)
     found = evaluation.version.calibrated(column)
     return Statistic(
         PSI,
@@ -113,7 +118,9 @@ def _of_the_week(evaluation: Evaluation, column: int) -> Statistic:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """Say what a verdict rests on, and whether to accept a new reference."""
+    """Return the notes of a snapshot: the basis of its verdict, and whether to accept a new
+    reference.
+    """
     calibration, number = evaluation.version.calibration, evaluation.version.number
     said = [f"Held against reference {number}, which was accepted in production."] if number else []
     if calibration is None:

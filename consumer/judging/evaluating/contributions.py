@@ -1,4 +1,4 @@
-"""Which cells a drift comes from: the bins with the largest part of a column's PSI, by readable
+"""The causes of a drift: the bins with the largest contributions to a column's PSI, with readable
 names.
 """
 
@@ -63,7 +63,7 @@ def label(profile: ColumnReference, bin_: int) -> str:
         place = int(cells[0])
         if place < len(profile.categories):
             return profile.categories[place]
-        return "(unseen)" if place == profile.unseen else "(other)"
+        return "(unseen)" if place >= profile.unseen else "(other)"
     return _interval(profile, int(cells[0]), int(cells[-1]))
 
 

@@ -1,13 +1,12 @@
-"""The evaluation of a window: what the rules say of every column, all columns at once.
+"""The evaluation of a window: PSI and integrity of all columns at once.
 
-It runs at each pane, so it computes only what the rules need: PSI and the integrity counts,
-vectorised over the columns. The full statistics and pictures of a column are computed when a
-snapshot is wanted.
+It runs at each pane, so it computes only what the rules need, vectorised over the columns. All
+statistics and histograms of a column are computed only for a snapshot.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -17,11 +16,11 @@ from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
-from driftgauge.consumer.judging.ordered.day_bins import WEEK
+from driftgauge.consumer.judging.ordered.day_bins import LEAST_ROWS, WEEK
 from driftgauge.consumer.judging.ordered.week import VersionDays
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.contract.severity import AlertSeverity, rank
 from driftgauge.shared.contract.snapshot import Share
 from driftgauge.shared.rules.drift import PSI_WEEK
 from driftgauge.shared.statistics.psi import PSI
@@ -29,28 +28,29 @@ from driftgauge.shared.statistics.psi import PSI
 """The rule of ordered columns: PSI of the last 7 whole days, once a logical day."""
 
 
+RARE = "PSI among rare categories"
 NOT_THIS_RULE = "a new calibration judges this column by another rule"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the rules say of a window.
+    """PSI, integrity tests and readings of a window.
 
     Parameters
     ----------
     version
-        Whose window it is.
+        The version whose window it is.
     cells, rows
-        The window: counts over all cells of the reference, and its rows.
+        Counts of the window over all cells of the reference, and its rows.
     level
-        Significance levels.
+        Significance levels of the tests.
     policy
-        Rules.
+        Policy of judging.
     days
-        Of the version's ordered columns; None if there is none, or no day yet.
+        Whole days of the version's ordered columns; None without such columns or days.
     labels_tell
-        Whether fresh labels say how the model does. Then a fall of its performance is what pages,
-        and input drift is at most a WARNING: a hint, or the explanation.
+        Whether fresh labels show how well the model performs. Then input drift is at most a
+        WARNING, and only a fall of the performance is critical.
     """
 
     version: JudgedVersion
@@ -63,7 +63,7 @@ class Evaluation:
 
     @cached_property
     def lacking(self) -> str:
-        """What PSI needs and does not have; empty if it has enough."""
+        """Why there are too few rows for PSI; empty if there are enough."""
         n = self.version.reference.rows
         if n < self.policy.min_reference_rows:
             return f"{n} of {self.policy.min_reference_rows} reference rows"
@@ -73,34 +73,58 @@ class Evaluation:
 
     @cached_property
     def psi(self) -> Floats:
-        """PSI of every column; NaN where rows are lacking."""
+        """PSI of every column, shape (columns,); NaN with too few rows."""
         if self.lacking:
             return np.full(len(self.version.reference.columns), np.nan)
         return self.version.bins_for(self.rows).psi(self.cells, self.rows)
 
+    @cached_property
+    def rare_psi(self) -> dict[int, float]:
+        """The PSI due to rare categories of every column that has buckets of them."""
+        if self.lacking:
+            return {}
+        return {
+            column: rare.psi(self.cells, self.rows) for column, rare in self.version.rare.items()
+        }
+
     def psi_threshold(self, column: int, floor: float) -> float:
-        """Return the PSI above which a true PSI above `floor` is significant."""
+        """Return the PSI threshold above which the true PSI is significantly larger than
+        `floor`.
+        """
         bins = int(self.version.bins_for(self.rows).sizes[column])
-        return threshold(floor, self.level.psi, bins, self.version.reference.rows, self.rows)
+        return threshold(
+            floor, self._psi_level(column), bins, self.version.reference.rows, self.rows
+        )
+
+    def rare_threshold(self, column: int, floor: float) -> float:
+        """Return the same of the PSI due to the column's rare categories."""
+        return self.version.rare[column].threshold(floor, self._psi_level(column), self.rows)
+
+    def _psi_level(self, column: int) -> float:
+        """Return the significance of one test: a column with rare categories has two of them."""
+        return self.level.psi / 2 if column in self.version.rare else self.level.psi
 
     def psi_quiet(self, column: int) -> bool:
         """Return whether PSI is well below its threshold, or there is none."""
         if not self.version.is_exchangeable(column):
             return True
-        return bool(self.lacking) or not self.psi[column] >= self._psi_quiet_below(column)
-
-    def _psi_quiet_below(self, column: int) -> float:
-        return self.policy.resolve_below * self.psi_threshold(column, self.policy.psi_warning)
+        if self.lacking:
+            return True
+        share, floor = self.policy.resolve_below, self.policy.psi_warning
+        if self.psi[column] >= share * self.psi_threshold(column, floor):
+            return False
+        rare = self.rare_psi.get(column, 0.0)
+        return not rare or rare < share * self.rare_threshold(column, floor)
 
     def readings(
         self, watching: set[tuple[int, str]]
     ) -> Iterator[tuple[int, str, Reading, Evidence]]:
-        """Yield what is bad, and the reading of every column and rule that has an alert already.
+        """Yield the bad readings, and those of every column and rule with an open alert.
 
         Parameters
         ----------
         watching
-            (column, rule) of alerts.
+            (column, rule) of the open alerts.
         """
         weekly = self.weekly_readings(watching) if self.days is not None and self.days.due else ()
         for column, rule, reading, evidence in (
@@ -114,8 +138,8 @@ class Evaluation:
     def _integrity_readings(
         self, watching: set[tuple[int, str]]
     ) -> Iterator[tuple[int, str, Reading, Evidence]]:
-        """Test the shares above their mean: at or below it nothing is significant, which is nearly
-        always.
+        """Test the shares that are above their mean, which are few: the others cannot be
+        significant.
         """
         counts, means = self.version.bad_counts(self.cells)
         high = counts > means * self.rows
@@ -130,12 +154,13 @@ class Evaluation:
     def _psi_readings(
         self, watching: set[tuple[int, str]]
     ) -> Iterator[tuple[int, str, Reading, Evidence]]:
-        """Judge the columns whose PSI is above the floor: below it is no alarm, whatever the sample
-        sizes.
-        """
+        """Judge the columns whose PSI is above the floor; a PSI below it is never an alarm."""
         if self.lacking:
             return
-        high = (self.psi > self.policy.psi_warning).tolist()
+        floor = self.policy.psi_warning
+        high = (self.psi > floor).tolist()
+        for column, value in self.rare_psi.items():
+            high[column] = high[column] or value > floor
         for column in self.version.watched:
             if not self.version.is_exchangeable(column):
                 if (column, PSI) in watching:
@@ -150,7 +175,7 @@ class Evaluation:
 
     @cached_property
     def lacking_days(self) -> str:
-        """What the judgement of ordered columns needs and does not have; empty if it has enough."""
+        """Why there are too few days to judge ordered columns; empty if there are enough."""
         whole = self.days.whole if self.days is not None else 0
         if whole < WEEK:
             return f"ordered in time: {whole} of {WEEK} whole days"
@@ -164,6 +189,24 @@ class Evaluation:
             else f"ordered in time: rows on {seen} of the last {WEEK} days, "
             f"the reference has {least}"
         )
+
+    def lacking_week(self, column: int) -> str:
+        """What the judgement of one ordered column needs and does not have; empty if it has
+        enough.
+        """
+        reference = self.version.week
+        if self.lacking_days or reference is None:
+            return self.lacking_days
+        if reference.usual_rows < LEAST_ROWS:
+            return (
+                f"ordered in time: the reference has {reference.usual_rows} rows in {WEEK} days, "
+                f"{LEAST_ROWS} are needed"
+            )
+        if reference.bins.sizes[column] < 2:
+            return f"ordered in time: {WEEK} days have too few rows beside its commonest values"
+        if self.week_rows < LEAST_ROWS:
+            return f"ordered in time: {self.week_rows} of {LEAST_ROWS} rows in the last {WEEK} days"
+        return ""
 
     @cached_property
     def _week(self) -> Ints:
@@ -189,18 +232,19 @@ class Evaluation:
 
     @cached_property
     def judged_psi(self) -> Floats:
-        """The PSI that each column is judged by, of the window or of whole days if ordered; NaN
-        without enough data.
+        """The PSI that each column is judged by: of the window, or of whole days for ordered
+        columns; NaN without enough data.
         """
         columns = len(self.version.reference.columns)
         found = np.full(columns, np.nan) if self.lacking else self.psi.copy()
         ordered = self.version.ordered
-        found[ordered] = np.nan if self.lacking_days else self.week_psi[ordered]
+        for column in ordered:
+            found[column] = np.nan if self.lacking_week(column) else self.week_psi[column]
         return found
 
     def week_threshold(self, column: int) -> float:
-        """Return the PSI of 7 days that is an alarm: the replay's, never below what chance makes of
-        so few rows.
+        """Return the PSI of 7 days that is an alarm: the replayed threshold, but at least the
+        closed form for the number of rows.
         """
         reference, found = self.version.week, self.version.calibrated(column)
         if reference is None or found is None or found.threshold is None:
@@ -214,18 +258,18 @@ class Evaluation:
         )
 
     def week_critical(self, column: int) -> float:
-        """Return the PSI of 7 days that is critical: as far above the threshold as the floors are
-        apart.
+        """Return the PSI of 7 days that is critical: the threshold times the ratio of the two
+        floors.
         """
         return self.week_threshold(column) * self.policy.psi_critical / self.policy.psi_warning
 
     def weekly_readings(
         self, watching: set[tuple[int, str]]
     ) -> Iterator[tuple[int, str, Reading, Evidence]]:
-        """Judge the ordered columns on the last 7 whole days; a column that is no longer ordered is
-        quiet.
+        """Judge the ordered columns on the last 7 whole days; an alert of a column that is no
+        longer ordered gets a quiet reading.
         """
-        ordered = set(self.version.ordered) if not self.lacking_days else set()
+        ordered = {one for one in self.version.ordered if not self.lacking_week(one)}
         for column in self.version.watched:
             if column in ordered:
                 yield column, PSI_WEEK.name, *self._weekly(column)
@@ -267,7 +311,7 @@ class Evaluation:
         return reading, Evidence(PSI, value, bound, expected)
 
     def shares(self, column: int) -> list[Share]:
-        """Return the tested shares of a column, for its report."""
+        """Return the tested shares of a column for its report."""
         return [
             integrity.tested(check.rule, count, self.rows, check.law, check.reference)
             for check, count in zip(
@@ -277,7 +321,7 @@ class Evaluation:
         ]
 
     def _integrity(self, check: IntegrityCheck, count: int) -> tuple[Reading, Evidence]:
-        """Test a share; at or below its mean no tail need be computed."""
+        """Test a share; at or below its mean the tail need not be computed."""
         window = count / max(self.rows, 1)
         summary = f"{window:.1%} {check.rule.replace('_', ' ')}, reference {check.reference:.1%}"
         if window <= check.mean:
@@ -296,17 +340,34 @@ class Evaluation:
         return reading, Evidence(f"{check.rule}_share", window, limit / self.rows, check.reference)
 
     def _quiet_days(self, column: int) -> int:
-        """Return the days that an ordered column must be quiet: until a window holds no row of the
-        last that was not.
+        """Return the days for which an ordered column must be quiet: until its window holds no row
+        of the last window that was not.
         """
         return 0 if self.version.is_exchangeable(column) else WEEK - 1
 
     def _psi(self, column: int) -> tuple[Reading, Evidence]:
-        """Alarm when PSI is above its floor by more than chance explains."""
-        value, policy = float(self.psi[column]), self.policy
-        warning, critical = (
-            self.psi_threshold(column, floor) for floor in (policy.psi_warning, policy.psi_critical)
+        """Alarm when PSI, over the bins or due to rare categories, is above its floor by more than
+        chance explains.
+        """
+        bins = int(self.version.bins_for(self.rows).sizes[column])
+        expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
+        severity, summary, evidence = self._judged(
+            PSI.upper(), float(self.psi[column]), partial(self.psi_threshold, column), expected
         )
+        if column in self.rare_psi:
+            rare = self._judged(
+                RARE, self.rare_psi[column], partial(self.rare_threshold, column), 0.0
+            )
+            if rank(rare[0] or "") < rank(severity or ""):
+                severity, summary, evidence = rare
+        return Reading(severity, quiet=self.psi_quiet(column), summary=summary), evidence
+
+    def _judged(
+        self, name: str, value: float, limit: Callable[[float], float], expected: float
+    ) -> tuple[AlertSeverity | None, str, Evidence]:
+        """Hold a PSI against the limits of both floors; give severity, summary and evidence."""
+        policy = self.policy
+        warning, critical = limit(policy.psi_warning), limit(policy.psi_critical)
         severity: AlertSeverity | None = (
             "critical" if value > critical else "warning" if value > warning else None
         )
@@ -317,12 +378,7 @@ class Evaluation:
             if severity == "critical"
             else (policy.psi_warning, warning)
         )
-        summary = f"PSI {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
+        summary = f"{name} {value:.3f} is above {bound:.3f}: more than {floor:g}, and not by chance"
         if severity is None:
-            summary = f"PSI {value:.3f} is not above {bound:.3f}"
-        bins = int(self.version.bins_for(self.rows).sizes[column])
-        expected = (bins - 1) * (1 / self.version.reference.rows + 1 / self.rows)
-        quiet = value < self._psi_quiet_below(column)
-        return Reading(severity, quiet=quiet, summary=summary), Evidence(
-            PSI, value, bound, expected
-        )
+            summary = f"{name} {value:.3f} is not above {bound:.3f}"
+        return severity, summary, Evidence(PSI, value, bound, expected)

@@ -1,7 +1,6 @@
-"""Cells become what a person looks at: a histogram with few bars, and quantiles.
+"""Cells become a histogram with few bars, and quantiles, for people.
 
-What hangs on the reference alone (edges of bars, its own bars and quantiles) is computed once for
-each side.
+What depends only on the reference (edges of bars, its own bars and quantiles) is computed once.
 """
 
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ squeeze all others.
 QUANTILES = 33
 STEPS = np.linspace(0, 1, QUANTILES)
 SIDES_KEPT = 4096
-"""Columns whose layout is remembered."""
+"""Most columns whose layout is cached."""
 DIGITS = 6
 """Significant digits of a quantile: it is interpolated, so more would be noise."""
 
@@ -129,8 +128,8 @@ def _intervals(counts: ColumnCounts) -> Histogram:
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """The bars of a column: the cell at which each starts, those outside too; edges, and the
-    reference's shares.
+    """The bars of a column: the first cell of each, those outside the edges included; the edges;
+    and the reference's shares.
     """
 
     starts: Ints

@@ -1,10 +1,11 @@
 """Integrity: did the share of missing, unseen or out-of-range values rise by more than chance?
 
-The reference gives a law for the share, the window is tested against it by the one-sided
-beta-binomial tail, which takes into account that the reference is a sample too:
+The reference gives a beta distribution of the share, and the window's count is tested by the
+one-sided beta-binomial tail, which takes into account that the reference is a sample too:
 
 - missing: Jeffreys' prior, Beta(x + 1/2, n - x + 1/2) for x missing in n reference rows;
-- unseen: the same with the number of categories seen once, the Good-Turing estimate of new ones;
+- unseen: the same with the number of categories seen once, the Good-Turing estimate of new ones,
+  and as many fewer rows as its error is larger than a binomial's (Esty 1983);
 - out of range: the share of exchangeable rows outside the smallest and largest of n is Beta(2, n -
   1), exactly. In a reference that was accepted later, o of n rows may lie outside the range of the
   registered one: Beta(2 + o, n - 1 - o).
@@ -28,17 +29,17 @@ from driftgauge.shared.reference.profile import (
 
 Rule = Literal["missing", "unseen", "out_of_range"]
 Law = tuple[float, float]
-"""The two parameters of a beta law."""
+"""The two parameters of a beta distribution."""
 
 
 def jeffreys(count: float, rows: float) -> Law:
-    """Return the law of a share of which `count` in `rows` were seen."""
+    """Return the distribution of a share of which `count` in `rows` were seen (Jeffreys' prior)."""
     return count + 0.5, rows - count + 0.5
 
 
 def beyond_range(rows: float, outside: float = 0.0) -> Law:
-    """Return the law of the share outside a range that `outside` of `rows` exchangeable values
-    left.
+    """Return the distribution of the share outside a range, outside of which were `outside` of
+    `rows` exchangeable values.
     """
     return 2.0 + outside, max(rows - 1.0 - outside, 1.0)
 
@@ -73,7 +74,7 @@ def upper_tail(a: float, b: float, m: int) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class IntegrityCheck:
-    """One integrity check of one column: which cells are bad, the law of their share, the
+    """One integrity check of one column: the bad cells, the distribution of their share, and the
     reference's share.
     """
 
@@ -91,10 +92,10 @@ class IntegrityCheck:
 def checks_of(
     profile: ReferenceProfile, place: int, dispersion: float = 1.0, clustering: float = 1.0
 ) -> Iterator[IntegrityCheck]:
-    """Yield the integrity checks that suit a column.
+    """Yield the integrity checks that apply to a column.
 
-    Rows that follow each other say less than as many independent ones: their extremes count for
-    `dispersion` times fewer rows, their missing values for `clustering` times fewer.
+    Dependent rows carry less information than as many independent ones: for extremes they count as
+    `dispersion` times fewer rows, for missing values as `clustering` times fewer.
     """
     column: ColumnReference = profile.columns[place]
     first, last = int(profile.offsets[place]), int(profile.offsets[place + 1]) - 1
@@ -102,10 +103,11 @@ def checks_of(
     law = jeffreys(missing / clustering, profile.rows / clustering)
     yield IntegrityCheck(place, "missing", np.array([last]), law, share)
     if isinstance(column, CategoricalReference):
-        law = jeffreys(column.singletons, profile.rows)
-        yield IntegrityCheck(
-            place, "unseen", np.array([last - 1]), law, column.counts[-2] / max(profile.rows, 1)
-        )
+        wider = column.new_dispersion
+        law = jeffreys(column.singletons / wider, profile.rows / wider)
+        unseen = sum(column.counts[column.unseen : -1])
+        cells = np.arange(first + column.unseen, last)
+        yield IntegrityCheck(place, "unseen", cells, law, unseen / max(profile.rows, 1))
     elif column.cuts:
         outside = column.counts[0] + column.counts[-2]
         law = beyond_range((profile.rows - missing) / dispersion, outside / dispersion)

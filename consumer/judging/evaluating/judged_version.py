@@ -1,4 +1,4 @@
-"""What judging needs of a model version, derived once."""
+"""A model version as judging uses it, derived once from the published version."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 from driftgauge.consumer.judging.evaluating.bins import PooledBins
 from driftgauge.consumer.judging.evaluating.integrity import IntegrityCheck, checks_of
+from driftgauge.consumer.judging.evaluating.rare_categories import RareCategories
 from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference
 from driftgauge.consumer.judging.ordered.week import WeekReference
 from driftgauge.shared.arrays import Floats, Ints
@@ -21,10 +22,10 @@ from driftgauge.shared.versions.manifest import PublishedVersion
 
 @dataclass(frozen=True)
 class JudgedVersion:
-    """What judging needs of a version.
+    """A version with everything that judging derives from it.
 
-    `baselines` is what its performance is measured by, None if it predicts nothing; `labels`
-    whether true values come.
+    `baselines` are those of its performance, None if it predicts nothing; `labels` is whether it
+    gets labels.
     """
 
     schema: Schema
@@ -33,11 +34,11 @@ class JudgedVersion:
     baselines: PerformanceBaselines | None = None
     labels: bool = False
     number: int = 0
-    """Of the reference: 0 is the registered one."""
+    """Number of the reference: 0 is the registered one."""
 
     @classmethod
     def of(cls, version: PublishedVersion, number: int = 0) -> "JudgedVersion":
-        """Take what judging needs of a published version."""
+        """Derive it from a published version."""
         layout = Layout.of(version.schema, version.reference)
         baselines = (
             None
@@ -57,7 +58,7 @@ class JudgedVersion:
         return declared or (found.reason if found is not None and found.order == "clock" else "")
 
     def calibrated(self, column: int) -> FeatureCalibration | None:
-        """Return what is known about a column's order in time; None if nothing."""
+        """Return the calibration of a column; None without one."""
         return self.calibration.features[column] if self.calibration is not None else None
 
     def is_exchangeable(self, column: int) -> bool:
@@ -69,7 +70,7 @@ class JudgedVersion:
 
     @cached_property
     def ordered(self) -> list[int]:
-        """Places of the columns that are judged on whole days."""
+        """Positions of the columns that are judged on whole days."""
         orders = [self.calibrated(place) for place in self.watched]
         return [
             place
@@ -79,7 +80,7 @@ class JudgedVersion:
 
     @cached_property
     def week(self) -> WeekReference | None:
-        """What whole days are held against; None if no column is ordered."""
+        """The reference for whole days; None if no column is ordered."""
         return (
             WeekReference(self.reference, self.calibration)
             if self.calibration is not None and self.ordered
@@ -88,12 +89,12 @@ class JudgedVersion:
 
     @cached_property
     def watched(self) -> list[int]:
-        """Places of the columns that count for drift."""
+        """Positions of the columns that count for drift."""
         return [place for place in range(len(self.reference.columns)) if not self.excluded(place)]
 
     @cached_property
     def target(self) -> ReferenceSide | None:
-        """What the labels are held against; None if none come, or the reference has none."""
+        """The reference of the labels; None if no labels come, or the reference has none."""
         known = self.baselines.reference if self.baselines is not None and self.labels else None
         return (
             ReferenceSide(known.labels) if known is not None and known.labels is not None else None
@@ -112,18 +113,18 @@ class JudgedVersion:
 
     @property
     def judged_columns(self) -> int:
-        """Columns that PSI is judged of: those that count for drift, and the labels."""
+        """Number of columns that are judged by PSI: those that count for drift, and the labels."""
         return len(self.watched) + (self.target is not None and not self.target_excluded)
 
     @cached_property
     def segments(self) -> SegmentReference | None:
-        """What the segments are held against; None if there are none."""
+        """The reference of the segments; None if there are none."""
         exchangeable = [place for place in self.watched if self.is_exchangeable(place)]
         return SegmentReference.of(self.reference, self.baselines, self.watched, exchangeable)
 
     @cached_property
     def sides(self) -> list[ReferenceSide]:
-        """What the windows of each column are held against."""
+        """The reference of each column."""
         return [ReferenceSide(column) for column in self.reference.columns]
 
     def counts_of(self, cells: Ints, column: int) -> ColumnCounts:
@@ -134,7 +135,7 @@ class JudgedVersion:
 
     @cached_property
     def place(self) -> dict[str, int]:
-        """The place of each column, by name."""
+        """Position of each column, by name."""
         return {column.name: place for place, column in enumerate(self.reference.columns)}
 
     def part(self, cells: Ints, column: int) -> Ints:
@@ -143,13 +144,20 @@ class JudgedVersion:
         return cells[offsets[column] : offsets[column + 1]]
 
     @cached_property
+    def rare(self) -> dict[int, RareCategories]:
+        """The rare categories of each column whose PSI is judged, where there are enough."""
+        columns = [place for place in self.watched if self.is_exchangeable(place)]
+        found = {place: RareCategories.of(self.reference, place) for place in columns}
+        return {place: rare for place, rare in found.items() if rare is not None}
+
+    @cached_property
     def checks(self) -> list[IntegrityCheck]:
         """The integrity checks of all watched columns."""
         return [check for place in self.watched for check in self._checks(place)]
 
     def _checks(self, place: int) -> Iterator[IntegrityCheck]:
-        """Yield a column's checks. Values and missing ones of an ordered column cluster: they count
-        for fewer rows.
+        """Yield a column's integrity checks. Rows of an ordered column count as fewer rows, since
+        they are dependent.
         """
         found = self.calibrated(place)
         if found is None or self.calibration is None or self.is_exchangeable(place):
@@ -159,17 +167,15 @@ class JudgedVersion:
 
     @cached_property
     def _check_cells(self) -> tuple[Ints, Ints, Floats]:
-        """The cells of all integrity checks in one vector, where each check's start, and the mean
-        of its law.
+        """The cells of all integrity checks in one vector, the start of each check's cells, and the
+        mean of its distribution.
         """
         cells = [check.cells for check in self.checks]
         starts = np.cumsum([0, *(len(part) for part in cells)])[:-1]
         return np.concatenate(cells), starts, np.array([check.mean for check in self.checks])
 
     def bad_counts(self, cells: Ints) -> tuple[Ints, Floats]:
-        """Count what every integrity check calls bad; give the mean share of each check's law
-        too.
-        """
+        """Return the bad rows of every integrity check, and the mean of its distribution."""
         if not self.checks:
             return np.zeros(0, dtype=np.int64), np.zeros(0)
         places, starts, means = self._check_cells

@@ -1,8 +1,9 @@
-"""The PSI that is significant as well as large.
+"""PSI threshold for a drift that is both large and significant.
 
-With a true PSI of d, n reference rows, m window rows and B bins, PSI / (1/n + 1/m) has about a
-noncentral chi-squared law with B - 1 degrees of freedom and noncentrality d / (1/n + 1/m)
-(Potgieter, arXiv 2307.11878). Its quantile is the threshold for "larger than d, and not by chance".
+With a true PSI of d, n reference rows, m window rows and B bins, PSI / (1/n + 1/m) has
+approximately a noncentral chi-squared distribution with B - 1 degrees of freedom and noncentrality
+d / (1/n + 1/m) (Potgieter, arXiv 2307.11878). Its quantile is the threshold for "significantly
+larger than d".
 """
 
 from functools import lru_cache

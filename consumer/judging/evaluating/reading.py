@@ -1,4 +1,4 @@
-"""What one evaluation says of one rule, and the numbers behind it."""
+"""The reading of a rule at one evaluation, and its evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,12 @@ from driftgauge.shared.contract.severity import AlertSeverity
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one evaluation says of one rule: how bad, or quiet, or neither.
+    """Result of one rule at one evaluation: bad with a severity, quiet, or neither.
 
     `at_once` fires without a second one, `over` resolves without two more. A quiet one resolves
     only if the first of the quiet ones was `quiet_days` logical days before. With `rest_days` only
-    a bad one tells again, and a reminder waits for as many of them, if it is not due later.
+    a bad one tells again, and a reminder waits for as many of them, if it is not due later. What it
+    tells of began at `since` (logical ms), if that is not now.
     """
 
     severity: AlertSeverity | None
@@ -24,12 +25,13 @@ class Reading(msgspec.Struct, frozen=True):
     over: bool = False
     quiet_days: int = 0
     rest_days: int = 0
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The numbers behind a reading; of a segment its own reference rows `n` and window rows `m`,
-    and the bins that tell.
+    and the bins that tell; of other times than the window's their `start` and `end` (logical ms).
     """
 
     statistic: str
@@ -39,3 +41,5 @@ class Evidence:
     n: int | None = None
     m: int | None = None
     cells: Sequence[Contribution] = ()
+    start: int | None = None
+    end: int | None = None

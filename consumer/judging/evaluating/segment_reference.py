@@ -1,6 +1,4 @@
-"""What the segments of a version are held against: their reference rows, and how right the model
-was in each of them.
-"""
+"""The reference of a version's segments: their rows, and the model's performance in each."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,14 +9,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftgauge.shared.arrays import Ints
+from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.performance import Measures, PerformanceBaselines
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
+from driftgauge.shared.statistics.counts import least_rows
 
 Marks = NDArray[np.bool_]
 LONGEST: Final = 60
-"""Characters of a segment's name in a sentence."""
+"""Most characters of a segment's name in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,17 @@ class SegmentReference:
     Parameters
     ----------
     layout
-        Where they stand.
+        Numbering of the segments and their bins.
     profile
-        The reference.
+        Profile of the reference.
     counts
         Reference rows by segment and bin, shape (segments, bins).
     shown, judged
-        Shape (segments, columns): whose drift is told, and whose is judged. A segment's own feature
-        is neither: within it there is nothing to drift.
+        Whether the drift of a column in a segment is shown, and whether it is judged, shape
+        (segments, columns). A segment's own feature is neither, since it is constant there.
     measures, sums
-        What is summed of labelled rows, and these sums of the labelled reference rows, flat; None
-        if the version predicts nothing, and without such rows.
+        Definition of the sums over labelled rows, and their values on the labelled reference rows,
+        flat; None if the version predicts nothing, or there are no such rows.
     """
 
     layout: SegmentLayout
@@ -57,12 +56,13 @@ class SegmentReference:
         watched: Sequence[int],
         exchangeable: Sequence[int],
     ) -> "SegmentReference | None":
-        """Take it from a version's reference; None if that has no segments.
+        """Build it from a version's reference; None if that has no segments.
 
         Parameters
         ----------
         watched, exchangeable
-            Columns that count for drift, and those of them that closed-form thresholds hold for.
+            Positions of the columns that count for drift, and of those among them for which
+            closed-form thresholds hold.
         """
         layout = SegmentLayout.of(profile)
         if layout is None:
@@ -91,6 +91,11 @@ class SegmentReference:
         return cls(layout, profile, counts, shown, judged, measures, sums)
 
     @cached_property
+    def least_rows(self) -> Floats:
+        """The reference rows of a segment that each bin needs, shape (bins,)."""
+        return np.concatenate([least_rows(column) for column in self.profile.columns])
+
+    @cached_property
     def rows(self) -> Ints:
         """Reference rows of each segment."""
         return rows_of(self.layout, self.counts)
@@ -111,7 +116,7 @@ class SegmentReference:
         return tuple(found)
 
     def features(self) -> list[tuple[str, slice]]:
-        """Return each feature, and where its segments stand."""
+        """Return each feature with the range of its segments' numbers."""
         ends = itertools.pairwise(self.layout.starts)
         return [
             (name, slice(start, end))
@@ -128,7 +133,7 @@ def rows_of(layout: SegmentLayout, counts: Ints) -> Ints:
 
 
 def shortened(name: str) -> str:
-    """Return a segment's name as it stands in a sentence.
+    """Return a segment's name, shortened for a sentence.
 
     Examples
     --------

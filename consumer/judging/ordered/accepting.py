@@ -1,9 +1,9 @@
-"""A new reference from panes: their cells summed up, in the place of the training rows' cells.
+"""A new reference from panes: the sum of their cells replaces the cells of the training rows.
 
-Where the version is calibrated, the days of those panes take the place of the reference's days.
-With at least 8 weeks of them the calibration is made again, weeks replayed; with fewer, order and
-thresholds are those of before, which say how much a week of this process varies, and the weeks they
-are held against are the new ones.
+If the version is calibrated, the days of those panes replace the reference's days. With at least 8
+weeks of them the calibration is computed again by replay. With fewer, the classification and the
+thresholds stay, since they describe how much a week of this process varies, and live weeks are
+compared with the new days.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,9 +25,7 @@ from driftgauge.shared.versions.manifest import PublishedVersion
 
 DAY_MS = 86_400_000
 PARTIAL = 0.5
-"""A first or last day with less than this share of the usual rows is a part of a day, and no day of
-the new reference.
-"""
+"""Share of the usual rows below which a first or last day counts as incomplete and is left out."""
 
 
 def proposed(
@@ -41,13 +39,13 @@ def proposed(
     Parameters
     ----------
     version
-        With its registered reference.
+        The version with its registered reference.
     panes
-        Of any resolution; each lies within one logical day.
+        Panes or roll-ups; each lies within one logical day.
     least_rows
-        Below it nothing can be judged.
+        Least number of rows of a reference.
     progress
-        Is called after each of the calibration's steps.
+        Function that is called after each step of the calibration.
 
     Raises
     ------
@@ -93,7 +91,7 @@ def _calibration(
     days: dict[int, Ints],
     progress: Callable[[], None],
 ) -> Calibration:
-    """Return the calibration its new days, and make it again if there are enough."""
+    """Replace the days of a calibration, and compute it again if there are enough days."""
     timeline = _timeline(before.timeline, profile, days)
     if timeline.weeks >= LEAST_WEEKS:
         return calibrated(
@@ -111,7 +109,7 @@ def _calibration(
 
 
 def _timeline(before: Timeline, profile: ReferenceProfile, days: dict[int, Ints]) -> Timeline:
-    """Sum each whole day up to the bins; what is known of rows in their order stays as it was."""
+    """Sum each whole day to bins; what depends on the order of single rows stays as it was."""
     bin_of_cell, size = [], 0
     for column in profile.columns:
         bin_of_cell.append(np.array(column.bin_of_cell) + size)

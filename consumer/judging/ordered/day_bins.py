@@ -1,10 +1,9 @@
-"""Ordered features: rows of 7 whole days, held against the reference's days.
+"""Bins of ordered features, in which 7 whole days are compared with the reference's days.
 
 A feature whose rows follow each other (a sensor, a season) varies from week to week far more than
 independent rows would. So it is judged once a logical day on the last 7 whole days, by PSI over the
 reference's bins, against a threshold that comes from replaying the reference (replay_threshold.py).
-The same weeks and days are seen on both sides: a threshold for 7 days must never meet a shorter
-window.
+Both sides cover whole weeks, since a threshold for 7 days does not hold for a shorter window.
 """
 
 from dataclasses import dataclass
@@ -14,26 +13,28 @@ import numpy as np
 
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.calibration import Timeline
-from driftgauge.shared.reference.profile import ReferenceProfile
-from driftgauge.shared.statistics.counts import pooled_bins
+from driftgauge.shared.reference.profile import ColumnReference, NumericReference, ReferenceProfile
+from driftgauge.shared.statistics.counts import MIN_EXPECTED, pooled_bins
 from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
 WEEK = 7
+LEAST_ROWS = int(2 * MIN_EXPECTED)
+"""Rows of 7 days below which nothing can be compared: two bins as small as a bin may be."""
 
 
 @dataclass(frozen=True)
 class DayBins:
-    """The bins of all columns in one vector, as days are counted, and how they are pooled to judge
-    a week.
+    """The bins of all columns in one vector, in which days are counted, and how they are pooled to
+    judge a week.
 
     Parameters
     ----------
     bin_of_cell
         The bin of each cell of the reference.
     pooled
-        The pooled bin of each bin.
+        Pooled bin of each bin.
     starts, sizes
-        Where each column's pooled bins begin, and how many it has.
+        First pooled bin of each column, and the number of its pooled bins.
     """
 
     bin_of_cell: Ints
@@ -43,12 +44,14 @@ class DayBins:
 
     @classmethod
     def of(cls, profile: ReferenceProfile, week_rows: int) -> "DayBins":
-        """Lay out the bins; those with too few rows in a week of the reference are pooled."""
+        """Lay out the bins; those with too few rows in a week of the reference are pooled, so that
+        a week of few rows has fewer, coarser bins.
+        """
         bin_of_cell, pooled, bins = [], [], 0
         sizes: list[int] = []
         for column in profile.columns:
             cells = np.array(column.bin_of_cell)
-            place, reference = pooled_bins(column, profile.rows, max(week_rows, 1))
+            place, reference = week_bins(column, profile.rows, max(week_rows, 1))
             bin_of_cell.append(cells + bins)
             pooled.append(place[np.unique(cells, return_index=True)[1]] + sum(sizes))
             sizes.append(len(reference))
@@ -63,13 +66,13 @@ class DayBins:
         return own
 
     def count(self, cells: Ints) -> Ints:
-        """Sum a vector of all cells up to bins."""
+        """Sum a vector of all cells to bins."""
         return np.bincount(self.bin_of_cell, weights=cells, minlength=len(self.pooled)).astype(
             np.int64
         )
 
     def pool(self, counts: Ints) -> Ints:
-        """Sum bins, shape (…, bins), up to pooled bins."""
+        """Sum bins, shape (…, bins), to pooled bins."""
         order, begins = self._runs
         return np.add.reduceat(counts[..., order], begins, axis=-1)
 
@@ -105,6 +108,45 @@ class DayBins:
     def _shares(self, counts: Ints) -> Floats:
         rows = np.repeat(np.maximum(self._rows(counts), 1), self.sizes, axis=-1)
         return np.where(counts > 0, counts / rows, ABSENT_SHARE)
+
+
+def week_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
+    """Pool bins with few rows as `pooled_bins` does, or numbers with their neighbours where that
+    leaves more bins.
+
+    Parameters
+    ----------
+    n, m
+        Rows of the reference and of a week.
+
+    Returns
+    -------
+    bin_of_cell, reference
+        The pooled bin of each cell, and the reference rows of each pooled bin.
+
+    Examples
+    --------
+    >>> column = NumericReference.build("x", np.arange(1000.0))
+    >>> [len(week_bins(column, 1000, rows)[1]) for rows in (9, 12, 30, 45, 60)]
+    [1, 2, 5, 5, 10]
+    """
+    place, reference = pooled_bins(column, n, m)
+    if not isinstance(column, NumericReference):
+        return place, reference
+    bins = np.array(column.bin_of_cell)
+    rows = np.bincount(bins, weights=column.counts).astype(np.int64)
+    expected = rows * (min(n, m) / max(n, 1))
+    pooled, held, number = [], 0.0, 0
+    for each in expected.tolist():
+        pooled.append(number)
+        held += each
+        if held >= MIN_EXPECTED:
+            number, held = number + 1, 0.0
+    last = max(number - 1, 0)
+    of_bin = np.minimum(pooled, last)
+    if last + 1 <= len(reference):
+        return place, reference
+    return of_bin[bins], np.bincount(of_bin, weights=rows).astype(np.int64)
 
 
 def week_rows(timeline: Timeline) -> int:

@@ -1,8 +1,8 @@
-"""A time-ordered reference becomes counts per day, and tells how far its columns are from
+"""Counts per day of a time-ordered reference, and measures of how far its columns are from
 exchangeable.
 
-Stands before the calibration: it sees the rows' cells and times once, and what it gives is all that
-calibration needs.
+This is the first step of a calibration: it reads the rows' cells and times once, and its result is
+all that the calibration needs.
 """
 
 import numpy as np
@@ -10,25 +10,30 @@ import numpy as np
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.calibration import Timeline
 from driftgauge.shared.reference.profile import ColumnReference, NumericReference, ReferenceProfile
+from driftgauge.shared.reference.runs import Runs
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 EPOCH_WEEKDAY = 3
 """1970-01-01 was a Thursday."""
 PARTIAL = 0.5
-"""A first or last day with less than this share of the usual rows is a part of a day, and left out.
-"""
+"""Share of the usual rows below which a first or last day counts as incomplete and is left out."""
 ROWS_FOR_CLOCK = 100_000
 ROWS_PER_MOMENT = 3
-"""Fewer rows than this for each value of a field of the clock tell nothing about it."""
+"""Least rows for each value of a field of the clock to test whether a column depends on it."""
 DETERMINED = 0.9
-"""Share of what a field of the clock could explain at most; above it a column is a function of that
-field.
+"""Share of a column's variation explained by a field of the clock above which the column counts as
+a function of that field.
 """
 MONOTONE = 0.999
 
 
-def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: Ints) -> Timeline:
+def timeline_of(
+    profile: ReferenceProfile,
+    cells: list[Ints | None],
+    times_ms: Ints,
+    runs: tuple[Runs | None, ...] = (),
+) -> Timeline:
     """Sum up time-ordered rows.
 
     Parameters
@@ -39,6 +44,8 @@ def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: I
         The cell of each row, per column; None for a column that the rows do not have.
     times_ms
         Ascending times of the rows.
+    runs
+        Runs of one value in each column.
 
     Examples
     --------
@@ -75,6 +82,7 @@ def timeline_of(profile: ReferenceProfile, cells: list[Ints | None], times_ms: I
             "" if found is None else clock_field(found, times_ms, fields, len(column.counts))
             for column, found in pairs
         ),
+        runs,
     )
 
 
@@ -109,8 +117,8 @@ def autocorrelation(column: ColumnReference, cells: Ints) -> float | None:
 
 
 def clock_fields(times_ms: Ints) -> dict[str, Ints]:
-    """Return what a clock and a calendar show at each time, by name; fields that the times hardly
-    repeat are left out.
+    """Return the fields of clock and calendar (hour, weekday, …) at each time, by name; fields
+    whose values hardly repeat are left out.
     """
     dates = times_ms.astype("datetime64[ms]")
     months = dates.astype("datetime64[M]")

@@ -1,6 +1,5 @@
-"""Which columns of a time-ordered reference are exchangeable, which are ordered, which show the
-clock; and the thresholds of the ordered ones. It makes the calibration that counting and judging
-obey.
+"""Makes the calibration of a version: classifies the columns of a time-ordered reference as
+exchangeable, ordered or functions of the clock, and sets the thresholds of the ordered ones.
 """
 
 import math
@@ -30,13 +29,13 @@ from driftgauge.shared.reference.profile import PREDICTION, ReferenceProfile
 OVERDISPERSED = 2.0
 CORRELATED = 0.1
 CHANCE = 3.0
-"""Standard errors by which a short reference must exceed both limits, so that chance alone calls
-nothing ordered.
+"""Standard errors by which a short reference must exceed both limits, so that columns are not
+called ordered by chance.
 """
 STEPS = 4
-"""Steps that `calibrated` reports."""
+"""Number of steps for which `calibrated` calls `progress`."""
 CHECK_SEED = 1_000_003
-"""Added to the seed of the replays that check what others have set."""
+"""Added to the seed for the replays that check the thresholds chosen on other replays."""
 
 
 def calibrated(
@@ -55,15 +54,15 @@ def calibrated(
     Parameters
     ----------
     timeline
-        The reference in its order.
+        Counts of the time-ordered reference.
     target
-        False episodes of the model per 30 days.
+        Allowed false episodes of the model per 30 days.
     floor
-        PSI below which nothing matters.
+        PSI below which there is never an alarm.
     watch
-        Functions of the clock that are judged nevertheless.
+        Names of columns that are functions of the clock and are judged nevertheless.
     progress
-        Is called after each of `STEPS` steps.
+        Function that is called after each of `STEPS` steps.
     """
     bins = DayBins.of(profile, week_rows(timeline))
     dispersion = overdispersion(bins, timeline)
@@ -137,8 +136,8 @@ class _Thresholds:
 
 
 def overdispersion(bins: DayBins, timeline: Timeline) -> Floats:
-    """Return how many times more each column's weeks vary than independent rows would; NaN where
-    unknown.
+    """Return the overdispersion of each column: how many times more its weeks vary than independent
+    rows would; NaN where unknown.
 
     It is the mean PSI of a week against the other weeks, over its mean for independent rows, (B -
     1)(1/m + 1/(n - m)).
@@ -170,7 +169,7 @@ def _classified(
     bins: DayBins,
     watch: Sequence[str],
 ) -> FeatureCalibration:
-    """Say what a column is, and why."""
+    """Classify a column, with the reason."""
     measured = None if math.isnan(dispersion[place]) else float(dispersion[place])
     correlation = timeline.autocorrelation[place]
     field = timeline.clock[place]
@@ -186,8 +185,8 @@ def _classified(
 def _order(
     dispersion: float | None, correlation: float | None, timeline: Timeline, bins: int
 ) -> tuple[Order, str]:
-    """Compare overdispersion and autocorrelation with their limits, both by more than chance
-    explains.
+    """Call a column ordered if overdispersion and autocorrelation are both significantly above
+    their limits.
     """
     limit = max(
         OVERDISPERSED, 1 + CHANCE * math.sqrt(2 / (max(bins - 1, 1) * max(timeline.weeks, 1)))
@@ -210,8 +209,8 @@ def _order(
 def _with_prediction(
     features: list[FeatureCalibration], timeline: Timeline
 ) -> list[FeatureCalibration]:
-    """Leave a prediction that the time-ordered rows do not have uncalibrated where what it follows
-    from is ordered.
+    """Mark a prediction that the time-ordered rows do not have as uncalibrated if a feature is
+    ordered.
     """
     last = features[-1]
     rows = np.split(timeline.totals, np.cumsum(timeline.bins)[:-1])[-1].sum()

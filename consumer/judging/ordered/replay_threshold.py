@@ -1,5 +1,5 @@
-"""Thresholds for ordered features by replay: what 7 days look like when nothing but the reference's
-own weeks pass by.
+"""Thresholds for ordered features by replay: how much PSI over 7 days varies if live data are weeks
+of the reference.
 
 1. Draw whole weeks at random and join them to 30 days plus a window. Score each 7 days by PSI
    against the reference *without the drawn weeks*. Repeat many times.
@@ -9,7 +9,7 @@ own weeks pass by.
    budget. From above, since low thresholds join many short episodes to one that never ends. An
    episode ends below .7 of the threshold for 3 evaluations.
 
-The law of DETECTION (section 5). All is vectorised: replays x evaluations x columns.
+All steps are vectorised over replays, evaluations and columns. docs/calibration.md explains them.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,7 @@ EVALUATIONS = 30
 USUAL = 0.9
 STEP = 0.97
 LOWEST = 0.5
-"""Common thresholds that are tried: from the largest score down to this, each this share of the one
-before.
-"""
+"""Lowest common threshold that is tried; each is STEP times the one before, from the top down."""
 EPISODE_ENDS = 0.7
 QUIET_TO_END = 3
 LEAST_WEEKS = 8
@@ -40,11 +38,11 @@ class Replays:
     Parameters
     ----------
     days
-        Pooled counts of each day, shape (replays, days, bins).
+        Pooled counts of each day, shape (replays, days, pooled bins).
     references
-        Pooled counts of the reference without the drawn weeks, shape (replays, bins).
+        Pooled counts of the reference without the drawn weeks, shape (replays, pooled bins).
     psi
-        Of every 7 days, shape (replays, evaluations, columns).
+        PSI of every 7 days, shape (replays, evaluations, columns).
     """
 
     days: Ints
@@ -60,7 +58,7 @@ def draw(bins: DayBins, days: Ints, seed: int = 0, replays: int = REPLAYS) -> Re
     days
         Counts per day and bin; whole weeks are used.
     seed
-        Of the draw, so that a calibration can be repeated.
+        Seed of the draw, so that a calibration can be repeated.
     """
     random = np.random.default_rng(seed)
     pooled = bins.pool(days)
@@ -79,7 +77,7 @@ def draw(bins: DayBins, days: Ints, seed: int = 0, replays: int = REPLAYS) -> Re
 
 
 def weekly(days: Ints) -> Ints:
-    """Sum every 7 days running, along the last axis but one.
+    """Return the running sums of 7 days along the last axis but one.
 
     Examples
     --------
@@ -104,13 +102,13 @@ def common_threshold(psi: Floats, scale: Floats, floor: float, target: float) ->
     Parameters
     ----------
     psi
-        Shape (replays, evaluations, columns).
+        PSI, shape (replays, evaluations, columns).
     scale
-        Of each column.
+        Scale of each column, shape (columns,).
     floor
-        No column's threshold is below it.
+        Least threshold of any column.
     target
-        Episodes of all columns together per 30 daily evaluations.
+        Allowed episodes of all columns together per 30 daily evaluations.
     """
     highest = max(float((psi / np.maximum(scale, floor)).max(initial=0.0)), 1.0) / STEP
     tried = highest * STEP ** np.arange(int(np.ceil(np.log(LOWEST / highest) / np.log(STEP))) + 1)
@@ -124,7 +122,9 @@ def common_threshold(psi: Floats, scale: Floats, floor: float, target: float) ->
 
 
 def relative(psi: Floats, thresholds: Floats, floor: float) -> Floats:
-    """Return the PSI of the worst column in thresholds, shape (…) of psi (…, columns)."""
+    """Return the PSI of the worst column in units of its threshold, shape (…) for psi of shape (…,
+    columns).
+    """
     found: Floats = (psi / np.maximum(thresholds, floor)).max(axis=-1, initial=0.0)
     return found
 

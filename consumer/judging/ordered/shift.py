@@ -1,8 +1,8 @@
-"""The smallest shift that a threshold would find: replayed weeks whose values move by a part of a
-standard deviation.
+"""The smallest shift that a threshold detects, from replayed weeks whose values are shifted by a
+part of a standard deviation.
 
-The values are gone, their cells are known: a value stands at its cell's cut or in the middle
-between two. So a shift moves known shares of each bin into others, and is a matrix.
+Only the cells of the values are known: a value is taken to be at its cell's cut, or in the middle
+between two cuts. So a shift moves known shares of each bin into other bins, and is a matrix.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import ColumnReference, NumericReference
 
 SHIFTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-"""In standard deviations of the reference."""
+"""Shifts that are tried, in standard deviations of the reference."""
 ONSET = 14
 """Day of the replay on which the shift begins."""
 FOUND = 0.8
@@ -24,13 +24,13 @@ FOUND = 0.8
 def smallest_shift(
     column: ColumnReference, place: int, bins: DayBins, replays: Replays, threshold: float
 ) -> float | None:
-    """Return the smallest upward shift that was found within 7 days in 80 % of the replays; None if
-    none was.
+    """Return the smallest upward shift that was detected within 7 days in 80 % of the replays; None
+    if none was.
 
     Parameters
     ----------
     column, place
-        A column of the profile, and its place among them.
+        A column of the profile, and its position among them.
     threshold
         PSI of 7 days that is an alarm.
     """

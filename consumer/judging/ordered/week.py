@@ -1,9 +1,9 @@
 """The last whole logical days of a version, for its ordered columns: kept as sums of panes,
 evaluated at each midnight.
 
-Panes close at logical midnight, so a day is a sum of panes. The day of the first pane is a part of
-one and does not count. In the judge's checkpoint a day is a field of its own: `day:VERSION:DAY`,
-beside `week:VERSION`.
+Panes close at logical midnight, so a day is a sum of panes. The day of the first pane is incomplete
+and does not count. In judging's checkpoint each day has a field, `day:VERSION:DAY`, beside
+`week:VERSION`.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ from driftgauge.shared.reference.profile import ReferenceProfile
 
 DAY_MS = 86_400_000
 REMEMBERED = 30
-"""Evaluations of which it is known whether something was in alarm."""
+"""Number of latest evaluations for which it is stored whether a column was in alarm."""
 OFFER_ABOVE = 0.3
-"""Share of those in alarm above which a new reference is offered."""
+"""Share of them in alarm above which accepting a new reference is recommended."""
 
 
 class WeekProgress(msgspec.Struct):
-    """What is known beside the days.
+    """Progress of a version's days, beside their counts.
 
     Parameters
     ----------
@@ -50,12 +50,11 @@ class VersionDays:
     Parameters
     ----------
     progress
-        See there.
+        Progress of the days.
     days
-        Counts of the reference's bins, by day; at most 9 days.
+        Counts of the reference's bins by day (days since 1970); at most 9 days.
     due
-        Whether the pane that was added last began a day, so that the days before it are to be
-        evaluated.
+        Whether the last pane began a day, so that the days before it are to be evaluated.
     """
 
     progress: WeekProgress
@@ -63,12 +62,12 @@ class VersionDays:
     due: bool = False
     _week: Ints | None = None
     _psi: tuple["WeekReference", Floats] | None = None
-    """The last 7 whole days and their PSI, until one of them changes: once a day, and not at each
-    pane.
+    """Cache of the PSI of the last 7 whole days until one of them changes, since it is needed at
+    each pane.
     """
 
     def add(self, day: int, counts: Ints) -> list[int]:
-        """Add a pane's counts to its day; give the days that are not needed any more.
+        """Add a pane's counts to its day; return the days that are not needed any more.
 
         A pane of an earlier day that comes late still counts there, as long as that day is kept.
         """
@@ -86,12 +85,12 @@ class VersionDays:
 
     @property
     def whole(self) -> int:
-        """Whole days there are of the last 7."""
+        """Number of whole days among the last 7."""
         return max(0, min(WEEK, self.progress.today - self.progress.first - 1))
 
     @property
     def seen(self) -> int:
-        """Days with rows among the last 7."""
+        """Number of days with rows among the last 7."""
         return sum(self.progress.today - WEEK <= day < self.progress.today for day in self.days)
 
     def last_week(self, size: int) -> Ints:
@@ -124,7 +123,7 @@ class VersionDays:
 
 
 def pack_day(counts: Ints) -> bytes:
-    """Return a day for the checkpoint."""
+    """Pack a day for the checkpoint."""
     return pack_counts(counts)
 
 
@@ -144,24 +143,24 @@ def unpack_days(fields: Mapping[bytes, bytes]) -> dict[str, VersionDays]:
 
 
 class WeekReference:
-    """What the weeks of a version are held against.
+    """The reference with which the weeks of a version are compared.
 
     Parameters
     ----------
     profile
-        Of the version.
+        Reference profile of the version.
     calibration
-        With its timeline.
+        Calibration with its timeline.
 
     Attributes
     ----------
     usual_rows
-        Rows of 7 days, in the mean.
+        Mean number of rows in 7 days.
     least_days
-        Days with rows in the reference's week that has fewest: with fewer, a week cannot be
-        compared.
+        Least number of days with rows in a week of the reference; a live week with fewer is not
+        judged.
     rows
-        Of the whole reference.
+        Rows of the whole reference.
     """
 
     def __init__(self, profile: ReferenceProfile, calibration: Calibration) -> None:

@@ -1,4 +1,6 @@
-"""Plain PSI .1 / .25, and KS .2 with p < .05, as people know them: no promise on false alarms."""
+"""The classic rules: plain PSI .1 / .25, and KS .2 with p < .05, without a bound on false
+alarms.
+"""
 
 from collections.abc import Iterator
 
@@ -38,7 +40,7 @@ def _all(judged: EvaluatedWindow, policy: JudgingPolicy) -> Iterator[Finding]:
 
 
 def _ks(value: float, p_value: float, policy: JudgingPolicy) -> Reading:
-    """Judge a KS statistic as people do: large, and not by chance."""
+    """Judge a KS statistic: it is bad if large and significant."""
     chance = p_value >= KS_P
     severity: AlertSeverity | None = None if chance or value < KS_LIMIT else "warning"
     quiet = chance or value < policy.resolve_below * KS_LIMIT

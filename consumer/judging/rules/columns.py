@@ -1,4 +1,4 @@
-"""The rules of the columns: broken values, and drift of what is not broken."""
+"""The rules of the columns: integrity, and drift by PSI."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,16 @@ from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.data_quality import INTEGRITY
 from driftgauge.shared.rules.drift import ADWIN, E_DETECTOR, PSI, PSI_WEEK
 
-INTEGRITY_NOTE = "one-sided, per test and window; half of the share is the online test's"
+INTEGRITY_NOTE = (
+    "one-sided, per test and window; half of the share is that of the online tests, a fifth of "
+    "which is for stuck values"
+)
 
 
 def findings(
     judged: EvaluatedWindow, open_alerts: OpenAlerts, policy: JudgingPolicy
 ) -> Iterator[Finding]:
-    """Yield broken columns and drifting ones, if the policy has the rule."""
+    """Yield the columns with broken values and those that drift, if the policy has the rule."""
     version = judged.evaluation.version
     watching = {
         (version.place[feature], rule) for feature, rule in open_alerts if feature in version.place
@@ -60,7 +63,9 @@ def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Ite
 
 
 def _weekly(judged: EvaluatedWindow, events: float) -> Iterator[RuleLevel]:
-    """Yield the budget of the ordered columns: what replayed weeks of the reference realised."""
+    """Yield the budget of the ordered columns: the false episodes in replayed weeks of the
+    reference.
+    """
     calibration = judged.evaluation.version.calibration
     if calibration is None or not judged.evaluation.version.ordered:
         return

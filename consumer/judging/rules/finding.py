@@ -1,4 +1,4 @@
-"""What a family of rules says of an evaluated window."""
+"""The findings of a family of rules in an evaluated window."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from driftgauge.shared.contract.snapshot import RuleLevel
 from driftgauge.shared.rules import Rule
 
 OpenAlerts = set[tuple[str, str]]
-"""Feature (or segment) and rule of open alerts: those are read even when nothing is bad."""
+"""Feature (or segment) and rule of open alerts, which get a reading even if nothing is bad."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a rule says of a column, of a segment (and which columns drift in it), or, without
-    either name, of the model.
+    """Reading of a rule for a column, for a segment (with the columns that drift in it), or,
+    without either name, for the model.
     """
 
     feature: str
@@ -28,23 +28,25 @@ class Finding:
     columns: tuple[str, ...] = ()
 
     def matters(self, open_alerts: OpenAlerts) -> bool:
-        """Return whether it is bad, or what an open alert waits to hear."""
+        """Return whether it is bad, or the reading of an open alert."""
         subject = self.segment or self.feature
         return self.reading.severity is not None or (subject, self.rule) in open_alerts
 
 
 class Family(Protocol):
-    """A file of rules that are computed alike."""
+    """A module with rules that are computed together."""
 
     def findings(
         self, judged: EvaluatedWindow, open_alerts: OpenAlerts, policy: JudgingPolicy, /
     ) -> Iterator[Finding]:
-        """Yield what matters: what is bad, and the readings of open alerts."""
+        """Yield the bad readings, and the readings of open alerts."""
 
     def levels(
         self, judged: EvaluatedWindow, policy: JudgingPolicy, events: float, /
     ) -> Iterator[RuleLevel]:
-        """Yield what each rule is judged by; `events` is the traffic of 30 days."""
+        """Yield threshold and share of the budget of each rule; `events` is the traffic of
+        30 days.
+        """
 
 
 def share_of(rule: Rule, policy: JudgingPolicy) -> float:

@@ -1,4 +1,4 @@
-"""All families of rules: what they say of an evaluated window, and what each is judged by."""
+"""All families of rules: their findings in an evaluated window, and their thresholds."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -14,25 +14,27 @@ from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.limits import THRESHOLD
 
 FAMILIES: Final[tuple[Family, ...]] = (performance, columns, segments, classic, limits)
-"""Performance first, since it ranks above all; then broken values, since they explain the rest."""
+"""Families in the order of evaluation: performance ranks above all, then broken values, since they
+explain the rest.
+"""
 
 
 def findings(
     judged: EvaluatedWindow, open_alerts: OpenAlerts, policy: JudgingPolicy
 ) -> Iterator[Finding]:
-    """Yield what is bad, and the reading of every open alert's rule."""
+    """Yield the bad readings, and the readings of open alerts, of all families."""
     for family in FAMILIES:
         yield from family.findings(judged, open_alerts, policy)
 
 
 def rule_levels(judged: EvaluatedWindow, policy: JudgingPolicy) -> list[RuleLevel]:
-    """Return what the false-alarm budget became by the traffic, rule by rule."""
+    """Return threshold and share of the budget of each rule at the current traffic."""
     events = judged.events_per_day * DAYS_PER_MONTH
     return [level for family in FAMILIES for level in family.levels(judged, policy, events)]
 
 
 def is_judged(name: str, feature: str, policy: JudgingPolicy) -> bool:
-    """Return whether a policy has this rule, so that an alert of it can still be read."""
+    """Return whether a policy has this rule, so that its alerts get readings."""
     rule = rule_of(name)
     if rule is THRESHOLD:
         return any(
@@ -43,8 +45,9 @@ def is_judged(name: str, feature: str, policy: JudgingPolicy) -> bool:
 
 
 def is_of_reference(name: str, feature: str) -> bool:
-    """Return whether a rule holds a column against the reference; performance and limits on the
-    model's metrics do not, and labels are held against those of the registered one always.
+    """Return whether a rule compares a column with the reference in use. Performance and limits on
+    the model's metrics do not, and labels are always compared with those of the registered
+    reference.
     """
     rule = rule_of(name)
     of_column = rule.against == "reference" or (rule is THRESHOLD and bool(feature))

@@ -16,7 +16,7 @@ from driftgauge.shared.rules.limits import THRESHOLD
 def findings(
     judged: EvaluatedWindow, open_alerts: OpenAlerts, policy: JudgingPolicy
 ) -> Iterator[Finding]:
-    """Yield what is at or beyond a limit."""
+    """Yield the values at or beyond a limit, and those of open alerts."""
     for limits in policy.thresholds:
         rule = THRESHOLD.of(limits.metric)
         for name, value, expected in _values(judged, limits, policy.thresholds):
@@ -41,8 +41,8 @@ def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Ite
 def _values(
     judged: EvaluatedWindow, limits: Threshold, others: Iterable[Threshold]
 ) -> Iterator[tuple[str, float, float | None]]:
-    """Yield feature, value and expected value of a metric wherever it is limited; a limit for one
-    feature goes first.
+    """Yield feature, value and expected value of a metric for each feature that it is limited for;
+    a limit for one feature has priority.
     """
     if limits.metric in MODEL_METRICS:
         value = MODEL_METRICS[limits.metric](judged)
@@ -68,8 +68,8 @@ def _values(
 def held_against(
     limits: Threshold, value: float, expected: float | None, policy: JudgingPolicy
 ) -> tuple[Reading, Evidence]:
-    """Judge a value by limits; quiet is below `resolve_below` of the lower one (beyond its inverse,
-    if low is bad).
+    """Judge a value by limits. It is quiet below `resolve_below` times the lower limit; if low
+    values are bad, above the higher limit divided by it.
     """
     above = limits.direction == "above"
 

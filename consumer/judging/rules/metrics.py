@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
-from driftgauge.consumer.judging.evaluating.performance import Labelled
-from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.labelled.performance import Labelled
+from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import LATENCY
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.windows.window import VersionWindow
@@ -23,14 +23,14 @@ from driftgauge.shared.rules import RULES
 from driftgauge.shared.statistics import STATISTICS
 
 LEAST_LATENCIES: Final = 100
-"""Predictions with a latency below which their 99 % quantile is the largest of a few."""
+"""Least predictions with a latency for their 99 % quantile; with fewer it is just the maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedWindow:
-    """A window as the metrics see it; `events_per_day` is the model's, `labelled` the labelled
-    window if labels come, `target` its labels if the reference has some too, and `segments` those
-    of the version if its schema names any.
+    """An evaluated window, the input of the metrics. `events_per_day` is the model's traffic,
+    `labelled` the labelled window if labels come, `target` its labels if the reference has labels
+    too, and `segments` the version's segments if its schema names any.
     """
 
     evaluation: Evaluation

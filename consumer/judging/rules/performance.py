@@ -17,13 +17,15 @@ from driftgauge.shared.rules.performance import PERFORMANCE, SEGMENT_PERFORMANCE
 
 WINDOW_RULE = "performance"
 """All metrics of the labelled window, where the budget is shown."""
+PAST_RULE = "performance on past days"
+"""All metrics of past days, there too."""
 
 
 def findings(
     judged: EvaluatedWindow, open_alerts: OpenAlerts, _policy: JudgingPolicy
 ) -> Iterator[Finding]:
-    """Yield the metrics that are bad, and those of open alerts: of the model, its segments, and the
-    labels themselves. A fall of the model says which segment explains it.
+    """Yield the bad metrics, and those of open alerts, of the model, its segments and the labels
+    themselves. The summary of a fall of the model names the segments that explain it.
     """
     of_segments = list(_segments(judged, open_alerts))
     for name, reading, evidence in (
@@ -79,9 +81,13 @@ def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Ite
     )
     of_segments = policy.segment_share if judged.segments is not None else 0.0
     note = "a metric this much worse than its baseline, and beyond chance"
+    of_window = share * (1 - policy.late_share)
     yield RuleLevel(
-        WINDOW_RULE, share * (1 - of_segments), level.performance, None, events, drop, note
+        WINDOW_RULE, of_window * (1 - of_segments), level.performance, None, events, drop, note
     )
+    of_days = share * policy.late_share
+    note = "the same of a past day, by the labels that it has by now, at all numbers of them"
+    yield RuleLevel(PAST_RULE, of_days, level.performance_day, None, events, drop, note)
     yield from _of_errors(policy, events)
     if judged.segments is not None:
         note = (
@@ -90,7 +96,7 @@ def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Ite
         )
         yield RuleLevel(
             SEGMENT_PERFORMANCE.name,
-            share * of_segments,
+            of_window * of_segments,
             level.segment_performance,
             None,
             events,

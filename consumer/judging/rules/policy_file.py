@@ -25,14 +25,14 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class ModelPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a file says of one model; None leaves it as it is."""
+    """Settings of one model in the file; None keeps the setting as it is."""
 
     policy: Literal["standard", "classic"] | None = None
     false_alarms_per_month: Positive | None = None
     psi_warning: Positive | None = None
     psi_critical: Positive | None = None
     cooldown_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    renotify_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
+    renotify_minutes: Annotated[float, msgspec.Meta(ge=0)] | None = None
     renotify_max_minutes: Annotated[float, msgspec.Meta(ge=1)] | None = None
     thresholds: list[Threshold] = []
 
@@ -44,8 +44,8 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: dict[str, ModelPolicy] = {}
 
     def apply(self, policy: JudgingPolicy, model: str) -> JudgingPolicy:
-        """Return a model's policy: the settings', changed by the default, changed by its own
-        table.
+        """Return a model's policy: that of the settings, overridden by the default table, then by
+        the model's own table.
         """
         return _apply(_apply(policy, self.default), self.models.get(model, ModelPolicy()))
 
@@ -56,7 +56,7 @@ def read_policy(text: bytes, name: str) -> PolicyFile:
     Raises
     ------
     ConfigurationError
-        Saying where the fault is.
+        If the file cannot be used; the message says where the fault is.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Which segment explains a change of the model's metric.
+"""Attribution: which segment explains a change of the model's metric.
 
 Accuracy and MAE are means over rows, so a change is a sum over the segments of a feature, exactly:
 with p the shares of the rows, m the metric in the window and 0 marking the reference,
@@ -6,19 +6,19 @@ with p the shares of the rows, m the metric in the window and 0 marking the refe
     m - m0 = sum p_s (m_s - m0_s)     what changed within each segment: its contribution
            + sum (p_s - p0_s) m0_s    the mix: other shares of segments that are as good as before
 
-A segment that the reference does not have is taken to have been as good as the model.
+A segment that is not in the reference is assumed to have been as good as the model.
 
-In words, when the model's metric changed by more than chance (99 %: a sentence in a report is no
-alarm):
+The explanation in words, if the model's metric changed significantly (99 %, since a sentence in a
+report is not an alarm):
 
 - the mix is at least half of it: "by the mix";
-- else the changes of the segments differ by no more than chance (chi-squared test of homogeneity, 1
-  %): "alike". Without this step a segment with most of the rows would be named for a fall that is
-  everywhere;
+- else the changes of the segments do not differ significantly (chi-squared test of homogeneity,
+  1 %): "alike". Without this step a segment with most of the rows would be named for a fall that
+  is the same everywhere;
 - else the segments with the largest contributions among those that changed by more than all
   together: the fewest, up to three, that make up all of the change, or else half of it;
-- "all of it" is at least two thirds, with a rest that chance explains (95 %): the share itself has
-  an error.
+- "all of it" is at least two thirds, with a rest that is not significant (95 %), since the share
+  itself has an error.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ ALL_FROM: Final = 2 / 3
 MOST_FROM: Final = 0.5
 NAMED: Final = 3
 PRIOR_ROWS: Final = 2.0
-"""Rows of the model's variance that every segment is given: one without an error has a variance all
-the same.
+"""Number of rows with the model's variance that are added to every segment, so that a segment
+without errors has a variance too.
 """
 
 Kind = Literal["", "named", "mix", "alike", "spread"]
@@ -51,7 +51,7 @@ class Means:
     Parameters
     ----------
     n, total, squares
-        Rows, sum of their errors, and of the squares of these: shape (segments,).
+        Rows, sum of their errors, and sum of the squared errors, shape (segments,).
     """
 
     n: Ints
@@ -71,7 +71,7 @@ class Means:
         return np.asarray(self.n / self.rows)
 
     def means(self, missing: float) -> Floats:
-        """Return the mean error of each segment; of one without rows `missing`."""
+        """Return the mean error of each segment; `missing` for a segment without rows."""
         return np.asarray(
             np.divide(self.total, self.n, out=np.full(len(self.n), missing), where=self.n > 0)
         )
@@ -87,23 +87,22 @@ class Means:
 
 @dataclass(frozen=True)
 class Attribution:
-    """A change of the mean error, parted among the segments of one feature.
+    """A change of the mean error, divided among the segments of one feature.
 
     Parameters
     ----------
     contributions
-        Of each segment, in units of the error.
+        Contribution of each segment, in units of the error, shape (segments,).
     mix, change
-        The contributions and the mix add up to the change.
+        Contribution of the mix, and the whole change: contributions and mix add up to it.
     kind, places, share
-        What explains it: `named` with the places of these segments, the mix, all alike, or spread
-        over many; and the share of the change that this is. Empty if the change is no more than
-        chance.
+        What explains the change: `named` with the positions of these segments, the mix, all alike,
+        or spread over many; and its share of the change. Empty if the change is not significant.
     all_of_it
-        Whether what is left is chance.
+        Whether the rest of the change is not significant.
     beyond
-        How far the share goes beyond the share of the rows: of several features the one with most
-        of it explains best.
+        The share of the change minus the share of the rows; among several features the largest
+        explains best.
     """
 
     contributions: Floats
@@ -117,7 +116,7 @@ class Attribution:
 
 
 def attribute(now: Means, before: Means) -> Attribution:
-    """Part a change of the mean error among segments.
+    """Divide a change of the mean error among segments.
 
     Examples
     --------
@@ -148,9 +147,7 @@ def attribute(now: Means, before: Means) -> Attribution:
 def _explained(
     found: Attribution, p: Floats, changes: Floats, spread: Floats, of_mix: float
 ) -> Attribution:
-    """Say what a change comes from that is no chance; `spread` are the variances of the segments'
-    changes.
-    """
+    """Explain a significant change; `spread` are the variances of the segments' changes."""
     errors, within, change = p**2 * spread, float(found.contributions.sum()), found.change
     if found.mix / change >= MOST_FROM:
         share = found.mix / change
@@ -194,7 +191,7 @@ def _with(
     rest: float,
     variance: float,
 ) -> Attribution:
-    """Add an explanation; `rest` is what it leaves, with its variance."""
+    """Add an explanation; `rest` is the unexplained part of the change, with its variance."""
     whole = share >= 1 or (share >= ALL_FROM and abs(rest) <= REST_Z * variance**0.5)
     return Attribution(
         found.contributions, found.mix, found.change, kind, places, share, whole, beyond
@@ -202,13 +199,13 @@ def _with(
 
 
 def clause(found: Attribution, feature: str, names: tuple[str, ...]) -> str:
-    """Say in words what a change comes from, as it follows the change itself; empty if there is
-    nothing to say.
+    """Return the explanation as a clause that follows the statement of the change; empty if there
+    is none.
 
     Parameters
     ----------
     names
-        Of the feature's segments, `feature=value`.
+        Names of the feature's segments, `feature=value`.
 
     Examples
     --------

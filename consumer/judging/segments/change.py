@@ -1,5 +1,5 @@
-"""Which segment explains a change of the model's metric, and how that is said: of the labelled
-window (attribution.py).
+"""The change of the model's metric in the labelled window, by segment (attribution.py), and its
+explanation in words.
 """
 
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from functools import cached_property
 from typing import Final
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
-from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference, shortened
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.segments.attribution import Attribution, Means, attribute, clause
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.performance import LOSSES, mean_errors
 from driftgauge.shared.wording.titles import title
 
 NAMED: Final = 3
-"""Segments that a sentence names."""
+"""Most segments that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class SegmentChange:
     Parameters
     ----------
     reference
-        What the segments are held against.
+        Reference of the segments.
     labelled
         The labelled window; None for a version without labels.
     """
@@ -35,20 +35,20 @@ class SegmentChange:
 
     @property
     def metric(self) -> str:
-        """The metric whose change is parted among the segments; empty without labels."""
+        """Name of the metric whose change is divided among the segments; empty without labels."""
         if self.labelled is None or self.sums is None or self.reference.measures is None:
             return ""
         return JUDGED_METRICS[self.labelled.baselines.layout.kind][0]
 
     @property
     def sums(self) -> Ints | None:
-        """Sums of the labelled rows by segment, flat; None without."""
+        """Sums of the labelled rows by segment, flat; None without labels."""
         return self.labelled.window.segments if self.labelled is not None else None
 
     @cached_property
     def attributions(self) -> dict[str, Attribution]:
-        """The change of the mean error parted among the segments of each feature; empty without
-        labels on both sides.
+        """Attribution of the change of the mean error to the segments of each feature, by feature;
+        empty without labels on both sides.
         """
         measures, sums, before = self.reference.measures, self.sums, self.reference.sums
         if measures is None or sums is None or before is None:
@@ -65,8 +65,8 @@ class SegmentChange:
         }
 
     def clause(self, feature: str) -> str:
-        """Say in words what the change comes from, as seen by a feature; empty if there is no
-        change, or too few labels.
+        """Return the explanation of the change by one feature's segments; empty without a change,
+        or with too few labels.
         """
         found = self.attributions.get(feature)
         if found is None or self.labelled is None or self.labelled.lacking:
@@ -74,12 +74,12 @@ class SegmentChange:
         return clause(found, feature, self._names(feature))
 
     def explanation(self, metric: str, bad: list[str]) -> str:
-        """Say what explains an alert of the model's metric; empty if nothing does.
+        """Return the explanation of an alert of the model's metric; empty if there is none.
 
         Parameters
         ----------
         bad
-            Names of the segments in which the performance fell, for a metric that cannot be parted
+            Names of the segments in which the performance fell, for a metric that cannot be divided
             among them.
         """
         telling = [name for name, one in self.attributions.items() if one.kind in {"named", "mix"}]
@@ -104,7 +104,7 @@ class SegmentChange:
         return self.reference.names[dict(self.reference.features())[feature]]
 
     def sentence(self, feature: str) -> str:
-        """Say what changed where; empty if nothing did."""
+        """Return a sentence on what changed where; empty if nothing did."""
         said, labelled = self.clause(feature), self.labelled
         if not said or self.value is None or self.baseline is None or labelled is None:
             return ""

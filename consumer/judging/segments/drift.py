@@ -1,11 +1,10 @@
 """PSI of every column within every segment, at once: the segment's reference rows against its
 window rows.
 
-Bins are pooled as for the model (statistics/counts.py), by the rows of the segment. A segment has
-few rows, so an empty bin is taken to have half a row instead of a share of 1e-4: that would be
-evidence which no number of rows so small can give. With 100 to 200 rows and 40 bins the threshold
-would be passed by 6 % to .1 % of windows without any drift, instead of by the asked .01 %; with
-half a row by less than that.
+Bins are pooled as for the model (statistics/counts.py), by the rows of the segment. An empty bin is
+taken to have half a row, not a share of 1e-4, because a segment has few rows: with 1e-4, 100 to 200
+rows and 40 bins, 6 % to .1 % of the windows without drift exceed the threshold instead of the
+intended .01 %; with half a row fewer than that do.
 """
 
 import numpy as np
@@ -19,7 +18,9 @@ Marks = NDArray[np.bool_]
 ABSENT_ROWS = 0.5
 
 
-def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats, Ints]:
+def psi_by_segment(
+    reference: Ints, window: Ints, starts: Ints, least: Floats | float = 0.0
+) -> tuple[Floats, Ints]:
     """Return PSI and pooled bins of every column within every segment.
 
     Parameters
@@ -28,6 +29,8 @@ def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats,
         Rows by segment and bin, shape (segments, bins).
     starts
         Where each column's bins start, and the number of bins.
+    least
+        Reference rows below which a bin is pooled anyway, shape (bins,), as from `least_rows`.
 
     Returns
     -------
@@ -44,7 +47,8 @@ def psi_by_segment(reference: Ints, window: Ints, starts: Ints) -> tuple[Floats,
     n, m = (counts[:, : starts[1]].sum(axis=1).astype(np.float64) for counts in (reference, window))
     usable = (n > 0) & (m > 0)
     n, m = np.maximum(n, 1)[:, None], np.maximum(m, 1)[:, None]
-    small = _pooled(reference * (np.minimum(n, m) / n), starts)
+    expected = reference * (np.minimum(n, m) / n)
+    small = _pooled(np.where(reference < least, 0.0, expected), expected, starts)
     absent = np.maximum(ABSENT_SHARE, ABSENT_ROWS / m)
     kept = np.where(small, 0.0, _part(reference / n, window / m, absent))
     p, q = (
@@ -69,24 +73,24 @@ def thresholds(floor: float, alpha: float, bins: Ints, n: Ints, m: Ints) -> Floa
 
 
 def usual(floor: float, bins: Ints, n: Ints, m: Ints) -> Floats:
-    """Return the mean PSI when the true one is `floor`: what is not above it is not significant,
-    and needs no threshold.
+    """Return the mean PSI if the true PSI is `floor`. A PSI that is not above it is not
+    significant, so its threshold need not be computed.
     """
     found: Floats = floor + (bins - 1) * (1 / n + 1 / m)
     return found
 
 
-def _pooled(expected: Floats, starts: Ints) -> Marks:
+def _pooled(kept: Floats, expected: Floats, starts: Ints) -> Marks:
     """Say which bins are pooled: the small ones, and with them the next larger one if they stay
     small together.
     """
     first, column = starts[:-1], np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    small = expected < MIN_EXPECTED
-    pool = np.add.reduceat(np.where(small, expected, 0.0), first, axis=1)
+    small = kept < MIN_EXPECTED
+    pooled = np.add.reduceat(np.where(small, expected, 0.0), first, axis=1)
     some, others = (np.logical_or.reduceat(marks, first, axis=1) for marks in (small, ~small))
     larger = np.where(small, np.inf, expected)
     least = np.minimum.reduceat(larger, first, axis=1)
-    wanted = some & others & (pool < MIN_EXPECTED)
+    wanted = some & others & (pooled < MIN_EXPECTED)
     chosen = wanted[:, column] & (larger == least[:, column])
     passed = np.cumsum(chosen, axis=1)
     before = (passed - chosen)[:, first][:, column]
@@ -95,6 +99,6 @@ def _pooled(expected: Floats, starts: Ints) -> Marks:
 
 
 def _part(p: Floats, q: Floats, absent: Floats) -> Floats:
-    """Return the part of the PSI of a bin; of one that neither side has, nothing."""
+    """Return the contribution of each bin to the PSI; 0 for a bin that is empty on both sides."""
     p_, q_ = np.where(p > 0, p, absent), np.where(q > 0, q, absent)
     return np.asarray(np.where((p > 0) | (q > 0), (q_ - p_) * np.log(q_ / p_), 0.0))

@@ -1,11 +1,13 @@
-"""The segments in a snapshot: how each stands, and what explains a change of the model's metric."""
+"""The segments in a snapshot: the severity of each, and what explains a change of the model's
+metric.
+"""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from driftgauge.consumer.judging.evaluating.performance import SHOWN_CONFIDENCE, metric_report
+from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE, metric_report
 from driftgauge.consumer.judging.segments.attribution import Attribution
 from driftgauge.consumer.judging.segments.window import SegmentReading, SegmentWindow
 from driftgauge.shared.contract.severity import Severity
@@ -18,12 +20,12 @@ from driftgauge.shared.contract.snapshot import (
 from driftgauge.shared.performance import LOSSES, SegmentMetric
 
 SHOWN: Final = 3
-"""Columns whose drift is shown of each segment."""
+"""Most columns whose drift is shown for each segment."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What is known of all segments, by their places: metrics, falls of these, drift, and the
+    """Results for all segments, by their positions: metrics, falls of the metrics, drift, and the
     columns that are shown.
     """
 
@@ -65,7 +67,7 @@ def _feature(
 def _segment(
     window: SegmentWindow, segment: int, place: slice, found: _Found, contribution: float | None
 ) -> SegmentReport:
-    """Report one segment; `place` are those of its feature."""
+    """Report one segment; `place` is the range of its feature's segments."""
     feature, value = window.reference.layout.name(segment)
     rows, known = window.rows, window.reference.rows
     metrics = [(name, metric.of(segment)) for name, metric in found.metrics.items()]
@@ -101,7 +103,7 @@ def _of_metric(name: str, fallen: SegmentReading | None) -> Severity:
 def _conclusion(
     window: SegmentWindow, segment: int, found: _Found, labelled: int
 ) -> tuple[Severity, str]:
-    """Say how a segment stands, and why: its performance first."""
+    """Return a segment's severity and its reason, performance first."""
     fallen, drifted = found.fallen.get(segment), found.drifted.get(segment)
     said = "; ".join(one.reading.summary for one in (fallen, drifted) if one is not None)
     if said:

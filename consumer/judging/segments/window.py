@@ -1,9 +1,9 @@
 """The segments of an evaluated window: which of them drifted, and in which the model got worse.
 
-One reading per segment and kind, whatever number of columns or metrics is behind it: so one cause
-is one alert. A segment's drift is a WARNING, its performance is judged by the rule of the model's
-(performance.py). A segment that was in alarm and has too few rows now is quiet: nothing else would
-ever end its alert.
+There is one reading per segment and kind, however many columns or metrics are behind it, so that
+one cause is one alert. A segment's drift is a WARNING; its performance is judged by the same rule
+as the model's (performance.py). A segment in alarm that now has too few rows gets a quiet reading,
+since nothing else would end its alert.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,7 +15,6 @@ import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.contributions import of_bins
-from driftgauge.consumer.judging.evaluating.performance import Labelled, judge
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.evaluating.segment_reference import (
     Marks,
@@ -23,6 +22,8 @@ from driftgauge.consumer.judging.evaluating.segment_reference import (
     rows_of,
     shortened,
 )
+from driftgauge.consumer.judging.labelled.metric_reading import judge
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.segments.change import SegmentChange
 from driftgauge.consumer.judging.segments.drift import psi_by_segment, thresholds, usual
@@ -38,12 +39,12 @@ from driftgauge.shared.performance import (
 )
 
 NAMED: Final = 3
-"""Columns that an alert names."""
+"""Most columns that an alert names."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentReading:
-    """What is said of a segment, by its place; `names` are the columns that drift in it, or the
+    """Reading of a segment, given by its position; `names` are the columns that drift in it, or the
     metrics that fell.
     """
 
@@ -60,9 +61,9 @@ class SegmentWindow:
     Parameters
     ----------
     reference
-        What they are held against.
+        Reference of the segments.
     counts
-        Window rows by segment and bin, flat; None as long as no pane had any.
+        Window rows by segment and bin, flat; None before any pane had some.
     labelled
         The labelled window; None for a version without labels.
     """
@@ -92,7 +93,10 @@ class SegmentWindow:
 
     @cached_property
     def _drift(self) -> tuple[Floats, Ints]:
-        return psi_by_segment(self.reference.counts, self.window, self.reference.layout.bin_starts)
+        reference = self.reference
+        return psi_by_segment(
+            reference.counts, self.window, reference.layout.bin_starts, reference.least_rows
+        )
 
     @property
     def psi(self) -> Floats:
@@ -100,9 +104,7 @@ class SegmentWindow:
         return self._drift[0]
 
     def lacking(self, segment: int) -> str:
-        """Return what a judgement of a segment's drift needs and does not have; empty if it has
-        enough.
-        """
+        """Return why a segment has too few rows to judge its drift; empty if it has enough."""
         policy, n, m = self.policy, int(self.reference.rows[segment]), int(self.rows[segment])
         if n < policy.min_segment_reference_rows:
             return f"{n} of {policy.min_segment_reference_rows} reference rows"
@@ -111,15 +113,15 @@ class SegmentWindow:
         )
 
     def limits(self, wanted: Marks) -> Floats:
-        """Return the PSI above which columns of segments are in alarm; NaN where none is wanted, or
-        that is not judged.
+        """Return the PSI above which columns of segments are in alarm; NaN where it is not wanted
+        or not judged.
 
-        Each costs far more than all PSI together.
+        Computing one threshold takes far longer than computing all PSI.
 
         Parameters
         ----------
         wanted
-            Shape (segments, columns).
+            Where thresholds are wanted, shape (segments, columns).
         """
         found = np.full(wanted.shape, np.nan)
         segments, columns = np.nonzero(wanted & self._judged)
@@ -136,8 +138,8 @@ class SegmentWindow:
 
     @cached_property
     def _judged(self) -> Marks:
-        """Which columns are judged within which segments: those that have enough rows on both
-        sides.
+        """Which columns are judged within which segments, shape (segments, columns): those with
+        enough rows on both sides.
         """
         n, m = self.reference.rows, self.rows
         enough = (n >= self.policy.min_segment_reference_rows) & (m >= self.policy.min_segment_rows)
@@ -164,8 +166,8 @@ class SegmentWindow:
 
     @cached_property
     def _suspect(self) -> Marks:
-        """Which columns have a PSI above what is usual at the floor: of the others no threshold is
-        needed.
+        """Where PSI is above its mean at the floor, shape (segments, columns): elsewhere no
+        threshold is needed.
         """
         n, m = np.maximum(self.reference.rows, 1), np.maximum(self.rows, 1)
         high = self.psi > usual(self.policy.psi_warning, self._drift[1], n[:, None], m[:, None])
@@ -207,7 +209,7 @@ class SegmentWindow:
 
     @cached_property
     def change(self) -> SegmentChange:
-        """What explains a change of the model's metric."""
+        """The change of the model's metric, by segment."""
         return SegmentChange(self.reference, self.labelled)
 
     # -- performance -------------------------------------------------------------------------------
@@ -254,8 +256,8 @@ class SegmentWindow:
                     yield reading
 
     def _worse(self, found: dict[str, SegmentMetric]) -> Floats:
-        """Which segments are worse by more than the limit in a metric: of the others no interval is
-        needed.
+        """Return which segments are worse by more than the limit in a metric: the others need no
+        interval.
         """
         worse = np.zeros(len(self.reference.names), dtype=bool)
         for name in self._judged_metrics:
@@ -275,7 +277,7 @@ class SegmentWindow:
     def _performance(
         self, segment: int, found: dict[str, SegmentMetric], sure: Confidence
     ) -> SegmentReading:
-        """Judge all metrics of a segment: the worst that they say is what is said."""
+        """Judge all metrics of a segment; the result is the worst reading."""
         said: list[tuple[str, Reading, Evidence]] = []
         labelled = 0
         for name in self._judged_metrics:

@@ -1,1 +1,1 @@
-"""Panes are merged and summed up to windows. Pure."""
+"""Panes of all partitions are merged and summed to windows. Pure."""

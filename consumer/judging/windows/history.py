@@ -1,9 +1,7 @@
-"""The PSI of a version's columns over the last days, in few points: what a report's lines are drawn
-from.
+"""The PSI of a version's columns over the last days, in few points, for the charts of a report.
 
-Every evaluation is a point. When there are too many, the one that is missed least goes: the one
-whose neighbours are closest in time. So the points spread evenly over what is kept, the first and
-the latest among them.
+Every evaluation is a point. If there are too many, the one whose neighbours are closest in time is
+removed, so that the points spread evenly over the time, from the first to the latest.
 """
 
 from functools import lru_cache
@@ -14,7 +12,7 @@ import numpy as np
 from driftgauge.shared.arrays import Floats
 
 MOST_POINTS = 64
-"""Points of a version: 4 bytes each for every column, in the checkpoint."""
+"""Most points of a version, each of 4 bytes for every column in the checkpoint."""
 
 
 class PsiHistory(msgspec.Struct):
@@ -26,7 +24,7 @@ class PsiHistory(msgspec.Struct):
     values: list[bytes] = []
 
     def add(self, now: int, psi: Floats, oldest: int) -> None:
-        """Add an evaluation; what is older than `oldest` goes. Of several at one moment the last
+        """Add an evaluation and drop those before `oldest` (ms). Of several at one time the last
         one counts.
 
         Examples
@@ -59,8 +57,8 @@ class PsiHistory(msgspec.Struct):
 
 @lru_cache(maxsize=8 * MOST_POINTS)
 def _shown(packed: bytes) -> list[float | None]:
-    """Return the PSI of all columns at a point, as it is shown: every report shows most of the
-    points of the one before.
+    """Return the rounded PSI of all columns at a point; it is cached, since consecutive reports
+    share most points.
     """
     return [
         None if np.isnan(value) else float(f"{value:.4g}")

@@ -1,10 +1,9 @@
 """The labelled window of a version: its latest panes with enough labelled predictions, however late
 the labels came.
 
-Every pane waits here for its labels until newer ones have enough of them, or it is too old. A delta
-revises the pane of its predictions, so the window's performance is that of the predictions made in
-it. What is held is the window: its sums are exact (shared/performance), so a pane that leaves takes
-away just what it brought.
+Every pane waits here for its labels until newer panes have enough of them, or it is too old. A
+delta revises the pane of its predictions, so the window's performance is that of the predictions
+made in it. The sums are exact (shared/performance), so subtracting a pane leaves no rounding error.
 """
 
 from bisect import bisect_right
@@ -27,24 +26,23 @@ from driftgauge.shared.contract.pane import (
 from driftgauge.shared.performance import Sums
 
 MAX_SPANS = 512
-"""Spans of a partition. Beyond it the older half is joined in pairs: with labels that come days
-late and many panes a minute, the window's far end is then known by spans of many panes instead of
-by each.
+"""Most spans of a partition. Beyond it the older half is merged in pairs, so that late labels and
+many panes a minute do not need a span for each pane.
 """
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Consecutive panes of a partition, as they stand in the checkpoint; of one pane, until they
-    are joined.
+    """Consecutive panes of a partition, as the checkpoint stores them: one pane at first, more
+    after merging.
 
     Parameters
     ----------
     first, last
-        Numbers of its panes.
+        Numbers of its first and last pane.
     predictions
-        Of the version in them.
+        Number of the version's predictions in them.
     labelled, corrected
-        Labels that came, and those that replaced another.
+        Number of first labels, and of labels that replaced another.
     delays, sums
         Packed counts of the delay cells, and packed sums; empty without labels.
     segments
@@ -72,7 +70,7 @@ class Span(msgspec.Struct, frozen=True):
         return f"{self.partition}:{self.first}"
 
     def revised(self, revised: Revised) -> "Span":
-        """Add what labels changed."""
+        """Return the span with the changes of labels added."""
         return msgspec.structs.replace(
             self,
             labelled=self.labelled + revised.labelled,
@@ -103,14 +101,14 @@ class Span(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class LabelledWindow:
-    """The spans that are held, and their sum.
+    """The labelled window of a version: its spans, and their sum.
 
     Parameters
     ----------
     sums
-        Of all labelled rows; None if there never was one.
+        Sums of all labelled rows; None if there never was one.
     spans
-        By partition, oldest first.
+        Spans by partition, oldest first.
     delays
         Counts of the delay cells (shared/contract/pane.py).
     segments
@@ -140,12 +138,12 @@ class LabelledWindow:
         return window
 
     def add(self, pane: Pane, predictions: int) -> tuple[list[Span], list[Span]]:
-        """Let a pane wait for its labels.
+        """Add a pane, which waits for its labels.
 
         Returns
         -------
         kept, gone
-            Spans to be written, and spans that others took in.
+            Spans to write, and spans that were merged into others.
         """
         span = Span(pane.partition, pane.number, pane.number, pane.start, pane.end, predictions)
         self.spans.setdefault(pane.partition, []).append(span)
@@ -166,7 +164,7 @@ class LabelledWindow:
         return spans[place]
 
     def trim(self, least_rows: int, days: int) -> list[Span]:
-        """Drop spans that the window does not need, oldest first; give them."""
+        """Remove spans that the window does not need, oldest first; return them."""
         dropped = []
         while (oldest := self._oldest()) is not None and (
             self.labelled - oldest.labelled >= least_rows or oldest.end < self.end - days * DAY_MS
@@ -208,7 +206,7 @@ class LabelledWindow:
         return min(heads, key=lambda span: (span.end, span.partition), default=None)
 
     def _count(self, labels: Span | Revised, sign: int) -> None:
-        """Add or take away what labels brought: a whole span's, or those that revise one."""
+        """Add (sign 1) or subtract (sign -1) the labels of a span or a revision."""
         self.labelled += sign * labels.labelled
         self.corrected += sign * labels.corrected
         if labels.delays:
@@ -225,8 +223,8 @@ class LabelledWindow:
             self.labels = cells if self.labels is None else self.labels + cells
 
     def _join_old(self, partition: int) -> tuple[list[Span], list[Span]]:
-        """Join the older half of too many spans in pairs; give the joined ones, and those that they
-        took in.
+        """Merge the older half of too many spans in pairs; return the merged ones, and those that
+        were merged into them.
         """
         spans = self.spans[partition]
         if len(spans) <= MAX_SPANS:

@@ -13,7 +13,7 @@ DAY_MS = 86_400_000
 
 
 class WindowPane(msgspec.Struct, frozen=True):
-    """A version's part of a pane, as it stands in the checkpoint."""
+    """A version's part of a pane, as the checkpoint stores it."""
 
     partition: int
     number: int
@@ -36,18 +36,18 @@ class WindowPane(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class VersionWindow:
-    """The latest panes of a version with at least a number of rows, none older than some days; the
-    sum is kept.
+    """The latest panes of a version, with at least a number of rows and none older than some days,
+    and their sum.
 
-    `segments` are counts by segment and bin (shared/reference/segments.py), None as long as no pane
-    had any.
+    `segments` are counts by segment and bin (shared/reference/segments.py); None before any pane
+    had some.
     """
 
     cells: Ints
     panes: deque[WindowPane] = field(default_factory=deque)
     rows: int = 0
     _start: int | None = None
-    """Of the earliest pane; None if that is to be looked up again."""
+    """Start (ms) of the earliest pane; None if it must be computed again."""
     latency: Ints = field(
         default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64)
     )
@@ -55,8 +55,8 @@ class VersionWindow:
     segments: Ints | None = None
 
     def add(self, pane: WindowPane) -> None:
-        """Add a pane at its place in time, so that the window is the same whichever partition was
-        read first.
+        """Insert a pane in the order of time, so that the window does not depend on which partition
+        was read first.
         """
         place = len(self.panes)
         while place and self.panes[place - 1].order > pane.order:
@@ -75,7 +75,7 @@ class VersionWindow:
             self.segments = counts if self.segments is None else self.segments + counts
 
     def trim(self, least_rows: int, days: int) -> list[WindowPane]:
-        """Drop panes that the window does not need, oldest first; give them."""
+        """Remove panes that the window does not need, oldest first; return them."""
         oldest_end = self.end - days * DAY_MS
         dropped = []
         while self.panes and (

@@ -1,1 +1,1 @@
-"""What the pages show, put together from snapshots. Pure."""
+"""Content of the pages, made from snapshots. Pure."""

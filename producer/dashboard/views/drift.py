@@ -1,5 +1,5 @@
-"""What the drift page shows: a version's features over time, each with how it stands, and one of
-them in detail. Pure.
+"""Rows of the drift page: a version's features over time, each with its severity, and one of them
+in detail. Pure.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ MOST_MOMENTS: Final = 64
 HEAT: Final = (0.25, 0.5, 1.0, 1.75, 2.5)
 """Shares of the threshold at which a cell's colour changes: up to 1 blue, then yellow, then red."""
 ORDERED: Final = ("ordered in time", "of the last 7 whole days")
-"""How the note of an ordered column's PSI begins."""
+"""Beginnings of the note of an ordered column's PSI."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A feature at a moment: its value, and the class of its colour, 0 to 6; None if there is no
-    value.
+    """One feature at one time: the statistic's value, and its colour class from 0 to 6; None
+    without a value.
     """
 
     time: int
@@ -38,13 +38,13 @@ class FeatureRow:
     Parameters
     ----------
     place
-        In stream order; it makes the ids in the page, for which untrusted names are not fit.
+        Position in the stream's order; ids in the page are made from it, since names are untrusted.
     shown
-        The chosen statistic now; None if the feature has none of that name.
+        Current value of the chosen statistic; None if the feature does not have it.
     psi
-        The statistic that it is judged by.
+        PSI that the feature is judged by.
     values
-        The chosen statistic over time.
+        Chosen statistic over time.
     """
 
     place: int
@@ -67,11 +67,11 @@ class DriftView:
     Parameters
     ----------
     rows
-        The worst first; those that are excluded apart.
+        Rows of the features, the worst first, excluded ones last.
     times
-        Of the heat map's columns.
+        Logical times (ms) of the heat map's columns.
     statistics
-        Names that can be chosen.
+        Names of the statistics that can be chosen.
     """
 
     snapshot: Snapshot
@@ -107,8 +107,8 @@ def statistics_of(columns: Sequence[FeatureReport]) -> list[str]:
 
 
 def marks_of(snapshot: Snapshot, feature: str) -> list[Mark]:
-    """Return the alerts of a feature that are open, for its line over time, which is of all rows:
-    none of a segment.
+    """Return the open alerts of a feature to mark in its chart over time. The chart shows all rows,
+    so alerts of segments are left out.
     """
     alerts = [one for one in snapshot.alerts if one.feature == feature and not one.segment]
     return [Mark(one.started, one.severity, one.summary) for one in alerts]

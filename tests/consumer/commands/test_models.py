@@ -237,7 +237,7 @@ def test_what_is_wrong_ends_with_its_code() -> None:
         assert refused("register", "wave", "--reference", "train.csv", *more).exit_code == 65
 
 
-def test_a_strangers_text_is_only_text() -> None:
+def test_a_untrusted_text_is_only_text() -> None:
     """A reason with markup or terminal codes is shown as it is, without effect."""
     register("good.joblib", "--promote")
     register("good.joblib")

@@ -50,7 +50,14 @@ def test_the_budget_is_shared_by_the_traffic() -> None:
     alarms(state, policy)
     assert {
         name: detector.alpha for (name, _), detector in state.detectors.items()
-    } == pytest.approx({"e_detector": 1e-7, "integrity": 1e-7 / 3, "adwin": 1e-7 / 3})
+    } == pytest.approx(
+        {
+            "e_detector": 1e-7,
+            "integrity": 0.08 / 3e6,
+            "stuck": 0.02 / 3e6,
+            "adwin": 1e-7 / 3,
+        }
+    )
     state.position.traffic.per_day = 50_000.0
     assert rate(state, policy) == pytest.approx(1 / 6_000_000)
 
@@ -92,12 +99,12 @@ def test_alarms_carry_their_place_and_their_severity() -> None:
 
 
 def test_ordered_columns_are_kept_from_those_that_need_exchangeable_rows() -> None:
-    """With every column ordered in time integrity alone runs."""
+    """With every column ordered in time integrity and the search for stuck values alone run."""
     state = CountingState()
     assert {
         alarm.detector for alarm in alarms(state, CountingPolicy(), ordered=tuple(range(7)))
     } == {"integrity"}
-    assert {name for name, _ in state.detectors} == {"integrity"}
+    assert {name for name, _ in state.detectors} == {"integrity", "stuck"}
 
 
 def test_the_extremes_of_ordered_columns_are_left_to_the_window() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.consumer.judging.backtest import Watch, covered, rejudge
+from driftgauge.consumer.judging.backtest import AlertTracker, covered, rejudge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.alert import Alert
@@ -20,8 +20,8 @@ def entries() -> list[tuple[str, PaneEntry]]:
     return stream.panes(16).panes(6, version="2.0.0").entries
 
 
-def watches(policies: list[JudgingPolicy]) -> tuple[list[Watch], int]:
-    found, end = [Watch() for _ in policies], 0
+def trackers(policies: list[JudgingPolicy]) -> tuple[list[AlertTracker], int]:
+    found, end = [AlertTracker() for _ in policies], 0
     for entry, moved in rejudge([entry for _, entry in entries()], "plant", VERSIONS, policies):
         end = max(end, getattr(entry, "end", 0))
         for watch, alerts in zip(found, moved, strict=True):
@@ -52,8 +52,8 @@ def test_the_same_policy_takes_the_same_decisions() -> None:
 
 def test_policies_do_not_disturb_each_other() -> None:
     """What a policy tells is the same alone and beside others."""
-    both, end = watches([JudgingPolicy(), CALM])
-    alone = [watches([policy])[0][0] for policy in (JudgingPolicy(), CALM)]
+    both, end = trackers([JudgingPolicy(), CALM])
+    alone = [trackers([policy])[0][0] for policy in (JudgingPolicy(), CALM)]
     assert [watch.verdict(end) for watch in both] == [watch.verdict(end) for watch in alone]
 
 
@@ -61,7 +61,7 @@ def test_verdicts_say_how_often_and_how_long() -> None:
     """Alerts, notices, severity and time in alarm of a feature are those of its transitions; a
     calmer policy tells less.
     """
-    (today, calm), end = watches([JudgingPolicy(), CALM])
+    (today, calm), end = trackers([JudgingPolicy(), CALM])
     verdict = today.verdict(end)
     recorded = [alert for alert in judge(entries()).alerts if alert.feature == "smooth"]
     told = next(one for one in verdict.features if one.feature == "smooth")
@@ -93,7 +93,7 @@ def test_versions_that_are_gone_are_passed_over() -> None:
 
 def test_nothing_told_is_no_time_in_alarm() -> None:
     """A quiet time has no first alert and no severity."""
-    told = Watch().verdict(1000).total
+    told = AlertTracker().verdict(1000).total
     assert (told.alerts, told.alarm_ms, told.first, told.severity) == (0, 0, None, None)
 
 

@@ -358,3 +358,16 @@ def test_too_few_rows_have_an_exit_code_of_their_own(tmp_path: Path) -> None:
     result = CliRunner().invoke(compare, [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")])
     assert result.exit_code == 3
     assert "too few rows" in result.stdout
+
+
+def test_what_is_out_of_range_does_not_hide_the_drift() -> None:
+    """A column that moved by three standard deviations is said to have moved, and by how much,
+    before it is said to lie beyond the reference's range.
+    """
+    random = np.random.default_rng(3)
+    before, after = (pd.DataFrame({"x": random.normal(far, 1, 2000)}) for far in (0, 3))
+    found = comparison.compare(before, after).features[0]
+    assert found.severity == "critical"
+    drift, beyond = found.reason.split("; ")
+    assert drift.startswith("PSI ")
+    assert "out of range" in beyond

@@ -23,7 +23,9 @@ from driftgauge.shared.reference.column_types import Choices, ColumnRow
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of, rows_of
 from driftgauge.shared.reference.profile import CategoricalReference
+from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.reporting.html import render_html
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.manifest import PublishedVersion
@@ -405,3 +407,47 @@ def test_a_schema_file_says_all(registered: Any, tmp_path: Path) -> None:
     with pytest.raises(BadData, match="leave --type out"):
         registered(columns(), schema_file=file, choices=Choices({"site": "numeric"}))
     assert isinstance(first.schema.features[0], Feature)
+
+
+def test_nothing_of_a_personal_column_is_shown(registered: Any) -> None:
+    """A column that is personal by its name is dropped, and neither the table nor a question quotes
+    what it holds.
+    """
+    cells = {
+        "x": columns()["load"],
+        "email": [f"planted{row % 9}@example.org" for row in range(ROWS)],
+        "phone": ["n/a" if row == 3 else str(4_915_100 + row % 50) for row in range(ROWS)],
+        "birth_date": ["02/03/1984", "04/05/1991"] * (ROWS // 2),
+        "iban": ["12,345", "67,890"] * (ROWS // 2),
+    }
+    published, told = registered(cells)
+    for name in ("email", "phone", "birth_date", "iban"):
+        text = str(told[name])
+        assert "personal by name: not published" in text
+        assert not any(part in text for part in ("planted", "4915", "1984", "n/a", "345"))
+    assert [one.pii for one in published.schema.features] == ["keep", *["drop"] * 4]
+
+
+def test_a_special_column_has_no_type(registered: Any) -> None:
+    """The type of predictions and times is said by their own options."""
+    cells = {"x": columns()["load"], "pred": [0, 1] * (ROWS // 2)}
+    with pytest.raises(BadData, match="no feature: what the predictions are is said by --task"):
+        registered(cells, prediction="pred", choices=Choices({"pred": "categorical"}))
+
+
+def test_a_report_says_what_is_judged_of_a_column() -> None:
+    """The numbers of a boolean or of an hour of the week are named as what they are."""
+    frame = pd.DataFrame({"paid": [True, False] * 50, "x": np.arange(100.0)})
+    frame["at"] = pd.date_range("2025-01-01", periods=100, freq="h")
+    schema = Schema(
+        (
+            Feature("paid", "boolean"),
+            Feature("x", "numeric"),
+            Feature("at", "timestamp", judged="hour_of_week"),
+        ),
+        None,
+    )
+    found = compare(frame, frame, schema=schema)
+    assert [one.judged for one in found.features] == ["true is 1", "", "hour of the week"]
+    assert found.features[2].window_quantiles[-1] == 147.0  # 99 hours after Wednesday 0:00
+    assert "hour of the week" in render_html(found)

@@ -214,7 +214,7 @@ def test_a_connection_lost_at_exec_leaves_the_outcome_open(
     mine.close()
 
 
-def _eventually(true: object, patience_s: float = 5.0) -> bool:
+def _eventually(true: object, patience_s: float = 30.0) -> bool:
     tick = threading.Event()
     for _ in range(int(patience_s / 0.01)):
         if true():  # type: ignore[operator]

@@ -120,7 +120,7 @@ def test_a_fault_is_tried_again_and_nothing_overtakes(
         wait_for(lambda: len(taken) == 4, "all entries")
     finally:
         stop.set()
-        thread.join(20)
+        thread.join(60)
     assert taken == [(b"a", 0), (b"bad", 1), (b"b", 2), (b"c", 3)]
     assert caplog.text.count("the disk is full") == 1
     assert attempts[-1] - attempts[-2] >= 0.1

@@ -1,4 +1,4 @@
-"""The thread that answers requests for references, with keys as strangers may have left them."""
+"""The thread that answers requests for references, with whatever may stand in its keys."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ import redis
 
 from driftgauge.consumer.stages.proposing import Proposer
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.proposals import Asked, decode_answer, encode
+from driftgauge.shared.contract.proposals import ReferenceRequest, decode_answer, encode
 from driftgauge.shared.settings import Settings
 from tests.integration.plant import settings_of, wait_for
 
@@ -21,7 +21,7 @@ def test_a_key_that_is_no_list_keeps_no_other_model_waiting(
     the same.
     """
     client.set(keys.proposals("broken"), "mine")
-    asked: Any = encode(Asked("0" * 32, "1.0.0", 1000))
+    request: Any = encode(ReferenceRequest("0" * 32, "1.0.0", 1000))
     proposer, stop = Proposer(Settings(**settings_of(redis_url, keys))), threading.Event()
     for model in ("broken", "other"):
         proposer.add(model)
@@ -30,7 +30,7 @@ def test_a_key_that_is_no_list_keeps_no_other_model_waiting(
         thread.start()
         try:
             for _ in range(2):
-                client.rpush(keys.proposals("other"), asked)
+                client.rpush(keys.proposals("other"), request)
                 wait_for(lambda: client.exists(keys.proposed("other", "0" * 32)), "the answer")
                 answer: Any = client.getdel(keys.proposed("other", "0" * 32))
                 assert "never published" in decode_answer(answer).fault

@@ -38,7 +38,7 @@ def test_a_worker_takes_its_part_and_no_more() -> None:
     nobody else can.
     """
     mine = worker()
-    mine.look(sorted([mine.me, b"other"]), 5, 0.0)
+    mine.observe(sorted([mine.me, b"other"]), 5, 0.0)
     part = part_of(sorted([mine.me, b"other"]).index(mine.me), 2, 5)
     taken = [mine.may_take(f"stage {place}", 0.0) for place in range(5)]
     assert sum(taken) == part
@@ -51,23 +51,23 @@ def test_surplus_is_given_up_once_things_are_settled() -> None:
     nothing.
     """
     mine = worker()
-    mine.look([mine.me], 4, 0.0)
+    mine.observe([mine.me], 4, 0.0)
     stages = [f"stage {place}" for place in range(4)]
     assert all(mine.may_take(stage, 0.0) for stage in stages)
     both = sorted([mine.me, b"other"])
-    mine.look(both, 4, 10.0)
-    mine.look(both, 4, 10.9)
+    mine.observe(both, 4, 10.0)
+    mine.observe(both, 4, 10.9)
     assert not any(map(mine.leaves, stages))
-    mine.look([mine.me], 4, 10.95)
-    mine.look(both, 4, 11.0)
-    mine.look(both, 4, 11.9)
+    mine.observe([mine.me], 4, 10.95)
+    mine.observe(both, 4, 11.0)
+    mine.observe(both, 4, 11.9)
     assert not any(map(mine.leaves, stages)), "the neighbour came and went"
-    mine.look(both, 4, 12.0)
+    mine.observe(both, 4, 12.0)
     assert [stage for stage in stages if mine.leaves(stage)] == stages[2:]
     for stage in stages[2:]:
         mine.dropped(stage)
         assert not mine.may_take(stage, 0.0), "it would come straight back"
-    mine.look(both, 4, 20.0)
+    mine.observe(both, 4, 20.0)
     assert not any(map(mine.leaves, stages))
 
 
@@ -77,10 +77,10 @@ def test_what_nobody_else_takes_is_kept() -> None:
     """
     mine = worker()
     both = sorted([mine.me, b"phantom"])
-    mine.look(both, 2, 0.0)
+    mine.observe(both, 2, 0.0)
     assert mine.may_take("a", 0.0)
     assert mine.may_take("b", 5.0)
-    mine.look(both, 2, 100.0)
+    mine.observe(both, 2, 100.0)
     assert not mine.leaves("a")
     assert not mine.leaves("b")
 
@@ -110,7 +110,7 @@ def test_simulated_workers_end_even(workers: int) -> None:
         now = step * 0.1
         alive = sharings[: 1 + min(step // 50, workers - 1)]
         for sharing in alive:
-            sharing.look(sorted(other.me for other in alive), len(stages), now)
+            sharing.observe(sorted(other.me for other in alive), len(stages), now)
             for stage in stages:
                 if owner.get(stage) is sharing and sharing.leaves(stage):
                     del owner[stage]

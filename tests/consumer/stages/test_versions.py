@@ -1,4 +1,4 @@
-"""Published versions, as strangers may have left them."""
+"""Published versions, with whatever may stand in their keys."""
 
 import gzip
 import logging

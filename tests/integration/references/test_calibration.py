@@ -38,7 +38,7 @@ def test_a_calibration_reaches_a_running_worker(
     """A version that is published again with a calibration is judged by it, without a restart;
     before, it says what it assumes.
     """
-    monkeypatch.setattr(versions, "LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr(versions, "RECHECK_S", 0.05)
     columns = rows(np.random.default_rng(0), 112)
     profile = profile_of(columns)
     manifest = new_manifest(MODEL, "1.0.0", "monitor")

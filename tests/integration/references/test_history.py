@@ -24,6 +24,7 @@ from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import NOON, cell_map, count, event, tick, traffic
 from tests.consumer.counting.test_new_reference import POLICY, change
+from tests.integration.faults.test_crashes import stream_of
 from tests.integration.plant import (
     MODEL,
     PUBLISHED,
@@ -35,7 +36,6 @@ from tests.integration.plant import (
     worker_thread,
 )
 from tests.integration.references.test_new_reference import alerts
-from tests.integration.test_crashes import stream_of
 
 MAPS = {"1.0.0": cell_map(PUBLISHED), "1.0.0#1": cell_map(PUBLISHED)}
 HOUR_MS = 3_600_000

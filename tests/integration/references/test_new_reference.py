@@ -29,6 +29,7 @@ from driftgauge.shared.reference.accepted import AcceptedReference
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import CountingPolicy, cell_map, count, event, traffic
+from tests.integration.faults.test_crashes import log_entries, stream_of
 from tests.integration.plant import (
     MODEL,
     PUBLISHED,
@@ -41,7 +42,6 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
 )
-from tests.integration.test_crashes import log_entries, stream_of
 
 SPACING_MS = 2000
 PART = 5000
@@ -87,7 +87,6 @@ def current(client: redis.Redis, keys: Keys) -> Snapshot:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_accept_and_undo_under_load(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

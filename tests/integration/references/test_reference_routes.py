@@ -22,6 +22,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
 from tests.consumer.builders import event, traffic
+from tests.integration.faults.test_crashes import stream_of
 from tests.integration.plant import (
     MODEL,
     PUBLISHED,
@@ -31,7 +32,6 @@ from tests.integration.plant import (
     wait_for,
     worker_process,
 )
-from tests.integration.test_crashes import stream_of
 from tests.producer.conftest import api_process
 
 PARTITIONS = 3
@@ -106,7 +106,6 @@ class Plant:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(180)
 def test_accept_and_undo_over_three_partitions(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:

@@ -29,8 +29,8 @@ from driftgauge.producer.access.control import (
 )
 from driftgauge.producer.access.key_file import (
     SCOPES,
-    Held,
     KeyScope,
+    KeySet,
     create_key,
     read_keys,
     revoke_key,
@@ -238,7 +238,7 @@ async def test_an_open_stream_ends_with_its_key(
 
 
 @pytest.mark.usefixtures("linear")
-async def test_strangers_learn_only_whether_it_lives(
+async def test_people_outside_learn_only_whether_it_lives(
     settings: Settings, key: Callable[..., str]
 ) -> None:
     """With keys /livez and /readyz answer everybody, with the reasons only for those who may
@@ -339,10 +339,10 @@ def test_sessions_cannot_be_forged_and_end_with_their_key(
     soon = datetime.now(UTC) + timedelta(hours=1)
     brief = create_key(path, "brief", ("admin",), soon)
 
-    def held() -> Held:
+    def held() -> KeySet:
         content = read_keys(path)
         assert content is not None
-        return Held(content)
+        return KeySet(content)
 
     one = held()
     key = one.find(text.encode())

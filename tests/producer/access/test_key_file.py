@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from driftgauge.producer.access.key_file import Held, create_key, read_keys, revoke_key
+from driftgauge.producer.access.key_file import KeySet, create_key, read_keys, revoke_key
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.commands.keys import keys
 from driftgauge.shared.errors import BadData, ConfigurationError
@@ -91,7 +91,7 @@ def test_only_the_whole_key_is_found(tmp_path: Path) -> None:
     text = create_key(path, "a", ("read",), None).encode()
     content = read_keys(path)
     assert content is not None
-    held = Held(content)
+    held = KeySet(content)
     found = held.find(text)
     assert found is not None
     assert found.name == "a"

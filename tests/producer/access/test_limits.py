@@ -97,7 +97,7 @@ async def test_too_many_requests(settings: Settings, clock: Clock) -> None:
 
 
 @pytest.mark.usefixtures("linear")
-async def test_strangers_are_limited_by_address(settings: Settings, clock: Clock) -> None:
+async def test_people_outside_are_limited_by_address(settings: Settings, clock: Clock) -> None:
     """Without a valid key the address counts, an IPv6 site as one; this machine's own clients are
     not limited.
     """

@@ -1,4 +1,4 @@
-"""Strangers' text is never markup, script, path or formula: not in a page, a report, the name of a
+"""Untrusted text is never markup, script, path or formula: not in a page, a report, the name of a
 file, or a CSV.
 """
 
@@ -51,7 +51,7 @@ RUN = re.compile(r"[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 class Reader(HTMLParser):
-    """Reads a page as a browser does, and notes what no text of strangers may make."""
+    """Reads a page as a browser does, and notes what untrusted text must not make."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,9 +118,9 @@ def planted(registry: ModelRegistry, client: redis.Redis, keys: Keys) -> ModelRe
 
 
 @pytest.mark.usefixtures("planted")
-async def test_no_page_or_report_is_made_of_strangers_text(settings: Settings) -> None:
+async def test_no_page_or_report_is_made_of_untrusted_text(settings: Settings) -> None:
     """Every page and report, read as a browser reads it: no element, handler, address or direction
-    of strangers.
+    comes from untrusted text.
     """
     async with serving(settings) as http:
         for path in PAGES:
@@ -190,7 +190,7 @@ async def test_no_cell_of_a_csv_is_a_formula(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("planted")
 async def test_a_hostile_file_is_checked_and_predicted_as_text(settings: Settings) -> None:
-    """CSV columns named by strangers are named back as JSON; no cell of the answer to a batch is a
+    """Untrusted names of CSV columns come back as JSON; no cell of the answer to a batch is a
     formula.
     """
     header = io.StringIO(newline="")

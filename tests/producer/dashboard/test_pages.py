@@ -286,7 +286,7 @@ async def test_another_statistic_comes_from_the_reports(
 async def test_a_hostile_name_is_never_markup(
     settings: Settings, client: redis.Redis, keys: Keys, name: str
 ) -> None:
-    """Names, verdicts and reasons of strangers are text on every page, and the page's links still
+    """Untrusted names, verdicts and reasons are text on every page, and the page's links still
     lead to them.
     """
     judging = Judging(client, keys)

@@ -14,8 +14,7 @@ import httpx
 import pytest
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.publishing import spool
-from driftgauge.producer.publishing import spool_file as segment
+from driftgauge.producer.publishing import spool, spool_file
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
@@ -309,7 +308,7 @@ async def test_a_disk_that_fails(
         async with traffic.flowing():
             await until(traffic.has("published" if mode == "ack" else "spooled"))
             with monkeypatch.context() as patched:
-                patched.setattr(segment.os, "write", full)
+                patched.setattr(spool_file.os, "write", full)
                 if mode == "spool_first":
                     await until(traffic.has("published"))  # Redis alone is better than nothing
                 server.kill()

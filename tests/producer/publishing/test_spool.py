@@ -10,7 +10,7 @@ import pytest
 from driftgauge.producer.publishing import spool_file as files
 from driftgauge.producer.publishing.lane import Batch, Entry, Lane
 from driftgauge.producer.publishing.spool import Spool
-from driftgauge.producer.publishing.spool_file import Segment, adopt, create
+from driftgauge.producer.publishing.spool_file import SpoolFile, adopt, create
 
 pytestmark = pytest.mark.anyio
 
@@ -18,8 +18,8 @@ HOLD = """
 import sys
 from pathlib import Path
 from driftgauge.producer.publishing.spool_file import adopt
-mine = [segment for path in sorted(Path(sys.argv[1]).glob("*.spool")) if (segment := adopt(path))]
-print(*(segment.path.name for segment in mine), flush=True)
+mine = [file for path in sorted(Path(sys.argv[1]).glob("*.spool")) if (file := adopt(path))]
+print(*(file.path.name for file in mine), flush=True)
 sys.stdin.read()
 """
 
@@ -75,13 +75,13 @@ async def test_adopted_with_old_publisher_and_numbers(tmp_path: Path) -> None:
     assert [(record.publisher, record.sequence) for _, record in found] == [
         (lane.publisher, n) for n in (4, 5, 6)
     ]
-    for segment, record in found:
-        segment.acknowledge(record.offset, 100)
+    for file, record in found:
+        file.acknowledge(record.offset, 100)
     await spool.sweep(104.9)
     assert (spool.events, spool.doubt()) == (0, 3)
     assert await sequences(spool) == [4, 5, 6]  # the server restarted: they are sent again
-    for segment, record in found:
-        segment.acknowledge(record.offset, 100)
+    for file, record in found:
+        file.acknowledge(record.offset, 100)
     await spool.sweep(105)
     assert (paths(tmp_path), spool.bytes) == ([], 0)
     await spool.close()
@@ -103,8 +103,8 @@ async def test_a_damaged_file_is_sent_around_the_damage_and_kept(
     assert [record.sequence for _, record in found] == [1, 3]
     assert (spool.damaged, spool.events) == (1, 2)
     assert "damaged" in caplog.text
-    for segment, record in found:
-        segment.acknowledge(record.offset, 0)
+    for file, record in found:
+        file.acknowledge(record.offset, 0)
     await spool.sweep(10)
     assert [one.suffix for one in paths(tmp_path)] == [".damaged"]
     await spool.close()
@@ -171,7 +171,7 @@ async def test_a_failed_sync_leaves_the_file_as_it_was(
 
         patched.setattr(files, "_sync", fail)
         batch = group(lane, 2)
-        assert (await spool.write(batch), spool.fault, batch[0][1].segment) == (0, "error", None)
+        assert (await spool.write(batch), spool.fault, batch[0][1].file) == (0, "error", None)
     assert (await spool.write(batch), spool.fault) == (1, None)
     await spool.close()
     again = Spool(tmp_path, 10**6)
@@ -194,13 +194,13 @@ async def test_bounded_in_bytes(tmp_path: Path) -> None:
     assert await spool.write(group(lane, *range(20))) < 20
     assert (spool.fault, spool.bytes <= 1000) == ("full", True)
     assert await spool.write(group(lane, 20)) == 0
-    for segment in list(spool._segments):
-        _acknowledge_all(segment)
+    for file in list(spool._files):
+        _acknowledge_all(file)
     await spool.sweep(10)
     assert (await spool.write(group(lane, 20)), spool.fault) == (1, None)
     await spool.close()
 
 
-def _acknowledge_all(segment: Segment) -> None:
-    for record in segment.read().records:
-        segment.acknowledge(record.offset, 0)
+def _acknowledge_all(file: SpoolFile) -> None:
+    for record in file.read().records:
+        file.acknowledge(record.offset, 0)

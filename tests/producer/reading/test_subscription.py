@@ -29,7 +29,7 @@ async def following(
     """Open the stream; the iterator gives its blocks."""
     headers = {} if last is None else {"Last-Event-ID": last}
     async with (
-        httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as http,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http,
         http.stream("GET", f"/alerts/stream{query}", headers=headers) as answer,
     ):
         assert answer.status_code == 200

@@ -36,7 +36,7 @@ def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
 
 @given(st.text(max_size=20))
 def test_no_cell_begins_like_a_formula(text: str) -> None:
-    """Whatever a stranger names things, a cell begins like a formula only if it is a plain
+    """Whatever the untrusted names are, a cell begins like a formula only if it is a plain
     number.
     """
     found = harmless(text)

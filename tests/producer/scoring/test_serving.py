@@ -137,12 +137,12 @@ async def test_loading_does_not_hold_up_requests(
 
         def slow(*arguments: Any) -> Any:
             loop.call_soon_threadsafe(begun.set)
-            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(20)
+            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(60)
             return load(*arguments)
 
         monkeypatch.setattr(serving_of, "_load", slow)
         publish(linear, "linear", SCHEMA, rows(), constant(7))
-        await asyncio.wait_for(begun.wait(), 20)
+        await asyncio.wait_for(begun.wait(), 60)
         old = serving_of.choose(None)
         assert (await predicted(http))["version"] == "1.0.0"
         go_on.set()

@@ -8,6 +8,7 @@ from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionS
 from driftgauge.producer.watching.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, judge
 from driftgauge.producer.watching.observation import Dropped, Memory, Observation
 from driftgauge.shared.contract.counters import Counters, LabelCounts
+from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.settings import Settings
 
 START = 1_800_000_000_000
@@ -18,13 +19,14 @@ def partition(
     number: int = 0, *, waits_since: int | None = None, owned: bool = True, **more: Any
 ) -> PartitionState:
     offset, panes_behind = more.pop("offset", "1-0"), more.pop("panes_behind", 0)
+    fault = more.pop("fault", None)
     backlog = (
         Backlog()
         if waits_since is None
         else Backlog(1, exact=True, seconds=0, oldest_ms=waits_since)
     )
     return PartitionState(
-        number, Counters(**more), {}, owned, offset, backlog, 0, "0-0", panes_behind
+        number, Counters(**more), {}, owned, offset, backlog, 0, "0-0", panes_behind, fault=fault
     )
 
 
@@ -66,6 +68,44 @@ def test_nobody_owns_what_waits() -> None:
     )
     assert watch.look(owned) == []
     assert watch.look(replace(owned, offset="2-0")) == ["blind.no_worker resolved"]
+
+
+def test_a_worker_that_fails_is_told_of_and_not_missed() -> None:
+    """Work that failed three times is told with its entry and reason; no missing worker and no lag
+    is blamed for it, however long it takes; it is over when the worker goes on.
+    """
+    watch = Watch(blind_lag_seconds=1)
+    fails = StageFault("counting m.0", "KeyError: 7", "5-0", 2, START, START)
+    at_work = partition(waits_since=START, owned=False)
+    assert watch.look(replace(at_work, fault=fails)) == []
+    for tries in range(3, 40):
+        told = msgspec.structs.replace(fails, tries=tries, at=watch.now)
+        stuck = replace(at_work, owned=bool(tries % 2), fault=told)
+        alerts = watch.look(stuck, after=10_000)
+        assert alerts == (["blind.stage_fails firing"] if tries == 3 else [])
+    assert "counting m.0 at entry 5-0, 39 times: KeyError: 7" in watch.memory.failing
+    over = msgspec.structs.replace(told, over=True)
+    assert watch.look(partition(fault=over)) == ["blind.stage_fails resolved"]
+    assert not watch.memory.failing
+
+
+def test_an_entry_that_was_set_aside_is_told_for_ten_minutes() -> None:
+    """The worker went on before anybody looked, but an entry is not counted."""
+    watch = Watch()
+    fault = StageFault("judging m", "KeyError: 7", "0 5-0", 6, START, START, 1, over=True)
+    assert watch.look(partition(fault=fault), after=5000) == ["blind.stage_fails firing"]
+    assert "Went to the dead letters, and not counted: 1." in watch.memory.failing
+    assert watch.look(partition(fault=fault), after=9 * MINUTE_MS) == []
+    assert watch.look(partition(fault=fault), after=MINUTE_MS) == ["blind.stage_fails resolved"]
+
+
+def test_a_worker_that_died_of_its_fault_is_missed() -> None:
+    """Two minutes after the last attempt nobody even tries: then there is no worker."""
+    watch = Watch()
+    fails = StageFault("counting m.0", "KeyError: 7", "5-0", 9, START, START)
+    stuck = partition(waits_since=START, owned=False, fault=fails)
+    assert watch.look(stuck) == ["blind.stage_fails firing"]
+    assert watch.look(stuck, after=3 * MINUTE_MS) == ["blind.no_worker firing"]
 
 
 def test_a_hand_over_is_no_alert() -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import redis
@@ -19,11 +20,23 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.watching.watchdog import Watchdog
 from driftgauge.shared.contract.alert import CloudEvent
 from driftgauge.shared.contract.alerts import cloud_event
+from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
-from tests.producer.conftest import GOOD, SCHEMA, running, serving, until
+from tests.producer.conftest import (
+    GOOD,
+    SCHEMA,
+    api_process,
+    publish,
+    rows,
+    running,
+    serving,
+    until,
+)
 from tests.producer.pipeline import Written
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +114,41 @@ async def test_three_apps_raise_one_alert_and_a_worker_resolves_it(
             ) == (1, True, True)
         assert written.transitions() == ["blind.no_worker firing", "blind.no_worker resolved"]
     assert len({alert.fingerprint for alert in written.alerts()}) == 1
+
+
+@pytest.mark.usefixtures("linear")
+async def test_a_worker_that_fails_is_shown_everywhere(
+    settings: Settings, written: Written, client: redis.Redis, keys: Keys
+) -> None:
+    """What a worker fails on stands in an alert, in /readyz, in /health and on the Overview, with
+    the entry and the reason as text, and is gone when it goes on.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05})
+    now = time.time_ns() // 1_000_000
+    fault = StageFault("counting linear.0", "KeyError: '<b>7'", "5-0", 4, now, now)
+    key = keys.count("linear", 0)
+
+    async def reasons(http: Any) -> list[str]:
+        found: list[str] = (await http.get("/readyz")).json()["reasons"]
+        return [one for one in found if "fails" in one]
+
+    async with serving(changed) as http:
+        client.hset(key, mapping={"fault": msgspec.json.encode(fault)})
+        await until(written.transitions)
+        assert written.transitions() == ["blind.stage_fails firing"]
+        (said,) = await reasons(http)
+        assert said.startswith("linear: The worker fails on this model: counting linear.0 at entry")
+        page = (await http.get("/", headers={"Accept": "text/html"})).text
+        assert "KeyError: &#39;&lt;b&gt;7" in page
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["partitions"][0]["fault"]["entry"] == "5-0"
+        over = msgspec.structs.replace(fault, over=True)
+        client.hset(key, mapping={"fault": msgspec.json.encode(over)})
+        await until(lambda: len(written.transitions()) > 1)
+        assert written.transitions()[1] == "blind.stage_fails resolved"
+        assert not await reasons(http)
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["partitions"][0]["fault"] is None
 
 
 async def test_another_takes_over(settings: Settings, written: Written) -> None:
@@ -268,6 +316,35 @@ async def test_a_refused_feed_is_told_of(settings: Settings, tmp_path: Path) -> 
         assert f"{series} 500.0" in text
         page = (await two.get("/", headers={"Accept": "text/html"})).text
         assert "1,000 of 1,000 events of the last hour were refused (x wrong type: 1,000)" in page
+
+
+def test_text_in_one_event_of_500_is_told_of(
+    registry: ModelRegistry, settings: Settings, written: Written, tmp_path: Path
+) -> None:
+    """A real API, a feed whose field is text in one of 500 events: the others are counted as
+    before, and the few are an alert with the field's name.
+    """
+    schema = Schema((Feature("speed", "numeric"),), prediction=None)
+    publish(registry, "feed", schema, rows()[["x"]].set_axis(["speed"], axis=1))
+    changed = settings.model_copy(update={"watchdog_seconds": 0.1})
+    feed = Written(written.client, written.keys, "feed")
+    with api_process(changed, tmp_path) as (url, process), httpx.Client(base_url=url) as http:
+        for _ in range(10):
+            events = [
+                {"model": "feed", "features": {"speed": 50.0 if place else "n/a"}}
+                for place in range(500)
+            ]
+            answer = http.post("/events", json=events)
+            assert (answer.status_code, answer.json()["accepted"]) == (202, 499)
+            (bad,) = answer.json()["rejected"]
+            assert bad["index"] == 0
+        log = tmp_path / "api.log"
+        processes.wait_until(lambda: bool(feed.alerts()), process, "The API", log)
+        (alert,) = feed.alerts()
+        assert (alert.rule, alert.state) == ("blind.refused", "firing")
+        assert " events of the last hour were refused (speed wrong type: " in alert.summary
+        assert http.get("/health").json()["status"] == "degraded"
+        assert written.client.xlen(written.keys.log("feed", 0)) == 4990
 
 
 async def test_the_alert_is_judgings_contract(settings: Settings, written: Written) -> None:

@@ -44,7 +44,7 @@ def test_a_worker_that_ends_is_seen_with_its_last_words(tmp_path: Path) -> None:
         policy_file=tmp_path / "absent",
     )
     with Deployment(settings) as running:
-        running.worker.wait(30)
+        running.worker.wait(60)
         with pytest.raises(DriftgaugeError, match=r"(?s)driftgauge worker.*DRIFTGAUGE_POLICY_FILE"):
             running.require_running()
 

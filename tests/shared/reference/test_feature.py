@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from driftgauge.shared.reference.feature import Feature, FeatureKind
-from driftgauge.shared.reference.frames import as_column, json_values
+from driftgauge.shared.reference.frames import as_column, columns_of, json_values
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
@@ -95,6 +95,17 @@ def test_codes_of_a_model_are_numbers() -> None:
     assert "must be a number" in str(code.read("A")[1])
     assert code.read("A", scored=False) == ("A", None)
     assert as_column(pd.Series(["3.0", "4", "A"]), code) == ["3", "4", "A"]
+
+
+def test_a_long_text_is_cut_where_no_model_gets_it() -> None:
+    """What is only watched counts by its beginning, in requests and in the reference alike; a model
+    never gets less than what was sent.
+    """
+    note, long = Feature("note", "categorical"), "x" * 5000
+    assert "longer than 1024" in str(note.read(long)[1])
+    assert note.read(long, scored=False) == ("x" * 1024, None)
+    schema = Schema((note,), None)
+    assert columns_of(pd.DataFrame({"note": [long]}), schema) == [["x" * 1024]]
 
 
 def test_times_are_read_in_their_own_unit_and_format() -> None:

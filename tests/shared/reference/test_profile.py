@@ -12,8 +12,10 @@ from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import (
     MAX_OTHER,
+    MOST_BUCKETS,
     CategoricalReference,
     NumericReference,
+    bucket,
 )
 from driftgauge.shared.reference.schema import Schema
 from tests.consumer.builders import cells_by_comparison
@@ -168,9 +170,47 @@ def test_categories_are_ranked_and_counted(values: list[str | None], top: int) -
 def test_unseen_is_told_from_other_while_the_others_are_known() -> None:
     """A new category is UNSEEN, unless the reference had too many to remember."""
     few = CategoricalReference.build("c", [f"c{place}" for place in range(100)])
-    assert few.cells(["c99", "new", None]).tolist() == [50, 51, 52]
+    others = 50 + bucket("c99", few.buckets), few.unseen + bucket("new", few.buckets)
+    assert few.cells(["c99", "new", None]).tolist() == [*others, few.missing]
     many = CategoricalReference.build("c", [f"c{place}" for place in range(MAX_OTHER + 60)])
-    assert many.cells(["new"]).tolist() == [50]
+    assert many.cells(["new"]).tolist() == [50 + bucket("new", many.buckets)]
+    assert len(many.counts) <= 50 + 2 * MOST_BUCKETS + 1
+
+
+def test_rare_categories_are_parted_by_nothing_but_their_names() -> None:
+    """A category without a cell of its own has one bucket, whether the reference has it or not; the
+    buckets' rows and pairs are those of a plain count; a category of many rows keeps its cell.
+    """
+    random = np.random.default_rng(5)
+    values = [f"c{place}" for place in np.minimum(random.geometric(0.004, 6000), 900).tolist()]
+    column = CategoricalReference.build("c", values)
+    top, buckets = len(column.categories), column.buckets
+    assert buckets == 512
+    rare = pd.Series([value for value in values if value not in column.categories])
+    places = rare.map(lambda name: bucket(name, buckets))
+    assert column.counts[top : column.unseen] == np.bincount(places, minlength=buckets).tolist()
+    sizes = rare.value_counts()
+    expected = np.zeros(buckets)
+    np.add.at(expected, sizes.index.map(lambda name: bucket(name, buckets)), sizes * (sizes - 1))
+    assert column.pairs == expected.tolist()
+    new = [f"n{place}" for place in range(3000)]
+    cells = column.cells(new)
+    assert cells.tolist() == [column.unseen + bucket(name, buckets) for name in new]
+    assert np.bincount(cells - column.unseen, minlength=buckets).max() < 25
+
+
+def test_a_reference_without_buckets_is_read_as_one_of_them() -> None:
+    """A reference that was made before there were buckets has the same cells as ever: 50
+    categories, OTHER, UNSEEN, MISSING.
+    """
+    old = (
+        b'{"type":"categorical","name":"c","categories":["a","b"],"other":["x","y"],'
+        b'"counts":[9,5,2,0,1],"singletons":2}'
+    )
+    column = msgspec.json.decode(old, type=CategoricalReference)
+    assert column.cells(["a", "y", "new", None]).tolist() == [0, 2, 3, 4]
+    assert (column.buckets, column.bin_of_cell, column.unseen) == (1, [0, 1, 2, 3, 4], 3)
+    assert column.new_dispersion > 1
 
 
 def test_offsets_join_the_columns() -> None:

@@ -3,12 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile, counted
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.reference.times import aged, event_times, moments, unit_of, written
+from driftgauge.shared.reference.times import (
+    PATTERNS,
+    aged,
+    event_times,
+    moment,
+    moments,
+    unit_of,
+    written,
+)
 from driftgauge.shared.statistics import STATISTICS, ColumnCounts
 from driftgauge.shared.tables.format import TimeFormat
 
@@ -131,3 +141,34 @@ def test_times_before_1970_are_times() -> None:
     assert event_times(pd.Series(["1950-01-01"]), None, "f.csv")[0].tolist() == [-631152000000.0]
     ms, form = event_times(pd.Series([-6.3e8, 1.7e9]), None, "f.csv")
     assert (ms[0], form.unit) == (-6.3e11, "s")
+
+
+WRITTEN = st.datetimes(pd.Timestamp("1600-01-01"), pd.Timestamp("2600-01-01")).flatmap(
+    lambda one: st.sampled_from(
+        [
+            one.isoformat(),
+            one.isoformat(" "),
+            f"{one.isoformat()}Z",
+            f"{one.isoformat()}+05:30",
+            one.date().isoformat(),
+            *(one.strftime(pattern) for pattern in PATTERNS),
+        ]
+    )
+)
+ODD = st.sampled_from(["", "2026-02-30", "2026-13-01", "2026", "2026-01-01Z", " 2026-01-01 ", "x"])
+
+
+@given(
+    st.lists(WRITTEN | ODD, min_size=1, max_size=8),
+    st.sampled_from(["", *PATTERNS]),
+    st.sampled_from(["UTC", "Europe/Berlin"]),
+)
+@settings(max_examples=300, deadline=None)
+def test_many_times_are_read_as_one_is(texts: list[str], pattern: str, zone: str) -> None:
+    """A column's times are those that each of its cells would be in a request, to the last
+    microsecond.
+    """
+    form = TimeFormat(pattern=pattern, timezone=zone)
+    single = [moment(text, form) for text in texts]
+    found = moments(texts, form).tolist()
+    assert [None if one != one else one for one in found] == pytest.approx(single, abs=1e-3)  # noqa: PLR0124  NaN

@@ -412,7 +412,7 @@ def test_killed_at_any_instant(registry: ModelRegistry) -> None:
     for _ in range(4):
         process = context.Process(target=_change_for_ever, args=(registry.folder, started))
         process.start()
-        assert started.get(timeout=30)
+        assert started.get(timeout=100)
         process.join(float(random.uniform(0.05, 0.3)))
         assert process.pid is not None
         os.kill(process.pid, signal.SIGKILL)

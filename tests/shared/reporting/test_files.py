@@ -37,8 +37,8 @@ def test_a_snapshot_has_one_report(snapshot: Snapshot, tmp_path: Path) -> None:
 
 
 def test_a_report_that_was_cut_off_is_written_again(snapshot: Snapshot, tmp_path: Path) -> None:
-    """HTML without JSON is what a crash leaves: the next attempt takes the same name. A stranger's
-    file is left alone.
+    """HTML without JSON is what a crash leaves: the next attempt takes the same name. A file of
+    another program is left alone.
     """
     (tmp_path / "drift_report_20240501_100000.html").write_text("half")
     assert written(snapshot, tmp_path) == []

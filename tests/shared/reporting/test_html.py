@@ -127,7 +127,7 @@ def hostile(text: str, snapshot: Snapshot) -> Snapshot:
     "text", [EVIL, EVIL * 200, "'onload=alert(1) x='", "javascript:alert(1)", "\u202e\u0000\ud800"]
 )
 def test_hostile_text_is_inert(full: Snapshot, health: PipelineHealth, text: str) -> None:
-    """Whatever strangers write in any field, it is text: no script, no image, no handler, no link
+    """Untrusted text in any field is only text: no script, no image, no handler, no link
     out.
     """
     html = render_html(hostile(text, full), health)

@@ -67,7 +67,7 @@ def test_an_alert_of_a_segment_is_named(full: Snapshot) -> None:
 @pytest.mark.parametrize(
     "text", [EVIL, "\x1b]0;owned\x07\x1b[2J\r", "a\nb", "\u202e\x00\ud800", "A" * 10_000]
 )
-def test_strangers_text_steers_no_terminal(full: Snapshot, text: str) -> None:
+def test_untrusted_text_steers_no_terminal(full: Snapshot, text: str) -> None:
     """Names, values and reasons reach the terminal without control characters, in lines of bounded
     length and number.
     """

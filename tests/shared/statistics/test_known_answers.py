@@ -109,6 +109,32 @@ def test_ks_and_wasserstein_are_scipys(reference: Rows, window: Rows) -> None:
     )
 
 
+@given(tied, tied)
+def test_ks_is_never_more_than_one(reference: Rows, window: Rows) -> None:
+    """KS is from 0 to 1, whatever is added up on the way."""
+    column = NumericReference.build("x", np.array(reference))
+    found = ColumnCounts(
+        column, np.bincount(column.cells(np.array(window)), minlength=len(column.counts))
+    )
+    known = STATISTICS["ks"](found).value
+    assert known is None or 0 <= known <= 1
+
+
+def test_a_distance_beyond_the_references_range_is_called_a_lower_bound() -> None:
+    """Counts do not tell how far beyond its ends values lie: Wasserstein says so then, and only
+    then.
+    """
+    column = NumericReference.build("x", np.arange(1000.0))
+    for values, note in (
+        (np.arange(500.0), ""),
+        (np.append(np.arange(750.0), np.full(250, 5e6)), "at least: 25 % of the values lie beyond"),
+    ):
+        counted = np.bincount(column.cells(values), minlength=len(column.counts))
+        found = STATISTICS["wasserstein"](ColumnCounts(column, counted))
+        assert found.note.startswith(note)
+        assert bool(found.note) == bool(note)
+
+
 @given(names, names)
 def test_categories_are_scipys(reference: list[str | None], window: list[str | None]) -> None:
     """Chi-squared is SciPy's over the bins by hand, with more categories than cells, missing and

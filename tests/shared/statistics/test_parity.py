@@ -239,6 +239,6 @@ def test_every_statistic_is_defined_for_categories(
 def _assert_defined(statistic: Statistic) -> None:
     for number in (statistic.value, statistic.expected, statistic.p_value):
         assert number is None or np.isfinite(number)
-    assert (statistic.value is None) == bool(statistic.note)
+    assert statistic.value is not None or statistic.note
     assert statistic.value is None or statistic.value >= 0
     assert statistic.p_value is None or 0 <= statistic.p_value <= 1

@@ -8,6 +8,7 @@ from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.tables.values import (
     booleans,
     fault_at,
+    number,
     numbers,
     recognised,
     texts_of,
@@ -120,3 +121,9 @@ def test_a_format_that_cannot_be_is_refused(wrong: dict[str, str]) -> None:
     """Marks that are unknown or the same, and unknown encodings, are named."""
     with pytest.raises(BadData):
         TableFormat(**wrong)  # type: ignore[arg-type]
+
+
+def test_long_digits_take_no_longer() -> None:
+    """A cell of many digits that is no number is found out at once, not by trying its parts."""
+    assert number("0" * 200_000 + "z", TableFormat()) is None
+    assert number("1" * 300, TableFormat()) == 1.1111111111111111e299

@@ -10,7 +10,7 @@ from lightgbm import LGBMRegressor
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
@@ -49,7 +49,7 @@ def truth(frame: pd.DataFrame) -> Any:
 def encoded(encoder: Any, numbers: Any = "passthrough", *before: Any) -> Any:
     texts = make_pipeline(*before, encoder) if before else encoder
     columns = ColumnTransformer([("texts", texts, TEXTS), ("numbers", numbers, NUMBERS)])
-    return make_pipeline(columns, SimpleImputer(), LinearRegression())
+    return make_pipeline(columns, SimpleImputer(), Ridge())
 
 
 def as_categories(frame: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +113,7 @@ PIPELINES: dict[str, tuple[Any, Callable[[pd.DataFrame], pd.DataFrame]]] = {
         pd.DataFrame.copy,
     ),
     "selected by dtype": (
-        make_pipeline(SELECTED, SimpleImputer(), LinearRegression()),
+        make_pipeline(SELECTED, SimpleImputer(), Ridge()),
         pd.DataFrame.copy,
     ),
     "histogram boosting of codes": (

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from driftgauge.consumer.counting.detectors import DETECTORS, Detection, Observed
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.runs import Runs
 from tests.consumer.builders import cell_map, published, traffic
 
 CELLS: CellMap = cell_map(published(rows=1500))
@@ -23,12 +24,14 @@ def observed(first: int, last: int, traffic_cells: np.ndarray) -> Observed:
         traffic_cells[:, first:last],
         CELLS.ranks,
         [f"event-{place}" for place in range(first, last)],
+        traffic_cells[:, first:last],
+        [Runs(EVENTS, EVENTS, 2, EVENTS)] * len(CELLS.reference.columns),
     )
 
 
 def drawn(seed: int, events: int = EVENTS) -> np.ndarray:
-    """Draw cells of a feature of every awkward kind; half way one shifts, one loses values and new
-    categories come.
+    """Draw cells of a feature of every awkward kind; half way one shifts, one loses values, new
+    categories come, and the prediction is stuck.
     """
     random = np.random.default_rng(seed)
     rows = traffic(random, events // 2) + traffic(
@@ -36,7 +39,9 @@ def drawn(seed: int, events: int = EVENTS) -> np.ndarray:
     )
     for row in rows[events // 2 :: 3]:
         row[5] = "nowhere"
-    columns = [*zip(*rows, strict=True), random.normal(size=events).tolist()]
+    made = random.normal(size=events)
+    made[events // 2 :] = 0.25
+    columns = [*zip(*rows, strict=True), made.tolist()]
     cells = []
     for reference, column in zip(CELLS.reference.columns, columns, strict=True):
         values = list(column) if reference.kind == "categorical" else np.array(column, dtype=float)

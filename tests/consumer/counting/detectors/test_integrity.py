@@ -131,3 +131,17 @@ def test_any_number_of_columns_is_watched(columns: int) -> None:
     window = [random.choice(reference[place], 256) for place in range(columns - 1)]
     found = run(reference, [*window, np.full(256, 2.0)], 1e5)
     assert {(alarm.column, alarm.statistic) for alarm in found} == {(columns - 1, "out_of_range")}
+
+
+def test_unseen_categories_of_a_long_tail_are_expected() -> None:
+    """Of Zipf's 2,000 names most are rare, and every window brings some that the reference lacks:
+    no more alarms than promised, within 20,000 events of each of 10 references at c = 10,000.
+    """
+    shares = 1 / np.arange(1, 2001)
+    alarms = 0
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        drawn = random.choice(2000, 21_000, p=shares / shares.sum())
+        names = [f"c{place}" for place in drawn.tolist()]
+        alarms += len(run([names[:1000]], [names[1000:]], 10_000))
+    assert alarms <= stats.poisson.isf(1e-4, 20)

@@ -27,7 +27,6 @@ ROWS = 49
 LAWS = {
     "continuous": lambda random, size: random.normal(size=size),
     "discrete": lambda random, size: random.choice([1.0, 2.0, 5.0], size, p=[0.1, 0.5, 0.4]),
-    "constant": lambda _random, size: np.full(size, 7.0),
     "mixed": lambda random, size: np.where(
         random.random(size) < 0.3, 0.0, random.normal(size=size)
     ),
@@ -101,7 +100,7 @@ def test_ties_are_broken_by_the_id_alone() -> None:
     """The same event gets the same cell in every replay, and the ids of one value spread evenly
     over its tie.
     """
-    reference = profile(np.full(1000, 3.0))
+    reference = profile(np.append(np.full(999, 3.0), 9.0))
     ids = [str(number) for number in range(20_000)]
     cells = found(reference, np.full(20_000, 3.0), ids)
     assert (cells[::-1] == found(reference, np.full(20_000, 3.0), ids[::-1])).all()
@@ -111,13 +110,27 @@ def test_ties_are_broken_by_the_id_alone() -> None:
     assert found(reference, np.array([2.0, 4.0, np.nan]), ids).tolist() == [0, PRESENT - 1, MISSING]
 
 
+def test_a_constant_bets_on_nothing() -> None:
+    """The value of a constant always has one cell, whose chance is all of it: no bet ever gains by
+    it, and so none alarms; what is smaller or larger has one gap.
+    """
+    reference = profile(np.full(200, 3.0))
+    cells = found(reference, np.array([3.0, 2.0, 4.0, 3.0, np.nan]), list("abcde")).tolist()
+    assert cells == [PRESENT // 2, 0, PRESENT - 1, PRESENT // 2, MISSING]
+    gaps = RankCells.build(reference, [0]).gaps[0]
+    assert gaps[[0, PRESENT // 2, PRESENT - 1, MISSING]].tolist() == [1, 201, 1, 1]
+    law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
+    own = np.eye(CELLS)[PRESENT // 2]  # a histogram that knows that nothing else comes
+    assert bets(law, np.stack([own] * HISTOGRAMS, axis=1))[PRESENT // 2].max() <= 1
+
+
 def test_degenerate_references_have_a_law() -> None:
     """A reference of one row, of no value, or of one category has cells for whatever comes."""
     empty = profile(np.full(5, np.nan))
     assert found(empty, np.array([1.0, np.nan]), ["a", "b"]).tolist() == [PRESENT - 1, MISSING]
     assert RankCells.build(empty, [0]).gaps.tolist() == [[0] * len(BORDERS) + [1, 6]]
     single = RankCells.build(profile(np.array([4.0])), [0])
-    assert single.gaps.sum() == 3
+    assert single.gaps[0][[0, -2, -1]].tolist() == [1, 1, 1]
     assert found(profile(np.array([4.0])), np.array([3.0, 5.0]), ["a", "b"]).tolist() == [
         0,
         PRESENT - 1,

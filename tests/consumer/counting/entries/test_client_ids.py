@@ -116,7 +116,7 @@ def test_ids_are_exact_under_any_cut(found: list[tuple[str, int, bool]], cuts: l
 
 
 def test_an_id_costs_the_same_however_long_it_is() -> None:
-    """A stranger's id of a megabyte, or with half a surrogate pair, takes 16 bytes."""
+    """A client's id of a megabyte, or with half a surrogate pair, takes 16 bytes."""
     ids = ClientIds()
     assert ids.claim("x" * 1_000_000, NOON)
     assert ids.claim("\ud800", NOON)

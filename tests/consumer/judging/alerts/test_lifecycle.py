@@ -32,7 +32,8 @@ MIDDLE, QUIET = Reading(None, quiet=False), Reading(None, quiet=True)
 DAY = 1440
 """Minutes."""
 ALARM, OVER = Reading("warning", quiet=False, at_once=True), Reading(None, quiet=True, over=True)
-POLICY = JudgingPolicy()
+POLICY = JudgingPolicy(renotify_ms=240 * MINUTE)
+"""With reminders, which are off unless a policy asks for them."""
 QUICK = replace(POLICY, quiet_to_resolve=1, cooldown_ms=30 * MINUTE, renotify_ms=30 * MINUTE)
 
 
@@ -187,6 +188,24 @@ def test_every_short_history(policy: JudgingPolicy) -> None:
         check(life)
 
 
+def test_a_critical_never_carries_the_text_of_a_warning() -> None:
+    """An alert that stays critical, whether pending or firing, keeps what was said of it when it
+    was: a later and milder reading is not its reason.
+    """
+    life = Life()
+    for reading in (CRITICAL, BAD, BAD):
+        life.reads([reading])
+        assert life.open is not None
+        assert (life.open.severity, life.open.summary) == ("critical", "worse")
+    rising = Life()
+    rising.reads([BAD])
+    assert rising.open is not None
+    assert (rising.open.severity, rising.open.summary) == ("warning", "bad")
+    rising.reads([CRITICAL])
+    assert rising.open is not None
+    assert (rising.open.severity, rising.open.summary) == ("critical", "worse")
+
+
 def test_every_short_history_of_an_online_alert() -> None:
     """The same for alarms, which fire at once and end at once."""
     for readings in itertools.product((ALARM, MIDDLE, OVER), repeat=7):
@@ -337,6 +356,17 @@ def test_the_cooldown_of_an_online_alert() -> None:
     """
     life = Life().reads([ALARM, OVER, ALARM, *[ALARM] * 6])
     assert life.changes == ["firing", "resolved", "pending", "firing"]
+
+
+def test_what_was_told_is_not_told_again_while_it_stands() -> None:
+    """For a year of bad readings people hear of it once, of its rise, and of its end."""
+    life = Life(JudgingPolicy())
+    for day in range(365):
+        life.now = day * DAY * MINUTE
+        life.read(BAD if day < 200 else CRITICAL)
+    for _ in range(3):
+        life.read(QUIET)
+    assert life.notified == ["firing", "firing severity", "resolved"]
 
 
 def test_reminders_back_off_until_acknowledged() -> None:

@@ -5,8 +5,8 @@ import pytest
 
 from driftgauge.consumer.judging.alerts.retraining import (
     MAX_ATTEMPTS,
-    Outcome,
     RetrainingState,
+    RunResult,
     asks_for_it,
 )
 from driftgauge.shared.contract.alert import CloudEvent, Silence
@@ -64,7 +64,7 @@ def test_of_several_alerts_the_first_starts_the_run_and_the_others_are_passed_ov
     state = RetrainingState().read(alert_event(1), 10, HOUR_MS)
     assert state.running is not None
     assert (state.running.started, state.running.attempt) == (10, 1)
-    state = state.end(Outcome(ok=True, detail=""), 20)
+    state = state.end(RunResult(ok=True, detail=""), 20)
     for place in (2, 3):
         state = state.read(alert_event(place), 20, HOUR_MS)
     assert (state.running, state.passed_over, state.runs) == (None, 2, 1)
@@ -74,7 +74,7 @@ def test_the_cooldown_is_measured_from_start_to_start() -> None:
     """An alert at its end starts the next run, one a millisecond before does not, whether the run
     failed or not.
     """
-    state = RetrainingState().read(alert_event(), 0, HOUR_MS).end(Outcome(ok=False, detail=""), 5)
+    state = RetrainingState().read(alert_event(), 0, HOUR_MS).end(RunResult(ok=False, detail=""), 5)
     assert state.failures == 1
     assert state.read(alert_event(2), HOUR_MS - 1, HOUR_MS).running is None
     assert state.read(alert_event(2), HOUR_MS, HOUR_MS).running is not None
@@ -92,3 +92,30 @@ def test_a_run_without_an_end_has_a_bounded_number_of_attempts_under_one_id() ->
         state = msgspec.json.decode(msgspec.json.encode(state.again()), type=RetrainingState)
     assert state.running is not None
     assert (state.running.attempt, len(ids)) == (MAX_ATTEMPTS, 1)
+
+
+def test_an_alert_within_the_cooldown_waits_for_its_end() -> None:
+    """It starts a run of its own when the cooldown is over, once; not if it resolved meanwhile."""
+    state = RetrainingState().read(alert_event(1), 0, HOUR_MS).end(RunResult(ok=True, detail=""), 5)
+    waits = state.read(alert_event(2), 10, HOUR_MS)
+    assert waits.due(HOUR_MS - 1, HOUR_MS) == waits
+    started = waits.due(HOUR_MS, HOUR_MS)
+    assert started.running is not None
+    assert started.running.started == HOUR_MS
+    done = started.end(RunResult(ok=True, detail=""), HOUR_MS + 5)
+    assert done.due(3 * HOUR_MS, HOUR_MS) == done
+    over = waits.read(alert_event(2, state="resolved"), 20, HOUR_MS)
+    assert over.due(HOUR_MS, HOUR_MS).running is None
+
+
+def test_a_run_that_failed_is_tried_again_after_the_cooldown() -> None:
+    """While its alert stands; under another id, so that the receiver does not take it for the one
+    that it has seen.
+    """
+    first = RetrainingState().read(alert_event(1), 0, HOUR_MS)
+    failed = first.end(RunResult(ok=False, detail=""), 5)
+    again = failed.due(HOUR_MS, HOUR_MS)
+    assert first.running is not None
+    assert again.running is not None
+    assert again.running.event == first.running.event
+    assert again.running.id != first.running.id

@@ -1,6 +1,7 @@
 """Whole days in the judge's stream, and what the rule of ordered columns makes of them."""
 
 import itertools
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -33,13 +34,14 @@ def judged(
     entries: list[tuple[str, PaneEntry]],
     version: JudgedVersion = VERSION,
     cuts: tuple[int, ...] = (),
+    policy: JudgingPolicy | None = None,
 ) -> tuple[list[Alert], list[Snapshot], dict[bytes, bytes]]:
     """Judge entries, through a checkpoint at each cut."""
     alerts, snapshots, fields = [], [], {}
     edges = (0, *cuts, len(entries))
     for first, last in itertools.pairwise(edges):
         state = JudgingState.unpack(fields, SIZES)
-        outputs = advance(state, entries[first:last], "plant", {"1.0.0": version}, POLICY)
+        outputs = advance(state, entries[first:last], "plant", {"1.0.0": version}, policy or POLICY)
         alerts += outputs.alerts
         snapshots += [
             *outputs.snapshots,
@@ -82,10 +84,14 @@ def test_a_shift_of_an_ordered_feature_is_found_within_a_week() -> None:
 
 def test_a_daily_rule_reminds_at_its_evaluations() -> None:
     """An alert of whole days is moved at midnights alone, however many panes a day has: so are its
-    reminders, a week apart, since before that most of its rows are the same.
+    reminders, where a policy asks for them, a week apart, since before that most of its rows are
+    the same. Without them what stands is told once.
     """
     random = np.random.default_rng(2)
-    alerts, _, _ = judged(panes(VERSION, rows(random, 60, shift=2.5), START))
+    entries = panes(VERSION, rows(random, 60, shift=2.5), START)
+    silent, _, _ = judged(entries)
+    assert "reminder" not in {alert.change for alert in silent}
+    alerts, _, _ = judged(entries, policy=replace(POLICY, renotify_ms=14_400_000))
     own = [alert for alert in alerts if (alert.rule, alert.feature) == (PSI_WEEK.name, "slow")]
     moments = [alert.updated for alert in own if alert.change == "reminder"]
     apart = np.diff(moments)

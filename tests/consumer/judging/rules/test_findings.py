@@ -267,7 +267,8 @@ def test_all_shares_together_are_the_budget() -> None:
     used |= {f"{name} on errors": kind.errors_share for name, kind in ERROR_DETECTORS.items()}
     assert used["e_detector on columns"] == POLICY.e_detector_share
     assert used["adwin on columns"] == POLICY.adwin_share
-    assert used["integrity on columns"] == POLICY.integrity_share / 2
+    of_values = used["integrity on columns"] + used["stuck on columns"]
+    assert of_values == pytest.approx(POLICY.integrity_share / 2)
     shown = (POLICY.e_detector_errors_share, POLICY.adwin_errors_share, POLICY.ddm_errors_share)
     assert shown == tuple(used[f"{name} on errors"] for name in ("e_detector", "adwin", "ddm"))
     windows = POLICY.psi_share + POLICY.integrity_share / 2 + POLICY.performance_share

@@ -28,7 +28,8 @@ def test_a_models_table_changes_the_default() -> None:
     then the settings.
     """
     file = read_policy(GOOD, "policy.toml")
-    steel, other = (file.apply(JudgingPolicy(), model) for model in ("steel", "bikes"))
+    settings = JudgingPolicy(renotify_ms=14_400_000)
+    steel, other = (file.apply(settings, model) for model in ("steel", "bikes"))
     assert (steel.kind, steel.psi_critical, steel.cooldown_ms, steel.renotify_ms) == (
         "classic",
         0.3,

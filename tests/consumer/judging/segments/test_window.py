@@ -13,10 +13,10 @@ from driftgauge.consumer.judging.advance import advance
 from driftgauge.consumer.judging.alerts.actions import Circumstances, recommend
 from driftgauge.consumer.judging.alerts.inhibition import cause_of
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
-from driftgauge.consumer.judging.evaluating.budget import PERFORMANCE_TESTS, levels
+from driftgauge.consumer.judging.evaluating.budget import PAST_DAYS, PERFORMANCE_TESTS, levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.performance import Labelled
 from driftgauge.consumer.judging.evaluating.segment_reference import SegmentReference
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import is_judged, is_of_reference
 from driftgauge.consumer.judging.segments.drift import psi_by_segment
@@ -110,7 +110,9 @@ def test_psi_of_every_segment_is_that_of_its_own_counts() -> None:
     version = version_of(rows(random, 6000))
     window = window_of(version, rows(random, 3000), JudgingPolicy())
     layout, checked = window.reference.layout, 0
-    psi, bins = psi_by_segment(window.reference.counts, window.window, layout.bin_starts)
+    psi, bins = psi_by_segment(
+        window.reference.counts, window.window, layout.bin_starts, window.reference.least_rows
+    )
     for segment in range(0, layout.size, 5):
         n, m = int(window.reference.rows[segment]), int(window.rows[segment])
         for place, column in enumerate(version.reference.columns):
@@ -142,8 +144,8 @@ def _spread(bin_of_cell: list[int], counts: np.ndarray) -> list[int]:
 
 @pytest.mark.parametrize("segments", [0, 4, 63])
 def test_all_tests_together_keep_one_budget(segments: int) -> None:
-    """The model's tests and the segments' use what PSI and performance have, no more; without
-    segments the model has all.
+    """The model's tests, the segments' and those of past days use what PSI and performance have, no
+    more; without segments the model has all.
     """
     policy, columns = JudgingPolicy(), 10
     found = levels(policy, 100_000, columns, segments)
@@ -152,8 +154,9 @@ def test_all_tests_together_keep_one_budget(segments: int) -> None:
     performance = (
         evaluations * PERFORMANCE_TESTS * (found.performance + segments * found.segment_performance)
     )
+    past = PAST_DAYS * PERFORMANCE_TESTS * found.performance_day
     assert psi == pytest.approx(policy.psi_share)
-    assert performance == pytest.approx(policy.performance_share)
+    assert performance + past == pytest.approx(policy.performance_share)
 
 
 def test_calm_segments_keep_the_budget() -> None:
@@ -197,7 +200,7 @@ def shifted(random: np.random.Generator) -> Rows:
 
 
 def test_names_of_segments_are_told_apart() -> None:
-    """Features and values are strangers' text and may hold a `=`: two segments never share an
+    """Features and values are untrusted text and may hold a `=`: two segments never share an
     alert.
     """
     schema = Schema(

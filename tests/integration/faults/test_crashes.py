@@ -48,7 +48,6 @@ def log_entries(client: redis.Redis, keys: Keys) -> list[tuple[bytes, list[bytes
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_kill_9_changes_nothing(
     client: redis.Redis, redis_url: str, keys: Keys, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from driftgauge.consumer.judging.evaluating.budget import levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
-from driftgauge.consumer.judging.evaluating.target import Target
+from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import is_of_reference
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow, Span

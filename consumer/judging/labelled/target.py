@@ -1,13 +1,12 @@
-"""Drift of the target: the labels of the labelled window held against those of the labelled
-reference rows, as a column.
+"""Drift of the target: compares the labels of the labelled window with those of the labelled
+reference rows, like a column.
 
-Other classes, or other values, come true than when the model was made. That is no error of the
-model by itself, so it is a WARNING at most; a fall of the performance is what pages, and takes it
-along. It is judged by the same rule as a column, PSI above its floor by more than chance explains,
-and is one column more in the budget of PSI.
+The distribution of the true values has changed since the model was made. That is not an error of
+the model by itself, so it is at most a WARNING, and a fall of the performance inhibits it. It is
+judged by the same rule as a column, a PSI significantly above its floor, and counts as one more
+column in the budget of PSI.
 
-Where the prediction is ordered in time so is the truth that it follows: then it is shown, and not
-judged.
+If the prediction is ordered in time, so are the labels: then they are shown and not judged.
 """
 
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import msgspec
 import numpy as np
 
 from driftgauge.consumer.judging.evaluating.budget import Levels
+from driftgauge.consumer.judging.evaluating.category_names import vanished
 from driftgauge.consumer.judging.evaluating.histogram import (
     display_histogram,
     quantiles,
@@ -38,12 +38,12 @@ from driftgauge.shared.statistics.psi import PSI, population_stability
 
 @dataclass(frozen=True)
 class Target:
-    """The labels of a window, and by what they are judged.
+    """The labels of a window with the reference and limits to judge them.
 
     Parameters
     ----------
     reference
-        Of the labels.
+        Reference of the labels.
     excluded
         Why they are shown and not judged; empty if they are judged.
     """
@@ -74,7 +74,7 @@ class Target:
 
     @property
     def lacking(self) -> str:
-        """What a judgement needs and does not have; empty if it has enough."""
+        """Why there are too few labels to judge; empty if there are enough."""
         if self.counts.n < self.policy.min_reference_rows:
             return f"{self.counts.n} of {self.policy.min_reference_rows} labelled reference rows"
         if self.counts.m < self.policy.min_window_rows:
@@ -83,7 +83,7 @@ class Target:
 
     @property
     def is_judged(self) -> bool:
-        """Whether there is anything to say."""
+        """Whether the labels are judged and there are enough of them."""
         return not self.excluded and not self.lacking
 
     @cached_property
@@ -93,8 +93,8 @@ class Target:
 
     @cached_property
     def threshold(self) -> float:
-        """The PSI above which a true one above the floor is significant; of the classic policy the
-        floor itself.
+        """The PSI threshold above which the true PSI is significantly above the floor; with the
+        classic policy the floor itself.
         """
         if self.policy.kind == "classic":
             return self.policy.psi_warning
@@ -105,11 +105,11 @@ class Target:
 
     @property
     def rule(self) -> str:
-        """Name of the rule, which is that of the columns."""
+        """Name of the rule, the same as for columns."""
         return "classic.psi" if self.policy.kind == "classic" else PSI
 
     def readings(self) -> Iterator[tuple[str, Reading, Evidence]]:
-        """Yield what the rule says, if it is judged."""
+        """Yield the reading of the rule, if the labels are judged."""
         if not self.is_judged:
             return
         bad = self.value > self.threshold
@@ -146,6 +146,7 @@ class Target:
             histogram=display_histogram(self.counts),
             reference_quantiles=reference_quantiles(self.reference),
             window_quantiles=quantiles(self.reference, self.counts.window),
+            vanished=vanished(self.counts),
         )
 
     def _conclusion(self) -> tuple[Severity, str]:
@@ -161,9 +162,13 @@ class Target:
         range; it is not tested.
         """
         reference, window = self.counts.reference_cells, self.counts.window
-        categorical = isinstance(self.reference.column, CategoricalReference)
-        cells = [len(window) - 2] if categorical else [0, len(window) - 2]
+        column = self.reference.column
+        cells = (
+            [*range(column.unseen, column.missing)]
+            if isinstance(column, CategoricalReference)
+            else [0, len(window) - 2]
+        )
         before, now = (
             float(counts[cells].sum() / max(counts.sum(), 1)) for counts in (reference, window)
         )
-        return Share("unseen" if categorical else "out_of_range", before, now)
+        return Share("out_of_range" if self.counts.is_numeric else "unseen", before, now)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.evaluating.performance import SHOWN_CONFIDENCE
+from driftgauge.consumer.judging.labelled.performance import SHOWN_CONFIDENCE
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.contract.snapshot import Performance
@@ -344,7 +344,7 @@ def test_the_order_of_partitions_does_not_matter() -> None:
 def test_a_regression_is_held_against_mae_and_rmse() -> None:
     """Numbers are judged by MAE and RMSE, of which less is better."""
     from driftgauge.consumer.judging.evaluating.budget import levels
-    from driftgauge.consumer.judging.evaluating.performance import Labelled
+    from driftgauge.consumer.judging.labelled.performance import Labelled
     from driftgauge.consumer.judging.windows.labelled import LabelledWindow
     from driftgauge.shared.performance import Layout, PerformanceBaselines
 

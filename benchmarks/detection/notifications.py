@@ -1,11 +1,11 @@
-"""What people are told of ordered columns: real rows in their real order, through judging, a pane a
+"""Notifications about ordered columns: real rows in their real order, through judging, a pane a
 day.
 
-    python -m benchmarks.detection.told [--quick] [--data FOLDER]
+    python -m benchmarks.detection.notifications [--quick] [--data FOLDER]
 
-- Told in a year: the first 16 weeks are the reference, all that follows is judged. Real processes
-  change through the year, so these are drifts; the question is how often somebody is disturbed by
-  them. What one midnight brings is one message.
+- In a year: the first 16 weeks are the reference, all that follows is judged. Real processes change
+  through the year, so these are drifts; the question is how often people are notified of them. All
+  transitions of one midnight are one message.
 - A new drift: 16 weeks of reference, 5 weeks as they are, then one continuous feature moves by .5
   standard deviations. Of those that were not in alarm the day before: its PSI is above its
   threshold within 7 days, and a message names it.
@@ -32,7 +32,7 @@ from benchmarks.detection.ordered import (
     steel,
     timeline,
 )
-from benchmarks.results import Row, write
+from benchmarks.results import ResultRow, write
 from driftgauge.consumer.judging.advance import Rejudging
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.ordered.days import DAY_MS
@@ -48,7 +48,7 @@ NO_LATENCY = pack_counts(np.zeros(64, dtype=np.int64))
 
 
 def judged(version: JudgedVersion, stream: Rows) -> list[Alert]:
-    """Judge rows, a pane a day; give the transitions of the ordered columns."""
+    """Judge rows, a pane a day; return the transitions of the ordered columns."""
     profile, days = version.reference, stream.times // DAY_MS
     cells = [
         column.cells(values) for column, values in zip(profile.columns, stream.columns, strict=True)
@@ -79,8 +79,8 @@ def version_of(rows: Rows, origin: int, seed: int = 0) -> JudgedVersion:
     )
 
 
-def told_in_a_year(rows: Rows) -> dict[str, str]:
-    """Count what is told of all that follows the reference, by what it says."""
+def notifications_in_a_year(rows: Rows) -> dict[str, str]:
+    """Count the notifications after the reference's weeks, by their kind."""
     stream = rows.part(7 * REFERENCE_WEEKS, rows.days + 1)
     alerts = judged(version_of(rows, 0), stream)
     told = [alert for alert in alerts if alert.notify]
@@ -101,8 +101,8 @@ def told_in_a_year(rows: Rows) -> dict[str, str]:
 
 
 def new_drift(rows: Rows, seed: int) -> tuple[bool, bool, bool]:
-    """Tell whether a feature was in alarm the day before it moves; and whether within 7 days it is,
-    and is told.
+    """Return whether a feature was in alarm the day before it moves, and whether it is within 7
+    days, and whether people are notified of it.
     """
     random = np.random.default_rng(seed)
     known = 7 * REFERENCE_WEEKS
@@ -147,27 +147,27 @@ SMOKE = ("--seeds", "1")
     "--data", type=click.Path(path_type=Path), default=DATA, help="Folder of the public files."
 )
 def main(data: Path, seeds: int, *, quick: bool) -> None:
-    """Measure, print a table, write benchmarks/results/told.json."""
+    """Measure, print a table, write benchmarks/results/notifications.json."""
     if not data.is_dir():
         raise click.ClickException(
             f"The real data are not there: {data}. Put steel.csv and bike_sharing_hour.csv into it."
         )
-    seeds, found = 15 if quick else seeds, list[Row]()
+    seeds, found = 15 if quick else seeds, list[ResultRow]()
     for name, rows in (("steel", steel(data)), ("bike", bike(data))):
         found += [
             {"data": name, "figure": said, "measured": value}
-            for said, value in told_in_a_year(rows).items()
+            for said, value in notifications_in_a_year(rows).items()
         ]
         drifts = [new_drift(rows, seed) for seed in track(range(seeds), f"{name}: a new drift")]
         fresh = [(above, told) for before, above, told in drifts if not before]
         for said, which in (
             (".5 sd: above its threshold within 7 days", 0),
-            (".5 sd: told within 7 days", 1),
+            (".5 sd: notified within 7 days", 1),
         ):
             found.append(
                 {"data": name, "figure": said, "measured": share([pair[which] for pair in fresh])}
             )
-    write("told", f"{REFERENCE_WEEKS} weeks of reference, {seeds} seeds", found)
+    write("notifications", f"{REFERENCE_WEEKS} weeks of reference, {seeds} seeds", found)
 
 
 if __name__ == "__main__":

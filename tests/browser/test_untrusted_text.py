@@ -37,14 +37,14 @@ def conspired(plant: Plant) -> Plant:
 
 @pytest.fixture
 def wary(page: Page) -> Page:
-    """A page that notes each dialog, which only a script of strangers would open."""
+    """A page that notes each dialog, which only an injected script would open."""
     page.add_init_script("window.ran = 0")
     page.on("dialog", lambda dialog: pytest.fail(f"a dialog opened: {dialog.message}"))
     return page
 
 
 @pytest.mark.usefixtures("conspired")
-def test_no_page_runs_strangers_text(wary: Page) -> None:
+def test_no_page_runs_untrusted_text(wary: Page) -> None:
     """Every page with hostile names, notes, reasons and values: no script, no dialog, no image, and
     it fits 390 pixels.
     """
@@ -78,7 +78,7 @@ def test_what_was_unfolded_stays_so(wary: Page) -> None:
 
 
 @pytest.mark.usefixtures("conspired")
-def test_dialogs_show_strangers_text_as_text(wary: Page) -> None:
+def test_dialogs_show_untrusted_text_as_text(wary: Page) -> None:
     """The dialogs are filled by a script of ours: what they are about is text."""
     wary.goto(f"/dashboard/alerts?model={hostile.MODEL}")
     wary.get_by_role("button", name="Silence").first.click()

@@ -1,24 +1,25 @@
-"""Judges a labelled window against the version's baseline: is the model still right?
+"""Judges the performance in a labelled window against the version's baseline.
 
-A metric is CRITICAL when it is worse than its baseline by more than the limit (accuracy and F1 down
-by 5 %, MAE and RMSE up by 5 %) and its confidence interval, at the level that the false-alarm
-budget leaves, excludes the baseline. The error of the baseline itself is in it: the interval of the
-difference is MOVER's (Zou and Donner 2008, Stat. in Medicine 27, 1693-1702).
+What the window says is joined by what past days say whose labels came late (late.py): an alert
+tells of both.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-import numpy as np
+import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
+from driftgauge.consumer.judging.labelled.late import Fall
+from driftgauge.consumer.judging.labelled.metric_reading import judge, summary
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.judging.windows.window import DAY_MS
 from driftgauge.shared.arrays import Ints
-from driftgauge.shared.contract.severity import AlertSeverity, Severity
+from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import Confusion, MetricReport, Performance
 from driftgauge.shared.performance import (
     ASSUMPTION,
@@ -34,7 +35,7 @@ from driftgauge.shared.performance import (
     estimate,
     metrics,
 )
-from driftgauge.shared.wording.titles import title
+from driftgauge.shared.wording.times import days_named
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)
@@ -42,29 +43,42 @@ DELAYS: Final = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True)
 class Labelled:
-    """A labelled window, and by what it is judged."""
+    """A labelled window, and by what it is judged.
+
+    Parameters
+    ----------
+    now
+        Logical time (ms).
+    falls
+        What is known of past days, by metric.
+    """
 
     window: LabelledWindow
     baselines: PerformanceBaselines
     level: Levels
     policy: JudgingPolicy
+    now: int = 0
+    falls: Mapping[str, Fall] = field(default_factory=dict)
 
     @property
     def lacking(self) -> str:
-        """What a judgement needs and does not have; empty if it has enough."""
+        """Why there are too few labelled rows to judge; empty if there are enough."""
         least = self.policy.min_labelled_rows
         if self.window.labelled < least:
             return f"{self.window.labelled} of {least} labelled predictions"
         return ""
 
     @property
+    def late(self) -> bool:
+        """Whether the labels of the window are of days that are over."""
+        return self.window.latest_label // DAY_MS < self.now // DAY_MS
+
+    @property
     def sums(self) -> Sums:
         return self.window.sums or Sums.zero(self.baselines.layout)
 
     def readings(self) -> Sequence[tuple[str, Reading, Evidence]]:
-        """Return what the rule says of each metric that is judged and has a baseline; rules, alerts
-        and reports ask for it.
-        """
+        """Return the reading of each judged metric that has a baseline."""
         return self._readings
 
     @cached_property
@@ -72,23 +86,44 @@ class Labelled:
         return tuple(self._judged())
 
     def _judged(self) -> Iterator[tuple[str, Reading, Evidence]]:
-        if self.lacking:
-            return
         sure = Confidence(1 - 2 * self.level.performance)
         judged = JUDGED_METRICS[self.baselines.layout.kind]
-        for name, metric in metrics(self.sums, sure.level, judged).items():
-            base = self.baselines.baseline(name)
-            if base is not None and metric.value is not None:
-                yield name, *judge(name, metric, base, sure, self.policy)
+        found = {} if self.lacking else metrics(self.sums, sure.level, judged)
+        for name in judged:
+            base, metric, fall = (
+                self.baselines.baseline(name),
+                found.get(name),
+                self.falls.get(name),
+            )
+            if base is None:
+                continue
+            if metric is not None and metric.value is not None:
+                reading, evidence = judge(name, metric, base, sure, self.policy)
+                yield name, *self._of_days(reading, evidence, base, fall)
+            elif fall is not None and fall.news:
+                yield name, *_fallen(name, base, fall)
+
+    def _of_days(
+        self, reading: Reading, evidence: Evidence, base: Baseline, fall: Fall | None
+    ) -> tuple[Reading, Evidence]:
+        """Join what the window says by what past days say."""
+        if fall is not None and (fall.news or (reading.severity and (self.late or fall.late))):
+            return _fallen(evidence.statistic, base, fall)
+        if fall is not None and fall.late:
+            return msgspec.structs.replace(reading, quiet_days=1), evidence
+        if reading.severity and self.late:
+            when = days_named(self.window.start, self.window.latest_label)
+            return msgspec.structs.replace(reading, summary=f"{reading.summary} {when}"), evidence
+        return reading, evidence
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
-        """Return whether labels tell about recent predictions: then it is they that page, and input
-        drift explains.
+        """Return whether the labels are of recent predictions. Then only the performance is
+        critical, and input drift is its explanation.
 
         Parameters
         ----------
         now, window_ms
-            Logical time, and the length of the drift window.
+            Logical time, and length of the drift window (both ms).
         """
         if self.lacking or not any(
             self.baselines.baseline(name) for name in JUDGED_METRICS[self.baselines.layout.kind]
@@ -97,43 +132,34 @@ class Labelled:
         return self.window.latest_label >= now - window_ms - 2 * self.window.delay_ms(DELAYS[-1])
 
 
-def judge(
-    name: str, metric: Metric, base: Baseline, sure: Confidence, policy: JudgingPolicy
-) -> tuple[Reading, Evidence]:
-    """Judge a metric: worse by more than the limit, and not by chance."""
-    assert metric.value is not None  # noqa: S101  its caller has looked
-    towards = metric.low if name in LOSSES else metric.high
-    own = abs(metric.value - towards) if towards is not None else np.inf
-    margin = float(np.hypot(own, sure.z * base.error))
-    worse = metric.value - base.value if name in LOSSES else base.value - metric.value
-    floor = policy.performance_drop * abs(base.value)
-    bad = worse > floor and worse > margin
-    severity: AlertSeverity | None = "critical" if bad else None
-    sign = 1 if name in LOSSES else -1
-    limit = base.value + sign * max(floor, margin)
-    change = f" ({(metric.value - base.value) / abs(base.value):+.1%})" if base.value else ""
-    summary = (
-        f"{title(name)} {metric.value:.4g}, baseline {base.value:.4g}{change}, {metric.n:,} "
-        "labelled predictions"
+def _fallen(name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
+    """Tell of a fall on past days, at once: a day's verdict needs no second one."""
+    text = f"{summary(name, fall.metric, base)} {fall.when()}"
+    reading = Reading(
+        "critical", quiet=False, summary=text, at_once=True, quiet_days=1, since=fall.start
     )
-    quiet = worse < policy.resolve_below * max(floor, margin)
-    shown = float(limit) if np.isfinite(limit) else None
-    return Reading(severity, quiet=quiet, summary=summary), Evidence(
-        name, metric.value, shown, base.value
+    return reading, Evidence(
+        name,
+        fall.metric.value or 0.0,
+        None,
+        base.value,
+        m=fall.metric.n,
+        start=fall.start,
+        end=fall.end,
     )
 
 
 def report(
     labelled: Labelled | None, baselines: PerformanceBaselines | None, scores: Ints | None
 ) -> Performance | None:
-    """Report a version's performance; None if neither labels nor probabilities can tell of it.
+    """Report a version's performance; None if there are neither labels nor probabilities.
 
     Parameters
     ----------
     labelled
-        None for a version without labels.
+        Labelled window; None for a version without labels.
     scores
-        Counts of the drift window for the estimates; None without.
+        Counts of probabilities in the drift window, for the estimates; None without.
     """
     estimated = _estimated(baselines, scores)
     if labelled is None:
@@ -221,7 +247,7 @@ def metric_report(
 
 
 def _estimated(baselines: PerformanceBaselines | None, scores: Ints | None) -> list[MetricReport]:
-    """Estimate from the drift window's probabilities; nothing of it is ever judged."""
+    """Estimate the metrics from the drift window's probabilities; estimates are never judged."""
     if (
         baselines is None
         or scores is None

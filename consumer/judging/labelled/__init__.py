@@ -1,0 +1,1 @@
+"""What labels say of a window: the metrics, past days, and the drift of the labels. Pure."""

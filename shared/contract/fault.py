@@ -1,0 +1,46 @@
+"""A fault of a stage of the worker: written beside its checkpoint, read by the watchdog of the API.
+Pure.
+"""
+
+from typing import Final
+
+import msgspec
+
+FIELD: Final = b"fault"
+"""The checkpoint's field that holds the latest one."""
+TRIES: Final = 3
+"""Attempts after which a fault is more than a hiccup: people are told, and the entry is singled
+out.
+"""
+
+
+class StageFault(msgspec.Struct, frozen=True):
+    """What a stage fails on.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage, such as `counting steel.0`.
+    reason
+        The last line of the traceback, cut to a readable length.
+    entry
+        Id of the entry, or of the first one of a batch, that it fails on; empty if it fails before
+        it has one.
+    tries
+        Attempts that failed in this way so far.
+    since, at
+        When the first and the latest of them failed, by Redis's clock in ms.
+    set_aside
+        Entries that went to the dead letters for it.
+    over
+        Whether the stage goes on since then.
+    """
+
+    stage: str
+    reason: str
+    entry: str = ""
+    tries: int = 1
+    since: int = 0
+    at: int = 0
+    set_aside: int = 0
+    over: bool = False
