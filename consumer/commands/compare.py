@@ -67,14 +67,17 @@ def compare(
     """
     from driftgauge.consumer.offline.file_comparison import compare_files
 
-    found = compare_files(
-        reference,
-        current,
-        choices_of(said),
-        features=features,
-        exclude=exclude,
-        created=time.time_ns() // 1_000_000,
-    )
+    with Console(stderr=True).status(
+        Text(f"reading and comparing {reference.name} and {current.name}")
+    ):
+        found = compare_files(
+            reference,
+            current,
+            choices_of(said),
+            features=features,
+            exclude=exclude,
+            created=time.time_ns() // 1_000_000,
+        )
     snapshot = found.snapshot
     for remark in found.remarks:
         click.echo(printable(remark), err=True)
