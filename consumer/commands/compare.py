@@ -67,9 +67,8 @@ def compare(
     """
     from driftgauge.consumer.offline.file_comparison import compare_files
 
-    with Console(stderr=True).status(
-        Text(f"reading and comparing {reference.name} and {current.name}")
-    ):
+    words = Text(f"reading and comparing {reference.name} and {current.name}")
+    with Console(stderr=True).status(words):
         found = compare_files(
             reference,
             current,
