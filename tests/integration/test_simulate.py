@@ -38,7 +38,7 @@ QUICK = {
     "pane_events": 100,
     "window_events": 400,
     "min_window_rows": 200,
-    "labelled_rows": 400,
+    "labelled_rows": 300,
     "access_log": False,
 }
 """Small windows, so that few events do; the rules and their budget are the defaults."""
