@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,17 +26,10 @@ from driftgauge.shared.reference.times import (
     unit_of,
     written,
 )
-from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat, TimeUnit
 from driftgauge.shared.tables.frames import plain
 from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
 
-ColumnType = Literal[
-    "numeric", "categorical", "boolean", "timestamp", "hour_of_week", "identifier", "constant"
-]
-COLUMN_TYPES: Final[tuple[ColumnType, ...]] = get_args(ColumnType)
-"""What a column can be taken as. An hour of the week is what is judged of a timestamp; identifiers
-and constants are left out of drift.
-"""
 LEAST_ROWS: Final = 50
 """Least values from which an identifier or a constant is recognised."""
 ALL_DIFFERENT: Final = 0.99
@@ -45,6 +38,8 @@ ALMOST: Final = 0.95
 """Share of numbers from which a column is one of numbers, whatever the other cells are."""
 FEW_MARKS: Final = 5
 """Most different texts among numbers."""
+EXACT: Final = 2**53
+"""Whole numbers below it are exact as float64."""
 FEW_CODES: Final = 20
 """Most different whole numbers that may be codes."""
 MANY_CATEGORIES: Final = 50
@@ -363,7 +358,7 @@ def _found(column: _Column, place: Circumstances) -> _Told:
     ):
         return _Told("boolean", "true and false")
     if column.typed is None:
-        told = _as_numbers(column)
+        told = _as_numbers(column, place)
         if told is not None:
             return told
     if not column.shows and not place.fitted:
@@ -396,7 +391,7 @@ def _of_dtype(column: _Column) -> _Told:
     return _epoch(column) or _Told("numeric", f"dtype {dtype}", _ways(column))
 
 
-def _as_numbers(column: _Column) -> _Told | None:
+def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
     """Take texts as numbers, if all of them are some, or nearly all."""
     if column.share(column.odd.total()) >= 1:
         return None
@@ -404,6 +399,8 @@ def _as_numbers(column: _Column) -> _Told | None:
         return _Told("categorical", "leading zeros: codes") if not column.odd else None
     odd = column.odd
     if not odd:
+        if not place.fitted and _epoch(column) is None and _are_long(column):
+            return _Told("categorical", "more digits than a number is exact to: codes")
         return _epoch(column) or _Told("numeric", "numbers", _ways(column))
     if not all(map(_is_mark, odd)):
         unusual = sum(not _is_mark(text) for text in odd)
@@ -411,6 +408,12 @@ def _as_numbers(column: _Column) -> _Told | None:
         if column.share(odd.total()) > 1 - ALMOST or not few:
             return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _are_long(column: _Column) -> bool:
+    """Tell whether all are whole numbers, and some of more digits than float64 is exact to."""
+    long = np.abs(column.numeric).max(initial=0) > EXACT
+    return bool(long) and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
 
 
 def _odd_cells(column: _Column) -> tuple[str, ...]:

@@ -107,10 +107,9 @@ def moments(texts: Sequence[str], form: TimeFormat) -> Floats:
     [1000.0, nan, 0.0]
     """
     found = _at_once(texts, form)
-    left = np.flatnonzero(np.isnan(found))
-    odd = [texts[place] for place in left.tolist()]
-    known = {text: moment(text, form) for text in set(odd)}
-    found[left] = np.array([known[text] for text in odd], dtype=np.float64)
+    left = np.flatnonzero(np.isnan(found)).tolist()
+    known = {text: moment(text, form) for text in {texts[place] for place in left}}
+    found[left] = np.array([known[texts[place]] for place in left], dtype=np.float64)
     return found
 
 

@@ -181,7 +181,9 @@ def wrong_values(name: str, column: pd.Series) -> Fault | None:
     bad = np.array([not _is_single(value) for value in column], dtype=np.bool_) & ~missing
     if not bad.any():
         return None
-    return Fault(name, "single value", int(bad.sum()), len(column), int(np.argmax(bad)))
+    return Fault(
+        name, "single value", int(bad.sum()), len(column), int(np.argmax(bad)), "give each cell one"
+    )
 
 
 def _is_single(value: object) -> bool:
