@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import redis
 
@@ -33,7 +34,7 @@ from driftgauge.consumer.stages.stage import Connection, Stage, raw_reads
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
-from driftgauge.shared.connections.refusals import refusal
+from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
@@ -67,6 +68,7 @@ class Worker:
         self._nodes = Nodes(settings.redis_url)
         self._clients: dict[str, redis.Redis] = {}
         self._connection = Connection()
+        self._evicts: str | None = None
         self._threads: dict[str, threading.Thread] = {}
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
@@ -80,6 +82,7 @@ class Worker:
             while not self.stop.is_set():
                 if time.monotonic() - discovered >= DISCOVERY_S:
                     discovered = time.monotonic()
+                    self._guarded(lambda: self._check_eviction(keys))
                     self._guarded(lambda: self._discover(keys))
                 self._guarded(lambda: self._beat(keys))
                 self._start_threads()
@@ -132,10 +135,30 @@ class Worker:
                 log.error("Redis answered %s; trying again", error)  # noqa: TRY400  it says all
             self._forget_clients()  # the primary may be another server by now
 
+    def _check_eviction(self, keys: Keys) -> None:
+        """Check that Redis evicts no keys.
+
+        Raises
+        ------
+        ConfigurationError
+            If it may, at the first check; later it is logged once.
+        """
+        try:
+            memory: Any = self._client(keys.workers).info("memory")
+        except redis.exceptions.NoPermissionError:  # the server does not tell
+            return
+        found = eviction(int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "")))
+        if found and self._evicts is None:
+            raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
+        if found and found != self._evicts:
+            log.error("Redis %s", EVICTION_ADVICE.format(found))
+        self._evicts = found
+
     def _beat(self, keys: Keys) -> None:
         """Show that we are alive; that is a write, so it also shows whether Redis takes any."""
+        asked_at = time.monotonic()
         self.sharing.beat(self._client(keys.workers), len(self._threads))
-        self._connection.wrote()
+        self._connection.wrote(asked_at)
 
     def _client(self, key: str) -> redis.Redis:
         """Return the worker's own client for a key."""

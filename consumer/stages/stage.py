@@ -43,7 +43,7 @@ class Connection:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lost_at: float | None = None
-        self._refusal = ""
+        self._refusal, self._refused_at = "", 0.0
 
     def lost(self, error: Exception) -> None:
         with self._lock:
@@ -67,12 +67,12 @@ class Connection:
                     error,
                     ADVICE[code],
                 )
-            self._refusal = code
+            self._refusal, self._refused_at = code, time.monotonic()
 
-    def wrote(self) -> None:
-        """Note that Redis accepted a write."""
+    def wrote(self, asked_at: float) -> None:
+        """Note that Redis accepted a write, unless it was asked before the refusal."""
         with self._lock:
-            if self._refusal:
+            if self._refusal and asked_at > self._refused_at:
                 log.info("Redis takes writes again")
                 self._refusal = ""
 

@@ -87,6 +87,16 @@ class Publisher:
         return self.sender.connected
 
     @property
+    def full(self) -> bool:
+        """Whether Redis is nearly full, so that events are spooled."""
+        return self.sender.full
+
+    @property
+    def evicts(self) -> str:
+        """Policy by which Redis may evict keys; empty if it evicts none."""
+        return self.sender.evicts
+
+    @property
     def refused(self) -> bool:
         """Whether Redis answers, but does not take what is written."""
         return self._lanes.refused

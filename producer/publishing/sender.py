@@ -32,7 +32,7 @@ from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
 from driftgauge.shared.connections.redis_client import connect_async, shown
-from driftgauge.shared.connections.refusals import refusal
+from driftgauge.shared.connections.refusals import eviction, refusal
 from driftgauge.shared.settings import Settings
 
 GROUP = 1000
@@ -52,6 +52,10 @@ class Sender:
 
     Attributes
     ----------
+    full
+        Whether Redis is nearly full, so that nothing is sent.
+    evicts
+        Policy by which Redis may evict keys; empty if it evicts none.
     published
         Events that Redis has acknowledged.
     resent
@@ -69,6 +73,8 @@ class Sender:
         receipts: Receipts,
     ) -> None:
         self.connected = False
+        self.full = False
+        self.evicts = ""
         self.published = 0
         self.resent = 0
         self.ring = Ring(settings.ring_max_bytes)
@@ -142,7 +148,9 @@ class Sender:
         except redis.ResponseError:  # not allowed here: a refused write says the same, later
             return
         used, limit = (int(_info(answer, name) or 0) for name in (b"used_memory", b"maxmemory"))
-        if limit and used > FULL_SHARE * limit:
+        self.evicts = eviction(limit, _info(answer, b"maxmemory_policy").decode())
+        self.full = bool(limit and used > FULL_SHARE * limit and not self.evicts)
+        if self.full:
             self._memory_at = -math.inf
             raise redis.exceptions.OutOfMemoryError(
                 f"{used:,} of maxmemory {limit:,} bytes are used"

@@ -3,6 +3,7 @@ to be verbose.
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -11,10 +12,12 @@ from fastapi import APIRouter, Request
 
 from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
 from driftgauge.producer.parts import Parts
+from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.refusals import EVICTION_ADVICE
 from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
@@ -87,19 +90,7 @@ def reasons(parts: Parts) -> list[str]:
         found.append(parts.access.ring.fault)
     if not parts.serving.production:
         found.append("No model is loaded.")
-    if not parts.publisher.connected:
-        found.append("Redis does not answer; events are spooled until it does.")
-    elif parts.publisher.refused:
-        found.append("Redis refuses events; they are spooled until it takes them.")
-    if parts.publisher.spool.fault == "full":
-        found.append(
-            "The spool is full; events are kept in memory, and dropped when the queue is full."
-        )
-    elif parts.publisher.spool.fault == "error":
-        found.append(
-            "The spool cannot be written; events are kept in memory, and dropped when the queue is "
-            "full."
-        )
+    found += _of_publisher(parts.publisher)
     limit = parts.settings.refused_per_hour
     for refusals, what in ((parts.refusals, "events"), (parts.refused_labels, "labels")):
         found += [
@@ -113,6 +104,25 @@ def reasons(parts: Parts) -> list[str]:
     if parts.publisher.connected and parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
     return found
+
+
+def _of_publisher(publisher: Publisher) -> Iterator[str]:
+    """Say what keeps events from Redis, or endangers them there."""
+    if publisher.evicts:
+        yield f"Redis {EVICTION_ADVICE.format(publisher.evicts)}."
+    if publisher.full:
+        yield "Redis is nearly full; events are spooled until it has room."
+    elif not publisher.connected:
+        yield "Redis does not answer; events are spooled until it does."
+    elif publisher.refused:
+        yield "Redis refuses events; they are spooled until it takes them."
+    if publisher.spool.fault == "full":
+        yield "The spool is full; events are kept in memory, and dropped when the queue is full."
+    elif publisher.spool.fault == "error":
+        yield (
+            "The spool cannot be written; events are kept in memory, and dropped when the queue is "
+            "full."
+        )
 
 
 def _served(serving: Serving) -> dict[str, Any]:

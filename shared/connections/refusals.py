@@ -43,6 +43,25 @@ IN_PIPELINE: Final = " of pipeline caused error: "
 """Text that redis-py puts before the message of a command within a pipeline."""
 
 
+NO_EVICTION: Final = "noeviction"
+EVICTION_ADVICE: Final = (
+    "may take away what was not counted yet (maxmemory-policy {}). Say: redis-cli CONFIG SET "
+    "maxmemory-policy noeviction, and the same in its configuration file"
+)
+
+
+def eviction(limit: int, policy: str) -> str:
+    """Return the policy by which a server with a limit of memory (bytes) may evict keys; empty if
+    it evicts none.
+
+    Examples
+    --------
+    >>> eviction(1_000_000, "volatile-lru"), eviction(0, "volatile-lru")
+    ('volatile-lru', '')
+    """
+    return policy if limit and policy and policy != NO_EVICTION else ""
+
+
 def refusal(error: BaseException) -> str:
     """Return the code with which a server refuses to write; empty for any other error.
 

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import redis
 
+from driftgauge.consumer.worker import Worker
 from driftgauge.producer.publishing.sender import FULL_SHARE
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.settings import Settings
 from tests.integration.plant import (
     MODEL,
     append,
@@ -103,3 +106,21 @@ def test_a_full_redis_gets_room_from_the_log(own_server: redis.Redis, keys: Keys
     assert counters(own_server, keys).events == len(entries)
     assert waited, "the server was full at times"
     assert own_server.xlen(log) < len(entries) / 2
+
+
+def test_a_redis_that_may_evict_is_refused_at_the_start(
+    own_server: redis.Redis, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An eviction would take waiting predictions and checkpoints without a word: a worker does not
+    begin, and says which line to change; one that runs already says so.
+    """
+    publish(own_server, keys)
+    settings = settings_of(url_of(own_server), keys)
+    with worker_thread(settings):
+        append(own_server, keys.log(MODEL, 0), events(1, 100, START_MS))
+        wait_for(lambda: arrived(own_server, keys) == 100, "the events")
+        own_server.config_set("maxmemory", "1gb")
+        own_server.config_set("maxmemory-policy", "volatile-lru")
+        wait_for(lambda: "maxmemory-policy volatile-lru" in caplog.text, "the words")
+    with pytest.raises(ConfigurationError, match="CONFIG SET maxmemory-policy noeviction"):
+        Worker(Settings(**settings)).run()

@@ -258,11 +258,18 @@ async def test_a_nearly_full_redis_is_left_to_the_worker(
         async with traffic.flowing():
             await until(traffic.has("published"))
             with connect(server.url) as client:
-                client.set("ballast", bytes(20_000_000))  # so that a tenth is much
+                client.setrange("ballast", 20_000_000, "x")  # so that a tenth is much
                 memory: Any = client.info("memory")
                 client.config_set("maxmemory", int(memory["used_memory"] / 0.91))
                 await until(traffic.has("spooled", 200))
                 assert not publisher.refused
+                reasons = (await http.get("/readyz")).json()["reasons"]
+                assert "Redis is nearly full; events are spooled until it has room." in reasons
+                client.config_set("maxmemory-policy", "volatile-lru")
+                await until(lambda: publisher.evicts == "volatile-lru")
+                reasons = (await http.get("/readyz")).json()["reasons"]
+                assert any("CONFIG SET maxmemory-policy noeviction" in one for one in reasons)
+                client.config_set("maxmemory-policy", "noeviction")
                 client.config_set("maxmemory", 0)
             await until(traffic.has("published"))
         await until(lambda: publisher.queued == publisher.spool.events == 0)
