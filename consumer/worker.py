@@ -6,7 +6,6 @@ API asks for. Each stage has a thread and a connection of its own. Any number of
 leases decide who owns what.
 """
 
-import gc
 import logging
 import math
 import signal
@@ -74,9 +73,6 @@ class Worker:
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
-        gc.set_threshold(
-            100_000, 20, 100
-        )  # events are acyclic: at the default, collecting costs a third of the decoding
         keys = Keys(self.settings.key_prefix)
         discovered = -DISCOVERY_S
         self._start_writer("proposing", partial(self._proposer.run, self.stop))

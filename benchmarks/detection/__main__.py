@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.detection import errors, fixed, ordered, real, synthetic
+from benchmarks.detection import errors, fixed, ordered, real, synthetic, tails
 from benchmarks.results import FOLDER, ResultRow, write
 
 SMOKE = ("--quick", "--seeds", "1", "--most", "400")
@@ -36,6 +36,10 @@ def main(seeds: int, most: int, data: Path, *, quick: bool) -> None:
         "fixed": (
             "evaluations without drift that alarm",
             lambda: fixed.rows(min(most, 400 if quick else 5000)),
+        ),
+        "tails": (
+            "comparisons with long tails, atoms and many columns",
+            lambda: tails.rows(min(max(most // 100, 1), 30 if quick else 300)),
         ),
         "real": (
             "rows of real files in random order",

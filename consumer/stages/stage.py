@@ -116,6 +116,8 @@ class Stage(ABC):
     """Whether the slot of its keys may move to another server (on a cluster)."""
     retry_s: tuple[float, float] = (1.0, 1.0)
     """First and longest pause after a fault that is not Redis's."""
+    _free_since: float | None = None
+    _told = ""
 
     @cached_property
     def attempts(self) -> Attempts[Any]:
@@ -126,9 +128,6 @@ class Stage(ABC):
         """Return the id of an entry that the stage works on: the first part of a raw one."""
         found: bytes = entry[0]
         return found.decode()
-
-    _free_since: float | None = None
-    _told = ""
 
     @abstractmethod
     def load(self) -> None:

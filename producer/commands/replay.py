@@ -3,7 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from driftgauge.producer.commands import replaying
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import read_settings
 from driftgauge.shared.tables.options import file_options, form_of
-from driftgauge.shared.tables.pace import DAY_MS, remark, start_after
-from driftgauge.shared.tables.reading import read_table
+
+if TYPE_CHECKING:
+    from driftgauge.producer.commands import replaying
 
 
 @click.command()
@@ -73,7 +73,7 @@ from driftgauge.shared.tables.reading import read_table
 def replay(
     file: Path,
     model: str,
-    way: replaying.Way,
+    way: "replaying.Way",
     prediction_column: str | None,
     time_column: str | None,
     id_column: str | None,
@@ -92,13 +92,13 @@ def replay(
     Rows without times are taken as so many a day, the same on every machine. An API with keys needs
     one with the scopes predict and read, in DRIFTGAUGE_API_KEY.
     """
+    from driftgauge.producer.commands import replaying  # loads what reads tables
+    from driftgauge.shared.tables.reading import read_table
+
     if not file.exists():
         raise BadData(f"There is no file {file}. Nothing was posted.")
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
     settings = read_settings()
-
-    if not file.exists():
-        raise BadData(f"There is no file {file}.")
 
     async def run() -> None:
         headers = authorization(settings)
@@ -130,8 +130,13 @@ def _say(remark: str) -> None:
     click.echo(remark, err=True)
 
 
-async def _pace(client: httpx.AsyncClient, model: str, plan: replaying.Plan, per_day: float) -> str:
+async def _pace(
+    client: httpx.AsyncClient, model: str, plan: "replaying.Plan", per_day: float
+) -> str:
     """Set the times of the rows, if there is room for them behind what was counted; say which."""
+    from driftgauge.producer.commands import replaying
+    from driftgauge.shared.tables.pace import DAY_MS, remark, start_after
+
     unknown = ""
     try:
         busy = await replaying.busy_until(client, model)
@@ -149,8 +154,10 @@ async def _pace(client: httpx.AsyncClient, model: str, plan: replaying.Plan, per
 
 
 async def _post(
-    client: httpx.AsyncClient, plan: replaying.Plan, way: replaying.Way, rate: float
+    client: httpx.AsyncClient, plan: "replaying.Plan", way: "replaying.Way", rate: float
 ) -> list[dict[str, Any]]:
+    from driftgauge.producer.commands import replaying
+
     started = time.monotonic()
     bar = (
         TextColumn("{task.description}"),

@@ -95,12 +95,18 @@ def _recounted(column: ColumnReference, counts: list[int]) -> ColumnReference:
     """
     if isinstance(column, NumericReference):
         return msgspec.structs.replace(column, counts=counts, mean=None, sd=None)
+    top, pairs = len(column.categories), list[int]()
+    for bucket, known_pairs in enumerate(column.pairs):  # as many categories share it as before
+        before = column.counts[top + bucket]
+        now = counts[top + bucket] + counts[column.unseen + bucket]
+        pairs.append(round(known_pairs * (now / before) ** 2) if before else 0)
     known = [*counts[: len(column.categories)], sum(counts[len(column.categories) : column.unseen])]
     return msgspec.structs.replace(
         column,
         counts=counts,
         singletons=sum(counts[column.unseen : -1]) + known.count(1),
         doubletons=None,
+        pairs=pairs,
     )
 
 

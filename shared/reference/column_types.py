@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,17 +26,10 @@ from driftgauge.shared.reference.times import (
     unit_of,
     written,
 )
-from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat, TimeUnit
 from driftgauge.shared.tables.frames import plain
 from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
 
-ColumnType = Literal[
-    "numeric", "categorical", "boolean", "timestamp", "hour_of_week", "identifier", "constant"
-]
-COLUMN_TYPES: Final[tuple[ColumnType, ...]] = get_args(ColumnType)
-"""What a column can be taken as. An hour of the week is what is judged of a timestamp; identifiers
-and constants are left out of drift.
-"""
 LEAST_ROWS: Final = 50
 """Least values from which an identifier or a constant is recognised."""
 ALL_DIFFERENT: Final = 0.99

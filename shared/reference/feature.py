@@ -267,6 +267,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     def _time(self, value: object, form: TableFormat, *, texts: bool) -> tuple[Value, str | None]:
         written = self.time or TimeFormat()
+        if written.pattern and type(value) is int:
+            value = str(value)  # such as 20260112
         if isinstance(value, str) and written.unit is None:
             found = moment(value, written)
             how = f"as {written.pattern}" if written.pattern else "such as 2025-11-20T12:00:00Z"

@@ -158,6 +158,8 @@ def as_column(
         return _texts(series, feature, table)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         values = _moments(series, feature)
+    elif feature.time is not None and feature.time.pattern:
+        values = _times(series.map(text_of, na_action="ignore"), feature, table)
     elif pd.api.types.is_numeric_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     elif feature.kind == "timestamp" and (feature.time is None or feature.time.unit is None):

@@ -249,12 +249,13 @@ class CategoricalReference(msgspec.Struct, frozen=True, tag="categorical", dict=
         independent rows, at least 1 (Esty 1983).
 
         With n1 and n2 categories that occur once and twice in n rows it is
-        (n1 (1 - n1 / n) + 2 n2) / (n1 (1 - n1 / n)). Where n2 is unknown it is taken as half of n1.
+        (n1 (1 - n1 / n) + 2 n2) / (n1 (1 - n1 / n)), where the denominator is taken as 1 at least.
+        Where n2 is unknown it is taken as half of n1.
         """
         rows = max(sum(self.counts[:-1]), 1)
         twice = self.singletons / 2 if self.doubletons is None else self.doubletons
         binomial = max(self.singletons * (1 - self.singletons / rows), 1.0)
-        return max((binomial + 2 * twice) / binomial, 1.0) if self.singletons else 1.0
+        return (binomial + 2 * twice) / binomial
 
     @cached_property
     def _code(self) -> "_Codes":

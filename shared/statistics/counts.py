@@ -156,7 +156,9 @@ def least_rows(column: ColumnReference) -> Floats:
 
 
 def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
-    """Pool small bins together, and that with the next larger one if it stays small.
+    """Pool bins that are too small to tell anything: bins of a number with their neighbours, so
+    that few rows make fewer bins; and what then is small all the same with each other, and with the
+    next larger bin if that is small too.
 
     Of categories, OTHER and UNSEEN are always in the pool, beside the rare ones: what the reference
     has few rows of comes less often afterwards and something like it comes instead, so neither is
@@ -172,16 +174,47 @@ def pooled_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
     -------
     bin_of_cell, reference
         The pooled bin of each cell, and the reference rows of each pooled bin.
+
+    Examples
+    --------
+    >>> column = NumericReference.build("x", np.arange(1000.0))
+    >>> [len(pooled_bins(column, 1000, rows)[1]) for rows in (9, 12, 30, 45, 60)]
+    [1, 2, 5, 5, 10]
     """
     place = np.array(column.bin_of_cell)
+    if isinstance(column, NumericReference):
+        rows = np.bincount(place, weights=column.counts).astype(np.float64)
+        place = _joined(rows * (min(n, m) / max(n, 1)))[place]
     reference = np.bincount(place, weights=column.counts).astype(np.int64)
     expected = reference * (min(n, m) / max(n, 1))
     small = expected < MIN_EXPECTED
-    small |= reference < least_rows(column)
+    if isinstance(column, CategoricalReference):
+        small |= reference < least_rows(column)
     if small.any() and expected[small].sum() < MIN_EXPECTED and not small.all():
         small[np.flatnonzero(~small)[np.argmin(expected[~small])]] = True
     pooled = np.where(small, (~small).sum(), np.cumsum(~small) - 1)
     return pooled[place], np.bincount(pooled, weights=reference).astype(np.int64)
+
+
+def _joined(expected: Floats) -> Ints:
+    """Join runs of small bins, the last of which is MISSING and has no neighbour; return the number
+    of the run that each bin belongs to.
+
+    Examples
+    --------
+    >>> _joined(np.array([90.0, 2.0, 2.0, 2.0, 2.0, 0.5])).tolist()
+    [0, 1, 1, 1, 2, 3]
+    >>> _joined(np.array([3.0, 3.0, 3.0, 3.0, 20.0, 1.0, 6.0, 0.0])).tolist()
+    [0, 0, 1, 1, 2, 3, 4, 5]
+    """
+    found: list[int] = []
+    number, held = -1, np.inf
+    for each in expected[:-1].tolist():
+        if each >= MIN_EXPECTED or held >= MIN_EXPECTED:
+            number, held = number + 1, 0.0
+        held = held + each if each < MIN_EXPECTED else np.inf
+        found.append(number)
+    return np.array([*found, number + 1], dtype=np.int64)
 
 
 def without_values(counts: ColumnCounts) -> str:

@@ -12,7 +12,7 @@ and one that bets on missing values.
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from driftgauge.consumer.counting.detectors.rank_cells import BORDERS, MISSING, PRESENT
+from driftgauge.consumer.counting.detectors.rank_cells import MISSING, PRESENT
 from driftgauge.shared.arrays import Floats, Ints
 
 DECAYS = np.array([1 / 50, 1 / 200, 1 / 1000])
@@ -25,17 +25,34 @@ HISTOGRAMS = len(DECAYS)
 EXPERTS = HISTOGRAMS + len(SHIFTS) + len(SCALES) + 1
 
 
-def _tilts() -> Floats:
-    """Return how many times likelier each cell is, shape (cells, tilts), if a standard normal
-    feature was moved or spread.
+def tilts(law: Floats) -> Floats:
+    """Return how many times likelier each cell is if a standard normal feature was moved or spread,
+    which is cut into cells as the law says.
+
+    Parameters
+    ----------
+    law
+        Shape (…, cells): of the reference alone.
+
+    Returns
+    -------
+    Shape (…, PRESENT, tilts); 1 where no value can fall.
+
+    Examples
+    --------
+    >>> law = unmoved(np.array([0] * 4 + [900, 0, 0, 0, 100] + [0] * 4), np.zeros(13))
+    >>> np.round(tilts(law)[8] * 0.1, 2).tolist()  # one in ten is wrong; then a share of
+    [0.01, 0.04, 0.06, 0.15, 0.22, 0.39, 0.03, 0.15, 0.21]
     """
-    shares = np.array([0.0, *BORDERS, 1.0])
-    edges, law = ndtri(shares), np.diff(shares)
-    laws = [*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)]
-    return np.stack([np.diff(ndtr((edges - shift) / scale)) / law for shift, scale in laws], axis=1)
-
-
-TILTS = _tilts()
+    present = law[..., :PRESENT] / law[..., :PRESENT].sum(axis=-1, keepdims=True)
+    edges = ndtri(np.minimum(np.cumsum(present, axis=-1), 1.0))
+    edges = np.concatenate((np.full_like(edges[..., :1], -np.inf), edges), axis=-1)
+    edges[..., -1] = np.inf
+    found = []
+    for shift, scale in (*((shift, 1.0) for shift in SHIFTS), *((0.0, scale) for scale in SCALES)):
+        moved = np.diff(ndtr((edges - shift) / scale), axis=-1)
+        found.append(np.divide(moved, present, out=np.ones_like(moved), where=present > 0))
+    return np.stack(found, axis=-1)
 
 
 def unmoved(gaps: Ints, counts: Ints) -> Floats:
@@ -47,7 +64,7 @@ def unmoved(gaps: Ints, counts: Ints) -> Floats:
     return known
 
 
-def bets(law: Floats, histograms: Floats) -> Floats:
+def bets(law: Floats, histograms: Floats, tilted_by: Floats) -> Floats:
     """Return all experts' bets.
 
     Parameters
@@ -56,6 +73,8 @@ def bets(law: Floats, histograms: Floats) -> Floats:
         Distribution without drift, as `unmoved` returns it, shape (…, cells).
     histograms
         Decayed histograms, shape (…, cells, 3).
+    tilted_by
+        Tilts as `tilts` returns them, shape (…, PRESENT, tilts).
 
     Returns
     -------
@@ -64,7 +83,8 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     Examples
     --------
     >>> law = unmoved(np.full(13, 100), np.zeros(13))
-    >>> np.allclose(bets(law, np.repeat(law[:, None], 3, axis=1)).sum(axis=0), 1)
+    >>> found = bets(law, np.repeat(law[:, None], 3, axis=1), tilts(law))
+    >>> np.allclose(found.sum(axis=0), 1)
     True
     """
     found = np.empty((*law.shape, EXPERTS))
@@ -72,7 +92,7 @@ def bets(law: Floats, histograms: Floats) -> Floats:
     found[..., :HISTOGRAMS] = (
         law.repeat(HISTOGRAMS, axis=-1).reshape(histograms.shape) + histograms
     ) / 2
-    tilted = present * TILTS
+    tilted = present * tilted_by
     tilted *= present.sum(axis=-2, keepdims=True) / tilted.sum(axis=-2, keepdims=True)
     found[..., :PRESENT, HISTOGRAMS:-1] = tilted
     found[..., MISSING, HISTOGRAMS:-1] = law[..., MISSING, None]

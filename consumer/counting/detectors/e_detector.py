@@ -30,9 +30,16 @@ from driftgauge.consumer.counting.detectors.base import (
     frame,
     unframe,
 )
-from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, decayed, unmoved
+from driftgauge.consumer.counting.detectors.bets import (
+    EXPERTS,
+    HISTOGRAMS,
+    bets,
+    decayed,
+    tilts,
+    unmoved,
+)
 from driftgauge.consumer.counting.detectors.history import History
-from driftgauge.consumer.counting.detectors.rank_cells import AROUND, CELLS, RankCells
+from driftgauge.consumer.counting.detectors.rank_cells import CELLS, FEW, RankCells
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.profile import ReferenceProfile
 
@@ -103,6 +110,7 @@ class EDetector:
         self._constants = self._rank_cells.constants
         self._places: Ints = (np.arange(len(columns)) * CELLS)[:, None]
         law = unmoved(self._gaps, np.zeros_like(self._gaps))
+        self._tilts = tilts(law)
         self._start = np.repeat(law[:, :, None], HISTOGRAMS, axis=2)
         self._seen = 0
         self._wakes = np.zeros(len(columns), dtype=np.int64)
@@ -204,7 +212,7 @@ class EDetector:
         another value comes. Else R would grow by every event that says nothing, and alarm in the
         end.
         """
-        moved = (cells != AROUND[1]).reshape(len(cells), -1, STEP).any(axis=2)
+        moved = (cells != FEW[1][1]).reshape(len(cells), -1, STEP).any(axis=2)
         possible: NDArray[np.bool_] = (moved | ~self._constants[:, None]).T
         return possible
 
@@ -241,7 +249,7 @@ class EDetector:
             if (self._seen + edge) % RENEWAL == 0:
                 new, passed = self._counts - self._base_counts, self._ages - self._base_ages
                 self._renew(decayed(self._histograms, new, passed))
-        return bets(np.stack(laws), np.stack(histograms)).reshape(-1, EXPERTS)
+        return bets(np.stack(laws), np.stack(histograms), self._tilts).reshape(-1, EXPERTS)
 
     def _alarm(self, row: int, after: int, place: int, score: float) -> Detection:
         """Describe an alarm, and start again."""

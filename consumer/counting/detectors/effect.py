@@ -20,8 +20,12 @@ LATEST = (32, 128, 512, RECENT)
 """Latest values of which a change may have the histogram."""
 SURE = 5.0
 """Logarithm of how many times likelier the latest values must be with a change than without one, at
-its likeliest moment, for it to be described. Without a change they are with a chance of 1 in 10 at
-most: each of 14 kinds of it is e^5 times likelier at any moment with a chance of e^-5.
+its likeliest moment, for it to be described. Without a change they are in one case of ten at most:
+each of the ten kinds of a change that are known beforehand has a chance of e^-5 of that.
+"""
+FITTED = 5.0
+"""What a histogram of the latest values themselves gains by fitting them: so much more it must
+gain.
 """
 UNKNOWN = "how, the latest values do not tell"
 CONSTANT = 0.98
@@ -92,7 +96,9 @@ def _since(cells: NDArray[np.signedinteger], law: Floats) -> tuple[int, bool]:
     ]
     laws = [*((law + histogram) / 2 for histogram in histograms), *_moved(law)]
     gains = np.log(np.stack(laws, axis=1) / law[:, None])
-    best = np.cumsum(gains[cells[::-1]], axis=0).max(axis=1)
+    gained = np.cumsum(gains[cells[::-1]], axis=0)
+    gained[:, : len(LATEST)] -= FITTED
+    best = gained.max(axis=1)
     return int(best.argmax()) + 1, bool(best.max() >= SURE)
 
 

@@ -17,6 +17,7 @@ from driftgauge.consumer.counting.detectors.base import (
     frame,
     unframe,
 )
+from driftgauge.consumer.counting.detectors.history import History
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.reference.profile import ReferenceProfile
 
@@ -29,6 +30,7 @@ class _State(msgspec.Struct):
     columns: list[int]
     since: list[int]
     sums: list[Sums]
+    history: bytes = b""
 
 
 @detector("page_hinkley", share=0.0)
@@ -42,8 +44,8 @@ class RankPageHinkley:
     >>> profile = ReferenceProfile(500, (NumericReference.build("x", np.arange(500.0)),))
     >>> cell_ranks = np.linspace(0, 1, profile.offsets[-1])
     >>> top = Observed(np.full((1, 300), len(cell_ranks) - 10), cell_ranks, [])
-    >>> RankPageHinkley.start(profile, [0], cell_ranks, 1e-6).update(top)[0].effect
-    'the mean rank has risen'
+    >>> RankPageHinkley.start(profile, [0], cell_ranks, 1e-6).update(top)[0].mean_rank > 0.9
+    True
     """
 
     name: ClassVar[str]
@@ -51,8 +53,11 @@ class RankPageHinkley:
     errors_share: ClassVar[float]
     needs_exchangeable: ClassVar[bool]
 
-    def __init__(self, columns: list[int], alpha: float, seeded: list[Sums]) -> None:
+    def __init__(
+        self, reference: ReferenceProfile, columns: list[int], alpha: float, seeded: list[Sums]
+    ) -> None:
         self.columns = columns
+        self._latest = History(reference, columns)
         self.alpha = alpha
         self._seeded = seeded
         self._tests = [_with(sums) for sums in seeded]
@@ -62,11 +67,11 @@ class RankPageHinkley:
     def start(
         cls, reference: ReferenceProfile, columns: list[int], ranks: Floats, alpha: float
     ) -> Self:
-        return cls(
-            columns, alpha, [_after(seeds) for seeds in seed_ranks(reference, columns, ranks)]
-        )
+        seeded = [_after(seeds) for seeds in seed_ranks(reference, columns, ranks)]
+        return cls(reference, columns, alpha, seeded)
 
     def update(self, observed: Observed) -> list[Detection]:
+        self._latest.take(observed)
         found = [
             one
             for place in range(len(self.columns))
@@ -82,12 +87,13 @@ class RankPageHinkley:
             if rank == rank:  # noqa: PLR0124  a missing value's rank is NaN
                 test.update(rank)
             if test.drift_detected:
-                found.append(self._detection(row, place))
+                found.append(self._detection(row, place, len(ranks) - row - 1))
                 test = self._tests[place] = _with(self._seeded[place])
                 self._since[place] = 0
         return found
 
-    def _detection(self, row: int, place: int) -> Detection:
+    def _detection(self, row: int, place: int, after: int) -> Detection:
+        effect = self._latest.effect(place, after)
         _, _, rising, falling, least, most = _sums(self._tests[place])
         risen, fallen = rising - least, most - falling
         return Detection(
@@ -97,14 +103,21 @@ class RankPageHinkley:
             statistic="page_hinkley",
             value=max(risen, fallen),
             expected=None,
-            width=self._since[place],
-            effect=f"the mean rank has {'risen' if risen > fallen else 'fallen'}",
+            width=effect.width,
+            effect=effect.words,
             threshold=self._tests[place].threshold,
+            mean_rank=effect.mean_rank,
         )
 
     def pack(self) -> bytes:
         return frame(
-            _State(self.alpha, self.columns, self._since, [_sums(test) for test in self._tests])
+            _State(
+                self.alpha,
+                self.columns,
+                self._since,
+                [_sums(test) for test in self._tests],
+                self._latest.pack(),
+            )
         )
 
     @classmethod
@@ -117,6 +130,7 @@ class RankPageHinkley:
     def _restore(self, state: _State) -> None:
         self._tests = [_with(sums) for sums in state.sums]
         self._since = state.since
+        self._latest.restore(state.history)
 
 
 def _fresh() -> Any:

@@ -47,8 +47,13 @@ PRESENT = len(BORDERS) + 1
 MISSING = PRESENT
 """The last cell, for missing values."""
 CELLS = PRESENT + 1
-AROUND = np.array([0, PRESENT // 2, PRESENT - 1])
-"""The cells of what is smaller than a constant, of the constant itself, and of what is larger."""
+FEW = {
+    1: np.array([0, PRESENT // 2, PRESENT - 1]),
+    2: np.array([0, PRESENT // 3, PRESENT // 2, 2 * PRESENT // 3, PRESENT - 1]),
+}
+"""By the number of values that a reference has: the cells of what is smaller than all of them, of
+the first value, and so on to what is larger than all.
+"""
 TIED = -1
 SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """Constants of the hash splitmix64 (Steele, Lea, Flood 2014)."""
@@ -103,12 +108,12 @@ class RankCells:
             first, missing = int(reference.offsets[column]), int(reference.offsets[column + 1]) - 1
             place, counts = in_order(reference.columns[column])
             gaps[row, MISSING] = reference.columns[column].counts[-1] + 1
-            constant = np.flatnonzero(counts)
-            constants[row] = len(constant) == 1
-            if constants[row]:
-                gaps[row, :PRESENT] = _around(int(counts.sum()))
-                border = np.full(len(BORDERS), float(constant[0]))
-                cell[first:missing] = AROUND[np.sign(place - constant[0]) + 1]
+            values = np.flatnonzero(counts)
+            constants[row] = len(values) == 1
+            if len(values) in FEW:
+                gaps[row, :PRESENT] = _gaps_of_few(counts[values])
+                border = np.full(len(BORDERS), float(values[0]))
+                cell[first:missing] = _cells_of_few(place, values)
             else:
                 gaps[row, :PRESENT], border = _borders(counts, reference.columns[column].name)
                 low, high = border.searchsorted(place), border.searchsorted(place + 1)
@@ -170,15 +175,28 @@ def _borders(counts: Ints, name: str) -> tuple[Ints, Floats]:
     return gaps, borders
 
 
-def _around(rows: int) -> Ints:
-    """Return the gaps in each cell of a constant.
+def _cells_of_few(places: Ints, values: Ints) -> Ints:
+    """Return the cell of each place, where the reference has one or two values: theirs, that of
+    what is smaller than all, of what is larger than all, and of what lies between.
+    """
+    passed = values.searchsorted(places) + values.searchsorted(places, side="right")
+    cells: Ints = FEW[len(values)][passed]
+    return cells
 
-    To break the tie of a value with itself at random would say nothing, and could alarm. A new
-    value is the same with any chance up to 1, and smaller, or larger, than all others with a chance
-    of 1 / (rows + 1) at most; these bounds add up to more than 1, so a bet has mean 1 at most.
+
+def _gaps_of_few(rows: Ints) -> Ints:
+    """Return the gaps in each cell, where the reference has one or two values.
+
+    To break the tie of a value with itself at random would only add noise. So each value is a kind
+    of its own, and of n rows with n_j of kind j the next ones have the chances (n_j + 1 + k_j) /
+    (n + 1 + t), whose product is exactly the chance of the reference's counts and of this order,
+    given the counts of all rows together. As with MISSING a bet then has mean 1 at most if it
+    expects no fewer of a kind for more of it in the reference; all do.
     """
     gaps = np.zeros(PRESENT, dtype=np.int64)
-    gaps[AROUND] = 1, rows + 1, 1
+    cells = FEW[len(rows)]
+    gaps[cells] = 1
+    gaps[cells[1::2]] += rows
     return gaps
 
 

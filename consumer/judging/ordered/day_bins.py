@@ -13,7 +13,7 @@ import numpy as np
 
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.reference.calibration import Timeline
-from driftgauge.shared.reference.profile import ColumnReference, NumericReference, ReferenceProfile
+from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.statistics.counts import MIN_EXPECTED, pooled_bins
 from driftgauge.shared.statistics.psi import ABSENT_SHARE
 
@@ -51,7 +51,7 @@ class DayBins:
         sizes: list[int] = []
         for column in profile.columns:
             cells = np.array(column.bin_of_cell)
-            place, reference = week_bins(column, profile.rows, max(week_rows, 1))
+            place, reference = pooled_bins(column, profile.rows, max(week_rows, 1))
             bin_of_cell.append(cells + bins)
             pooled.append(place[np.unique(cells, return_index=True)[1]] + sum(sizes))
             sizes.append(len(reference))
@@ -108,45 +108,6 @@ class DayBins:
     def _shares(self, counts: Ints) -> Floats:
         rows = np.repeat(np.maximum(self._rows(counts), 1), self.sizes, axis=-1)
         return np.where(counts > 0, counts / rows, ABSENT_SHARE)
-
-
-def week_bins(column: ColumnReference, n: int, m: int) -> tuple[Ints, Ints]:
-    """Pool bins with few rows as `pooled_bins` does, or numbers with their neighbours where that
-    leaves more bins.
-
-    Parameters
-    ----------
-    n, m
-        Rows of the reference and of a week.
-
-    Returns
-    -------
-    bin_of_cell, reference
-        The pooled bin of each cell, and the reference rows of each pooled bin.
-
-    Examples
-    --------
-    >>> column = NumericReference.build("x", np.arange(1000.0))
-    >>> [len(week_bins(column, 1000, rows)[1]) for rows in (9, 12, 30, 45, 60)]
-    [1, 2, 5, 5, 10]
-    """
-    place, reference = pooled_bins(column, n, m)
-    if not isinstance(column, NumericReference):
-        return place, reference
-    bins = np.array(column.bin_of_cell)
-    rows = np.bincount(bins, weights=column.counts).astype(np.int64)
-    expected = rows * (min(n, m) / max(n, 1))
-    pooled, held, number = [], 0.0, 0
-    for each in expected.tolist():
-        pooled.append(number)
-        held += each
-        if held >= MIN_EXPECTED:
-            number, held = number + 1, 0.0
-    last = max(number - 1, 0)
-    of_bin = np.minimum(pooled, last)
-    if last + 1 <= len(reference):
-        return place, reference
-    return of_bin[bins], np.bincount(of_bin, weights=rows).astype(np.int64)
 
 
 def week_rows(timeline: Timeline) -> int:

@@ -1,7 +1,7 @@
 """PSI of every column within every segment, at once: the segment's reference rows against its
 window rows.
 
-Bins are pooled as for the model (statistics/counts.py), by the rows of the segment. An empty bin is
+Small bins of a column are pooled together, by the rows of the segment. An empty bin is
 taken to have half a row, not a share of 1e-4, because a segment has few rows: with 1e-4, 100 to 200
 rows and 40 bins, 6 % to .1 % of the windows without drift exceed the threshold instead of the
 intended .01 %; with half a row fewer than that do.

@@ -382,3 +382,21 @@ def test_what_is_out_of_range_does_not_hide_the_drift() -> None:
     drift, beyond = found.reason.split("; ")
     assert drift.startswith("PSI ")
     assert "out of range" in beyond
+
+
+def test_what_stands_beside_a_heavy_value_is_not_lost_in_it() -> None:
+    """Nine values in ten are zero, and the rest is divided by four: few rows of it are pooled with
+    each other, not with the zeros, so PSI shows it in 600 rows, and it alarms in 6,000.
+    """
+    found = []
+    for rows in (600, 6000):
+        random = np.random.default_rng(5)
+        sizes = np.where(np.arange(rows) % 25 < 2, random.gamma(2, 200, rows), 0.0)
+        before, after = pd.DataFrame({"x": sizes}), pd.DataFrame({"x": sizes / 4})
+        (one,) = comparison.compare(pd.concat([before, before]), after).features
+        found.append((one.severity, next(s.value for s in one.statistics if s.name == "psi")))
+    (_, few), (severity, many) = found
+    assert few is not None
+    assert many is not None
+    assert min(few, many) > 0.1
+    assert severity in {"warning", "critical"}

@@ -258,6 +258,7 @@ async def test_a_nearly_full_redis_is_left_to_the_worker(
         async with traffic.flowing():
             await until(traffic.has("published"))
             with connect(server.url) as client:
+                client.set("ballast", bytes(20_000_000))  # so that a tenth is much
                 memory: Any = client.info("memory")
                 client.config_set("maxmemory", int(memory["used_memory"] / 0.91))
                 await until(traffic.has("spooled", 200))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from driftgauge.shared.reference.accepted import AcceptedReference, check_fits, recounted
+from driftgauge.shared.reference.profile import CategoricalReference, ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from tests.consumer.builders import published
 
@@ -55,3 +56,18 @@ def test_unseen_values_are_no_news_in_an_accepted_reference() -> None:
     city = next(column for column in profile.columns if column.name == "city")
     assert city.singletons == len(city.categories) + 1 + 1  # type: ignore[union-attr]
     assert profile.rows == max(len(column.counts) for column in profile.columns)
+
+
+def test_buckets_are_as_fine_in_an_accepted_reference() -> None:
+    """Ten times the rows have a hundred times the pairs of one category: as many categories share a
+    bucket, so that a change among rare ones is judged alike.
+    """
+    random = np.random.default_rng(9)
+    names = [f"c{place}" for place in random.integers(0, 3000, 20_000).tolist()]
+    before = ReferenceProfile(20_000, (CategoricalReference.build("c", names),))
+    after = recounted(before, 10 * np.array(before.columns[0].counts))
+    column, more = before.columns[0], after.columns[0]
+    assert isinstance(column, CategoricalReference)
+    assert isinstance(more, CategoricalReference)
+    assert more.pairs == [100 * pairs for pairs in column.pairs]
+    assert more.buckets == column.buckets

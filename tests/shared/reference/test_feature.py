@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -115,6 +116,10 @@ def test_times_are_read_in_their_own_unit_and_format() -> None:
     seconds = Feature("at", "timestamp", time=TimeFormat(unit="s"))
     assert seconds.read(1_760_000_000) == (1.76e9, None)
     assert "number of s since 1970" in str(seconds.read("2025-10-09")[1])
+    whole = Feature("day", "timestamp", time=TimeFormat(pattern="%Y%m%d"))
+    for either in (pd.Series([19700102, 19700103]), pd.Series(["19700102", "19700103"])):
+        assert np.asarray(as_column(either, whole)).tolist() == [86_400_000, 172_800_000]
+    assert whole.read(19700102) == whole.read("19700102") == (86_400_000.0, None)
     days = Feature("at", "timestamp", time=TimeFormat(pattern="%d/%m/%Y", timezone="Europe/Rome"))
     assert days.read("02/01/1970") == (82_800_000.0, None)
     assert "as %d/%m/%Y" in str(days.read("1970-01-02")[1])

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from driftgauge.shared.contract.snapshot import (
+    CategoryRows,
     FeatureReport,
     Histogram,
     Performance,
@@ -408,9 +409,17 @@ def test_new_and_vanished_categories(snapshot: Snapshot) -> None:
     """
     feature = next(one for one in snapshot.features if one.name == "load_type")
     gone = replace(feature, histogram=replace(feature.histogram, window=[0.0, 0.7, 0.28, 0.02]))
+    named = replace(
+        gone,
+        vanished=[CategoryRows("night load", 12.0)],
+        appeared=[CategoryRows("<b>a new load", 17.0)],
+    )
     text = " ".join(Page(render_html(replace(snapshot, features=[gone]))).text.split())
     assert "Vanished: light load (about 945 rows expected)." in text
     assert "New: 2.0 % of rows" in text
+    text = " ".join(Page(render_html(replace(snapshot, features=[named]))).text.split())
+    assert "night load (about 12 rows expected)" in text
+    assert "has not: <b>a new load (17 rows)." in text
 
 
 def test_what_lies_outside_is_drawn_beside_the_bins(full: Snapshot) -> None:

@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from driftgauge.consumer.counting.detectors.effect import describe_shift, estimate
+from driftgauge.consumer.counting.detectors.effect import RECENT, UNKNOWN, describe_shift, estimate
 from driftgauge.consumer.counting.detectors.rank_cells import BORDERS
 
 LAW = np.array([100.0, 400.0, *[500.0] * 8, 400.0, 100.0, 1.0]) / 5001
@@ -56,3 +57,19 @@ def test_each_kind_of_change_is_named() -> None:
     assert "shift of +" in words(random.integers(6, 11, 80))
     assert "values spread" in words(random.choice([0, 1, 10, 11], 80))
     assert "of the categories' shares moved" in words(random.integers(6, 11, 80), ordered=False)
+
+
+def test_what_the_latest_values_do_not_tell_is_not_said() -> None:
+    """Without a change at most one estimate in ten says that there was one: of 300, but for a
+    chance of 1 in 10,000; a change that has been going on for longer than what is remembered is
+    told by all of it.
+    """
+    random, said = np.random.default_rng(3), 0
+    for _ in range(300):
+        calm = random.choice(13, RECENT, p=LAW / LAW.sum())
+        said += estimate(calm, LAW, ordered=True).words != UNKNOWN
+    assert said <= stats.binom.isf(1e-4, 300, 0.1)
+    uniform = np.searchsorted(stats.norm.ppf(BORDERS), random.normal(0.3, 1, RECENT))
+    found = estimate(uniform, LAW, ordered=True)
+    assert found.delay > 0.9 * RECENT
+    assert "shift of +0." in found.words

@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 
 from driftgauge.consumer.counting.detectors import Observed
-from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, unmoved
+from driftgauge.consumer.counting.detectors.bets import EXPERTS, HISTOGRAMS, bets, tilts, unmoved
 from driftgauge.consumer.counting.detectors.rank_cells import (
     BORDERS,
     CELLS,
+    FEW,
     MISSING,
     PRESENT,
     RankCells,
@@ -86,7 +87,7 @@ def test_bets_on_missing_values_gain_nothing_without_drift() -> None:
                 continue
             gaps = np.array([0] * (PRESENT - 1) + [rows - missing + 1, missing + 1])
             law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
-            shares = bets(law, np.repeat(law[:, None], HISTOGRAMS, axis=1))
+            shares = bets(law, np.repeat(law[:, None], HISTOGRAMS, axis=1), tilts(law))
             product_of_e, counts = np.ones(EXPERTS), gaps.astype(float)
             for place, lost in enumerate(order):
                 cell = MISSING if lost else PRESENT - 1
@@ -100,7 +101,7 @@ def test_ties_are_broken_by_the_id_alone() -> None:
     """The same event gets the same cell in every replay, and the ids of one value spread evenly
     over its tie.
     """
-    reference = profile(np.append(np.full(999, 3.0), 9.0))
+    reference = profile(np.append(np.full(998, 3.0), [9.0, 10.0]))
     ids = [str(number) for number in range(20_000)]
     cells = found(reference, np.full(20_000, 3.0), ids)
     assert (cells[::-1] == found(reference, np.full(20_000, 3.0), ids[::-1])).all()
@@ -121,7 +122,49 @@ def test_a_constant_bets_on_nothing() -> None:
     assert gaps[[0, PRESENT // 2, PRESENT - 1, MISSING]].tolist() == [1, 201, 1, 1]
     law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
     own = np.eye(CELLS)[PRESENT // 2]  # a histogram that knows that nothing else comes
-    assert bets(law, np.stack([own] * HISTOGRAMS, axis=1))[PRESENT // 2].max() <= 1
+    found_ = bets(law, np.stack([own] * HISTOGRAMS, axis=1), tilts(law))
+    assert found_[PRESENT // 2].max() <= 1
+
+
+def test_bets_on_two_values_gain_nothing_without_drift() -> None:
+    """A column of two values, some perhaps missing, is counted kind by kind, without a draw: for
+    all counts of the kinds among reference and events together, no expert's product has a mean
+    above 1.
+
+    Exact: all references of 8 rows and all orders of 4 events after them are summed up.
+    """
+    rows, events = 8, 4
+    kinds = [*FEW[2][1::2], MISSING]
+    for first in range(rows + events + 1):
+        for second in range(rows + events + 1 - first):
+            total = np.array([first, second, rows + events - first - second])
+            means = sum(
+                _means(total - np.bincount(order, minlength=3), order, kinds)
+                for order in product(range(3), repeat=events)
+            )
+            assert np.all(means <= 1 + 1e-12), (total, means)
+
+
+def _means(reference: np.ndarray, order: tuple[int, ...], kinds: list[int]) -> np.ndarray:
+    """Return the chance of a reference's counts and of an order of events behind it, given all
+    counts, times each expert's product of e-values; the bets are fixed before the events.
+    """
+    if reference.min() < 0:
+        return np.zeros(EXPERTS)
+    gaps = np.zeros(CELLS, dtype=np.int64)
+    gaps[FEW[2]] = 1
+    gaps[MISSING] = 1
+    gaps[kinds] = reference + 1
+    law = unmoved(gaps, np.zeros(CELLS, dtype=np.int64))
+    shares = bets(law, np.repeat(law[:, None], HISTOGRAMS, axis=1), tilts(law))
+    rows, counts = int(reference.sum()), gaps.astype(float)
+    chance, found_ = 1.0, np.ones(EXPERTS)
+    for place, kind in enumerate(order):
+        likely = counts[kinds[kind]] / (rows + 1 + place)
+        found_ *= shares[kinds[kind]] / likely
+        chance *= likely
+        counts[kinds[kind]] += 1
+    return chance * found_
 
 
 def test_degenerate_references_have_a_law() -> None:

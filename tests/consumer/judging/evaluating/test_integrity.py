@@ -8,6 +8,7 @@ from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.integrity import (
     beyond_range,
+    checks_of,
     jeffreys,
     limit,
     upper_tail,
@@ -190,3 +191,24 @@ def test_missing_values_that_cluster() -> None:
     weekly = np.array([672.0] + [0.0] * 15)
     assert made.timeline.clustering(0) == pytest.approx(weekly.var(ddof=1) / weekly.mean())
     assert made.timeline.clustering(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("categories", "power", "n"), [(1000, 1, 1000), (5000, 1, 5000), (2000, 0, 5000)]
+)
+def test_new_categories_of_a_long_tail_keep_the_level(categories: int, power: int, n: int) -> None:
+    """Of 300 windows without drift, each against a reference of its own, at most as many have more
+    new categories than the limit as are promised (1 %), but for a chance of 1 in 10,000.
+    """
+    random, over = np.random.default_rng(n + power), 0
+    shares = 1 / np.arange(1.0, categories + 1) ** power
+    for _ in range(300):
+        drawn = random.choice(categories, n + 800, p=shares / shares.sum()).tolist()
+        names = [f"c{place}" for place in drawn]
+        column = CategoricalReference.build("c", names[:n])
+        check = next(
+            one for one in checks_of(ReferenceProfile(n, (column,)), 0) if one.rule == "unseen"
+        )
+        window = np.bincount(column.cells(names[n:]), minlength=len(column.counts))
+        over += int(window[check.cells].sum()) >= limit(check.law, 800, 0.01)
+    assert over <= stats.binom.isf(1e-4, 300, 0.01)

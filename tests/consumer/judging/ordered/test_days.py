@@ -12,7 +12,11 @@ from driftgauge.consumer.judging.ordered.days import (
     determined,
     timeline_of,
 )
-from driftgauge.shared.reference.profile import CategoricalReference, NumericReference
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    NumericReference,
+    ReferenceProfile,
+)
 from tests.consumer.judging.weeks import FIRST_DAY, PER_DAY, cells_of, profile_of, rows, times
 
 
@@ -133,3 +137,30 @@ def test_determined_is_zero_for_independent_fields() -> None:
     """A field that tells nothing determines nothing."""
     random = np.random.default_rng(8)
     assert determined(random.integers(0, 4, 20_000), random.integers(0, 7, 20_000), 4) < 0.02
+
+
+def test_times_before_1970_are_days_like_others() -> None:
+    """A reference of the 1950s has the days, the counts and the functions of the clock that the
+    same rows have a thousand weeks later.
+    """
+    random = np.random.default_rng(6)
+    hours = np.arange(28 * 24)
+    values = hours % 24 + 0.0
+    profile = ReferenceProfile(
+        len(hours),
+        (
+            NumericReference.build("x", random.normal(size=len(hours))),
+            NumericReference.build("h", values),
+        ),
+    )
+    cells = [
+        profile.columns[0].cells(random.normal(size=len(hours))),
+        profile.columns[1].cells(values),
+    ]
+    weeks = 1000 * 7 * 86_400_000
+    later = timeline_of(profile, cells, 4 * 86_400_000 + hours * 3_600_000)
+    early = timeline_of(profile, cells, 4 * 86_400_000 + hours * 3_600_000 - weeks)
+    assert early.first_day == later.first_day - 7000 < 0
+    assert (early.counts == later.counts).all()
+    assert early.clock == later.clock
+    assert early.clock[1]
