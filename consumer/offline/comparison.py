@@ -110,17 +110,23 @@ def compare(
     >>> found.severity, [feature.severity for feature in found.features]
     ('critical', ['critical', 'ok'])
     """
-    before, after = plain_frame(reference), plain_frame(current)
+    twice: tuple[set[str], set[str]] = set(), set()
+    before, after = plain_frame(reference, twice[0]), plain_frame(current, twice[1])
+    known = [*before.columns, *sorted(twice[0])]
     left_out = (
         {name_of(name): reason for name, reason in exclude.items()}
         if isinstance(exclude, Mapping)
         else {name_of(name): "excluded by the caller" for name in exclude}
     )
-    wanted = _wanted(before, features, left_out) if schema is None else schema.names
-    plan = Plan(wanted, left_out)
+    wanted = _wanted(known, features, left_out) if schema is None else schema.names
+    faults = dict.fromkeys(
+        sorted((twice[0] | twice[1]) & {*wanted}), "the name stands for more than one column"
+    )
+    plan = Plan(wanted, left_out, faults=faults)
     if schema is None:
         for one in wanted:
-            plan.add(one, before[one], Choices())
+            if one not in faults:
+                plan.add(one, before[one], Choices())
     else:
         plan.features.extend(schema.features)
     return judge(
@@ -157,7 +163,6 @@ class Plan:
     excluded: Mapping[str, str] = field(default_factory=dict)
     features: list[Feature] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
-
     rows: list[ColumnRow] = field(default_factory=list)
 
     def add(self, name: str, cells: Any, choices: Choices) -> None:
@@ -452,7 +457,7 @@ def _counts(reference: Sample, current: Sample) -> ColumnCounts:
 
 
 def _wanted(
-    reference: pd.DataFrame, features: Sequence[object] | None, excluded: Mapping[str, str]
+    known: Sequence[str], features: Sequence[object] | None, excluded: Mapping[str, str]
 ) -> list[str]:
     """Return the names of the columns to compare.
 
@@ -461,12 +466,11 @@ def _wanted(
     BadData
         If the reference lacks one that was named.
     """
-    names = [*reference.columns] if features is None else [*map(name_of, features)]
-    absent = [name for name in (*names, *excluded) if name not in reference.columns]
+    names = [*known] if features is None else [*map(name_of, features)]
+    absent = [name for name in (*names, *excluded) if name not in known]
     if absent:
         raise BadData(
-            f"The reference has no column {', '.join(absent)}; it has: "
-            f"{', '.join(reference.columns)}."
+            f"The reference has no column {', '.join(absent)}; it has: {', '.join(known)}."
         )
     return names
 

@@ -5,6 +5,7 @@ Pure.
 import datetime as dt
 import decimal
 import numbers
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,18 +21,20 @@ SCALARS: Final = (str, bytes, dt.date, dt.time, dt.timedelta, np.generic, *REAL)
 """Types of single values; what is none of them, as a list, is no value of a column."""
 
 
-def plain_frame(frame: Any) -> pd.DataFrame:
+def plain_frame(frame: Any, twice: set[str] | None = None) -> pd.DataFrame:
     """Return a data frame of pandas with plain columns and texts as their names.
 
     Parameters
     ----------
     frame
         Of pandas; or of polars, PyArrow or another library that narwhals knows.
+    twice
+        Gets the names that stand for more than one column; these columns are left out then.
 
     Raises
     ------
     BadData
-        If it is no data frame, or two columns have the same name.
+        If it is no data frame; or two columns have the same name, and there is no `twice`.
 
     Examples
     --------
@@ -41,10 +44,14 @@ def plain_frame(frame: Any) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
         frame = _from_other(frame)
     names = [name_of(name) for name in frame.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise BadData(f"These names stand for more than one column: {', '.join(twice)}.")
-    columns = {name: plain(frame.iloc[:, place]) for place, name in enumerate(names)}
+    several = {name for name, times in Counter(names).items() if times > 1}
+    if several and twice is None:
+        raise BadData(f"These names stand for more than one column: {', '.join(sorted(several))}.")
+    if twice is not None:
+        twice |= several
+    columns = {
+        name: plain(frame.iloc[:, place]) for place, name in enumerate(names) if name not in several
+    }
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 

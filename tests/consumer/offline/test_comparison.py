@@ -172,6 +172,17 @@ def test_one_bad_column_does_not_cost_the_others() -> None:
         comparison.compare(before[["x1"]], after[["x1"]])
 
 
+def test_a_name_of_several_columns_costs_itself_alone() -> None:
+    """Two columns of one name, on either side, cannot be told apart; the others are judged."""
+    before, after = frames()
+    doubled = pd.concat([after, after[["x1"]]], axis=1)
+    for pair in ((before, doubled), (pd.concat([before, before[["x1"]]], axis=1), after)):
+        found = comparison.compare(*pair)
+        [bad] = [one for one in found.features if one.severity == "unreadable"]
+        assert (bad.name, bad.reason) == ("x1", "the name stands for more than one column")
+        assert len(found.features) == 9
+
+
 def test_a_user_column_named_prediction_is_excluded() -> None:
     """A column with a reserved name that is excluded is shown as such, and the others are
     judged.
