@@ -107,7 +107,7 @@ def build(settings: Settings) -> Parts:
         publisher.announce,
         settings.pii_secret,
     )
-    scorer, refusals = Scorer(settings.score_batch_rows), Refusals()
+    scorer, refusals, refused_labels = Scorer(settings.score_batch_rows), Refusals(), Refusals()
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
     return Parts(
@@ -117,6 +117,7 @@ def build(settings: Settings) -> Parts:
         batches=Batches(settings, serving, scorer, publisher, refusals),
         publisher=publisher,
         refusals=refusals,
+        refused_labels=refused_labels,
         reader=reader,
         subscriptions=Subscriptions(
             connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys
@@ -124,7 +125,9 @@ def build(settings: Settings) -> Parts:
         pipeline=pipeline,
         feed=Feed(reader, keys, pipeline, meter, serving),
         meter=meter,
-        watchdog=Watchdog(settings, publisher.dropped, refusals, serving.production),
+        watchdog=Watchdog(
+            settings, publisher.dropped, refusals, serving.production, labels=refused_labels
+        ),
         access=Access(
             KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names
         ),

@@ -33,6 +33,8 @@ class Parts:
         What stands in Redis, for health and metrics.
     refusals
         What this process took and refused of the events that clients sent.
+    refused_labels
+        The same of labels.
     feed
         Live updates of the dashboard's pages.
     """
@@ -43,6 +45,7 @@ class Parts:
     batches: Batches
     publisher: Publisher
     refusals: Refusals
+    refused_labels: Refusals
     reader: redis.asyncio.Redis
     subscriptions: Subscriptions
     pipeline: Pipeline

@@ -7,28 +7,20 @@ import click
 
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.tables.format import COLUMN_TYPES
 from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, form_of, with_options
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
     from driftgauge.shared.reference.column_types import Choices
 
-TYPES: Final = (
-    "numeric",
-    "categorical",
-    "boolean",
-    "timestamp",
-    "hour_of_week",
-    "identifier",
-    "constant",
-)
 _OPTIONS: Final = (
     click.option(
         "--type",
         "types",
         multiple=True,
         metavar="COLUMN=TYPE",
-        help=f"Take a column as {', '.join(TYPES[:-1])} or {TYPES[-1]}. Repeatable.",
+        help=f"Take a column as {', '.join(COLUMN_TYPES[:-1])} or {COLUMN_TYPES[-1]}. Repeatable.",
     ),
     *CELL_OPTIONS,
     *TEXT_OPTIONS,
@@ -65,8 +57,10 @@ def choices_of(given: Mapping[str, Any]) -> "Choices":
     types: dict[str, Any] = {}
     for text in given["types"]:
         name, _, kind = text.rpartition("=")
-        if not name or kind not in TYPES:
-            raise BadData(f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(TYPES)}.")
+        if not name or kind not in COLUMN_TYPES:
+            raise BadData(
+                f"--type {text}: write COLUMN=TYPE, with a type of {', '.join(COLUMN_TYPES)}."
+            )
         types[name] = kind
     return Choices(
         types,

@@ -67,14 +67,16 @@ def compare(
     """
     from driftgauge.consumer.offline.file_comparison import compare_files
 
-    found = compare_files(
-        reference,
-        current,
-        choices_of(said),
-        features=features,
-        exclude=exclude,
-        created=time.time_ns() // 1_000_000,
-    )
+    words = Text(f"reading and comparing {reference.name} and {current.name}")
+    with Console(stderr=True).status(words):
+        found = compare_files(
+            reference,
+            current,
+            choices_of(said),
+            features=features,
+            exclude=exclude,
+            created=time.time_ns() // 1_000_000,
+        )
     snapshot = found.snapshot
     for remark in found.remarks:
         click.echo(printable(remark), err=True)

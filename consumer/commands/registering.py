@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
+from rich.console import Console
+from rich.text import Text
 
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
@@ -196,7 +198,8 @@ def register(
         if not as_json:
             show_columns(recognised)
 
-    folder, published = register_version(registry, submission, tell)
+    with Console(stderr=True).status(Text(f"reading {reference.name} and making its profile")):
+        folder, published = register_version(registry, submission, tell)
     if as_json:
         with redirect_stdout(StringIO()):
             _calibrate(registry, published, reference, time_column, prediction_column)

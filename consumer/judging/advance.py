@@ -476,7 +476,7 @@ class _Step:
             for alert in self.state.alerts_of(version)
             if _metric_of(alert)
         }
-        past = falls(judged.baselines, days.days.values(), open_since, fallen)
+        past = falls(judged.baselines, days, open_since, fallen)
         return Labelled(window, judged.baselines, level, self.policy, now, past)
 
 

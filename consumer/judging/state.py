@@ -272,7 +272,8 @@ class JudgingState:
 
     def keep_labelled_day(self, version: str, day: LabelledDay) -> None:
         name = f"labelday:{version}:{day.day}".encode()
-        self.changed[name] = lambda: msgspec.msgpack.encode(day)
+        days = self.labelled_days[version]
+        self.changed[name] = lambda: days.packed(day)
 
     def trim_labelled_days(self, version: str, now: int, days: int) -> None:
         """Drop the days of a version that are too old for labels."""

@@ -2,7 +2,7 @@
 registration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ import pandas as pd
 from driftgauge.shared.reference.feature import Feature, ModelDtype
 from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.tables.format import TableFormat
+from driftgauge.shared.tables.values import number
 from driftgauge.shared.versions.prediction import model_inputs
 
 TRIED_ROWS = 32
@@ -24,8 +26,9 @@ def as_fitted(
     """Complete a schema by the dtype and missing marker of each feature in the model's frame.
 
     The frame shows which columns are pandas categories and what marks a missing text. A CSV file
-    cannot show that texts are categories; so if the model does not accept them as texts, categories
-    are tried. Declarations in the schema have priority.
+    cannot show that texts are categories, nor that codes such as `007` were read as numbers; so if
+    the model does not accept them as texts, numbers and categories are tried. Declarations in the
+    schema have priority.
 
     Parameters
     ----------
@@ -41,14 +44,30 @@ def as_fitted(
     few = [column[:TRIED_ROWS] for column in columns]
     if not texts or _takes(known, estimator, few):
         return known
-    categories = msgspec.structs.replace(
-        known,
-        features=tuple(
-            msgspec.structs.replace(one, dtype="category") if one.name in texts else one
-            for one in known.features
-        ),
+    codes = {
+        name
+        for name, column in zip(known.names, columns, strict=True)
+        if name in texts and _are_numbers(column)
+    }
+    numbers: dict[str, ModelDtype] = dict.fromkeys(codes, "float64")
+    categories: dict[str, ModelDtype] = dict.fromkeys(texts, "category")
+    tried = [numbers, categories, categories | numbers]
+    found = (_with_dtypes(known, dtypes) for dtypes in tried if dtypes)
+    return next((one for one in found if _takes(one, estimator, few)), known)
+
+
+def _with_dtypes(schema: Schema, dtypes: Mapping[str, ModelDtype]) -> Schema:
+    features = (
+        msgspec.structs.replace(one, dtype=dtypes.get(one.name, one.dtype))
+        for one in schema.features
     )
-    return categories if _takes(categories, estimator, few) else known
+    return msgspec.structs.replace(schema, features=tuple(features))
+
+
+def _are_numbers(column: Column) -> bool:
+    """Tell whether all texts of a column are numbers."""
+    found = [number(text, TableFormat()) for text in {*column} if text is not None]
+    return bool(found) and None not in found
 
 
 def _of_frame(feature: Feature, column: pd.Series) -> Feature:

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
 from driftgauge.shared.errors import BadData, DriftgaugeError
@@ -104,10 +105,11 @@ def replay(
         async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
             schema = await fetch_schema(client, model)
             schema = msgspec.structs.replace(schema, table=form_of(said, schema.table))
-            frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
-            if limit is not None:
-                frame = frame.head(limit)
-            plan = replaying.plan(frame, schema, model, columns, way, shuffle)
+            with Console(stderr=True).status(Text(f"reading and checking {file.name}")):
+                frame = read_table(file, schema.table, schema.kinds_of(columns.names), _say)
+                if limit is not None:
+                    frame = frame.head(limit)
+                plan = replaying.plan(frame, schema, model, columns, way, shuffle)
             if plan.ignored:
                 click.echo(
                     f"These columns are no features and stay out: {', '.join(plan.ignored)}.",

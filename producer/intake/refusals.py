@@ -39,6 +39,8 @@ ENVELOPE: Final = frozenset(
         "version",
         "latency_ms",
         "source",
+        "prediction_id",
+        "label",
     )
 )
 

@@ -126,7 +126,9 @@ class ModelState:
     """Firing drift alerts by version and severity, as of the current snapshots."""
     commands_refused: int = 0
     refused: RefusedHour = field(default_factory=RefusedHour)
-    """What the API processes took and refused within the last hour."""
+    """Events that the API processes took and refused within the last hour."""
+    refused_labels: RefusedHour = field(default_factory=RefusedHour)
+    """The same of labels."""
     judging_dead: int = 0
     """Entries of the panes that judging could not process, and put to the dead letters."""
     judging_fault: StageFault | None = None
@@ -241,6 +243,7 @@ class Pipeline:
         pipe.exists(keys.judge_owner(model))
         pipe.hmget(keys.judge(model), "state", FAULT)
         pipe.hvals(keys.refused(model))
+        pipe.hvals(keys.refused_labels(model))
         if current:
             pipe.hvals(keys.current(model))
         for partition, checkpoint in enumerate(self._counts(model)):
@@ -350,6 +353,7 @@ class _ModelAnswer:
     judged: _Judged | None
     fault: StageFault | None
     refused: list[bytes]
+    refused_labels: list[bytes]
     current: list[bytes]
     partitions: list[_PartitionAnswer]
 
@@ -361,6 +365,7 @@ class _ModelAnswer:
             judged=_judged(state),
             fault=_fault(fault),
             refused=_sound(next(replies)),
+            refused_labels=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
             partitions=[_PartitionAnswer.take(replies, key) for key in keys],
         )
@@ -379,6 +384,7 @@ class _ModelAnswer:
             _firing(self.current),
             refused,
             last_hour(_told(self.refused), now_ms),
+            last_hour(_told(self.refused_labels), now_ms),
             0 if self.judged is None else self.judged.dead,
             self.fault,
         )

@@ -16,6 +16,7 @@ from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
 
 TIMEOUT_S: Final = 3.0
@@ -48,6 +49,7 @@ def router(parts: Parts) -> APIRouter:
             },
             "dropped": dict(publisher.dropped),
             "refused": dict(parts.refusals.events),
+            "refused_labels": dict(parts.refused_labels.events),
             "damaged": publisher.spool.damaged,
             "adopted": publisher.spool.adopted,
         }
@@ -98,11 +100,13 @@ def reasons(parts: Parts) -> list[str]:
             "The spool cannot be written; events are kept in memory, and dropped when the queue is "
             "full."
         )
-    found += [
-        f"{model}: {parts.refusals.hour(model).described()} here."
-        for model in sorted(parts.refusals.models)
-        if parts.refusals.is_bad(model, parts.settings.refused_per_hour)
-    ]
+    limit = parts.settings.refused_per_hour
+    for refusals, what in ((parts.refusals, "events"), (parts.refused_labels, "labels")):
+        found += [
+            f"{model}: {refusals.hour(model).described(what)} here."
+            for model in sorted(refusals.models)
+            if refusals.is_bad(model, limit)
+        ]
     if parts.publisher.connected:
         failing = sorted(parts.watchdog.failing.items())
         found += [f"{model}: {words}" for model, words in failing if words]
@@ -141,11 +145,8 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
 def _model(state: ModelState) -> dict[str, Any]:
     return {
         "events": state.events,
-        "refused": {
-            "last_hour": state.refused.refused,
-            "taken_last_hour": state.refused.taken,
-            "fields": [msgspec.structs.asdict(fault) for fault in state.refused.faults],
-        },
+        "refused": _refused(state.refused),
+        "refused_labels": _refused(state.refused_labels),
         "partitions": [_partition(state, partition) for partition in state.partitions],
         "judging": {
             "owned": state.judging_owned,
@@ -160,6 +161,14 @@ def _model(state: ModelState) -> dict[str, Any]:
 def _told(fault: StageFault | None) -> dict[str, Any] | None:
     """Describe what a stage fails on; None once it goes on."""
     return None if fault is None or fault.over else msgspec.structs.asdict(fault)
+
+
+def _refused(hour: RefusedHour) -> dict[str, Any]:
+    return {
+        "last_hour": hour.refused,
+        "taken_last_hour": hour.taken,
+        "fields": [msgspec.structs.asdict(fault) for fault in hour.faults],
+    }
 
 
 def _partition(state: ModelState, partition: PartitionState) -> dict[str, Any]:

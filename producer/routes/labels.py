@@ -25,14 +25,16 @@ from driftgauge.producer.intake.documents import (
     read_body,
 )
 from driftgauge.producer.intake.label_rows import InputLabel, of_csv, of_json, time_of
+from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
-from driftgauge.producer.scoring.serving import ServedVersion, Serving
+from driftgauge.producer.scoring.serving import ServedVersion, Serving, only_model
 from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
+from driftgauge.shared.reference.schema import FieldError, Reason
 
 TURN: Final = 500
 """Number of labels that are checked before other requests get a turn."""
@@ -115,8 +117,15 @@ class Rejected(msgspec.Struct, frozen=True, omit_defaults=True):
     prediction_id: str | None = None
 
 
+UNREADABLE: Final = FieldError("", "is no label", "unreadable")
+
+
 class _Refusal(Exception):
-    """Why one label is not taken."""
+    """Why one label is not taken, in words and as it is counted."""
+
+    def __init__(self, words: str, fault: FieldError) -> None:
+        super().__init__(words)
+        self.fault = fault
 
 
 def router(parts: Parts) -> APIRouter:
@@ -138,7 +147,9 @@ def router(parts: Parts) -> APIRouter:
                 f"These are {len(items)} labels; send at most {most} at a time "
                 f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
             )
-        checked = CheckedLabels(parts.serving, request.query_params.get("model"))
+        checked = CheckedLabels(
+            parts.serving, request.query_params.get("model"), parts.refused_labels
+        )
         await checked.check(items)
         outcome = await _publish(parts, checked.accepted)
         if outcome == "dropped":
@@ -179,13 +190,16 @@ class CheckedLabels:
     ----------
     model
         Model of labels that name none.
+    refused
+        Counts of what is taken and refused.
     """
 
-    def __init__(self, serving: Serving, model: str | None) -> None:
+    def __init__(self, serving: Serving, model: str | None, refused: Refusals) -> None:
         self.accepted: dict[str, list[Label]] = defaultdict(list)
         self.rejected: list[Rejected] = []
         self.other = 0
         self._serving = serving
+        self._refused = refused
         self._model = model
         self._known: dict[str | None, ServedVersion | str] = {}
         self._now = time.time_ns() // 1_000_000
@@ -198,15 +212,23 @@ class CheckedLabels:
                 self.accepted[model].append(label)
             except _Refusal as refusal:
                 self.rejected.append(Rejected(index, str(refusal), item.line, _id_of(item.content)))
+                self._refused.refuse(self._model_of(item.content), None, [refusal.fault])
             if index % TURN == TURN - 1:
                 await asyncio.sleep(0)
+        for model, labels in self.accepted.items():
+            self._refused.take(model, len(labels))
+
+    def _model_of(self, content: object) -> str:
+        """Name the model that a refused label is of."""
+        named = content.get("model") if isinstance(content, dict) else None
+        return only_model(self._serving, named if isinstance(named, str) else self._model)
 
     def _label(self, item: InputLabel) -> tuple[str, Label]:
         content = item.content
         if isinstance(content, str) and item.line is not None:
-            raise _Refusal(content)
+            raise _Refusal(content, UNREADABLE)
         if not isinstance(content, dict):
-            raise _Refusal("must be an object")
+            raise _Refusal("must be an object", UNREADABLE)
         if item.line is not None and isinstance(content.get("time"), str):
             content["time"] = time_of(content["time"])
         faults = field_faults(content, CHECKS, "prediction_id")
@@ -214,12 +236,14 @@ class CheckedLabels:
             raise _Refusal(
                 "; ".join(
                     f"{fault.field.removeprefix('/')} {fault.message}" for fault in faults[:5]
-                )
+                ),
+                faults[0],
             )
         served = self._served(content.get("model"))
         truth, fault = served.schema.read_label(content.get("label"), texts=item.line is not None)
         if truth is None or fault is not None:
-            raise _Refusal(f"label {fault}")
+            kind: Reason = "missing" if content.get("label") is None else "wrong_type"
+            raise _Refusal(f"label {fault}", FieldError("/label", str(fault), kind))
         self.other += bool(served.schema.classes) and truth not in served.schema.classes
         moment = milliseconds(content.get("time"))
         return served.model, Label(
@@ -233,7 +257,7 @@ class CheckedLabels:
             self._known[model] = self._find(model)
         found = self._known[model]
         if isinstance(found, str):
-            raise _Refusal(found)
+            raise _Refusal(found, FieldError("/model", found))
         return found
 
     def _find(self, model: str | None) -> ServedVersion | str:

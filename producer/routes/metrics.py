@@ -27,7 +27,9 @@ def router(parts: Parts) -> APIRouter:
     async def scrape() -> Response:
         """Return all metrics in the Prometheus text format."""
         registry = CollectorRegistry()  # of this scrape alone: the library's own is process-wide
-        registry.register(ProcessMetrics(parts.publisher, parts.refusals, parts.meter))
+        registry.register(
+            ProcessMetrics(parts.publisher, parts.refusals, parts.refused_labels, parts.meter)
+        )
         registry.register(await _pipeline(parts))
         # in a thread: the text of 400 partitions takes 0.2 s, for which predictions must not wait
         text = await asyncio.to_thread(generate_latest, registry)

@@ -7,6 +7,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.lost           critical   numbers are missing for longer than any spool could bring them
     blind.dropped        critical   an API process had no room for events
     blind.refused        critical   events do not fit the schema, and are in no log
+    blind.labels_refused warning    labels cannot be used, and join no prediction
     blind.dead_letters   warning    entries cannot be read
     blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
@@ -50,6 +51,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "lost": "critical",
     "dropped": "critical",
     "refused": "critical",
+    "labels_refused": "warning",
     "dead_letters": "warning",
     "rolled_back": "warning",
     "silent": "warning",
@@ -251,6 +253,21 @@ def refused(_: Memory, observed: Observation) -> Assessment:
     summary = (
         f"{hour.described()}: they are in no log and not counted. Did the client change, or is the "
         "schema too narrow? The answers to the client say what was wrong with each."
+    )
+    return Assessment(bad=bad, value=hour.share, limit=LEAST_SHARE, summary=summary)
+
+
+def labels_refused(_: Memory, observed: Observation) -> Assessment:
+    """Judge the labels of about the last hour that the API refused, as events are judged."""
+    hour, limit = observed.state.refused_labels, observed.settings.refused_per_hour
+    bad = hour.is_bad(observed.now, limit)
+    if bad is False:
+        return Assessment(
+            bad=False, value=hour.share, limit=LEAST_SHARE, summary="Labels can be used again."
+        )
+    summary = (
+        f"{hour.described('labels')}: they join no prediction, and the performance is that of the "
+        "rest. The answers to the client say what was wrong with each."
     )
     return Assessment(bad=bad, value=hour.share, limit=LEAST_SHARE, summary=summary)
 
@@ -505,6 +522,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "lost": lost,
     "dropped": dropped,
     "refused": refused,
+    "labels_refused": labels_refused,
     "dead_letters": dead_letters,
     "rolled_back": rolled_back,
     "silent": silent,

@@ -35,6 +35,8 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_events_queued": "Events of this process that wait for Redis.",
     "driftgauge_events_dropped_total": "Events that this process had no room for.",
     "driftgauge_events_refused_total": "Events that this process refused, by model.",
+    "driftgauge_labels_refused_total": "Labels that this process refused, by model, the first bad "
+    "field and the reason.",
     "driftgauge_fields_refused_total": "Fields of events that this process refused, by model, "
     "field and reason; `-` is no field of the model.",
     "driftgauge_events_spooled": "Events of this process in its spool on disk.",
@@ -82,9 +84,12 @@ Sample = tuple[str, Mapping[str, str], float]
 class ProcessMetrics(Collector):
     """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
-    def __init__(self, publisher: Publisher, refusals: Refusals, meter: Meter) -> None:
+    def __init__(
+        self, publisher: Publisher, refusals: Refusals, labels: Refusals, meter: Meter
+    ) -> None:
         self._publisher = publisher
         self._refusals = refusals
+        self._labels = labels
         self._meter = meter
 
     def collect(self) -> Iterator[Metric]:
@@ -95,6 +100,7 @@ class ProcessMetrics(Collector):
     def _samples(self) -> Iterator[Sample]:
         yield from _of_publisher(self._publisher)
         yield from _of_refusals(self._refusals)
+        yield from _of_labels_refused(self._labels)
         yield from _of_requests(self._meter)
 
 
@@ -185,6 +191,12 @@ def _of_refusals(refusals: Refusals) -> Iterator[Sample]:
     for (model, field, reason), events in sorted(refusals.faults.items()):
         labels = {"model": model, "field": field, "reason": reason}
         yield "driftgauge_fields_refused_total", labels, events
+
+
+def _of_labels_refused(refusals: Refusals) -> Iterator[Sample]:
+    for (model, field, reason), labels in sorted(refusals.faults.items()):
+        named = {"model": model, "field": field, "reason": reason}
+        yield "driftgauge_labels_refused_total", named, labels
 
 
 def _of_requests(meter: Meter) -> Iterator[Sample]:

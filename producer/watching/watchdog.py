@@ -62,8 +62,8 @@ class Watchdog:
     ----------
     dropped
         What this process dropped, by reason.
-    refusals
-        What it took and refused, by model.
+    refusals, labels
+        Events and labels that it took and refused, by model.
     served
         Models that this process serves. It is unknown whose events were dropped, so each of them
         gets the alert.
@@ -85,6 +85,8 @@ class Watchdog:
         refusals: Refusals,
         served: Collection[str],
         clock: Callable[[], int] | None = None,
+        *,
+        labels: Refusals | None = None,
     ) -> None:
         self.fault = ""
         self.failing: dict[str, str] = {}
@@ -93,7 +95,9 @@ class Watchdog:
         self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
         self._pipeline = Pipeline(self._client, self._keys)
         self._dropped = dropped
-        self._refusals = refusals
+        self._refusals = {self._keys.refused: refusals}
+        if labels is not None:
+            self._refusals[self._keys.refused_labels] = labels
         self._served = served
         self._clock = clock
         self._token = secrets.token_hex(8)
@@ -179,16 +183,17 @@ class Watchdog:
         """Write the numbers of events that this process accepted and refused; before the first
         time, delete those of processes that have ended.
         """
-        for model in self._refusals.models:
-            key = self._keys.refused(model)
-            if model not in self._known:
-                await self._forget_refused(key, now)
-                self._known.add(model)
-            packed = msgspec.json.encode(self._refusals.told(model, now))
-            pipe = self._client.pipeline(transaction=False)
-            pipe.hset(key, mapping={self._token.encode(): packed})
-            pipe.pexpire(key, FORGET_REFUSED_MS)
-            await pipe.execute()
+        for key_of, refusals in self._refusals.items():
+            for model in refusals.models:
+                key = key_of(model)
+                if key not in self._known:
+                    await self._forget_refused(key, now)
+                    self._known.add(key)
+                packed = msgspec.json.encode(refusals.told(model, now))
+                pipe = self._client.pipeline(transaction=False)
+                pipe.hset(key, mapping={self._token.encode(): packed})
+                pipe.pexpire(key, FORGET_REFUSED_MS)
+                await pipe.execute()
 
     async def _forget_refused(self, key: str, now: int) -> None:
         reading: Any = self._client.hgetall(key)

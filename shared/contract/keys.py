@@ -111,6 +111,9 @@ class Keys:
     def refused(self, model: str) -> str:
         return self._model(model, "refused")
 
+    def refused_labels(self, model: str) -> str:
+        return self._model(model, "refused:labels")
+
     def log(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "log")
 

@@ -106,7 +106,7 @@ class RefusedHour(msgspec.Struct, frozen=True):
         few = self.refused <= limit / 2 or self.share < LEAST_SHARE / 2
         return False if few else None
 
-    def described(self) -> str:
+    def described(self, what: str = "events") -> str:
         """Describe how many were refused, and for which fields.
 
         Examples
@@ -118,7 +118,7 @@ class RefusedHour(msgspec.Struct, frozen=True):
             f"{one.field} {one.reason.replace('_', ' ')}: {one.events:,}" for one in self.faults[:3]
         )
         total = self.taken + self.refused
-        return f"{self.refused:,} of {total:,} events of the last hour were refused" + (
+        return f"{self.refused:,} of {total:,} {what} of the last hour were refused" + (
             f" ({named})" if named else ""
         )
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,23 +20,17 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import Feature, FeatureKind
 from driftgauge.shared.reference.pii import decide, is_personal, text_of
 from driftgauge.shared.reference.times import (
+    may_be_time,
     moments,
     numbered,
     to_ms,
     unit_of,
     written,
 )
-from driftgauge.shared.tables.format import TableFormat, TimeFormat, TimeUnit
+from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat, TimeUnit
 from driftgauge.shared.tables.frames import plain
 from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
 
-ColumnType = Literal[
-    "numeric", "categorical", "boolean", "timestamp", "hour_of_week", "identifier", "constant"
-]
-COLUMN_TYPES: Final[tuple[ColumnType, ...]] = get_args(ColumnType)
-"""What a column can be taken as. An hour of the week is what is judged of a timestamp; identifiers
-and constants are left out of drift.
-"""
 LEAST_ROWS: Final = 50
 """Least values from which an identifier or a constant is recognised."""
 ALL_DIFFERENT: Final = 0.99
@@ -45,6 +39,8 @@ ALMOST: Final = 0.95
 """Share of numbers from which a column is one of numbers, whatever the other cells are."""
 FEW_MARKS: Final = 5
 """Most different texts among numbers."""
+EXACT: Final = 2**53
+"""Whole numbers below it are exact as float64."""
 FEW_CODES: Final = 20
 """Most different whole numbers that may be codes."""
 MANY_CATEGORIES: Final = 50
@@ -363,7 +359,7 @@ def _found(column: _Column, place: Circumstances) -> _Told:
     ):
         return _Told("boolean", "true and false")
     if column.typed is None:
-        told = _as_numbers(column)
+        told = _as_numbers(column, place)
         if told is not None:
             return told
     if not column.shows and not place.fitted:
@@ -396,7 +392,7 @@ def _of_dtype(column: _Column) -> _Told:
     return _epoch(column) or _Told("numeric", f"dtype {dtype}", _ways(column))
 
 
-def _as_numbers(column: _Column) -> _Told | None:
+def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
     """Take texts as numbers, if all of them are some, or nearly all."""
     if column.share(column.odd.total()) >= 1:
         return None
@@ -404,6 +400,8 @@ def _as_numbers(column: _Column) -> _Told | None:
         return _Told("categorical", "leading zeros: codes") if not column.odd else None
     odd = column.odd
     if not odd:
+        if not place.fitted and _epoch(column) is None and _are_long(column):
+            return _Told("categorical", "more digits than a number is exact to: codes")
         return _epoch(column) or _Told("numeric", "numbers", _ways(column))
     if not all(map(_is_mark, odd)):
         unusual = sum(not _is_mark(text) for text in odd)
@@ -411,6 +409,12 @@ def _as_numbers(column: _Column) -> _Told | None:
         if column.share(odd.total()) > 1 - ALMOST or not few:
             return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
+
+
+def _are_long(column: _Column) -> bool:
+    """Tell whether all are whole numbers, and some of more digits than float64 is exact to."""
+    long = np.abs(column.numeric).max(initial=0) > EXACT
+    return bool(long) and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
 
 
 def _odd_cells(column: _Column) -> tuple[str, ...]:
@@ -468,11 +472,14 @@ def _epoch(column: _Column) -> _Told | None:
 
 
 def _as_times(column: _Column, place: Circumstances) -> _Told | None:
-    """Take texts as times, if all of them are some."""
+    """Take texts as times, if all of them are some, or all but a few that have not even digits."""
     marks = [text for text in column.counts if text.strip() in USUAL_MARKS]
-    texts = [text for text in column.counts if text.strip() not in USUAL_MARKS]
-    if not texts:
+    others = [text for text in column.counts if text.strip() not in USUAL_MARKS]
+    odd = [text for text in others if not may_be_time(text)]
+    cells = sum(column.counts[text] for text in odd)
+    if len(odd) == len(others) or len(odd) > FEW_MARKS or column.share(cells) > 1 - ALMOST:
         return None
+    marks, texts = marks + odd, [text for text in others if may_be_time(text)]
     try:
         form = _time_format(column, texts)
     except BadData:  # which of its meanings it has does not matter where it is not judged
@@ -488,7 +495,12 @@ def _as_times(column: _Column, place: Circumstances) -> _Told | None:
             "categorical", f"times as {how}", (f"date as text: {reason}",), reason, "timestamp"
         )
     more = {"time": form, "marks": tuple(text.strip() for text in marks)}
-    return _Told("timestamp", f"times as {how}", ("date as text",), more=more)
+    warnings = ["date as text"]
+    if marks:
+        cells = sum(column.counts[text] for text in marks)
+        shown = ", ".join(repr(text.strip()[:20]) for text in marks[:FEW_MARKS])
+        warnings.append(f"{cells:,} cells are no times ({shown}) and are taken as missing")
+    return _Told("timestamp", f"times as {how}", tuple(warnings), more=more)
 
 
 def _time_format(column: _Column, texts: Sequence[str]) -> TimeFormat | None:
@@ -513,7 +525,8 @@ def _chosen(column: _Column, chosen: ColumnType) -> _Told:
             warnings = _odd_cells(column) if column.odd else ()
             return _Told("numeric", said, warnings, more=_marks(column))
         case "categorical":
-            coded = column.present and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
+            whole = all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
+            coded = column.present and whole and not _are_long(column)
             return _Told("categorical", said, more={"dtype": "float64"} if coded else {})
         case "boolean":
             reads = Feature(column.name, "boolean")

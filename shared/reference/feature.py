@@ -21,7 +21,7 @@ FeatureKind = Literal["numeric", "categorical", "boolean", "timestamp"]
 ModelDtype = Literal["float64", "bool", "object", "category", "number_category", "datetime"]
 """How a model's frame holds a feature; the values of a `number_category` are numbers."""
 MAX_CATEGORY: Final = 1024
-"""Most characters of a category."""
+"""Most characters of a category: a longer one is refused where a model would get it, else cut."""
 PLAIN: Final = TableFormat()
 WRITTEN: Final = "as written"
 """What a file's column is read as that is left as it is."""
@@ -153,7 +153,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         texts
             True if a number may be written as text, as in the cells of a CSV file.
         scored
-            True if a model is to be called with it, which can take no other code than a number.
+            True if a model is to be called with it, which can take no other code than a number, and
+            no text that is cut.
 
         Returns
         -------
@@ -248,7 +249,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
         elif scored and self.coded:
             return None, "must be a number, as all categories that the model was fitted on"
         if len(text) > MAX_CATEGORY:
-            return None, f"is longer than {MAX_CATEGORY} characters"
+            if scored:
+                return None, f"is longer than {MAX_CATEGORY} characters"
+            text = text[:MAX_CATEGORY]
         if self.categories is not None and text not in self.categories:
             if self.pii in {"drop", "hash"}:  # the categories themselves are personal
                 return None, "is not one of the declared categories"
@@ -264,6 +267,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     def _time(self, value: object, form: TableFormat, *, texts: bool) -> tuple[Value, str | None]:
         written = self.time or TimeFormat()
+        if written.pattern and type(value) is int:
+            value = str(value)  # such as 20260112
         if isinstance(value, str) and written.unit is None:
             found = moment(value, written)
             how = f"as {written.pattern}" if written.pattern else "such as 2025-11-20T12:00:00Z"

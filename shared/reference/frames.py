@@ -11,7 +11,7 @@ from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.column_types import IN_HAND, Choices, Circumstances, recognised
-from driftgauge.shared.reference.feature import PLAIN, Feature, Kind
+from driftgauge.shared.reference.feature import MAX_CATEGORY, PLAIN, Feature, Kind
 from driftgauge.shared.reference.pii import hashed, text_of
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.reference.times import converted, moments
@@ -106,9 +106,16 @@ def columns_of(
     return [
         [None if value is None else hashed(value, secret) for value in json_values(column)]
         if feature.pii == "hash"
-        else column
+        else _cut(column)
         for feature, column in zip(features, columns, strict=True)
     ]
+
+
+def _cut(column: np.ndarray[Any, Any] | list[Any]) -> np.ndarray[Any, Any] | list[Any]:
+    """Return a column with texts as long as events may have them."""
+    if not isinstance(column, list):
+        return column
+    return [None if text is None else text[:MAX_CATEGORY] for text in column]
 
 
 def _columns(
@@ -151,6 +158,8 @@ def as_column(
         return _texts(series, feature, table)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         values = _moments(series, feature)
+    elif feature.time is not None and feature.time.pattern:
+        values = _times(series.map(text_of, na_action="ignore"), feature, table)
     elif pd.api.types.is_numeric_dtype(series.dtype):
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     elif feature.kind == "timestamp" and (feature.time is None or feature.time.unit is None):

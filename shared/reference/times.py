@@ -71,6 +71,11 @@ def zone_of(name: str) -> tzinfo:
         ) from None
 
 
+def may_be_time(text: str) -> bool:
+    """Tell whether a text has digits and something between them, as all times that are texts."""
+    return _MAYBE.fullmatch(text) is not None
+
+
 def moment(text: str, form: TimeFormat) -> float | None:
     """Read a time as Unix milliseconds; None if the text is none in this format.
 
@@ -107,10 +112,9 @@ def moments(texts: Sequence[str], form: TimeFormat) -> Floats:
     [1000.0, nan, 0.0]
     """
     found = _at_once(texts, form)
-    left = np.flatnonzero(np.isnan(found))
-    odd = [texts[place] for place in left.tolist()]
-    known = {text: moment(text, form) for text in set(odd)}
-    found[left] = np.array([known[text] for text in odd], dtype=np.float64)
+    left = np.flatnonzero(np.isnan(found)).tolist()
+    known = {text: moment(text, form) for text in {texts[place] for place in left}}
+    found[left] = np.array([known[texts[place]] for place in left], dtype=np.float64)
     return found
 
 
@@ -195,7 +199,7 @@ def written(name: str, texts: Sequence[str], timezone: str = "UTC") -> TimeForma
     """
     different = list(dict.fromkeys(texts))
     few = different[:: max(1, len(different) // _TRIED)]
-    if not all(map(_MAYBE.fullmatch, few)):
+    if not all(map(may_be_time, few)):
         return None
     forms = [TimeFormat(timezone=timezone)]
     forms += [TimeFormat(pattern=pattern, timezone=timezone) for pattern in PATTERNS]

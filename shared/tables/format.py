@@ -1,6 +1,6 @@
 """How a table's cells are written: what is kept in a version, so that nothing is guessed again."""
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -11,6 +11,13 @@ SEPARATORS: Final = (",", ";", "\t", "|")
 THOUSANDS: Final = ("", ",", ".", " ", "'", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}")
 """What may stand between the thousands of a number."""
 TimeUnit = Literal["s", "ms", "us", "ns"]
+ColumnType = Literal[
+    "numeric", "categorical", "boolean", "timestamp", "hour_of_week", "identifier", "constant"
+]
+"""What a column can be taken as. An hour of the week is what is judged of a timestamp; identifiers
+and constants are left out of drift.
+"""
+COLUMN_TYPES: Final[tuple[ColumnType, ...]] = get_args(ColumnType)
 
 
 class TableFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -55,7 +55,8 @@ def form_of(given: Mapping[str, Any], usual: TableFormat | None = None) -> Table
     Parameters
     ----------
     given
-        The options, by name; further missing marks are added to the usual ones.
+        The options, by name; further missing marks are added to the usual ones, and a decimal mark
+        without one of thousands means that there is none.
 
     Raises
     ------
@@ -70,5 +71,7 @@ def form_of(given: Mapping[str, Any], usual: TableFormat | None = None) -> Table
     usual = usual or TableFormat()
     single = ("separator", "decimal", "thousands", "encoding")
     said = {name: given[name] for name in single if given.get(name) is not None}
+    if "decimal" in said:  # what stood between the thousands may be it
+        said.setdefault("thousands", "")
     marks = tuple(dict.fromkeys((*usual.missing, *given.get("missing", ()))))
     return msgspec.structs.replace(usual, missing=marks, **said)

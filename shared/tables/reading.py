@@ -31,6 +31,7 @@ from driftgauge.shared.tables.recognising import (
     Compression,
     FileKind,
     compression_of,
+    is_wide,
     kind_of_file,
     separator_of,
 )
@@ -221,7 +222,7 @@ def _named(path: Path, form: TableFormat) -> Iterator[None]:
         raise BadData(f"{path}: {str(error).rstrip('.')}.") from error
     except FileNotFoundError:
         raise BadData(f"There is no file {path}.") from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise BadData(f"{path}: {_undecoded(path, form)}.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise BadData(f"{path} cannot be read: {error}.") from error
@@ -243,17 +244,18 @@ def _uncompressed(path: Path, compression: Compression) -> io.BufferedReader:
 
 
 def _undecoded(path: Path, form: TableFormat) -> str:
-    """Say where a file cannot be decoded, by a second look at it."""
+    """Say where a file cannot be decoded, by a second look at it if it allows one."""
     other = "; if it is of Windows, say --encoding cp1252" if form.encoding != "cp1252" else ""
-    with path.open("rb") as raw:
-        compression = compression_of(raw.read(4))
-    with _uncompressed(path, compression) as binary:
-        passed = 0
-        for number, line in enumerate(binary, start=1):
-            try:
-                line.decode(form.encoding)
-            except UnicodeDecodeError as error:
-                byte = passed + error.start
-                return f"line {number}, byte {byte:,} of the file is not {form.encoding}{other}"
-            passed += len(line)
+    if path.is_file() and not is_wide(form.encoding):
+        with path.open("rb") as raw:
+            compression = compression_of(raw.read(4))
+        with _uncompressed(path, compression) as binary:
+            passed = 0
+            for number, line in enumerate(binary, start=1):
+                try:
+                    line.decode(form.encoding)
+                except UnicodeDecodeError as error:
+                    byte = passed + error.start
+                    return f"line {number}, byte {byte:,} of the file is not {form.encoding}{other}"
+                passed += len(line)
     return f"it is not {form.encoding}{other}"

@@ -1,5 +1,6 @@
 """What a file is, by its first bytes and lines; what cannot be read is named. Pure."""
 
+import codecs
 import csv
 import re
 from collections import Counter
@@ -48,6 +49,11 @@ def compression_of(head: bytes) -> Compression:
     return next((name for magic, name in COMPRESSED.items() if head.startswith(magic)), "")
 
 
+def is_wide(encoding: str) -> bool:
+    """Tell whether an encoding has more than one byte for each character of ASCII."""
+    return codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+
+
 def kind_of_file(head: bytes, encoding: str) -> FileKind:
     """Tell what a file is.
 
@@ -79,7 +85,7 @@ def kind_of_file(head: bytes, encoding: str) -> FileKind:
             raise BadData(
                 f"this looks like {name}; write it as CSV, JSON lines, Parquet or Arrow instead"
             )
-    wide = encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+    wide = is_wide(encoding)
     for mark, name in BYTE_ORDER_MARKS.items():
         if head.startswith(mark) and not wide:
             raise BadData(f"this looks like {name}; say --encoding {name}")

@@ -14,7 +14,7 @@ import pandas as pd
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import TableFormat
-from driftgauge.shared.tables.frames import REAL, plain, wrong_values
+from driftgauge.shared.tables.frames import REAL, as_float, plain, wrong_values
 from driftgauge.shared.tables.values import (
     Fault,
     Texts,
@@ -124,7 +124,7 @@ class Table:
         wanted = fault.wanted if fault.cells == 1 else f"{fault.wanted}s"
         return (
             f"Column {fault.column!r}: {fault.cells:,} of {fault.of:,} cells {are} {wanted} (the "
-            f"first in {self.place} {self.places[fault.place]}): {fault.hint()}."
+            f"first in {self.place} {self.places[fault.place]}): {fault.hint}."
         )
 
 
@@ -138,12 +138,12 @@ def _typed_texts(
         values, bad = numbers(texts, form) if values is None else (values, NO_FAULT)
         if not bad.any():
             return pd.Series(_whole(values, texts)), None
-        fault = fault_at(name, "number", texts, bad)
+        fault = fault_at(name, "number", texts, bad, form)
     elif kind == "boolean":
         values, bad = booleans(texts, form, known=True) if values is None else (values, NO_FAULT)
         if not bad.any():
             return _booleans(values), None
-        fault = fault_at(name, "boolean", texts, bad)
+        fault = fault_at(name, "boolean", texts, bad, form)
     cells = texts.astype(object)
     cells[absent(texts, form)] = np.nan
     return pd.Series(cells, dtype=object), fault
@@ -208,14 +208,16 @@ def _typed_values(
         numbers(texts, form) if kind == "numeric" else booleans(texts, form, known=True)
     )
     if bad.any():
-        return column, fault_at(name, WANTED[kind], texts_of([str(value) for value in column]), bad)
+        return column, fault_at(
+            name, WANTED[kind], texts_of([str(value) for value in column]), bad, form
+        )
     return pd.Series(found) if kind == "numeric" else _booleans(found), None
 
 
 def _number(value: object) -> float | None:
     """Return a number of any type as float64; a boolean is none."""
     is_number = isinstance(value, REAL) and not isinstance(value, bool | np.bool_)
-    return float(value) if is_number else None  # type: ignore[arg-type]  # it is one of REAL
+    return as_float(value) if is_number else None
 
 
 def _truth(value: object) -> float | None:

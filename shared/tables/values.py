@@ -6,7 +6,7 @@ other cells of its column; so a file of one row is read as one of a million.
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -27,7 +27,13 @@ USUAL_MARKS: Final = frozenset(_MARKS.split())
 _NUMBER: Final = re.compile(
     r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE
 )
-_THOUSANDS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+")
+NOTATIONS: Final[tuple[tuple[str, Literal[".", ","], str], ...]] = (
+    ("--decimal .", ".", ""),
+    ("--decimal ,", ",", ""),
+    ("--decimal . --thousands ,", ".", ","),
+    ("--decimal , --thousands .", ",", "."),
+)
+"""Usual ways to write numbers: what says so, decimal mark, mark of thousands."""
 _CODE: Final = re.compile(r"[+-]?0\d")
 SAMPLE: Final = 1000
 """Cells by which most categories are told, before all are looked at."""
@@ -46,9 +52,9 @@ class Fault(msgspec.Struct, frozen=True):
         How many cells are at fault, of how many.
     place
         Index of the first.
-    mark
-        Its text, if that is a usual mark for missing values or a number in another notation: any
-        other text may be personal, and is not told.
+    hint
+        What to do about them. A cell is quoted if it is a usual mark for missing values or a number
+        in another notation: any other may be personal.
     """
 
     column: str
@@ -56,24 +62,7 @@ class Fault(msgspec.Struct, frozen=True):
     cells: int
     of: int
     place: int
-    mark: str = ""
-
-    def hint(self) -> str:
-        """Return what to do about it."""
-        mark = repr(self.mark)
-        if self.mark in USUAL_MARKS:
-            return f"if {mark} means that a value is missing, say --missing {mark}"
-        if _THOUSANDS.fullmatch(self.mark):
-            return f"if {mark} is a number, say --thousands , or --decimal ,"
-        if self.mark and self.mark.rfind(".") > self.mark.rfind(","):
-            return f"if {mark} is a number, say --thousands ,"
-        if self.mark:
-            more = " --thousands ." if "." in self.mark else ""
-            return f"if {mark} is a number, say --decimal ,{more}"
-        return (
-            "correct them, name what means a missing value with --missing, or take the column as a "
-            "category"
-        )
+    hint: str
 
 
 def texts_of(cells: Sequence[str]) -> Texts:
@@ -235,17 +224,28 @@ def _recognised(texts: Texts, form: TableFormat) -> tuple[str, Floats]:
     return ("categorical", np.zeros(0)) if bad.any() else (kind, values)
 
 
-def fault_at(name: str, wanted: str, texts: Texts, bad: Flags) -> Fault:
+def fault_at(name: str, wanted: str, texts: Texts, bad: Flags, form: TableFormat) -> Fault:
     """Describe the bad cells of a column."""
     place = int(np.argmax(bad))
-    text = str(texts[place]).strip()
-    told = text if text in USUAL_MARKS or _other_notation(text) else ""
-    return Fault(name, wanted, int(bad.sum()), len(texts), place, told)
+    hint = _hint(str(texts[place]).strip(), form)
+    return Fault(name, wanted, int(bad.sum()), len(texts), place, hint)
 
 
-def _other_notation(text: str) -> bool:
-    """Tell whether a text is a number in the notation of another format."""
-    if "," not in text:
-        return False
-    forms = (TableFormat(decimal=",", thousands="."), TableFormat(thousands=","))
-    return any(_number(text, form) is not None for form in forms)
+def _hint(text: str, form: TableFormat) -> str:
+    """Say what to do about a cell that is none of its column's kind."""
+    if text in USUAL_MARKS:
+        return f"if {text!r} means that a value is missing, say --missing {text!r}"
+    ways = [
+        said.removeprefix(f"--decimal {form.decimal} ")
+        for said, decimal, thousands in NOTATIONS
+        if (decimal, thousands) != (form.decimal, form.thousands)
+        and thousands in text
+        and _number(text, TableFormat(decimal=decimal, thousands=thousands)) is not None
+    ]
+    if ways:
+        simple = [way for way in ways if way.count("--") == 1] or ways
+        return f"if {text!r} is a number, say {' or '.join(simple)}"
+    return (
+        "correct them, name what means a missing value with --missing, or take the column as a "
+        "category"
+    )

@@ -9,6 +9,7 @@ from driftgauge.shared.statistics import STATISTICS
 
 TITLES: Final = {
     "refused": "events are refused",
+    "labels_refused": "labels are refused",
     "stage_fails": "the worker fails",
     "schedule": "on schedule",
     "alert": "by an alert",

@@ -188,7 +188,7 @@ async def post_people(http: httpx.AsyncClient, random: np.random.Generator) -> N
         assert batch.status_code == 200
         assert not PLANTED.search(batch.content)
     for path, features, status in (
-        ("/predict", {**good, "email": 491510000001}, 422),
+        ("/predict", {**good, "email": [491510000001]}, 422),
         ("/events", {**good, "email": 491510000001}, 202),
         ("/predict", {**good, "phone": "planted"}, 422),
         ("/events", {**good, "phone": "planted"}, 202),

@@ -142,7 +142,7 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
     for check in evaluation.version.checks:
         if check.column == column:
             bad[check.cells - offset] = True
-    if not window[~bad].any() or not reference[~bad].any():
+    if window[~bad].sum() < evaluation.policy.min_window_rows or not reference[~bad].any():
         return True
     scale = window[~bad].sum() / reference[~bad].sum()
     window[bad] = np.rint(reference[bad] * scale).astype(np.int64)

@@ -96,7 +96,7 @@ class Fall:
 
 def falls(
     baselines: PerformanceBaselines,
-    days: Iterable[LabelledDay],
+    days: LabelledDays,
     open_since: Mapping[str, int],
     fresh: Collection[int] = (),
 ) -> dict[str, Fall]:
@@ -110,7 +110,7 @@ def falls(
     fresh
         Days that were judged just now.
     """
-    kept = list(days)
+    kept = sorted(days.days.values(), key=lambda one: one.day)
     found = {}
     for name in JUDGED_METRICS[baselines.layout.kind]:
         bad = [one for one in kept if name in one.bad]
@@ -120,7 +120,7 @@ def falls(
         chosen = [one for one in bad if began and one.day >= min(began)]
         if not chosen:
             continue
-        metric = metrics(_total(baselines, chosen), names=(name,))[name]
+        metric = metrics(_total(baselines, days, chosen), names=(name,))[name]
         news = untold or any(one.day in fresh and one.told.get(name) for one in chosen)
         found[name] = Fall(
             [one.day for one in chosen],
@@ -150,7 +150,7 @@ def look(
     """
     seen = []
     for group in days.to_judge(now, policy.min_labelled_rows):
-        bad = _bad(baselines, group, level, policy)
+        bad = _bad(baselines, days, group, level, policy)
         for one in group:
             one.bad = {name: one.bad.get(name, now) for name in bad}
             one.told = {name: late for name, late in one.told.items() if name in bad}
@@ -160,17 +160,18 @@ def look(
 
 def _bad(
     baselines: PerformanceBaselines,
-    days: Sequence[LabelledDay],
+    days: LabelledDays,
+    group: Sequence[LabelledDay],
     level: float,
     policy: JudgingPolicy,
 ) -> list[str]:
     """Name the metrics that are bad over some days together."""
-    rows = sum(one.labelled for one in days)
+    rows = sum(one.labelled for one in group)
     if rows < policy.min_labelled_rows:
         return []
     patience = Patience.after(rows, policy.min_labelled_rows, level)
     sure = patience.confidence
-    total = _total(baselines, days)
+    total = _total(baselines, days, group)
     found = metrics(total, sure.level, JUDGED_METRICS[baselines.layout.kind])
     bad = []
     for name, metric in found.items():
@@ -183,11 +184,14 @@ def _bad(
     return bad
 
 
-def _total(baselines: PerformanceBaselines, days: Iterable[LabelledDay]) -> Sums:
+def _total(
+    baselines: PerformanceBaselines, days: LabelledDays, group: Iterable[LabelledDay]
+) -> Sums:
     total = Sums.zero(baselines.layout)
-    for one in days:
-        if one.sums:
-            total += Sums.unpack(one.sums)
+    for one in group:
+        sums = days.sums_of(one)
+        if sums is not None:
+            total += sums
     return total
 
 

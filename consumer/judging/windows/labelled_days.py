@@ -32,7 +32,8 @@ class LabelledDay(msgspec.Struct):
     predictions, labelled
         Of the version on that day.
     sums
-        Packed sums of the labelled rows; empty without labels.
+        Packed sums of the labelled rows, as of the last checkpoint (`LabelledDays.sums_of` has
+        those of now); empty without labels.
     unjudged
         Whether labels came since it was judged.
     bad
@@ -61,6 +62,8 @@ class LabelledDays:
     """The days that are kept, by their number."""
 
     days: dict[int, LabelledDay] = field(default_factory=dict)
+    _sums: dict[int, Sums] = field(default_factory=dict)
+    """Unpacked sums of days whose labels changed; `packed` takes them up."""
 
     @classmethod
     def of(cls, days: Iterable[LabelledDay]) -> "LabelledDays":
@@ -86,10 +89,24 @@ class LabelledDays:
             return None
         day.labelled += revised.labelled
         if revised.sums:
-            sums = Sums.unpack(revised.sums)
-            day.sums = ((Sums.unpack(day.sums) + sums) if day.sums else sums).pack()
+            sums, known = Sums.unpack(revised.sums), self.sums_of(day)
+            self._sums[day.day] = sums if known is None else known + sums
         day.unjudged = True
         return day
+
+    def sums_of(self, day: LabelledDay) -> Sums | None:
+        """Return the sums of a day's labelled rows; None without labels."""
+        found = self._sums.get(day.day)
+        if found is None and day.sums:
+            found = self._sums[day.day] = Sums.unpack(day.sums)
+        return found
+
+    def packed(self, day: LabelledDay) -> bytes:
+        """Return a day for the checkpoint."""
+        sums = self._sums.get(day.day)
+        if sums is not None:
+            day.sums = sums.pack()
+        return msgspec.msgpack.encode(day)
 
     def trim(self, now: int, days: int) -> list[int]:
         """Drop the weeks that ended so many days before; return the numbers of their days."""
@@ -97,6 +114,7 @@ class LabelledDays:
         dropped = [day for day in self.days if (day // WEEK + 1) * WEEK <= oldest]
         for day in dropped:
             del self.days[day]
+            self._sums.pop(day, None)
         return dropped
 
     def to_judge(self, now: int, least: int) -> Iterator[list[LabelledDay]]:

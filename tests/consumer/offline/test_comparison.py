@@ -16,6 +16,7 @@ from scipy import stats
 from scipy.spatial import distance
 
 from driftgauge.consumer.commands.compare import compare
+from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.offline import comparison
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reporting.html import render_html
@@ -231,6 +232,60 @@ def test_frames_of_another_library() -> None:
     assert [one.statistics for one in found.features] == [
         one.statistics for one in expected.features
     ]
+
+
+def column_kinds(rows: int, seed: int) -> dict[str, object]:
+    """A column of every kind that a frame may have."""
+    random = np.random.default_rng(seed)
+    numbers = random.normal(size=rows)
+    names = random.choice(["a", "b"], rows)
+    times = pd.date_range("2025-01-01", periods=rows, freq="h")
+    return {
+        "float": numbers,
+        "infinite": np.where(numbers > 1, np.inf, numbers),
+        "int": random.integers(0, 9, rows),
+        "bool": random.choice([True, False], rows),
+        "text": names,
+        "number as text": [str(number) for number in numbers],
+        "missing": [None] * rows,
+        "nan": np.nan,
+        "constant": 1.0,
+        "mixed": [1, "a", None, 2.5] * (rows // 4),
+        "decimal": [decimal.Decimal(place) for place in range(rows)],
+        "time": times,
+        "zoned": times.tz_localize("Europe/Berlin"),
+        "date": [time.date() for time in times],
+        "duration": pd.to_timedelta(numbers, unit="s"),
+        "period": pd.period_range("2025-01-01", periods=rows, freq="D"),
+        "category": pd.Categorical(names),
+        "codes": pd.Categorical(random.integers(0, 3, rows)),
+        "interval": pd.cut(numbers, 3),
+        "nullable": pd.array([1, None] * (rows // 2), dtype="Int64"),
+        "arrow": pd.array(names, dtype="string[pyarrow]"),
+        "list": [[1]] * rows,
+        "object": [{"a": 1}] * rows,
+        "bytes": [b"a"] * rows,
+        "complex": numbers + 1j,
+        "long": [10**30] * rows,
+    }
+
+
+def test_any_column_against_any_other() -> None:
+    """Whatever a column holds on one side and on the other, it is judged, or reported as one that
+    cannot be; a good column beside it is judged as it is alone.
+    """
+    befores, afters = column_kinds(80, 1), column_kinds(80, 2)
+    good = [np.random.default_rng(seed).normal(size=80) for seed in (3, 4)]
+    policy = JudgingPolicy(min_window_rows=50, min_reference_rows=50)
+    for before in befores.values():
+        for after in afters.values():
+            found = comparison.compare(
+                pd.DataFrame({"z": good[0]}).assign(x=before),
+                pd.DataFrame({"z": good[1]}).assign(x=after),
+                policy=policy,
+            )
+            assert found.features[0].severity == "ok"
+            assert [feature.name for feature in found.features] == ["z", "x"]
 
 
 INFINITE = st.lists(

@@ -23,11 +23,16 @@ from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.column_types import Choices
 from driftgauge.shared.reference.frames import columns_of, infer
-from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
+from driftgauge.shared.reference.profile import (
+    CategoricalReference,
+    NumericReference,
+    ReferenceProfile,
+)
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.provenance import file_digest
 from driftgauge.shared.registry.registry import ModelRegistry
+from driftgauge.shared.tables.reading import read_table
 from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import Manifest
 from driftgauge.shared.versions.prediction import model_columns, predict
@@ -386,3 +391,29 @@ def test_dates_as_text_reach_a_fitted_model_as_they_are() -> None:
     assert schema.features[0].excluded == "a time as text"
     found = predict(schema, fitted, model_columns(frame, schema))
     assert np.allclose(np.asarray(found), np.arange(200.0))
+
+
+def test_codes_that_a_model_was_fitted_on_as_numbers(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    """Codes with leading zeros are categories to be judged; a model that was fitted on them as
+    pandas reads them, as numbers, gets numbers.
+    """
+    random = np.random.default_rng(10)
+    path = tmp_path / "reference.csv"
+    sites = random.choice(["007", "010", "102"], 300)
+    pd.DataFrame({"site": sites, "x": random.normal(size=300), "y": 1.0}).to_csv(path, index=False)
+    read = pd.read_csv(path)
+    fitted = LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1)
+    fitted.fit(read[["site", "x"]], read["site"] + read["x"])
+    given = submission(path, artifact=dumped(fitted, tmp_path), target="y", time=None)
+    _, schema, reference = stored(registry, given)
+    assert schema.features[0].kind == "categorical"
+    assert schema.features[0].model_dtype == "float64"
+    known = reference.columns[0]
+    assert isinstance(known, CategoricalReference)
+    assert set(known.categories) == {"7", "10", "102"}
+    frame = read_table(path, kinds=schema.kinds_of())
+    found = predict(schema, fitted, model_columns(frame, schema))
+    assert np.allclose(np.asarray(found), fitted.predict(read[["site", "x"]]))
+    assert {schema.positional({"site": one, "x": 0})[0][0] for one in ("007", 7, "7")} == {"7"}

@@ -60,7 +60,7 @@ async def test_each_partition_as_it_stands(
         assert plain.keys() == found.keys() - {"pipeline"}
         wide = found["pipeline"]["wide"]
         judging = {"owned": False, "panes_behind": [5, 0, 0], "panes_waiting": [0, 6, 0]}
-        assert (wide["events"], wide["judging"]) == (3, judging)
+        assert (wide["events"], wide["judging"].items() >= judging.items()) == (3, True)
         one, two, three = wide["partitions"]
         labels = {"joined": 3, "untold": 2}
         counted = {

@@ -110,9 +110,9 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
     meter = Meter()
     for seconds in (0.001, 0.0011, 0.3, 7.0):
         meter.count({"type": "http", "route": SimpleNamespace(path=PREDICT)}, 200, seconds)
-    histogram = parse(exposition(ProcessMetrics(Publisher(settings), Refusals(), meter)))[
-        "driftgauge_predict_duration_seconds"
-    ]
+    histogram = parse(
+        exposition(ProcessMetrics(Publisher(settings), Refusals(), Refusals(), meter))
+    )["driftgauge_predict_duration_seconds"]
     assert histogram.type == "histogram"
     buckets = {s.labels["le"]: s.value for s in histogram.samples if s.name.endswith("_bucket")}
     assert list(buckets)[-4:] == ["1", "2.5", "5", "+Inf"]

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 import redis
+from sklearn.linear_model import LinearRegression
 
 from driftgauge.consumer.commands.alerts import alert_line
 from driftgauge.consumer.worker import Worker
@@ -316,6 +317,34 @@ async def test_a_refused_feed_is_told_of(settings: Settings, tmp_path: Path) -> 
         assert f"{series} 500.0" in text
         page = (await two.get("/", headers={"Accept": "text/html"})).text
         assert "1,000 of 1,000 events of the last hour were refused (x wrong type: 1,000)" in page
+
+
+async def test_refused_labels_are_told_of(
+    registry: ModelRegistry, settings: Settings, client: redis.Redis, keys: Keys
+) -> None:
+    """Labels that nobody can use are a warning of their own, with the field and the reason."""
+    estimator = LinearRegression().fit(rows().to_numpy(), rows()["x"])
+    publish(registry, "linear", SCHEMA, rows(), estimator, labels=True)
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05})
+    written = Written(client, keys)
+    bad = [{"prediction_id": f"p{number}", "label": "late"} for number in range(40)]
+    async with serving(changed) as http:
+        answer = await http.post("/labels", json=[*bad, {"prediction_id": 7, "label": 1.0}, "x"])
+        assert (answer.status_code, len(answer.json()["rejected"])) == (202, 42)
+        await until(written.alerts)
+        (alert,) = written.alerts()
+        assert (alert.rule, alert.severity) == ("blind.labels_refused", "warning")
+        assert (
+            "42 of 42 labels of the last hour were refused (label wrong type: 40" in alert.summary
+        )
+        health = (await http.get("/health?verbose=true")).json()
+        assert (health["status"], health["refused_labels"]) == ("degraded", {"linear": 42})
+        assert health["pipeline"]["linear"]["refused_labels"]["last_hour"] == 42
+        text = (await http.get("/metrics")).text
+        assert (
+            'driftgauge_labels_refused_total{field="prediction_id",model="linear",'
+            'reason="malformed"} 1.0' in text
+        )
 
 
 def test_text_in_one_event_of_500_is_told_of(

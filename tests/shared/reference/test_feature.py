@@ -3,11 +3,12 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from driftgauge.shared.reference.feature import Feature, FeatureKind
-from driftgauge.shared.reference.frames import as_column, json_values
+from driftgauge.shared.reference.frames import as_column, columns_of, json_values
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 
@@ -97,6 +98,17 @@ def test_codes_of_a_model_are_numbers() -> None:
     assert as_column(pd.Series(["3.0", "4", "A"]), code) == ["3", "4", "A"]
 
 
+def test_a_long_text_is_cut_where_no_model_gets_it() -> None:
+    """What is only watched counts by its beginning, in requests and in the reference alike; a model
+    never gets less than what was sent.
+    """
+    note, long = Feature("note", "categorical"), "x" * 5000
+    assert "longer than 1024" in str(note.read(long)[1])
+    assert note.read(long, scored=False) == ("x" * 1024, None)
+    schema = Schema((note,), None)
+    assert columns_of(pd.DataFrame({"note": [long]}), schema) == [["x" * 1024]]
+
+
 def test_times_are_read_in_their_own_unit_and_format() -> None:
     """A number stays in the column's unit, a text is read by the pattern and zone of the version,
     and by nothing else.
@@ -104,6 +116,10 @@ def test_times_are_read_in_their_own_unit_and_format() -> None:
     seconds = Feature("at", "timestamp", time=TimeFormat(unit="s"))
     assert seconds.read(1_760_000_000) == (1.76e9, None)
     assert "number of s since 1970" in str(seconds.read("2025-10-09")[1])
+    whole = Feature("day", "timestamp", time=TimeFormat(pattern="%Y%m%d"))
+    for either in (pd.Series([19700102, 19700103]), pd.Series(["19700102", "19700103"])):
+        assert np.asarray(as_column(either, whole)).tolist() == [86_400_000, 172_800_000]
+    assert whole.read(19700102) == whole.read("19700102") == (86_400_000.0, None)
     days = Feature("at", "timestamp", time=TimeFormat(pattern="%d/%m/%Y", timezone="Europe/Rome"))
     assert days.read("02/01/1970") == (82_800_000.0, None)
     assert "as %d/%m/%Y" in str(days.read("1970-01-02")[1])

@@ -84,25 +84,28 @@ def test_what_a_column_holds(cells: list[str], kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mark", "words"),
+    ("mark", "form", "words"),
     [
-        ("NA", "--missing 'NA'"),
-        ("1,234", "--thousands , or --decimal ,"),
-        ("1,234.5", "--thousands ,"),
-        ("1,5", "--decimal ,"),
-        ("1.234,5", "--decimal , --thousands ."),
-        ("Ann", "with --missing, or take the column as a category"),
+        ("NA", TableFormat(), "say --missing 'NA'"),
+        ("1,234", TableFormat(), "say --decimal , or --thousands ,"),
+        ("1,234.5", TableFormat(), "say --thousands ,"),
+        ("1,5", TableFormat(), "say --decimal ,"),
+        ("1.234,5", TableFormat(), "say --decimal , --thousands ."),
+        ("1.5", TableFormat(decimal=","), "say --decimal ."),
+        ("1,234.5", GERMAN, "say --decimal . --thousands ,"),
+        ("1.5", GERMAN, "say --decimal ."),
+        ("Ann", TableFormat(), "with --missing, or take the column as a category"),
     ],
 )
-def test_a_fault_says_what_to_do(mark: str, words: str) -> None:
+def test_a_fault_says_what_to_do(mark: str, form: TableFormat, words: str) -> None:
     """The hint names the option for what the first bad cell is; a text that is no mark is not
     told.
     """
     cells = texts_of(["1", mark, "2", mark])
-    fault = fault_at("x", "number", cells, numbers(cells, TableFormat())[1])
+    fault = fault_at("x", "number", cells, numbers(cells, form)[1], form)
     assert (fault.cells, fault.of, fault.place) == (2, 4, 1)
-    assert fault.hint().endswith(words)
-    assert "Ann" not in fault.hint()
+    assert fault.hint.endswith(words)
+    assert "Ann" not in fault.hint
 
 
 @pytest.mark.parametrize(
