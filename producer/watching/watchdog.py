@@ -220,13 +220,13 @@ class Watchdog:
             alerts = blind.judge(
                 memory, Observation(state, list(_dropped(fields).values()), self._settings)
             )
+            self.failing[model] = memory.failing
             if alerts:
                 await self._check_type(self._keys.alerts(model))
             with suppress(
                 redis.WatchError
             ):  # another process was faster, or the outcome is unknown: look again
                 await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
-            self.failing[model] = memory.failing
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
         """Tell whether the lease is free, ours or over. One far in the future was taken before the

@@ -6,6 +6,7 @@ not with the first events. After an alarm it starts with them again, because dri
 become the new normal by themselves.
 """
 
+from binascii import crc32
 from importlib.metadata import version
 from operator import length_hint
 from typing import ClassVar, Self
@@ -43,6 +44,8 @@ class _State(msgspec.Struct):
     since: list[int]
     windows: list[bytes]
     history: bytes = b""
+    seeds: int = 0
+    """Of which reference ranks the windows are: those of another release are none of these."""
 
 
 @detector("adwin", share=0.1, errors_share=0.01)
@@ -78,6 +81,7 @@ class RankAdwin:
         self.columns = columns
         self.alpha = alpha
         self._seeds = seeds
+        self._checksum = crc32(np.array(seeds).tobytes())
         self._windows = [self._seeded(place) for place in range(len(columns))]
         self._since = [0] * len(columns)
         self._latest = History(reference, columns)
@@ -133,15 +137,25 @@ class RankAdwin:
     def pack(self) -> bytes:
         windows: list[bytes] = [window.__getstate__() for window in self._windows]
         return frame(
-            _State(RIVER, self.alpha, self.columns, self._since, windows, self._latest.pack())
+            _State(
+                RIVER,
+                self.alpha,
+                self.columns,
+                self._since,
+                windows,
+                self._latest.pack(),
+                self._checksum,
+            )
         )
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:
-        """Read a packed state; one of another version of river starts from the reference again."""
+        """Read a packed state; one of another version of river, or of other ranks, starts from the
+        reference again.
+        """
         state = unframe(frame, _State)
         detector = cls.start(reference, state.columns, ranks, state.alpha)
-        if state.river == RIVER:
+        if state.river == RIVER and state.seeds == detector._checksum:  # noqa: SLF001  of our own kind
             detector._restore(state)  # noqa: SLF001  of our own kind
         return detector
 

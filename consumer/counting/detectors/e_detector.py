@@ -63,6 +63,8 @@ class _State(msgspec.Struct):
     seen: int
     arrays: dict[str, bytes]
     history: bytes = b""
+    rank_cells: int = 0
+    """Of which rank cells the counts are: those of another release are none of these."""
 
 
 ARRAYS = (
@@ -273,13 +275,24 @@ class EDetector:
         arrays = {
             name: np.ascontiguousarray(getattr(self, f"_{name}")).tobytes() for name in ARRAYS
         }
-        state = _State(self.alpha, self.columns, self._seen, arrays, self._latest.pack())
-        return frame(state)
+        return frame(
+            _State(
+                self.alpha,
+                self.columns,
+                self._seen,
+                arrays,
+                self._latest.pack(),
+                self._rank_cells.checksum,
+            )
+        )
 
     @classmethod
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:  # noqa: ARG003
+        """Read a packed state; one of other rank cells starts from the reference again."""
         state = unframe(frame, _State)
         detector = cls(reference, state.columns, state.alpha)
+        if state.rank_cells != detector._rank_cells.checksum:
+            return detector
         detector._seen = state.seen
         detector._latest.restore(state.history)
         for name in ARRAYS:

@@ -5,9 +5,11 @@ reference ranks as ADWIN does, and starts again after an alarm. It processes val
 Python, about .35 µs each.
 """
 
+from binascii import crc32
 from typing import Any, ClassVar, Self
 
 import msgspec
+import numpy as np
 
 from driftgauge.consumer.counting.detectors.adwin import seed_ranks
 from driftgauge.consumer.counting.detectors.base import (
@@ -31,6 +33,7 @@ class _State(msgspec.Struct):
     since: list[int]
     sums: list[Sums]
     history: bytes = b""
+    seeds: int = 0
 
 
 @detector("page_hinkley", share=0.0)
@@ -60,6 +63,7 @@ class RankPageHinkley:
         self._latest = History(reference, columns)
         self.alpha = alpha
         self._seeded = seeded
+        self._checksum = crc32(np.array(seeded).tobytes())
         self._tests = [_with(sums) for sums in seeded]
         self._since = [0] * len(columns)
 
@@ -117,6 +121,7 @@ class RankPageHinkley:
                 self._since,
                 [_sums(test) for test in self._tests],
                 self._latest.pack(),
+                self._checksum,
             )
         )
 
@@ -124,7 +129,8 @@ class RankPageHinkley:
     def unpack(cls, frame: bytes, reference: ReferenceProfile, ranks: Floats) -> Self:
         state = unframe(frame, _State)
         detector = cls.start(reference, state.columns, ranks, state.alpha)
-        detector._restore(state)  # noqa: SLF001  of our own kind
+        if state.seeds == detector._checksum:  # noqa: SLF001  of our own kind
+            detector._restore(state)  # noqa: SLF001
         return detector
 
     def _restore(self, state: _State) -> None:

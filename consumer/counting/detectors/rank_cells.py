@@ -21,6 +21,7 @@ import math
 from binascii import crc32
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -59,7 +60,7 @@ SCRAMBLE = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 """Constants of the hash splitmix64 (Steele, Lea, Flood 2014)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RankCells:
     """Maps cells of the reference to rank cells, for the watched columns.
 
@@ -124,6 +125,13 @@ class RankCells:
             [sum(reference.columns[column].counts) for column in columns], dtype=np.int64
         )
         return cls(columns, gaps, rows, constants, cell, places, borders.ravel())
+
+    @cached_property
+    def checksum(self) -> int:
+        """A number that other rank cells do not have."""
+        return crc32(
+            self._borders.tobytes(), crc32(self._cells.tobytes(), crc32(self.gaps.tobytes()))
+        )
 
     def of(self, observed: Observed) -> NDArray[np.int8]:
         """Return the rank cell of each value of the watched columns, shape (C, events)."""

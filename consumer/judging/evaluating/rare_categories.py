@@ -22,8 +22,11 @@ from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.reference.profile import CategoricalReference, ReferenceProfile
 from driftgauge.shared.statistics.chi_squared import two_sample
-from driftgauge.shared.statistics.counts import MIN_EXPECTED
 
+ROWS_PER_GROUP = 3.0
+"""Rows that a group of buckets is expected to have on average, in the smaller sample: with fewer
+the statistic passes high quantiles of its law too often, up to 4 times where buckets differ much.
+"""
 LEAST_PAIRS = 20
 """Pairs of rare reference rows with the same category, without which it is not known how many
 categories share a bucket.
@@ -87,7 +90,7 @@ class RareCategories:
         """
         expected = float(self.reference.sum()) * min(1.0, m / max(self.rows, 1))
         return int(
-            min(len(self.reference), 1 << max(int(expected / MIN_EXPECTED), 1).bit_length() - 1)
+            min(len(self.reference), 1 << max(int(expected / ROWS_PER_GROUP), 1).bit_length() - 1)
         )
 
     def psi(self, cells: Ints, m: int) -> float:

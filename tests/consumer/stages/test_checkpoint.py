@@ -67,6 +67,32 @@ def test_what_was_committed_is_loaded(server: redis.Redis, keys: Keys) -> None:
     assert server.xlen(keys.panes("plant", 0)) == 1
 
 
+def test_a_fault_stands_beside_the_state(server: redis.Redis, keys: Keys) -> None:
+    """A fault is written at once, by the owner alone, and is no part of the state; what is to
+    replace it is written with the next commit or renewal. A checkpoint that another version wrote
+    keeps its format.
+    """
+    first, key = owned(server, keys), keys.count("plant", 0)
+    first.note(b"fault", b"one")
+    assert server.hgetall(key) == {b"fault": b"one", b"format": FORMAT}
+    assert first.load() == {b"format": FORMAT}
+    assert first.fault == b"one"
+    first.later[b"fault"] = b"two"
+    first.commit({b"a": b"1"}, nothing)
+    assert server.hget(key, "fault") == b"two"
+    first.later[b"fault"] = b"three"
+    first.renew()
+    assert server.hget(key, "fault") == b"three"
+    assert not first.later
+    server.hset(key, "format", "0")
+    first.note(b"fault", b"four")
+    assert server.hget(key, "format") == b"0"
+    server.delete(keys.owner("plant", 0))
+    with pytest.raises(OwnershipLost):
+        first.note(b"fault", b"of nobody")
+    assert server.hget(key, "fault") == b"four"
+
+
 def test_a_stolen_lease_cannot_commit(server: redis.Redis, keys: Keys) -> None:
     """A worker that slept through its lease writes nothing when it wakes up: neither state nor
     outputs.

@@ -137,6 +137,17 @@ def test_the_estimated_effect_is_near_the_truth() -> None:
     assert np.mean(found) == pytest.approx(0.5, abs=0.15)
 
 
+def test_a_state_of_other_ranks_starts_again() -> None:
+    """Ranks by another order of the categories, as in an earlier release, would look like a change:
+    the detector starts from the reference.
+    """
+    detector = start()
+    detector.update(observed(drawn(1, 300)))
+    other = CELLS.ranks / 2
+    again = RankAdwin.unpack(detector.pack(), CELLS.reference, other)
+    assert again.pack() == RankAdwin.start(CELLS.reference, COLUMNS, other, ALPHA).pack()
+
+
 def test_an_old_change_is_not_told_as_its_opposite() -> None:
     """Errors that rose from 17 to 22 % were found after some thousand labels, of which the latest
     may all be right: every alarm of 20 runs says that they rose, or says nothing, and e-detector

@@ -173,3 +173,17 @@ def test_errors_of_a_class_are_found(share: float, most: int) -> None:
         found = detector.update(observed(reference, [wrong[2]]))
         delays.append(found[0].row + 1 if found else 4000)
     assert np.median(delays) <= most
+
+
+def test_a_state_of_other_rank_cells_starts_again() -> None:
+    """Counts by other rank cells, as those of another release, are no evidence: the detector begins
+    with the reference, and raises nothing by them.
+    """
+    random = np.random.default_rng(4)
+    before, after = (profile([random.normal(size=rows)]) for rows in (2000, 3000))
+    detector = started(before, 1e6)
+    detector.update(observed(before, [random.normal(size=900)]))
+    again = EDetector.unpack(detector.pack(), before, np.empty(0))
+    assert again.pack() == detector.pack()
+    other = EDetector.unpack(detector.pack(), after, np.empty(0))
+    assert other.pack() == started(after, 1e6).pack()
