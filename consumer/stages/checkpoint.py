@@ -103,8 +103,9 @@ class Checkpoint:
             raise BadData(
                 f"The checkpoint {self.key} has format {fields.get(b'format', b'?').decode()}, "
                 f"this version reads "
-                f"{FORMAT.decode()}. Run the version that wrote it, or delete the key to count "
-                f"from the start of the log."
+                f"{FORMAT.decode()}. Run the version that wrote it, or count anew under another "
+                f"DRIFTGAUGE_KEY_PREFIX. Do not delete the key: what was counted would be lost, "
+                f"and the panes that were written could not be continued."
             )
         self._number = int(fields.get(b"commit", 0))
         self.fault = fields.pop(FAULT, None)

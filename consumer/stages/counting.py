@@ -32,6 +32,7 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
@@ -125,7 +126,28 @@ class CountingStage(Stage):
         self._last_entry = self._last_room = time.monotonic()
         self._reader.reset()
         self._readers_known = 0.0
+        self._check_panes()
         self._prepare_log(offset)
+
+    def _check_panes(self) -> None:
+        """Refuse to count anew beside panes that are there: they could not be continued.
+
+        Raises
+        ------
+        BadData
+            If the panes go further than the checkpoint.
+        """
+        if not self.client.exists(self._panes):
+            return
+        details: Any = self.client.xinfo_stream(self._panes)
+        last = EntryId.parse(details["last-generated-id"])
+        if last.ms > self._state.position.closed:
+            raise BadData(
+                f"{self._panes} goes on to pane {last.ms}, but its checkpoint "
+                f"{self.checkpoint.key} only to {self._state.position.closed}: the checkpoint was "
+                f"deleted, or restored from an older copy. Restore both from one copy, or count "
+                f"anew under another DRIFTGAUGE_KEY_PREFIX."
+            )
 
     def _load_ids(self) -> None:
         for hour in id_hours_of(self._state):

@@ -80,6 +80,7 @@ class EmbeddedRedis:
             If it does not start.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)  # the append-only file has every event
         if len(str(self.folder / "redis.sock")) > MAX_SOCKET_PATH and self._socket_folder is None:
             # the system limits the length of a socket's path
             self._socket_folder = tempfile.mkdtemp(prefix="driftgauge-")

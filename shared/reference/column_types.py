@@ -20,6 +20,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.feature import Feature, FeatureKind
 from driftgauge.shared.reference.pii import decide, is_personal, text_of
 from driftgauge.shared.reference.times import (
+    may_be_time,
     moments,
     numbered,
     to_ms,
@@ -471,11 +472,14 @@ def _epoch(column: _Column) -> _Told | None:
 
 
 def _as_times(column: _Column, place: Circumstances) -> _Told | None:
-    """Take texts as times, if all of them are some."""
+    """Take texts as times, if all of them are some, or all but a few that have not even digits."""
     marks = [text for text in column.counts if text.strip() in USUAL_MARKS]
-    texts = [text for text in column.counts if text.strip() not in USUAL_MARKS]
-    if not texts:
+    others = [text for text in column.counts if text.strip() not in USUAL_MARKS]
+    odd = [text for text in others if not may_be_time(text)]
+    cells = sum(column.counts[text] for text in odd)
+    if len(odd) == len(others) or len(odd) > FEW_MARKS or column.share(cells) > 1 - ALMOST:
         return None
+    marks, texts = marks + odd, [text for text in others if may_be_time(text)]
     try:
         form = _time_format(column, texts)
     except BadData:  # which of its meanings it has does not matter where it is not judged
@@ -491,7 +495,12 @@ def _as_times(column: _Column, place: Circumstances) -> _Told | None:
             "categorical", f"times as {how}", (f"date as text: {reason}",), reason, "timestamp"
         )
     more = {"time": form, "marks": tuple(text.strip() for text in marks)}
-    return _Told("timestamp", f"times as {how}", ("date as text",), more=more)
+    warnings = ["date as text"]
+    if marks:
+        cells = sum(column.counts[text] for text in marks)
+        shown = ", ".join(repr(text.strip()[:20]) for text in marks[:FEW_MARKS])
+        warnings.append(f"{cells:,} cells are no times ({shown}) and are taken as missing")
+    return _Told("timestamp", f"times as {how}", tuple(warnings), more=more)
 
 
 def _time_format(column: _Column, texts: Sequence[str]) -> TimeFormat | None:
@@ -516,7 +525,8 @@ def _chosen(column: _Column, chosen: ColumnType) -> _Told:
             warnings = _odd_cells(column) if column.odd else ()
             return _Told("numeric", said, warnings, more=_marks(column))
         case "categorical":
-            coded = column.present and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
+            whole = all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
+            coded = column.present and whole and not _are_long(column)
             return _Told("categorical", said, more={"dtype": "float64"} if coded else {})
         case "boolean":
             reads = Feature(column.name, "boolean")

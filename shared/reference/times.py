@@ -71,6 +71,11 @@ def zone_of(name: str) -> tzinfo:
         ) from None
 
 
+def may_be_time(text: str) -> bool:
+    """Tell whether a text has digits and something between them, as all times that are texts."""
+    return _MAYBE.fullmatch(text) is not None
+
+
 def moment(text: str, form: TimeFormat) -> float | None:
     """Read a time as Unix milliseconds; None if the text is none in this format.
 
@@ -194,7 +199,7 @@ def written(name: str, texts: Sequence[str], timezone: str = "UTC") -> TimeForma
     """
     different = list(dict.fromkeys(texts))
     few = different[:: max(1, len(different) // _TRIED)]
-    if not all(map(_MAYBE.fullmatch, few)):
+    if not all(map(may_be_time, few)):
         return None
     forms = [TimeFormat(timezone=timezone)]
     forms += [TimeFormat(pattern=pattern, timezone=timezone) for pattern in PATTERNS]

@@ -167,8 +167,22 @@ def _real(values: Any, missing: Any, index: Any, *, whole: bool) -> pd.Series:
         except OverflowError:
             pass
     found = np.full(len(values), np.nan)
-    found[~missing] = [float(value) for value in values[~missing]]
+    found[~missing] = [as_float(value) for value in values[~missing]]
     return pd.Series(found, index)
+
+
+def as_float(value: Any) -> float:
+    """Return a real number of any type as float64; one that is too large is infinite.
+
+    Examples
+    --------
+    >>> as_float(decimal.Decimal("1.5")), as_float(-(10**400))
+    (1.5, -inf)
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
 
 
 def wrong_values(name: str, column: pd.Series) -> Fault | None:

@@ -14,7 +14,7 @@ import pandas as pd
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.tables.format import TableFormat
-from driftgauge.shared.tables.frames import REAL, plain, wrong_values
+from driftgauge.shared.tables.frames import REAL, as_float, plain, wrong_values
 from driftgauge.shared.tables.values import (
     Fault,
     Texts,
@@ -217,7 +217,7 @@ def _typed_values(
 def _number(value: object) -> float | None:
     """Return a number of any type as float64; a boolean is none."""
     is_number = isinstance(value, REAL) and not isinstance(value, bool | np.bool_)
-    return float(value) if is_number else None  # type: ignore[arg-type]  # it is one of REAL
+    return as_float(value) if is_number else None
 
 
 def _truth(value: object) -> float | None:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import httpx
+import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -159,6 +160,22 @@ def test_a_file_goes_and_comes_back(
         "x must be a number, not a string",
     )
     wait_for(lambda: log_length(plant) == before + 700, "the events of the file")
+
+
+def test_a_file_of_another_form_is_sent_as_it_is(page: Page, plant: Plant, tmp_path: Path) -> None:
+    """Parquet and JSON lines are predicted row by row; a row that does not fit harms no other."""
+    frame = pd.DataFrame({"x": [0.5, 1.5], "y": [1.0, 2.0]})
+    parquet, lines = tmp_path / "rows.parquet", tmp_path / "rows.jsonl"
+    frame.to_parquet(parquet)
+    lines.write_text('{"x": 1, "y": 2}\n{"x": 1}\n')
+    before = log_length(plant)
+    page.goto(f"/dashboard/batch?model={SERVED}")
+    for path, done in ((parquet, "Done: 2 predicted"), (lines, "1 did not fit")):
+        page.set_input_files("#file", path)
+        expect(page.locator("#verdict")).to_contain_text("checked row by row")
+        page.locator("#predict").click()
+        expect(page.locator("#verdict")).to_contain_text(done)
+    wait_for(lambda: log_length(plant) == before + 3, "the events of the files")
 
 
 def log_length(plant: Plant) -> int:

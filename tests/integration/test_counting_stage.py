@@ -13,6 +13,7 @@ from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import counting_policy
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.settings import Settings
 from tests.consumer.builders import event
 from tests.integration.plant import MODEL, append, counters, events, publish, settings_of, wait_for
@@ -118,3 +119,18 @@ def test_trimming_waits_for_the_slowest_reader(
     append(client, log, events(3, 1, int(time.time() * 1000), first=1002))
     count_all(stage, client, keys, 1002)
     assert client.xlen(log) < 200
+
+
+def test_panes_without_their_checkpoint_are_not_continued(
+    client: redis.Redis, keys: Keys, start: Start
+) -> None:
+    """Whoever deletes a checkpoint is told what to do, instead of counting from the start beside
+    panes that end later.
+    """
+    now = int(time.time() * 1000)
+    append(client, keys.log(MODEL, 0), events(1, 1000, now - 60_000))
+    count_all(start(), client, keys, 1000)
+    assert client.xlen(keys.panes(MODEL, 0))
+    client.delete(keys.count(MODEL, 0))
+    with pytest.raises(BadData, match=r"only to 0.*the checkpoint was deleted"):
+        start()

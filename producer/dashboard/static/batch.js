@@ -1,4 +1,5 @@
 // The Batch page: a CSV file is checked by its beginning, sent to POST /predict_batch, and its answers are kept for download.
+// A file of another form is sent as it is.
 // Everything from the file or the API is shown as text.
 import { problem } from "./actions.js";
 
@@ -8,6 +9,14 @@ const ROW = /^\d+,\d*,(ok|invalid|failed),/;
 
 const box = document.getElementById("batch");
 const part = (id) => document.getElementById(id);
+const CSV = "text/csv";
+const FORMS = {
+  jsonl: "application/x-ndjson",
+  ndjson: "application/x-ndjson",
+  parquet: "application/vnd.apache.parquet",
+  arrow: "application/vnd.apache.arrow.file",
+  feather: "application/vnd.apache.arrow.file",
+};
 const count = new Intl.NumberFormat("en");
 let file;
 let request;
@@ -17,6 +26,8 @@ const query = (more = {}) => {
   const given = { model: box.dataset.model, ...(box.dataset.version && { version: box.dataset.version }), ...more };
   return `?${new URLSearchParams(given)}`;
 };
+
+const formOf = (chosen) => FORMS[chosen.name.split(".").pop().toLowerCase()] ?? CSV;
 
 function say(severity, text, faults = []) {
   const verdict = part("verdict");
@@ -46,6 +57,11 @@ async function choose(chosen) {
   if (!file) return;
   if (file.size > Number(box.dataset.bytes)) {
     say("critical", `This file has ${count.format(file.size)} bytes; at most ${count.format(Number(box.dataset.bytes))} are taken.`);
+    return;
+  }
+  if (formOf(file) !== CSV) {
+    say("unknown", "A file of this form is checked row by row when it is sent.");
+    part("predict").disabled = false;
     return;
   }
   say("unknown", "Checking the columns …");
@@ -121,7 +137,7 @@ async function predict() {
   request = new XMLHttpRequest();
   const answers = new Answers(total);
   request.open("POST", box.dataset.predict + query());
-  request.setRequestHeader("Content-Type", "text/csv");
+  request.setRequestHeader("Content-Type", formOf(file));
   request.setRequestHeader("Accept", "text/csv");
   request.upload.onprogress = (event) => progress((0.3 * event.loaded) / (event.total || 1), "Sending …");
   request.onprogress = () => request.status === 200 && answers.take(request.responseText);

@@ -451,3 +451,23 @@ def test_a_report_says_what_is_judged_of_a_column() -> None:
     assert [one.judged for one in found.features] == ["true is 1", "", "hour of the week"]
     assert found.features[2].window_quantiles[-1] == 147.0  # 99 hours after Wednesday 0:00
     assert "hour of the week" in render_html(found)
+
+
+def test_some_cells_that_are_no_times_make_no_category(registered: Any) -> None:
+    """A column of dates with a few other words is one of times, and says what became of the words;
+    codes of many digits keep them all.
+    """
+    days = [f"2025-10-{1 + row % 28:02d}" for row in range(ROWS)]
+    days[7] = "soon"
+    days[9] = "N/A"
+    long = [str(10**18 + row % 3) for row in range(ROWS)]
+    cells = {"day": days, "code": long, "other": long}
+    published, told = registered(cells, choices=Choices({"code": "categorical"}))
+    day, code, other = published.schema.features
+    assert (day.kind, set(day.marks)) == ("timestamp", {"soon", "N/A"})
+    assert "2 cells are no times ('N/A', 'soon') and are taken as missing" in told["day"].warnings
+    assert (code.kind, other.kind) == ("categorical", "categorical")
+    for place in (1, 2):
+        known = published.reference.columns[place]
+        assert isinstance(known, CategoricalReference)
+        assert sorted(known.categories) == sorted({*long})

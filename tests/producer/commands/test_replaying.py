@@ -249,3 +249,19 @@ def test_a_file_that_is_written_otherwise(
     result = run(api, path, *options)
     assert result.exit_code == 0, result.output
     assert [(event.features, event.prediction) for event in log(client, keys)] == [([1.5, 2], 3.25)]
+
+
+@pytest.mark.usefixtures("linear")
+@pytest.mark.parametrize("scale", [1, 1000, 10**6, 10**9])
+def test_times_as_numbers_of_any_unit(
+    scale: int, api: str, client: redis.Redis, keys: Keys, tmp_path: Path
+) -> None:
+    """Seconds, milliseconds, microseconds and nanoseconds since 1970 are the same times."""
+    path = tmp_path / "rows.csv"
+    start = 1_735_689_600
+    pd.DataFrame(
+        {"x": [1.0, 2.0], "y": 1.0, "z": 2.5, "ts": [start * scale, (start + 60) * scale]}
+    ).to_csv(path, index=False)
+    result = run(api, path, "--prediction-column", "z", "--time-column", "ts")
+    assert result.exit_code == 0, result.output
+    assert [event.time for event in log(client, keys)] == [1735689600000, 1735689660000]

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftgauge.producer.scoring.answers import CsvText, JsonText, harmless
+from driftgauge.producer.scoring.answers import NUMBER, CsvText, JsonText, harmless
 from driftgauge.producer.scoring.batch import RowAnswer
 from driftgauge.shared.reference.schema import FieldError
 
@@ -66,3 +66,13 @@ def test_a_document_is_one_however_it_is_cut() -> None:
                     {"field": "", "message": "too"},
                 ],
             }
+
+
+def test_a_long_cell_takes_time_in_proportion_to_its_length() -> None:
+    """A cell of digits that is no number is recognised at once, however long it is; an expression
+    with two readings would try each of 40,000 places with all others.
+    """
+    assert NUMBER.fullmatch("1" * 40_000 + "x") is None
+    assert NUMBER.fullmatch("1" * 40_000 + "." + "2" * 40_000)
+    assert all(NUMBER.fullmatch(text) for text in ("1", "1.", "-.5", "+1.5e-3", "1E9"))
+    assert not any(NUMBER.fullmatch(text) for text in ("", ".", "1e", "=1", "1.2.3"))

@@ -266,6 +266,15 @@ def test_numbers_and_texts_in_one_column(tmp_path: Path) -> None:
     assert read_table(path, kinds={"x": "boolean"})["x"].tolist()[:3] == [True, True, False]
 
 
+def test_a_number_without_end_is_infinite(tmp_path: Path) -> None:
+    """More digits than a number can have are too many in CSV as in JSON lines."""
+    digits = "9" * 400
+    for text in (f'{{"x": {digits}}}\n{{"x": 1}}\n', f'{{"x": {digits}}}\n', f"x\n{digits}\n"):
+        path = write(tmp_path, text)
+        assert read_table(path)["x"].iloc[0] == np.inf
+        assert read_table(path, kinds={"x": "numeric"})["x"].iloc[0] == np.inf
+
+
 def test_one_column_of_decimal_commas(tmp_path: Path) -> None:
     """Nothing separates it; its commas are decimal marks."""
     path = write(tmp_path, "x\n1,5\n2,25\n")
