@@ -17,7 +17,7 @@ from driftgauge.producer.reading import proposals
 from driftgauge.producer.routes import references
 from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.proposals import Answer, decode_asked, encode
+from driftgauge.shared.contract.proposals import Answer, decode_request, encode
 from driftgauge.shared.reference.accepted import AcceptedReference, recounted
 from driftgauge.shared.registry.reference_store import ReferenceStore
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -41,7 +41,7 @@ async def worker(
         while not ended.is_set():  # not cancelled: a command that is under way may swallow that
             packed: Any = await client.lpop(keys.proposals(model))  # type: ignore[misc]
             if packed is not None:
-                asked.append(decode_asked(packed))
+                asked.append(decode_request(packed))
                 await client.set(keys.proposed(model, asked[-1].id), encode(answer))
             await asyncio.sleep(0.01)
 
