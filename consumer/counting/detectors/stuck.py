@@ -93,17 +93,18 @@ class StuckValues:
             return []
         if self._limits is None:
             self._limits = self._law(observed.runs)
-        lengths = self._run_lengths(
-            observed.marks[self.columns], self._repeatable[observed.cells[self.columns]]
-        )
-        limits = np.where(self._limits == NEVER, np.iinfo(np.int64).max, self._limits)
-        rows, events = np.nonzero(lengths >= limits[:, None])
         found = [
-            self._alarm(int(event), int(row), int(lengths[row, event]), observed.runs)
-            for row, event in zip(rows, events, strict=True)
-            if _is_due(int(lengths[row, event]), int(limits[row]))
+            self._alarm(row, place, int(lengths[row]), observed.runs)
+            for place, lengths in self._run_lengths(observed, observed.marks).items()
+            for row in np.flatnonzero(np.isin(lengths, self._due(place, lengths))).tolist()
         ]
         return sorted(found, key=lambda one: (one.row, one.column))
+
+    def _due(self, place: int, lengths: Ints) -> list[int]:
+        """Return the lengths at which runs of a column are alarmed."""
+        assert self._limits is not None  # noqa: S101  set by update
+        first = int(self._limits[place])
+        return due_lengths(first, int(lengths.max())) if first != NEVER else []
 
     def _law(self, runs: Sequence[Runs | None]) -> Ints:
         """Return the limit of each column: the first length that is too long."""
@@ -111,18 +112,26 @@ class StuckValues:
         known = [runs[column] if column < len(runs) else None for column in self.columns]
         return np.array([NEVER if one is None else limit(one, level) for one in known])
 
-    def _run_lengths(self, marked: Ints, known: NDArray[np.bool_]) -> Ints:
-        """Return how long the run of each value is until it, it included; 0 of what makes none."""
-        events = np.arange(1, marked.shape[1] + 1)
-        goes_on = np.empty(marked.shape, dtype=np.bool_)
-        goes_on[:, 0] = (marked[:, 0] == self._marks) & (self._lengths > 0)
-        goes_on[:, 1:] = (marked[:, 1:] == marked[:, :-1]) & known[:, :-1]
-        goes_on &= known
-        begun = np.maximum.accumulate(np.where(goes_on, 0, events), axis=1)
-        lengths = events - begun + 1
-        lengths = np.where(begun == 0, events + self._lengths[:, None], lengths) * known
-        self._marks, self._lengths = marked[:, -1].copy(), lengths[:, -1].copy()
-        return lengths
+    def _run_lengths(self, observed: Observed, marked: Ints) -> dict[int, Ints]:
+        """Return how long the run of each value is until it, it included, of the columns that can
+        have one of `LEAST`; 0 of what makes none.
+
+        Such a run has the same value at two of every eighth event one after the other, or goes on
+        from before. Of the other columns the last events alone matter, for the next batch.
+        """
+        goes_on = (marked[self.columns, 0] == self._marks) & (self._lengths > 0)
+        sample = marked[self.columns, :: LEAST // 2]
+        busy = goes_on | (sample[:, 1:] == sample[:, :-1]).any(axis=1)
+        found = {}
+        for place, column in enumerate(self.columns):
+            first = 0 if busy[place] else max(0, marked.shape[1] - LEAST)
+            known = self._repeatable[observed.cells[column, first:]]
+            before = int(self._lengths[place]) if goes_on[place] else 0
+            lengths = _lengths(marked[column, first:], known, before)
+            self._marks[place], self._lengths[place] = marked[column, -1], lengths[-1]
+            if busy[place]:
+                found[place] = lengths
+        return found
 
     def _alarm(self, row: int, place: int, length: int, runs: Sequence[Runs | None]) -> Detection:
         column = self.columns[place]
@@ -199,18 +208,34 @@ def _times(number: int, level: float) -> float | None:
     return times
 
 
-def _is_due(length: int, first: int) -> bool:
-    """Return whether a run is alarmed at a length: at the first one that is too long, whenever it
-    has doubled, and each `REST` events when it is that long.
+def _lengths(marked: Ints, known: NDArray[np.bool_], before: int) -> Ints:
+    """Return the length of the run of each value until it; the first goes on with one of `before`.
 
     Examples
     --------
-    >>> [length for length in range(3000) if _is_due(length, 400)]
+    >>> _lengths(np.array([7, 7, 8, 8, 8]), np.array([True, True, True, True, False]), 3).tolist()
+    [4, 5, 1, 2, 0]
+    """
+    events = np.arange(1, len(marked) + 1)
+    begins = np.ones(len(marked), dtype=np.bool_)
+    begins[1:] = (marked[1:] != marked[:-1]) | ~known[1:] | ~known[:-1]
+    begins[0] = not before or not known[0]
+    begun = np.maximum.accumulate(np.where(begins, events, 0))
+    lengths: Ints = np.where(begun == 0, events + before, events - begun + 1) * known
+    return lengths
+
+
+def due_lengths(first: int, longest: int) -> list[int]:
+    """Return the lengths at which a run is alarmed: the first one that is too long, whenever it has
+    doubled, and each `REST` events when it is that long.
+
+    Examples
+    --------
+    >>> due_lengths(400, 3000)
     [400, 800, 1600, 2624]
     """
-    if length < first:
-        return False
-    due = first
-    while due < REST and due < length:
-        due *= 2
-    return length == due or (due >= REST and (length - due) % REST == 0)
+    due = []
+    while first <= longest:
+        due.append(first)
+        first = 2 * first if first < REST else first + REST
+    return due

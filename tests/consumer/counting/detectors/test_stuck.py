@@ -1,16 +1,19 @@
 """Stuck values: the false-alarm rate, the delays, and what is not called stuck."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import signal, stats
 
 from driftgauge.consumer.counting.detectors import Detection, Observed
-from driftgauge.consumer.counting.detectors.stuck import LEAST, StuckValues, limit
+from driftgauge.consumer.counting.detectors.stuck import LEAST, StuckValues, due_lengths, limit
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
-from driftgauge.shared.reference.runs import marks, runs_of
+from driftgauge.shared.reference.runs import Runs, marks, runs_of
 
 Process = Callable[[np.random.Generator, int], Floats]
 
@@ -108,3 +111,35 @@ def test_what_the_reference_does_too_is_not_stuck() -> None:
     lost = np.full(5000, np.nan)
     live = [np.full(5000, 7.0), np.full(5000, 2.0), lost]
     assert run([constant, steps, missing], live, 1e-6) == []
+
+
+@settings(max_examples=60)
+@given(
+    runs=st.lists(st.tuples(st.integers(0, 3), st.integers(1, 60)), min_size=1, max_size=40),
+    cuts=st.lists(st.integers(1, 400), max_size=6),
+)
+def test_every_run_is_counted_as_by_hand(runs: list[tuple[int, int]], cuts: list[int]) -> None:
+    """However the events are cut, a run is alarmed where a loop over its values says so; a missing
+    value (3) ends it.
+    """
+    values = np.concatenate([np.full(length, float(value)) for value, length in runs])
+    values[values == 3] = np.nan
+    built = NumericReference.build("x", np.arange(4.0))
+    profile = ReferenceProfile(4, (built,))
+    known = [Runs(400, 200, 5, 60)]
+    first = limit(known[0], 1e-3)
+    expected, length = [], 0
+    for row, value in enumerate(values.tolist()):
+        same = row > 0 and value == values[row - 1]
+        length = 0 if np.isnan(value) else length + 1 if same else 1
+        if length in due_lengths(first, 10_000):
+            expected.append((row, float(length)))
+    detector = StuckValues.start(profile, [0], np.empty(0), 1e-3)
+    found = []
+    edges = sorted({0, *(cut for cut in cuts if cut < len(values)), len(values)})
+    for begin, end in pairwise(edges):
+        part = values[begin:end]
+        cells = built.cells(part)
+        observed = Observed(cells[None], np.empty(0), [], marks(built, part, cells)[None], known)
+        found += [(one.row + begin, one.value) for one in detector.update(observed)]
+    assert found == expected
