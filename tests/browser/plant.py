@@ -140,7 +140,7 @@ class Plant:
     def start_api(self) -> None:
         """Start the API again, at the same address."""
         deployment = self.deployment
-        deployment.api = deployment._start("serve")
+        deployment._start("serve")
         processes.wait_until(
             deployment._api_answers, deployment.api, "The API", deployment._log("serve")
         )
