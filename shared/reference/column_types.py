@@ -155,10 +155,8 @@ class _Told(NamedTuple):
 class _Column:
     """The cells of a column as texts, and what they are as numbers.
 
-    Attributes
-    ----------
-    texts
-        Those that are not missing, in the order of the rows.
+    Numbers of a data frame become texts only where a text is asked for: that takes far longer than
+    all else.
     """
 
     def __init__(self, name: str, cells: Any, choices: Choices) -> None:
@@ -166,14 +164,21 @@ class _Column:
         self.choices = choices
         self.rows = len(cells)
         self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
+        self.shows = decide(name, None) == "keep"
+        self._cells = cells
+        self._numbers = None if self.typed is None else _numbers(self.typed, choices.table)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Texts that are not missing, in the order of the rows."""
+        cells = self._cells
         if self.typed is not None:
             there = self.typed[self.typed.notna().to_numpy()]
             cells = texts_of([text_of(value) for value in there.astype(object)])
         elif isinstance(cells, list):
             cells = texts_of(cells)
-        self.texts: list[str] = cells[~absent(cells, choices.table)].tolist()
-        self.present = len(self.texts)
-        self.shows = decide(name, None) == "keep"
+        found: list[str] = cells[~absent(cells, self.choices.table)].tolist()
+        return found
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -181,8 +186,20 @@ class _Column:
         return Counter(self.texts)
 
     @cached_property
+    def present(self) -> int:
+        """Number of cells that are not missing."""
+        return len(self.texts if self._numbers is None else self._numbers)
+
+    @cached_property
+    def distinct(self) -> int:
+        """Number of different values."""
+        return len(self.counts if self._numbers is None else np.unique(self._numbers))
+
+    @cached_property
     def _read(self) -> tuple[Floats, Flags]:
         """Each text as a number, and which are no finite ones."""
+        if self._numbers is not None:
+            return self._numbers, ~np.isfinite(self._numbers)
         form = self.choices.table if self.typed is None else TableFormat()
         values, bad = numbers(texts_of(self.texts), form)
         return values, bad | ~np.isfinite(values)
@@ -190,7 +207,10 @@ class _Column:
     @cached_property
     def odd(self) -> Counter[str]:
         """Number of cells of each text that is no finite number."""
-        return Counter(np.array(self.texts, dtype=object)[self._read[1]].tolist())
+        bad = self._read[1]
+        if not bad.any():
+            return Counter()
+        return Counter(np.array(self.texts, dtype=object)[bad].tolist())
 
     @cached_property
     def numeric(self) -> Floats:
@@ -252,7 +272,7 @@ def recognised(
         told.taken or told.kind,
         told.why,
         missing / max(column.rows, 1),
-        len(column.counts) - len(marked),
+        column.distinct - len(marked),
         _shown(column, feature) if column.shows else "",
         (*told.warnings, *_remarks(column, feature)),
     )
@@ -269,7 +289,7 @@ def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
         feature.kind,
         "as in the schema",
         missing / max(column.rows, 1),
-        len(column.counts) - len(marked),
+        column.distinct - len(marked),
         "" if decide(feature.name, feature.pii) != "keep" else _shown(column, feature),
         tuple(_remarks(column, feature)),
     )
@@ -376,6 +396,21 @@ def _is_untyped(series: pd.Series) -> bool:
     )
 
 
+def _numbers(series: pd.Series, table: TableFormat) -> Floats | None:
+    """Return what is not missing of a column of numbers; None of any other column, and where a
+    number can mean missing, or has more digits than a float is exact to.
+    """
+    dtype = series.dtype
+    is_real = pd.api.types.is_numeric_dtype(dtype) and not (
+        pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype)
+    )
+    if not is_real or any(number(mark, TableFormat()) is not None for mark in table.missing):
+        return None
+    values = np.asarray(series[series.notna().to_numpy()].to_numpy(dtype=np.float64))
+    is_whole = pd.api.types.is_integer_dtype(dtype)
+    return None if is_whole and np.abs(values).max(initial=0) > EXACT else values
+
+
 def _of_dtype(column: _Column) -> _Told:
     """Take a column of a data frame as its type says."""
     assert column.typed is not None  # noqa: S101  its caller has looked
@@ -405,7 +440,7 @@ def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
         return _epoch(column) or _Told("numeric", "numbers", _ways(column))
     if not all(map(_is_mark, odd)):
         unusual = sum(not _is_mark(text) for text in odd)
-        few = unusual <= FEW_MARKS and len(column.counts) - len(odd) > FEW_CODES
+        few = unusual <= FEW_MARKS and column.distinct - len(odd) > FEW_CODES
         if column.share(odd.total()) > 1 - ALMOST or not few:
             return None
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
@@ -588,7 +623,7 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
         return told
     taken = ""
     marked = column.marked(told.more.get("marks", ()))
-    if len(column.counts) - len(marked) == 1 and not place.in_hand:
+    if column.distinct - len(marked) == 1 and not place.in_hand:
         taken, reason = "constant", "constant: the reference has one value"
     elif _is_identifier(column, told.kind, place):
         taken, reason = "identifier", "looks like an id: each row has its own value"
@@ -601,8 +636,8 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
 def _is_identifier(column: _Column, kind: FeatureKind, place: Circumstances) -> bool:
     """Tell whether each row has its own value: texts, row numbers, or whole numbers named so."""
     if kind == "categorical":
-        return len(column.counts) >= ALL_DIFFERENT * column.present
-    if kind != "numeric" or column.odd or len(column.counts) < column.present:
+        return column.distinct >= ALL_DIFFERENT * column.present
+    if kind != "numeric" or column.odd or column.distinct < column.present:
         return False
     values = column.numeric
     if not (values == np.floor(values)).all():
@@ -621,9 +656,9 @@ def _remarks(column: _Column, feature: Feature) -> list[str]:
     if is_personal(column.name):
         found.append('personal by name: not published; "pii" in the schema changes it')
     if feature.kind == "categorical" and not feature.excluded:
-        if len(column.counts) > MANY_CATEGORIES:
+        if column.distinct > MANY_CATEGORIES:
             found.append(
-                f"{len(column.counts):,} categories: those beyond the {MANY_CATEGORIES} most "
+                f"{column.distinct:,} categories: those beyond the {MANY_CATEGORIES} most "
                 f"frequent are counted together"
             )
         found += [
@@ -646,7 +681,7 @@ def _shown(column: _Column, feature: Feature) -> str:
     if feature.excluded.startswith("looks like an id"):
         return ""
     top = column.counts.most_common(SHOWN)
-    more = ", …" if len(column.counts) > SHOWN else ""
+    more = ", …" if column.distinct > SHOWN else ""
     return ", ".join(f"{text[:30]} {times / column.present:.0%}" for text, times in top) + more
 
 
