@@ -42,12 +42,7 @@ class Installed:
 
     def environment(self) -> dict[str, str]:
         """Return the test's own, without what would lead to the checkout."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("DRIFTGAUGE_", "PYTHON"))
-        }
-        return kept | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+        return _outside() | {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -106,8 +101,17 @@ def _version(package: str) -> str:
         return "0"
 
 
+def _outside() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DRIFTGAUGE_", "PYTHON"))
+    }
+
+
 def _call(command: Sequence[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = _outside()  # pip takes what lies on PYTHONPATH for installed
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
 
 
