@@ -242,6 +242,8 @@ def test_names_without_end_are_refused(tmp_path: Path) -> None:
     """Objects that each have a name of their own are no table; that is said soon."""
     lines = "".join(f'{{"n{place}": 1}}\n' for place in range(25_000))
     assert "it has 20,001 columns; at most 20,000 are read" in refusal(write(tmp_path, lines))
+    lines = "".join(f'{{"n{place}": 1}}\n' for place in range(10_000))
+    assert "nearly all cells would be missing" in refusal(write(tmp_path, lines))
 
 
 def test_what_was_recognised_is_told(tmp_path: Path) -> None:
