@@ -4,6 +4,7 @@ were read and not committed are read again.
 """
 
 import logging
+import math
 import random
 import threading
 import time
@@ -30,6 +31,8 @@ log = logging.getLogger("driftgauge.worker")
 
 BACKOFF_S = (0.1, 5.0)
 """First and longest pause (s) while Redis does not answer."""
+SETTLED_S = 1.0
+"""Time (s) without an accepted write, after which Redis is said to refuse writes."""
 POLLS_PER_LEASE = 10
 PACE_START = 256
 """Initial batch size in entries; each reload divides it by 8, and so does the first load."""
@@ -43,7 +46,7 @@ class Connection:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lost_at: float | None = None
-        self._refusal, self._refused_at = "", 0.0
+        self._refusal, self._refused_at, self._wrote_at = "", 0.0, -math.inf
 
     def lost(self, error: Exception) -> None:
         with self._lock:
@@ -61,6 +64,8 @@ class Connection:
     def refused(self, code: str, error: Exception) -> None:
         """Note that Redis answers, but refuses to write."""
         with self._lock:
+            if time.monotonic() - self._wrote_at < SETTLED_S:
+                return  # another write was accepted; this one is tried again
             if self._refusal != code:
                 log.error(
                     "Redis refuses to write (%s): %s. Waiting until it does not; nothing is lost",
@@ -72,6 +77,7 @@ class Connection:
     def wrote(self, asked_at: float) -> None:
         """Note that Redis accepted a write, unless it was asked before the refusal."""
         with self._lock:
+            self._wrote_at = asked_at
             if self._refusal and asked_at > self._refused_at:
                 log.info("Redis takes writes again")
                 self._refusal = ""

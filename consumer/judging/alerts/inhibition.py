@@ -142,29 +142,29 @@ def is_explained(evaluation: Evaluation, column: int) -> bool:
     for check in evaluation.version.checks:
         if check.column == column:
             bad[check.cells - offset] = True
-    if window[~bad].sum() < evaluation.policy.min_window_rows or not reference[~bad].any():
+    rows = int(window[~bad].sum())
+    if not rows or not reference[~bad].any():
         return True
-    scale = window[~bad].sum() / reference[~bad].sum()
+    scale = rows / reference[~bad].sum()
     window[bad] = np.rint(reference[bad] * scale).astype(np.int64)
-    bins = evaluation.version.bins_for(evaluation.rows)
+    bins = evaluation.version.bins_for(rows)
     place = bins.bin_of_cell[offset : offset + len(window)] - int(bins.starts[column])
     size = int(bins.sizes[column])
     p, q = (
         np.bincount(place, weights=cells, minlength=size).astype(np.int64)
         for cells in (reference, window)
     )
-    return population_stability(p, q) < evaluation.policy.resolve_below * _drifts_from(
-        evaluation, column
-    )
+    limit = _drifts_from(evaluation, column, rows)
+    return population_stability(p, q) < evaluation.policy.resolve_below * limit
 
 
-def _drifts_from(evaluation: Evaluation, column: int) -> float:
-    """Return the PSI above which a column drifts. For an ordered column it comes from replay, not
-    from a closed form.
+def _drifts_from(evaluation: Evaluation, column: int, rows: int) -> float:
+    """Return the PSI of some rows above which a column drifts. For an ordered column it comes from
+    replay, not from a closed form.
 
     That threshold is for 7 days; a shorter window varies more, so at worst less is explained and
     people are notified of both.
     """
     if column in evaluation.version.ordered and not evaluation.lacking_days:
         return evaluation.week_threshold(column)
-    return evaluation.psi_threshold(column, evaluation.policy.psi_warning)
+    return evaluation.psi_threshold(column, evaluation.policy.psi_warning, rows)

@@ -87,14 +87,13 @@ class Evaluation:
             column: rare.psi(self.cells, self.rows) for column, rare in self.version.rare.items()
         }
 
-    def psi_threshold(self, column: int, floor: float) -> float:
+    def psi_threshold(self, column: int, floor: float, rows: int | None = None) -> float:
         """Return the PSI threshold above which the true PSI is significantly larger than
-        `floor`.
+        `floor`; `rows` are those of the window that are judged, all by default.
         """
-        bins = int(self.version.bins_for(self.rows).sizes[column])
-        return threshold(
-            floor, self._psi_level(column), bins, self.version.reference.rows, self.rows
-        )
+        m = self.rows if rows is None else rows
+        bins = int(self.version.bins_for(m).sizes[column])
+        return threshold(floor, self._psi_level(column), bins, self.version.reference.rows, m)
 
     def rare_threshold(self, column: int, floor: float) -> float:
         """Return the same of the PSI due to the column's rare categories."""

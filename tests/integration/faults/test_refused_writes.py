@@ -81,6 +81,7 @@ def test_a_worker_waits_while_redis_takes_no_writes(
     assert not [one for one in caplog.records if one.exc_info], "no traceback for an operator"
 
 
+@pytest.mark.long
 def test_a_full_redis_gets_room_from_the_log(own_server: redis.Redis, keys: Keys) -> None:
     """Where `maxmemory` holds fewer events than the hours of retention bring, counted entries go
     first. A publisher that leaves the worker its tenth, as the API does, gets all its events
@@ -90,7 +91,7 @@ def test_a_full_redis_gets_room_from_the_log(own_server: redis.Redis, keys: Keys
     publish(own_server, keys)
     limit = used["used_memory"] + 1_500_000
     own_server.config_set("maxmemory", limit)
-    entries = events(1, 16_000, START_MS)
+    entries = events(1, 10_000, START_MS)
     log, waited = keys.log(MODEL, 0), 0
 
     def has_room() -> bool:

@@ -26,9 +26,8 @@ def test_missing_values_explain_the_drift_that_they_cause() -> None:
     assert is_explained(judged(rows=100, shift=3.0).evaluation, column), (
         "too few rows to tell: data quality first"
     )
-    assert is_explained(judged(missing=0.99, shift=3.0).evaluation, column), (
-        "too few rows are left to tell"
-    )
+    few = judged(missing=0.997, shift=1.0).evaluation
+    assert is_explained(few, column), "of the rows that are left it may be chance"
 
 
 def test_only_the_same_feature_and_only_drift() -> None:
