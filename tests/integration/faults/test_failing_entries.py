@@ -79,6 +79,12 @@ def test_what_counting_fails_on_is_a_dead_letter(
     with worker_thread(settings), worker_thread(settings):
         wait_for(lambda: arrived(client, keys) == EVENTS, "the rest")
         wait_for(lambda: judged_all(client, keys), "judging")
+
+        def over() -> bool:
+            known = fault_of(client, keys.count(MODEL, 0))
+            return known is not None and known.over
+
+        wait_for(over, "the end of the fault, which the next commit writes")
     found = counters(client, keys)
     assert (found.events, found.dead, found.missing) == (EVENTS - len(BAD), len(BAD), 0)
     dead: Any = client.xrange(keys.dead(MODEL, 0))
@@ -89,7 +95,6 @@ def test_what_counting_fails_on_is_a_dead_letter(
     assert [fields[b"entry_id"] for _, fields in dead] == [sent[number - 1][0] for number in BAD]
     fault = fault_of(client, keys.count(MODEL, 0))
     assert fault is not None
-    assert fault.over
     assert fault.set_aside
 
     versions = {"1.0.0": cell_map(PUBLISHED)}
