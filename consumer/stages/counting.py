@@ -172,8 +172,8 @@ class CountingStage(Stage):
         entries = self._reader.read(self._offset, self._clock.left_ms)
         for part in self.attempts.parts(entries) if entries else ():
             self._count(part)
-            if self._clock.due:
-                self._commit()
+            if self._clock.due or self.attempts.aside(part) is not None:
+                self._commit()  # else the next failure would throw away what was set aside
         self._tick_if_stuck()
         self._learn_changes()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):

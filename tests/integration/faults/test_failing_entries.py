@@ -112,7 +112,6 @@ def test_what_counting_fails_on_is_a_dead_letter(
     assert len(written) >= len(alone.closed) > 5
 
 
-@pytest.mark.long
 def test_a_fault_of_the_code_loses_no_log(
     client: redis.Redis, redis_url: str, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
