@@ -39,7 +39,7 @@ from driftgauge.producer.watching.observation import (
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.fault import TRIES
-from driftgauge.shared.contract.refused import LEAST_SHARE
+from driftgauge.shared.contract.refused import LEAST_SHARE, RefusedHour
 from driftgauge.shared.contract.severity import AlertSeverity
 from driftgauge.shared.rules.monitor import BLIND
 
@@ -244,31 +244,29 @@ def refused(_: Memory, observed: Observation) -> Assessment:
     """Judge the events of about the last hour that the API refused, which are missing from all
     counts.
     """
-    hour, limit = observed.state.refused, observed.settings.refused_per_hour
-    bad = hour.is_bad(observed.now, limit)
-    if bad is False:
-        return Assessment(
-            bad=False, value=hour.share, limit=LEAST_SHARE, summary="Events fit the schema again."
-        )
-    summary = (
+    hour = observed.state.refused
+    found = (
         f"{hour.described()}: they are in no log and not counted. Did the client change, or is the "
-        "schema too narrow? The answers to the client say what was wrong with each."
+        "schema too narrow?"
     )
-    return Assessment(bad=bad, value=hour.share, limit=LEAST_SHARE, summary=summary)
+    return _of_hour(hour, observed, found, "Events fit the schema again.")
 
 
 def labels_refused(_: Memory, observed: Observation) -> Assessment:
     """Judge the labels of about the last hour that the API refused, as events are judged."""
-    hour, limit = observed.state.refused_labels, observed.settings.refused_per_hour
-    bad = hour.is_bad(observed.now, limit)
-    if bad is False:
-        return Assessment(
-            bad=False, value=hour.share, limit=LEAST_SHARE, summary="Labels can be used again."
-        )
-    summary = (
+    hour = observed.state.refused_labels
+    found = (
         f"{hour.described('labels')}: they join no prediction, and the performance is that of the "
-        "rest. The answers to the client say what was wrong with each."
+        "rest."
     )
+    return _of_hour(hour, observed, found, "Labels can be used again.")
+
+
+def _of_hour(hour: RefusedHour, observed: Observation, found: str, over: str) -> Assessment:
+    """Judge the share that was refused; `found` and `over` are the words for either."""
+    bad = hour.is_bad(observed.now, observed.settings.refused_per_hour)
+    advice = " The answers to the client say what was wrong with each."
+    summary = over if bad is False else found + advice
     return Assessment(bad=bad, value=hour.share, limit=LEAST_SHARE, summary=summary)
 
 
