@@ -12,7 +12,7 @@ from driftgauge.shared.tables.options import CELL_OPTIONS, TEXT_OPTIONS, form_of
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.shared.reference.column_types import Choices
+    from driftgauge.shared.reference.columns.choices import Choices
 
 _OPTIONS: Final = (
     click.option(
@@ -52,7 +52,7 @@ def choices_of(given: Mapping[str, Any]) -> "Choices":
     >>> choices_of({"types": ("code=categorical",), "missing": ("?",)}).types
     {'code': 'categorical'}
     """
-    from driftgauge.shared.reference.column_types import Choices
+    from driftgauge.shared.reference.columns.choices import Choices
 
     types: dict[str, Any] = {}
     for text in given["types"]:

@@ -33,7 +33,8 @@ from driftgauge.shared.contract.snapshot import (
 )
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile, counted
-from driftgauge.shared.reference.column_types import IN_HAND, Choices, ColumnRow, recognised
+from driftgauge.shared.reference.columns.choices import IN_HAND, Choices, ColumnRow
+from driftgauge.shared.reference.columns.recognising import recognised
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import as_column, columns_of, kind_of
 from driftgauge.shared.reference.profile import (

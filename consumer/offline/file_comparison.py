@@ -11,7 +11,8 @@ import msgspec
 from driftgauge.consumer.offline.comparison import Plan, judge
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.column_types import Choices, notation_of
+from driftgauge.shared.reference.columns.choices import Choices
+from driftgauge.shared.reference.columns.notation import notation_of
 from driftgauge.shared.tables.reading import open_table
 from driftgauge.shared.tables.table import Table
 

@@ -10,15 +10,9 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.column_types import (
-    IN_HAND,
-    Choices,
-    Circumstances,
-    ColumnRow,
-    described,
-    notation_of,
-    recognised,
-)
+from driftgauge.shared.reference.columns.choices import IN_HAND, Choices, Circumstances, ColumnRow
+from driftgauge.shared.reference.columns.notation import notation_of
+from driftgauge.shared.reference.columns.recognising import described, recognised
 from driftgauge.shared.reference.feature import WRITTEN, Feature
 from driftgauge.shared.reference.schema import RESERVED, Schema, meaning
 from driftgauge.shared.reference.times import event_times

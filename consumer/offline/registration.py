@@ -27,7 +27,7 @@ from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
-from driftgauge.shared.reference.column_types import Choices, ColumnRow
+from driftgauge.shared.reference.columns.choices import Choices, ColumnRow
 from driftgauge.shared.reference.feature import Feature, Kind
 from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
 from driftgauge.shared.reference.profile import Column, ReferenceProfile

@@ -10,7 +10,8 @@ import pandas as pd
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.column_types import IN_HAND, Choices, Circumstances, recognised
+from driftgauge.shared.reference.columns.choices import IN_HAND, Choices, Circumstances
+from driftgauge.shared.reference.columns.recognising import recognised
 from driftgauge.shared.reference.feature import MAX_CATEGORY, PLAIN, Feature, Kind
 from driftgauge.shared.reference.pii import hashed, text_of
 from driftgauge.shared.reference.schema import Schema

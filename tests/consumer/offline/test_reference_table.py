@@ -19,7 +19,7 @@ from driftgauge.consumer.offline.registration import Submission, register_versio
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import can_estimate
 from driftgauge.shared.performance.layout import Layout
-from driftgauge.shared.reference.column_types import Choices, ColumnRow
+from driftgauge.shared.reference.columns.choices import Choices, ColumnRow
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import columns_of, rows_of
 from driftgauge.shared.reference.profile import CategoricalReference

@@ -21,7 +21,7 @@ from driftgauge.consumer.offline.model_dtypes import as_fitted
 from driftgauge.consumer.offline.registration import Submission, register_version
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.reference.column_types import Choices
+from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.reference.frames import columns_of, infer
 from driftgauge.shared.reference.profile import (
     CategoricalReference,

@@ -12,7 +12,7 @@ import redis
 from driftgauge.consumer.offline.registration import Submission, register_version
 from driftgauge.shared.contract.events import Label, Prediction
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.reference.column_types import Choices
+from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.tables.format import TableFormat

@@ -6,19 +6,17 @@ matter is no guess but a question.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import numpy as np
 import pandas as pd
 
-from driftgauge.shared.arrays import Flags, Floats
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.reference.columns.cells import EXACT, ColumnCells
+from driftgauge.shared.reference.columns.choices import Choices, Circumstances, ColumnRow
 from driftgauge.shared.reference.feature import Feature, FeatureKind
-from driftgauge.shared.reference.pii import decide, is_personal, text_of
+from driftgauge.shared.reference.pii import decide, is_personal
 from driftgauge.shared.reference.times import (
     may_be_time,
     moments,
@@ -27,9 +25,8 @@ from driftgauge.shared.reference.times import (
     unit_of,
     written,
 )
-from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat, TimeUnit
-from driftgauge.shared.tables.frames import plain
-from driftgauge.shared.tables.values import USUAL_MARKS, absent, number, numbers, texts_of
+from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat
+from driftgauge.shared.tables.values import USUAL_MARKS, number
 
 LEAST_ROWS: Final = 50
 """Least values from which an identifier or a constant is recognised."""
@@ -39,14 +36,10 @@ ALMOST: Final = 0.95
 """Share of numbers from which a column is one of numbers, whatever the other cells are."""
 FEW_MARKS: Final = 5
 """Most different texts among numbers."""
-EXACT: Final = 2**53
-"""Whole numbers below it are exact as float64."""
 FEW_CODES: Final = 20
 """Most different whole numbers that may be codes."""
 MANY_CATEGORIES: Final = 50
 """Categories beyond which the rarer ones are counted together."""
-SAMPLE: Final = 1000
-"""Texts of a column by which the notation of numbers is recognised."""
 SHOWN: Final = 3
 TRUE_FALSE: Final = frozenset(("true", "false"))
 NOT_A_NUMBER: Final = ("nan", "NaN")
@@ -61,86 +54,6 @@ _TIME_NAME: Final = re.compile(
 _ID_NAME: Final = re.compile(r"(^|_)(id|ids|uuid|guid|key|index|idx|row|nr|no|number|unnamed)($|_)")
 
 
-class Choices(msgspec.Struct, frozen=True):
-    """What was said about a table, beside what its cells say.
-
-    Parameters
-    ----------
-    types
-        Name of a column to what it is taken as.
-    table
-        How the cells are written.
-    date_format
-        How times are written as text, as of `strptime`; empty is recognised.
-    unit
-        Of times that are numbers; None is recognised by their size.
-    timezone
-        Of times that name none.
-    """
-
-    types: Mapping[str, ColumnType] = {}
-    table: TableFormat = TableFormat()
-    date_format: str = ""
-    unit: TimeUnit | None = None
-    timezone: str = "UTC"
-
-    @property
-    def time(self) -> TimeFormat:
-        """What was said of times."""
-        return TimeFormat(self.unit, self.date_format, self.timezone)
-
-
-class Circumstances(NamedTuple):
-    """What the rows of a table are used for.
-
-    Parameters
-    ----------
-    timed
-        True if the time of each row is known, so that times have an age.
-    fitted
-        True if a model gets the columns as they are.
-    in_hand
-        True if two samples are compared, and no version is made: a constant is judged like any
-        other column then, and a time that is written as text stays one.
-    """
-
-    timed: bool = False
-    fitted: bool = False
-    in_hand: bool = False
-
-
-IN_HAND: Final = Circumstances(in_hand=True)
-"""Two samples in hand."""
-
-
-class ColumnRow(msgspec.Struct, frozen=True):
-    """One line of the table that a registration shows.
-
-    Parameters
-    ----------
-    kind
-        What the column is taken as.
-    why
-        What that was told by.
-    missing
-        Share of missing values.
-    distinct
-        Number of different values.
-    shown
-        The range, or the most frequent values; nothing of a personal column.
-    warnings
-        What may be wrong, and the option that changes it.
-    """
-
-    column: str
-    kind: str
-    why: str
-    missing: float
-    distinct: int
-    shown: str
-    warnings: tuple[str, ...] = ()
-
-
 class _Told(NamedTuple):
     """What was found out about a column."""
 
@@ -150,83 +63,6 @@ class _Told(NamedTuple):
     excluded: str = ""
     taken: str = ""
     more: Mapping[str, Any] = {}
-
-
-class _Column:
-    """The cells of a column as texts, and what they are as numbers.
-
-    Numbers of a data frame become texts only where a text is asked for: that takes far longer than
-    all else.
-    """
-
-    def __init__(self, name: str, cells: Any, choices: Choices) -> None:
-        self.name = name
-        self.choices = choices
-        self.rows = len(cells)
-        self.typed: pd.Series | None = plain(cells) if isinstance(cells, pd.Series) else None
-        self.shows = decide(name, None) == "keep"
-        self._cells = cells
-        self._numbers = None if self.typed is None else _numbers(self.typed, choices.table)
-
-    @cached_property
-    def texts(self) -> list[str]:
-        """Texts that are not missing, in the order of the rows."""
-        cells = self._cells
-        if self.typed is not None:
-            there = self.typed[self.typed.notna().to_numpy()]
-            cells = texts_of([text_of(value) for value in there.astype(object)])
-        elif isinstance(cells, list):
-            cells = texts_of(cells)
-        found: list[str] = cells[~absent(cells, self.choices.table)].tolist()
-        return found
-
-    @cached_property
-    def counts(self) -> Counter[str]:
-        """Number of cells of each text."""
-        return Counter(self.texts)
-
-    @cached_property
-    def present(self) -> int:
-        """Number of cells that are not missing."""
-        return len(self.texts if self._numbers is None else self._numbers)
-
-    @cached_property
-    def distinct(self) -> int:
-        """Number of different values."""
-        return len(self.counts if self._numbers is None else np.unique(self._numbers))
-
-    @cached_property
-    def _read(self) -> tuple[Floats, Flags]:
-        """Each text as a number, and which are no finite ones."""
-        if self._numbers is not None:
-            return self._numbers, ~np.isfinite(self._numbers)
-        form = self.choices.table if self.typed is None else TableFormat()
-        values, bad = numbers(texts_of(self.texts), form)
-        return values, bad | ~np.isfinite(values)
-
-    @cached_property
-    def odd(self) -> Counter[str]:
-        """Number of cells of each text that is no finite number."""
-        bad = self._read[1]
-        if not bad.any():
-            return Counter()
-        return Counter(np.array(self.texts, dtype=object)[bad].tolist())
-
-    @cached_property
-    def numeric(self) -> Floats:
-        """The numbers in the order of the rows, without what is none."""
-        values, odd = self._read
-        return values[~odd]
-
-    def marked(self, marks: Sequence[str]) -> list[str]:
-        """Return the texts that mean missing values."""
-        return [text for text in self.counts if text.strip() in marks] if marks else []
-
-    def share(self, cells: int) -> float:
-        return cells / max(self.present, 1)
-
-    def option(self, kind: str) -> str:
-        return f"--type {self.name}={kind}"
 
 
 def recognised(
@@ -254,7 +90,7 @@ def recognised(
     >>> recognised("x", ["1.5", "2", "?"] * 9, Choices(), Circumstances())[0].marks
     ('?',)
     """
-    column = _Column(name, cells, choices)
+    column = ColumnCells(name, cells, choices)
     chosen = choices.types.get(name)
     told = _chosen(column, chosen) if chosen is not None else _found(column, place)
     told = _left_out(column, told, place, by_choice=chosen is not None)
@@ -281,7 +117,7 @@ def recognised(
 
 def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
     """Return the line of a column whose feature is given by a schema."""
-    column = _Column(feature.name, cells, choices)
+    column = ColumnCells(feature.name, cells, choices)
     marked = column.marked(feature.marks)
     missing = column.rows - column.present + sum(column.counts[text] for text in marked)
     return ColumnRow(
@@ -295,80 +131,10 @@ def described(feature: Feature, cells: Any, choices: Choices) -> ColumnRow:
     )
 
 
-def notation_of(columns: Mapping[str, Any], form: TableFormat) -> tuple[TableFormat, str]:
-    """Find out how numbers are written, if they are not in the notation of the format.
-
-    Parameters
-    ----------
-    columns
-        Texts of CSV columns by name; other columns have types of their own.
-
-    Returns
-    -------
-    form, remark
-        The format to read them by; and what is to be said of it, empty if it is the given one.
-
-    Raises
-    ------
-    BadData
-        With a question, if they can be read as different numbers.
-
-    Examples
-    --------
-    >>> notation_of({"x": ["1.234,5", "7"]}, TableFormat())[0].decimal
-    ','
-    >>> notation_of({"x": ["1,234", "7"]}, TableFormat())
-    Traceback (most recent call last):
-    driftgauge.shared.errors.BadData: '1,234' in column 'x' can be 1.234 or 1234; say ...
-    """
-    if form.decimal != "." or form.thousands:
-        return form, ""
-    usual = {name: _sample(cells, form) for name, cells in columns.items()}
-    tried = [
-        msgspec.structs.replace(form, decimal=",", thousands="."),
-        msgspec.structs.replace(form, thousands=","),
-    ]
-    fitting = {
-        name: [one for one in tried if all(number(text, one) is not None for text in texts)]
-        for name, texts in usual.items()
-        if any("," in text for text in texts)
-    }
-    evidence = {name: found for name, found in fitting.items() if found}
-    left = [one for one in tried if evidence and all(one in found for found in evidence.values())]
-    points = (texts for texts in usual.values() if any("." in text for text in texts))
-    if any(number(text, form) is not None for texts in points for text in texts[:1]):
-        left = [one for one in left if one.decimal == "."]
-    if len(left) > 1:
-        name = next(iter(evidence))
-        shown = next(text for text in usual[name] if "," in text)
-        ways = " or ".join(f"{number(shown, one):.15g}" for one in left)
-        said = f"{shown!r} in column {name!r}" if not is_personal(name) else f"Column {name!r}"
-        raise BadData(f"{said} can be {ways}; say --decimal , or --thousands ,")
-    if not left:
-        return form, ""
-    how = "a decimal comma" if left[0].decimal == "," else "commas between thousands"
-    return left[0], f"Numbers are written with {how}."
-
-
-def _sample(cells: Any, form: TableFormat) -> list[str]:
-    """Return some different texts of a CSV column that have digits, those with a comma first; none
-    if others are among them.
-    """
-    if isinstance(cells, pd.Series):
-        return []
-    texts = np.strings.strip(texts_of(cells) if isinstance(cells, list) else cells)
-    commas = np.strings.find(texts, ",") >= 0
-    found: dict[str, None] = {}
-    for some in (texts[commas], texts[~commas]):
-        found |= dict.fromkeys(some[:SAMPLE].tolist())
-    known = [one for one in found if not form.is_missing(one) and one not in USUAL_MARKS]
-    return known if all(any(map(str.isdigit, one)) for one in known) else []
-
-
 # -- what cells say --------------------------------------------------------------------------------
 
 
-def _found(column: _Column, place: Circumstances) -> _Told:
+def _found(column: ColumnCells, place: Circumstances) -> _Told:
     """Find out what a column is by its cells."""
     if column.typed is not None and not _is_untyped(column.typed):
         return _of_dtype(column)
@@ -396,22 +162,7 @@ def _is_untyped(series: pd.Series) -> bool:
     )
 
 
-def _numbers(series: pd.Series, table: TableFormat) -> Floats | None:
-    """Return what is not missing of a column of numbers; None of any other column, and where a
-    number can mean missing, or has more digits than a float is exact to.
-    """
-    dtype = series.dtype
-    is_real = pd.api.types.is_numeric_dtype(dtype) and not (
-        pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_complex_dtype(dtype)
-    )
-    if not is_real or any(number(mark, TableFormat()) is not None for mark in table.missing):
-        return None
-    values = np.asarray(series[series.notna().to_numpy()].to_numpy(dtype=np.float64))
-    is_whole = pd.api.types.is_integer_dtype(dtype)
-    return None if is_whole and np.abs(values).max(initial=0) > EXACT else values
-
-
-def _of_dtype(column: _Column) -> _Told:
+def _of_dtype(column: ColumnCells) -> _Told:
     """Take a column of a data frame as its type says."""
     assert column.typed is not None  # noqa: S101  its caller has looked
     dtype = column.typed.dtype
@@ -427,7 +178,7 @@ def _of_dtype(column: _Column) -> _Told:
     return _epoch(column) or _Told("numeric", f"dtype {dtype}", _ways(column))
 
 
-def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
+def _as_numbers(column: ColumnCells, place: Circumstances) -> _Told | None:
     """Take texts as numbers, if all of them are some, or nearly all."""
     if column.share(column.odd.total()) >= 1:
         return None
@@ -446,13 +197,13 @@ def _as_numbers(column: _Column, place: Circumstances) -> _Told | None:
     return _Told("numeric", "numbers, but for some", _odd_cells(column), more=_marks(column))
 
 
-def _are_long(column: _Column) -> bool:
+def _are_long(column: ColumnCells) -> bool:
     """Tell whether all are whole numbers, and some of more digits than float64 is exact to."""
     long = np.abs(column.numeric).max(initial=0) > EXACT
     return bool(long) and all(map(WHOLE.fullmatch, map(str.strip, column.counts)))
 
 
-def _odd_cells(column: _Column) -> tuple[str, ...]:
+def _odd_cells(column: ColumnCells) -> tuple[str, ...]:
     """Say which cells are no finite numbers, and what becomes of them."""
     texts = [repr(text.strip()[:20]) for text in list(column.odd)[:FEW_MARKS]]
     shown = f" ({', '.join(texts)})" if column.shows else ""
@@ -463,7 +214,7 @@ def _odd_cells(column: _Column) -> tuple[str, ...]:
     return (said,)
 
 
-def _marks(column: _Column) -> dict[str, tuple[str, ...]]:
+def _marks(column: ColumnCells) -> dict[str, tuple[str, ...]]:
     """Return the marks of a column's missing values; what is not finite has several spellings."""
     found: dict[str, None] = {}
     for text in column.odd:
@@ -478,7 +229,7 @@ def _is_mark(text: str) -> bool:
     return text.strip() in USUAL_MARKS or number(text, TableFormat()) is not None
 
 
-def _ways(column: _Column) -> tuple[str, ...]:
+def _ways(column: ColumnCells) -> tuple[str, ...]:
     """Say how numbers are taken that may be something else."""
     values = np.unique(column.numeric)
     if len(values) < 2 or not (values == np.floor(values)).all() or len(values) > FEW_CODES:
@@ -490,7 +241,7 @@ def _ways(column: _Column) -> tuple[str, ...]:
     return (f"{len(values)} different whole numbers are taken as numbers; {ways}",)
 
 
-def _epoch(column: _Column) -> _Told | None:
+def _epoch(column: ColumnCells) -> _Told | None:
     """Take numbers as times, if their column is named so and they are of our days."""
     values = column.numeric
     if column.odd or not len(values) or not _TIME_NAME.search(_snake(column.name)):
@@ -506,7 +257,7 @@ def _epoch(column: _Column) -> _Told | None:
     )
 
 
-def _as_times(column: _Column, place: Circumstances) -> _Told | None:
+def _as_times(column: ColumnCells, place: Circumstances) -> _Told | None:
     """Take texts as times, if all of them are some, or all but a few that have not even digits."""
     marks = [text for text in column.counts if text.strip() in USUAL_MARKS]
     others = [text for text in column.counts if text.strip() not in USUAL_MARKS]
@@ -538,7 +289,7 @@ def _as_times(column: _Column, place: Circumstances) -> _Told | None:
     return _Told("timestamp", f"times as {how}", tuple(warnings), more=more)
 
 
-def _time_format(column: _Column, texts: Sequence[str]) -> TimeFormat | None:
+def _time_format(column: ColumnCells, texts: Sequence[str]) -> TimeFormat | None:
     choices = column.choices
     if choices.date_format:
         form = TimeFormat(pattern=choices.date_format, timezone=choices.timezone)
@@ -550,7 +301,7 @@ def _time_format(column: _Column, texts: Sequence[str]) -> TimeFormat | None:
 # -- what was chosen -------------------------------------------------------------------------------
 
 
-def _chosen(column: _Column, chosen: ColumnType) -> _Told:
+def _chosen(column: ColumnCells, chosen: ColumnType) -> _Told:
     """Take a column as it was chosen."""
     said = f"as said: {chosen}"
     match chosen:
@@ -578,7 +329,7 @@ def _chosen(column: _Column, chosen: ColumnType) -> _Told:
 _ARTICLE: Final = {"identifier": "an", "constant": "a"}
 
 
-def _chosen_time(column: _Column, chosen: ColumnType) -> _Told:
+def _chosen_time(column: ColumnCells, chosen: ColumnType) -> _Told:
     choices, form = column.choices, None
     if column.typed is not None and pd.api.types.is_datetime64_any_dtype(column.typed.dtype):
         form = TimeFormat(timezone=choices.timezone)
@@ -596,7 +347,7 @@ def _chosen_time(column: _Column, chosen: ColumnType) -> _Told:
     return _Told("timestamp", f"as said: {chosen}", more={"time": form, "judged": judged})
 
 
-def _unlike(column: _Column, chosen: str, odd: Iterable[str]) -> BadData:
+def _unlike(column: ColumnCells, chosen: str, odd: Iterable[str]) -> BadData:
     cells = sum(column.counts[text] for text in odd)
     return BadData(
         f"Column {column.name!r} is said to be {chosen}, but {cells:,} of {column.present:,} cells "
@@ -607,7 +358,7 @@ def _unlike(column: _Column, chosen: str, odd: Iterable[str]) -> BadData:
 # -- what is left out of drift ---------------------------------------------------------------------
 
 
-def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: bool) -> _Told:
+def _left_out(column: ColumnCells, told: _Told, place: Circumstances, *, by_choice: bool) -> _Told:
     """Leave identifiers, constants, and times without an age out of drift."""
     if told.excluded:
         return told
@@ -633,7 +384,7 @@ def _left_out(column: _Column, told: _Told, place: Circumstances, *, by_choice: 
     return told._replace(taken=taken, excluded=reason, warnings=(*told.warnings, advice))
 
 
-def _is_identifier(column: _Column, kind: FeatureKind, place: Circumstances) -> bool:
+def _is_identifier(column: ColumnCells, kind: FeatureKind, place: Circumstances) -> bool:
     """Tell whether each row has its own value: texts, row numbers, or whole numbers named so."""
     if kind == "categorical":
         return column.distinct >= ALL_DIFFERENT * column.present
@@ -650,7 +401,7 @@ def _is_identifier(column: _Column, kind: FeatureKind, place: Circumstances) -> 
 # -- the table -------------------------------------------------------------------------------------
 
 
-def _remarks(column: _Column, feature: Feature) -> list[str]:
+def _remarks(column: ColumnCells, feature: Feature) -> list[str]:
     """Say what else may be wrong with a column."""
     found = []
     if is_personal(column.name):
@@ -669,7 +420,7 @@ def _remarks(column: _Column, feature: Feature) -> list[str]:
     return found
 
 
-def _shown(column: _Column, feature: Feature) -> str:
+def _shown(column: ColumnCells, feature: Feature) -> str:
     """Show the range of numbers and times, or the most frequent values."""
     if feature.kind == "timestamp" and feature.time is not None and column.present:
         texts = [text for text in column.counts if text.strip() not in feature.marks]

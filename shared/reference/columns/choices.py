@@ -1,0 +1,88 @@
+"""What is said about a table by whoever registers it, and what is said of each column in return."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from driftgauge.shared.tables.format import ColumnType, TableFormat, TimeFormat, TimeUnit
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """What was said about a table, beside what its cells say.
+
+    Parameters
+    ----------
+    types
+        Name of a column to what it is taken as.
+    table
+        How the cells are written.
+    date_format
+        How times are written as text, as of `strptime`; empty is recognised.
+    unit
+        Of times that are numbers; None is recognised by their size.
+    timezone
+        Of times that name none.
+    """
+
+    types: Mapping[str, ColumnType] = {}
+    table: TableFormat = TableFormat()
+    date_format: str = ""
+    unit: TimeUnit | None = None
+    timezone: str = "UTC"
+
+    @property
+    def time(self) -> TimeFormat:
+        """What was said of times."""
+        return TimeFormat(self.unit, self.date_format, self.timezone)
+
+
+class Circumstances(NamedTuple):
+    """What the rows of a table are used for.
+
+    Parameters
+    ----------
+    timed
+        True if the time of each row is known, so that times have an age.
+    fitted
+        True if a model gets the columns as they are.
+    in_hand
+        True if two samples are compared, and no version is made: a constant is judged like any
+        other column then, and a time that is written as text stays one.
+    """
+
+    timed: bool = False
+    fitted: bool = False
+    in_hand: bool = False
+
+
+IN_HAND: Final = Circumstances(in_hand=True)
+"""Two samples in hand."""
+
+
+class ColumnRow(msgspec.Struct, frozen=True):
+    """One line of the table that a registration shows.
+
+    Parameters
+    ----------
+    kind
+        What the column is taken as.
+    why
+        What that was told by.
+    missing
+        Share of missing values.
+    distinct
+        Number of different values.
+    shown
+        The range, or the most frequent values; nothing of a personal column.
+    warnings
+        What may be wrong, and the option that changes it.
+    """
+
+    column: str
+    kind: str
+    why: str
+    missing: float
+    distinct: int
+    shown: str
+    warnings: tuple[str, ...] = ()
