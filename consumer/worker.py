@@ -35,7 +35,7 @@ from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 
@@ -174,7 +174,7 @@ class Worker:
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
-        for model in sorted(name.decode() for name in names):
+        for model in model_names(names):
             if f"judging {model}" not in self._threads:
                 self._add_model(keys, model)
 

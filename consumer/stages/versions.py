@@ -6,7 +6,6 @@ events that name it become dead letters; other versions are not affected.
 
 import logging
 import time
-import zlib
 from collections.abc import Iterable
 
 import msgspec
@@ -21,19 +20,10 @@ from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.registry import PublishedVersion
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    msgspec.MsgspecError,
-    ValueError,
-    RecursionError,
-    BadData,
-)
-"""Errors of unpacking a version: damaged compression, malformed JSON, or an invalid schema."""
 RECHECK_S = 10.0
 """Interval (s) at which known versions are compared with Redis, since a calibration can be made
 again.

@@ -5,11 +5,9 @@ Read in three round trips, however many models and partitions there are: their p
 what each has, and what waits where something does. Nothing is written.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from gzip import decompress
 from typing import Any, Final
 
 import msgspec
@@ -21,11 +19,12 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.contract.fault import StageFault
-from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts, model_names
 from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE, gunzip
 
 MOST_ENTRIES: Final = 1000
 """Most entries that are counted one by one where Redis does not know the lag: before Redis 7, or
@@ -34,8 +33,11 @@ after the consumer group was set to an id.
 
 
 class _Partitions(msgspec.Struct):
-    partitions: int = 1
-    salts: tuple[str, ...] = ()
+    partitions: Partitions = 1
+    salts: tuple[Salt, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_salts(self.partitions, self.salts)
 
 
 class _Published(msgspec.Struct):
@@ -159,11 +161,7 @@ class Pipeline:
         hand.
         """
         names: Any = await self._client.smembers(self._keys.models)
-        return sorted(
-            name
-            for packed in names
-            if MODEL_NAME.fullmatch(name := packed.decode(errors="replace"))
-        )
+        return model_names(names)
 
     async def read(
         self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False
@@ -393,8 +391,8 @@ class _ModelAnswer:
 def _manifest(key: str, packed: bytes) -> _Partitions:
     """Read what a published version says of its model's partitions."""
     try:
-        return msgspec.json.decode(decompress(packed), type=_Published).manifest
-    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+        return msgspec.json.decode(gunzip(packed), type=_Published).manifest
+    except UNREADABLE as error:
         raise BadData(
             f"{key} holds no published version: {error}. Move it away; the API publishes its "
             f"versions again."
@@ -406,7 +404,7 @@ def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
     try:
         counted = msgspec.json.decode(packed, type=dict[str, Any]) if packed else {}
         return counted, msgspec.convert(counted, Counters)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadData(
             f"The counters of {key} cannot be read: {error}. Did another version of Driftgauge "
             f"write them?"
@@ -432,7 +430,7 @@ def _fault(packed: bytes | None) -> StageFault | None:
     """Read the fault of a stage; None if another version wrote it: the next one replaces it."""
     try:
         return None if packed is None else msgspec.json.decode(packed, type=StageFault)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -440,14 +438,14 @@ def _judged(packed: bytes | None) -> _Judged | None:
     """Read judging's offsets; None if another version wrote them."""
     try:
         return _Judged() if packed is None else msgspec.json.decode(packed, type=_Judged)
-    except msgspec.MsgspecError:  # shown as unknown: the rest of the state is still of use
+    except UNREADABLE:  # shown as unknown: the rest of the state is still of use
         return None
 
 
 def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
     """Read the counts of the API processes; those of another version are left out."""
     for one in packed:
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             yield msgspec.json.decode(one, type=Refused)
 
 
@@ -459,7 +457,7 @@ def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
     for packed in current:
         try:
             state = msgspec.json.decode(packed, type=CurrentState)
-        except msgspec.MsgspecError:  # written by another version; /drift says so
+        except UNREADABLE:  # written by another version; /drift says so
             continue
         for severity in ALERT_SEVERITIES:
             alerts = [

@@ -18,6 +18,7 @@ from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.unpacking import UNREADABLE
 
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 JSON = "application/json"
@@ -169,7 +170,7 @@ async def _is_open(parts: Parts, model: str, fingerprint: str) -> bool:
     for packed in snapshots:
         try:
             found = msgspec.json.decode(packed, type=CurrentState)
-        except msgspec.MsgspecError:  # written by hand: it holds no alert that judging knows
+        except UNREADABLE:  # written by hand: it holds no alert that judging knows
             continue
         if any(alert.fingerprint == fingerprint for alert in found.alerts):
             return True

@@ -37,6 +37,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData, DriftgaugeError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 TIMEOUT_S: Final = 2.0
 LEASE_CHECKS: Final = 3
@@ -309,7 +310,7 @@ def _memory(packed: bytes | None) -> Memory:
         return Memory()
     try:
         return msgspec.json.decode(packed, type=Memory)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         logger.warning("Another version's watchdog was here; this one starts anew.")
         return Memory()
 
@@ -327,7 +328,7 @@ def _is_old(packed: bytes, now: int) -> bool:
     """Return whether the counts of a process are too old or unreadable."""
     try:
         told = msgspec.json.decode(packed, type=Refused)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return True
     return now - told.told_ms > FORGET_REFUSED_MS
 
