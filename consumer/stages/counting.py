@@ -111,11 +111,15 @@ class CountingStage(Stage):
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", BEGINNING.encode())
-        self._learn(versions_of(fields))
-        self._published.require(versions_of(fields), fields, self.checkpoint.key)
-        self._learn_references(references_of(fields))
-        self._published.require_references(references_of(fields))
-        self._state = CountingState.unpack(fields, self._cell_maps)
+        with self.checkpoint.reading():
+            EntryId.parse(offset)
+            versions, references = versions_of(fields), references_of(fields)
+        self._learn(versions)
+        self._published.require(versions, self.checkpoint.key)
+        self._learn_references(references)
+        self._published.require_references(references)
+        with self.checkpoint.reading():
+            self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
         self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset

@@ -15,7 +15,7 @@ import msgspec
 import redis
 
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
-from driftgauge.consumer.stages.stage import server_ms
+from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters

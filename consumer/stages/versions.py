@@ -6,7 +6,6 @@ events that name it become dead letters; other versions are not affected.
 
 import logging
 import time
-from collections.abc import Iterable
 
 import msgspec
 import redis
@@ -111,29 +110,21 @@ class PublishedVersions:
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
         return self.fetch({name.decode(errors="replace") for name in names})
 
-    def require(self, names: set[str], fields: Iterable[bytes], checkpoint: str) -> None:
+    def require(self, names: set[str], checkpoint: str) -> None:
         """Check that the versions which a checkpoint needs are known.
 
         Raises
         ------
         BadData
-            If some are not; the message names them and the fields that hold their state.
+            If some are not; the message names them.
         """
         gone = sorted(names - self._known.keys())
-        if not gone:
-            return
-        held = [
-            name.decode()
-            for name in sorted(fields)
-            if any(f":{version}".encode() in name for version in gone)
-        ]
-        raise BadData(
-            f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in "
-            f"{self._key} (any more), or "
-            "cannot be read there. Publish it again: start the API with a registry folder that has "
-            "it. To give its state up "
-            f"instead, HDEL {checkpoint} {' '.join(held[:20])}{' …' if len(held) > 20 else ''}"
-        )
+        if gone:
+            raise BadData(
+                f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in "
+                f"{self._key} (any more), or cannot be read there. Publish it again: start the API "
+                f"with a registry folder that has it, from a backup if need be."
+            )
 
     def _read(self, name: str, packed: bytes) -> None:
         try:

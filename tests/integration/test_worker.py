@@ -16,7 +16,7 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.stages import counting as counting_stage
 from driftgauge.consumer.stages import judging as judging_stage
-from driftgauge.consumer.stages.checkpoint import FORMAT
+from driftgauge.consumer.stages.checkpoint import FORMER
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
@@ -335,7 +335,7 @@ def test_panes_that_went_back_are_reported_at_once(
     client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="3-0")
     client.hset(
         keys.judge(MODEL),
-        mapping={"format": FORMAT, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
+        mapping={"format": FORMER, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
     )
     for _ in range(2):
         found = JudgingStage(
