@@ -79,14 +79,18 @@ class Stamps:
     ----------
     path
         File of the role: `data_dir`/stamps/api.json or worker.json.
-    settle_s
-        Age (s) from which a position counts.
     clock
         Unix time in seconds.
 
+    Attributes
+    ----------
+    settle_s
+        Age (s) from which a position counts.
+
     Examples
     --------
-    >>> stamps = Stamps(Path("/nonexistent/api.json"), settle_s=0)
+    >>> stamps = Stamps(Path("/nonexistent/api.json"))
+    >>> stamps.settle_s = 0
     >>> stamps.note("dg:{steel.0}:count", (500, 0), events=6000)
     >>> stamps.behind("dg:{steel.0}:count", (320, 0)).events
     6000
@@ -94,11 +98,10 @@ class Stamps:
     >>> stamps.behind("dg:{steel.0}:count", (320, 0))
     """
 
-    def __init__(
-        self, path: Path, settle_s: float = SETTLE_S, clock: Callable[[], float] = time.time
-    ) -> None:
+    settle_s: float = SETTLE_S
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
-        self._settle_s = settle_s
         self._clock = clock
         self._lock = threading.Lock()
         self._stamps: dict[str, Stamp] = {}
@@ -172,9 +175,9 @@ class Stamps:
         """Let what is old enough count; if the clock went back, start to wait again."""
         if now < max(known.at, known.since):
             return msgspec.structs.replace(known, at=now, since=now, waiting=known.place)
-        if now - known.at >= self._settle_s:
+        if now - known.at >= self.settle_s:
             return msgspec.structs.replace(known, settled=known.place)
-        if now - known.since >= self._settle_s:
+        if now - known.since >= self.settle_s:
             settled = known.waiting
             return msgspec.structs.replace(known, settled=settled, since=now, waiting=known.place)
         return known

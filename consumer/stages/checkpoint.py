@@ -129,7 +129,7 @@ class Checkpoint:
         self._check_sound(fields)
         with self.reading():
             self._number = int(fields.get(b"commit", 0))
-        self._note_setback(bool(fields))
+        self._compare(bool(fields))
         return fields
 
     @contextmanager
@@ -163,17 +163,21 @@ class Checkpoint:
                 f"it is not used. {SAFE_ADVICE}"
             )
 
-    def _note_setback(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
+    def _compare(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
         """Write down, once, that the checkpoint went back to an earlier commit, or is gone."""
         place = self._number, 0
         seen = self.stamps.behind(self.key, place) if self.stamps is not None else None
         if self.stamps is None or seen is None:
             return
         now = f"commit {self._number}" if exists else ""
-        setback = Setback(self.key, f"commit {seen.place[0]}", now, server_ms(self._client))
+        before = f"commit {seen.place[0]}"
+        self.note_setback(Setback(self.key, before, now, server_ms(self._client)))
+        self.stamps.begin_anew(self.key, place)
+
+    def note_setback(self, setback: Setback) -> None:
+        """Log a setback, and write it beside the state, for the watchdog."""
         log.error("%s. Redis came back with an older state, or keys were deleted.", setback.words)
         self.note(SETBACK_FIELD, msgspec.json.encode(setback))
-        self.stamps.begin_anew(self.key, place)
 
     def note(self, name: bytes, value: bytes) -> None:
         """Write a field that is no part of the state, at once; OwnershipLost if the lease is no

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 
+from driftgauge.producer.publishing.holding import held
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.producer.publishing.receipts import Outcome, Receipts
 from driftgauge.producer.publishing.sender import Sender
@@ -36,6 +37,7 @@ from driftgauge.shared.contract.events import (
     partition_of,
 )
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.losses import Held
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
@@ -110,6 +112,10 @@ class Publisher:
     def queued(self) -> int:
         """Events that are in memory only, and not acknowledged."""
         return self._lanes.queued
+
+    def held(self) -> dict[str, list[Held]]:
+        """Return what this process holds of each model's events, which may not be in Redis."""
+        return held(self._lanes, self.spool)
 
     def start(self) -> None:
         """Start moving events; needs no Redis yet."""

@@ -16,7 +16,7 @@ appended to. Theory of operation:
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,7 +24,14 @@ from typing import Final, Literal, TypeVar
 
 from driftgauge.producer.publishing.lane import Batch, Entry
 from driftgauge.producer.publishing.ring import KEEP_S
-from driftgauge.producer.publishing.spool_file import SUFFIX, Mark, SpoolFile, adopt, create
+from driftgauge.producer.publishing.spool_file import (
+    SUFFIX,
+    Mark,
+    Numbered,
+    SpoolFile,
+    adopt,
+    create,
+)
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
 
 FILE_BYTES: Final = 8 << 20
@@ -96,8 +103,9 @@ class Spool:
             self._break(error)
             return 0
         file.events += len(fitting)
-        for (_, entry), length in zip(fitting, lengths, strict=True):
+        for (lane, entry), length in zip(fitting, lengths, strict=True):
             entry.file, entry.offset = file, offset
+            file.note(lane.model, lane.log, lane.publisher, entry.sequence)
             offset += length
         self.fault = None if len(fitting) == len(batch) else "full"
         return len(fitting)
@@ -129,6 +137,14 @@ class Spool:
             return []
         self._judge(file, contents, written)
         return [(file, record) for record in contents.records]
+
+    def numbers(self) -> Iterator[tuple[Numbered, tuple[int, int]]]:
+        """Yield the first and last number of each model, log and publisher in each file of which
+        Redis may lack some.
+        """
+        for file in self._files:
+            if file.outstanding or file.unread:
+                yield from file.numbers.items()
 
     def doubt(self) -> int:
         """Note that the server may have lost its last seconds; return how many events will be sent
@@ -182,6 +198,8 @@ class Spool:
             file.release()
             raise
         file.events = len(contents.records)
+        for record in contents.records:
+            file.note(record.model, record.log, record.publisher, record.sequence)
         file.unread = True
         self._judge(file, contents, file.events)
         self._files.append(file)

@@ -15,6 +15,7 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import AlertFilter, life, page
 from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.watching import watchdog
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 from driftgauge.shared.contract.snapshot_parts import CurrentState
@@ -149,6 +150,11 @@ async def while_allowed(
 async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
     """Write a command to the model that has the alert open."""
     for model in sorted(await parts.subscriptions.models()):
+        if isinstance(command, Acknowledge) and await watchdog.acknowledge(
+            parts.reader, parts.keys, model, command
+        ):
+            body = {"command": "", "model": model, "fingerprint": fingerprint}
+            return Response(msgspec.json.encode(body), 202, media_type=JSON)
         if not await _is_open(parts, model, fingerprint):
             continue
         fields: Any = {commands.FIELD: commands.encode(command)}
@@ -158,9 +164,9 @@ async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
         return Response(msgspec.json.encode(body), 202, media_type=JSON)
     raise Problem(
         404,
-        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's "
-        f"`blind.` alerts cannot be "
-        "acknowledged. GET /alerts?state=firing lists what fired.",
+        f"No open alert has the fingerprint {fingerprint}. It may have resolved; of the watchdog's "
+        "`blind.` alerts only `lost` and `rolled_back` can be acknowledged, and none be silenced. "
+        "GET /alerts?state=firing lists what fired.",
     )
 
 

@@ -114,6 +114,9 @@ class Keys:
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")
 
+    def held(self, model: str) -> str:
+        return self._model(model, "held")
+
     def refused(self, model: str) -> str:
         return self._model(model, "refused")
 

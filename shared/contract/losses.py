@@ -48,13 +48,14 @@ class Holdings(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    told_ms
-        When it said so, by Redis's clock.
+    told_ms, until_ms
+        When it said so, and until when it counts as living if it says no more, by Redis's clock.
     where
         Its host and the folder of its spool.
     """
 
     told_ms: int
+    until_ms: int
     where: str
     held: list[Held] = []
 
