@@ -18,7 +18,7 @@ from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE
-from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
 
@@ -163,7 +163,11 @@ def _model(state: ModelState) -> dict[str, Any]:
             "panes_behind": [partition.panes_behind for partition in state.partitions],
             "panes_waiting": [partition.waiting for partition in state.partitions],
             "dead_letters": state.judging_dead,
+            "labels_too_late": state.labels_too_late,
             "fault": _told(state.judging_fault),
+        },
+        "followers": {
+            name: {"fault": _told(state.follower_faults.get(name))} for name in FOLLOWERS
         },
     }
 
