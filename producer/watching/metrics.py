@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.shared.contract.counters import LabelCounts
 
@@ -47,6 +48,8 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
+    "driftgauge_model_calls_given_up_total": "Model calls of this process that did not return in "
+    "time.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
     "driftgauge_pipeline_readable": "Whether the pipeline's figures could be read from Redis.",
     "driftgauge_events_counted_total": "Events counted, each exactly once.",
@@ -86,12 +89,18 @@ class ProcessMetrics(Collector):
     """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
     def __init__(
-        self, publisher: Publisher, refusals: Refusals, labels: Refusals, meter: Meter
+        self,
+        publisher: Publisher,
+        refusals: Refusals,
+        labels: Refusals,
+        meter: Meter,
+        scorer: Scorer,
     ) -> None:
         self._publisher = publisher
         self._refusals = refusals
         self._labels = labels
         self._meter = meter
+        self._scorer = scorer
 
     def collect(self) -> Iterator[Metric]:
         """Make the families with the values of now."""
@@ -103,6 +112,9 @@ class ProcessMetrics(Collector):
         yield from _of_refusals(self._refusals)
         yield from _of_labels_refused(self._labels)
         yield from _of_requests(self._meter)
+        for (model, version), calls in sorted(self._scorer.given_up.items()):
+            named = {"model": model, "version": version}
+            yield "driftgauge_model_calls_given_up_total", named, calls
 
 
 @dataclass(frozen=True, eq=False)
