@@ -5,8 +5,8 @@ It consists of files of bounded size (producer/publishing/spool_file.py), the la
 appended to. Theory of operation:
 
 - A group is written and synced before any of its events counts as spooled. A group that fails stays
-  in memory. The fault ends by the next group that is written, or, where nothing is to be written, by
-  a probe of as many bytes: so an outage finds the spool as it is, and not as it was.
+  in memory. The fault ends by the next group that is written, or, where nothing is to be written,
+  by a probe of as many bytes: so an outage finds the spool as it is, and not as it was.
 - A file is removed when Redis has acknowledged all its events and they are safe there (kept.py): so
   spooled events survive a server that loses its last seconds, without the ring.
 - A file without an owner is adopted, and sent with its old publishers and numbers. Sending a file
