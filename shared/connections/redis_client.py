@@ -70,8 +70,9 @@ def connect_async(url: str | None, **options: Any) -> redis.asyncio.Redis:
     settings = {**SETTINGS, "retry": AsyncRetry(NoBackoff(), 0), **options}
     with _refusing():
         if _has_sentinels(url):
-            return redis.asyncio.Redis.from_pool(Sentinels.parse(url or "").pool_async(settings))
-        client = redis.asyncio.Redis.from_url(url or DEFAULT_URL, **settings)
+            client = redis.asyncio.Redis.from_pool(Sentinels.parse(url or "").pool_async(settings))
+        else:
+            client = redis.asyncio.Redis.from_url(url or DEFAULT_URL, **settings)
     pool = client.connection_pool
     pool.connection_class = type("Leaving", (_Leaving, pool.connection_class), {})
     return client
