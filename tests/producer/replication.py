@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,40 +60,54 @@ def pair(folder: Path) -> Iterator[tuple[Instance, Instance]]:
 
 
 class Line:
-    """A port that leads to another one: as long as it is held up nothing gets through, and new
-    connections go where it leads then.
+    """A port that leads to another one: while it is held up nothing gets through, and new
+    connections go where it leads then. It has a thread of its own.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
-        self._open = asyncio.Event()
-        self._open.set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._held = False
         self._writers = set[asyncio.StreamWriter]()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._connect, HOST, 0)
+    def __enter__(self) -> Self:
+        self._thread.start()
+        starting = asyncio.start_server(self._connect, HOST, 0)
+        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
+    def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.close()
-        self.cut()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
     def hold(self) -> None:
         """Let nothing through."""
-        self._open.clear()
+        self._held = True
 
     def cut(self) -> None:
         """End every connection."""
+        self._loop.call_soon_threadsafe(self._cut)
+
+    def _cut(self) -> None:
         for writer in self._writers:
             writer.close()
         self._writers.clear()
+
+    async def _end(self) -> None:
+        self._server.close()
+        self._held = False
+        self._cut()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -108,7 +123,8 @@ class Line:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while content := await reader.read(1 << 16):
-                await self._open.wait()
+                while self._held:  # noqa: ASYNC110  set by another thread
+                    await asyncio.sleep(0.01)
                 writer.write(content)
                 await writer.drain()
         except OSError:  # one of the two ends has gone
