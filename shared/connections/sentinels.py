@@ -118,11 +118,11 @@ class _Found(redis.Connection):
 
     def __init__(self, *, find: Callable[[], tuple[str, int]], **options: Any) -> None:
         self._find = find
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py's
 
     def _connect(self) -> Any:
         self.host, self.port = self._find()
-        return super()._connect()
+        return super()._connect()  # type: ignore[no-untyped-call]  # redis-py's
 
 
 class _SecureFound(_Found, redis.SSLConnection):
@@ -138,7 +138,7 @@ class _FoundAsync(redis.asyncio.Connection):
 
     async def _connect(self) -> Any:
         self.host, self.port = await self._find()
-        return await super()._connect()
+        return await super()._connect()  # type: ignore[no-untyped-call]  # redis-py's
 
 
 class _SecureFoundAsync(_FoundAsync, redis.asyncio.SSLConnection):
