@@ -23,18 +23,24 @@ class Settings(BaseSettings):
 
     redis_url: str | None = None
     """Address of Redis: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
-    private server.
+    private server, and the other commands use that of the deployment that runs in `data_dir`.
     """
     key_prefix: str = Field("dg", pattern=r"^[A-Za-z0-9:_-]{1,64}$")
     """Prefix of every key in Redis."""
     registry_dir: Path = Path("models/registry")
     """Folder of the registered model versions."""
     data_dir: Path = Path(".driftgauge")
-    """Folder of the private Redis and of what the processes keep on disk."""
+    """Folder of the private Redis and of what the processes keep on disk. While `up` or `demo`
+    runs, its deployment.json says where API, Redis and registry are; the environment goes before.
+    """
     host: str = "127.0.0.1"
     """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
+    api_url: str | None = Field(None, pattern=r"^https?://[^/]+(/.*)?$")
+    """Address of the API for the commands that talk to one. Without it, that of the deployment that
+    runs in `data_dir`, else `http://` with `host` and `port`.
+    """
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
     with it.

@@ -109,9 +109,11 @@ def shown(url: str | None) -> str:
     --------
     >>> shown("redis://user:secret@cache:6379/0")
     'redis://cache:6379/0'
+    >>> shown("unix:///run/redis.sock?db=1")
+    'unix:///run/redis.sock'
     """
     parts = urlsplit(url or DEFAULT_URL)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def require(client: redis.Redis, url: str | None) -> dict[str, str]:
@@ -136,8 +138,8 @@ def require(client: redis.Redis, url: str | None) -> dict[str, str]:
         server: dict[str, Any] = client.info("server")
     except redis.RedisError as error:
         raise RedisUnavailable(
-            f"No Redis at {shown(url)} ({error}). Start one, or set DRIFTGAUGE_REDIS_URL to where "
-            f"it listens."
+            f"No Redis at {shown(url)} ({error}). Start one (`driftgauge up` brings its own), or "
+            f"set DRIFTGAUGE_REDIS_URL to where it listens; `driftgauge doctor` looks for more."
         ) from error
     if "valkey_version" in server:
         return {"kind": "valkey", "version": str(server["valkey_version"])}
