@@ -22,7 +22,7 @@ from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
-from driftgauge.shared.connections.refusals import EVICTION_ADVICE
+from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
 from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
@@ -174,8 +174,10 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
     """Say what keeps events from Redis, or endangers them there."""
     if publisher.evicts:
         yield f"Redis {EVICTION_ADVICE.format(publisher.evicts)}."
-    if publisher.full:
+    if publisher.left == "OOM":
         yield "Redis is nearly full; events are spooled until it has room."
+    elif publisher.left:
+        yield f"Events are spooled: {ADVICE[publisher.left]}."
     elif not publisher.connected:
         yield "Redis does not answer; events are spooled until it does."
     elif publisher.refused:
