@@ -17,7 +17,8 @@ from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
-from driftgauge.shared.settings import Settings, read_settings
+from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.settings import Settings
 from driftgauge.shared.tables.options import file_options
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def backtest(
         time_column or prediction_column or per_day or version or any(said.values())
     ):
         raise click.UsageError("Columns, pace, version and format of a file belong to --csv.")
-    settings = read_settings()
+    settings = located_settings()
     from driftgauge.consumer.worker import judging_policy, policies
 
     judged = judging_policy(settings, 1)
