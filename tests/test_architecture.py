@@ -42,6 +42,7 @@ PURE_AT_ROOT = {
     "driftgauge.shared.durations",
     "driftgauge.shared.errors",
     "driftgauge.shared.extras",
+    "driftgauge.shared.losses",
     "driftgauge.shared.unpacking",
 }
 SHELL = {"shared/reporting/files.py", "shared/tables/arrow.py", "shared/tables/reading.py"}

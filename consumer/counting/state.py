@@ -6,7 +6,7 @@ that a commit writes only what changed.
     pane                the open pane
 hour, day, ages     the running sums of panes, and how old the written ones are (rollups.py)
     publisher:ID        the sequence numbers seen
-    holes               the numbers that have not arrived, readable JSON (shared/contract/losses.py)
+    holes               the numbers that have not arrived, readable JSON (shared/losses.py)
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     labels              what waits for labels by day, and joined rows that judging does not know yet
     (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
@@ -30,7 +30,7 @@ from driftgauge.consumer.counting.panes.open_pane import OpenPane
 from driftgauge.consumer.counting.panes.rollups import FIELDS, Marks, RollUps
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters, LabelCounts
-from driftgauge.shared.contract.losses import HOLES_FIELD, MOST_OF_PUBLISHER, Hole, listed
+from driftgauge.shared.losses import HOLES_FIELD, MOST_OF_PUBLISHER, Hole, listed
 from driftgauge.shared.reference.history import reference_key
 
 

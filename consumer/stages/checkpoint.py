@@ -29,8 +29,8 @@ from driftgauge.consumer.stages.checksum import FIELD as CHECKSUM
 from driftgauge.consumer.stages.checksum import Checksum
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.contract.losses import SETBACK_FIELD, Setback
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
+from driftgauge.shared.losses import SETBACK_FIELD, Setback
 from driftgauge.shared.stamps import Stamps
 from driftgauge.shared.unpacking import UNREADABLE
 

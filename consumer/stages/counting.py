@@ -34,9 +34,9 @@ from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.losses import Setback
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
 from driftgauge.shared.errors import BadData, OwnershipLost
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion

@@ -4,7 +4,7 @@ there is known to be on its way.
 
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.producer.publishing.spool import Spool
-from driftgauge.shared.contract.losses import Held
+from driftgauge.shared.losses import Held
 
 
 def held(lanes: Lanes, spool: Spool) -> dict[str, list[Held]]:

@@ -37,7 +37,7 @@ from driftgauge.shared.contract.events import (
     partition_of,
 )
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.losses import Held
+from driftgauge.shared.losses import Held
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
@@ -89,9 +89,11 @@ class Publisher:
         return self.sender.connected
 
     @property
-    def full(self) -> bool:
-        """Whether Redis is nearly full, so that events are spooled."""
-        return self.sender.full
+    def left(self) -> str:
+        """Code of why events are spooled although Redis answers (shared/connections/refusals.py);
+        empty if they are not.
+        """
+        return self.sender.left
 
     @property
     def evicts(self) -> str:

@@ -5,7 +5,7 @@ Read in three round trips, however many models and partitions there are: their p
 what each has, and what waits where something does. Nothing is written.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Final, Literal, TypeVar
@@ -19,13 +19,13 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts, model_names
-from driftgauge.shared.contract.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
 from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
 from driftgauge.shared.unpacking import UNREADABLE, gunzip
 
 MOST_ENTRIES: Final = 1000
@@ -34,7 +34,7 @@ after the consumer group was set to an id.
 """
 VERSIONS_TRIED: Final = 3
 """Published versions of a model of which one must be readable."""
-MODEL_ASKED: Final = 5
+MODEL_ASKED: Final = 5 + len(FOLLOWERS)
 PARTITION_ASKED: Final = 6
 """Commands that are sent for a model (one more for its current snapshots), and for a partition."""
 
@@ -54,8 +54,8 @@ class _Published(msgspec.Struct):
 
 
 class _Judged(msgspec.Struct):
-    """Part of judging's checkpoint: its position in the panes, and the commands that it could not
-    apply.
+    """Part of judging's checkpoint: its position in the panes, and the commands and labels that it
+    could not apply.
     """
 
     offsets: dict[int, str] = {}
@@ -63,6 +63,7 @@ class _Judged(msgspec.Struct):
     rolled_back: dict[int, int] = {}
     commands_refused: int = 0
     dead: int = 0
+    labels_too_late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +187,12 @@ class ModelState:
     """Entries of the panes that judging could not process, and put to the dead letters."""
     judging_fault: StageFault | None = None
     """What judging failed on last; None if it never did."""
+    labels_too_late: int = 0
+    """Labels whose day is not kept any more: they changed nothing."""
+    follower_faults: Mapping[str, StageFault] = field(default_factory=dict)
+    """What followers failed on last, such as `reports`, by name; those that never did are not in
+    it.
+    """
     judging_setback: Setback | None = None
     """The latest setback of judging's checkpoint that a worker found; None if there was none."""
     held: tuple[Holdings, ...] = ()
@@ -310,6 +317,8 @@ class Pipeline:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
         pipe.hmget(keys.judge(model), "state", "commit", FAULT, SETBACK_FIELD)
+        for follower in FOLLOWERS:
+            pipe.hget(keys.follower(model, follower), FAULT)
         pipe.hvals(keys.refused(model))
         pipe.hvals(keys.refused_labels(model))
         pipe.hvals(keys.held(model))
@@ -441,6 +450,7 @@ class _ModelAnswer:
     judged: _Judged | None = None
     fault: StageFault | None = None
     setback: Setback | None = None
+    followers: Mapping[str, StageFault] = field(default_factory=dict)
     refused: Sequence[bytes] = ()
     refused_labels: Sequence[bytes] = ()
     held: Sequence[bytes] = ()
@@ -477,6 +487,11 @@ class _ModelAnswer:
             judged=_judged(state),
             fault=_decoded(fault, StageFault),
             setback=_decoded(setback, Setback),
+            followers={
+                name: found
+                for name in FOLLOWERS
+                if (found := _decoded(_sound(next(replies)), StageFault)) is not None
+            },
             refused=_sound(next(replies)),
             refused_labels=_sound(next(replies)),
             held=_sound(next(replies)),
@@ -492,17 +507,20 @@ class _ModelAnswer:
             answer.state(number, next(backlogs), self.judged)
             for number, answer in enumerate(self.partitions)
         )
+        judged = self.judged or _Judged()
         return ModelState(
             model,
             now_ms,
             partitions,
             self.judging_owned,
             _firing(self.current),
-            0 if self.judged is None else self.judged.commands_refused,
+            judged.commands_refused,
             last_hour(_all_decoded(self.refused, Refused), now_ms),
             last_hour(_all_decoded(self.refused_labels, Refused), now_ms),
-            0 if self.judged is None else self.judged.dead,
+            judged.dead,
             self.fault,
+            judged.labels_too_late,
+            self.followers,
             self.setback,
             tuple(_all_decoded(self.held, Holdings)),
             tuple(

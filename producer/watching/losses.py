@@ -18,7 +18,7 @@ from driftgauge.producer.watching.observation import (
     Observation,
     named,
 )
-from driftgauge.shared.contract.losses import Held, Holdings, Hole, Setback, unheld
+from driftgauge.shared.losses import Held, Holdings, Hole, Setback, unheld
 
 TOLD_MS: Final = 86_400_000
 """Time (ms) after which a loss is told no longer, if nobody acknowledged it."""

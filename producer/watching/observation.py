@@ -8,7 +8,7 @@ import msgspec
 from driftgauge.producer.reading.pipeline import ModelState
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.fault import TRIES, StageFault
-from driftgauge.shared.contract.losses import Setback
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.settings import Settings
 
 STILL_FAILS_MS: Final = 120_000
@@ -167,7 +167,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Something that a worker does: counting a partition, or judging."""
+    """Something that a worker does: counting a partition, judging, or what follows from it."""
 
     name: str
     owned: bool
@@ -207,6 +207,8 @@ def works(state: ModelState) -> Iterator[Work]:
         " ".join(str(one.judged) for one in state.partitions),
         state.judging_fault,
     )
+    for name, fault in state.follower_faults.items():
+        yield Work(name, owned=True, waits=False, oldest_ms=None, marker="", fault=fault)
 
 
 def remember(memory: Memory, work: Work, observed: Observation) -> None:

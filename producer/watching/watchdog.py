@@ -37,9 +37,9 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.losses import Held, Holdings, Setback
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.losses import Held, Holdings, Setback
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 from driftgauge.shared.unpacking import UNREADABLE
@@ -189,11 +189,7 @@ class Watchdog:
                 await self._check_model(model, now)
             except UNAVAILABLE:
                 raise
-            except (
-                redis.ResponseError,
-                msgspec.MsgspecError,
-                BadData,
-            ) as error:  # raised when all were looked at
+            except (redis.ResponseError, *UNREADABLE) as error:  # raised when all were looked at
                 failed = BadData(f"{model} cannot be watched: {error}")
         if self._stamps is not None:
             await asyncio.to_thread(self._stamps.save)

@@ -8,7 +8,7 @@ import redis
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import Keys
-from driftgauge.shared.contract.losses import HOLES_FIELD, Hole
+from driftgauge.shared.losses import HOLES_FIELD, Hole
 
 
 class Written:

@@ -8,7 +8,7 @@ from driftgauge.producer.watching.losses import TOLD_MS, waiting_and_lost
 from driftgauge.producer.watching.observation import Memory, Observation
 from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.counters import Counters
-from driftgauge.shared.contract.losses import Held, Holdings, Hole, Setback
+from driftgauge.shared.losses import Held, Holdings, Hole, Setback
 from driftgauge.shared.settings import Settings
 
 START = 1_800_000_000_000
