@@ -215,10 +215,11 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
         return {"pipeline": None, "reason": "Redis does not answer."}
     except (redis.RedisError, BadData) as error:
         return {"pipeline": None, "reason": f"What stands in Redis cannot be read: {error}"}
-    return {"pipeline": {state.model: _model(state) for state in states}}
+    return {"pipeline": {state.model: described(state) for state in states}}
 
 
-def _model(state: ModelState) -> dict[str, Any]:
+def described(state: ModelState) -> dict[str, Any]:
+    """Describe a model's part of the pipeline."""
     return {
         "events": state.events,
         "refused": _refused(state.refused),

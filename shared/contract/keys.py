@@ -14,6 +14,8 @@ from typing import Self
 MODEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 SLOTS = 16_384
 """Hash slots of a Redis Cluster."""
+FORMAT_FIELD, FORMAT = b"format", b"2"
+"""Field of a checkpoint that holds the format of its other fields, and the one that is read."""
 
 
 @dataclass(frozen=True, slots=True)
