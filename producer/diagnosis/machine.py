@@ -64,7 +64,7 @@ def port_check(found: Found) -> Check:
 
 def _python() -> Check:
     said = f"Python {platform.python_version()}, driftgauge {version('driftgauge')}"
-    if sys.version_info < LEAST_PYTHON:  # type: ignore[operator]  # a tuple of two will do
+    if sys.version_info < LEAST_PYTHON:
         least = ".".join(map(str, LEAST_PYTHON))
         return wrong("Python", said, f"Install it with Python {least} or newer.")
     return ok("Python", said)
