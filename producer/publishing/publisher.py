@@ -18,8 +18,9 @@ Theory of operation:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.producer.publishing.receipts import Outcome, Receipts
@@ -27,6 +28,7 @@ from driftgauge.producer.publishing.sender import Sender
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.shared.contract.events import (
     LABEL,
     PREDICTION,
@@ -52,6 +54,8 @@ class Publisher:
     ----------
     settings
         Redis, prefix, bounds of queue, spool and ring, and longest wait for an acknowledgement.
+    supervisor
+        Keeps the tasks running, whatever one of them meets.
 
     Attributes
     ----------
@@ -62,7 +66,7 @@ class Publisher:
         The spool and the sender, which have counters of their own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
         keys = Keys(settings.key_prefix)
         self.dropped: Counter[str] = Counter()
         self._queue_events = settings.queue_events
@@ -71,13 +75,14 @@ class Publisher:
         self._lanes = Lanes(keys)
         self._versions = Versions(keys, self._lanes)
         self._receipts = Receipts(settings.ack_timeout_ms / 1000, self._late)
-        self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
+        self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes, keys.is_log_of)
         self._spooler = Spooler(
             self._lanes, self.spool, self._receipts, spool_first=self._spool_first
         )
         self.sender = Sender(
             settings, self._lanes, self._versions, self.spool, self._spooler, self._receipts
         )
+        self._supervisor = supervisor
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -114,8 +119,10 @@ class Publisher:
     def start(self) -> None:
         """Start moving events; needs no Redis yet."""
         self._tasks = [
-            _started(self.sender.run(), "sender"),
-            _started(self._spooler.run(), "spooler"),
+            self._supervisor.keep(
+                name, partial(run, self._supervisor.watched(name).succeed), pause_s=None
+            )
+            for name, run in (("sender", self.sender.run), ("spooler", self._spooler.run))
         ]
 
     async def close(self) -> None:
@@ -195,19 +202,3 @@ class Publisher:
         """Use the disk until Redis answers again: a request has waited for it in vain."""
         self._lanes.away = True
         self._spooler.wake.set()
-
-
-def _started(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-    """Start a task; if an error ends it, that is logged."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_report)
-    return task
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.critical(
-            "The %s has stopped; events are not published.",
-            task.get_name(),
-            exc_info=task.exception(),
-        )

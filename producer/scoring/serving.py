@@ -10,8 +10,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -32,8 +33,12 @@ RETRY_BROKEN_S: Final = 10.0
 """Pause (s) before a version that could not be loaded is tried again, so that a large file is not
 read twice a second.
 """
+THREADS: Final = 2
+"""Threads that look at the registry folder, so that one slow load does not hide a promotion."""
 MOST_TRIALS: Final = 4
 """Most versions in staging that are kept loaded."""
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -142,18 +147,17 @@ class Serving:
         self._trials: dict[tuple[str, str], ServedVersion] = {}
         self._broken: dict[tuple[str, str], Fault] = {}
         self._loading = asyncio.Lock()
+        self._threads = ThreadPoolExecutor(THREADS, "registry")
 
-    async def poll(self) -> None:
-        """Follow the registry folder, for ever."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self.refresh()
+    def close(self) -> None:
+        """Look no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def refresh(self) -> None:
         """Load new production versions, and unload trial versions that have left staging."""
         try:
-            wanted = await asyncio.to_thread(self._wanted)
-            gone = await asyncio.to_thread(self._left_staging, list(self._trials))
+            wanted = await self._run(self._wanted)
+            gone = await self._run(self._left_staging, list(self._trials))
         except Exception as error:  # noqa: BLE001  whatever stands there: what is loaded goes on, and is followed on
             self._report(
                 "", "", f"The registry folder cannot be read: {type(error).__name__}: {error}"
@@ -226,9 +230,7 @@ class Serving:
         if (model, version) not in self._others:
             try:
                 check_name(model, version)  # before a path is made of it
-                self._others[model, version] = found = await asyncio.to_thread(
-                    self._read, model, version
-                )
+                self._others[model, version] = found = await self._run(self._read, model, version)
             except (
                 DriftgaugeError,
                 ValueError,
@@ -276,6 +278,10 @@ class Serving:
 
     # -- production --------------------------------------------------------------------------------
 
+    async def _run(self, look: Callable[..., _T], *given: Any) -> _T:
+        """Look at the folder in a thread of our own: those of batches may all be taken for long."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, look, *given)
+
     def _wanted(self) -> dict[str, str | Exception]:
         """Return the production version of each model, or why it is not known."""
         wanted: dict[str, str | Exception] = {}
@@ -284,7 +290,7 @@ class Serving:
                 wanted[model] = self._registry.production(model)
             except ModelNotFound:  # it left production just now: the next look misses it
                 continue
-            except (DriftgaugeError, ValueError) as error:  # reported by `_follow`
+            except (DriftgaugeError, ValueError, OSError) as error:  # reported by `_follow`
                 wanted[model] = error
         return wanted
 
@@ -307,9 +313,7 @@ class Serving:
     async def _follow_calibration(self, served: ServedVersion) -> None:
         """Publish a version again that was calibrated meanwhile."""
         try:
-            found = await asyncio.to_thread(
-                self._registry.calibration, served.model, served.version
-            )
+            found = await self._run(self._registry.calibration, served.model, served.version)
         except (DriftgaugeError, OSError) as error:  # the old one goes on
             logger.warning("%s", error)
             return
@@ -326,7 +330,7 @@ class Serving:
         try:
             served = self._trials.get((model, version))
             if served is None:
-                served = await asyncio.to_thread(self._load, model, version)
+                served = await self._run(self._load, model, version)
         except DriftgaugeError as error:  # the old version goes on
             self._report(model, version, str(error))
         except Exception as error:  # noqa: BLE001  a model file can raise anything; the old version goes on
@@ -392,9 +396,9 @@ class Serving:
         except BadData as error:
             raise Problem(422, str(error)) from error
         try:
-            stage = await asyncio.to_thread(self._registry.stage, model, version)
+            stage = await self._run(self._registry.stage, model, version)
             if stage == "staging":
-                return await asyncio.to_thread(self._load, model, version)
+                return await self._run(self._load, model, version)
         except ModelNotFound as error:
             raise Problem(404, f"There is no {model} {version} in the registry.") from error
         except Exception as error:  # a model file can raise anything

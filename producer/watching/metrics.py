@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.shared.contract.counters import LabelCounts
 
@@ -45,6 +46,8 @@ HELP: Final[Mapping[str, str]] = {
     "lost.",
     "driftgauge_spool_damaged_total": "Damaged records that this process found in spools.",
     "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
+    "driftgauge_task_failures_total": "Looks of a background task of this process that failed.",
+    "driftgauge_task_age_seconds": "Seconds since a background task's last successful look.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
@@ -85,12 +88,18 @@ class ProcessMetrics(Collector):
     """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
     def __init__(
-        self, publisher: Publisher, refusals: Refusals, labels: Refusals, meter: Meter
+        self,
+        publisher: Publisher,
+        refusals: Refusals,
+        labels: Refusals,
+        meter: Meter,
+        supervisor: Supervisor,
     ) -> None:
         self._publisher = publisher
         self._refusals = refusals
         self._labels = labels
         self._meter = meter
+        self._supervisor = supervisor
 
     def collect(self) -> Iterator[Metric]:
         """Make the families with the values of now."""
@@ -102,6 +111,9 @@ class ProcessMetrics(Collector):
         yield from _of_refusals(self._refusals)
         yield from _of_labels_refused(self._labels)
         yield from _of_requests(self._meter)
+        for name, task in list(self._supervisor.tasks.items()):
+            yield "driftgauge_task_failures_total", {"task": name}, task.failures
+            yield "driftgauge_task_age_seconds", {"task": name}, task.age_s
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.regular_files import LARGE, read_regular
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
 
@@ -146,7 +147,11 @@ class VersionFolder:
         return path
 
     def _verified(self, manifest: Manifest, name: str) -> bytes:
-        content = self._file(name).read_bytes()
+        path = self._file(name)
+        try:
+            content = read_regular(path, LARGE)
+        except OSError as error:
+            raise BadData(f"{path} cannot be read: {error.strerror}. Restore it.") from error
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
             raise BadData(
                 f"{name} of {self.model} {self.version} is not the file that was registered (its "
@@ -198,6 +203,8 @@ def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ..
 def decoded(path: Path, kind: type[_T]) -> _T:
     """Decode a JSON file of the registry; BadData with its name if it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(read_regular(path), type=kind)
+    except FileNotFoundError:
+        raise
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise BadData(f"{path} cannot be read: {error}. Restore it.") from error
