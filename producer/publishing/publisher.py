@@ -41,6 +41,8 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
+TURN = 200
+"""Events that are queued before other requests get a turn."""
 DRAIN_S = 5.0
 """Longest wait for the queue at shutdown."""
 
@@ -161,24 +163,34 @@ class Publisher:
         return await self.publish_many(model, (event,))
 
     async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
-        """Publish predictions or labels of a model: all are queued in one go, or all are
-        dropped.
+        """Publish predictions or labels of a model: all are queued, with turns for others between
+        them, or all are dropped.
         """
         if not self.has_room(len(events)):
             self.drop(len(events))
             return "dropped"
         receipt = self._receipts.make(len(events)) if events else None
         partitions = self._partitions[model]
-        blocked = False
-        for event in events:
-            lane = self._lanes.ours(
-                model, partition_of(event.id, partitions) if partitions > 1 else 0
-            )
-            lane.append(encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION)
-            blocked = blocked or self._lanes.blocked(lane)
+        blocked, left = False, len(events)
+        self._lanes.queued += left  # their room is taken before others have a turn
+        try:
+            for event in events:
+                lane = self._lanes.ours(
+                    model, partition_of(event.id, partitions) if partitions > 1 else 0
+                )
+                lane.append(
+                    encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION
+                )
+                blocked = blocked or self._lanes.blocked(lane)
+                left -= 1
+                if left and left % TURN == 0:
+                    self._lanes.wake.set()
+                    await asyncio.sleep(0)
+        finally:
+            if left:  # the request was cancelled
+                self._lanes.leave(left)
         if receipt is not None and blocked and self.spool.fault is not None:
             receipt.give_up()
-        self._lanes.queued += len(events)
         self._lanes.wake.set()
         if blocked or self._spool_first:
             self._spooler.wake.set()

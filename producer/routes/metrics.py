@@ -33,6 +33,7 @@ def router(parts: Parts) -> APIRouter:
                 parts.refusals,
                 parts.refused_labels,
                 parts.meter,
+                parts.scorer,
                 parts.supervisor,
             )
         )

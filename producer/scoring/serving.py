@@ -3,14 +3,14 @@ folder, and on demand versions in staging.
 
 The folder is looked at twice a second. A new version is loaded and makes a first prediction beside
 the old one, which serves until then and finishes what it has begun; one that cannot be loaded is
-reported, and the old one goes on.
+reported, and the old one goes on. Loading runs a model's own code, so it has threads of its own:
+one that hangs is reported after `LOAD_S`, holds its thread, and serves if it ends after all.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ import msgspec
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.refusals import NO_MODEL
 from driftgauge.producer.scoring.estimator import Estimator
+from driftgauge.producer.scoring.threads import Threads
 from driftgauge.shared.contract.events import Source
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
 from driftgauge.shared.registry.registry import (
@@ -33,8 +34,10 @@ RETRY_BROKEN_S: Final = 10.0
 """Pause (s) before a version that could not be loaded is tried again, so that a large file is not
 read twice a second.
 """
-THREADS: Final = 2
-"""Threads that look at the registry folder, so that one slow load does not hide a promotion."""
+LOAD_S: Final = 30.0
+"""Time (s) for which the others wait while a version is loaded."""
+MOST_LOADS: Final = 8
+"""Most versions that are being loaded at once, those that hang included."""
 MOST_TRIALS: Final = 4
 """Most versions in staging that are kept loaded."""
 
@@ -107,6 +110,14 @@ class Fault:
     seen: float
 
 
+@dataclass(frozen=True)
+class Load:
+    """A version that is being loaded since a time (s, monotonic)."""
+
+    version: "asyncio.Future[ServedVersion]"
+    since: float
+
+
 class Serving:
     """The loaded versions, by model.
 
@@ -147,11 +158,12 @@ class Serving:
         self._trials: dict[tuple[str, str], ServedVersion] = {}
         self._broken: dict[tuple[str, str], Fault] = {}
         self._loading = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(THREADS, "registry")
+        self._threads = Threads("loading")
+        self._loads: dict[tuple[str, str], Load] = {}
 
     def close(self) -> None:
         """Look no more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def refresh(self) -> None:
         """Load new production versions, and unload trial versions that have left staging."""
@@ -230,7 +242,9 @@ class Serving:
         if (model, version) not in self._others:
             try:
                 check_name(model, version)  # before a path is made of it
-                self._others[model, version] = found = await self._run(self._read, model, version)
+                self._others[model, version] = found = await asyncio.to_thread(
+                    self._read, model, version
+                )
             except (
                 DriftgaugeError,
                 ValueError,
@@ -279,8 +293,10 @@ class Serving:
     # -- production --------------------------------------------------------------------------------
 
     async def _run(self, look: Callable[..., _T], *given: Any) -> _T:
-        """Look at the folder in a thread of our own: those of batches may all be taken for long."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, look, *given)
+        """Look at the folder in a thread of our own: those of batches may all be taken for long.
+        One look at a time is under way.
+        """
+        return await self._threads.start(look, *given)
 
     def _wanted(self) -> dict[str, str | Exception]:
         """Return the production version of each model, or why it is not known."""
@@ -330,7 +346,7 @@ class Serving:
         try:
             served = self._trials.get((model, version))
             if served is None:
-                served = await self._run(self._load, model, version)
+                served = await self._loaded(model, version)
         except DriftgaugeError as error:  # the old version goes on
             self._report(model, version, str(error))
         except Exception as error:  # noqa: BLE001  a model file can raise anything; the old version goes on
@@ -344,6 +360,36 @@ class Serving:
             self.production[model] = served
             self.faults.pop(model, None)
             logger.info("%s %s is served.", model, version)
+
+    async def _loaded(self, model: str, version: str) -> ServedVersion:
+        """Load a version in a thread, or wait for the load that was begun before.
+
+        Raises
+        ------
+        DriftgaugeError
+            If it does not end in time, or too many others do not; it goes on, and is asked for
+            again.
+        """
+        name = model, version
+        if name not in self._loads and len(self._loads) >= MOST_LOADS:
+            hanging = ", ".join(" ".join(other) for other in sorted(self._loads))
+            raise DriftgaugeError(
+                f"{model} {version} is not loaded: loading {hanging} does not end. Restart the API."
+            )
+        if name not in self._loads:
+            loading = self._threads.start(self._load, model, version)
+            loading.add_done_callback(_noticed)
+            self._loads[name] = Load(loading, time.monotonic())
+        load = self._loads[name]
+        rest = load.since + LOAD_S - time.monotonic()
+        await asyncio.wait([load.version], timeout=max(0.0, rest))
+        if not load.version.done():
+            raise DriftgaugeError(
+                f"{model} {version} is not loaded yet after {time.monotonic() - load.since:.0f} s: "
+                "reading its file, or its first prediction, does not end. It serves when it does."
+            )
+        del self._loads[name]
+        return load.version.result()
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
@@ -398,7 +444,7 @@ class Serving:
         try:
             stage = await self._run(self._registry.stage, model, version)
             if stage == "staging":
-                return await self._run(self._load, model, version)
+                return await self._loaded(model, version)
         except ModelNotFound as error:
             raise Problem(404, f"There is no {model} {version} in the registry.") from error
         except Exception as error:  # a model file can raise anything
@@ -422,6 +468,12 @@ class Serving:
             return self._registry.stage(model, version) == "staging"
         except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
             return False
+
+
+def _noticed(loading: "asyncio.Future[ServedVersion]") -> None:
+    """Take note of an error that nobody asks for, since the version is not wanted any more."""
+    if not loading.cancelled():
+        loading.exception()
 
 
 def only_model(serving: Serving, named: str | None = None) -> str:

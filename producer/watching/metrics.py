@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.shared.contract.counters import LabelCounts
@@ -50,6 +51,8 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_task_age_seconds": "Seconds since a background task's last successful look.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
+    "driftgauge_model_calls_given_up_total": "Model calls of this process that did not return in "
+    "time.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
     "driftgauge_pipeline_readable": "Whether the pipeline's figures could be read from Redis.",
     "driftgauge_events_counted_total": "Events counted, each exactly once.",
@@ -93,12 +96,14 @@ class ProcessMetrics(Collector):
         refusals: Refusals,
         labels: Refusals,
         meter: Meter,
+        scorer: Scorer,
         supervisor: Supervisor,
     ) -> None:
         self._publisher = publisher
         self._refusals = refusals
         self._labels = labels
         self._meter = meter
+        self._scorer = scorer
         self._supervisor = supervisor
 
     def collect(self) -> Iterator[Metric]:
@@ -114,6 +119,9 @@ class ProcessMetrics(Collector):
         for name, task in list(self._supervisor.tasks.items()):
             yield "driftgauge_task_failures_total", {"task": name}, task.failures
             yield "driftgauge_task_age_seconds", {"task": name}, task.age_s
+        for (model, version), calls in sorted(self._scorer.given_up.items()):
+            named = {"model": model, "version": version}
+            yield "driftgauge_model_calls_given_up_total", named, calls
 
 
 @dataclass(frozen=True, eq=False)

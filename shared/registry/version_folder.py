@@ -17,6 +17,8 @@ from driftgauge.shared.regular_files import LARGE, read_regular
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
 
+MOST_TOLD: Final = 100
+"""Characters of a malformed name that an error quotes."""
 MANIFEST_FILE: Final = "manifest.json"
 SCHEMA_FILE: Final = "schema.json"
 REFERENCE_FILE: Final = "reference.json.gz"
@@ -165,8 +167,8 @@ def check_model(model: str) -> None:
     """Raise BadData if a model's name is malformed."""
     if not MODEL_NAME.fullmatch(model):
         raise BadData(
-            f"{model!r} is no model name: use 1 to 64 lower-case letters, digits, - and _, "
-            f"starting with a letter."
+            f"{model[:MOST_TOLD]!r} is no model name: use 1 to 64 lower-case letters, digits, - "
+            f"and _, starting with a letter."
         )
 
 
@@ -175,7 +177,8 @@ def check_name(model: str, version: str) -> None:
     check_model(model)
     if not semver.is_version(version):
         raise BadData(
-            f"{version!r} is no version: use three numbers such as 1.0.0 (semantic versioning)."
+            f"{version[:MOST_TOLD]!r} is no version: use three numbers such as 1.0.0 (semantic "
+            f"versioning)."
         )
 
 

@@ -5,8 +5,14 @@ import msgspec
 import pytest
 
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
-from driftgauge.producer.watching.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, judge
-from driftgauge.producer.watching.observation import Dropped, Memory, Observation
+from driftgauge.producer.watching.blind import (
+    DAY_MS,
+    DROPPED_HOLD_MS,
+    HANGING_HOLD_MS,
+    HOUR_MS,
+    judge,
+)
+from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.contract.counters import Counters, LabelCounts
 from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.settings import Settings
@@ -43,11 +49,15 @@ class Watch:
         *partitions: PartitionState,
         after: int = 0,
         dropped: Dropped | None = None,
+        hanging: Hanging | None = None,
         judging: bool = True,
     ) -> list[str]:
         self.now += after
         state = ModelState("m", self.now, partitions, judging, {})
-        alerts = judge(self.memory, Observation(state, [dropped] if dropped else [], self.settings))
+        observed = Observation(
+            state, [dropped] if dropped else [], self.settings, [hanging] if hanging else []
+        )
+        alerts = judge(self.memory, observed)
         self.memory = msgspec.json.decode(
             msgspec.json.encode(self.memory), type=Memory
         )  # as it lies in Redis
@@ -68,6 +78,19 @@ def test_nobody_owns_what_waits() -> None:
     )
     assert watch.look(owned) == []
     assert watch.look(replace(owned, offset="2-0")) == ["blind.no_worker resolved"]
+
+
+def test_a_model_that_hangs_is_told_until_a_while_after() -> None:
+    """What a process tells of a hanging call fires at once, is said once, and resolves when nobody
+    has told of it for a while: the process may have ended.
+    """
+    watch = Watch()
+    told = Hanging("2.0.0", 31.0, START)
+    assert watch.look(partition(), hanging=told) == ["blind.model_hangs firing"]
+    assert "2.0.0 does not return" in watch.memory.told["model_hangs"]
+    assert watch.look(partition(), hanging=told, after=HANGING_HOLD_MS - 1) == []
+    assert watch.look(partition(), hanging=told, after=1) == ["blind.model_hangs resolved"]
+    assert not watch.memory.told
 
 
 def test_a_worker_that_fails_is_told_of_and_not_missed() -> None:

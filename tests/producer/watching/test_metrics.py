@@ -14,6 +14,7 @@ from driftgauge.producer.app import create_app
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
+from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import PREDICT, Meter
 from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
@@ -114,7 +115,12 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
     histogram = parse(
         exposition(
             ProcessMetrics(
-                Publisher(settings, Supervisor()), Refusals(), Refusals(), meter, Supervisor()
+                Publisher(settings, Supervisor()),
+                Refusals(),
+                Refusals(),
+                meter,
+                Scorer(1, 1),
+                Supervisor(),
             )
         )
     )["driftgauge_predict_duration_seconds"]
