@@ -55,7 +55,7 @@ class DriftTestbed:
             "keys_file": None,  # the API is open, on loopback, whatever the environment names
             **more,
         }
-        with Deployment(self.settings.model_copy(update=own)) as running:
+        with Deployment(self.settings.model_copy(update=own), "drift-test") as running:
             yield running
 
 

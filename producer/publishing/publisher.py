@@ -94,9 +94,11 @@ class Publisher:
         return self.sender.connected
 
     @property
-    def full(self) -> bool:
-        """Whether Redis is nearly full, so that events are spooled."""
-        return self.sender.full
+    def left(self) -> str:
+        """Code of why events are spooled although Redis answers (shared/connections/refusals.py);
+        empty if they are not.
+        """
+        return self.sender.left
 
     @property
     def evicts(self) -> str:

@@ -149,6 +149,21 @@ def create(folder: Path) -> SpoolFile:
             return SpoolFile(path, descriptor)
 
 
+def try_out(folder: Path, size: int) -> None:
+    """Write and sync a file of a size in bytes, and remove it again.
+
+    Raises
+    ------
+    OSError
+        If the disk does not take it.
+    """
+    file = create(folder)
+    try:
+        file.append(bytes(size))
+    finally:
+        file.discard()
+
+
 def adopt(path: Path, most: int) -> SpoolFile | None:
     """Take over a file whose process has ended; None if it has an owner, or is gone.
 

@@ -42,8 +42,9 @@ class Spooler:
 
     Attributes
     ----------
-    alive_at
-        Time of Redis's last answer by the event loop's clock (s); minus infinity before the first.
+    safe_until
+        Time up to which what Redis acknowledged is safe there (kept.py), by the event loop's clock
+        (s); minus infinity before its first answer.
     wake
         Event that is set when there may be something to move.
     """
@@ -51,7 +52,7 @@ class Spooler:
     def __init__(
         self, lanes: Lanes, spool: Spool, receipts: Receipts, *, spool_first: bool
     ) -> None:
-        self.alive_at = float("-inf")
+        self.safe_until = float("-inf")
         self.wake = asyncio.Event()
         self._lanes = lanes
         self._spool = spool
@@ -86,11 +87,16 @@ class Spooler:
         self.wake.set()
 
     async def spill(self) -> bool:
-        """Write one group to disk; return whether anything was written."""
-        if asyncio.get_running_loop().time() < self._retry_at:
+        """Write one group to disk; return whether anything was written. After a failure the disk is
+        tried again although nothing is to be written.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._retry_at:
             return False
         batch = self._take()
         if not batch:
+            if self._spool.fault is not None and not await self._spool.probe():
+                self._retry_at = now + PAUSE_S
             return False
         written = 0
         try:
@@ -178,7 +184,7 @@ class Spooler:
     async def _keep_house(self) -> None:
         """Remove files that are no longer needed, and adopt orphaned ones, every few seconds."""
         now = asyncio.get_running_loop().time()
-        await self._spool.sweep(self.alive_at)
+        await self._spool.sweep(self.safe_until)
         if now >= self._look_at:
             self._look_at = now + ADOPT_S
             await self._spool.adopt()

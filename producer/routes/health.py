@@ -23,8 +23,8 @@ from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
-from driftgauge.shared.connections.refusals import EVICTION_ADVICE
-from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
+from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
 
@@ -180,8 +180,10 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
     """Say what keeps events from Redis, or endangers them there."""
     if publisher.evicts:
         yield f"Redis {EVICTION_ADVICE.format(publisher.evicts)}."
-    if publisher.full:
+    if publisher.left == "OOM":
         yield "Redis is nearly full; events are spooled until it has room."
+    elif publisher.left:
+        yield f"Events are spooled: {ADVICE[publisher.left]}."
     elif not publisher.connected:
         yield "Redis does not answer; events are spooled until it does."
     elif publisher.refused:
@@ -245,7 +247,11 @@ def _model(state: ModelState) -> dict[str, Any]:
             "panes_behind": [partition.panes_behind for partition in state.partitions],
             "panes_waiting": [partition.waiting for partition in state.partitions],
             "dead_letters": state.judging_dead,
+            "labels_too_late": state.labels_too_late,
             "fault": _told(state.judging_fault),
+        },
+        "followers": {
+            name: {"fault": _told(state.follower_faults.get(name))} for name in FOLLOWERS
         },
     }
 

@@ -62,6 +62,7 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_events_lost_total": "Numbers of retired publishers that never arrived.",
     "driftgauge_panes_rolled_back_total": "Times a shard came back with older panes.",
     "driftgauge_labels_total": "Labels that came, by what became of them.",
+    "driftgauge_labels_too_late_total": "Labels of days that are not kept any more.",
     "driftgauge_predictions_without_label_total": "Predictions that got no label within the wait "
     "(unlabelled), or had no room to wait for one (full).",
     "driftgauge_labels_waiting": "Predictions that are kept for labels, and labels without "
@@ -237,6 +238,7 @@ def _of_model(model: ModelState) -> Iterator[Sample]:
     labels = {"model": model.model}
     yield "driftgauge_judging_owner_present", labels, model.judging_owned
     yield "driftgauge_commands_refused_total", labels, model.commands_refused
+    yield "driftgauge_labels_too_late_total", labels, model.labels_too_late
     for (version, severity), alerts in sorted(model.firing.items()):
         named = {**labels, "version": version, "severity": severity}
         yield "driftgauge_alerts_firing", named, alerts

@@ -102,6 +102,10 @@ class Keys:
     def alerts(self, model: str) -> str:
         return self._model(model, "alerts")
 
+    def incidents(self, model: str) -> str:
+        """Return the key of the stream of the model's incidents."""
+        return self._model(model, "incidents")
+
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 

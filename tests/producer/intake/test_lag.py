@@ -110,7 +110,7 @@ async def test_no_body_keeps_the_event_loop(settings: Settings) -> None:
 
 @pytest.mark.parametrize("piece", [b"\n", b"a,1\n", b'""\n', b"a" * 50 + b"\n"])
 def test_labels_are_counted_before_they_are_built(piece: bytes) -> None:
-    """MBs of CSV labels, or of empty lines, take little memory beside the body, whatever they are."""
+    """MBs of CSV labels, or of empty lines, take little memory beside the body."""
     body = filled(HEAD, piece)
     tracemalloc.start()
     try:

@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -80,12 +81,12 @@ async def test_adopted_with_old_publisher_and_numbers(tmp_path: Path) -> None:
     ]
     for file, record in found:
         file.acknowledge(record.offset, 100)
-    await spool.sweep(104.9)
+    await spool.sweep(99.9)
     assert (spool.events, spool.doubt()) == (0, 3)
     assert await sequences(spool) == [4, 5, 6]  # the server restarted: they are sent again
     for file, record in found:
         file.acknowledge(record.offset, 100)
-    await spool.sweep(105)
+    await spool.sweep(100)
     assert (paths(tmp_path), spool.bytes) == ([], 0)
     await spool.close()
 
@@ -111,6 +112,25 @@ async def test_a_damaged_file_is_sent_around_the_damage_and_kept(
     await spool.sweep(10)
     assert [one.suffix for one in paths(tmp_path)] == [".damaged"]
     await spool.close()
+
+
+async def test_a_disk_is_tried_out_until_it_takes_what_it_refused(tmp_path: Path) -> None:
+    """A fault ends without an event to write, once as many bytes as were refused find room; a few
+    bytes prove nothing. Nothing is left of the tries.
+    """
+    spool = Spool(tmp_path, 10**6, Keys().is_log_of)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        refused = group(Lane("steel", LOG), 1, 2, 3, size=500)
+        assert await spool.write(refused) == 0
+        assert (await spool.probe(), spool.fault) == (False, "error")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (await spool.probe(), spool.fault) == (True, None)
+    assert await spool.write(refused) == 3
+    await spool.close()
+    assert [path.stat().st_size > 0 for path in paths(tmp_path)] == [True]
 
 
 async def test_a_living_process_keeps_its_file(tmp_path: Path) -> None:
@@ -197,9 +217,11 @@ async def test_bounded_in_bytes(tmp_path: Path) -> None:
     assert await spool.write(group(lane, *range(20))) < 20
     assert (spool.fault, spool.bytes <= 1000) == ("full", True)
     assert await spool.write(group(lane, 20)) == 0
+    assert (await spool.probe(), spool.fault) == (False, "full")
     for file in list(spool._files):
         _acknowledge_all(file)
     await spool.sweep(10)
+    assert (await spool.probe(), spool.fault) == (True, None)
     assert (await spool.write(group(lane, 20)), spool.fault) == (1, None)
     await spool.close()
 
