@@ -29,6 +29,7 @@ from driftgauge.consumer.stages.checksum import FIELD as CHECKSUM
 from driftgauge.consumer.stages.checksum import Checksum
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD, FORMATS, FORMER
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 from driftgauge.shared.losses import SETBACK_FIELD, Setback
 from driftgauge.shared.stamps import Stamps
@@ -36,10 +37,6 @@ from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
-FORMAT, FORMER = b"3", b"2"
-"""Format of the checkpoint's fields, and the one without a checksum, which is read too; another one
-is refused.
-"""
 SAFE_ADVICE = (
     "Restore Redis from a sound copy, or count anew under another DRIFTGAUGE_KEY_PREFIX. Do not "
     "delete the key: what was counted would be lost, and the panes that were written could not be "
@@ -149,9 +146,9 @@ class Checkpoint:
 
     def _check_sound(self, fields: dict[bytes, bytes]) -> None:
         """Check format and checksum, and take the checksum out of the fields."""
-        stored, form = fields.pop(CHECKSUM, None), fields.get(b"format", b"?")
+        stored, form = fields.pop(CHECKSUM, None), fields.get(FORMAT_FIELD, b"?")
         self._checksum = Checksum(fields)
-        if fields and form not in {FORMAT, FORMER}:
+        if fields and form not in FORMATS:
             raise BadData(
                 f"The checkpoint {self.key} has format {form.decode(errors='replace')}, this "
                 f"version reads {FORMAT.decode()}. Run the version that wrote it. {SAFE_ADVICE}"
@@ -267,7 +264,7 @@ class Checkpoint:
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
         kept = {name: value for name, value in fields.items() if value}
-        kept |= {b"format": FORMAT, b"commit": str(self._number + 1).encode()}
+        kept |= {FORMAT_FIELD: FORMAT, b"commit": str(self._number + 1).encode()}
         gone: list[Any] = [name for name, value in fields.items() if not value]
         self._checksum = self._checksum.with_changes(kept, gone)
         written: dict[Any, Any] = {**kept, **self.later, CHECKSUM: self._checksum.packed}

@@ -20,6 +20,13 @@ MOST_PARTITIONS: Final = 256
 """Most partitions of a model."""
 Partitions = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTITIONS)]
 Salt = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
+FORMAT_FIELD: Final = b"format"
+"""Field of a checkpoint that holds the format of its other fields."""
+FORMAT, FORMER = b"3", b"2"
+"""The format that is written, and the one without a checksum, which is read too; another one is
+refused.
+"""
+FORMATS: Final = frozenset({FORMAT, FORMER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,20 @@ class Keys:
 
     def log(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "log")
+
+    def is_log_of(self, model: str, key: bytes) -> bool:
+        """Tell whether a key is the log of one of a model's partitions, with or without a salt.
+
+        Examples
+        --------
+        >>> keys = Keys("dg")
+        >>> [keys.is_log_of("steel", key) for key in (b"dg:{steel.0.7}:log", b"dg:{oil.0}:log")]
+        [True, False]
+        """
+        form = re.compile(rf"{re.escape(self.prefix)}:\{{{model}\.\d{{1,9}}(\.\d{{1,9}})?\}}:log")
+        return bool(
+            MODEL_NAME.fullmatch(model) and form.fullmatch(key.decode("ascii", errors="replace"))
+        )
 
     def count(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "count")
