@@ -14,9 +14,10 @@ from rich.text import Text
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
 from driftgauge.consumer.commands.tables import printable
+from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
-from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -78,7 +79,7 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option(
     "--partitions",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MOST_PARTITIONS),
     default=1,
     show_default=True,
     help="Logs that the events are spread over; chosen once, by the model's first version.",
@@ -160,7 +161,8 @@ def register(
     kept in the version, and used for every later file and request of it.
     """
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.consumer.offline.registration import Submission, register_version
+    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import Gates, parse_bounds
@@ -185,12 +187,12 @@ def register(
         labels,
         batch_counts,
         features_module,
-        read_settings().pii_secret,
+        located_settings().pii_secret,
         segments,
         probabilities,
         choices_of(table),
     )
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     found: list[Recognised] = []
 
     def tell(recognised: Recognised) -> None:
@@ -249,7 +251,7 @@ def _calibrate(
     from driftgauge.consumer.offline.calibrating import TimedRows
     from driftgauge.consumer.offline.pace import pace
 
-    settings = read_settings()
+    settings = located_settings()
     rows = TimedRows(reference, time, prediction, settings.pii_secret)
     manifest = published.manifest
     calibration = calibrate_version(registry, manifest.model, manifest.version, rows, None)
@@ -296,7 +298,7 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
         click.echo(
             f"Segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}."
         )
-    least = read_settings().min_reference_rows
+    least = located_settings().min_reference_rows
     if rows < least:
         click.echo(
             f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity "
