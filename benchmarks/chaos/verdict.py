@@ -238,7 +238,8 @@ def _judging(verdict: Verdict, client: redis.Redis, plant: Plant, record: Record
         tempfile.TemporaryDirectory(prefix="twin-") as folder,
         EmbeddedRedis(Path(folder)) as server,
     ):
-        settings = plant.settings.model_copy(update={"redis_url": server.url})
+        own = {"redis_url": server.url, "data_dir": Path(folder) / "data"}
+        settings = plant.settings.model_copy(update=own)
         worker = Process("twin", QUIET_WORKER, settings, plant.folder)
         with connect(server.url) as twin:
             for model, version in plant.versions.items():

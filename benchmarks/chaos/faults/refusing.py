@@ -11,8 +11,8 @@ from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.plant.process import wait_for
 from benchmarks.chaos.plant.server import bound_files
 
-REFUSED = "Redis refuses to write"
-"""What a worker logs."""
+REFUSED = "Redis refuses to write|The watchdog fails"
+"""What a worker logs, and the watchdog, which cannot write what it found."""
 LONG_ENOUGH_S = (3.0, 5.0)
 """Shortest and longest time of a refusal: an API looks at the memory once a second."""
 
