@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import redis.asyncio
 
 from driftgauge.producer.access.control import Access
+from driftgauge.producer.http.connections import Connections
+from driftgauge.producer.intake.documents import Bodies
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
@@ -28,7 +30,7 @@ class Parts:
     reader
         Client of the reading routes.
     subscriptions
-        The alert streams that clients follow, on connections of their own since their reads block.
+        The alert streams that clients follow.
     pipeline
         What stands in Redis, for health and metrics.
     refusals
@@ -37,6 +39,8 @@ class Parts:
         The same of labels.
     feed
         Live updates of the dashboard's pages.
+    bodies
+        Memory for the bodies of requests that are not whole yet.
     """
 
     keys: Keys
@@ -53,4 +57,6 @@ class Parts:
     meter: Meter
     watchdog: Watchdog
     access: Access
+    connections: Connections
+    bodies: Bodies
     settings: Settings

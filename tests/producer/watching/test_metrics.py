@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from driftgauge.producer.app import create_app
+from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
@@ -112,7 +113,11 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
     for seconds in (0.001, 0.0011, 0.3, 7.0):
         meter.count({"type": "http", "route": SimpleNamespace(path=PREDICT)}, 200, seconds)
     histogram = parse(
-        exposition(ProcessMetrics(Publisher(settings), Refusals(), Refusals(), meter, Scorer(1, 1)))
+        exposition(
+            ProcessMetrics(
+                Publisher(settings), Refusals(), Refusals(), meter, Scorer(1, 1), Connections(1)
+            )
+        )
     )["driftgauge_predict_duration_seconds"]
     assert histogram.type == "histogram"
     buckets = {s.labels["le"]: s.value for s in histogram.samples if s.name.endswith("_bucket")}
