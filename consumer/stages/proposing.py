@@ -63,6 +63,7 @@ class Proposer:
                             "Requests for references of %s cannot be answered: %s.", model, error
                         )
                     self._refused[model] = str(error)
+                    self._forget(model)  # the primary may be another server by now
         for model in list(self._clients):
             self._forget(model)
 

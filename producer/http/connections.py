@@ -25,6 +25,7 @@ RESERVED: Final = 256
 MOST_STREAMS: Final = 500
 """Most open streams of events of each kind, where there is room for four times as many files."""
 TICK_S: Final = 1.0
+"""Seconds between two looks at what takes too long."""
 TOLD_S: Final = 60.0
 """Least time (s) between two lines about refused connections."""
 
@@ -119,12 +120,9 @@ class Connections:
         victim.drop("no_room")
         return True
 
-    async def watch(self) -> None:
-        """End what takes too long, for ever."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(TICK_S)
-            self.end_overdue(loop.time())
+    async def look(self) -> None:
+        """End what takes too long now."""
+        self.end_overdue(asyncio.get_running_loop().time())
 
     def end_overdue(self, now: float) -> None:
         """End the connections that take too long, and say how many were refused."""

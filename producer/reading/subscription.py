@@ -23,6 +23,7 @@ from driftgauge.producer.reading.positions import (
     read_vector,
     write_vector,
 )
+from driftgauge.producer.supervision import stopped
 from driftgauge.shared.connections.redis_client import BLOCK_MS
 from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, is_entry_id
@@ -72,8 +73,7 @@ class Subscriptions:
         """End all subscriptions and the connections to Redis."""
         self.end()
         if self._waking is not None:
-            self._waking.cancel()
-            await asyncio.wait([self._waking])
+            await stopped(self._waking)
         await self.client.aclose()
 
     async def models(self) -> set[str]:

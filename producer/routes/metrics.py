@@ -35,6 +35,7 @@ def router(parts: Parts) -> APIRouter:
                 parts.meter,
                 parts.scorer,
                 parts.connections,
+                parts.supervisor,
             )
         )
         registry.register(await _pipeline(parts))

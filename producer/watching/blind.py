@@ -97,7 +97,7 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
 
 def stage_fails(memory: Memory, observed: Observation) -> Assessment:
     """Work that failed again and again, and entries that were set aside for it a short while ago;
-    good again when it goes on.
+    good again when it goes on. A follower may be switched off, so it fails only while it tries.
     """
     faults = [(work, work.fault) for work in works(observed.state) if work.fault is not None]
     failing = [fault for work, fault in faults if work.fails(observed.now)]
@@ -108,7 +108,8 @@ def stage_fails(memory: Memory, observed: Observation) -> Assessment:
     ]
     told = failing or aside
     if not told:
-        open_ = any(not fault.over for _, fault in faults)
+        followers = observed.state.follower_faults
+        open_ = any(not fault.over for work, fault in faults if work.name not in followers)
         memory.failing = memory.failing if open_ and "stage_fails" in memory.firing else ""
         return Assessment(
             bad=None if open_ else False, limit=TRIES, summary="The worker fails on nothing."

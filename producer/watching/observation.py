@@ -143,7 +143,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Something that a worker does: counting a partition, or judging."""
+    """Something that a worker does: counting a partition, judging, or what follows from it."""
 
     name: str
     owned: bool
@@ -183,6 +183,8 @@ def works(state: ModelState) -> Iterator[Work]:
         " ".join(str(one.judged) for one in state.partitions),
         state.judging_fault,
     )
+    for name, fault in state.follower_faults.items():
+        yield Work(name, owned=True, waits=False, oldest_ms=None, marker="", fault=fault)
 
 
 def remember(memory: Memory, work: Work, observed: Observation) -> None:

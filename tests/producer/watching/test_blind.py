@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -51,9 +52,12 @@ class Watch:
         dropped: Dropped | None = None,
         hanging: Hanging | None = None,
         judging: bool = True,
+        followers: Mapping[str, StageFault] | None = None,
     ) -> list[str]:
         self.now += after
-        state = ModelState("m", self.now, partitions, judging, {})
+        state = ModelState(
+            "m", self.now, partitions, judging, {}, follower_faults=dict(followers or {})
+        )
         observed = Observation(
             state, [dropped] if dropped else [], self.settings, [hanging] if hanging else []
         )
@@ -110,6 +114,20 @@ def test_a_worker_that_fails_is_told_of_and_not_missed() -> None:
     over = msgspec.structs.replace(told, over=True)
     assert watch.look(partition(fault=over)) == ["blind.stage_fails resolved"]
     assert not watch.memory.failing
+
+
+def test_a_follower_that_fails_is_named() -> None:
+    """Reports that cannot be written are told of, by the name of what fails; it is over when the
+    follower goes on, and when nobody tries any more: it may be switched off.
+    """
+    fails = StageFault("reporting m", "OSError: no space left", "", 9, START, START)
+    for end in ({"reports": msgspec.structs.replace(fails, over=True)}, {"reports": fails}):
+        watch = Watch()
+        assert watch.look(partition(), followers={"reports": fails}) == ["blind.stage_fails firing"]
+        assert "reporting m, 9 times: OSError: no space left" in watch.memory.failing
+        assert watch.look(partition(), followers=end, after=3 * MINUTE_MS) == [
+            "blind.stage_fails resolved"
+        ]
 
 
 def test_an_entry_that_was_set_aside_is_told_for_ten_minutes() -> None:

@@ -16,6 +16,7 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import PREDICT, Meter
 from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
 from driftgauge.shared.contract.counters import Counters, LabelCounts
@@ -115,7 +116,13 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
     histogram = parse(
         exposition(
             ProcessMetrics(
-                Publisher(settings), Refusals(), Refusals(), meter, Scorer(1, 1), Connections(1)
+                Publisher(settings, Supervisor()),
+                Refusals(),
+                Refusals(),
+                meter,
+                Scorer(1, 1),
+                Connections(1),
+                Supervisor(),
             )
         )
     )["driftgauge_predict_duration_seconds"]

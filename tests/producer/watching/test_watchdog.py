@@ -150,6 +150,16 @@ async def test_a_worker_that_fails_is_shown_everywhere(
         assert not await reasons(http)
         health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
         assert health["partitions"][0]["fault"] is None
+        assert health["followers"] == {"reports": {"fault": None}, "retraining": {"fault": None}}
+        follower = StageFault("reporting linear", "OSError: no space left", "", 4, now, now)
+        client.hset(keys.follower("linear", "reports"), "fault", msgspec.json.encode(follower))
+        await until(lambda: len(written.transitions()) > 2)
+        (said,) = await reasons(http)
+        assert "reporting linear, 4 times: OSError: no space left" in said
+        page = (await http.get("/", headers={"Accept": "text/html"})).text
+        assert "OSError: no space left" in page
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["followers"]["reports"]["fault"]["tries"] == 4
 
 
 @pytest.mark.usefixtures("linear")
@@ -501,6 +511,6 @@ async def test_redis_away_and_back(
                     return bool((await http.get("/alerts")).json()["alerts"])
 
                 await until(raised)
-        assert caplog.text.count("watchdog cannot look") == 1
+        assert caplog.text.count("The watchdog fails") == 1
     finally:
         server.stop()
