@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from driftgauge.producer.access.rates import site_of
 from driftgauge.producer.http import headers
 from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.http.forwarded import Trusted
 from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.http.sites import site_of
 
 MOST_HEAD_BYTES: Final = 32 << 10
 """Most bytes of a request's URL and headers, and of anything else that is no body."""
