@@ -1,4 +1,4 @@
-"""Addresses that count as one client: for the rate of requests, and for the number of connections."""
+"""Addresses that count as one client, for the rate of requests and the number of connections."""
 
 import ipaddress
 from functools import lru_cache
