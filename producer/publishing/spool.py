@@ -17,7 +17,7 @@ appended to. Theory of operation:
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -27,12 +27,14 @@ from driftgauge.producer.publishing.lane import Batch, Entry, Lane
 from driftgauge.producer.publishing.spool_file import (
     SUFFIX,
     Mark,
+    Numbered,
     SpoolFile,
     adopt,
     create,
     try_out,
 )
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
+from driftgauge.shared.contract.events import LABEL, PREDICTION
 
 FILE_BYTES: Final = 8 << 20
 """Size in bytes at which a file is not appended to any more."""
@@ -55,6 +57,9 @@ class Spool:
         Folder of the files, shared with other processes; made when it is needed.
     max_bytes
         Most bytes in all files of this process.
+    is_log
+        Tells whether a key is a log of a model; a record that names another key is damage, for
+        else a file could write anywhere in Redis.
 
     Attributes
     ----------
@@ -64,12 +69,14 @@ class Spool:
         Number of damaged stretches found, and of files adopted from ended processes.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, is_log: Callable[[str, bytes], bool]) -> None:
         self.fault: Literal["full", "error"] | None = None
         self.damaged = 0
         self.adopted = 0
         self._folder = folder
         self._max_bytes = max_bytes
+        self._is_log = is_log
+        self._passed_over: set[Path] = set()
         self._refused_bytes = 0
         self._file_bytes = min(FILE_BYTES, max(1, max_bytes // LEAST_FILES))
         self._files: list[SpoolFile] = []
@@ -107,8 +114,9 @@ class Spool:
             self._refuse(fitting, "error")
             return 0
         file.events += len(fitting)
-        for (_, entry), length in zip(fitting, lengths, strict=True):
+        for (lane, entry), length in zip(fitting, lengths, strict=True):
             entry.file, entry.offset = file, offset
+            file.note(lane.model, lane.log, lane.publisher, entry.sequence)
             offset += length
         self.fault = None
         if len(fitting) < len(batch):
@@ -153,12 +161,20 @@ class Spool:
         file.unread = False
         written = file.events
         try:
-            contents = await self._run(file.read)
+            contents = self._sound(await self._run(file.read))
         except OSError as error:  # tried again at the next look for orphans; its lock is free then
             self._forget(file, error)
             return []
         self._judge(file, contents, written)
         return [(file, record) for record in contents.records]
+
+    def numbers(self) -> Iterator[tuple[Numbered, tuple[int, int]]]:
+        """Yield the first and last number of each model, log and publisher in each file of which
+        Redis may lack some.
+        """
+        for file in self._files:
+            if file.outstanding or file.unread:
+                yield from file.numbers.items()
 
     def doubt(self) -> int:
         """Note that the server may have lost its last seconds; return how many events will be sent
@@ -188,8 +204,8 @@ class Spool:
                 continue
             try:
                 await self._take_over(path)
-            except OSError as error:  # tried again next time
-                logger.warning("The spool file %s cannot be read (%s).", path, error)
+            except Exception as error:  # noqa: BLE001  one odd file; it is tried again next time
+                self._pass_over(path, error)
 
     async def close(self) -> None:
         """Free all files; the next process sends what is in them."""
@@ -203,20 +219,42 @@ class Spool:
         self._thread.shutdown()
 
     async def _take_over(self, path: Path) -> None:
-        file = await self._run(lambda: adopt(path))
+        file = await self._run(lambda: adopt(path, self._max_bytes))
         if file is None:
             return
         try:
-            contents = await self._run(file.read)
-        except OSError:
+            contents = self._sound(await self._run(file.read))
+        except BaseException:
             file.release()
             raise
         file.events = len(contents.records)
+        for record in contents.records:
+            file.note(record.model, record.log, record.publisher, record.sequence)
         file.unread = True
         self._judge(file, contents, file.events)
         self._files.append(file)
         self.adopted += 1
         logger.info("Adopted %s with %d events of a process that has ended.", path, file.events)
+
+    def _pass_over(self, path: Path, error: Exception) -> None:
+        """Say once that a file is not sent, and why."""
+        if path not in self._passed_over:
+            self._passed_over.add(path)
+            logger.warning("The spool file %s is not sent: %s.", path, error)
+
+    def _sound(self, contents: Contents) -> Contents:
+        """Count records as damage that are no event for a log of their own model."""
+        foreign = [
+            record
+            for record in contents.records
+            if record.kind not in {PREDICTION, LABEL} or not self._is_log(record.model, record.log)
+        ]
+        if not foreign:
+            return contents
+        return Contents(
+            [record for record in contents.records if record not in foreign],
+            contents.damage + [(record.offset, len(record.payload)) for record in foreign],
+        )
 
     def _judge(self, file: SpoolFile, contents: Contents, written: int) -> None:
         """Report damage once, and count only the events that can be read."""

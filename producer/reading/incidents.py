@@ -7,6 +7,7 @@ import msgspec
 import redis.asyncio
 
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.unpacking import UNREADABLE
 
 
 async def open_incidents(
@@ -36,7 +37,7 @@ def _event(packed: bytes) -> Any:
     """Decode an event with the fields by which it is sorted; None if it is none."""
     try:
         event = msgspec.json.decode(packed)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
     data = event.get("data") if isinstance(event, dict) else None
     if not isinstance(data, dict):

@@ -29,7 +29,12 @@ def router(parts: Parts) -> APIRouter:
         registry = CollectorRegistry()  # of this scrape alone: the library's own is process-wide
         registry.register(
             ProcessMetrics(
-                parts.publisher, parts.refusals, parts.refused_labels, parts.meter, parts.scorer
+                parts.publisher,
+                parts.refusals,
+                parts.refused_labels,
+                parts.meter,
+                parts.scorer,
+                parts.supervisor,
             )
         )
         registry.register(await _pipeline(parts))
@@ -51,4 +56,5 @@ async def _pipeline(parts: Parts) -> PipelineMetrics:
         return PipelineMetrics(up=False, readable=False)
     except (redis.RedisError, BadData):  # /health?verbose=true says why
         return PipelineMetrics(up=True, readable=False)
-    return PipelineMetrics(up=True, readable=True, models=states, blind=blind)
+    readable = not any(state.unreadable for state in states)
+    return PipelineMetrics(up=True, readable=readable, models=states, blind=blind)

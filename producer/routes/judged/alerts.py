@@ -16,8 +16,10 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import EventFilter, life, page
 from driftgauge.producer.routes.judged.commands import Seen, SilenceFor, ask
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.shared.contract.commands import Command
+from driftgauge.producer.watching import watchdog
+from driftgauge.shared.contract.commands import Acknowledge, Command
 from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.unpacking import UNREADABLE
 
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 JSON = "application/json"
@@ -115,13 +117,18 @@ async def while_allowed(
 async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
     """Write a command to the model that has the alert open."""
     for model in sorted(await parts.subscriptions.models()):
+        if isinstance(command, Acknowledge) and await watchdog.acknowledge(
+            parts.reader, parts.keys, model, command
+        ):
+            body = {"command": "", "model": model, "fingerprint": fingerprint}
+            return Response(msgspec.json.encode(body), 202, media_type=JSON)
         if await _is_open(parts, model, fingerprint):
             return await ask(parts, model, command)
     raise Problem(
         404,
-        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's "
-        f"`blind.` alerts cannot be "
-        "acknowledged. GET /alerts?state=firing lists what fired.",
+        f"No open alert has the fingerprint {fingerprint}. It may have resolved; of the watchdog's "
+        "`blind.` alerts only `lost` and `rolled_back` can be acknowledged, and none be silenced. "
+        "GET /alerts?state=firing lists what fired.",
     )
 
 
@@ -131,7 +138,7 @@ async def _is_open(parts: Parts, model: str, fingerprint: str) -> bool:
     for packed in snapshots:
         try:
             found = msgspec.json.decode(packed, type=CurrentState)
-        except msgspec.MsgspecError:  # written by hand: it holds no alert that judging knows
+        except UNREADABLE:  # written by hand: it holds no alert that judging knows
             continue
         if any(alert.fingerprint == fingerprint for alert in found.alerts):
             return True

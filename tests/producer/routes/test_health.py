@@ -57,7 +57,7 @@ async def test_each_partition_as_it_stands(
     async with serving(settings) as http:
         plain = (await http.get("/health")).json()
         found = await verbose(http)
-        assert plain.keys() == found.keys() - {"pipeline"}
+        assert plain.keys() == found.keys() - {"pipeline", "tasks"}
         wide = found["pipeline"]["wide"]
         judging = {"owned": False, "panes_behind": [5, 0, 0], "panes_waiting": [0, 6, 0]}
         assert (wide["events"], wide["judging"].items() >= judging.items()) == (3, True)
@@ -125,7 +125,11 @@ async def test_health_answers_without_redis(settings: Settings, tmp_path: Path) 
             "Redis does not answer.",
             "away",
         )
-        assert (await http.get("/health")).json().keys() == found.keys() - {"pipeline", "reason"}
+        assert (await http.get("/health")).json().keys() == found.keys() - {
+            "pipeline",
+            "reason",
+            "tasks",
+        }
 
 
 @pytest.mark.usefixtures("linear")
@@ -137,5 +141,5 @@ async def test_what_cannot_be_read_is_named(
     client.hset(keys.count("linear", 0), "counters", "[]")
     async with serving(settings) as http:
         found = await verbose(http)
-        assert found["pipeline"] is None
-        assert keys.count("linear", 0) in found["reason"]
+        assert keys.count("linear", 0) in found["pipeline"]["linear"]["unreadable"]
+        assert "driftgauge_pipeline_readable 0.0" in (await http.get("/metrics")).text
