@@ -145,9 +145,12 @@ class Worker:
         """
         try:
             memory: Any = self._client(keys.workers).info("memory")
-        except redis.exceptions.NoPermissionError:  # the server does not tell
-            return
-        found = eviction(int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "")))
+        except redis.exceptions.NoPermissionError:
+            memory = {}
+        policy = str(memory.get("maxmemory_policy", ""))
+        if not policy and self._evicts is None:
+            log.warning("Redis does not tell its maxmemory-policy. See to it that it is noeviction")
+        found = eviction(int(memory.get("maxmemory", 0)), policy)
         if found and self._evicts is None:
             raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
         if found and found != self._evicts:

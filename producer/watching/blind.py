@@ -6,6 +6,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
     blind.lost           critical   numbers are missing for longer than any spool could bring them
     blind.model_hangs    critical   a model call of an API process does not return
+    blind.evicts         critical   Redis may evict what was not counted yet, and what was
     blind.dropped        critical   an API process had no room for events
     blind.refused        critical   events do not fit the schema, and are in no log
     blind.labels_refused warning    labels cannot be used, and join no prediction
@@ -37,6 +38,7 @@ from driftgauge.producer.watching.observation import (
     unowned,
     works,
 )
+from driftgauge.shared.connections.refusals import EVICTION_ADVICE
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.fault import TRIES
@@ -51,6 +53,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "lag": "critical",
     "lost": "critical",
     "model_hangs": "critical",
+    "evicts": "critical",
     "dropped": "critical",
     "refused": "critical",
     "labels_refused": "warning",
@@ -318,6 +321,17 @@ def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     return Assessment(bad=True, value=grown, limit=limit, summary=summary)
 
 
+def evicts(_: Memory, observed: Observation) -> Assessment:
+    """Judge the policy by which Redis evicts: any that may is bad, since it takes waiting
+    predictions and checkpoints without a word.
+    """
+    advice = EVICTION_ADVICE.format(observed.evicts)
+    return Assessment(
+        bad=bool(observed.evicts),
+        summary=f"Redis {advice}." if observed.evicts else "Redis evicts nothing.",
+    )
+
+
 def rolled_back(memory: Memory, observed: Observation) -> Assessment:
     """Judge panes that went back within about the last hour: a replica took over that had not
     received everything.
@@ -547,6 +561,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "lag": lag,
     "lost": lost,
     "model_hangs": model_hangs,
+    "evicts": evicts,
     "dropped": dropped,
     "refused": refused,
     "labels_refused": labels_refused,

@@ -126,12 +126,15 @@ class Assessment(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """State of a model at one time, as the watchdog read it."""
+    """State of a model at one time, as the watchdog read it; `evicts` is the policy by which its
+    Redis may evict keys, empty if it evicts none.
+    """
 
     state: ModelState
     dropped: list[Dropped]
     settings: Settings
     hanging: list[Hanging] = []
+    evicts: str = ""
 
     @property
     def now(self) -> int:
