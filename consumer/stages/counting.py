@@ -109,6 +109,8 @@ class CountingStage(Stage):
 
     def load(self) -> None:
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
+        if self._room.is_due():  # an attempt that fails again and again has no turns
+            self.make_room()
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", BEGINNING.encode())
         self._learn(versions_of(fields))
@@ -313,14 +315,16 @@ class CountingStage(Stage):
             pipe.execute()
 
     def make_room(self) -> None:
-        """Trim committed entries of the log if Redis is full, whoever owns the stage, since they
-        are not read again.
+        """Trim counted entries of the log if Redis is full, whoever owns the stage, since they are
+        not read again. Other readers of the log that are behind are passed over: they may miss
+        entries, but no event is refused for their sake.
         """
         room = self._room.keep_from(self.client)
         committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None
         if committed is None:
             return
-        keep_from = min(EntryId.parse(committed).ms, room, *self._readers())
+        keep_from = min(EntryId.parse(committed).ms, room)
+        self._room.pass_over(self._behind(keep_from))
         if keep_from > 0:
             self.client.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
 
@@ -334,20 +338,26 @@ class CountingStage(Stage):
 
     def _readers(self) -> list[int]:
         """Return the offsets of the log's other consumer groups (ms): entries that a group has not
-        read are not trimmed.
+        read are not trimmed while there is room.
         """
         now = time.monotonic()
-        if self._readers_known and now - self._readers_known < READERS_CHECK_S:
-            return self._readers_ms
-        groups: Any = self.client.xinfo_groups(self._log)
-        others = [
-            group["last-delivered-id"]
-            for group in groups
-            if group["name"] != MONITOR_GROUP.encode()
-        ]
-        self._readers_ms = [EntryId.parse(offset).ms for offset in others]
-        self._readers_known = now
+        if not self._readers_known or now - self._readers_known >= READERS_CHECK_S:
+            self._readers_ms = list(self._groups().values())
+            self._readers_known = now
         return self._readers_ms
+
+    def _behind(self, ms: int) -> list[str]:
+        """Return the names of the consumer groups that have not read all before a time (ms)."""
+        return [name for name, offset in self._groups().items() if offset < ms]
+
+    def _groups(self) -> dict[str, int]:
+        """Return the offset (ms) of each of the log's other consumer groups, by name."""
+        found: Any = self.client.xinfo_groups(self._log)
+        return {
+            group["name"].decode(errors="replace"): EntryId.parse(group["last-delivered-id"]).ms
+            for group in found
+            if group["name"] != MONITOR_GROUP.encode()
+        }
 
     def _find_kept(self) -> None:
         """Find the first pane and roll-ups that are young enough to keep, and forget the ages

@@ -121,6 +121,31 @@ def test_trimming_waits_for_the_slowest_reader(
     assert client.xlen(log) < 200
 
 
+def test_a_full_redis_waits_for_no_reader_but_for_counting(
+    client: redis.Redis, keys: Keys, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Near `maxmemory` counted entries go though a reader has not read them, which is told once
+    with its name; what was not counted stays, however full Redis is.
+    """
+    log, now = keys.log(MODEL, 0), int(time.time() * 1000)
+    append(client, log, events(1, 1000, now - 60_000))
+    client.xgroup_create(log, "archive", id="0")
+    stage = start()
+    count_all(stage, client, keys, 1000)
+    append(client, log, events(2, 300, now, first=1001))
+    used: Any = client.info("memory")
+    client.config_set("maxmemory", int(used["used_memory"] / 0.85))
+    try:
+        for _ in range(30):
+            stage.make_room()
+    finally:
+        client.config_set("maxmemory", 0)
+    assert client.xlen(log) < 500
+    assert caplog.text.count("before archive could read it") == 1
+    count_all(stage, client, keys, 1300)
+    assert counters(client, keys).events == 1300
+
+
 def test_panes_without_their_checkpoint_are_not_continued(
     client: redis.Redis, keys: Keys, start: Start
 ) -> None:
