@@ -290,6 +290,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        client_ids_max=settings.client_ids_max,
         label_wait_days=math.ceil(settings.label_wait_hours / 24),
         label_pending_max=settings.label_pending_max,
         detectors=settings.detectors,

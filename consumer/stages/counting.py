@@ -11,13 +11,13 @@ from redis.client import Pipeline
 from driftgauge.consumer.counting.advance import advance
 from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES, unpack
 from driftgauge.consumer.counting.entries.columns import DeadLetter
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.panes.rollups import SPAN_MS, first_kept
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import (
     CountingState,
-    id_hours_of,
     references_of,
     versions_of,
 )
@@ -42,11 +42,6 @@ FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
 """Time (s) for which the offsets of the log's other readers are cached; they only grow."""
-IDS_EXPIRE_S = 7 * 86_400
-"""Expiry (s) of client ids, to clean up after models that are no longer used; usually ids are
-deleted when their hour of entry time has passed. It is long, since a worker that was down for a day
-still needs the ids of the hour in which it stopped.
-"""
 
 
 class CountingStage(Stage):
@@ -118,7 +113,7 @@ class CountingStage(Stage):
         self._learn_references(references_of(fields))
         self._published.require_references(references_of(fields))
         self._state = CountingState.unpack(fields, self._cell_maps)
-        self._load_ids()
+        self._measure_ids()
         self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
@@ -151,10 +146,25 @@ class CountingStage(Stage):
                 f"anew under another DRIFTGAUGE_KEY_PREFIX."
             )
 
-    def _load_ids(self) -> None:
-        for hour in id_hours_of(self._state):
-            found: list[bytes] = self.client.hkeys(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
-            self._state.ids.hours[hour] = set(found)
+    def _measure_ids(self) -> None:
+        """Count the clients' ids that are kept, by hour: they are loaded when they are needed."""
+        ids, entry_ms = self._state.ids, self._state.position.clock.entry
+        oldest = max(ids.first, (entry_ms - self.policy.retire_ms) // HOUR_MS - 1)
+        hours = range(oldest, ids.last + 1)
+        with self.client.pipeline(transaction=False) as pipe:
+            for hour in hours:
+                pipe.strlen(self._ids(hour))
+            sizes = pipe.execute() if hours else []
+        ids.restore(
+            {hour: size // KEPT_BYTES for hour, size in zip(hours, sizes, strict=True) if size}
+        )
+
+    def _load_ids(self, batch: columns.Batch) -> None:
+        """Load the clients' ids of the hours of a batch; usually they are there."""
+        ids = self._state.ids
+        for hour in ids.absent(batch.predictions, batch.entry_ms.tolist(), self.policy.retire_ms):
+            packed: bytes | None = self.client.get(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
+            ids.hours[hour] = unpack(packed or b"")
 
     def _prepare_log(self, offset: bytes) -> None:
         """Create the consumer group that shows the offset. If the log went back to an older state,
@@ -206,6 +216,7 @@ class CountingStage(Stage):
         waiting = self._pending.fetch(self._state.pending, batch.labels.digests)
         self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
+        self._load_ids(batch)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
         self._rollups_out += outputs.rollups
@@ -331,8 +342,8 @@ class CountingStage(Stage):
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
         for hour, digests in added.items():
-            pipe.hset(self._ids(hour), mapping=dict.fromkeys(digests, b""))
-            pipe.expire(self._ids(hour), IDS_EXPIRE_S)
+            pipe.append(self._ids(hour), b"".join(digests))
+            pipe.pexpire(self._ids(hour), 2 * self.policy.retire_ms)
         for hour in gone:
             pipe.delete(self._ids(hour))
 
