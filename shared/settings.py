@@ -61,8 +61,8 @@ class Settings(BaseSettings):
     events.
     """
     keys_file: Path | None = None
-    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if unset. Without
-    the file, requests need no key.
+    """File of the API keys that `driftgauge keys` writes, which must be there; if unset,
+    `data_dir`/keys.json, without which requests need no key.
     """
     api_key: SecretStr | None = None
     """Key that the command line's clients (`replay`) send to the API."""

@@ -160,7 +160,8 @@ def register(
     kept in the version, and used for every later file and request of it.
     """
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.consumer.offline.registration import Submission, register_version
+    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import Gates, parse_bounds

@@ -49,8 +49,7 @@ def run(plan: DemoPlan, settings: Settings) -> None:
             update={
                 "data_dir": Path(folder),
                 "registry_dir": Path(folder) / "registry",
-                "keys_file": Path(folder)
-                / "keys.json",  # absent: the demo's API is open, on loopback
+                "keys_file": None,  # the API is open, on loopback, whatever the environment names
                 "reports_dir": plan.output,
                 "key_prefix": f"{settings.key_prefix}-demo-{uuid.uuid4().hex[:8]}",
                 "default_model": plan.model.name,

@@ -24,7 +24,7 @@ by the reply to its own XADD. Theory of operation:
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import redis
@@ -116,12 +116,14 @@ class Sender:
         self._server: bytes | None = None  # the identity of the server that acknowledged last
         # cancelling is not enough: in Python 3.11 wait_for, and so redis-py, can swallow it
         self._stopped = False
+        self._succeed: Callable[[], None] = lambda: None
         self._complained = False
         self._delay_s = 0.0
         self._look_at = self._verify_at = -math.inf
 
-    async def run(self) -> None:
-        """Connect and send, until `stop`."""
+    async def run(self, succeed: Callable[[], None]) -> None:
+        """Connect and send, until `stop`; `succeed` is told of each round, of a try in vain too."""
+        self._succeed = succeed
         while not self._stopped:
             connection: AbstractConnection = self._pool.make_connection()
             try:
@@ -331,6 +333,7 @@ class Sender:
 
     def _found(self) -> None:
         """Note that Redis has just answered."""
+        self._succeed()
         if not self.connected:
             logger.info(
                 "Connected to Redis at %s; %d events wait for it.",
@@ -351,6 +354,7 @@ class Sender:
         self._complained = self._complained and self._lanes.refused
 
     def _lost(self, error: Exception) -> None:
+        self._succeed()
         if self.connected or not self._delay_s:
             code = refusal(error)
             logger.warning(

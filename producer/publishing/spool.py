@@ -33,6 +33,7 @@ from driftgauge.producer.publishing.spool_file import (
     try_out,
 )
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
+from driftgauge.shared.contract.events import LABEL, PREDICTION
 
 FILE_BYTES: Final = 8 << 20
 """Size in bytes at which a file is not appended to any more."""
@@ -55,6 +56,9 @@ class Spool:
         Folder of the files, shared with other processes; made when it is needed.
     max_bytes
         Most bytes in all files of this process.
+    is_log
+        Tells whether a key is a log of a model; a record that names another key is damage, for
+        else a file could write anywhere in Redis.
 
     Attributes
     ----------
@@ -64,12 +68,14 @@ class Spool:
         Number of damaged stretches found, and of files adopted from ended processes.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, is_log: Callable[[str, bytes], bool]) -> None:
         self.fault: Literal["full", "error"] | None = None
         self.damaged = 0
         self.adopted = 0
         self._folder = folder
         self._max_bytes = max_bytes
+        self._is_log = is_log
+        self._passed_over: set[Path] = set()
         self._refused_bytes = 0
         self._file_bytes = min(FILE_BYTES, max(1, max_bytes // LEAST_FILES))
         self._files: list[SpoolFile] = []
@@ -153,7 +159,7 @@ class Spool:
         file.unread = False
         written = file.events
         try:
-            contents = await self._run(file.read)
+            contents = self._sound(await self._run(file.read))
         except OSError as error:  # tried again at the next look for orphans; its lock is free then
             self._forget(file, error)
             return []
@@ -188,8 +194,8 @@ class Spool:
                 continue
             try:
                 await self._take_over(path)
-            except OSError as error:  # tried again next time
-                logger.warning("The spool file %s cannot be read (%s).", path, error)
+            except Exception as error:  # noqa: BLE001  one odd file; it is tried again next time
+                self._pass_over(path, error)
 
     async def close(self) -> None:
         """Free all files; the next process sends what is in them."""
@@ -203,12 +209,12 @@ class Spool:
         self._thread.shutdown()
 
     async def _take_over(self, path: Path) -> None:
-        file = await self._run(lambda: adopt(path))
+        file = await self._run(lambda: adopt(path, self._max_bytes))
         if file is None:
             return
         try:
-            contents = await self._run(file.read)
-        except OSError:
+            contents = self._sound(await self._run(file.read))
+        except BaseException:
             file.release()
             raise
         file.events = len(contents.records)
@@ -217,6 +223,26 @@ class Spool:
         self._files.append(file)
         self.adopted += 1
         logger.info("Adopted %s with %d events of a process that has ended.", path, file.events)
+
+    def _pass_over(self, path: Path, error: Exception) -> None:
+        """Say once that a file is not sent, and why."""
+        if path not in self._passed_over:
+            self._passed_over.add(path)
+            logger.warning("The spool file %s is not sent: %s.", path, error)
+
+    def _sound(self, contents: Contents) -> Contents:
+        """Count records as damage that are no event for a log of their own model."""
+        foreign = [
+            record
+            for record in contents.records
+            if record.kind not in {PREDICTION, LABEL} or not self._is_log(record.model, record.log)
+        ]
+        if not foreign:
+            return contents
+        return Contents(
+            [record for record in contents.records if record not in foreign],
+            contents.damage + [(record.offset, len(record.payload)) for record in foreign],
+        )
 
     def _judge(self, file: SpoolFile, contents: Contents, written: int) -> None:
         """Report damage once, and count only the events that can be read."""

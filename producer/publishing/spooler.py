@@ -11,6 +11,7 @@ does.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from driftgauge.producer.publishing.lane import Batch, Entry, Lanes, put_back
 from driftgauge.producer.publishing.receipts import Receipts
@@ -70,9 +71,10 @@ class Spooler:
         """
         return not self._spool_first or asyncio.get_running_loop().time() < self._retry_at
 
-    async def run(self) -> None:
-        """Move events, until `stop`."""
+    async def run(self, succeed: Callable[[], None]) -> None:
+        """Move events, until `stop`; `succeed` is told of each round."""
         while not self._stopped:
+            succeed()
             await self._keep_house()
             wrote = await self.spill()
             fed = await self._feed()

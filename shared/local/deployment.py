@@ -33,6 +33,8 @@ TAIL = 2000
 """Most characters of a log that an error quotes."""
 COMMANDS = ("worker", "serve")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+OURS = "DRIFTGAUGE_"
+"""How the environment variables of the settings begin."""
 STARTED = {200, 503}
 """HTTP status codes of an API that is up, whether it is ready or not."""
 
@@ -188,9 +190,7 @@ class Deployment:
 
     def _start(self, command: str) -> None:
         arguments = [sys.executable, "-m", "driftgauge", command]
-        process = processes.start(
-            arguments, self._log(command), {**os.environ, **environment(self.settings)}
-        )
+        process = processes.start(arguments, self._log(command), _inherited(self.settings))
         self._processes[command], self._started[command] = process, time.monotonic()
         self._stack.callback(processes.stop, process)
 
@@ -210,6 +210,14 @@ def environment(settings: Settings) -> dict[str, str]:
     """Return settings as the environment variables of a child process, secrets in clear text."""
     given = {name: value for name, value in settings.model_dump().items() if value is not None}
     return {f"DRIFTGAUGE_{name.upper()}": _clear(value) for name, value in given.items()}
+
+
+def _inherited(settings: Settings) -> dict[str, str]:
+    """Return the environment of a child process: these settings and no others, so that what is
+    unset here is not set by our own environment.
+    """
+    others = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return others | environment(settings)
 
 
 def _clear(value: object) -> str:
