@@ -35,9 +35,10 @@ from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.stamps import Stamps
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -72,6 +73,7 @@ class Worker:
         self._threads: dict[str, threading.Thread] = {}
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
+        self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
@@ -86,12 +88,14 @@ class Worker:
                     self._guarded(lambda: self._discover(keys))
                 self._guarded(lambda: self._beat(keys))
                 self._start_threads()
+                self._stamps.save()
                 self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
             self.stop.set()
             self._start_threads()  # so that all can be joined
             for thread in self._threads.values():
                 thread.join()
+            self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
             for thread in self._writers:
                 thread.join(WRITER_PATIENCE_S)
@@ -177,7 +181,7 @@ class Worker:
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
-        for model in sorted(name.decode() for name in names):
+        for model in model_names(names):
             if f"judging {model}" not in self._threads:
                 self._add_model(keys, model)
 
@@ -266,6 +270,7 @@ class Worker:
                 self.stop.wait(DISCOVERY_S)
                 continue
             stage.may_move = self._nodes.is_cluster
+            stage.checkpoint.stamps = self._stamps
             stage.run(self.stop, self._connection, sharing)
             stage.close()
 
