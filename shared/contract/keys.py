@@ -174,7 +174,7 @@ class Keys:
         return self._partition(model, partition, "dead")
 
     def ids(self, model: str, partition: int, hour: int) -> str:
-        return self._partition(model, partition, f"ids:{hour}")
+        return self._partition(model, partition, f"client-ids:{hour}")
 
     def pending(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"pending:{day}")
