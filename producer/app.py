@@ -22,9 +22,7 @@ from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.subscription import Subscriptions
 from driftgauge.producer.routes import (
-    alerts,
     batch,
-    drift,
     events,
     health,
     labels,
@@ -33,8 +31,8 @@ from driftgauge.producer.routes import (
     predict,
     predictions,
     references,
-    reports,
 )
+from driftgauge.producer.routes.judged import alerts, drift, incidents, reports
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import POLL_S, Serving
@@ -65,6 +63,7 @@ ROUTERS = (
     drift.router,
     reports.router,
     alerts.router,
+    incidents.router,
     health.router,
     metrics.router,
     login.router,

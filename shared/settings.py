@@ -219,6 +219,10 @@ class Settings(BaseSettings):
     """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
     longer is retired.
     """
+    client_ids_max: int = Field(1_000_000, ge=1)
+    """Most ids of clients that a partition remembers to count a repeated one once, 8 bytes of Redis
+    each. They are kept for as long as a spool may live; beyond the number the oldest are forgotten.
+    """
     pane_retention_hours: float = Field(24, gt=0)
     """Time that panes stay as they are, in hours of entry time."""
     hour_retention_days: int = Field(14, ge=1)

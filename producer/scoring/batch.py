@@ -156,15 +156,17 @@ class Batch:
         return list(islice(self._read, self._parts.block_rows))
 
     def _event(self, row: InputRow, score: Score) -> Prediction:
+        now = time.time_ns() // 1_000_000
         return Prediction(
             id=new_id() if row.id is None else row.id,
             version=self.served.version,
-            time=time.time_ns() // 1_000_000 if row.time is None else row.time,
+            time=now if row.time is None else row.time,
             features=self.served.clean(row.values),
             prediction=score.prediction,
             source=self._source,
             client_id=row.id is not None,
             probabilities=score.probabilities,
+            received=None if row.id is None else now,
         )
 
     async def _publish(self, events: Sequence[Prediction]) -> Outcome:
