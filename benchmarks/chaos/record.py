@@ -72,6 +72,14 @@ class Record:
             self.gone[place] += entries.items()
             entries.clear()
 
+    def counted_anew(self, client: redis.Redis, place: Place) -> None:
+        """Note that a log is counted from its first entry on: what was trimmed before is gone."""
+        oldest: Any = client.xrange(self._logs[place], count=1)
+        first = EntryId.parse(oldest[0][0]) if oldest else EntryId(0, 0)
+        known = self._entries[place]
+        trimmed = [one for one in known if EntryId.parse(one) < first]
+        self.gone[place] += [(one, known.pop(one)) for one in trimmed]
+
     def restored(self, client: redis.Redis) -> None:
         """Note that an older copy came back after the logs were taken."""
         for place, entries in self._taken(client):

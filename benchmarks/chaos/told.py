@@ -15,7 +15,11 @@ NUMBER = re.compile(r"\b(\d[\d,]*) events\b")
 
 
 def tell(occurrences: Sequence[Occurrence], witness: Witness) -> list[str]:
-    """Return the faults of which nothing was said in time; the last ones still have some."""
+    """Wait until all that has to be told had its time; return the faults of which nothing was
+    said.
+    """
+    last = max((one.began for one in occurrences if one.fault.loses), default=-TELL_S)
+    time.sleep(max(0.0, last + TELL_S - time.monotonic()))
     return [
         f"{one.fault.name}: nothing was said of it within {TELL_S:.0f} s"
         for one in occurrences

@@ -71,21 +71,17 @@ def run(
         witness.start()
         injector = Injector(scene, faults, gap_s)
         injector.run(seconds, lambda passed: setattr(traffic, "shift", shift(passed)))
+        late = tell(injector.occurrences, witness)
         ended = time.monotonic()
-        well = wait_for(lambda: witness.all_well, WELL_S)
+        if not wait_for(lambda: witness.all_well, WELL_S):
+            late.append(f"not well {WELL_S:.0f} s after the last fault: {witness.said_now()}")
         well_after_s = time.monotonic() - ended
         scene.look()
-        late = list(scene.broken)
-        if not well:
-            said = sorted(
-                {one.words for one in witness.heard("", ended + WELL_S - 2, ended + WELL_S)}
-            )
-            late.append(f"not well {WELL_S:.0f} s after the last fault: {said}")
-        told = tell(injector.occurrences, witness)
         traffic.stop()
         witness.stop()
+        late += scene.broken
         told_after_s = slowest_s(injector.occurrences, witness)
-        late += told + settle(plant)
+        late += settle(plant)
         with plant.client() as client:
             record.take(client)
         logged = [one.logged for one in faults if one.logged]

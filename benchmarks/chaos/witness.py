@@ -1,6 +1,7 @@
 """What the APIs said, and when: the reasons of `/readyz`, and the alerts of the watchdog.
 
-A person would look there. What was said is kept outside of Redis, since a fault may delete it.
+A person would look there, and acknowledge what was lost when they have seen it. What was said is
+kept outside of Redis, since a fault may delete it.
 """
 
 import json
@@ -16,11 +17,15 @@ import redis
 
 from benchmarks.chaos.plant.model import keys_of
 from benchmarks.chaos.plant.plant import Plant
+from driftgauge.producer.watching.blind import ENDED_BY_PEOPLE
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.rules.base import rule_of
 from driftgauge.shared.rules.monitor import BLIND
 
 LOOK_S = 0.3
+SEEN_S = 10.0
+"""Time (s) after which the person acknowledges an alert of a loss."""
+ASKS = {BLIND.of(rule) for rule in ENDED_BY_PEOPLE}
 
 
 @dataclass
@@ -52,6 +57,7 @@ class Witness:
         self._open: dict[tuple[str, str], Saying] = {}
         self._ready = [False] * len(plant.urls)
         self._seen = dict.fromkeys(plant.versions, BEGINNING)
+        self._asking: dict[str, float] = {}  # fingerprints of alerts that wait for the person
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
 
@@ -67,6 +73,10 @@ class Witness:
         """Whether every API was ready, and had nothing to say, when it was last looked at."""
         return all(self._ready)
 
+    def said_now(self) -> list[str]:
+        """Return the reasons that the APIs gave when they were last looked at."""
+        return sorted({reason for _, reason in list(self._open)})
+
     def heard(self, pattern: str, since: float, until: float) -> list[Saying]:
         """Return what was said between two times and matches a pattern."""
         return [
@@ -81,6 +91,7 @@ class Witness:
                 self._ready[number] = self._look_at(url)
             with suppress(redis.RedisError):
                 self._read_alerts()
+            self._acknowledge()
 
     def _look_at(self, url: str) -> bool:
         found: set[tuple[str, str]] = set()
@@ -120,3 +131,27 @@ class Witness:
                         now = time.monotonic()
                         words = f"{model}: {alert['rule']} {alert['state']}: {alert['summary']}"
                         self.sayings.append(Saying(words, now, now))
+                        if alert["rule"] in ASKS:
+                            self._ask(alert, now)
+
+    def _ask(self, alert: dict[str, Any], now: float) -> None:
+        """Note that an alert waits for the person, or no longer."""
+        if alert["state"] == "firing":
+            self._asking[alert["fingerprint"]] = now
+        else:
+            self._asking.pop(alert["fingerprint"], None)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge what was seen long enough, again and again until it ends."""
+        now = time.monotonic()
+        for fingerprint, since in list(self._asking.items()):
+            if now - since > SEEN_S:
+                self._asking[fingerprint] = now
+                with suppress(httpx.HTTPError):  # another time
+                    httpx.post(
+                        f"{self._plant.urls[0]}/alerts/{fingerprint}/acknowledge",
+                        json={"note": "seen"},
+                        timeout=2,
+                        trust_env=False,
+                        verify=False,  # noqa: S501  plain HTTP
+                    )

@@ -244,8 +244,14 @@ class CountingStage(Stage):
             self._last_room = now
 
     def _learn(self, names: set[str]) -> None:
-        """Fetch versions that are not known yet."""
-        for name, version in self._published.fetch(names - self._cell_maps.keys()).items():
+        """Fetch versions that are not known yet; the events of one that is not published are dead
+        letters, unless the registration of the whole model is gone.
+        """
+        new = names - self._cell_maps.keys()
+        found = self._published.fetch(new)
+        if len(found) < len(new):
+            self._published.require_any()
+        for name, version in found.items():
             self._cell_maps[name] = _cell_map(version)
 
     def _learn_references(self, wanted: set[tuple[str, int]]) -> None:

@@ -181,3 +181,19 @@ def test_panes_without_their_checkpoint_are_not_continued(
     client.delete(keys.count(MODEL, 0))
     with pytest.raises(BadData, match=r"only to 0.*the checkpoint was deleted"):
         start()
+
+
+def test_events_wait_for_a_registration_that_is_gone(
+    client: redis.Redis, keys: Keys, start: Start
+) -> None:
+    """While no version of a model is published any more, as after FLUSHALL, its events are not
+    called unreadable: they are counted when the API has registered it again.
+    """
+    client.delete(keys.versions(MODEL))
+    append(client, keys.log(MODEL, 0), events(3, 50, int(time.time() * 1000) - 5000))
+    with pytest.raises(BadData, match="versions is gone"):
+        count_all(start(), client, keys, 50)
+    publish(client, keys)
+    count_all(start(), client, keys, 50)
+    found = counters(client, keys)
+    assert (found.events, found.dead) == (50, 0)

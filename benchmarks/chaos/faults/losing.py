@@ -9,6 +9,10 @@ from benchmarks.chaos.faults.scene import Scene
 from benchmarks.chaos.plant.model import keys_of
 
 LOST = "blind.(lost|rolled_back)"
+SET_BACK = "went back from|is gone"
+"""What workers and APIs log of it."""
+UNREGISTERED = "versions is gone|holds the state of"
+"""What a worker logs until the API has registered its models again."""
 
 
 @fault(
@@ -17,6 +21,7 @@ LOST = "blind.(lost|rolled_back)"
     of_redis=True,
     told=LOST,
     loses=True,
+    logged=SET_BACK,
 )
 def flush_all(scene: Scene) -> Course:
     """Delete every key."""
@@ -38,6 +43,7 @@ def flush_all(scene: Scene) -> Course:
     of_redis=True,
     told=LOST,
     loses=True,
+    logged=SET_BACK,
 )
 def older_dump(scene: Scene) -> Course:
     """End Redis, and start it on a copy of its folder from long before."""
@@ -56,23 +62,31 @@ def older_dump(scene: Scene) -> Course:
 
 
 @fault(
-    "a checkpoint of counting is deleted, as by an eviction",
+    "the counts and panes of a partition are deleted, as by an eviction",
     needs=Scene.redis_may_lose,
-    told=LOST,
+    told="blind.rolled_back",
     loses=True,
+    logged=SET_BACK,
 )
-def checkpoint_deleted(scene: Scene) -> Course:
-    """Delete the counts of a partition; its log stays."""
+def evicted_counts(scene: Scene) -> Course:
+    """Delete the keys of counting of a partition; it is counted anew from its log."""
     version = scene.plant.versions["press"]
+    keys, model = keys_of(version), "press"
     partition = int(scene.random.integers(version.manifest.partitions))
+    rollups = [keys.rollups(model, partition, span) for span in ("hour", "day")]
     scene.lost()
     with scene.plant.client() as client:
         scene.record.take(client)
-        client.delete(keys_of(version).count("press", partition))
+        scene.record.counted_anew(client, (model, partition))
+        client.delete(keys.count(model, partition), keys.panes(model, partition), *rollups)
     yield 0
 
 
-@fault("the registration of the models is deleted, as by an eviction", needs=Scene.redis_is_well)
+@fault(
+    "the registration of the models is deleted, as by an eviction",
+    needs=Scene.redis_is_well,
+    logged=UNREGISTERED,
+)
 def registration_deleted(scene: Scene) -> Course:
     """Delete the names of the models and their versions."""
     with scene.plant.client() as client:

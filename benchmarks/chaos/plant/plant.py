@@ -91,6 +91,7 @@ class Plant:
         self.power = PowerMeter(self.server)
         self._socket = folder / "redis.sock"
         self._dumps: deque[tuple[float, Path]] = deque()
+        self._dumped = time.monotonic()
         self.predicts = predicts
         self.gate = folder / "gate"
         self.settings = Settings(
@@ -173,8 +174,9 @@ class Plant:
     def keep_dump(self) -> None:
         """Copy the folder of Redis, if the last copy is old enough."""
         now = time.monotonic()
-        if (self._dumps and now - self._dumps[-1][0] < DUMP_S) or not self.redis_runs:
+        if now - self._dumped < DUMP_S:
             return
+        self._dumped = now
         copy = self.folder / f"dump-{now:.0f}"
         shutil.copytree(self.server.folder, copy, ignore=_but_append_only)
         self._dumps.append((now, copy))
