@@ -17,7 +17,7 @@ UNSEEN: Final = (
     '\x00-\x08\x0b\x0c\x0e-\x20"\x7f-\xa0\xad\u061c\u180e\u2000-\u200f\u2028-\u202f'
     "\u205f-\u206f\u3000\ufeff\ufff9-\ufffb"
 )
-"""What spreadsheets may leave out before a formula: controls, blanks, quotes, marks without width."""
+"""What spreadsheets may leave out before a formula: controls, blanks, quotes, zero-width marks."""
 FORMULA: Final = re.compile(
     rf"(\A(?=[\t\r\n])|(?:\A|[;,|\t\r\n])(?=[{UNSEEN}]*[=+\-@\uff1d\uff0b\uff0d\uff20]))"
 )
