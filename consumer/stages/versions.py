@@ -7,11 +7,15 @@ events that name it become dead letters; other versions are not affected.
 import logging
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from gzip import decompress
 
 import msgspec
 import redis
 
+from driftgauge.shared.connections.bulk import Command, ask_all
+from driftgauge.shared.connections.nodes import MOVED
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Measures
@@ -38,6 +42,45 @@ RECHECK_S = 10.0
 """Interval (s) at which known versions are compared with Redis, since a calibration can be made
 again.
 """
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Number and salts of a model's partitions, which all of its versions share."""
+
+    partitions: int = 1
+    salts: tuple[str, ...] = ()
+
+
+class _Shaped(msgspec.Struct):
+    """The part of a published version that tells the shape of its model."""
+
+    manifest: Shape
+
+
+def shapes(
+    client_of: Callable[[str], redis.Redis], keys: Keys, models: Sequence[str]
+) -> dict[str, Shape | None]:
+    """Return the shapes of those models that have a published version, None if it cannot be read;
+    by one round trip to each server.
+    """
+    servers: dict[redis.Redis, list[str]] = {}
+    for model in models:
+        servers.setdefault(client_of(keys.versions(model)), []).append(model)
+    found: dict[str, Shape | None] = {}
+    for client, names in servers.items():
+        commands: list[Command] = [
+            ("HRANDFIELD", keys.versions(name), 1, "WITHVALUES") for name in names
+        ]
+        for name, reply in zip(names, ask_all(client, commands), strict=True):
+            if isinstance(reply, MOVED):
+                raise reply
+            if isinstance(reply, Exception):
+                found[name] = None
+            elif reply:
+                found[name] = None
+                with suppress(*UNREADABLE):
+                    found[name] = msgspec.json.decode(decompress(reply[1]), type=_Shaped).manifest
+    return found
 
 
 class PublishedVersions:
