@@ -98,7 +98,7 @@ class Worker:
                 now = time.monotonic()
                 if now - discovered >= DISCOVERY_S:
                     discovered = now
-                    self._guarded(lambda: self._check_eviction(keys))
+                    self._guarded(lambda: self._check_memory(keys))
                     self._guarded(lambda: self._discover(keys))
                 if now - beaten >= self.sharing.beat_s:
                     beaten = now
@@ -153,19 +153,25 @@ class Worker:
                 log.error("Redis answered %s; trying again", error)  # noqa: TRY400  it says all
             self._nodes.forget()  # the primary may be another server by now
 
-    def _check_eviction(self, keys: Keys) -> None:
-        """Check that Redis evicts no keys.
+    def _check_memory(self, keys: Keys) -> None:
+        """Check that Redis evicts no keys, and make room in a server that is nearly full.
 
         Raises
         ------
         ConfigurationError
-            If it may, at the first check; later it is logged once.
+            If it may evict, at the first check; later it is logged once.
         """
-        try:
-            memory: Any = self._client(keys.workers).info("memory")
-        except redis.exceptions.NoPermissionError:  # the server does not tell
-            return
-        found = eviction(int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "")))
+        for client in {self._client(keys.workers), *self._nodes.servers()}:
+            try:
+                memory: Any = client.info("memory")
+            except redis.exceptions.NoPermissionError:  # the server does not tell
+                continue
+            limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
+            self._check_eviction(eviction(limit, str(memory.get("maxmemory_policy", ""))))
+            if limit and used > self.settings.max_memory_share * limit:
+                self._roster.make_room(client)
+
+    def _check_eviction(self, found: str) -> None:
         if found and self._evicts is None:
             raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
         if found and found != self._evicts:

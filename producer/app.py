@@ -107,7 +107,8 @@ def build(settings: Settings) -> Parts:
         publisher.announce,
         settings.pii_secret,
     )
-    scorer, refusals, refused_labels = Scorer(settings.score_batch_rows), Refusals(), Refusals()
+    scorer = Scorer(settings.score_batch_rows, settings.model_timeout_seconds)
+    refusals, refused_labels = Refusals(), Refusals()
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
     return Parts(
@@ -126,7 +127,12 @@ def build(settings: Settings) -> Parts:
         feed=Feed(reader, keys, pipeline, meter, serving),
         meter=meter,
         watchdog=Watchdog(
-            settings, publisher.dropped, refusals, serving.production, labels=refused_labels
+            settings,
+            publisher.dropped,
+            refusals,
+            serving.production,
+            labels=refused_labels,
+            hanging=lambda: scorer.hanging(serving.production),
         ),
         access=Access(
             KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names

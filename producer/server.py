@@ -2,6 +2,8 @@
 included.
 """
 
+import asyncio
+import faulthandler
 import gc
 import ipaddress
 import logging
@@ -19,6 +21,12 @@ from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 
 GRACEFUL_S = 5
+GIVE_UP_S = 3
+"""Seconds after which requests that still wait for a model are answered 503 at the end."""
+EXIT_S = 20
+"""Seconds after which the process ends, whatever still runs; the stack of each thread is printed
+then. Without a thread that hangs in between, everything is answered and flushed long before.
+"""
 KEEP_ALIVE_S = 75
 """Seconds that an idle connection stays open: longer than load balancers keep it, so that they
 close it first.
@@ -31,7 +39,7 @@ logger = logging.getLogger("driftgauge.producer")
 
 
 class Server(uvicorn.Server):
-    """Ends the subscriptions first, since uvicorn waits for open answers."""
+    """Ends the subscriptions first, since uvicorn waits for open answers, and ends itself."""
 
     def __init__(self, config: uvicorn.Config, parts: Parts) -> None:
         super().__init__(config)
@@ -44,6 +52,9 @@ class Server(uvicorn.Server):
         gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # from a thread of C, that needs no interpreter: a model may hold on to it
+        faulthandler.dump_traceback_later(EXIT_S, exit=True)
+        asyncio.get_running_loop().call_later(GIVE_UP_S, self._parts.scorer.give_up)
         self._parts.subscriptions.end()
         self._parts.feed.end()
         await super().shutdown(sockets)

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     """
     score_batch_rows: int = Field(256, ge=1)
     """Most requests that share one model call, and most rows of a batch in one model call."""
+    model_timeout_seconds: float = Field(10, gt=0)
+    """Longest time of a model call, in seconds. What waits for it then is answered 503, and so are
+    later requests for that version until the call returns.
+    """
     batch_max_rows: int = Field(100_000, ge=1)
     """Most rows of a batch."""
     batch_max_bytes: int = Field(1 << 29, ge=1)

@@ -6,16 +6,20 @@ labelled reference rows. Judging's window needs hundreds of labels, these detect
 some dozens. Each alarm is only evidence: a WARNING. An alarm that the errors fell has another rule,
 since an improvement explains no drift and needs no action.
 
-Rows are in the order of the panes and of the joins in each pane, which follows from the log and not
-from how it was cut into batches.
+They tell of what happens now, so they see the labels of predictions of the last `RECENT_MS` only:
+older labels revise their days, which judging looks at whatever the order in which they came. Rows
+that are passed on together are in the order of their predictions, which follows from the log and
+not from how it was cut into batches.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 
 import numpy as np
 
+from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.consumer.counting.detection import RATE_TOLERANCE, rate
 from driftgauge.consumer.counting.detectors import ERROR_DETECTORS, Detection, Detector, Observed
 from driftgauge.consumer.counting.detectors.effect import UNKNOWN
@@ -27,6 +31,9 @@ from driftgauge.shared.contract.pane import Alarm
 from driftgauge.shared.performance import error_of
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.rules.performance import IMPROVEMENT, PERFORMANCE
+
+RECENT_MS: Final = DAY_MS
+"""Age (ms of logical time) of a prediction above which its error is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +60,9 @@ def detect_errors(
     rows
         Digest of the id, and joined row; only rows with their first label.
     """
-    for version, found in groupby(
-        sorted(rows, key=lambda row: row[1].version), key=lambda row: row[1].version
-    ):
+    recent = [row for row in rows if row[1].time >= moment.time - RECENT_MS]
+    recent.sort(key=lambda row: (row[1].version, row[1].time, row[0]))
+    for version, found in groupby(recent, key=lambda row: row[1].version):
         cell_map = versions.get(version)
         if cell_map is None or cell_map.errors is None:
             continue

@@ -15,11 +15,12 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
-from driftgauge.consumer.judging.labelled.late import falls, look
+from driftgauge.consumer.judging.labelled.late import ModelFell, Question, falls, look
 from driftgauge.consumer.judging.labelled.performance import Labelled
-from driftgauge.consumer.judging.labelled.target import Target
+from driftgauge.consumer.judging.labelled.target import LabelsDrifted, Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.metrics import EvaluatedWindow
+from driftgauge.consumer.judging.segments.past_days import SegmentFell
 from driftgauge.consumer.judging.segments.window import SegmentWindow
 from driftgauge.consumer.judging.snapshotting import NoReporting, Outputs, Reporting
 from driftgauge.consumer.judging.state import JudgingState
@@ -28,8 +29,9 @@ from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, Label
 from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
+from driftgauge.shared.performance import LABEL, PerformanceBaselines
 from driftgauge.shared.rules import rule_of
-from driftgauge.shared.rules.performance import PERFORMANCE
+from driftgauge.shared.rules.performance import PERFORMANCE, SEGMENT_PERFORMANCE
 
 HOUR_MS = 3_600_000
 
@@ -274,15 +276,31 @@ class _Step:
         judged, days = self._judged(version), self.state.labelled_days.get(version)
         if days is None or judged.baselines is None or not judged.labels:
             return set()
-        level = levels(self.policy, self.policy.expected_events_per_day, 1).performance_day
-        seen = look(judged.baselines, days, level, self.policy, now)
+        seen = look(days, self._questions(judged, judged.baselines), now)
         for day in seen:
             self.state.keep_labelled_day(version, day)
         return {day.day for day in seen if day.bad}
 
+    def _questions(self, judged: JudgedVersion, baselines: PerformanceBaselines) -> list[Question]:
+        """Return what past days are asked; the levels do not hang on the traffic, which is another
+        at every time.
+        """
+        policy, segments = self.policy, judged.segments
+        level = levels(
+            policy,
+            policy.expected_events_per_day,
+            judged.judged_columns,
+            len(segments.names) if segments is not None else 0,
+        )
+        asked: list[Question] = [ModelFell(baselines, level.performance_day, policy)]
+        asked += SegmentFell.of_all(segments, level.segment_performance_day, policy)
+        if judged.target is not None and not judged.target_excluded:
+            asked.append(LabelsDrifted(judged.target, level.target_day, policy))
+        return asked
+
     def _note_told(self, context: AlertContext) -> None:
-        """Note which past days the alerts of the performance tell of: those that they speak of,
-        and those that a fall has in the window as it happens.
+        """Note which past days the alerts of the labels tell of: those that they speak of, and
+        those that a fall has in the window as it happens.
         """
         labelled, days = context.judged.labelled, self.state.labelled_days.get(context.version)
         if labelled is None or days is None:
@@ -291,7 +309,7 @@ class _Step:
         last = window.latest_label // DAY_MS
         present = range(max(window.start // DAY_MS, last - 1), last + 1)
         for alert in self.state.alerts_of(context.version):
-            name = _metric_of(alert)
+            name = _subject_of(alert)
             if alert.state != "firing" or not name:
                 continue
             fall = labelled.falls.get(name)
@@ -452,9 +470,7 @@ class _Step:
             if segments is None
             else SegmentWindow(segments, window.segments, level, self.policy, labelled)
         )
-        target = (
-            Target.of(judged, labelled.window, level, self.policy) if labelled is not None else None
-        )
+        target = Target.of(judged, labelled) if labelled is not None else None
         return AlertContext(
             version, EvaluatedWindow(evaluation, window, rate, labelled, target, parted), now
         )
@@ -472,14 +488,21 @@ class _Step:
         window = self.state.labelled.setdefault(version, LabelledWindow())
         days = self.state.labelled_days.get(version, LabelledDays())
         open_since = {
-            _metric_of(alert): alert.started
+            _subject_of(alert): alert.started
             for alert in self.state.alerts_of(version)
-            if _metric_of(alert)
+            if _subject_of(alert)
         }
-        past = falls(judged.baselines, days, open_since, fallen)
+        past = falls(days, open_since, fallen)
         return Labelled(window, judged.baselines, level, self.policy, now, past)
 
 
-def _metric_of(alert: AlertState) -> str:
-    """Name the metric of the labels that an alert is about; empty if it is about something else."""
-    return PERFORMANCE.member(alert.rule) if rule_of(alert.rule) is PERFORMANCE else ""
+def _subject_of(alert: AlertState) -> str:
+    """Name what an alert is about as past days do (`LabelledDay.bad`): a metric, a segment whose
+    performance fell, or the labels; empty if it is about something else.
+    """
+    rule = rule_of(alert.rule)
+    if rule is PERFORMANCE:
+        return PERFORMANCE.member(alert.rule)
+    if rule is SEGMENT_PERFORMANCE:
+        return alert.segment
+    return alert.feature if alert.feature == LABEL else ""

@@ -53,7 +53,8 @@ class JudgingPolicy:
     psi_share, integrity_share, e_detector_share, adwin_share, performance_share
         Shares of the false-alarm budget; the detectors' are used by counting, and shown by judging.
     late_share
-        Part of `performance_share` that the verdicts on past days take (labelled/late.py).
+        Part of `performance_share`, and of what `psi_share` leaves the labels, that the verdicts on
+        past days take (labelled/late.py).
     segment_share
         Part of `psi_share` and of `performance_share` for the tests of the segments, if a version
         has segments.

@@ -115,7 +115,7 @@ class Progress(msgspec.Struct):
     unjudged
         Number of labels of each version since its performance was judged.
     labels_too_late
-        Number of labels whose panes had left the labelled window.
+        Number of labels whose day was not kept any more.
     rolled_back
         Number of times that a partition's panes went back to a number that was judged before, and
         the offsets at which they did.

@@ -60,6 +60,8 @@ class Duty:
         Time before which the stage is not taken.
     free_since
         Since when the lease is seen free; None if it is not.
+    cramped
+        Whether the stage is to make room in Redis before it goes on.
     doubt
         Why the state in memory may be wrong; empty if nothing says so.
     """
@@ -84,6 +86,7 @@ class Duty:
         self.renewed_at = 0.0
         self.retry_at = 0.0
         self.free_since: float | None = None
+        self.cramped = False
         self.doubt = ""
         self._make = make
         self._stop = stop
@@ -160,6 +163,9 @@ class Duty:
             stage.attempts.adopt(stage.checkpoint.fault)
             self._loaded = True
             log.info("%s: owned", self.name)
+        if self.cramped:
+            self.cramped = False
+            stage.make_room()
         more = not self._stop.is_set()
         while more:
             more = stage.turn()

@@ -17,6 +17,8 @@ from enum import Enum, auto
 from itertools import count
 from typing import Final
 
+import redis
+
 from driftgauge.consumer.running.duty import Duty
 
 SPELL_S: Final = 0.1
@@ -109,6 +111,14 @@ class Roster:
         with self._lock:
             self._wake(duty)
 
+    def make_room(self, client: redis.Redis) -> None:
+        """Let the stages of a server that is nearly full make room in it."""
+        with self._lock:
+            for duty in self._states:
+                if duty.owned and duty.stage is not None and duty.stage.client is client:
+                    duty.cramped = True
+                    self._wake(duty)
+
     def end(self, patience_s: float) -> None:
         """Let every stage have a last turn, in which it ends, and wait for the threads; for those
         of daemon pools not longer than `patience_s` each.
@@ -162,7 +172,9 @@ class Roster:
         """Make a stage idle that has run, or ready if it has to run at once."""
         with self._lock:
             self._states[duty] = State.IDLE
-            if duty.owned and (duty.doubt or self._ending or duty.due_at <= time.monotonic()):
+            if duty.owned and (
+                duty.doubt or duty.cramped or self._ending or duty.due_at <= time.monotonic()
+            ):
                 self._wake(duty)
             elif duty.due_at < math.inf:
                 heapq.heappush(queue.due, (duty.due_at, next(self._numbers), duty))

@@ -132,8 +132,8 @@ class Waiter:
             return 0.0
         cost_s = -time.thread_time()
         found = self._poll(streams) if self._singly else self._wait(streams)
-        for stream in found:
-            for duty, _ in streams.get(stream, ()):
+        for name in found:
+            for duty, _ in streams.get(name, ()):
                 self._roster.wake(duty)
         cost_s += time.thread_time()
         if self._singly:

@@ -202,8 +202,6 @@ class CountingStage(Stage):
         elif self._clock.renewal_due:
             self.checkpoint.renew()
             self._clock.renewed()
-        if self._room.is_due():
-            self.make_room()
         return len(entries) == READ_COUNT
 
     def renewed(self) -> None:

@@ -7,7 +7,7 @@ stage commits.
 from typing import Any, cast
 
 import redis
-from redis.connection import ConnectionInterface
+from redis.connection import Connection
 
 from driftgauge.consumer.counting.entries.columns import Entry
 
@@ -28,7 +28,7 @@ class LogReader:
     def __init__(self, client: redis.Redis, stream: str) -> None:
         self._client = client
         self._stream = stream
-        self._connection: ConnectionInterface | None = None
+        self._connection: Connection | None = None
         self._ahead: bytes | None = None
 
     def read(self, offset: bytes) -> list[Entry]:

@@ -128,4 +128,6 @@ async def performance_shown(parts: Parts, model: str, version: str | None) -> di
         "models": sorted({*await parts.pipeline.models(), *parts.serving.production}),
         "versions": [one.version for one in readable],
         "asked_version": version,
+        "too_late": sum(one.labels_too_late for one in await parts.pipeline.read([model], most=1)),
+        "labelled_days": parts.settings.labelled_days,
     }

@@ -6,7 +6,7 @@ what each has, and what waits where something does. Nothing is written.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from gzip import decompress
@@ -20,7 +20,7 @@ from driftgauge.shared.contract.counters import Counters
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import MODEL_NAME, Keys
 from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
@@ -43,8 +43,8 @@ class _Published(msgspec.Struct):
 
 
 class _Judged(msgspec.Struct):
-    """Part of judging's checkpoint: its position in the panes, and the commands that it could not
-    apply.
+    """Part of judging's checkpoint: its position in the panes, and the commands and labels that it
+    could not apply.
     """
 
     offsets: dict[int, str] = {}
@@ -52,6 +52,7 @@ class _Judged(msgspec.Struct):
     rolled_back: dict[int, int] = {}
     commands_refused: int = 0
     dead: int = 0
+    labels_too_late: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,12 @@ class ModelState:
     """Entries of the panes that judging could not process, and put to the dead letters."""
     judging_fault: StageFault | None = None
     """What judging failed on last; None if it never did."""
+    labels_too_late: int = 0
+    """Labels whose day is not kept any more: they changed nothing."""
+    follower_faults: Mapping[str, StageFault] = field(default_factory=dict)
+    """What followers failed on last, such as `reports`, by name; those that never did are not in
+    it.
+    """
 
     @property
     def events(self) -> int:
@@ -242,6 +249,8 @@ class Pipeline:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
         pipe.hmget(keys.judge(model), "state", FAULT)
+        for follower in FOLLOWERS:
+            pipe.hget(keys.follower(model, follower), FAULT)
         pipe.hvals(keys.refused(model))
         pipe.hvals(keys.refused_labels(model))
         if current:
@@ -352,6 +361,7 @@ class _ModelAnswer:
     judging_owned: bool
     judged: _Judged | None
     fault: StageFault | None
+    followers: dict[str, StageFault]
     refused: list[bytes]
     refused_labels: list[bytes]
     current: list[bytes]
@@ -364,6 +374,11 @@ class _ModelAnswer:
             judging_owned=owned,
             judged=_judged(state),
             fault=_fault(fault),
+            followers={
+                name: found
+                for name in FOLLOWERS
+                if (found := _fault(_sound(next(replies)))) is not None
+            },
             refused=_sound(next(replies)),
             refused_labels=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
@@ -375,18 +390,20 @@ class _ModelAnswer:
             answer.state(number, next(backlogs), self.judged)
             for number, answer in enumerate(self.partitions)
         )
-        refused = 0 if self.judged is None else self.judged.commands_refused
+        judged = self.judged or _Judged()
         return ModelState(
             model,
             now_ms,
             tuple(partitions),
             self.judging_owned,
             _firing(self.current),
-            refused,
+            judged.commands_refused,
             last_hour(_told(self.refused), now_ms),
             last_hour(_told(self.refused_labels), now_ms),
-            0 if self.judged is None else self.judged.dead,
+            judged.dead,
             self.fault,
+            judged.labels_too_late,
+            self.followers,
         )
 
 

@@ -1,14 +1,19 @@
 """GET /health, /livez, /readyz: how the API is. Cheap: nothing is asked of Redis, unless /health is
 to be verbose.
+
+Serving and monitoring are two questions: a load balancer must not take an API away because a worker
+is, and whoever relies on the monitoring must not be told that all is well because predictions are
+made. /readyz answers the first one, /readyz?monitoring the second.
 """
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import redis
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
+from pydantic import BeforeValidator
 
 from driftgauge.producer.access.control import Guarded, caller_of, for_everybody, needs
 from driftgauge.producer.parts import Parts
@@ -18,11 +23,30 @@ from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE
-from driftgauge.shared.contract.fault import StageFault
+from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
 
 TIMEOUT_S: Final = 3.0
+NOT_READY: Final = 503
+
+Flag = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
+"""A parameter of a URL that is set by its name alone: `?monitoring`."""
+ANSWER: Final = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {
+        "status": {"type": "string", "enum": ["ready", "degraded"]},
+        "reasons": {"type": "array", "items": {"type": "string"}},
+        "models": {"type": "object"},
+    },
+}
+READY: Final[dict[int | str, dict[str, Any]]] = {
+    NOT_READY: {
+        "description": "No model can predict; with `monitoring`, what is logged is not monitored.",
+        "content": {"application/json": {"schema": ANSWER}},
+    }
+}
 
 
 def router(parts: Parts) -> APIRouter:
@@ -53,6 +77,10 @@ def router(parts: Parts) -> APIRouter:
             "dropped": dict(publisher.dropped),
             "refused": dict(parts.refusals.events),
             "refused_labels": dict(parts.refused_labels.events),
+            "hanging": {
+                model: hang.version
+                for model, hang in parts.scorer.hanging(parts.serving.production).items()
+            },
             "damaged": publisher.spool.damaged,
             "adopted": publisher.spool.adopted,
         }
@@ -64,16 +92,23 @@ def router(parts: Parts) -> APIRouter:
         """Answer, which is all that is asked."""
         return {"status": "alive"}
 
-    @routes.get("/readyz")
+    @routes.get("/readyz", responses=READY)
     @for_everybody
-    async def readyz(request: Request, *, verbose: bool = False) -> dict[str, Any]:
-        """Tell whether all is well; without Redis the API is degraded and still serves, so this is
-        200 too.
+    async def readyz(
+        request: Request, answer: Response, *, verbose: Flag = False, monitoring: Flag = False
+    ) -> dict[str, Any]:
+        """Tell whether all is well. 503 only if no model can predict: without Redis or a worker
+        the API is degraded and still serves, so that is 200 too.
+
+        With `monitoring` it tells whether what is logged is monitored, and 503 if not: no worker, a
+        stage that fails again and again, a lag that grows, no Redis.
 
         The reasons name files and models, so they are for those who may read; `verbose` adds for
         each model which version serves, and which one does not and why.
         """
-        found = reasons(parts)
+        found = blindness(parts) if monitoring else reasons(parts)
+        if found if monitoring else _nothing_predicts(parts):
+            answer.status_code = NOT_READY
         status = {"status": "degraded" if found else "ready"}
         if not caller_of(request).allows("read"):
             return status
@@ -84,8 +119,10 @@ def router(parts: Parts) -> APIRouter:
 
 
 def reasons(parts: Parts) -> list[str]:
-    """Say what is degraded."""
+    """Say what is degraded, of serving and of monitoring."""
     found = [fault.reason for fault in parts.serving.faults.values()]
+    hanging = parts.scorer.hanging(parts.serving.production)
+    found += [f"{model} {hang.words}" for model, hang in sorted(hanging.items())]
     if parts.access.ring.fault:
         found.append(parts.access.ring.fault)
     if not parts.serving.production:
@@ -98,12 +135,39 @@ def reasons(parts: Parts) -> list[str]:
             for model in sorted(refusals.models)
             if refusals.is_bad(model, limit)
         ]
-    if parts.publisher.connected:
-        failing = sorted(parts.watchdog.failing.items())
-        found += [f"{model}: {words}" for model, words in failing if words]
-    if parts.publisher.connected and parts.watchdog.fault:
+    return found + _unwatched(parts)
+
+
+def blindness(parts: Parts) -> list[str]:
+    """Say why what is logged now is not monitored now; nothing if it is."""
+    found = [*_of_publisher(parts.publisher), *_unwatched(parts)]
+    if not parts.watchdog.looked:
+        found.append("The watchdog has not looked at the pipeline yet.")
+    return found
+
+
+def _unwatched(parts: Parts) -> list[str]:
+    """Say what the watchdog found that keeps events from being monitored; nothing while Redis is
+    away, which is said.
+    """
+    if not parts.publisher.connected:
+        return []
+    found = [
+        f"{model}: {words}"
+        for model, said in sorted(parts.watchdog.blinding.items())
+        for words in said
+    ]
+    if parts.watchdog.fault:
         found.append(f"The watchdog cannot look at the pipeline: {parts.watchdog.fault}")
     return found
+
+
+def _nothing_predicts(parts: Parts) -> bool:
+    """Tell whether every model that predicts here hangs."""
+    predicting = {
+        model for model, one in parts.serving.production.items() if one.estimator is not None
+    }
+    return bool(predicting) and predicting <= parts.scorer.hanging(parts.serving.production).keys()
 
 
 def _of_publisher(publisher: Publisher) -> Iterator[str]:
@@ -163,7 +227,11 @@ def _model(state: ModelState) -> dict[str, Any]:
             "panes_behind": [partition.panes_behind for partition in state.partitions],
             "panes_waiting": [partition.waiting for partition in state.partitions],
             "dead_letters": state.judging_dead,
+            "labels_too_late": state.labels_too_late,
             "fault": _told(state.judging_fault),
+        },
+        "followers": {
+            name: {"fault": _told(state.follower_faults.get(name))} for name in FOLLOWERS
         },
     }
 

@@ -178,6 +178,7 @@ def router(parts: Parts) -> APIRouter:
             field: sum(getattr(one, field) for one in counts)
             for field in LabelCounts.__struct_fields__
         }
+        found["too_late"] = state.labels_too_late
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     return routes

@@ -28,7 +28,9 @@ def router(parts: Parts) -> APIRouter:
         """Return all metrics in the Prometheus text format."""
         registry = CollectorRegistry()  # of this scrape alone: the library's own is process-wide
         registry.register(
-            ProcessMetrics(parts.publisher, parts.refusals, parts.refused_labels, parts.meter)
+            ProcessMetrics(
+                parts.publisher, parts.refusals, parts.refused_labels, parts.meter, parts.scorer
+            )
         )
         registry.register(await _pipeline(parts))
         # in a thread: the text of 400 partitions takes 0.2 s, for which predictions must not wait

@@ -44,6 +44,7 @@ PATIENCE_S: Final = 10.0
 published.
 """
 ROOM_POLL_S: Final = 0.05
+NOT_USABLE: Final = FieldError("", "the model gave no usable prediction for these features")
 
 Form = Literal["csv", "json", "json_lines", "parquet", "arrow"]
 Status = Literal["ok", "invalid", "failed"]
@@ -111,24 +112,30 @@ class Batch:
         self._read: Iterator[InputRow] = rows.read(served.schema)
         self._source = source
         self._patience_s = PATIENCE_S
+        self._fault = NOT_USABLE
 
     async def answers(self) -> AsyncIterator[list[RowAnswer]]:
         """Score and publish block after block; stops where the caller does."""
         while block := await asyncio.to_thread(self._next_block):
             fit = [row for row in block if not row.faults]
             self._count(block, len(fit))
-            scores = (
-                await self._parts.scorer.score_block(self.served, [row.values for row in fit])
-                if fit
-                else []
-            )
+            scores = await self._score(fit) if fit else []
             events = {
                 row.number: self._event(row, score)
                 for row, score in zip(fit, scores, strict=True)
                 if score
             }
             outcome = await self._publish(list(events.values()))
-            yield [_answer(row, events.get(row.number), outcome) for row in block]
+            yield [_answer(row, events.get(row.number), outcome, self._fault) for row in block]
+
+    async def _score(self, rows: Sequence[InputRow]) -> list[Score | None]:
+        """Score a block; a model that hangs fails its rows, and the answer goes on to its end."""
+        self._fault = NOT_USABLE
+        try:
+            return await self._parts.scorer.score_block(self.served, [row.values for row in rows])
+        except Problem as problem:
+            self._fault = FieldError("", problem.detail)
+            return [None] * len(rows)
 
     def _count(self, block: Sequence[InputRow], fit: int) -> None:
         """Count the accepted and the refused rows."""
@@ -234,6 +241,7 @@ class Batches:
             await self._check_size(rows)
             named = rows.model()
             served = await self.serving.predicting(named[0] or model, named[1] or version)
+            self.scorer.require_answering(served)
             source: Source = "batch" if self.serving.source_of(served) == "online" else "shadow"
             return await self._begin(file, rows, served, source)
         except OSError as error:
@@ -344,11 +352,12 @@ def _text_file(folder: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(tempfile.TemporaryFile(dir=folder), encoding="utf-8-sig", newline="")
 
 
-def _answer(row: InputRow, event: Prediction | None, outcome: Outcome) -> RowAnswer:
+def _answer(
+    row: InputRow, event: Prediction | None, outcome: Outcome, fault: FieldError
+) -> RowAnswer:
     if row.faults:
         return RowAnswer(row.number, "invalid", row.line, errors=row.faults)
     if event is None:
-        fault = FieldError("", "the model gave no usable prediction for these features")
         return RowAnswer(row.number, "failed", row.line, errors=[fault])
     return RowAnswer(
         row.number, "ok", row.line, event.id, event.prediction, event.probabilities, outcome

@@ -3,7 +3,8 @@ folder, and on demand versions in staging.
 
 The folder is looked at twice a second. A new version is loaded and makes a first prediction beside
 the old one, which serves until then and finishes what it has begun; one that cannot be loaded is
-reported, and the old one goes on.
+reported, and the old one goes on. Loading runs a model's own code, so it has threads of its own:
+one that hangs is reported after `LOAD_S`, holds its thread, and serves if it ends after all.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import msgspec
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.refusals import NO_MODEL
 from driftgauge.producer.scoring.estimator import Estimator
+from driftgauge.producer.scoring.threads import Threads
 from driftgauge.shared.contract.events import Source
 from driftgauge.shared.errors import BadData, DriftgaugeError, ModelNotFound
 from driftgauge.shared.registry.registry import (
@@ -32,6 +34,10 @@ RETRY_BROKEN_S: Final = 10.0
 """Pause (s) before a version that could not be loaded is tried again, so that a large file is not
 read twice a second.
 """
+LOAD_S: Final = 30.0
+"""Time (s) for which the others wait while a version is loaded."""
+MOST_LOADS: Final = 8
+"""Most versions that are being loaded at once, those that hang included."""
 MOST_TRIALS: Final = 4
 """Most versions in staging that are kept loaded."""
 
@@ -102,6 +108,14 @@ class Fault:
     seen: float
 
 
+@dataclass(frozen=True)
+class Load:
+    """A version that is being loaded since a time (s, monotonic)."""
+
+    version: "asyncio.Future[ServedVersion]"
+    since: float
+
+
 class Serving:
     """The loaded versions, by model.
 
@@ -142,6 +156,8 @@ class Serving:
         self._trials: dict[tuple[str, str], ServedVersion] = {}
         self._broken: dict[tuple[str, str], Fault] = {}
         self._loading = asyncio.Lock()
+        self._threads = Threads("loading")
+        self._loads: dict[tuple[str, str], Load] = {}
 
     async def poll(self) -> None:
         """Follow the registry folder, for ever."""
@@ -326,7 +342,7 @@ class Serving:
         try:
             served = self._trials.get((model, version))
             if served is None:
-                served = await asyncio.to_thread(self._load, model, version)
+                served = await self._loaded(model, version)
         except DriftgaugeError as error:  # the old version goes on
             self._report(model, version, str(error))
         except Exception as error:  # noqa: BLE001  a model file can raise anything; the old version goes on
@@ -340,6 +356,36 @@ class Serving:
             self.production[model] = served
             self.faults.pop(model, None)
             logger.info("%s %s is served.", model, version)
+
+    async def _loaded(self, model: str, version: str) -> ServedVersion:
+        """Load a version in a thread, or wait for the load that was begun before.
+
+        Raises
+        ------
+        DriftgaugeError
+            If it does not end in time, or too many others do not; it goes on, and is asked for
+            again.
+        """
+        name = model, version
+        if name not in self._loads and len(self._loads) >= MOST_LOADS:
+            hanging = ", ".join(" ".join(other) for other in sorted(self._loads))
+            raise DriftgaugeError(
+                f"{model} {version} is not loaded: loading {hanging} does not end. Restart the API."
+            )
+        if name not in self._loads:
+            loading = self._threads.start(self._load, model, version)
+            loading.add_done_callback(_noticed)
+            self._loads[name] = Load(loading, time.monotonic())
+        load = self._loads[name]
+        rest = load.since + LOAD_S - time.monotonic()
+        await asyncio.wait([load.version], timeout=max(0.0, rest))
+        if not load.version.done():
+            raise DriftgaugeError(
+                f"{model} {version} is not loaded yet after {time.monotonic() - load.since:.0f} s: "
+                "reading its file, or its first prediction, does not end. It serves when it does."
+            )
+        del self._loads[name]
+        return load.version.result()
 
     def _read(self, model: str, version: str) -> ServedVersion:
         published = self._registry.load(model, version)
@@ -394,7 +440,7 @@ class Serving:
         try:
             stage = await asyncio.to_thread(self._registry.stage, model, version)
             if stage == "staging":
-                return await asyncio.to_thread(self._load, model, version)
+                return await self._loaded(model, version)
         except ModelNotFound as error:
             raise Problem(404, f"There is no {model} {version} in the registry.") from error
         except Exception as error:  # a model file can raise anything
@@ -418,6 +464,12 @@ class Serving:
             return self._registry.stage(model, version) == "staging"
         except DriftgaugeError:  # gone, or unreadable: asked for again, it says so
             return False
+
+
+def _noticed(loading: "asyncio.Future[ServedVersion]") -> None:
+    """Take note of an error that nobody asks for, since the version is not wanted any more."""
+    if not loading.cancelled():
+        loading.exception()
 
 
 def only_model(serving: Serving, named: str | None = None) -> str:

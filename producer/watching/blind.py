@@ -5,6 +5,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.no_worker      critical   entries wait, and nobody owns their partition
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
     blind.lost           critical   numbers are missing for longer than any spool could bring them
+    blind.model_hangs    critical   a model call of an API process does not return
     blind.dropped        critical   an API process had no room for events
     blind.refused        critical   events do not fit the schema, and are in no log
     blind.labels_refused warning    labels cannot be used, and join no prediction
@@ -49,6 +50,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "no_worker": "critical",
     "lag": "critical",
     "lost": "critical",
+    "model_hangs": "critical",
     "dropped": "critical",
     "refused": "critical",
     "labels_refused": "warning",
@@ -64,6 +66,10 @@ ASIDE_HOLD_MS: Final = 600_000
 """How long after an entry was set aside the alert stays."""
 DROPPED_HOLD_MS: Final = 600_000
 """Time (ms) for which the alert stays after the last dropped event."""
+HANGING_HOLD_MS: Final = 120_000
+"""Time (ms) for which the alert stays after the last process told of a model call that hangs."""
+BLINDING: Final = ("stage_fails", "no_worker", "lag")
+"""Rules that say that what is logged now is not monitored now."""
 LOSS_SLICES: Final = 8
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
@@ -91,7 +97,7 @@ def judge(memory: Memory, observed: Observation) -> list[Alert]:
 
 def stage_fails(memory: Memory, observed: Observation) -> Assessment:
     """Work that failed again and again, and entries that were set aside for it a short while ago;
-    good again when it goes on.
+    good again when it goes on. A follower may be switched off, so it fails only while it tries.
     """
     faults = [(work, work.fault) for work in works(observed.state) if work.fault is not None]
     failing = [fault for work, fault in faults if work.fails(observed.now)]
@@ -102,7 +108,8 @@ def stage_fails(memory: Memory, observed: Observation) -> Assessment:
     ]
     told = failing or aside
     if not told:
-        open_ = any(not fault.over for _, fault in faults)
+        followers = observed.state.follower_faults
+        open_ = any(not fault.over for work, fault in faults if work.name not in followers)
         memory.failing = memory.failing if open_ and "stage_fails" in memory.firing else ""
         return Assessment(
             bad=None if open_ else False, limit=TRIES, summary="The worker fails on nothing."
@@ -221,6 +228,23 @@ def lost(memory: Memory, observed: Observation) -> Assessment:
         "counts lack them. Was Redis without an append-only file, or a spool's disk lost?"
     )
     return Assessment(bad=True, value=gone, summary=summary)
+
+
+def model_hangs(_: Memory, observed: Observation) -> Assessment:
+    """Judge what the API processes tell of model calls that do not return: predictions that are not
+    made are in no log.
+    """
+    told = [one for one in observed.hanging if observed.since(one.told_ms) < HANGING_HOLD_MS]
+    limit = observed.settings.model_timeout_seconds
+    if not told:
+        return Assessment(bad=False, limit=limit, summary="Every model call returns.")
+    worst = max(told, key=lambda one: one.seconds)
+    summary = (
+        f"Version {worst.version} does not return from a model call since {worst.seconds:.0f} s in "
+        f"{len(told)} API process(es): its requests are answered 503, and are not counted. Promote "
+        "another version, or restart the API."
+    )
+    return Assessment(bad=True, value=worst.seconds, limit=limit, summary=summary)
 
 
 def dropped(_: Memory, observed: Observation) -> Assessment:
@@ -469,6 +493,10 @@ def _usual_gap(activity: Activity, now: int) -> int:
 
 def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment) -> Alert | None:
     """Begin or end an alert by its assessment."""
+    if assessed.bad:
+        memory.told[rule] = assessed.summary
+    elif assessed.bad is False:
+        memory.told.pop(rule, None)
     if assessed.bad and rule not in memory.firing:
         memory.firing[rule] = observed.now
         return _alert(observed, rule, assessed, "firing", observed.now)
@@ -518,6 +546,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "no_worker": no_worker,
     "lag": lag,
     "lost": lost,
+    "model_hangs": model_hangs,
     "dropped": dropped,
     "refused": refused,
     "labels_refused": labels_refused,

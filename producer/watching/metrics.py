@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
+from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.shared.contract.counters import LabelCounts
 
@@ -47,6 +48,8 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
+    "driftgauge_model_calls_given_up_total": "Model calls of this process that did not return in "
+    "time.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
     "driftgauge_pipeline_readable": "Whether the pipeline's figures could be read from Redis.",
     "driftgauge_events_counted_total": "Events counted, each exactly once.",
@@ -56,6 +59,7 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_events_lost_total": "Numbers of retired publishers that never arrived.",
     "driftgauge_panes_rolled_back_total": "Times a shard came back with older panes.",
     "driftgauge_labels_total": "Labels that came, by what became of them.",
+    "driftgauge_labels_too_late_total": "Labels of days that are not kept any more.",
     "driftgauge_predictions_without_label_total": "Predictions that got no label within the wait "
     "(unlabelled), or had no room to wait for one (full).",
     "driftgauge_labels_waiting": "Predictions that are kept for labels, and labels without "
@@ -85,12 +89,18 @@ class ProcessMetrics(Collector):
     """Metrics of this process: its publisher's events and its requests. They need no Redis."""
 
     def __init__(
-        self, publisher: Publisher, refusals: Refusals, labels: Refusals, meter: Meter
+        self,
+        publisher: Publisher,
+        refusals: Refusals,
+        labels: Refusals,
+        meter: Meter,
+        scorer: Scorer,
     ) -> None:
         self._publisher = publisher
         self._refusals = refusals
         self._labels = labels
         self._meter = meter
+        self._scorer = scorer
 
     def collect(self) -> Iterator[Metric]:
         """Make the families with the values of now."""
@@ -102,6 +112,9 @@ class ProcessMetrics(Collector):
         yield from _of_refusals(self._refusals)
         yield from _of_labels_refused(self._labels)
         yield from _of_requests(self._meter)
+        for (model, version), calls in sorted(self._scorer.given_up.items()):
+            named = {"model": model, "version": version}
+            yield "driftgauge_model_calls_given_up_total", named, calls
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +230,7 @@ def _of_model(model: ModelState) -> Iterator[Sample]:
     labels = {"model": model.model}
     yield "driftgauge_judging_owner_present", labels, model.judging_owned
     yield "driftgauge_commands_refused_total", labels, model.commands_refused
+    yield "driftgauge_labels_too_late_total", labels, model.labels_too_late
     for (version, severity), alerts in sorted(model.firing.items()):
         named = {**labels, "version": version, "severity": severity}
         yield "driftgauge_alerts_firing", named, alerts

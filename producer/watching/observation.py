@@ -64,6 +64,16 @@ class Dropped(msgspec.Struct):
         return sum(self.reasons.values())
 
 
+class Hanging(msgspec.Struct):
+    """What one API process tells of a version that hangs: since when (s) it did at `told_ms`, the
+    last time that it told.
+    """
+
+    version: str
+    seconds: float
+    told_ms: int
+
+
 class Memory(msgspec.Struct):
     """The watchdog's memory of a model, stored in its hash.
 
@@ -88,6 +98,8 @@ class Memory(msgspec.Struct):
         (slice of time, predictions and labels that had found no room to wait at its first look).
     failing
         What the worker fails on, in words, while it is told of.
+    told
+        Summary of each firing rule, as of the last observation that found it bad.
     """
 
     parts: dict[str, Part] = {}
@@ -100,6 +112,7 @@ class Memory(msgspec.Struct):
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
     failing: str = ""
+    told: dict[str, str] = {}
     activity: Activity | None = None
 
 
@@ -118,6 +131,7 @@ class Observation(msgspec.Struct, frozen=True):
     state: ModelState
     dropped: list[Dropped]
     settings: Settings
+    hanging: list[Hanging] = []
 
     @property
     def now(self) -> int:
@@ -129,7 +143,7 @@ class Observation(msgspec.Struct, frozen=True):
 
 
 class Work(msgspec.Struct, frozen=True):
-    """Something that a worker does: counting a partition, or judging."""
+    """Something that a worker does: counting a partition, judging, or what follows from it."""
 
     name: str
     owned: bool
@@ -169,6 +183,8 @@ def works(state: ModelState) -> Iterator[Work]:
         " ".join(str(one.judged) for one in state.partitions),
         state.judging_fault,
     )
+    for name, fault in state.follower_faults.items():
+        yield Work(name, owned=True, waits=False, oldest_ms=None, marker="", fault=fault)
 
 
 def remember(memory: Memory, work: Work, observed: Observation) -> None:

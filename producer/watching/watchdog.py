@@ -28,8 +28,9 @@ import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.watching import blind
-from driftgauge.producer.watching.observation import Dropped, Memory, Observation
+from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
@@ -44,6 +45,7 @@ LEASE_CHECKS: Final = 3
 FORGET_DROPPED_MS: Final = 86_400_000
 FORGET_REFUSED_MS: Final = 2 * HOUR_MS
 DROPPED: Final = b"dropped:"
+HANGING: Final = b"hanging:"
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -67,6 +69,8 @@ class Watchdog:
     served
         Models that this process serves. It is unknown whose events were dropped, so each of them
         gets the alert.
+    hanging
+        Returns the model calls of this process that do not return, by model.
     clock
         Clock in ms instead of Redis's, for tests.
 
@@ -74,8 +78,10 @@ class Watchdog:
     ----------
     fault
         Why the last look failed, empty if it did not.
-    failing
-        By model what its worker fails on, in words, whichever process found it.
+    blinding
+        By model why it is not monitored now, in words, whichever process found it.
+    looked
+        Whether a look succeeded since this process began.
     """
 
     def __init__(
@@ -87,9 +93,11 @@ class Watchdog:
         clock: Callable[[], int] | None = None,
         *,
         labels: Refusals | None = None,
+        hanging: Callable[[], Mapping[str, Hang]] = dict,
     ) -> None:
         self.fault = ""
-        self.failing: dict[str, str] = {}
+        self.blinding: dict[str, list[str]] = {}
+        self.looked = False
         self._settings = settings
         self._keys = Keys(settings.key_prefix)
         self._client = connect_async(settings.redis_url, socket_timeout=TIMEOUT_S)
@@ -99,6 +107,7 @@ class Watchdog:
         if labels is not None:
             self._refusals[self._keys.refused_labels] = labels
         self._served = served
+        self._hanging = hanging
         self._clock = clock
         self._token = secrets.token_hex(8)
         self._told: dict[str, dict[str, int]] = {}
@@ -126,7 +135,7 @@ class Watchdog:
             except Exception as error:  # noqa: BLE001  serving goes on whatever happens here; the next look tries again
                 self._complain(error)
             else:
-                self.fault = ""
+                self.fault, self.looked = "", True
             with suppress(TimeoutError):  # which is when the next look is due
                 async with asyncio.timeout(self._settings.watchdog_seconds):
                     await self._ending.wait()
@@ -143,9 +152,12 @@ class Watchdog:
         """Observe each model once; one that cannot be read does not hide the others."""
         now = await self._now()
         await self._tell_dropped(now)
+        await self._tell_hanging(now)
         await self._tell_refused(now)
         failed: Exception | None = None
-        for model in await self._pipeline.models():
+        models = await self._pipeline.models()
+        self.blinding = {model: self.blinding.get(model, []) for model in models}
+        for model in models:
             try:
                 await self._check_model(model, now)
             except UNAVAILABLE:
@@ -179,6 +191,13 @@ class Watchdog:
                 )
                 self._told[model] = reasons
 
+    async def _tell_hanging(self, now: int) -> None:
+        """Write which versions hang in this process, for the holder of the lease."""
+        for model, hang in self._hanging().items():
+            packed = msgspec.json.encode(Hanging(hang.version, hang.seconds, now))
+            field = HANGING + self._token.encode()
+            await self._client.hset(self._keys.watchdog(model), mapping={field: packed})
+
     async def _tell_refused(self, now: int) -> None:
         """Write the numbers of events that this process accepted and refused; before the first
         time, delete those of processes that have ended.
@@ -211,22 +230,29 @@ class Watchdog:
             reading: Any = pipe.hgetall(key)
             fields: dict[bytes, bytes] = await reading
             memory = _memory(fields.get(b"memory"))
-            self.failing[model] = memory.failing
+            self._note(model, memory)
             if not self._may_take(fields.get(b"lease"), now):
                 return
             (state,) = await self._pipeline.read([model], most=1)
             if self._clock is not None:
                 state = replace(state, now_ms=now)
-            alerts = blind.judge(
-                memory, Observation(state, list(_dropped(fields).values()), self._settings)
-            )
-            self.failing[model] = memory.failing
+            told = list(_dropped(fields).values()), self._settings, list(_hanging(fields).values())
+            alerts = blind.judge(memory, Observation(state, *told))
+            self._note(model, memory)
             if alerts:
                 await self._check_type(self._keys.alerts(model))
             with suppress(
                 redis.WatchError
             ):  # another process was faster, or the outcome is unknown: look again
                 await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
+
+    def _note(self, model: str, memory: Memory) -> None:
+        """Note why a model is not monitored, as the memory says."""
+        self.blinding[model] = [
+            memory.told[rule]
+            for rule in blind.BLINDING
+            if rule in memory.firing and rule in memory.told
+        ]
 
     def _may_take(self, packed: bytes | None, now: int) -> bool:
         """Tell whether the lease is free, ours or over. One far in the future was taken before the
@@ -323,6 +349,15 @@ def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
     }
 
 
+def _hanging(fields: Mapping[bytes, bytes]) -> dict[bytes, Hanging]:
+    """Return what each process told of a version that hangs, by the name of its field."""
+    return {
+        name: msgspec.json.decode(packed, type=Hanging)
+        for name, packed in fields.items()
+        if name.startswith(HANGING)
+    }
+
+
 def _is_old(packed: bytes, now: int) -> bool:
     """Return whether the counts of a process are too old or unreadable."""
     try:
@@ -333,5 +368,12 @@ def _is_old(packed: bytes, now: int) -> bool:
 
 
 def _forgotten(fields: Mapping[bytes, bytes], now: int) -> list[bytes]:
-    """Name the fields of processes that dropped nothing for a day."""
-    return [name for name, one in _dropped(fields).items() if now - one.grew_ms > FORGET_DROPPED_MS]
+    """Name the fields of processes that dropped nothing for a day, and in which nothing hangs any
+    more.
+    """
+    dropped = [
+        name for name, one in _dropped(fields).items() if now - one.grew_ms > FORGET_DROPPED_MS
+    ]
+    return dropped + [
+        name for name, one in _hanging(fields).items() if now - one.told_ms > blind.HANGING_HOLD_MS
+    ]

@@ -68,6 +68,11 @@ class Nodes:
                 self._shared[url] = connect(url)
             return self._shared[url]
 
+    def servers(self) -> list[redis.Redis]:
+        """Return the shared clients that were asked for so far, one for each server."""
+        with self._lock:
+            return list(self._shared.values())
+
     def forget(self) -> None:
         """Ask for the owners of the slots again, and open idle connections anew: a node did not
         answer, or does not have a slot any more.

@@ -8,6 +8,10 @@ import msgspec
 
 FIELD: Final = b"fault"
 """The checkpoint's field that holds the latest one."""
+FOLLOWERS: Final = ("reports", "retraining")
+"""Names of the checkpoints of the followers of a model's streams (`Keys.follower`), whose faults
+are shown beside those of counting and judging.
+"""
 TRIES: Final = 3
 """Attempts after which a fault is more than a hiccup: people are told, and the entry is singled
 out.

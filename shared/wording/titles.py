@@ -11,6 +11,7 @@ TITLES: Final = {
     "refused": "events are refused",
     "labels_refused": "labels are refused",
     "stage_fails": "the worker fails",
+    "model_hangs": "a model call does not return",
     "schedule": "on schedule",
     "alert": "by an alert",
     "current": "on request",

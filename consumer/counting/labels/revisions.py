@@ -46,6 +46,8 @@ class Joined(msgspec.Struct, array_like=True, gc=False):
         Number of times that the label was replaced since judging was told.
     segments
         Packed segments, as in `Waiting`.
+    time
+        Event time (ms) of the prediction.
     """
 
     version: str
@@ -56,6 +58,7 @@ class Joined(msgspec.Struct, array_like=True, gc=False):
     delay_ms: int | None
     corrected: int = 0
     segments: bytes = b""
+    time: int = 0
 
 
 class Revisions(msgspec.Struct):
@@ -105,6 +108,7 @@ class Revisions(msgspec.Struct):
             label,
             delay_ms,
             segments=waiting.segments,
+            time=waiting.time,
         )
         self.size += 1
 
@@ -120,6 +124,7 @@ class Revisions(msgspec.Struct):
                 label,
                 None,
                 segments=waiting.segments,
+                time=waiting.time,
             )
             self.size += 1
         rows[digest].label = label

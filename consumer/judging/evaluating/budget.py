@@ -23,7 +23,7 @@ SECONDS_PER_DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Significance of one test of one column at one evaluation."""
+    """Significance of one test of one column at one evaluation; `_day` of one past day."""
 
     psi: float
     integrity: float
@@ -31,6 +31,9 @@ class Levels:
     performance_day: float = 0.5
     segment_psi: float = 0.5
     segment_performance: float = 0.5
+    segment_performance_day: float = 0.5
+    target: float = 0.5
+    target_day: float = 0.5
 
 
 def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments: int = 0) -> Levels:
@@ -57,13 +60,18 @@ def levels(policy: JudgingPolicy, events_per_day: float, columns: int, segments:
     psi = policy.psi_share * budget / tests
     of_metric = policy.performance_share * budget / PERFORMANCE_TESTS
     performance = of_metric * (1 - policy.late_share) / evaluations
+    past = of_metric * policy.late_share / PAST_DAYS
+    of_target = policy.psi_share * budget * (1 - of_segments) / max(columns, 1)
     return Levels(
         psi=min(psi * (1 - of_segments), 0.5),
         integrity=min(
             policy.integrity_share / 2 * budget / (tests * INTEGRITY_TESTS), 0.5
         ),  # as much is the online test's
         performance=min(performance * (1 - of_segments), 0.5),
-        performance_day=min(of_metric * policy.late_share / PAST_DAYS, 0.5),
+        performance_day=min(past * (1 - of_segments), 0.5),
         segment_psi=min(psi * of_segments / max(segments, 1), 0.5),
         segment_performance=min(performance * of_segments / max(segments, 1), 0.5),
+        segment_performance_day=min(past * of_segments / max(segments, 1), 0.5),
+        target=min(psi * (1 - of_segments) * (1 - policy.late_share), 0.5),
+        target_day=min(of_target * policy.late_share / PAST_DAYS, 0.5),
     )

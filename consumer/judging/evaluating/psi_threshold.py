@@ -10,7 +10,7 @@ from functools import lru_cache
 
 
 @lru_cache(maxsize=4096)
-def threshold(floor: float, alpha: float, bins: int, n: int, m: int) -> float:
+def threshold(floor: float, alpha: float, bins: int, n: int, m: float) -> float:
     """Return the PSI that is exceeded with probability alpha when the true PSI is `floor`.
 
     Examples

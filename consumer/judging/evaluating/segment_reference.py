@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftgauge.shared.arrays import Floats, Ints
-from driftgauge.shared.performance import Measures, PerformanceBaselines
+from driftgauge.shared.performance import (
+    REFERENCE_CONFIDENCE,
+    Baseline,
+    Confidence,
+    Measures,
+    PerformanceBaselines,
+    SegmentMetric,
+    by_segment,
+)
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.statistics.counts import least_rows
@@ -99,6 +107,24 @@ class SegmentReference:
     def rows(self) -> Ints:
         """Reference rows of each segment."""
         return rows_of(self.layout, self.counts)
+
+    @cached_property
+    def baselines(self) -> dict[str, SegmentMetric]:
+        """The metrics of every segment on the labelled reference rows; empty without."""
+        if self.measures is None or self.sums is None:
+            return {}
+        return by_segment(self.measures, self.sums, REFERENCE_CONFIDENCE)
+
+    def baseline(self, name: str, segment: int, least: int) -> Baseline | None:
+        """Return the baseline of a segment's metric, with its error; None with fewer labelled
+        reference rows than `least`.
+        """
+        found = self.baselines.get(name)
+        metric = found.of(segment) if found is not None else None
+        if metric is None or metric.value is None or metric.n < least:
+            return None
+        error = 0.0 if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
+        return Baseline(metric.value, error / Confidence(REFERENCE_CONFIDENCE).z)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

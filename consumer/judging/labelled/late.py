@@ -1,24 +1,34 @@
-"""Judges the performance of past days, each by the labels that it has by now.
+"""Judges past days, each by the labels that it has by now: the metrics of the model and of its
+segments, and the drift of the labels.
 
 A day is judged anew whenever labels came for it. So that a false alarm is no likelier for that, the
 limit holds at all numbers of labels at once: they are parted into epochs from `least` rows, each
 twice as long as the one before; epoch k has 1 / (k (k + 1)) of the level; and within an epoch the
 interval is that of its end, by Levy's inequality at half of the level. The verdict follows from the
-day's sums alone, so it does not hang on the order in which the labels came.
+day's sums alone, so it does not hang on the order in which the labels came. For the same reason a
+window whose labels are all of past days raises nothing by itself (`with_days`): which panes are in
+it hangs on that order.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import frexp, sqrt
-from typing import Final
+from typing import Final, Protocol
+
+import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS
+from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
 from driftgauge.consumer.judging.labelled.metric_reading import judge
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
+from driftgauge.consumer.judging.windows.labelled_days import (
+    DayTotal,
+    LabelledDay,
+    LabelledDays,
+)
 from driftgauge.consumer.judging.windows.window import DAY_MS
-from driftgauge.shared.performance import Confidence, Metric, PerformanceBaselines, Sums, metrics
+from driftgauge.shared.performance import Confidence, PerformanceBaselines, metrics
 from driftgauge.shared.wording.times import day_name, days_named
 
 NAMED_RUNS: Final = 3
@@ -56,14 +66,14 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """Past days on which a metric was bad.
+    """Past days on which a metric, a segment or the distribution of the labels was bad.
 
     Parameters
     ----------
     days
         Their numbers, in order.
-    metric
-        Of all their labelled predictions together.
+    total
+        All their labelled predictions together.
     known
         Logical time (ms) at which the first of them was found bad.
     news
@@ -73,7 +83,7 @@ class Fall:
     """
 
     days: Sequence[int]
-    metric: Metric
+    total: DayTotal
     known: int
     news: bool
     late: bool
@@ -94,25 +104,104 @@ class Fall:
         return f"{', '.join(named)}{more}, known since {day_name(self.known)}"
 
 
+class Question(Protocol):
+    """What a day is asked."""
+
+    @property
+    def subjects(self) -> Collection[str]:
+        """Names of what it may find bad, as in `LabelledDay.bad`."""
+
+    @property
+    def least(self) -> int:
+        """Labels without which it has no answer."""
+
+    def rows(self, total: DayTotal) -> int:
+        """Count the labels that it looks at."""
+
+    def bad(self, total: DayTotal) -> Collection[str]:
+        """Name the subjects that are bad, of at least `least` labels."""
+
+
+@dataclass(frozen=True)
+class ModelFell:
+    """The question whether the metrics of the whole model are worse than their baselines.
+
+    Parameters
+    ----------
+    level
+        One-sided, of one metric and day.
+    """
+
+    baselines: PerformanceBaselines
+    level: float
+    policy: JudgingPolicy
+
+    @property
+    def subjects(self) -> Collection[str]:
+        return JUDGED_METRICS[self.baselines.layout.kind]
+
+    @property
+    def least(self) -> int:
+        return self.policy.min_labelled_rows
+
+    def rows(self, total: DayTotal) -> int:
+        return total.rows
+
+    def bad(self, total: DayTotal) -> Collection[str]:
+        assert total.sums is not None  # noqa: S101  there are labels
+        patience = Patience.after(self.rows(total), self.least, self.level)
+        sure = patience.confidence
+        found = metrics(total.sums, sure.level, tuple(self.subjects))
+        bad = []
+        for name, metric in found.items():
+            base = self.baselines.baseline(name)
+            if base is None or metric.value is None:
+                continue
+            reading, _ = judge(name, metric, base, sure, self.policy, patience.widened)
+            if reading.severity:
+                bad.append(name)
+        return bad
+
+
+def look(days: LabelledDays, questions: Sequence[Question], now: int) -> list[LabelledDay]:
+    """Judge the past days whose labels changed, at a logical time (ms); return them."""
+    over = days.take_over(now)
+    seen = {one.day: one for one in over}
+    for question in questions if over else ():
+        for group in days.groups(over, now, question.least, question.rows):
+            total = days.total(group)
+            enough = question.rows(total) >= question.least
+            bad = question.bad(total) if enough else ()
+            for one in group:
+                _note(one, question.subjects, bad, now)
+                seen[one.day] = one
+    return list(seen.values())
+
+
+def _note(day: LabelledDay, subjects: Collection[str], bad: Collection[str], now: int) -> None:
+    """Note which of some subjects are bad on a day, and that the others are not."""
+    good = set(subjects) - set(bad)
+    found = {**dict.fromkeys(bad, now), **day.bad}
+    day.bad = {name: since for name, since in found.items() if name not in good}
+    day.told = {name: late for name, late in day.told.items() if name not in good}
+
+
 def falls(
-    baselines: PerformanceBaselines,
-    days: LabelledDays,
-    open_since: Mapping[str, int],
-    fresh: Collection[int] = (),
+    days: LabelledDays, open_since: Mapping[str, int], fresh: Collection[int] = ()
 ) -> dict[str, Fall]:
-    """Sum up the bad days of each metric: those of which nobody was told, and, while its alert is
+    """Sum up the bad days of each subject: those of which nobody was told, and, while its alert is
     open, those since it began.
 
     Parameters
     ----------
     open_since
-        When (logical ms) the open alert of a metric began.
+        When (logical ms) the open alert of a subject began.
     fresh
         Days that were judged just now.
     """
     kept = sorted(days.days.values(), key=lambda one: one.day)
     found = {}
-    for name in JUDGED_METRICS[baselines.layout.kind]:
+    for name in dict.fromkeys(name for one in kept for name in one.bad):
         bad = [one for one in kept if name in one.bad]
         began = [one.day for one in bad if name not in one.told]
         untold = bool(began)
@@ -120,11 +209,10 @@ def falls(
         chosen = [one for one in bad if began and one.day >= min(began)]
         if not chosen:
             continue
-        metric = metrics(_total(baselines, days, chosen), names=(name,))[name]
         news = untold or any(one.day in fresh and one.told.get(name) for one in chosen)
         found[name] = Fall(
             [one.day for one in chosen],
-            metric,
+            days.total(chosen),
             known=min(one.bad[name] for one in chosen),
             news=news,
             late=news or any(one.told.get(name) for one in chosen),
@@ -132,67 +220,30 @@ def falls(
     return found
 
 
-def look(
-    baselines: PerformanceBaselines,
-    days: LabelledDays,
-    level: float,
-    policy: JudgingPolicy,
-    now: int,
-) -> list[LabelledDay]:
-    """Judge the past days whose labels changed; return them.
+def with_days(
+    reading: Reading,
+    evidence: Evidence,
+    fall: Fall | None,
+    *,
+    late: bool,
+    fallen: Callable[[Fall], tuple[Reading, Evidence]],
+) -> tuple[Reading, Evidence]:
+    """Join what a window says by what past days say.
 
     Parameters
     ----------
-    level
-        One-sided, of one metric and day.
-    now
-        Logical time (ms).
+    late
+        Whether all labels of the window are of past days. Then only these raise an alert.
+    fallen
+        Function that tells of bad days.
     """
-    seen = []
-    for group in days.to_judge(now, policy.min_labelled_rows):
-        bad = _bad(baselines, days, group, level, policy)
-        for one in group:
-            one.bad = {name: one.bad.get(name, now) for name in bad}
-            one.told = {name: late for name, late in one.told.items() if name in bad}
-        seen += group
-    return seen
-
-
-def _bad(
-    baselines: PerformanceBaselines,
-    days: LabelledDays,
-    group: Sequence[LabelledDay],
-    level: float,
-    policy: JudgingPolicy,
-) -> list[str]:
-    """Name the metrics that are bad over some days together."""
-    rows = sum(one.labelled for one in group)
-    if rows < policy.min_labelled_rows:
-        return []
-    patience = Patience.after(rows, policy.min_labelled_rows, level)
-    sure = patience.confidence
-    total = _total(baselines, days, group)
-    found = metrics(total, sure.level, JUDGED_METRICS[baselines.layout.kind])
-    bad = []
-    for name, metric in found.items():
-        base = baselines.baseline(name)
-        if base is None or metric.value is None:
-            continue
-        reading, _ = judge(name, metric, base, sure, policy, patience.widened)
-        if reading.severity:
-            bad.append(name)
-    return bad
-
-
-def _total(
-    baselines: PerformanceBaselines, days: LabelledDays, group: Iterable[LabelledDay]
-) -> Sums:
-    total = Sums.zero(baselines.layout)
-    for one in group:
-        sums = days.sums_of(one)
-        if sums is not None:
-            total += sums
-    return total
+    if fall is not None and (fall.news or (reading.severity and (late or fall.late))):
+        return fallen(fall)
+    if late:
+        reading = msgspec.structs.replace(reading, severity=None)
+    if fall is not None and fall.late:
+        reading = msgspec.structs.replace(reading, quiet_days=1)
+    return reading, evidence
 
 
 def _runs(days: Sequence[int]) -> list[tuple[int, int]]:

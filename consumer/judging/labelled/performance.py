@@ -6,14 +6,12 @@ tells of both.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
-
-import msgspec
 
 from driftgauge.consumer.judging.evaluating.budget import JUDGED_METRICS, Levels
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
-from driftgauge.consumer.judging.labelled.late import Fall
+from driftgauge.consumer.judging.labelled.late import Fall, with_days
 from driftgauge.consumer.judging.labelled.metric_reading import judge, summary
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
@@ -35,7 +33,6 @@ from driftgauge.shared.performance import (
     estimate,
     metrics,
 )
-from driftgauge.shared.wording.times import days_named
 
 SHOWN_CONFIDENCE: Final = 0.95
 DELAYS: Final = (0.5, 0.9, 0.99)
@@ -50,7 +47,7 @@ class Labelled:
     now
         Logical time (ms).
     falls
-        What is known of past days, by metric.
+        What is known of past days, by subject: a metric, a segment, or `LABEL`.
     """
 
     window: LabelledWindow
@@ -99,22 +96,15 @@ class Labelled:
                 continue
             if metric is not None and metric.value is not None:
                 reading, evidence = judge(name, metric, base, sure, self.policy)
-                yield name, *self._of_days(reading, evidence, base, fall)
+                told = partial(self._fallen, name, base)
+                yield name, *with_days(reading, evidence, fall, late=self.late, fallen=told)
             elif fall is not None and fall.news:
-                yield name, *_fallen(name, base, fall)
+                yield name, *self._fallen(name, base, fall)
 
-    def _of_days(
-        self, reading: Reading, evidence: Evidence, base: Baseline, fall: Fall | None
-    ) -> tuple[Reading, Evidence]:
-        """Join what the window says by what past days say."""
-        if fall is not None and (fall.news or (reading.severity and (self.late or fall.late))):
-            return _fallen(evidence.statistic, base, fall)
-        if fall is not None and fall.late:
-            return msgspec.structs.replace(reading, quiet_days=1), evidence
-        if reading.severity and self.late:
-            when = days_named(self.window.start, self.window.latest_label)
-            return msgspec.structs.replace(reading, summary=f"{reading.summary} {when}"), evidence
-        return reading, evidence
+    @staticmethod
+    def _fallen(name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
+        assert fall.total.sums is not None  # noqa: S101  a metric was bad
+        return fallen(name, metrics(fall.total.sums, names=(name,))[name], base, fall)
 
     def is_fresh(self, now: int, window_ms: int) -> bool:
         """Return whether the labels are of recent predictions. Then only the performance is
@@ -132,18 +122,18 @@ class Labelled:
         return self.window.latest_label >= now - window_ms - 2 * self.window.delay_ms(DELAYS[-1])
 
 
-def _fallen(name: str, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
-    """Tell of a fall on past days, at once: a day's verdict needs no second one."""
-    text = f"{summary(name, fall.metric, base)} {fall.when()}"
+def fallen(name: str, metric: Metric, base: Baseline, fall: Fall) -> tuple[Reading, Evidence]:
+    """Tell of a metric that fell on past days, at once: a day's verdict needs no second one."""
+    text = f"{summary(name, metric, base)} {fall.when()}"
     reading = Reading(
         "critical", quiet=False, summary=text, at_once=True, quiet_days=1, since=fall.start
     )
     return reading, Evidence(
         name,
-        fall.metric.value or 0.0,
+        metric.value or 0.0,
         None,
         base.value,
-        m=fall.metric.n,
+        m=metric.n,
         start=fall.start,
         end=fall.end,
     )

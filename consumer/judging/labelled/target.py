@@ -9,7 +9,7 @@ column in the budget of PSI.
 If the prediction is ordered in time, so are the labels: then they are shown and not judged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,8 +26,11 @@ from driftgauge.consumer.judging.evaluating.histogram import (
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
 from driftgauge.consumer.judging.evaluating.reading import Evidence, Reading
+from driftgauge.consumer.judging.labelled.late import Fall, Patience, with_days
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.windows.labelled import LabelledWindow
+from driftgauge.consumer.judging.windows.labelled_days import DayTotal
 from driftgauge.shared.contract.severity import Severity
 from driftgauge.shared.contract.snapshot import FeatureReport, Share
 from driftgauge.shared.performance import LABEL
@@ -46,6 +49,10 @@ class Target:
         Reference of the labels.
     excluded
         Why they are shown and not judged; empty if they are judged.
+    late
+        Whether all labels of the window are of past days.
+    fall
+        The past days whose labels drifted; None without.
     """
 
     window: LabelledWindow
@@ -53,15 +60,23 @@ class Target:
     level: Levels
     policy: JudgingPolicy
     excluded: str = ""
+    late: bool = False
+    fall: Fall | None = None
 
     @classmethod
-    def of(
-        cls, version: JudgedVersion, window: LabelledWindow, level: Levels, policy: JudgingPolicy
-    ) -> "Target | None":
+    def of(cls, version: JudgedVersion, labelled: Labelled) -> "Target | None":
         """Return the labels of a version's window; None if its reference has no labels."""
         if version.target is None:
             return None
-        return cls(window, version.target, level, policy, version.target_excluded)
+        return cls(
+            labelled.window,
+            version.target,
+            labelled.level,
+            labelled.policy,
+            version.target_excluded,
+            labelled.late,
+            labelled.falls.get(LABEL),
+        )
 
     @cached_property
     def counts(self) -> ColumnCounts:
@@ -100,7 +115,7 @@ class Target:
             return self.policy.psi_warning
         bins = len(self.counts.bins[0])
         return threshold(
-            self.policy.psi_warning, self.level.psi, bins, self.counts.n, self.counts.m
+            self.policy.psi_warning, self.level.target, bins, self.counts.n, self.counts.m
         )
 
     @property
@@ -111,6 +126,8 @@ class Target:
     def readings(self) -> Iterator[tuple[str, Reading, Evidence]]:
         """Yield the reading of the rule, if the labels are judged."""
         if not self.is_judged:
+            if self.fall is not None and self.fall.news:
+                yield self.rule, *self._fallen(self.fall)
             return
         bad = self.value > self.threshold
         summary = (
@@ -122,9 +139,24 @@ class Target:
         expected = (len(self.counts.bins[0]) - 1) * (1 / self.counts.n + 1 / self.counts.m)
         yield (
             self.rule,
-            Reading("warning" if bad else None, quiet=quiet, summary=summary),
-            Evidence(PSI, self.value, self.threshold, expected),
+            *with_days(
+                Reading("warning" if bad else None, quiet=quiet, summary=summary),
+                Evidence(PSI, self.value, self.threshold, expected),
+                self.fall,
+                late=self.late,
+                fallen=self._fallen,
+            ),
         )
+
+    def _fallen(self, fall: Fall) -> tuple[Reading, Evidence]:
+        """Tell of past days on which the labels drifted, at once."""
+        counts = _counts(self.reference, fall.total)
+        value = population_stability(*counts.bins)
+        text = f"PSI of the labels {value:.3f}, {counts.m:,} labelled predictions {fall.when()}"
+        reading = Reading(
+            "warning", quiet=False, summary=text, at_once=True, quiet_days=1, since=fall.start
+        )
+        return reading, Evidence(PSI, value, None, None, m=counts.m, start=fall.start, end=fall.end)
 
     def report(self) -> FeatureReport:
         """Report the labels as a column is."""
@@ -172,3 +204,50 @@ class Target:
             float(counts[cells].sum() / max(counts.sum(), 1)) for counts in (reference, window)
         )
         return Share("out_of_range" if self.counts.is_numeric else "unseen", before, now)
+
+
+@dataclass(frozen=True)
+class LabelsDrifted:
+    """The question whether the labels of past days drifted from those of the reference (late.py).
+
+    Between two numbers of labels the limit is that of the larger one, widened as an interval is:
+    with m labels the squared distance may be as large as with m / widened^2 ones.
+
+    Parameters
+    ----------
+    level
+        Of one day.
+    """
+
+    reference: ReferenceSide
+    level: float
+    policy: JudgingPolicy
+
+    @property
+    def subjects(self) -> Collection[str]:
+        return (LABEL,)
+
+    @property
+    def least(self) -> int:
+        return self.policy.min_window_rows
+
+    def rows(self, total: DayTotal) -> int:
+        return total.label_rows
+
+    def bad(self, total: DayTotal) -> Collection[str]:
+        counts = _counts(self.reference, total)
+        value = population_stability(*counts.bins)
+        return self.subjects if value > self._limit(counts) else ()
+
+    def _limit(self, counts: ColumnCounts) -> float:
+        if self.policy.kind == "classic":
+            return self.policy.psi_warning
+        patience = Patience.after(counts.m, self.least, self.level)
+        level, rows = (1 - patience.confidence.level) / 2, counts.m / patience.widened**2
+        bins = len(counts.bins[0])
+        return threshold(self.policy.psi_warning, level, bins, counts.n, rows)
+
+
+def _counts(reference: ReferenceSide, total: DayTotal) -> ColumnCounts:
+    cells = total.labels if total.labels is not None else np.zeros_like(reference.cells)
+    return ColumnCounts(reference.column, cells, reference)

@@ -3,6 +3,7 @@ the drift of the labels themselves.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import msgspec
 
@@ -60,11 +61,20 @@ def _explained(
     judged: EvaluatedWindow, metric: str, reading: Reading, of_segments: Iterable[SegmentReading]
 ) -> Reading:
     """Add to a fall of the model's metric which segments it comes from."""
-    if judged.segments is None or not reading.severity:
+    if judged.segments is None or judged.labelled is None or not reading.severity:
         return reading
+    change, fall = judged.segments.change, judged.labelled.falls.get(metric)
     bad = [_name(judged, one) for one in of_segments if one.reading.severity]
+    if fall is not None and reading.since is not None:  # it tells of past days
+        change = replace(change, past=fall.total.segments)
+        bad = [
+            name
+            for name in judged.segments.reference.names
+            if name in judged.labelled.falls
+            and set(judged.labelled.falls[name].days) & set(fall.days)
+        ]
     return msgspec.structs.replace(
-        reading, summary=reading.summary + judged.segments.change.explanation(metric, bad)
+        reading, summary=reading.summary + change.explanation(metric, bad)
     )
 
 
@@ -87,16 +97,18 @@ def levels(judged: EvaluatedWindow, policy: JudgingPolicy, events: float) -> Ite
     )
     of_days = share * policy.late_share
     note = "the same of a past day, by the labels that it has by now, at all numbers of them"
-    yield RuleLevel(PAST_RULE, of_days, level.performance_day, None, events, drop, note)
+    yield RuleLevel(
+        PAST_RULE, of_days * (1 - of_segments), level.performance_day, None, events, drop, note
+    )
     yield from _of_errors(policy, events)
     if judged.segments is not None:
         note = (
             "of one metric within one segment, worse than its baseline by this much, and beyond "
-            "chance"
+            f"chance; past days have {policy.late_share:.0%} of the share"
         )
         yield RuleLevel(
             SEGMENT_PERFORMANCE.name,
-            of_window * of_segments,
+            share * of_segments,
             level.segment_performance,
             None,
             events,

@@ -28,10 +28,14 @@ class SegmentChange:
         Reference of the segments.
     labelled
         The labelled window; None for a version without labels.
+    past
+        Sums of past days by segment, flat, that are explained instead of the window; None for the
+        window.
     """
 
     reference: SegmentReference
     labelled: Labelled | None
+    past: Ints | None = None
 
     @property
     def metric(self) -> str:
@@ -43,6 +47,8 @@ class SegmentChange:
     @property
     def sums(self) -> Ints | None:
         """Sums of the labelled rows by segment, flat; None without labels."""
+        if self.past is not None:
+            return self.past
         return self.labelled.window.segments if self.labelled is not None else None
 
     @cached_property
@@ -69,7 +75,7 @@ class SegmentChange:
         or with too few labels.
         """
         found = self.attributions.get(feature)
-        if found is None or self.labelled is None or self.labelled.lacking:
+        if found is None or self.labelled is None or (self.past is None and self.labelled.lacking):
             return ""
         return clause(found, feature, self._names(feature))
 

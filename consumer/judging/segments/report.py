@@ -75,7 +75,12 @@ def _segment(
     severity, reason = _conclusion(window, segment, found, labelled)
     reports = (
         [
-            metric_report(name, metric, window.baseline(name, segment), _of_metric(name, fallen))
+            metric_report(
+                name,
+                metric,
+                window.reference.baseline(name, segment, window.policy.min_segment_rows),
+                _of_metric(name, fallen),
+            )
             for name, metric in metrics
         ]
         if labelled
@@ -110,7 +115,9 @@ def _conclusion(
         return "critical" if fallen is not None else "warning", said
     lacking = window.lacking(segment)
     if lacking and not (
-        window.change.metric and labelled >= window.policy.min_segment_rows and window.baselines
+        window.change.metric
+        and labelled >= window.policy.min_segment_rows
+        and window.reference.baselines
     ):
         return "insufficient_data", lacking
     return "ok", ""

@@ -7,8 +7,9 @@ since nothing else would end its alert.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -22,21 +23,15 @@ from driftgauge.consumer.judging.evaluating.segment_reference import (
     rows_of,
     shortened,
 )
+from driftgauge.consumer.judging.labelled.late import Fall, with_days
 from driftgauge.consumer.judging.labelled.metric_reading import judge
-from driftgauge.consumer.judging.labelled.performance import Labelled
+from driftgauge.consumer.judging.labelled.performance import Labelled, fallen
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.segments.change import SegmentChange
 from driftgauge.consumer.judging.segments.drift import psi_by_segment, thresholds, usual
 from driftgauge.shared.arrays import Floats, Ints
 from driftgauge.shared.contract.severity import AlertSeverity
-from driftgauge.shared.performance import (
-    LOSSES,
-    REFERENCE_CONFIDENCE,
-    Baseline,
-    Confidence,
-    SegmentMetric,
-    by_segment,
-)
+from driftgauge.shared.performance import LOSSES, Confidence, SegmentMetric, by_segment
 
 NAMED: Final = 3
 """Most columns that an alert names."""
@@ -219,27 +214,6 @@ class SegmentWindow:
         measures, sums = self.reference.measures, self.change.sums
         return {} if measures is None or sums is None else by_segment(measures, sums, confidence)
 
-    @cached_property
-    def baselines(self) -> dict[str, SegmentMetric]:
-        """The metrics of every segment on the labelled reference rows; empty without."""
-        measures, sums = self.reference.measures, self.reference.sums
-        return (
-            {}
-            if measures is None or sums is None
-            else by_segment(measures, sums, REFERENCE_CONFIDENCE)
-        )
-
-    def baseline(self, name: str, segment: int) -> Baseline | None:
-        """Return the baseline of a segment's metric, with its error; None without enough reference
-        rows to state one.
-        """
-        found = self.baselines.get(name)
-        metric = found.of(segment) if found is not None else None
-        if metric is None or metric.value is None or metric.n < self.policy.min_segment_rows:
-            return None
-        error = 0.0 if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
-        return Baseline(metric.value, error / Confidence(REFERENCE_CONFIDENCE).z)
-
     def performance_readings(self, watching: Collection[str]) -> Iterator[SegmentReading]:
         """Yield the segments in which the model is worse than it was, and those of open alerts, as
         `drift_readings`.
@@ -248,12 +222,37 @@ class SegmentWindow:
             return
         confidence = 1 - 2 * self.level.segment_performance
         found = self.metrics(confidence)
-        worse = self._worse(found)
+        worse, falls = self._worse(found), self.labelled.falls
         for segment, name in enumerate(self.reference.names):
-            if worse[segment] or name in watching:
-                reading = self._performance(segment, found, Confidence(confidence))
-                if reading.reading.severity or name in watching:
-                    yield reading
+            if worse[segment] or name in watching or name in falls:
+                one = self._performance(segment, found, Confidence(confidence))
+                reading, evidence = with_days(
+                    one.reading,
+                    one.evidence,
+                    falls.get(name),
+                    late=self.labelled.late,
+                    fallen=partial(self._fallen, segment),
+                )
+                if reading.severity or name in watching:
+                    yield SegmentReading(segment, reading, evidence, one.names)
+
+    def _fallen(self, segment: int, fall: Fall) -> tuple[Reading, Evidence]:
+        """Tell of the metric of a segment that fell most on past days."""
+        measures, found = self.reference.measures, {}
+        if measures is not None and fall.total.segments is not None:
+            found = by_segment(measures, fall.total.segments)
+        told = []
+        for name in self._judged_metrics:
+            metric = found[name].of(segment) if name in found else None
+            base = self.reference.baseline(name, segment, self.policy.min_segment_rows)
+            if metric is not None and metric.value is not None and base is not None:
+                sign = 1 if name in LOSSES else -1
+                worse = sign * (metric.value - base.value) / (abs(base.value) or 1.0)
+                told.append((worse, name, metric, base))
+        _, name, metric, base = max(told, key=itemgetter(0))
+        reading, evidence = fallen(name, metric, base, fall)
+        n = self.reference.baselines[name].of(segment).n
+        return reading, replace(evidence, n=n)
 
     def _worse(self, found: dict[str, SegmentMetric]) -> Floats:
         """Return which segments are worse by more than the limit in a metric: the others need no
@@ -261,7 +260,7 @@ class SegmentWindow:
         """
         worse = np.zeros(len(self.reference.names), dtype=bool)
         for name in self._judged_metrics:
-            now, before = found.get(name), self.baselines.get(name)
+            now, before = found.get(name), self.reference.baselines.get(name)
             if now is not None and before is not None:
                 enough = np.minimum(now.n, before.n) >= self.policy.min_segment_rows
                 change = now.value - before.value if name in LOSSES else before.value - now.value
@@ -282,7 +281,7 @@ class SegmentWindow:
         labelled = 0
         for name in self._judged_metrics:
             metric = found[name].of(segment) if name in found else None
-            base = self.baseline(name, segment)
+            base = self.reference.baseline(name, segment, self.policy.min_segment_rows)
             labelled = metric.n if metric is not None else labelled
             if (
                 metric is None
@@ -292,7 +291,7 @@ class SegmentWindow:
             ):
                 continue
             reading, evidence = judge(name, metric, base, sure, self.policy)
-            n = self.baselines[name].of(segment).n
+            n = self.reference.baselines[name].of(segment).n
             said.append(
                 (
                     name,

@@ -5,6 +5,7 @@ however the log is cut; what becomes better is no degradation.
 import numpy as np
 import pytest
 
+from driftgauge.consumer.counting.clock import DAY_MS
 from driftgauge.consumer.counting.detectors import ERROR_DETECTORS
 from driftgauge.consumer.counting.error_detection import _size
 from driftgauge.consumer.counting.panes.cells import CellMap
@@ -48,6 +49,10 @@ def alarms(store: test_labels.Store, prefix: str = "performance.") -> list[Alarm
     ]
 
 
+def deltas(store: test_labels.Store) -> list[Delta]:
+    return [entry for _, _, entry in store.panes if isinstance(entry, Delta)]
+
+
 @pytest.fixture
 def version(monkeypatch: pytest.MonkeyPatch) -> CellMap:
     made = labelled_version(error=1.0)
@@ -76,6 +81,28 @@ def test_a_collapse_is_found_soon_and_nothing_before() -> None:
     assert (
         "chance of 6" in found[0].effect
     )  # that one of N(0, 2) is larger than one of N(0, 1): .70
+
+
+@pytest.mark.usefixtures("version")
+@pytest.mark.parametrize("age_days", [0, 2])
+@pytest.mark.parametrize("step", [1, -1])
+def test_errors_of_past_days_are_no_news(age_days: int, step: int) -> None:
+    """A file of labels, read forwards or backwards: large errors of the last predictions are told
+    of, those of predictions that are days old are not, since they say nothing of now. Their days
+    tell of them (judging).
+    """
+    errors = np.random.default_rng(5).normal(0, 3, 400).tolist()
+    entries = [said(NOON + row * 200, row + 1, f"id{row}") for row in range(400)]
+    later = NOON + age_days * DAY_MS + 100_000
+    entries += [said(later, 401, "now"), tick(later + 50, 401)]
+    for place, row in enumerate(range(400)[::step]):
+        at = later + 100 + place
+        entries.append(label(at, 500 + place, f"id{row}", 0.5 + errors[row]))
+    entries.append(tick(later + 10_000, 900))
+    policy = CountingPolicy(pane_events=20, pane_seconds=600, label_wait_days=7)
+    store = counted(entries, policy=policy)
+    assert sum(one.labelled for delta in deltas(store) for one in delta.revised) == 400
+    assert bool(alarms(store)) == (age_days == 0)
 
 
 @pytest.mark.usefixtures("version")

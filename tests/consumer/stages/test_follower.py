@@ -5,12 +5,16 @@ does.
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 
+import msgspec
 import pytest
 import redis
 
 from driftgauge.consumer.stages.follower import Done, Event, Follower, Hold, Sink
+from driftgauge.consumer.stages.reporting import Reports
+from driftgauge.consumer.stages.retraining import Retraining
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.fault import FIELD, FOLLOWERS, StageFault
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData, OwnershipLost
 from driftgauge.shared.settings import Settings
@@ -101,10 +105,15 @@ def test_a_fault_is_tried_again_and_nothing_overtakes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The entry at which the sink failed comes again, after growing pauses; what is wrong is told
-    once, and what came before it is not done twice.
+    once, and what came before it is not done twice. For the watchdog the fault stands beside the
+    checkpoint, and is over when the follower goes on, also if nothing comes then.
     """
     monkeypatch.setattr(Follower, "retry_s", (0.02, 0.1))
     attempts: list[float] = []
+
+    def noted() -> StageFault:
+        packed = client.hget(keys.follower(MODEL, "counting"), FIELD)
+        return msgspec.json.decode(packed or b"", type=StageFault)  # type: ignore[arg-type]  # bytes, not str
 
     def fail(event: bytes) -> None:
         if event == b"bad" and len(attempts) < 5:
@@ -115,9 +124,18 @@ def test_a_fault_is_tried_again_and_nothing_overtakes(
     taken: list[tuple[bytes, int]] = []
     with stage_thread(made(taken, fail), redis_url):
         wait_for(lambda: len(taken) == 4, "all entries")
+        wait_for(lambda: noted().over, "the end of the fault")
+    assert (noted().tries, noted().stage) == (5, "counting m")
+    assert noted().reason.endswith("the disk is full")
     assert taken == [(b"a", 0), (b"bad", 1), (b"b", 2), (b"c", 3)]
     assert caplog.text.count("the disk is full") == 1
     assert attempts[-1] - attempts[-2] >= 0.1
+
+
+def test_every_follower_is_watched() -> None:
+    """The API looks for a fault of each sink that the worker has."""
+    sinks = [found for found in Sink.__subclasses__() if found.__module__.startswith("driftgauge.")]
+    assert {one.key for one in sinks} == {Reports.key, Retraining.key} == set(FOLLOWERS)
 
 
 def test_who_has_lost_the_lease_commits_nothing(

@@ -208,6 +208,10 @@ async def test_the_performance_of_a_version(
     judging.current(snapshot(2, version="0.9.0"))
     async with running(create_app(settings)) as http:
         text = await read(http, PERFORMANCE)
+        assert "not kept any more" not in text
+        client.hset(keys.judge(MODEL), "state", '{"labels_too_late":1234}')
+        text = await read(http, PERFORMANCE)
+        assert "1,234 labels came when the day of their prediction was not kept any more" in text
         assert '<data value="2.5">2.500</data>' in text
         assert "RMSE" in text
         assert "PSI 0.400 is above 0.300" in text[text.index("Target") :]

@@ -155,18 +155,24 @@ async def test_commands_that_cannot_be_meant(
     assert not client.exists(keys.commands("linear"))
 
 
-async def test_refused_commands_are_a_metric(
+async def test_what_judging_could_not_apply_is_a_metric(
     settings: Settings, client: redis.Redis, keys: Keys
 ) -> None:
-    """What judging could not apply is counted where operators look."""
+    """Commands that were refused and labels of days that are not kept are counted where operators
+    look.
+    """
     client.sadd(keys.models, "linear")
-    client.hset(keys.judge("linear"), "state", '{"offsets":{},"commands_refused":3}')
+    client.hset(
+        keys.judge("linear"), "state", '{"offsets":{},"commands_refused":3,"labels_too_late":1234}'
+    )
     async with running(create_app(settings)) as http:
         await http.get("/health")
-        assert (
-            'driftgauge_commands_refused_total{model="linear"} 3'
-            in (await http.get("/metrics")).text
-        )
+        text = (await http.get("/metrics")).text
+        assert 'driftgauge_commands_refused_total{model="linear"} 3' in text
+        assert 'driftgauge_labels_too_late_total{model="linear"} 1234' in text
+        assert (await http.get("/labels?model=linear")).json()["too_late"] == 1234
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["judging"]["labels_too_late"] == 1234
 
 
 async def test_an_alerts_link_leads_to_its_report(

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -5,8 +6,14 @@ import msgspec
 import pytest
 
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
-from driftgauge.producer.watching.blind import DAY_MS, DROPPED_HOLD_MS, HOUR_MS, judge
-from driftgauge.producer.watching.observation import Dropped, Memory, Observation
+from driftgauge.producer.watching.blind import (
+    DAY_MS,
+    DROPPED_HOLD_MS,
+    HANGING_HOLD_MS,
+    HOUR_MS,
+    judge,
+)
+from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.contract.counters import Counters, LabelCounts
 from driftgauge.shared.contract.fault import StageFault
 from driftgauge.shared.settings import Settings
@@ -43,11 +50,18 @@ class Watch:
         *partitions: PartitionState,
         after: int = 0,
         dropped: Dropped | None = None,
+        hanging: Hanging | None = None,
         judging: bool = True,
+        followers: Mapping[str, StageFault] | None = None,
     ) -> list[str]:
         self.now += after
-        state = ModelState("m", self.now, partitions, judging, {})
-        alerts = judge(self.memory, Observation(state, [dropped] if dropped else [], self.settings))
+        state = ModelState(
+            "m", self.now, partitions, judging, {}, follower_faults=dict(followers or {})
+        )
+        observed = Observation(
+            state, [dropped] if dropped else [], self.settings, [hanging] if hanging else []
+        )
+        alerts = judge(self.memory, observed)
         self.memory = msgspec.json.decode(
             msgspec.json.encode(self.memory), type=Memory
         )  # as it lies in Redis
@@ -70,6 +84,19 @@ def test_nobody_owns_what_waits() -> None:
     assert watch.look(replace(owned, offset="2-0")) == ["blind.no_worker resolved"]
 
 
+def test_a_model_that_hangs_is_told_until_a_while_after() -> None:
+    """What a process tells of a hanging call fires at once, is said once, and resolves when nobody
+    has told of it for a while: the process may have ended.
+    """
+    watch = Watch()
+    told = Hanging("2.0.0", 31.0, START)
+    assert watch.look(partition(), hanging=told) == ["blind.model_hangs firing"]
+    assert "2.0.0 does not return" in watch.memory.told["model_hangs"]
+    assert watch.look(partition(), hanging=told, after=HANGING_HOLD_MS - 1) == []
+    assert watch.look(partition(), hanging=told, after=1) == ["blind.model_hangs resolved"]
+    assert not watch.memory.told
+
+
 def test_a_worker_that_fails_is_told_of_and_not_missed() -> None:
     """Work that failed three times is told with its entry and reason; no missing worker and no lag
     is blamed for it, however long it takes; it is over when the worker goes on.
@@ -87,6 +114,20 @@ def test_a_worker_that_fails_is_told_of_and_not_missed() -> None:
     over = msgspec.structs.replace(told, over=True)
     assert watch.look(partition(fault=over)) == ["blind.stage_fails resolved"]
     assert not watch.memory.failing
+
+
+def test_a_follower_that_fails_is_named() -> None:
+    """Reports that cannot be written are told of, by the name of what fails; it is over when the
+    follower goes on, and when nobody tries any more: it may be switched off.
+    """
+    fails = StageFault("reporting m", "OSError: no space left", "", 9, START, START)
+    for end in ({"reports": msgspec.structs.replace(fails, over=True)}, {"reports": fails}):
+        watch = Watch()
+        assert watch.look(partition(), followers={"reports": fails}) == ["blind.stage_fails firing"]
+        assert "reporting m, 9 times: OSError: no space left" in watch.memory.failing
+        assert watch.look(partition(), followers=end, after=3 * MINUTE_MS) == [
+            "blind.stage_fails resolved"
+        ]
 
 
 def test_an_entry_that_was_set_aside_is_told_for_ten_minutes() -> None:

@@ -150,6 +150,59 @@ async def test_a_worker_that_fails_is_shown_everywhere(
         assert not await reasons(http)
         health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
         assert health["partitions"][0]["fault"] is None
+        assert health["followers"] == {"reports": {"fault": None}, "retraining": {"fault": None}}
+        follower = StageFault("reporting linear", "OSError: no space left", "", 4, now, now)
+        client.hset(keys.follower("linear", "reports"), "fault", msgspec.json.encode(follower))
+        await until(lambda: len(written.transitions()) > 2)
+        (said,) = await reasons(http)
+        assert "reporting linear, 4 times: OSError: no space left" in said
+        page = (await http.get("/", headers={"Accept": "text/html"})).text
+        assert "OSError: no space left" in page
+        health = (await http.get("/health?verbose=true")).json()["pipeline"]["linear"]
+        assert health["followers"]["reports"]["fault"]["tries"] == 4
+
+
+@pytest.mark.usefixtures("linear")
+async def test_readiness_to_monitor_is_another_question_than_readiness_to_serve(
+    settings: Settings,
+) -> None:
+    """Without a worker an API serves, so /readyz is 200, degraded; /readyz?monitoring is 503 with
+    the reason, and /health degraded. With one all three are well. Before the first look, and for
+    those who may not read, nothing is promised and nothing told.
+    """
+    changed = settings.model_copy(update={"watchdog_seconds": 0.05, "blind_worker_seconds": 0.2})
+    async with running(create_app(changed)) as http:
+        assert (await http.get("/readyz?monitoring")).status_code == 503
+
+        async def monitored() -> bool:
+            return (await http.get("/readyz?monitoring")).status_code == 200
+
+        await until(monitored)
+        assert (await http.get("/readyz?monitoring=true")).json() == {
+            "status": "ready",
+            "reasons": [],
+        }
+        await http.post("/predict", json={"features": GOOD})
+
+        async def blind() -> bool:
+            return not await monitored()
+
+        await until(blind)
+        found = await http.get("/readyz?monitoring")
+        assert found.json()["status"] == "degraded"
+        assert found.json()["reasons"][0].startswith("linear: No worker")
+        serves = await http.get("/readyz")
+        assert (serves.status_code, serves.json()) == (200, found.json())
+        assert (await http.get("/health")).json()["status"] == "degraded"
+        stranger = await http.get("/readyz?monitoring", headers={"Host": "evil.example"})
+        assert (stranger.status_code, stranger.json()) == (503, {"status": "degraded"})
+        with worker(changed):
+            await until(monitored)
+            assert (await http.get("/health")).json()["status"] == "ok"
+        document = (await http.get("/openapi.json")).json()["paths"]["/readyz"]["get"]
+        assert "503" in document["responses"]
+        assert {one["name"] for one in document["parameters"]} == {"verbose", "monitoring"}
+        assert (await http.get("/readyz?monitoring=perhaps")).status_code == 422
 
 
 async def test_another_takes_over(settings: Settings, written: Written) -> None:

@@ -3,7 +3,11 @@ import pytest
 
 from driftgauge.consumer.judging.evaluating.budget import PAST_DAYS, PERFORMANCE_TESTS, levels
 from driftgauge.consumer.judging.labelled.late import Patience
+from driftgauge.consumer.judging.labelled.target import LabelsDrifted
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.windows.labelled_days import DayTotal
+from driftgauge.shared.reference.profile import CategoricalReference
+from driftgauge.shared.statistics.counts import ReferenceSide
 
 LEAST = 200
 
@@ -27,6 +31,47 @@ def test_judging_a_day_again_and_again_costs_no_more_false_alarms(batch: int) ->
         bad |= right - share > (high - share) * patience.widened
     assert bad.mean() <= level + 3 * np.sqrt(level * (1 - level) / days)
     assert bad.any(), "the bound is not so wide that nothing is ever found"
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.1])
+def test_labels_that_are_looked_at_again_and_again_drift_no_more_often(floor: float) -> None:
+    """The labels of a day that is judged after every 200 of them are said to drift by chance no
+    more often than the level, whether they are as the reference's or as far off as the floor allows
+    (300 seeded days of up to 6,400 labels; the bound is the level and three standard errors).
+    """
+    level, days, n = 0.05, 300, 4000
+    random = np.random.default_rng(3)
+    known = np.array([0.4, 0.3, 0.2, 0.1])
+    drifted = known if not floor else np.array([0.538, 0.262, 0.13, 0.07])
+    assert float(((drifted - known) * np.log(drifted / known)).sum()) <= floor + 1e-9
+    policy = JudgingPolicy(min_window_rows=LEAST, psi_warning=floor)
+    bad = np.zeros(days, dtype=bool)
+    for day in range(days):
+        names = random.choice(list("abcd"), n, p=known).tolist()
+        side = ReferenceSide(CategoricalReference.build("label", names))
+        question = LabelsDrifted(side, level, policy)
+        cells = side.column.cells(random.choice(list("abcd"), 6400, p=drifted).tolist())
+        window = np.zeros((32, len(side.cells)), dtype=np.int64)
+        np.add.at(window, (np.arange(6400) // 200, cells), 1)
+        looks = np.cumsum(window, axis=0)
+        bad[day] = any(question.bad(DayTotal(labels=counts)) for counts in looks)
+    assert bad.mean() <= level + 3 * np.sqrt(level * (1 - level) / days)
+
+
+def test_labels_that_drift_are_found_on_their_day() -> None:
+    """The bound is not so wide that nothing is ever found: a class that doubles its share is, from
+    the 500 labels on that a window needs.
+    """
+    random = np.random.default_rng(4)
+    side = ReferenceSide(
+        CategoricalReference.build("label", random.choice(list("ab"), 4000, p=[0.7, 0.3]).tolist())
+    )
+    level = levels(JudgingPolicy(), 100_000, 18).target_day
+    question = LabelsDrifted(side, level, JudgingPolicy())
+    cells = side.column.cells(random.choice(list("ab"), 500, p=[0.3, 0.7]).tolist())
+    total = DayTotal(labels=np.bincount(cells, minlength=len(side.cells)))
+    assert question.rows(total) == question.least
+    assert question.bad(total) == ("label",)
 
 
 def test_the_days_have_their_part_of_the_budget() -> None:

@@ -9,6 +9,7 @@ import pytest
 from driftgauge.consumer.judging.evaluating.budget import levels
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.evaluating.psi_threshold import threshold
+from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.labelled.target import Target
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.rules.findings import is_of_reference
@@ -140,7 +141,9 @@ def window(*counts: int) -> LabelledWindow:
 def judged(
     found: LabelledWindow, version: JudgedVersion = VERSION, policy: JudgingPolicy = POLICY
 ) -> Target:
-    target = Target.of(version, found, levels(policy, 100_000, version.judged_columns), policy)
+    assert version.baselines is not None
+    level = levels(policy, 100_000, version.judged_columns)
+    target = Target.of(version, Labelled(found, version.baselines, level, policy))
     assert target is not None
     return target
 
@@ -165,8 +168,10 @@ def test_the_labels_are_one_column_more_in_the_budget() -> None:
     """
     assert VERSION.judged_columns == len(VERSION.watched) + 1
     target = judged(window(900, 1100))
-    level = levels(POLICY, 100_000, len(VERSION.watched) + 1).psi
-    assert target.threshold == threshold(0.1, level, 2, 4000, 2000)
+    found = levels(POLICY, 100_000, len(VERSION.watched) + 1)
+    level = found.psi
+    assert found.target == pytest.approx(level * (1 - POLICY.late_share))  # past days have the rest
+    assert target.threshold == threshold(0.1, found.target, 2, 4000, 2000)
     outputs, _ = judge_labels(stream(4).panes(8).label(range(1, 9)).entries)
     shown_level = next(one for one in outputs.current["1.0.0"].levels if one.rule == "psi")
     assert shown_level.significance == pytest.approx(level)

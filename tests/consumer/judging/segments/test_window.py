@@ -155,8 +155,13 @@ def test_all_tests_together_keep_one_budget(segments: int) -> None:
         evaluations * PERFORMANCE_TESTS * (found.performance + segments * found.segment_performance)
     )
     past = PAST_DAYS * PERFORMANCE_TESTS * found.performance_day
+    past += (
+        PAST_DAYS * PERFORMANCE_TESTS * segments * found.segment_performance_day * bool(segments)
+    )
     assert psi == pytest.approx(policy.psi_share)
     assert performance + past == pytest.approx(policy.performance_share)
+    labels = evaluations * found.target + PAST_DAYS * found.target_day
+    assert labels == pytest.approx(evaluations * found.psi)
 
 
 def test_calm_segments_keep_the_budget() -> None:

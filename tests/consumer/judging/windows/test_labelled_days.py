@@ -1,6 +1,9 @@
-from driftgauge.consumer.judging.windows.labelled_days import LabelledDays
+import numpy as np
+
+from driftgauge.consumer.judging.windows.labelled_days import DayTotal, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS
 from driftgauge.shared.contract.pane import Pane, Revised
+from driftgauge.shared.performance import Layout, Sums
 
 MONDAY = 7 * 100
 """The first day of a group of seven."""
@@ -12,12 +15,25 @@ def pane(number: int, day: int, partition: int = 0) -> Pane:
 
 
 def revised(number: int, labels: int = 1) -> Revised:
-    return Revised(number, "1.0.0", labels, 0, b"", b"")
+    errors = np.zeros(labels)
+    sums = Sums.of(Layout("numeric"), errors, errors)
+    return Revised(number, "1.0.0", labels, 0, b"", sums.pack())
 
 
 def judged(days: LabelledDays, day: int, least: int = 5) -> list[list[int]]:
-    found = days.to_judge((MONDAY + day) * DAY_MS, least)
+    now = (MONDAY + day) * DAY_MS
+    found = days.groups(days.take_over(now), now, least, lambda total: total.rows)
     return [[one.day - MONDAY for one in group] for group in found]
+
+
+def test_totals_add_with_and_without_segments_and_labels() -> None:
+    """The sums of days add whatever of them is there: some days have no labels."""
+    counts = np.array([1, 2])
+    one, two = DayTotal(None, counts, None), DayTotal(None, counts, counts)
+    found = DayTotal() + one + DayTotal() + two
+    assert found.segments is not None
+    assert found.segments.tolist() == [2, 4]
+    assert (found.label_rows, found.rows) == (3, 0)
 
 
 def test_a_label_finds_the_day_of_its_pane() -> None:
