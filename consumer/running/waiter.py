@@ -31,7 +31,10 @@ from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.entry_id import EntryId
 
 PAUSE_PER_COST: Final = 10
-"""Pause after a read, in multiples of the time that it took of this thread's processor."""
+"""Pause after a read that found something, in multiples of what it took of the processor."""
+WAIT_PER_COST: Final = 100
+LONGEST_REST_S: Final = 0.2
+"""Pause (s) while no stage is there to wait for."""
 AFTER_ERROR_S: Final = (0.1, 2.0)
 
 
@@ -45,7 +48,7 @@ class Reach:
         Bounds of the time (s) since the stage ran last. The two threads' overlap, so that no stage
         is missed by both while the other one's read is still under way.
     block_ms
-        Longest wait of one read.
+        Shortest and longest wait of one read; between them it is a hundred times its cost.
     pause_s
         Least pause (s) after a read that found something.
     poll_s
@@ -54,13 +57,13 @@ class Reach:
 
     ran_after_s: float
     ran_before_s: float
-    block_ms: int
+    block_ms: tuple[int, int]
     pause_s: float
     poll_s: float
 
 
-NEAR: Final = Reach(0.0, 2.5, 50, 0.01, 0.05)
-FAR: Final = Reach(1.0, float("inf"), 1000, 0.05, 0.5)
+NEAR: Final = Reach(0.0, 2.5, (50, 50), 0.02, 0.05)
+FAR: Final = Reach(1.0, float("inf"), (100, 1000), 0.05, 0.5)
 
 
 class Waiter:
@@ -92,6 +95,7 @@ class Waiter:
         self._away = Backoff(*AFTER_ERROR_S)
         self._singly = nodes.is_cluster
         self._doubtful = False
+        self._cost_s = 0.0
 
     def run(self) -> None:
         """Wait and wake until stopped. Whatever a server answers, it goes on."""
@@ -125,29 +129,29 @@ class Waiter:
                 for stream, position in duty.positions.items():
                     streams.setdefault(stream.encode(), []).append((duty, position))
         if not streams:
-            if reach.ran_after_s:
-                return reach.poll_s
-            self._roster.active.wait(1.0)
+            self._roster.active.wait(LONGEST_REST_S)
             self._roster.active.clear()
-            return 0.0
-        cost_s = -time.thread_time()
+            return reach.pause_s
+        begun_s = time.thread_time()
         found = self._poll(streams) if self._singly else self._wait(streams)
         for name in found:
             for duty, _ in streams.get(name, ()):
                 self._roster.wake(duty)
-        cost_s += time.thread_time()
+        self._cost_s = time.thread_time() - begun_s
         if self._singly:
             self._singly = self._nodes.is_cluster  # the stage with the bad key says so itself
-            return max(reach.poll_s, PAUSE_PER_COST * cost_s)
-        return max(reach.pause_s, PAUSE_PER_COST * cost_s) if found else 0.0
+            return max(reach.poll_s, PAUSE_PER_COST * self._cost_s)
+        return max(reach.pause_s, PAUSE_PER_COST * self._cost_s) if found else 0.0
 
     def _wait(self, streams: Mapping[bytes, Sequence[tuple[Duty, str]]]) -> list[bytes]:
         """Wait for an entry in any of the streams; return those that have one."""
         client = self._nodes.shared("")
         positions = [_first(found) for found in streams.values()]
+        shortest, longest = self._reach.block_ms
+        wait_ms = min(longest, max(shortest, int(1000 * WAIT_PER_COST * self._cost_s)))
         (reply,) = ask_all(
             client,
-            [("XREAD", "COUNT", 1, "BLOCK", self._reach.block_ms, "STREAMS", *streams, *positions)],
+            [("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", *streams, *positions)],
         )
         if isinstance(reply, Exception):
             raise reply
