@@ -8,10 +8,15 @@ sent at each event. Two threads wait: one for the stages that ran a moment ago, 
 short reads; one for the many others, with long ones. And after each read that found something there
 is a pause in proportion to its cost.
 
+Each server is waited for on a connection that is held, since one out of a pool is opened again
+without a word. A new connection may be to a server that restarted, and has lost what idle stages
+had read: those are loaded again.
+
 On a cluster a command can read the streams of one slot only. There, and where a key spoils the read
 of all, the streams are read one by one without waiting, in one round trip to each server.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,16 +24,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
+from redis.connection import Connection
 
 from driftgauge.consumer.running.duty import Duty
 from driftgauge.consumer.running.roster import Roster
 from driftgauge.consumer.stages.checkpoint import server_id
-from driftgauge.consumer.stages.stage import Backoff, Connection
-from driftgauge.shared.connections.bulk import ask_all
+from driftgauge.consumer.stages.stage import Backoff
+from driftgauge.consumer.stages.stage import Connection as ConnectionState
+from driftgauge.shared.connections.bulk import Command, ask_on
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.entry_id import EntryId
+
+log = logging.getLogger("driftgauge.worker")
 
 PAUSE_PER_COST: Final = 10
 """Pause after a read that found something, in multiples of what it took of the processor."""
@@ -84,17 +93,17 @@ class Waiter:
         reach: Reach,
         roster: Roster,
         nodes: Nodes,
-        connection: Connection,
+        state: ConnectionState,
         stop: threading.Event,
     ) -> None:
         self._reach = reach
         self._roster = roster
         self._nodes = nodes
-        self._connection = connection
+        self._state = state
         self._stop = stop
         self._away = Backoff(*AFTER_ERROR_S)
         self._singly = nodes.is_cluster
-        self._doubtful = False
+        self._held: dict[redis.Redis, Connection] = {}
         self._cost_s = 0.0
 
     def run(self) -> None:
@@ -105,23 +114,27 @@ class Waiter:
                 self._away.reset()
             except (*UNAVAILABLE, *MOVED) as error:
                 if isinstance(error, UNAVAILABLE):
-                    self._connection.lost(error)
+                    self._state.lost(error)
+                self._let_go()
                 self._nodes.forget()
-                self._doubtful, pause_s = True, self._away.next()
+                pause_s = self._away.next()
             except redis.RedisError as error:
                 if refusal(error):  # the server has become another's replica
-                    self._connection.refused(refusal(error), error)
+                    self._state.refused(refusal(error), error)
+                    self._let_go()
                     self._doubt_all("Redis has become a replica.")
                     pause_s = self._away.next()
                 else:
                     self._singly, pause_s = True, 0.0
+            except Exception:
+                log.exception("Waiting for entries failed; trying again")
+                self._let_go()
+                pause_s = self._away.next()
             self._stop.wait(pause_s)
+        self._let_go()
 
     def _look(self) -> float:
         """Wait once; return the pause until the next time."""
-        if self._doubtful:
-            self._doubt_what_moved()
-            self._doubtful = False
         now, reach = time.monotonic(), self._reach
         streams: dict[bytes, list[tuple[Duty, str]]] = {}
         for duty in self._roster.idle():
@@ -129,6 +142,8 @@ class Waiter:
                 for stream, position in duty.positions.items():
                     streams.setdefault(stream.encode(), []).append((duty, position))
         if not streams:
+            if reach.ran_after_s:
+                return LONGEST_REST_S
             self._roster.active.wait(LONGEST_REST_S)
             self._roster.active.clear()
             return reach.pause_s
@@ -145,12 +160,11 @@ class Waiter:
 
     def _wait(self, streams: Mapping[bytes, Sequence[tuple[Duty, str]]]) -> list[bytes]:
         """Wait for an entry in any of the streams; return those that have one."""
-        client = self._nodes.shared("")
         positions = [_first(found) for found in streams.values()]
         shortest, longest = self._reach.block_ms
         wait_ms = min(longest, max(shortest, int(1000 * WAIT_PER_COST * self._cost_s)))
-        (reply,) = ask_all(
-            client,
+        (reply,) = self._ask(
+            self._nodes.shared(""),
             [("XREAD", "COUNT", 1, "BLOCK", wait_ms, "STREAMS", *streams, *positions)],
         )
         if isinstance(reply, Exception):
@@ -166,27 +180,36 @@ class Waiter:
             servers.setdefault(self._nodes.shared(stream.decode()), []).append(stream)
         found = []
         for client, names in servers.items():
-            replies: list[Any] = ask_all(
+            replies = self._ask(
                 client,
                 [("XREAD", "COUNT", 1, "STREAMS", name, _first(streams[name])) for name in names],
             )
             found += [name for name, reply in zip(names, replies, strict=True) if reply]
         return found
 
-    def _doubt_what_moved(self) -> None:
-        """Let stages load again whose server is another one than before: it may have lost what was
-        read from it.
-        """
-        servers: dict[redis.Redis, str] = {}
+    def _ask(self, client: redis.Redis, commands: list[Command]) -> list[Any]:
+        """Ask a server on the connection that is held to it."""
+        if client not in self._held:
+            self._held[client] = client.connection_pool.get_connection()
+            self._doubt_another(client)
+        return ask_on(self._held[client], commands)
+
+    def _let_go(self) -> None:
+        """Close the connections that are held."""
+        for client, connection in self._held.items():
+            connection.disconnect()
+            client.connection_pool.release(connection)
+        self._held = {}
+
+    def _doubt_another(self, client: redis.Redis) -> None:
+        """Let stages load again whose server is another one than before."""
+        server = server_id(client)
         for duty in self._roster.duties:
             stage = duty.stage
-            if not duty.owned or stage is None:
-                continue
-            if stage.client not in servers:
-                servers[stage.client] = server_id(stage.client)
-            known = servers[stage.client]
-            if not known or known != stage.checkpoint.server:
-                self._doubt(duty, f"{duty.name}'s server is another one than before.")
+            if duty.owned and stage is not None and stage.client is client:
+                known = stage.checkpoint.server
+                if known and server != known:
+                    self._doubt(duty, f"{stage.checkpoint.key} is on another server than before.")
 
     def _doubt_all(self, why: str) -> None:
         for duty in self._roster.duties:

@@ -9,6 +9,7 @@ from typing import Any
 
 import redis
 from hiredis import pack_command
+from redis.connection import Connection
 
 Command = tuple[str | bytes | int, ...]
 
@@ -25,16 +26,22 @@ def ask_all(client: redis.Redis, commands: Sequence[Command]) -> list[Any]:
         return []
     connection = client.connection_pool.get_connection()
     try:
+        return ask_on(connection, commands)
+    finally:
+        client.connection_pool.release(connection)
+
+
+def ask_on(connection: Connection, commands: Sequence[Command]) -> list[Any]:
+    """Do as `ask_all` on a connection that is held; after an error it is closed."""
+    try:
         connection.send_packed_command([b"".join(map(pack_command, commands))])  # type: ignore[arg-type]  # its stub names a tuple of one
         return [_reply(connection) for _ in commands]
     except BaseException:
         connection.disconnect()  # replies may be on their way
         raise
-    finally:
-        client.connection_pool.release(connection)
 
 
-def _reply(connection: Any) -> Any:
+def _reply(connection: Connection) -> Any:
     try:
         return connection.read_response()
     except redis.ResponseError as error:
