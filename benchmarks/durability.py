@@ -21,6 +21,7 @@ import numpy as np
 
 from benchmarks.results import ResultRow, write
 from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.events import Prediction
 from driftgauge.shared.identifiers import new_id
@@ -64,7 +65,7 @@ async def load(
     settings: Settings, callers: int, each: int, seconds: float
 ) -> tuple[float, list[float]]:
     """Return the events/s and the waits of the callers, in s."""
-    publisher = Publisher(settings)
+    publisher = Publisher(settings, Supervisor())
     publisher.announce(new_manifest("steel", "1.0.0", "monitor"), b"")
     publisher.start()
     while not publisher.connected:  # noqa: ASYNC110  nothing tells when

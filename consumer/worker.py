@@ -132,14 +132,14 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: asked.put(number))
 
-    def _guarded(self, step: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], bool | None]) -> None:
         """Do a step, and log if Redis does not answer, is full or read-only, or a slot has moved;
-        the next round repeats it.
+        the next round repeats it. A step that asks Redis nothing returns False.
         """
         asked_at = time.monotonic()
         try:
-            step()
-            self._connection.back(asked_at)
+            if step() is not False:
+                self._connection.back(asked_at)
         except UNAVAILABLE as error:
             self._connection.lost(error)
             self._nodes.forget()

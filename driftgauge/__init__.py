@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from driftgauge.consumer.judging.policy import JudgingPolicy
-    from driftgauge.consumer.offline.comparison import SampleStatistic, compare, statistics
-    from driftgauge.consumer.offline.registration import Submission, register_version
+    from driftgauge.consumer.offline.comparison import compare
+    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.sample_statistics import SampleStatistic, statistics
+    from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.reference.pii import remove as remove_personal
     from driftgauge.shared.registry.promotion import ValidationData, promote, validate
     from driftgauge.shared.registry.registry import ModelRegistry
@@ -38,8 +40,10 @@ __all__ = [
 ]
 _HOMES = {
     "consumer.judging.policy": ("JudgingPolicy",),
-    "consumer.offline.comparison": ("compare", "statistics"),
-    "consumer.offline.registration": ("Submission", "register_version"),
+    "consumer.offline.comparison": ("compare",),
+    "consumer.offline.registration": ("register_version",),
+    "consumer.offline.sample_statistics": ("statistics",),
+    "consumer.offline.submission": ("Submission",),
     "shared.reference.pii": ("remove_personal",),
     "shared.registry.promotion": ("ValidationData", "promote", "validate"),
     "shared.registry.registry": ("ModelRegistry",),
@@ -72,7 +76,7 @@ def _statistic(name: str) -> object:
         from driftgauge.shared.extras import needs
 
         with needs("server"):
-            from driftgauge.consumer.offline.comparison import of_samples
+            from driftgauge.consumer.offline.sample_statistics import of_samples
             from driftgauge.shared.statistics import STATISTICS
 
         if name in STATISTICS:

@@ -1,13 +1,13 @@
 """The API: the one place where its parts meet."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
 from driftgauge.producer import failures
 from driftgauge.producer.access.control import Access, Guarded, require_declarations
+from driftgauge.producer.access.key_ring import POLL_S as KEYS_POLL_S
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
@@ -35,7 +35,8 @@ from driftgauge.producer.routes import (
 )
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
-from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.scoring.serving import POLL_S, Serving
+from driftgauge.producer.supervision import Supervisor, stopped
 from driftgauge.producer.watching.access_log import AccessLog
 from driftgauge.producer.watching.feed import Feed
 from driftgauge.producer.watching.meter import Meter, Metered
@@ -100,7 +101,8 @@ def create_app(settings: Settings) -> FastAPI:
 def build(settings: Settings) -> Parts:
     """Build the parts."""
     keys = Keys(settings.key_prefix)
-    publisher = Publisher(settings)
+    supervisor = Supervisor()
+    publisher = Publisher(settings, supervisor)
     serving = Serving(
         ModelRegistry(settings.registry_dir),
         settings.default_model,
@@ -135,8 +137,11 @@ def build(settings: Settings) -> Parts:
             hanging=lambda: scorer.hanging(serving.production),
         ),
         access=Access(
-            KeyRing(settings.keys_path), Rates(settings.requests_per_second), settings.host_names
+            KeyRing(settings.keys_path, required=settings.keys_file is not None),
+            Rates(settings.requests_per_second),
+            settings.host_names,
         ),
+        supervisor=supervisor,
         settings=settings,
     )
 
@@ -148,20 +153,19 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     """
     await parts.serving.refresh()
     parts.publisher.start()
-    parts.watchdog.start()
-    polling = [
-        asyncio.create_task(parts.serving.poll(), name="serving"),
-        asyncio.create_task(parts.access.ring.follow(), name="keys"),
-    ]
+    parts.watchdog.start(parts.supervisor)
+    following = parts.supervisor.keep("look at the registry", parts.serving.refresh, POLL_S)
+    keys = parts.supervisor.keep_in_thread(
+        "look at the keys file", parts.access.ring.refresh, KEYS_POLL_S
+    )
     try:
-        yield
+        with keys:
+            yield
     finally:
         parts.subscriptions.end()
         parts.feed.end()
-        for task in polling:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await stopped(following)
+        parts.serving.close()
         parts.scorer.close()
         await parts.watchdog.close()
         await parts.publisher.close()

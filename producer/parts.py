@@ -12,6 +12,7 @@ from driftgauge.producer.reading.subscription import Subscriptions
 from driftgauge.producer.scoring.batch import Batches
 from driftgauge.producer.scoring.scorer import Scorer
 from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.feed import Feed
 from driftgauge.producer.watching.meter import Meter
 from driftgauge.producer.watching.watchdog import Watchdog
@@ -35,6 +36,8 @@ class Parts:
         What this process took and refused of the events that clients sent.
     refused_labels
         The same of labels.
+    supervisor
+        How the background tasks are.
     feed
         Live updates of the dashboard's pages.
     """
@@ -53,4 +56,5 @@ class Parts:
     meter: Meter
     watchdog: Watchdog
     access: Access
+    supervisor: Supervisor
     settings: Settings

@@ -23,18 +23,24 @@ class Settings(BaseSettings):
 
     redis_url: str | None = None
     """Address of Redis: `redis://`, `rediss://` or `unix://`. Without it, `up` and `demo` start a
-    private server.
+    private server, and the other commands use that of the deployment that runs in `data_dir`.
     """
     key_prefix: str = Field("dg", pattern=r"^[A-Za-z0-9:_-]{1,64}$")
     """Prefix of every key in Redis."""
     registry_dir: Path = Path("models/registry")
     """Folder of the registered model versions."""
     data_dir: Path = Path(".driftgauge")
-    """Folder of the private Redis and of what the processes keep on disk."""
+    """Folder of the private Redis and of what the processes keep on disk. While `up` or `demo`
+    runs, its deployment.json says where API, Redis and registry are; the environment goes before.
+    """
     host: str = "127.0.0.1"
     """Address that the API listens on; one that other machines can reach needs API keys."""
     port: int = Field(8000, ge=1, le=65535)
     """Port that the API listens on."""
+    api_url: str | None = Field(None, pattern=r"^https?://[^/]+(/.*)?$")
+    """Address of the API for the commands that talk to one. Without it, that of the deployment that
+    runs in `data_dir`, else `http://` with `host` and `port`.
+    """
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """Path below which a proxy serves the API, such as `/monitoring`; links and redirects begin
     with it.
@@ -55,8 +61,8 @@ class Settings(BaseSettings):
     events.
     """
     keys_file: Path | None = None
-    """File of the API keys that `driftgauge keys` writes; `data_dir`/keys.json if unset. Without
-    the file, requests need no key.
+    """File of the API keys that `driftgauge keys` writes, which must be there; if unset,
+    `data_dir`/keys.json, without which requests need no key.
     """
     api_key: SecretStr | None = None
     """Key that the command line's clients (`replay`) send to the API."""
@@ -85,17 +91,22 @@ class Settings(BaseSettings):
     """Longest time, in ms, that `/predict` waits until its event is in Redis or on disk; after that
     the answer says that the event is queued.
     """
-    publish_mode: Literal["ack", "spool_first"] = "ack"
+    publish_mode: Literal["ack", "spool_first", "replicated"] = "ack"
     """`ack`: events go to Redis, and to disk while Redis is away. `spool_first`: events go to disk,
-    and from there to Redis.
+    and from there to Redis. `replicated`: as `ack`, and a replica must have them too (WAIT).
     """
     spool_max_bytes: int = Field(1 << 30, ge=1)
     """Largest spool of an API process in `data_dir`/spool, in bytes; `spool_first` needs room for
     some seconds of traffic.
     """
     ring_max_bytes: int = Field(128 << 20, ge=0)
-    """Most memory, in bytes, for the acknowledged events of the last 5 s, which are sent again if
-    Redis restarts; if they are larger, fewer are kept.
+    """Most memory, in bytes, for the acknowledged events of the last seconds, which are sent again
+    if Redis restarts or fails over; if they are larger, fewer are kept.
+    """
+    ring_seconds: float = Field(60, ge=0)
+    """Longest time, in seconds, that acknowledged events are kept for a replica that has not
+    confirmed them: the longest lag with which a replica may take over. Confirmed, or without
+    replicas, they are kept for 5 s.
     """
     score_batch_rows: int = Field(256, ge=1)
     """Most requests that share one model call, and most rows of a batch in one model call."""

@@ -59,10 +59,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> "LoadFile
 
 @pytest.fixture(scope="session", autouse=True)
 def reports_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Workers of tests, and their child processes, write their reports to a folder of the run."""
+    """Workers of tests, and their child processes, write their reports to a folder of the run, and
+    what they keep on disk; so no test meets the deployment of another one.
+    """
     folder = tmp_path_factory.mktemp("reports")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIFTGAUGE_REPORTS_DIR", str(folder))
+        patch.setenv("DRIFTGAUGE_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield folder
 
 

@@ -64,9 +64,10 @@ def judged(version: JudgedVersion, stream: Rows) -> list[Alert]:
         )
         block = Block(rows, pack_counts(counts), NO_LATENCY, {"online": rows})
         total = int((days <= day).sum())
-        found += judge.take(
-            Pane(0, number, day * DAY_MS, (day + 1) * DAY_MS, rows, total, None, {"1.0.0": block})
+        pane = Pane(
+            0, number, day * DAY_MS, (day + 1) * DAY_MS, rows, total, None, {"1.0.0": block}
         )
+        found += judge.take(pane).alerts
     return [alert for alert in found if alert.rule == PSI_WEEK.name]
 
 

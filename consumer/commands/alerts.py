@@ -12,13 +12,12 @@ import httpx
 import msgspec
 
 from driftgauge.consumer.commands.actor import current_user
-from driftgauge.consumer.commands.connection import url_option
 from driftgauge.shared.connections.api_client import api_client, ask
 from driftgauge.shared.connections.api_client import follow as follow_events
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import ModelNotFound
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings, url_option
 
 ASKED: Final = 1000
 """Number of transitions that are requested for all models: the most that the API returns at
@@ -96,7 +95,7 @@ def silence(fingerprint: str, url: str, *, time_: str, note: str) -> None:
 async def _command(url: str, fingerprint: str, name: str, said: dict[str, Any]) -> None:
     """Ask the API for a command to an alert, which the worker will apply."""
     path = f"/alerts/{quote(fingerprint, safe='')}/{name}"
-    async with api_client(url, read_settings()) as client:
+    async with api_client(url, located_settings()) as client:
         answer = await ask(client, "POST", path, json={**said, "who": current_user()})
     click.echo(
         f"Asked of {answer['model']}; `driftgauge alerts --all --follow` shows it when the worker "
@@ -105,7 +104,7 @@ async def _command(url: str, fingerprint: str, name: str, said: dict[str, Any]) 
 
 
 async def _show_latest(url: str, model: str | None, show: Show) -> None:
-    async with api_client(url, read_settings()) as client:
+    async with api_client(url, located_settings()) as client:
         for event in await _latest(client, model):
             show(event)
 
@@ -118,7 +117,7 @@ async def _follow(url: str, model: str | None, show: Show) -> None:
     known: set[str] | None = None
     position: str | None = None
     query = {} if model is None else {"model": model}
-    async with api_client(url, read_settings()) as client:
+    async with api_client(url, located_settings()) as client:
         while True:
             stream = follow_events(client, "/alerts/stream", position, ModelNotFound, **query)
             async for place, data in stream:

@@ -1,8 +1,8 @@
-"""`driftgauge backtest`: the alerts that another policy would have raised on past data, beside
-those of today's policy.
+"""`driftgauge backtest`: the alerts and incidents that another policy would have raised on past
+data, beside those of today's policy.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,12 @@ from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData, ConfigurationError, ModelNotFound
-from driftgauge.shared.settings import Settings, read_settings
+from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.settings import Settings
 from driftgauge.shared.tables.options import file_options
 
 if TYPE_CHECKING:
-    from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, Verdict
+    from driftgauge.consumer.judging.backtest import AlertTotals, Backtest, PastIncident, Verdict
     from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
     from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.consumer.offline.backtesting import FileRows
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from driftgauge.shared.versions.manifest import PublishedVersion
 
 TODAY, OTHER = "today", "policy"
+SHOWN = 20
+"""Most incidents of a policy that are printed; --json has all."""
 
 
 @click.command()
@@ -80,7 +83,7 @@ def backtest(
         time_column or prediction_column or per_day or version or any(said.values())
     ):
         raise click.UsageError("Columns, pace, version and format of a file belong to --csv.")
-    settings = read_settings()
+    settings = located_settings()
     from driftgauge.consumer.worker import judging_policy, policies
 
     judged = judging_policy(settings, 1)
@@ -199,9 +202,8 @@ def _judge(
     ):
         if isinstance(entry, Pane):
             start, end, panes = start or entry.start, max(end, entry.end), panes + 1
-        for tracker, alerts in zip(trackers, moved, strict=True):
-            for alert in alerts:
-                tracker.take(alert)
+        for tracker, transitions in zip(trackers, moved, strict=True):
+            tracker.take(transitions)
     if not panes:
         raise BadData(f"There is no pane of {model} in that time.")
     verdicts = [tracker.verdict(end) for tracker in trackers]
@@ -247,6 +249,26 @@ def _show(found: "Backtest") -> None:
     ]
     totals = [cell for verdict in verdicts.values() for cell in _told(verdict.total)]
     show_table(("version", "feature", *heads), [*rows, ["", "all", *totals]])
+    for name, verdict in verdicts.items():
+        _show_incidents(name, verdict.incidents)
+
+
+def _show_incidents(policy: str, incidents: "Sequence[PastIncident]") -> None:
+    """Print what people would have been told, the latest incidents."""
+    messages = sum(one.notified for one in incidents)
+    click.echo(f"{policy}: {len(incidents)} incidents, {messages} messages.")
+    rows = [
+        [
+            _moment(one.opened),
+            "open" if one.ended is None else _moment(one.ended),
+            one.severity,
+            one.notified,
+            one.headline,
+        ]
+        for one in incidents[-SHOWN:]
+    ]
+    if rows:
+        show_table(("opened", "ended", "severity", "messages", "headline"), rows)
 
 
 def _cells(verdicts: "dict[str, Verdict]", name: tuple[str, str]) -> list[object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.tables.options import file_options, form_of
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def calibrate(
     if (data is None) != (time_column is None):
         raise click.UsageError("--data and --time-column belong together.")
     rows = (
-        TimedRows(data, time_column, prediction_column, read_settings().pii_secret)
+        TimedRows(data, time_column, prediction_column, located_settings().pii_secret)
         if data is not None and time_column is not None
         else None
     )
     names = None if watch is None else [name.strip() for name in watch.split(",") if name.strip()]
     made = calibrate_version(
-        ModelRegistry(read_settings().registry_dir), model, version, rows, names, said
+        ModelRegistry(located_settings().registry_dir), model, version, rows, names, said
     )
     show(made, as_json=as_json)
     if png is not None:
@@ -91,7 +91,7 @@ def calibrate_version(
     from driftgauge.consumer.judging.policy import JudgingPolicy
     from driftgauge.consumer.offline.calibrating import make_calibration
 
-    settings = read_settings()
+    settings = located_settings()
     published = read_by(registry.load(model, version), said or {})
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("replaying the reference's weeks", total=STEPS + 1)

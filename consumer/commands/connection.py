@@ -1,18 +1,15 @@
 """Shared by the commands that read from Redis."""
 
-import click
 import redis
 
-from driftgauge.shared.connections.api_client import DEFAULT_URL
 from driftgauge.shared.connections.redis_client import connect, require
-from driftgauge.shared.settings import Settings, read_settings
-
-url_option = click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
+from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.settings import Settings
 
 
 def connected() -> tuple[Settings, redis.Redis]:
-    """Read the settings and connect to Redis; one clear line if it does not answer."""
-    settings = read_settings()
+    """Find the settings and connect to Redis; one clear line if it does not answer."""
+    settings = located_settings()
     client = connect(settings.redis_url)
     require(client, settings.redis_url)
     return settings, client

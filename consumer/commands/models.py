@@ -11,8 +11,8 @@ import msgspec
 from driftgauge.consumer.commands.promoting import archive, promote, rollback, validate
 from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
+from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
-from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
     from driftgauge.shared.reference.feature import Feature
@@ -33,7 +33,7 @@ def list_models(*, as_json: bool) -> None:
     """List every version with its stage."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     rows = []
     for model in registry.registered():
         stages = registry.stages(model)
@@ -69,7 +69,7 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
     """Show a version; by default the one in production, or else the newest."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     stages = registry.stages(name)
     version = version or stages.production or (registry.versions(name) or [""])[-1]
     published = registry.load(name, version)
@@ -134,7 +134,7 @@ def verify(name: str, version: str | None) -> None:
     """Compare every file with its checksum; exit code 1 if one differs."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     faults = registry.verify(name, version)
     for fault in faults:
         click.echo(printable(fault), err=True)
@@ -153,7 +153,7 @@ def history(name: str, *, as_json: bool) -> None:
     """Show each change of the stages and each validation, oldest first."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    changes = ModelRegistry(read_settings().registry_dir).history(name)
+    changes = ModelRegistry(located_settings().registry_dir).history(name)
     if as_json:
         click.echo(msgspec.json.encode(changes))
         return

@@ -12,7 +12,7 @@ import msgspec
 
 from driftgauge.consumer.commands.actor import actor_option, reason_option
 from driftgauge.consumer.commands.tables import show_table
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.tables.options import file_options, form_of
 from driftgauge.shared.versions.gates import GateFailed
 
@@ -62,7 +62,7 @@ def validate(
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     rows = _rows(registry, name, version, data, target_column, prediction_column, said)
     validation = promotion.validate(registry, name, version, rows)
     promotion.record(registry, validation, actor=actor)
@@ -121,7 +121,7 @@ def promote(
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     rows = (
         _rows(registry, name, version, data, target_column, prediction_column, said)
         if data is not None
@@ -147,7 +147,9 @@ def rollback(name: str, reason: str, actor: str, *, as_json: bool) -> None:
     """Put the previous production version back; twice goes back twice."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    change = ModelRegistry(read_settings().registry_dir).rollback(name, actor=actor, reason=reason)
+    change = ModelRegistry(located_settings().registry_dir).rollback(
+        name, actor=actor, reason=reason
+    )
     _tell(name, change, as_json=as_json)
 
 
@@ -161,7 +163,7 @@ def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) 
     """Archive a version, so that no rollback goes to it."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
-    change = ModelRegistry(read_settings().registry_dir).archive(
+    change = ModelRegistry(located_settings().registry_dir).archive(
         name, version, actor=actor, reason=reason
     )
     _tell(name, change, as_json=as_json)

@@ -13,7 +13,8 @@ from driftgauge.consumer.commands.tables import show_table
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import BadData
-from driftgauge.shared.settings import Settings, read_settings
+from driftgauge.shared.local.finding import located_settings
+from driftgauge.shared.settings import Settings
 
 if TYPE_CHECKING:
     from driftgauge.shared.reference.accepted import AcceptedReference
@@ -102,7 +103,7 @@ def undo(model: str, version: str | None, reason: str, actor: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The changes as JSON.")
 def list_(model: str, version: str | None, *, as_json: bool) -> None:
     """Show every change of a version's reference, oldest first."""
-    registry, published = _version(read_settings(), model, version)
+    registry, published = _version(located_settings(), model, version)
     store = _store(registry, published)
     history = store.history()
     if as_json:

@@ -15,8 +15,8 @@ from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
 from driftgauge.consumer.commands.tables import printable
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
-from driftgauge.shared.settings import read_settings
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -160,7 +160,8 @@ def register(
     kept in the version, and used for every later file and request of it.
     """
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.consumer.offline.registration import Submission, register_version
+    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
     from driftgauge.shared.versions.gates import Gates, parse_bounds
@@ -185,12 +186,12 @@ def register(
         labels,
         batch_counts,
         features_module,
-        read_settings().pii_secret,
+        located_settings().pii_secret,
         segments,
         probabilities,
         choices_of(table),
     )
-    registry = ModelRegistry(read_settings().registry_dir)
+    registry = ModelRegistry(located_settings().registry_dir)
     found: list[Recognised] = []
 
     def tell(recognised: Recognised) -> None:
@@ -249,7 +250,7 @@ def _calibrate(
     from driftgauge.consumer.offline.calibrating import TimedRows
     from driftgauge.consumer.offline.pace import pace
 
-    settings = read_settings()
+    settings = located_settings()
     rows = TimedRows(reference, time, prediction, settings.pii_secret)
     manifest = published.manifest
     calibration = calibrate_version(registry, manifest.model, manifest.version, rows, None)
@@ -296,7 +297,7 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
         click.echo(
             f"Segments by {held.feature}: {', '.join(map(printable, (*held.values, OTHER)))}."
         )
-    least = read_settings().min_reference_rows
+    least = located_settings().min_reference_rows
     if rows < least:
         click.echo(
             f"Drift needs {least:,} reference rows; until then it is INSUFFICIENT_DATA, integrity "

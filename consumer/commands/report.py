@@ -7,11 +7,10 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from driftgauge.consumer.commands.connection import url_option
 from driftgauge.shared.connections.api_client import api_client, ask
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.errors import BadData, ModelNotFound
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings, url_option
 
 
 @click.command()
@@ -63,7 +62,7 @@ async def _snapshot(url: str, model: str | None, report_id: str | None) -> Snaps
     """Ask the API for a report, by default for the latest one."""
     path = "/reports/latest" if report_id is None else f"/reports/{quote(report_id, safe='')}"
     query = {"format": "json"} | ({} if model is None else {"model": model})
-    async with api_client(url, read_settings()) as client:
+    async with api_client(url, located_settings()) as client:
         document = await ask(client, "GET", path, ModelNotFound, params=query)
     try:
         snapshot = msgspec.convert(document, Snapshot)

@@ -4,7 +4,7 @@ import gc
 
 import click
 
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings
 
 
 @click.command()
@@ -13,7 +13,7 @@ def worker() -> None:
     from driftgauge.consumer.worker import Worker
     from driftgauge.shared.telemetry import configure_logging
 
-    settings = read_settings()
+    settings = located_settings()
     configure_logging(settings.log_level)
     running = Worker(settings)
     running.stop_on_signals()

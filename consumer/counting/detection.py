@@ -72,6 +72,7 @@ def detect(
                 effect=found.effect,
                 threshold=found.threshold,
                 severity=found.severity,
+                mean_rank=found.mean_rank,
             )
 
 

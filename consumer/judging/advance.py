@@ -7,6 +7,7 @@ taken if a transition or the time requires one (snapshotting.py).
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from driftgauge.consumer.judging import commanding
 from driftgauge.consumer.judging.alerting import AlertContext, Alerting
@@ -15,6 +16,7 @@ from driftgauge.consumer.judging.alerts.lifecycle import AlertState
 from driftgauge.consumer.judging.evaluating.budget import Levels, levels
 from driftgauge.consumer.judging.evaluating.evaluation import Evaluation
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
+from driftgauge.consumer.judging.following import Incidents
 from driftgauge.consumer.judging.labelled.late import ModelFell, Question, falls, look
 from driftgauge.consumer.judging.labelled.performance import Labelled
 from driftgauge.consumer.judging.labelled.target import LabelsDrifted, Target
@@ -28,6 +30,7 @@ from driftgauge.consumer.judging.windows.labelled import LabelledWindow
 from driftgauge.consumer.judging.windows.labelled_days import LabelledDay, LabelledDays
 from driftgauge.consumer.judging.windows.window import DAY_MS, VersionWindow, WindowPane
 from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.pane import Alarm, Delta, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.performance import LABEL, PerformanceBaselines
 from driftgauge.shared.rules import rule_of
@@ -71,6 +74,13 @@ def advance(
     return step_.reporting.finish()
 
 
+class Transitions(NamedTuple):
+    """Transitions of alerts and of incidents that an entry caused."""
+
+    alerts: list[Alert]
+    incidents: list[Incident]
+
+
 class Rejudging:
     """Judges entries in a known order from an empty state and without snapshots, for a backtest.
 
@@ -88,13 +98,15 @@ class Rejudging:
             self._step.state, model, policy, self._step.alerting, self._step.outputs
         )
 
-    def take(self, entry: PaneEntry) -> list[Alert]:
+    def take(self, entry: PaneEntry) -> Transitions:
         """Judge an entry; return the transitions that it caused."""
         self._step.take_known(entry)
         self._step.state.changed.clear()
-        alerts = self._step.outputs.alerts[:]
-        self._step.outputs.alerts.clear()
-        return alerts
+        outputs = self._step.outputs
+        found = Transitions(outputs.alerts[:], outputs.incidents[:])
+        outputs.alerts.clear()
+        outputs.incidents.clear()
+        return found
 
 
 class _Step:
@@ -113,6 +125,7 @@ class _Step:
         self.policy = policy
         self.outputs = Outputs()
         self.alerting = Alerting(state, model, policy)
+        self.incidents = Incidents(state, model, policy)
         self.reporting = Reporting(state, model, policy, self.alerting, self.outputs)
 
     def take(self, _entry_id: str, entry: PaneEntry) -> None:
@@ -200,6 +213,7 @@ class _Step:
     def begin_day(self, now: int) -> None:
         """Begin a logical day, before its first pane is judged: a pane never spans midnight."""
         self.state.forget_alerts(now)
+        self.state.forget_incidents(now - self.policy.cooldown_ms)
         for version, window in list(self.state.labelled.items()):
             if window.end < now - self.policy.labelled_days * DAY_MS:
                 self.state.drop_labelled(version)
@@ -373,13 +387,16 @@ class _Step:
         self._end_moment(self.state.progress.now)
 
     def _end_moment(self, now: int) -> None:
-        """Write the transitions of a moment as one group."""
+        """Write the transitions of a moment as one group, and those of the incidents they join."""
         found = self.alerting.notices
         around = {
             notice.alert.version: self.alerting.circumstances(notice.alert.version, now)
             for notice in found
         }
         self.outputs.alerts += notices.write(self.model, now, found, around)
+        self.outputs.incidents += self.incidents.follow(
+            found, now, around, lambda version: self._context(version, now)
+        )
         found.clear()
 
     def _retire(self, now: int) -> None:

@@ -117,6 +117,7 @@ class Alerting:
             context,
             alarm.effect,
         )
+        evidence = msgspec.structs.replace(evidence, mean_rank=alarm.mean_rank)
         self._step(
             alert,
             Reading(alarm.severity, quiet=False, summary=summary, at_once=True),

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from driftgauge.consumer.judging.advance import Rejudging
+from driftgauge.consumer.judging.advance import Rejudging, Transitions
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
-from driftgauge.shared.contract.alert import Alert
+from driftgauge.shared.contract.alert import Action, Alert
 from driftgauge.shared.contract.pane import Alarm, NewReference, Pane, PaneEntry, Watermark
 from driftgauge.shared.contract.severity import AlertSeverity, worst
 
@@ -47,8 +47,29 @@ class AlertTotals(msgspec.Struct):
     first: int | None = None
 
 
+class PastIncident(msgspec.Struct):
+    """An incident as people would have been told of it.
+
+    Parameters
+    ----------
+    opened, ended
+        Logical times (ms); `ended` is None if it is open at the end of the range.
+    notified
+        Number of times that people would have been told.
+    """
+
+    id: str
+    opened: int
+    ended: int | None
+    severity: AlertSeverity
+    headline: str
+    action: Action
+    notified: int
+
+
 class Verdict(msgspec.Struct):
-    """Alerts of a policy over a time range: of the model, by feature, and by feature and rule.
+    """Alerts of a policy over a time range: of the model, by feature, and by feature and rule; and
+    the incidents that they make up, in the order of time.
 
     `total.alarm_ms` is the time in which anything was in alarm.
     """
@@ -56,6 +77,7 @@ class Verdict(msgspec.Struct):
     total: AlertTotals
     features: list[AlertTotals]
     rules: list[AlertTotals]
+    incidents: list[PastIncident]
 
 
 class Backtest(msgspec.Struct, omit_defaults=True):
@@ -95,10 +117,26 @@ class AlertTracker:
     """Follows the transitions of one policy."""
 
     lives: list[_Life] = field(default_factory=list)
+    incidents: dict[str, PastIncident] = field(default_factory=dict)
     _open: dict[str, _Life] = field(default_factory=dict)
 
-    def take(self, alert: Alert) -> None:
-        """Process a transition."""
+    def take(self, found: Transitions) -> None:
+        """Process the transitions of an entry."""
+        for alert in found.alerts:
+            self._take_alert(alert)
+        for incident in found.incidents:
+            known = self.incidents.get(incident.id)
+            self.incidents[incident.id] = PastIncident(
+                incident.id,
+                incident.opened,
+                incident.ended,
+                incident.severity,
+                incident.headline,
+                incident.action,
+                incident.notify + (known.notified if known is not None else 0),
+            )
+
+    def _take_alert(self, alert: Alert) -> None:
         life = self._open.get(alert.fingerprint)
         if alert.state == "firing" and life is None:
             life = self._open[alert.fingerprint] = _Life(alert, alert.updated)
@@ -123,6 +161,7 @@ class AlertTracker:
                 _named(found, end, keys)
                 for keys, found in _grouped(self.lives, ("version", "feature", "rule"))
             ],
+            sorted(self.incidents.values(), key=lambda one: (one.opened, one.id)),
         )
 
 
@@ -131,7 +170,7 @@ def rejudge(
     model: str,
     versions: Mapping[str, JudgedVersion],
     policies: Sequence[JudgingPolicy],
-) -> Iterator[tuple[PaneEntry, list[list[Alert]]]]:
+) -> Iterator[tuple[PaneEntry, list[Transitions]]]:
     """Judge entries again, in one pass for all policies.
 
     Parameters
@@ -143,13 +182,16 @@ def rejudge(
 
     Yields
     ------
-    entry, alerts
+    entry, transitions
         Each entry, and for each policy the transitions that it caused.
     """
     judges = [Rejudging(model, versions, policy) for policy in policies]
     for entry in entries:
         known = _known(entry, versions)
-        yield entry, [judge.take(known) if known is not None else [] for judge in judges]
+        yield (
+            entry,
+            [judge.take(known) if known is not None else Transitions([], []) for judge in judges],
+        )
 
 
 def _known(entry: PaneEntry, versions: Mapping[str, JudgedVersion]) -> PaneEntry | None:

@@ -20,6 +20,7 @@ from driftgauge.consumer.judging.windows.history import PsiHistory
 from driftgauge.consumer.judging.windows.window import DAY_MS
 from driftgauge.shared.contract.alert import Action, Alert
 from driftgauge.shared.contract.alerts import MARKS
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.severity import ALARMING, Severity, worst
 from driftgauge.shared.contract.snapshot import (
     ActiveAlert,
@@ -38,13 +39,14 @@ MOST_SEGMENTS = 3
 
 @dataclass(slots=True)
 class Outputs:
-    """Outputs of a step: alert transitions and snapshot reports in order, and the current snapshot
-    of each version.
+    """Outputs of a step: transitions of alerts and incidents, and snapshot reports, in order; and
+    the current snapshot of each version.
 
     `refused` says why each refused command could not be applied.
     """
 
     alerts: list[Alert] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     current: dict[str, Snapshot] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """The state of judging one model, and its form in the checkpoint: one hash field per part.
 
 state               offsets, traffic and totals per partition, what was last reported
+incident:ID         an incident that is open, or closed and remembered for its cooldown
 alert:FINGERPRINT   an alert that is pending or firing, or closed and remembered for its cooldown or silence
 pane:VERSION:P:N    a pane of a version's window
 span:VERSION:P:N    a span of a version's labelled window
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.incidents.state import IncidentState
 from driftgauge.consumer.judging.ordered.day_bins import WEEK
 from driftgauge.consumer.judging.ordered.week import (
     DAY_MS,
@@ -225,6 +227,7 @@ class JudgingState:
     progress: Progress = field(default_factory=Progress)
     windows: dict[str, VersionWindow] = field(default_factory=dict)
     alerts: dict[str, AlertState] = field(default_factory=dict)
+    incidents: dict[str, IncidentState] = field(default_factory=dict)
     merge: Merge = field(default_factory=Merge)
     labelled: dict[str, LabelledWindow] = field(default_factory=dict)
     labelled_days: dict[str, LabelledDays] = field(default_factory=dict)
@@ -346,6 +349,29 @@ class JudgingState:
         del self.alerts[fingerprint]
         self.changed[f"alert:{fingerprint}".encode()] = b""
 
+    def keep_incident(self, incident: IncidentState) -> None:
+        """Store an incident."""
+        self.incidents[incident.id] = incident
+        self.changed[f"incident:{incident.id}".encode()] = lambda: msgspec.json.encode(incident)
+
+    def forget_incidents(self, before: int) -> None:
+        """Forget the incidents that ended before a logical time (ms)."""
+        over = [
+            one for one in self.incidents.values() if one.ended is not None and one.ended < before
+        ]
+        for incident in over:
+            del self.incidents[incident.id]
+            self.changed[f"incident:{incident.id}".encode()] = b""
+
+    def read(self, packed: bytes, *, incident: bool) -> None:
+        """Read an alert or an incident of a checkpoint."""
+        if incident:
+            found = msgspec.json.decode(packed, type=IncidentState)
+            self.incidents[found.id] = found
+        else:
+            alert = msgspec.json.decode(packed, type=AlertState)
+            self.alerts[alert.fingerprint] = alert
+
     def pack_changed(self) -> dict[bytes, bytes]:
         """Return the fields that changed since the last call; an empty value deletes one."""
         self.progress.watermarks = self.merge.watermarks
@@ -373,9 +399,8 @@ class JudgingState:
             kind, _, rest = name.partition(b":")
             if kind == b"state":
                 state.progress = msgspec.json.decode(packed, type=Progress)
-            elif kind == b"alert":
-                alert = msgspec.json.decode(packed, type=AlertState)
-                state.alerts[alert.fingerprint] = alert
+            elif kind in {b"alert", b"incident"}:
+                state.read(packed, incident=kind == b"incident")
             elif kind == b"span":
                 spans[rest.decode().split(":")[0]].append(msgspec.msgpack.decode(packed, type=Span))
             elif kind == b"labelday":

@@ -2,10 +2,7 @@
 be monitored.
 """
 
-import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,107 +12,35 @@ import numpy as np
 import pandas as pd
 
 from driftgauge.consumer.offline.model_dtypes import as_fitted
+from driftgauge.consumer.offline.predicted_output import Output, fitted, output_of
 from driftgauge.consumer.offline.reference_table import (
     Recognised,
     ReferenceTable,
-    Special,
-    classes_in,
-    is_few_whole,
     read_reference,
 )
+from driftgauge.consumer.offline.submission import Submission, schema_from
 from driftgauge.shared.arrays import Floats
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, PerformanceReference
 from driftgauge.shared.reference.building import build_profile, counted
-from driftgauge.shared.reference.columns.choices import Choices, ColumnRow
-from driftgauge.shared.reference.feature import Feature, Kind
+from driftgauge.shared.reference.columns.choices import Choices
+from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.frames import answers_of, as_column, columns_of
 from driftgauge.shared.reference.profile import Column, ReferenceProfile
 from driftgauge.shared.reference.schema import RESERVED, Schema
 from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.registry.version_folder import check_name, load_estimator
-from driftgauge.shared.registry.version_writing import artifact_name
+from driftgauge.shared.registry.version_folder import check_name
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import PublishedVersion, Task
 from driftgauge.shared.versions.prediction import (
-    class_labels,
     model_columns,
     predict,
     probabilities,
 )
-
-_OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A version to register.
-
-    Parameters
-    ----------
-    name, version
-        Names of model and version; None as version is the one after the newest.
-    reference
-        The rows of the reference profile: CSV with a header, or another table that is read.
-    artifact
-        File of the fitted model; None for a model that is only monitored.
-    task
-        What is predicted; None to ask the fitted model, or else to tell by the predictions.
-    prediction, target, time
-        Names of columns that are not features; all must exist. Without a column of predictions the
-        artifact makes them.
-    exclude
-        Features that are excluded from drift.
-    segments
-        Categorical features by whose values drift and performance are told apart
-        (shared/reference/segments.py).
-    classes
-        Labels in the order of the probabilities, where no model knows them: of LightGBM's text, and
-        of a model that is only monitored.
-    schema_file
-        Schema to use instead of the inferred one; written if it does not exist.
-    partitions
-        Number of partitions of a new model; a later version has those of the first.
-    gates
-        Gates before production; None for the default ones.
-    pii_key
-        Key of the hashes of personal features, if the schema has any.
-    probabilities
-        Columns with the probability of each class, in their order; or of the second of two.
-    choices
-        What is said of the types of columns, and of how they are written.
-    """
-
-    name: str
-    reference: Path
-    version: str | None = None
-    artifact: Path | None = None
-    task: Task | None = None
-    prediction: str | None = None
-    target: str | None = None
-    time: str | None = None
-    exclude: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
-    schema_file: Path | None = None
-    partitions: int = 1
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    gates: Gates | None = None
-    labels: bool = False
-    batch_counts: bool = False
-    feature_engineering: str = ""
-    pii_key: str | None = None
-    segments: tuple[str, ...] = ()
-    probabilities: tuple[str, ...] = ()
-    choices: Choices = field(default_factory=Choices)
-
-    @property
-    def special(self) -> Special:
-        """The columns that are no features."""
-        return Special(self.prediction, self.target, self.time, self.probabilities)
 
 
 def register_version(
@@ -143,9 +68,9 @@ def register_version(
     """
     version = submission.version or registry.next_version(submission.name)
     check_name(submission.name, version)
-    task, estimator = _fitted(submission)
+    task, estimator = fitted(submission)
     file = submission.schema_file
-    given = _schema_from(file) if file is not None and file.exists() else None
+    given = schema_from(file) if file is not None and file.exists() else None
     table = read_reference(
         submission.reference,
         submission.special,
@@ -156,7 +81,7 @@ def register_version(
     )
     frame = table.frame
     features = _features(table, submission, estimator)
-    output, told = _output(task, estimator, table, submission)
+    output, told = output_of(task, estimator, table, submission)
     schema = _schema(features, table, given, submission, output)
     columns = model_columns(features, schema)
     if estimator is not None:
@@ -213,126 +138,6 @@ def _choices(submission: Submission, given: Schema | None) -> Choices:
     return choices
 
 
-def _fitted(submission: Submission) -> tuple[Task, Any]:
-    """Load the artifact, and find its task."""
-    if submission.artifact is None:
-        return "monitor", None
-    name = artifact_name(submission.artifact)
-    try:
-        content = submission.artifact.read_bytes()
-    except OSError as error:
-        raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
-    if name.endswith(".txt"):
-        task = submission.task or _task_of_text(content.decode(errors="replace"))
-        return task, load_estimator(content, name, task, _given_classes(submission))
-    try:
-        estimator = load_estimator(content, name, "monitor", ())
-    except Exception as error:
-        raise BadData(
-            f"{submission.artifact} cannot be loaded: {type(error).__name__}: {error}."
-        ) from error
-    labels = class_labels(estimator)
-    if submission.classes not in {(), labels}:
-        raise BadData(
-            f"The model's own classes are {', '.join(labels) or 'unknown'}: leave --classes out."
-        )
-    return submission.task or _task_of(estimator), estimator
-
-
-def _given_classes(submission: Submission) -> tuple[str, ...]:
-    """Return the classes of a model that does not know them: from the submission, or from its
-    schema's file.
-    """
-    file = submission.schema_file
-    return submission.classes or (
-        _schema_from(file).classes if file is not None and file.exists() else ()
-    )
-
-
-def _task_of(estimator: Any) -> Task:
-    from sklearn.base import is_classifier, is_regressor
-
-    with suppress(AttributeError, TypeError):  # no estimator of scikit-learn's kind: unknown
-        if is_regressor(estimator):
-            return "regression"
-        if is_classifier(estimator):
-            return "binary" if len(estimator.classes_) <= 2 else "multiclass"
-    raise BadData(f"The task of a {type(estimator).__name__} is unknown; name it with --task.")
-
-
-def _task_of_text(text: str) -> Task:
-    found = _OBJECTIVE.search(text)
-    objective = found[1] if found else ""
-    known: dict[str, Task] = {
-        "binary": "binary",
-        "multiclass": "multiclass",
-        "multiclassova": "multiclass",
-    }
-    return known.get(objective, "regression")
-
-
-@dataclass(frozen=True)
-class _Output:
-    """What is predicted: its kind (None without predictions) and classes."""
-
-    kind: Kind | None
-    classes: tuple[str, ...] = ()
-
-
-def _output(
-    task: Task, estimator: Any, table: ReferenceTable, submission: Submission
-) -> tuple[_Output, tuple[ColumnRow, ...]]:
-    """Tell what is predicted, by the fitted model, or by what was said and the predictions; and the
-    line of the predictions in the table.
-    """
-    if estimator is not None:
-        kind: Kind = "numeric" if task == "regression" else "categorical"
-        return _Output(kind, () if task == "regression" else class_labels(estimator)), ()
-    if submission.prediction is None:
-        if submission.probabilities or submission.task not in {None, "monitor"}:
-            raise BadData(
-                "There is a task, or there are probabilities, but no predictions: name their "
-                "column with --prediction-column."
-            )
-        return _Output(None), ()
-    return _monitored_output(submission, table)
-
-
-def _monitored_output(
-    submission: Submission, table: ReferenceTable
-) -> tuple[_Output, tuple[ColumnRow, ...]]:
-    """Tell what is predicted elsewhere."""
-    assert table.prediction is not None  # noqa: S101  its caller has looked
-    (feature, row), task, classes = table.prediction, submission.task, submission.classes
-    why = f"as said: {task}"
-    warnings: tuple[str, ...] = ()
-    if task == "regression":
-        if classes:
-            raise BadData("A regression has no classes: leave --classes out, or correct --task.")
-        output = _Output("numeric")
-    elif classes or task in {"binary", "multiclass"} or feature.kind == "boolean":
-        answers = (submission.prediction, submission.target)
-        found = classes or classes_in([table.frame[name] for name in answers if name is not None])
-        if task == "binary" and len(found) != 2:
-            raise BadData(
-                f"--task binary needs two classes, not {len(found)} ({', '.join(found[:10])}): "
-                f"name them with --classes, or say --task multiclass."
-            )
-        output, why = _Output("categorical", found), f"classes {', '.join(found[:10])}"
-    else:
-        output = _Output("categorical" if feature.kind == "categorical" else "numeric")
-        why = row.why
-        if output.kind == "numeric" and is_few_whole(row):
-            other = "binary" if row.distinct == 2 else "multiclass"
-            warnings = (
-                f"taken as numbers, a regression: if these are classes, say --task {other}",
-            )
-    told = msgspec.structs.replace(
-        row, kind=output.kind, why=f"prediction: {why}", warnings=warnings
-    )
-    return output, (told,)
-
-
 def _features(table: ReferenceTable, submission: Submission, estimator: Any) -> pd.DataFrame:
     """Return the columns that are features: in the model's order and only its own, if it knows
     by name.
@@ -359,7 +164,7 @@ def _schema(
     table: ReferenceTable,
     given: Schema | None,
     submission: Submission,
-    output: _Output,
+    output: Output,
 ) -> Schema:
     """Complete the schema of the file, or make one of what was recognised, and write it to the file
     if one was named.
@@ -406,14 +211,7 @@ def _schema(
     return schema
 
 
-def _schema_from(file: Path) -> Schema:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Schema)
-    except (msgspec.MsgspecError, OSError) as error:
-        raise BadData(f"{file} is no schema: {error}.") from error
-
-
-def _as_predicted(schema: Schema, output: _Output, file: Path | None, *, fitted: bool) -> Schema:
+def _as_predicted(schema: Schema, output: Output, file: Path | None, *, fitted: bool) -> Schema:
     """Check that a given schema fits the model's output, and complete its classes."""
     kind, classes = output.kind, output.classes
     if not fitted:

@@ -42,8 +42,13 @@ class Leases:
         self._renew_s = lease_ms / 1000 / RENEWALS_PER_LEASE
         self._looked_at = 0.0
 
-    def keep(self) -> None:
+    def keep(self) -> bool:
         """Renew the leases that are due, and wake the stages that are free or to be given up.
+
+        Returns
+        -------
+        bool
+            Whether a server was asked at all.
 
         Raises
         ------
@@ -53,21 +58,23 @@ class Leases:
         now = time.monotonic()
         duties = self._roster.duties
         due = [duty for duty in duties if duty.owned and now - duty.renewed_at >= self._renew_s]
-        self._for_all(due, self._renew)
+        asked = self._for_all(due, self._renew)
         for duty in duties:
             if duty.owned and duty.sharing.leaves(duty.name):
                 self._roster.wake(duty)
         now = time.monotonic()
         if now - self._looked_at >= self.look_s:
             self._looked_at = now
-            self._for_all(
-                (duty for duty in duties if not duty.owned and duty.retry_at <= now), self._look
-            )
+            others = (duty for duty in duties if not duty.owned and duty.retry_at <= now)
+            asked |= self._for_all(others, self._look)
+        return asked
 
     def _for_all(
-        self, duties: Iterable[Duty], ask: Callable[[redis.Redis, list[tuple[Duty, Stage]]], None]
-    ) -> None:
-        """Ask for stages that do not run, server by server and some at a time."""
+        self, duties: Iterable[Duty], ask: Callable[[redis.Redis, list[tuple[Duty, Stage]]], bool]
+    ) -> bool:
+        """Ask for stages that do not run, server by server and some at a time; return whether there
+        are any.
+        """
         servers: dict[redis.Redis, list[Duty]] = {}
         for duty in duties:
             if not duty.lock.acquire(blocking=False):
@@ -76,16 +83,18 @@ class Leases:
                 servers.setdefault(duty.build().client, []).append(duty)
             finally:
                 duty.lock.release()
+        asked = False
         for client, found in servers.items():
             for part in _parts(found, AT_ONCE):
                 held = [duty for duty in part if duty.lock.acquire(blocking=False)]
                 try:
-                    ask(client, [(duty, duty.stage) for duty in held if duty.stage is not None])
+                    asked |= ask(client, [(duty, duty.stage) for duty in held if duty.stage])
                 finally:
                     for duty in held:
                         duty.lock.release()
+        return asked
 
-    def _renew(self, client: redis.Redis, held: list[tuple[Duty, Stage]]) -> None:
+    def _renew(self, client: redis.Redis, held: list[tuple[Duty, Stage]]) -> bool:
         ours = [(duty, stage.checkpoint) for duty, stage in held if duty.owned]
         asked_at = time.monotonic()
         commands: list[Command] = [
@@ -103,8 +112,9 @@ class Leases:
                     duty.doubt = f"The lease of {checkpoint.key} was lost."
                 self._roster.wake(duty)
         _raise(replies)
+        return bool(replies)
 
-    def _look(self, client: redis.Redis, held: list[tuple[Duty, Stage]]) -> None:
+    def _look(self, client: redis.Redis, held: list[tuple[Duty, Stage]]) -> bool:
         others = [(duty, stage.checkpoint) for duty, stage in held if not duty.owned]
         replies = ask_all(client, [("EXISTS", found.owner_key) for _, found in others])
         now = time.monotonic()
@@ -117,6 +127,7 @@ class Leases:
             ):
                 self._roster.wake(duty)
         _raise(replies)
+        return bool(replies)
 
 
 def _parts(duties: Iterable[Duty], most: int) -> Iterator[list[Duty]]:

@@ -20,10 +20,8 @@ from redis.client import Pipeline
 
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
-
-FORMAT = b"2"
-"""Format of the checkpoint's fields; another one is refused."""
 
 Outputs = Callable[[Pipeline], None]
 """A function that adds commands to the transaction."""
@@ -97,7 +95,7 @@ class Checkpoint:
             raise BadData(
                 f"{self.key} is not a hash in Redis. Move it away, or use another key prefix."
             ) from error
-        if fields and fields.get(b"format") != FORMAT:
+        if fields and fields.get(FORMAT_FIELD) != FORMAT:
             raise BadData(
                 f"The checkpoint {self.key} has format {fields.get(b'format', b'?').decode()}, "
                 f"this version reads "
@@ -120,7 +118,7 @@ class Checkpoint:
                     raise OwnershipLost(f"Another worker owns {self.key} now.")
                 new = not pipe.exists(self.key)
                 pipe.multi()
-                noted: dict[Any, Any] = {name: value, **({b"format": FORMAT} if new else {})}
+                noted: dict[Any, Any] = {name: value, **({FORMAT_FIELD: FORMAT} if new else {})}
                 pipe.hset(self.key, mapping=noted)
                 pipe.execute()
             except redis.WatchError as error:
@@ -198,7 +196,7 @@ class Checkpoint:
         kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
         kept |= self.later
         gone: list[Any] = [name for name, value in fields.items() if not value]
-        pipe.hset(self.key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
+        pipe.hset(self.key, mapping={**kept, FORMAT_FIELD: FORMAT, b"commit": self._number + 1})
         if gone:
             pipe.hdel(self.key, *gone)
         pipe.pexpire(self.owner_key, self.lease_ms)

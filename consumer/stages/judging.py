@@ -26,7 +26,7 @@ from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.stage import CommitClock, Pace, Stage, read_streams
 from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.contract import commands, pane
-from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
+from driftgauge.shared.contract.alerts import ALERTS_KEPT, INCIDENTS_KEPT, cloud_event
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import NewReference, Watermark
@@ -93,6 +93,7 @@ class JudgingStage(Stage):
             keys.snapshots(model),
             keys.current(model),
         )
+        self._incidents = keys.incidents(model)
         self._published = PublishedVersions(client, keys, model)
         self._versions: dict[str, JudgedVersion] = {}
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
@@ -100,7 +101,14 @@ class JudgingStage(Stage):
 
     def load(self) -> None:
         self._pace.slow_down()
-        self.check_types("stream", self._alerts, self._snapshots, self._commands, self._dead)
+        self.check_types(
+            "stream",
+            self._alerts,
+            self._incidents,
+            self._snapshots,
+            self._commands,
+            self._dead,
+        )
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
         self.check_types("hash", self._current)
@@ -253,6 +261,9 @@ class JudgingStage(Stage):
     def _queue(self, pipe: Pipeline, outputs: Outputs) -> None:
         for alert in outputs.alerts:
             pipe.xadd(self._alerts, {"e": cloud_event(alert)}, maxlen=ALERTS_KEPT, approximate=True)
+        for incident in outputs.incidents:
+            event: dict[Any, Any] = {"e": cloud_event(incident)}
+            pipe.xadd(self._incidents, event, maxlen=INCIDENTS_KEPT, approximate=True)
         for snapshot in outputs.snapshots:
             pipe.xadd(
                 self._snapshots,

@@ -17,6 +17,7 @@ from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.bulk import ask_all
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract import proposals
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import ANSWER_KEPT_S, Answer
@@ -58,7 +59,8 @@ class Proposer:
             except (*UNAVAILABLE, *MOVED):
                 self._nodes.forget()
             except redis.RedisError as error:
-                self._complain("", error)
+                self._complain("a model", error)
+                self._nodes.forget()
         self._nodes.close()
 
     def _answer_all(self, models: Sequence[str]) -> None:
@@ -70,10 +72,10 @@ class Proposer:
         for client, names in servers.items():
             replies = ask_all(client, [("LPOP", self._keys.proposals(name)) for name in names])
             for name, reply in zip(names, replies, strict=True):
-                if isinstance(reply, MOVED):
-                    self._nodes.forget()
-                elif isinstance(reply, Exception):
+                if isinstance(reply, Exception):
                     self._complain(name, reply)
+                    if isinstance(reply, MOVED) or refusal(reply):
+                        self._nodes.forget()  # the primary may be another server by now
                 elif reply is not None:
                     self._answer(client, name, reply)
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from driftgauge.models.common.simulation import Labelled, Labels, Simulator
 from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
@@ -31,7 +32,6 @@ from driftgauge.shared.registry import promotion
 from driftgauge.shared.registry.creation import new_manifest, utc_now
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
-from driftgauge.shared.settings import read_settings
 from driftgauge.shared.versions import prediction, scores
 from driftgauge.shared.versions.gates import GateFailed, Gates
 from driftgauge.shared.versions.manifest import PublishedVersion, Task
@@ -293,7 +293,7 @@ def command(model: DemoModel) -> click.Command:
             folder = register(
                 model,
                 trained,
-                ModelRegistry(registry or read_settings().registry_dir),
+                ModelRegistry(registry or located_settings().registry_dir),
                 name,
                 version,
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from driftgauge.models.drift.commands import json_option, output_option, seed_option
-from driftgauge.shared.connections.redis_client import connect, require
+from driftgauge.shared.connections.redis_client import connect, require, shown
 from driftgauge.shared.settings import read_settings
 
 
@@ -17,20 +17,22 @@ from driftgauge.shared.settings import read_settings
 def up(port: int | None) -> None:
     """Run Redis, API and worker on this machine until Ctrl-C."""
     from driftgauge.shared.local.deployment import Deployment
+    from driftgauge.shared.local.running import FILE
 
     _stop_on_signals()
     with Deployment(read_settings(port=port)) as running:
-        if running.settings.port != running.wanted_port:
-            click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
+        folder = running.settings.data_dir.absolute()
+        click.echo(f"Dashboard {running.url}/")
         click.echo(f"API       {running.url}/docs")
         click.echo(
             f"Redis     {running.server['kind']} {running.server['version']} at "
-            f"{running.settings.redis_url}"
+            f"{shown(running.settings.redis_url)}"
         )
-        click.echo(f"Logs      {running.settings.data_dir}/serve.log, worker.log")
-        click.echo(
-            f"For the other commands: export DRIFTGAUGE_REDIS_URL={running.settings.redis_url}"
-        )
+        click.echo(f"Models    {running.settings.registry_dir.absolute()}")
+        click.echo(f"Logs      {folder}/serve.log, worker.log")
+        if running.settings.port != running.wanted_port:
+            click.echo(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
+        click.echo(f"The other commands find it by {folder}/{FILE}: try `driftgauge status`.")
         click.echo("Ctrl-C stops everything; what was counted stays.")
         while True:
             for said in running.keep_running():

@@ -12,20 +12,24 @@ import sys
 import tempfile
 import time
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import msgspec
 import redis
 from rich.console import Console
+from rich.text import Text
 
 from driftgauge.models.common.training import register
 from driftgauge.models.demo.live import DemoPlan, DemoResult, LiveDemo, read_counters
+from driftgauge.models.demo.steps import step
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.local.deployment import Deployment
+from driftgauge.shared.local.running import RunningDeployment, beside
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.reporting.files import written
 from driftgauge.shared.settings import Settings
@@ -40,28 +44,33 @@ def run(plan: DemoPlan, settings: Settings) -> None:
     console = Console(stderr=plan.as_json, highlight=False)
     result = DemoResult()
     with tempfile.TemporaryDirectory(prefix="driftgauge-demo-") as folder:
+        plan = replace(plan, output=plan.output.absolute())
         own = settings.model_copy(
             update={
                 "data_dir": Path(folder),
                 "registry_dir": Path(folder) / "registry",
-                "keys_file": Path(folder)
-                / "keys.json",  # absent: the demo's API is open, on loopback
+                "keys_file": None,  # the API is open, on loopback, whatever the environment names
                 "reports_dir": plan.output,
                 "key_prefix": f"{settings.key_prefix}-demo-{uuid.uuid4().hex[:8]}",
                 "default_model": plan.model.name,
             }
         )
-        console.print(f"Training the {plan.model.name} model …")
-        trained = plan.model.train(plan.data, plan.seed)
-        register(plan.model.patient, trained, ModelRegistry(own.registry_dir))
+        with step(console, f"Training the {plan.model.name} model (some seconds)"):
+            trained = plan.model.train(plan.data, plan.seed)
+        with step(console, "Registering it: its reference, its checks"):
+            register(plan.model.patient, trained, ModelRegistry(own.registry_dir))
         metric, value = next(iter(trained.metrics.items()))
         features = len(plan.model.schema.features)
         console.print(
             f"  {plan.model.summary}, from {features} features: {metric} {value:.3f} on rows it "
             f"has not seen"
         )
-        with Deployment(own) as running:
+        with ExitStack() as stack:
+            with step(console, "Starting Redis, API and worker"):
+                running = stack.enter_context(Deployment(own, "demo"))
+            other = stack.enter_context(beside(settings.data_dir, running.running))
             _announce(console, plan, running)
+            _tell_where(console, settings, running, other)
             client = connect(running.settings.redis_url)
             try:
                 with suppress(KeyboardInterrupt):
@@ -76,12 +85,12 @@ def run(plan: DemoPlan, settings: Settings) -> None:
 
 
 def _announce(console: Console, plan: DemoPlan, running: Deployment) -> None:
+    console.print(f"  [bold]{running.url}/[/]  the dashboard, live", highlight=False)
     if running.settings.port != running.wanted_port:
         console.print(f"Port {running.wanted_port} is in use; using {running.settings.port}.")
     console.print(
         f"{running.server['kind'].capitalize()} {running.server['version']}, API and worker run."
     )
-    console.print(f"  [bold]{running.url}/[/]  the dashboard, live", highlight=False)
     for path in ("docs", "alerts", "reports/latest?format=html"):
         console.print(f"  {running.url}/{path}")
     if plan.in_order:
@@ -103,6 +112,21 @@ def _announce(console: Console, plan: DemoPlan, running: Deployment) -> None:
         f"{plan.clean_events:,}. "
         "Their true values follow, most of them."
     )
+
+
+def _tell_where(
+    console: Console, settings: Settings, running: Deployment, other: RunningDeployment | None
+) -> None:
+    """Say which deployment the other commands find in this folder."""
+    if other is None:
+        said = "Meanwhile, in this folder: driftgauge status, alerts, report, …"
+    else:
+        said = (
+            f"The other commands talk to the {other.command} that runs in "
+            f"{settings.data_dir.absolute()} ({other.api}); for this demo: export "
+            f"DRIFTGAUGE_DATA_DIR={running.settings.data_dir.absolute()}"
+        )
+    console.print(Text(said), soft_wrap=True)
 
 
 def _count(result: DemoResult, plan: DemoPlan, client: redis.Redis, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from driftgauge.models.drift.plan import (
     DriftShape,
     SimulationPlan,
 )
-from driftgauge.shared.connections.api_client import DEFAULT_URL
+from driftgauge.shared.local.finding import located_settings, url_option
 from driftgauge.shared.settings import read_settings
 
 _intensity = click.option(
@@ -75,7 +75,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 @seed_option
 @_rate
 @_delay
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
+@url_option
 @output_option
 @json_option
 def simulate(
@@ -108,7 +108,7 @@ def simulate(
     plan = SimulationPlan(
         model, drift, intensity, shape, events, seed, rate, label_delay, feature, segment=segment
     )
-    simulated = run_shown(plan, read_settings(), url, console)
+    simulated = run_shown(plan, located_settings(), url, console)
     conclude(simulated.record, console)
     for path in keep(simulated, output, console):
         click.echo(path, err=as_json)

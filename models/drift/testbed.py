@@ -52,10 +52,10 @@ class DriftTestbed:
         own = {
             "data_dir": folder,
             "reports_dir": folder / "reports",
-            "keys_file": folder / "keys.json",
+            "keys_file": None,  # the API is open, on loopback, whatever the environment names
             **more,
         }
-        with Deployment(self.settings.model_copy(update=own)) as running:
+        with Deployment(self.settings.model_copy(update=own), "drift-test") as running:
             yield running
 
 

@@ -26,6 +26,7 @@ import msgspec
 from filelock import FileLock
 
 from driftgauge.shared.errors import BadData, ConfigurationError
+from driftgauge.shared.regular_files import SMALL, check_size, open_regular
 
 KeyScope = Literal["predict", "label", "read", "admin"]
 SCOPES: Final[tuple[KeyScope, ...]] = get_args(KeyScope)
@@ -85,9 +86,10 @@ def read_keys(path: Path) -> KeyFile | None:
         If it cannot be read, is no keys file, or others may read it.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read()
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123  a descriptor, not a path
+            status = os.fstat(file.fileno())
+            check_size(path, status.st_size, SMALL)
+            mode, content = status.st_mode, file.read(SMALL)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -102,7 +104,8 @@ def read_keys(path: Path) -> KeyFile | None:
         )
     try:
         return _sound(msgspec.json.decode(content, type=KeyFile))
-    except ValueError as error:  # its message names the place, never the content
+    # a message names the place, never the content
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(
             f"The keys file {path} is damaged ({error}). Restore it, or move it away and make new "
             f"keys with "

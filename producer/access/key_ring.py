@@ -5,7 +5,6 @@ it never opens again: if the file is deleted no key is valid, and if it is damag
 stay in force, which /readyz reports.
 """
 
-import asyncio
 import logging
 import secrets
 from pathlib import Path
@@ -28,24 +27,29 @@ class KeyRing:
     fault
         Why the file as it is now is not in force; empty if it is.
 
+    Parameters
+    ----------
+    required
+        Whether there must be a file, since somebody named it.
+
     Raises
     ------
     ConfigurationError
-        If there is a file that cannot be used.
+        If there is a file that cannot be used, or none where there must be one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, required: bool = False) -> None:
         self.held: KeySet | None = None
         self.fault = ""
         self._path = path
         self._seen: object = None
         self._load()
-
-    async def follow(self) -> None:
-        """Follow the file, for ever."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await asyncio.to_thread(self.refresh)
+        if required and self.held is None:
+            raise ConfigurationError(
+                f"The keys file {path} (DRIFTGAUGE_KEYS_FILE) is not there, and without keys "
+                f"everybody may do everything. Make it with `driftgauge keys create NAME --scope "
+                f"SCOPE`, or unset DRIFTGAUGE_KEYS_FILE for an API without keys."
+            )
 
     def refresh(self) -> None:
         """Take what is new in the file into force."""

@@ -18,7 +18,7 @@ from driftgauge.producer.access.key_file import (
     read_keys,
     revoke_key,
 )
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
@@ -62,7 +62,7 @@ def keys() -> None:
 )
 def create(name: str, scopes: tuple[KeyScope, ...], expires: timedelta | None) -> None:
     """Make a key called NAME and print it, this once."""
-    path = read_settings().keys_path
+    path = located_settings().keys_path
     until = None if expires is None else datetime.now(UTC).replace(microsecond=0) + expires
     text = create_key(path, name, tuple(scope for scope in SCOPES if scope in scopes), until)
     click.echo(f"This is the only time that the key is shown. {path} holds its hash.", err=True)
@@ -73,7 +73,7 @@ def create(name: str, scopes: tuple[KeyScope, ...], expires: timedelta | None) -
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_keys(*, as_json: bool) -> None:
     """List the keys: names, scopes and times, never the keys."""
-    content = read_keys(read_settings().keys_path)
+    content = read_keys(located_settings().keys_path)
     known = () if content is None else content.keys
     if as_json:
         click.echo(
@@ -110,7 +110,7 @@ def list_keys(*, as_json: bool) -> None:
 @click.argument("name")
 def revoke(name: str) -> None:
     """Make the key called NAME useless, and end its sessions."""
-    key = revoke_key(read_settings().keys_path, name)
+    key = revoke_key(located_settings().keys_path, name)
     click.echo(f"Revoked {key.name} ({key.id}).")
 
 

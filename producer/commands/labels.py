@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from driftgauge.producer.commands.label_file import Columns, Imported, ids_by_key, import_file
-from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.connections.api_client import authorization
+from driftgauge.shared.local.finding import located_settings, url_option
 from driftgauge.shared.tables.format import TableFormat, TimeFormat
 from driftgauge.shared.tables.options import form_of, text_options
 
@@ -87,7 +87,7 @@ def labels() -> None:
     help="How long to wait for the worker to say how many were joined.",
 )
 @text_options
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
+@url_option
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers and the reasons as JSON.")
 def import_labels(
     file: Path,
@@ -109,7 +109,7 @@ def import_labels(
     prediction, 65 the file cannot be used. An API with keys needs one with the scope label, in
     DRIFTGAUGE_API_KEY.
     """
-    headers = authorization(read_settings())
+    headers = authorization(located_settings())
     columns = Columns(id_column, label_column, time_column)
     if key is not None and predictions is None:
         raise click.UsageError("--key belongs to --predictions.")

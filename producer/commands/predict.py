@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from driftgauge.producer.commands.upload import Sending, predict_file
-from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
+from driftgauge.shared.connections.api_client import authorization, fetch_schema
+from driftgauge.shared.local.finding import located_settings, url_option
 from driftgauge.shared.reference.schema import Schema
-from driftgauge.shared.settings import read_settings
 from driftgauge.shared.tables.options import form_of, text_options
 
 
@@ -34,7 +34,7 @@ from driftgauge.shared.tables.options import form_of, text_options
 )
 @click.option("--time-column", help="Column of the event times; without zone: UTC.  [default: now]")
 @text_options
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
+@url_option
 @click.option(
     "--json",
     "as_json",
@@ -57,7 +57,7 @@ def predict(
 
     An API with keys needs one with the scope predict, in DRIFTGAUGE_API_KEY.
     """
-    headers = authorization(read_settings())
+    headers = authorization(located_settings())
     schema = asyncio.run(_schema(url, headers, model))
     started = time.monotonic()
     with (

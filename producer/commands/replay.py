@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from driftgauge.shared.connections.api_client import DEFAULT_URL, authorization, fetch_schema
+from driftgauge.shared.connections.api_client import authorization, fetch_schema
 from driftgauge.shared.errors import BadData, DriftgaugeError
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings, url_option
 from driftgauge.shared.tables.options import file_options, form_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     help="Most events a second.  [default: no limit]",
 )
 @file_options
-@click.option("--url", default=DEFAULT_URL, show_default=True, help="The API.")
+@url_option
 @click.option("--limit", type=click.IntRange(min=1), help="Post only the first rows of the file.")
 def replay(
     file: Path,
@@ -98,7 +98,7 @@ def replay(
     if not file.exists():
         raise BadData(f"There is no file {file}. Nothing was posted.")
     columns = replaying.Columns(prediction_column, time_column, id_column, probability_columns)
-    settings = read_settings()
+    settings = located_settings()
 
     async def run() -> None:
         headers = authorization(settings)

@@ -2,7 +2,7 @@
 
 import click
 
-from driftgauge.shared.settings import read_settings
+from driftgauge.shared.local.finding import located_settings
 
 
 @click.command()
@@ -16,6 +16,6 @@ def serve(host: str | None, port: int | None, *, insecure: bool) -> None:
     from driftgauge.producer.server import serve as run  # loads the models' libraries
     from driftgauge.shared.telemetry import configure_logging
 
-    settings = read_settings(host=host, port=port)
+    settings = located_settings(host=host, port=port)
     configure_logging(settings.log_level)
     run(settings, insecure=insecure)

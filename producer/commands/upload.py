@@ -150,8 +150,8 @@ def predict_file(
             raise ServiceUnavailable(
                 f"The API at {client.base_url} does not answer ({type(error).__name__}); {output} "
                 f"was not written. Rows may "
-                "have been predicted and published. Start one with `driftgauge serve`, or name it "
-                "with --url."
+                "have been predicted and published. Start one with `driftgauge up`, or name it "
+                "with --url or DRIFTGAUGE_API_URL."
             ) from error
         file.flush()
         return statuses(Path(file.name))

@@ -47,8 +47,8 @@ class CsvRows:
         self._beside = beside
 
     def count(self, most: int) -> int:
-        """Count the rows below the header."""
-        return max(0, sum(1 for _ in islice(records(self._text), most + 2)) - 1)
+        """Count the rows below the header; 413 if more than `most` lines are empty."""
+        return max(0, sum(1 for _ in islice(records(self._text, most), most + 2)) - 1)
 
     def model(self) -> tuple[str | None, str | None]:
         """Return nothing: a CSV file names no model."""
@@ -112,8 +112,14 @@ def header_faults(
     ]
 
 
-class _Lines:
-    """The lines of a file, as long as no record has more than `MAX_ROW` characters."""
+class Lines:
+    """The lines of a file, as long as no record has more than `MAX_ROW` characters.
+
+    Attributes
+    ----------
+    characters
+        Characters of the record that is being read; who reads sets it to 0 at the end of each.
+    """
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -126,29 +132,39 @@ class _Lines:
         line = self._text.readline(MAX_ROW + 1)
         self.characters += len(line)
         if self.characters > MAX_ROW:
-            raise Problem(413, f"A row of the CSV has more than {MAX_ROW} characters.")
+            raise Problem(413, f"A row has more than {MAX_ROW} characters.")
         if not line:
             raise StopIteration
         return line
 
 
-def records(text: TextIO) -> Iterator[tuple[int, list[str]]]:
+def records(text: TextIO, most_empty: int | None = None) -> Iterator[tuple[int, list[str]]]:
     """Read the records of a CSV file that are not empty, each with the line where it begins.
+
+    Parameters
+    ----------
+    most_empty
+        Empty lines that the file may have; None if they were counted before.
 
     Raises
     ------
     Problem
-        400 if the file is no CSV, with the line; 413 if a record is too long.
+        400 if the file is no CSV, with the line; 413 if a record is too long, or too many lines
+        are empty.
     """
     separator = _separator(text)
     text.seek(0)
-    lines = _Lines(text)
+    lines = Lines(text)
     reader = csv.reader(lines, delimiter=separator, strict=True)
-    begins = 1
+    begins, empty = 1, 0
     try:
         for record in reader:
             if record:
                 yield begins, record
+            else:
+                empty += 1
+                if most_empty is not None and empty > most_empty:
+                    raise Problem(413, f"More than {most_empty} lines are empty; leave them out.")
             begins = reader.line_num + 1
             lines.characters = 0
     except (csv.Error, UnicodeDecodeError) as error:

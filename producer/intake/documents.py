@@ -13,8 +13,9 @@ import msgspec
 from fastapi import Request
 
 from driftgauge.producer.http.problems import Problem, too_large
+from driftgauge.producer.intake.turns import check_containers
 from driftgauge.shared.durations import milliseconds
-from driftgauge.shared.reference.schema import FieldError, pointer
+from driftgauge.shared.reference.schema import MOST_UNKNOWN, FieldError, pointer
 
 MAX_ID = 128
 
@@ -54,7 +55,7 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
     Raises
     ------
     Problem
-        400 if not even the lenient decoder reads it.
+        400 if not even the lenient decoder reads it, or it holds too many lists and objects.
 
     Examples
     --------
@@ -64,6 +65,7 @@ def decode(body: bytes) -> tuple[Any, Problem | None]:
     >>> document, problem.status, problem.detail
     ({'x': nan}, 400, 'The body is not JSON: JSON is malformed: invalid character (byte 6).')
     """
+    check_containers(body)
     try:
         return _decode(body), None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -129,9 +131,11 @@ def field_faults(
     """
     if not isinstance(document, dict):
         return [FieldError(at, "must be an object", "unreadable")]
-    faults = []
+    faults: list[FieldError] = []
     for name, value in document.items():
         check = checks.get(name)
+        if check is None and len(faults) >= MOST_UNKNOWN:
+            continue
         if check is None:
             faults.append(
                 FieldError(

@@ -6,6 +6,7 @@ times as fast) ends the document there or changes the text, and does not report 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final, TextIO
 
@@ -20,12 +21,13 @@ from driftgauge.producer.intake.rows import (
     RowColumns,
     checked_row,
 )
+from driftgauge.producer.intake.turns import check_containers
 from driftgauge.shared.reference.schema import FieldError, Schema, pointer
 
 CHUNK: Final = 1 << 16
 """Characters that are read at a time."""
 ENVELOPE: Final = ("model", "version", "rows")
-SPACE: Final = " \t\n\r"
+SPACES: Final = re.compile(r"[ \t\n\r]*")
 
 
 class JsonRows:
@@ -89,7 +91,7 @@ class JsonRows:
         that there are rows.
         """
         self._text.seek(0)
-        document = _JsonText(self._text)
+        document = JsonText(self._text)
         if document.ahead() == "[":
             fields["rows"] = True
             yield from document.items()
@@ -134,7 +136,7 @@ def _with_marks(source: str) -> Any:
     return None if strict_fault(found, "", not_finite=True) else found
 
 
-class _JsonText:
+class JsonText:
     """A JSON document that is read value by value; only the value being read is in memory."""
 
     def __init__(self, text: TextIO) -> None:
@@ -145,10 +147,19 @@ class _JsonText:
         self._scan = json.JSONDecoder(strict=True).raw_decode
 
     def ahead(self) -> str:
-        """Return the next character that is no space; empty at the end."""
+        """Return the next character that is no space; empty at the end.
+
+        Raises
+        ------
+        Problem
+            413 if there are more spaces than a row may have characters.
+        """
+        began = self._passed + self._at
         while True:
-            while self._at < len(self._text) and self._text[self._at] in SPACE:
-                self._at += 1
+            found = SPACES.match(self._text, self._at)
+            self._at = found.end() if found is not None else self._at
+            if self._passed + self._at - began > MAX_ROW:
+                raise Problem(413, f"More than {MAX_ROW} spaces stand beside each other.")
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 
@@ -165,6 +176,7 @@ class _JsonText:
                     or not self._more()
                 ):
                     raise self._malformed("a value") from None
+                check_containers(self._text, self._at)
                 continue
             if self._may_go_on(end) and self._more():
                 continue
@@ -229,8 +241,10 @@ class _JsonText:
 
     def _more(self) -> bool:
         """Forget what was read, and read on; False at the end of the file."""
+        # as much again as waits: so a long value is scanned a few times, and not once per chunk
+        wanted = max(CHUNK, len(self._text) - self._at)
         try:
-            chunk = self._source.read(CHUNK)
+            chunk = self._source.read(wanted)
         except UnicodeDecodeError as error:
             raise Problem(400, f"The body is not UTF-8: {error.reason}.") from error
         self._passed += self._at

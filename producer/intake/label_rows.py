@@ -1,21 +1,19 @@
-"""The labels of one request, decoded from its JSON or CSV body and not checked yet.
+"""The labels of one request, not checked yet.
 
 A CSV body is a table with a header; its cells are texts; `time_of` converts those of times to
 what JSON would hold.
 """
 
-import csv
+import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from io import StringIO
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from driftgauge.producer.http.problems import Problem, invalid
-from driftgauge.producer.intake.documents import decode
-from driftgauge.shared.errors import BadData
+from driftgauge.producer.http.problems import invalid
+from driftgauge.producer.intake.csv_rows import records
 from driftgauge.shared.reference.schema import FieldError, pointer
 from driftgauge.shared.tables.delimited import width_fault
-from driftgauge.shared.tables.recognising import HEAD_LINES, separator_of
 
 FIELDS: Final = ("prediction_id", "label", "time", "model")
 REQUIRED: Final = FIELDS[:2]
@@ -36,50 +34,31 @@ class InputLabel(NamedTuple):
     line: int | None = None
 
 
-def of_json(body: bytes) -> list[InputLabel]:
-    """Read one label (an object) or many (a list).
+def of_csv(body: bytes, most: int) -> list[InputLabel]:
+    r"""Read a CSV body (RFC 4180), up to one label more than `most`; an empty cell is a missing
+    value.
 
     Raises
     ------
     Problem
-        400 if it is no JSON.
+        400 if it is no CSV, 413 if a row is too long or too many lines are empty, 422 with every
+        fault of its header.
 
     Examples
     --------
-    >>> of_json(b'{"prediction_id": "a", "label": 1}')
-    [InputLabel(content={'prediction_id': 'a', 'label': 1}, line=None)]
-    """
-    document, flaw = decode(body)
-    if flaw is not None:
-        raise flaw
-    return [InputLabel(each) for each in (document if isinstance(document, list) else [document])]
-
-
-def of_csv(body: bytes) -> list[InputLabel]:
-    r"""Read a CSV body (RFC 4180); an empty cell is a missing value.
-
-    Raises
-    ------
-    Problem
-        400 if it is no CSV, 422 with every fault of its header.
-
-    Examples
-    --------
-    >>> good, bad = of_csv(b"prediction_id,label\na,1.5\n\nb\n")
+    >>> good, bad = of_csv(b"prediction_id,label\na,1.5\n\nb\n", 10)
     >>> good.content, bad.line, bad.content
     ({'prediction_id': 'a', 'label': '1.5'}, 4, 'has 1 cells, the header 2')
-    >>> of_csv(b"prediction_id;label\na;1,5\n")[0].content
+    >>> of_csv(b"prediction_id;label\na;1,5\n", 10)[0].content
     {'prediction_id': 'a', 'label': '1,5'}
     """
-    try:
-        records = _records(body.decode("utf-8-sig"))
-        _, header = next(records, (0, []))
-        faults = _header_faults(header)
-        if faults:
-            raise invalid(faults)
-        return [InputLabel(_content(header, record), line) for line, record in records]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise Problem(400, f"The CSV cannot be read: {error}.") from error
+    text = io.TextIOWrapper(io.BytesIO(body), encoding="utf-8-sig", newline="")
+    found = records(text, most)
+    _, header = next(found, (0, []))
+    faults = _header_faults(header)
+    if faults:
+        raise invalid(faults)
+    return [InputLabel(_content(header, record), line) for line, record in islice(found, most + 1)]
 
 
 def time_of(text: str) -> int | str:
@@ -91,21 +70,6 @@ def time_of(text: str) -> int | str:
     (1763666100000, '2025-11-20T20:15:00Z')
     """
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
-
-
-def _records(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the records that are not empty, each with the line where it begins."""
-    lines = text.splitlines(keepends=True)[:HEAD_LINES]
-    try:
-        separator = separator_of(lines, whole=len(lines) < HEAD_LINES)
-    except BadData:  # more than one may be meant
-        separator = ","
-    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, strict=True)
-    begins = 1
-    for record in reader:
-        if record:
-            yield begins, record
-        begins = reader.line_num + 1
 
 
 def _header_faults(header: Sequence[str]) -> list[FieldError]:

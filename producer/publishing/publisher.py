@@ -18,8 +18,9 @@ Theory of operation:
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.producer.publishing.receipts import Outcome, Receipts
@@ -27,6 +28,7 @@ from driftgauge.producer.publishing.sender import Sender
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spooler import Spooler
 from driftgauge.producer.publishing.versions import Versions
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.shared.contract.events import (
     LABEL,
     PREDICTION,
@@ -39,6 +41,8 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
+TURN = 200
+"""Events that are queued before other requests get a turn."""
 DRAIN_S = 5.0
 """Longest wait for the queue at shutdown."""
 
@@ -52,6 +56,8 @@ class Publisher:
     ----------
     settings
         Redis, prefix, bounds of queue, spool and ring, and longest wait for an acknowledgement.
+    supervisor
+        Keeps the tasks running, whatever one of them meets.
 
     Attributes
     ----------
@@ -62,7 +68,7 @@ class Publisher:
         The spool and the sender, which have counters of their own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
         keys = Keys(settings.key_prefix)
         self.dropped: Counter[str] = Counter()
         self._queue_events = settings.queue_events
@@ -71,13 +77,14 @@ class Publisher:
         self._lanes = Lanes(keys)
         self._versions = Versions(keys, self._lanes)
         self._receipts = Receipts(settings.ack_timeout_ms / 1000, self._late)
-        self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes)
+        self.spool = Spool(settings.data_dir / "spool", settings.spool_max_bytes, keys.is_log_of)
         self._spooler = Spooler(
             self._lanes, self.spool, self._receipts, spool_first=self._spool_first
         )
         self.sender = Sender(
             settings, self._lanes, self._versions, self.spool, self._spooler, self._receipts
         )
+        self._supervisor = supervisor
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -87,9 +94,11 @@ class Publisher:
         return self.sender.connected
 
     @property
-    def full(self) -> bool:
-        """Whether Redis is nearly full, so that events are spooled."""
-        return self.sender.full
+    def left(self) -> str:
+        """Code of why events are spooled although Redis answers (shared/connections/refusals.py);
+        empty if they are not.
+        """
+        return self.sender.left
 
     @property
     def evicts(self) -> str:
@@ -114,8 +123,10 @@ class Publisher:
     def start(self) -> None:
         """Start moving events; needs no Redis yet."""
         self._tasks = [
-            _started(self.sender.run(), "sender"),
-            _started(self._spooler.run(), "spooler"),
+            self._supervisor.keep(
+                name, partial(run, self._supervisor.watched(name).succeed), pause_s=None
+            )
+            for name, run in (("sender", self.sender.run), ("spooler", self._spooler.run))
         ]
 
     async def close(self) -> None:
@@ -154,24 +165,34 @@ class Publisher:
         return await self.publish_many(model, (event,))
 
     async def publish_many(self, model: str, events: Sequence[Prediction | Label]) -> Outcome:
-        """Publish predictions or labels of a model: all are queued in one go, or all are
-        dropped.
+        """Publish predictions or labels of a model: all are queued, with turns for others between
+        them, or all are dropped.
         """
         if not self.has_room(len(events)):
             self.drop(len(events))
             return "dropped"
         receipt = self._receipts.make(len(events)) if events else None
         partitions = self._partitions[model]
-        blocked = False
-        for event in events:
-            lane = self._lanes.ours(
-                model, partition_of(event.id, partitions) if partitions > 1 else 0
-            )
-            lane.append(encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION)
-            blocked = blocked or self._lanes.blocked(lane)
+        blocked, left = False, len(events)
+        self._lanes.queued += left  # their room is taken before others have a turn
+        try:
+            for event in events:
+                lane = self._lanes.ours(
+                    model, partition_of(event.id, partitions) if partitions > 1 else 0
+                )
+                lane.append(
+                    encode(event), receipt, LABEL if isinstance(event, Label) else PREDICTION
+                )
+                blocked = blocked or self._lanes.blocked(lane)
+                left -= 1
+                if left and left % TURN == 0:
+                    self._lanes.wake.set()
+                    await asyncio.sleep(0)
+        finally:
+            if left:  # the request was cancelled
+                self._lanes.leave(left)
         if receipt is not None and blocked and self.spool.fault is not None:
             receipt.give_up()
-        self._lanes.queued += len(events)
         self._lanes.wake.set()
         if blocked or self._spool_first:
             self._spooler.wake.set()
@@ -195,19 +216,3 @@ class Publisher:
         """Use the disk until Redis answers again: a request has waited for it in vain."""
         self._lanes.away = True
         self._spooler.wake.set()
-
-
-def _started(work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-    """Start a task; if an error ends it, that is logged."""
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_report)
-    return task
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.critical(
-            "The %s has stopped; events are not published.",
-            task.get_name(),
-            exc_info=task.exception(),
-        )

@@ -1,19 +1,11 @@
-"""[pure] The ring: acknowledged events of the last seconds, in memory.
-
-A server that keeps its append-only file with `everysec` can lose its last second in a power
-failure, after it has acknowledged it. So an acknowledged event stays here until the same server has
-answered once more, long enough after. Time only passes here with the server's answers: while it is
-away nothing leaves the ring.
+"""[pure] The ring: acknowledged events of the last seconds, in memory, until they are safe with
+their server (kept.py), to be sent again if it lost them.
 """
 
 from collections import deque
 
 from driftgauge.producer.publishing.lane import Batch
 
-KEEP_S = 5.0
-"""Seconds for which the server must keep running after it acknowledged an event; its sync is at
-most two seconds late.
-"""
 ENTRY_BYTES = 200
 """Bytes that an event takes in memory besides its payload."""
 
@@ -42,9 +34,9 @@ class Ring:
         while self.bytes > self._max_bytes:
             self.shortened += self._drop_oldest()
 
-    def pass_time(self, now: float) -> None:
-        """Let go what the server has kept long enough; it answered now."""
-        while self._groups and self._groups[0][0] + KEEP_S <= now:
+    def release(self, until: float) -> None:
+        """Let go what was acknowledged up to a moment: it is safe."""
+        while self._groups and self._groups[0][0] <= until:
             self._drop_oldest()
 
     def take(self) -> Batch:

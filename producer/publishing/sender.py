@@ -6,26 +6,41 @@ by the reply to its own XADD. Theory of operation:
 - An event leaves its lane for good when its own reply has come. What is unanswered when the
   connection is lost is sent again with the same numbers; the worker skips a number that it has
   seen.
-- An event that Redis refuses (OOM, READONLY, ...) pauses its lane; the other lanes go on.
+- An event that Redis refuses (OOM, NOREPLICAS, ...) pauses its lane; the other lanes go on.
 - After every connect the known versions are published before any event, since a worker cannot read
-  an event whose version it does not know.
-- A server that is nearly full gets no events: the rest of its memory is for the worker, whose
-  commits make room.
-- If the server has another `run_id` than before (it restarted, or a replica took over), it may have
-  lost the events that were acknowledged last: they are sent again, after the versions.
+  an event whose version it does not know. They are looked for every few seconds, and published
+  again if they are gone.
+- Once a second the server is asked what it is. One that takes no writes is left, and found anew by
+  its name or its Sentinels: a replica (it was the primary before), a server that is nearly full,
+  whose rest of memory is for the worker's commits that make room, and, if events must be
+  `replicated`, one whose replicas are away.
+- A server that has another identity than before (it restarted, or a replica took over), or lost the
+  versions, may have lost the events that were acknowledged last: they are sent again, after the
+  versions.
+- With `replicated`, a WAIT follows each group: its events count as acknowledged when a replica has
+  them.
 """
 
 import asyncio
 import logging
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import redis
 from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 
 from driftgauge.producer.publishing.connection import ask
-from driftgauge.producer.publishing.lane import Batch, Lane, Lanes, longer, put_back
+from driftgauge.producer.publishing.kept import Kept, Server, read_info
+from driftgauge.producer.publishing.lane import (
+    Batch,
+    Entry,
+    Lane,
+    Lanes,
+    longer,
+    put_back,
+)
 from driftgauge.producer.publishing.receipts import Receipts
 from driftgauge.producer.publishing.ring import Ring
 from driftgauge.producer.publishing.spool import Spool
@@ -38,11 +53,21 @@ from driftgauge.shared.settings import Settings
 GROUP = 1000
 """Most events of a round trip."""
 CHECK_S = 1.0
-"""An idle connection is tried this often, so that its loss is known before the next event."""
-
-MEMORY_CHECK_S = 1.0
+"""An idle connection is tried this often, so that its loss is known before the next event; and the
+server is asked this often what it is.
+"""
+VERSIONS_CHECK_S = 3.0
+"""Interval at which the published versions are looked for."""
 FULL_SHARE = 0.9
 """Share of `maxmemory` above which no events are sent."""
+
+NO_REPLICA: Final = "NOREPLICAS no replica confirms what is written"
+LEFT: Final[Mapping[str, str]] = {
+    "OOM": "nearly full",
+    "READONLY": "a replica, which takes no writes",
+    "NOREPLICAS": "without a replica",
+}
+"""What a server is that was left, by its code."""
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -52,8 +77,9 @@ class Sender:
 
     Attributes
     ----------
-    full
-        Whether Redis is nearly full, so that nothing is sent.
+    left
+        Code (shared/connections/refusals.py) of why the server was left although it answers; empty
+        if it was not.
     evicts
         Policy by which Redis may evict keys; empty if it evicts none.
     published
@@ -73,7 +99,7 @@ class Sender:
         receipts: Receipts,
     ) -> None:
         self.connected = False
-        self.full = False
+        self.left = ""
         self.evicts = ""
         self.published = 0
         self.resent = 0
@@ -85,15 +111,19 @@ class Sender:
         self._spool = spool
         self._spooler = spooler
         self._receipts = receipts
-        self._server: bytes | None = None  # the run_id of the server that acknowledged last
+        self._kept = Kept(settings.ring_seconds)
+        self._wait_ms = settings.ack_timeout_ms if settings.publish_mode == "replicated" else 0
+        self._server: bytes | None = None  # the identity of the server that acknowledged last
         # cancelling is not enough: in Python 3.11 wait_for, and so redis-py, can swallow it
         self._stopped = False
+        self._succeed: Callable[[], None] = lambda: None
         self._complained = False
         self._delay_s = 0.0
-        self._memory_at = -math.inf
+        self._look_at = self._verify_at = -math.inf
 
-    async def run(self) -> None:
-        """Connect and send, until `stop`."""
+    async def run(self, succeed: Callable[[], None]) -> None:
+        """Connect and send, until `stop`; `succeed` is told of each round, of a try in vain too."""
+        self._succeed = succeed
         while not self._stopped:
             connection: AbstractConnection = self._pool.make_connection()
             try:
@@ -118,9 +148,10 @@ class Sender:
         """Send what is there, group by group, until the connection is lost."""
         await ask(connection, b"PING")
         self._versions.publish_again()
-        await self._recognise(connection)
+        self._look_at = -math.inf
         while not self._stopped:
-            await self._check_memory(connection)
+            await self._look(connection)
+            await self._verify(connection)
             if await self._versions.publish(connection, self._complain):
                 self._spooler.free()
             self._found()
@@ -130,56 +161,64 @@ class Sender:
             else:
                 await self._pause(connection)
 
-    async def _check_memory(self, connection: AbstractConnection) -> None:
-        """Check the memory of a server with a limit once a second, and send nothing if it is nearly
-        full: the worker needs the rest for the commits that free memory.
+    async def _look(self, connection: AbstractConnection) -> None:
+        """Ask the server once a second what it is.
 
         Raises
         ------
-        redis.exceptions.OutOfMemoryError
-            If it is nearly full.
+        redis.ResponseError
+            If it takes no writes, or is to get none.
         """
         now = asyncio.get_running_loop().time()
-        if now - self._memory_at < MEMORY_CHECK_S:
+        if now < self._look_at:
             return
-        self._memory_at = now
         try:
-            answer = await ask(connection, b"INFO", b"memory")
-        except redis.ResponseError:  # not allowed here: a refused write says the same, later
-            return
-        used, limit = (int(_info(answer, name) or 0) for name in (b"used_memory", b"maxmemory"))
-        self.evicts = eviction(limit, _info(answer, b"maxmemory_policy").decode())
-        self.full = bool(limit and used > FULL_SHARE * limit and not self.evicts)
-        if self.full:
-            self._memory_at = -math.inf
+            server = read_info(await ask(connection, b"INFO"))
+        except redis.exceptions.NoPermissionError:
+            server = Server(b"")  # a refused write says the same, later
+        self.evicts = eviction(server.limit, server.policy)
+        if server.replica:
+            raise redis.exceptions.ReadOnlyError("it is a replica now")
+        if self._wait_ms and server.identity and not server.prompt:
+            raise redis.ResponseError(NO_REPLICA)
+        # without a right to INFO every connection may be to another server
+        known = bool(server.identity) or self._look_at > -math.inf
+        if self._server is not None and (server.identity != self._server or not known):
+            self._versions.publish_again()
+            self._doubt("Redis is not the server of before")
+            self._kept.forget()
+        self._server = server.identity
+        self._kept.note(now, server)
+        self._look_at = now + CHECK_S
+        if server.limit and server.used > FULL_SHARE * server.limit and not self.evicts:
             raise redis.exceptions.OutOfMemoryError(
-                f"{used:,} of maxmemory {limit:,} bytes are used"
+                f"{server.used:,} of maxmemory {server.limit:,} bytes are used"
             )
 
-    async def _recognise(self, connection: AbstractConnection) -> None:
-        """Queue again what another server acknowledged last; the lanes hold it until the versions
-        are published.
+    async def _verify(self, connection: AbstractConnection) -> None:
+        """Look every few seconds whether the versions are still there: a server that lost them
+        (FLUSHALL, an eviction) may have lost the last events too.
         """
-        try:
-            # the identity of a server changes at each start
-            server = _info(await ask(connection, b"INFO", b"server"), b"run_id")
-        except (
-            redis.ResponseError
-        ):  # not allowed here: then every connection may be to another server
-            server = b""
-        if self._server is not None and (server != self._server or not server):
-            again = self.ring.take()
-            for _, entry in again:
-                entry.again = True
-            put_back(again)
-            self._lanes.queued += len(again)
-            on_disk = self._spool.doubt()
-            self.resent += len(again) + on_disk
-            logger.warning(
-                "Redis is not the server of before; %d last events are sent again.",
-                len(again) + on_disk,
-            )
-        self._server = server
+        now = asyncio.get_running_loop().time()
+        if now < self._verify_at:
+            return
+        self._verify_at = now + VERSIONS_CHECK_S
+        lost = await self._versions.verify(connection)
+        if lost:
+            self._doubt(f"Redis has lost the versions of {', '.join(lost)}")
+
+    def _doubt(self, why: str) -> None:
+        """Queue again what was acknowledged last; the lanes hold it until the versions are
+        published.
+        """
+        again = self.ring.take()
+        for _, entry in again:
+            entry.again = True
+        put_back(again)
+        self._lanes.queued += len(again)
+        on_disk = self._spool.doubt()
+        self.resent += len(again) + on_disk
+        logger.warning("%s; %d last events are sent again.", why, len(again) + on_disk)
 
     def _take(self) -> Batch:
         """Take the next group from the lanes in turn."""
@@ -206,25 +245,49 @@ class Sender:
             # hiredis packs ten times as fast as redis-py's own packer, which is the slow part of
             # sending
             packed = b"".join([pack_command(lane.command(entry)) for lane, entry in batch])  # type: ignore[arg-type]  # its stub names a tuple of one
+            if self._wait_ms:
+                packed += pack_command((b"WAIT", 1, self._wait_ms))  # type: ignore[arg-type]  # as above
             await connection.send_packed_command(packed, check_health=False)
-            for pair in batch:
-                try:
-                    await connection.read_response()
-                except (
-                    redis.ResponseError
-                ) as error:  # back to its lane below, sent again after a pause
-                    refused.append(pair)
-                    self._complain(pair[0].model, error)
-                else:
-                    accepted.append(pair)
-                    receipt = pair[1].receipt
-                    if receipt is not None:
-                        receipt.acknowledge("published")
+            await self._read_replies(connection, batch, accepted, refused)
         finally:
-            unanswered = batch[len(accepted) + len(refused) :]
+            answered = {id(entry) for _, entry in (*accepted, *refused)}
+            unanswered = [pair for pair in batch if id(pair[1]) not in answered]
             self.resent += len(unanswered)
             put_back(sorted(refused + unanswered, key=_number))
             self._settle(accepted, {lane for lane, _ in refused})
+
+    async def _read_replies(
+        self, connection: AbstractConnection, batch: Batch, accepted: Batch, refused: Batch
+    ) -> None:
+        """Sort a group by its replies. A request is answered at once, or, with `replicated`, after
+        the group was confirmed.
+
+        Raises
+        ------
+        redis.ResponseError
+            If the server is no primary any more, or no replica has confirmed the group: then it is
+            unanswered, and the server is left.
+        """
+        taken = [] if self._wait_ms else accepted
+        for pair in batch:
+            try:
+                await connection.read_response()
+            except redis.exceptions.ReadOnlyError:  # it is no primary any more
+                raise
+            except redis.ResponseError as error:  # back to its lane, sent again after a pause
+                refused.append(pair)
+                self._complain(pair[0].model, error)
+            else:
+                taken.append(pair)
+                if not self._wait_ms:
+                    _acknowledge(pair)
+        if self._wait_ms:
+            confirming: Any = connection.read_response()
+            if not await confirming and taken:
+                raise redis.ResponseError(NO_REPLICA)
+            for pair in taken:
+                _acknowledge(pair)
+            accepted += taken
 
     def _settle(self, accepted: Batch, refused: set[Lane]) -> None:
         """Note what Redis has now, and which lanes it takes."""
@@ -270,6 +333,7 @@ class Sender:
 
     def _found(self) -> None:
         """Note that Redis has just answered."""
+        self._succeed()
         if not self.connected:
             logger.info(
                 "Connected to Redis at %s; %d events wait for it.",
@@ -277,9 +341,10 @@ class Sender:
                 self._waiting(),
             )
         now = asyncio.get_running_loop().time()
-        self._spooler.alive_at = now
-        self.ring.pass_time(now)
+        self._spooler.safe_until = until = self._kept.until(now)
+        self.ring.release(until)
         self.connected = True
+        self.left = ""
         self._delay_s = 0.0
         if self._lanes.away:
             self._lanes.away = False
@@ -289,16 +354,17 @@ class Sender:
         self._complained = self._complained and self._lanes.refused
 
     def _lost(self, error: Exception) -> None:
+        self._succeed()
         if self.connected or not self._delay_s:
-            full = refusal(error) == "OOM"
+            code = refusal(error)
             logger.warning(
-                "Redis at %s is %s (%s); events are spooled until it %s.",
+                "Redis at %s is %s (%s); events are spooled until it is not.",
                 shown(self._url),
-                "nearly full" if full else "away",
-                error if full else type(error).__name__,
-                "has room" if full else "is back",
+                LEFT.get(code, "away"),
+                error if code else type(error).__name__,
             )
         self.connected = False
+        self.left = refusal(error)
         self._lanes.away = True
         self._spooler.wake.set()
         if self._spool.fault is not None:
@@ -320,8 +386,8 @@ def _number(pair: tuple[Lane, Any]) -> int:
     return sequence
 
 
-def _info(answer: Any, name: bytes) -> bytes:
-    """Return a field of the answer to INFO; empty if it is absent."""
-    wanted = name + b":"
-    found = [line for line in bytes(answer).splitlines() if line.startswith(wanted)]
-    return found[0].removeprefix(wanted).strip() if found else b""
+def _acknowledge(pair: tuple[Lane, Entry]) -> None:
+    """Tell the request of an event that Redis has it."""
+    receipt = pair[1].receipt
+    if receipt is not None:
+        receipt.acknowledge("published")

@@ -5,9 +5,10 @@ It consists of files of bounded size (producer/publishing/spool_file.py), the la
 appended to. Theory of operation:
 
 - A group is written and synced before any of its events counts as spooled. A group that fails stays
-  in memory.
-- A file is removed when Redis has acknowledged all its events and the same server has kept running
-  for `KEEP_S`: so spooled events survive a server that loses its last second, without the ring.
+  in memory. The fault ends by the next group that is written, or, where nothing is to be written,
+  by a probe of as many bytes: so an outage finds the spool as it is, and not as it was.
+- A file is removed when Redis has acknowledged all its events and they are safe there (kept.py): so
+  spooled events survive a server that loses its last seconds, without the ring.
 - A file without an owner is adopted, and sent with its old publishers and numbers. Sending a file
   again is harmless, since the worker skips numbers that it has seen.
 - File operations run one at a time on a thread of their own; everything else runs on the event
@@ -22,13 +23,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
-from driftgauge.producer.publishing.lane import Batch, Entry
-from driftgauge.producer.publishing.ring import KEEP_S
-from driftgauge.producer.publishing.spool_file import SUFFIX, Mark, SpoolFile, adopt, create
+from driftgauge.producer.publishing.lane import Batch, Entry, Lane
+from driftgauge.producer.publishing.spool_file import (
+    SUFFIX,
+    Mark,
+    SpoolFile,
+    adopt,
+    create,
+    try_out,
+)
 from driftgauge.producer.publishing.spool_records import Contents, Record, frame, frame_bytes
+from driftgauge.shared.contract.events import LABEL, PREDICTION
 
 FILE_BYTES: Final = 8 << 20
 """Size in bytes at which a file is not appended to any more."""
+PROBE_BYTES: Final = 1 << 20
+"""Most bytes that are written to try out a disk that failed."""
 LEAST_FILES: Final = 8
 """Least number of files that share `max_bytes`, since space is freed file by file."""
 
@@ -46,6 +56,9 @@ class Spool:
         Folder of the files, shared with other processes; made when it is needed.
     max_bytes
         Most bytes in all files of this process.
+    is_log
+        Tells whether a key is a log of a model; a record that names another key is damage, for
+        else a file could write anywhere in Redis.
 
     Attributes
     ----------
@@ -55,12 +68,15 @@ class Spool:
         Number of damaged stretches found, and of files adopted from ended processes.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int, is_log: Callable[[str, bytes], bool]) -> None:
         self.fault: Literal["full", "error"] | None = None
         self.damaged = 0
         self.adopted = 0
         self._folder = folder
         self._max_bytes = max_bytes
+        self._is_log = is_log
+        self._passed_over: set[Path] = set()
+        self._refused_bytes = 0
         self._file_bytes = min(FILE_BYTES, max(1, max_bytes // LEAST_FILES))
         self._files: list[SpoolFile] = []
         self._active: SpoolFile | None = None
@@ -87,20 +103,40 @@ class Spool:
         """
         fitting = self._fitting(batch)
         if not fitting:
-            self.fault = "full"
+            self._refuse(batch, "full")
             return 0
         try:
             file = await self._open()
             offset, lengths = await self._run(lambda: _append(file, fitting))
         except OSError as error:  # the events stay with the caller, in memory
             self._break(error)
+            self._refuse(fitting, "error")
             return 0
         file.events += len(fitting)
         for (_, entry), length in zip(fitting, lengths, strict=True):
             entry.file, entry.offset = file, offset
             offset += length
-        self.fault = None if len(fitting) == len(batch) else "full"
+        self.fault = None
+        if len(fitting) < len(batch):
+            self._refuse(batch[len(fitting) :], "full")
         return len(fitting)
+
+    async def probe(self) -> bool:
+        """Look whether what was refused would be written now; return whether it would, which ends
+        the fault.
+        """
+        if self.bytes + self._refused_bytes > self._max_bytes:
+            return False
+        size = min(self._refused_bytes, PROBE_BYTES)
+        try:
+            await self._run(lambda: try_out(self._folder, size))
+        except OSError as error:
+            self._break(error)
+            self.fault = "error"
+            return False
+        logger.info("The spool in %s can be written again.", self._folder)
+        self.fault = None
+        return True
 
     def keep(self, entry: Entry, *, in_memory: bool) -> None:
         """Note whether an event that was written stays in memory too; if not, it is read again when
@@ -123,7 +159,7 @@ class Spool:
         file.unread = False
         written = file.events
         try:
-            contents = await self._run(file.read)
+            contents = self._sound(await self._run(file.read))
         except OSError as error:  # tried again at the next look for orphans; its lock is free then
             self._forget(file, error)
             return []
@@ -136,10 +172,10 @@ class Spool:
         """
         return sum(file.doubt() for file in self._files)
 
-    async def sweep(self, now: float) -> None:
-        """Remove the files whose events Redis has kept long enough; it answered now."""
+    async def sweep(self, until: float) -> None:
+        """Remove the files whose events are all safe: Redis acknowledged them up to a moment."""
         done = [one for one in self._files if not one.outstanding and not one.unread]
-        done = [one for one in done if one.acknowledged_at + KEEP_S <= now]
+        done = [one for one in done if one.acknowledged_at <= until]
         for file in done:
             self._files.remove(file)
             if file is self._active:
@@ -158,8 +194,8 @@ class Spool:
                 continue
             try:
                 await self._take_over(path)
-            except OSError as error:  # tried again next time
-                logger.warning("The spool file %s cannot be read (%s).", path, error)
+            except Exception as error:  # noqa: BLE001  one odd file; it is tried again next time
+                self._pass_over(path, error)
 
     async def close(self) -> None:
         """Free all files; the next process sends what is in them."""
@@ -173,12 +209,12 @@ class Spool:
         self._thread.shutdown()
 
     async def _take_over(self, path: Path) -> None:
-        file = await self._run(lambda: adopt(path))
+        file = await self._run(lambda: adopt(path, self._max_bytes))
         if file is None:
             return
         try:
-            contents = await self._run(file.read)
-        except OSError:
+            contents = self._sound(await self._run(file.read))
+        except BaseException:
             file.release()
             raise
         file.events = len(contents.records)
@@ -187,6 +223,26 @@ class Spool:
         self._files.append(file)
         self.adopted += 1
         logger.info("Adopted %s with %d events of a process that has ended.", path, file.events)
+
+    def _pass_over(self, path: Path, error: Exception) -> None:
+        """Say once that a file is not sent, and why."""
+        if path not in self._passed_over:
+            self._passed_over.add(path)
+            logger.warning("The spool file %s is not sent: %s.", path, error)
+
+    def _sound(self, contents: Contents) -> Contents:
+        """Count records as damage that are no event for a log of their own model."""
+        foreign = [
+            record
+            for record in contents.records
+            if record.kind not in {PREDICTION, LABEL} or not self._is_log(record.model, record.log)
+        ]
+        if not foreign:
+            return contents
+        return Contents(
+            [record for record in contents.records if record not in foreign],
+            contents.damage + [(record.offset, len(record.payload)) for record in foreign],
+        )
 
     def _judge(self, file: SpoolFile, contents: Contents, written: int) -> None:
         """Report damage once, and count only the events that can be read."""
@@ -206,8 +262,8 @@ class Spool:
     def _fitting(self, batch: Batch) -> Batch:
         """Return the first events that the bound has room for."""
         room = self._max_bytes - self.bytes
-        for number, (lane, entry) in enumerate(batch):
-            room -= frame_bytes(lane.publisher, lane.model, lane.log, entry.payload)
+        for number, pair in enumerate(batch):
+            room -= _bytes_of(pair)
             if room < 0:
                 return batch[:number]
         return batch
@@ -228,7 +284,14 @@ class Spool:
                 self._folder,
                 error,
             )
-        self.fault = "error"
+
+    def _refuse(self, batch: Batch, fault: Literal["full", "error"]) -> None:
+        """Note a group that was not written, and how many bytes must find room for another try: one
+        event's in a spool that is full, the whole group's on a disk that fails.
+        """
+        self.fault = fault
+        group = batch[:1] if fault == "full" else batch
+        self._refused_bytes = sum(_bytes_of(pair) for pair in group)
 
     def _forget(self, file: SpoolFile, error: OSError) -> None:
         logger.error("The spool file %s cannot be read (%s); it is tried again.", file.path, error)
@@ -239,6 +302,12 @@ class Spool:
 
     async def _run(self, operation: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, operation)
+
+
+def _bytes_of(pair: tuple[Lane, Entry]) -> int:
+    """Return how many bytes an event takes in a file."""
+    lane, entry = pair
+    return frame_bytes(lane.publisher, lane.model, lane.log, entry.payload)
 
 
 def _append(file: SpoolFile, batch: Batch) -> tuple[int, list[int]]:

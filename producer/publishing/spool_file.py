@@ -4,6 +4,7 @@ The lock (flock) belongs to the open file, so the kernel frees it when the proce
 ends: a file whose lock is free has no owner, and whoever takes the lock owns it.
 """
 
+import errno
 import fcntl
 import os
 import secrets
@@ -13,6 +14,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from driftgauge.producer.publishing.spool_records import Contents, read
+from driftgauge.shared.regular_files import check_size, open_regular
 
 SUFFIX = ".spool"
 DAMAGED = ".damaged"
@@ -131,9 +133,10 @@ def create(folder: Path) -> SpoolFile:
     Raises
     ------
     OSError
-        If the file cannot be made.
+        If the file cannot be made, or others own the folder or may write to it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_owner(folder, folder.stat())
     while True:
         path = folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}{SUFFIX}"
         descriptor = os.open(
@@ -146,21 +149,57 @@ def create(folder: Path) -> SpoolFile:
             return SpoolFile(path, descriptor)
 
 
-def adopt(path: Path) -> SpoolFile | None:
-    """Take over a file whose process has ended; None if it has an owner, or is gone.
+def try_out(folder: Path, size: int) -> None:
+    """Write and sync a file of a size in bytes, and remove it again.
 
     Raises
     ------
     OSError
-        If it cannot be opened.
+        If the disk does not take it.
+    """
+    file = create(folder)
+    try:
+        file.append(bytes(size))
+    finally:
+        file.discard()
+
+
+def adopt(path: Path, most: int) -> SpoolFile | None:
+    """Take over a file whose process has ended; None if it has an owner, or is gone.
+
+    Parameters
+    ----------
+    most
+        Bytes that a file may have.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, is no regular file, is larger, or belongs to another user, who
+        could have made up its events.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        descriptor = open_regular(path, os.O_RDWR | os.O_APPEND)
     except FileNotFoundError:
         return None
+    status = os.fstat(descriptor)
+    try:
+        check_owner(path, status)
+        check_size(path, status.st_size, most)
+    except OSError:
+        os.close(descriptor)
+        raise
     if not _lock(path, descriptor):
         return None
-    return SpoolFile(path, descriptor, os.fstat(descriptor).st_size)
+    return SpoolFile(path, descriptor, status.st_size)
+
+
+def check_owner(path: Path, status: os.stat_result) -> None:
+    """Raise OSError if another user owns a file or folder, or may write to it."""
+    if status.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, f"it belongs to another user ({status.st_uid})", str(path))
+    if status.st_mode & 0o022:
+        raise OSError(errno.EPERM, "others may write to it: say chmod go-w", str(path))
 
 
 def _lock(path: Path, descriptor: int) -> bool:

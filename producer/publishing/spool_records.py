@@ -147,5 +147,6 @@ def _record(offset: int, body: bytes) -> Record:
     first = BODY.size + publisher
     second = first + model
     third = second + log
-    names = body[BODY.size : first], body[first:second].decode(), body[second:third]
+    name = body[first:second].decode(errors="replace")  # no model's name, if it is not UTF-8
+    names = body[BODY.size : first], name, body[second:third]
     return Record(offset, *names, sequence, body[third:], kind)

@@ -11,6 +11,7 @@ does.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from driftgauge.producer.publishing.lane import Batch, Entry, Lanes, put_back
 from driftgauge.producer.publishing.receipts import Receipts
@@ -41,8 +42,9 @@ class Spooler:
 
     Attributes
     ----------
-    alive_at
-        Time of Redis's last answer by the event loop's clock (s); minus infinity before the first.
+    safe_until
+        Time up to which what Redis acknowledged is safe there (kept.py), by the event loop's clock
+        (s); minus infinity before its first answer.
     wake
         Event that is set when there may be something to move.
     """
@@ -50,7 +52,7 @@ class Spooler:
     def __init__(
         self, lanes: Lanes, spool: Spool, receipts: Receipts, *, spool_first: bool
     ) -> None:
-        self.alive_at = float("-inf")
+        self.safe_until = float("-inf")
         self.wake = asyncio.Event()
         self._lanes = lanes
         self._spool = spool
@@ -69,9 +71,10 @@ class Spooler:
         """
         return not self._spool_first or asyncio.get_running_loop().time() < self._retry_at
 
-    async def run(self) -> None:
-        """Move events, until `stop`."""
+    async def run(self, succeed: Callable[[], None]) -> None:
+        """Move events, until `stop`; `succeed` is told of each round."""
         while not self._stopped:
+            succeed()
             await self._keep_house()
             wrote = await self.spill()
             fed = await self._feed()
@@ -84,11 +87,16 @@ class Spooler:
         self.wake.set()
 
     async def spill(self) -> bool:
-        """Write one group to disk; return whether anything was written."""
-        if asyncio.get_running_loop().time() < self._retry_at:
+        """Write one group to disk; return whether anything was written. After a failure the disk is
+        tried again although nothing is to be written.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._retry_at:
             return False
         batch = self._take()
         if not batch:
+            if self._spool.fault is not None and not await self._spool.probe():
+                self._retry_at = now + PAUSE_S
             return False
         written = 0
         try:
@@ -176,7 +184,7 @@ class Spooler:
     async def _keep_house(self) -> None:
         """Remove files that are no longer needed, and adopt orphaned ones, every few seconds."""
         now = asyncio.get_running_loop().time()
-        await self._spool.sweep(self.alive_at)
+        await self._spool.sweep(self.safe_until)
         if now >= self._look_at:
             self._look_at = now + ADOPT_S
             await self._spool.adopt()

@@ -3,6 +3,7 @@ events.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import redis
 from redis.asyncio.connection import AbstractConnection
@@ -48,6 +49,8 @@ class Versions:
             try:
                 await ask(connection, b"SADD", self._keys.models.encode(), model.encode())
                 await ask(connection, b"HSET", self._keys.versions(model).encode(), *fields)
+            except redis.exceptions.ReadOnlyError:  # the server is left
+                raise
             except redis.ResponseError as error:  # its events are spooled
                 self._lanes.held.add(model)
                 refused(model, error)
@@ -56,3 +59,31 @@ class Versions:
                 if self._awaited.get(model) == versions:  # none was added meanwhile
                     del self._awaited[model]
         return not held <= self._lanes.held
+
+    async def verify(self, connection: AbstractConnection) -> list[str]:
+        """Look whether what was published is still there; return the models of which something is
+        gone, whose versions are published again.
+        """
+        models = [model for model in self._known if model not in self._awaited]
+        if not models:
+            return []
+        names = [(model, version) for model in models for version in self._known[model]]
+        commands: list[tuple[str, ...]] = [
+            *(("SISMEMBER", self._keys.models, model) for model in models),
+            *(("HEXISTS", self._keys.versions(model), version) for model, version in names),
+        ]
+        packed = connection.pack_commands(commands)
+        await connection.send_packed_command(b"".join(packed), check_health=False)
+        gone = set[str]()
+        for model in [*models, *(model for model, _ in names)]:
+            try:
+                there: Any = connection.read_response()
+                if not await there:
+                    gone.add(model)
+            except redis.exceptions.NoPermissionError:  # then nobody can look
+                pass
+            except redis.ResponseError:  # another type: publishing it again says so
+                gone.add(model)
+        for model in gone:
+            self._awaited[model] = dict(self._known[model])
+        return sorted(gone)

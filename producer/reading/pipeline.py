@@ -221,6 +221,11 @@ class Pipeline:
         keys = self._keys_of(model)
         return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
 
+    async def checkpoints(self, model: str) -> list[str]:
+        """Name the checkpoints of counting each of a model's partitions, and of judging it."""
+        await self._learn([model])
+        return [*self._counts(model), self._keys_of(model).judge(model)]
+
     async def _learn(self, models: Sequence[str]) -> None:
         """Read the number of partitions of models that were not met before, from any published
         version.

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import msgspec
@@ -17,7 +18,6 @@ from driftgauge.producer.access.control import needs
 from driftgauge.producer.http.preferences import APPLIED, handling
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem, encodable, invalid
 from driftgauge.producer.intake.documents import (
-    decode,
     field_faults,
     is_duration,
     is_id,
@@ -27,6 +27,7 @@ from driftgauge.producer.intake.documents import (
     read_body,
     strict_fault,
 )
+from driftgauge.producer.intake.items import Items, items_of
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.rows import MOST_FAULTS
 from driftgauge.producer.parts import Parts
@@ -39,8 +40,10 @@ from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.identifiers import new_id
 from driftgauge.shared.reference.schema import FieldError, Reason, pointer
 
-TURN: Final = 100
-"""Number of events that are checked before other requests get a turn."""
+MOST_NAMED: Final = 2000
+"""Faults of one request after which further refused events are answered by their first one alone,
+so that an answer is not much longer than its request.
+"""
 SOURCES: Final = ("online", "batch", "shadow")
 
 
@@ -216,27 +219,22 @@ async def understand(
         For a request that is no list and is wrong, all bad fields at once; for a list of which
         nothing can be taken, or of which something cannot if `strict`.
     """
-    document, flaw = _document(body, serving, refusals)
-    many = isinstance(document, list)
-    if many and len(document) > most:
-        raise Problem(
-            413,
-            f"These are {len(document)} events; send at most {most} at a time "
-            f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
-        )
+    items = await _items(body, most, serving, refusals)
+    many, flaw = items.many, items.flaw
     accepted: list[Accepted] = []
     rejected: list[Rejected] = []
     faults: list[FieldError] = []
-    for number, item in enumerate(document if many else [document]):
+    number = -1
+    async for item, flawed in items:
+        number += 1
         at = f"/{number}" if many else ""
-        found, wrong = await _checked(item, at, serving, refusals, flawed=flaw is not None)
+        found, wrong = await _checked(item, at, serving, refusals, flawed=flawed)
         if found is not None:
             accepted.append(found)
         else:
+            named = MOST_FAULTS if len(faults) < MOST_NAMED else 0
+            rejected.append(_rejected(number, item, wrong, at, named))
             faults += wrong
-            rejected.append(_rejected(number, item, wrong, at))
-        if number % TURN == TURN - 1:
-            await asyncio.sleep(0)
     if flaw is not None and not many and {one.reason for one in faults} == {"unreadable"}:
         raise flaw
     if faults and (strict or not many or not accepted):
@@ -246,12 +244,13 @@ async def understand(
     return Understood(accepted, rejected)
 
 
-def _document(body: bytes, serving: Serving, refusals: Refusals) -> tuple[Any, Problem | None]:
-    """Decode a request; one that is not JSON is counted as one refused event."""
+async def _items(body: bytes, most: int, serving: Serving, refusals: Refusals) -> Items:
+    """Read the items of a request; one that is not JSON is counted as one refused event."""
     try:
-        return decode(body)
-    except Problem:
-        refusals.refuse(only_model(serving), None, [FieldError("", "", "unreadable")])
+        return await items_of(body, most, "events")
+    except Problem as problem:
+        if problem.status == HTTPStatus.BAD_REQUEST:
+            refusals.refuse(only_model(serving), None, [FieldError("", "", "unreadable")])
         raise
 
 
@@ -263,7 +262,8 @@ async def _checked(
     """
     found, faults, version = await _event(item, at, serving)
     if found is not None and flawed:
-        faults = strict_fault(item, at, not_finite=found[0].schema.takes_not_finite)
+        not_finite = found[0].schema.takes_not_finite
+        faults = await asyncio.to_thread(strict_fault, item, at, not_finite=not_finite)
     if found is not None and not faults:
         if found[0].schema.extra == "ignore":
             extra = found[0].schema.extra_fields(item["features"])
@@ -276,17 +276,17 @@ async def _checked(
     return None, faults
 
 
-def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str) -> Rejected:
-    """Describe why an event is refused, in words and by field."""
+def _rejected(number: int, item: Any, faults: Sequence[FieldError], at: str, most: int) -> Rejected:
+    """Describe why an event is refused, in words and by at most so many of its fields."""
     named = [
         FieldError(encodable(one.field), encodable(one.message), one.reason)
-        for one in faults[:MOST_FAULTS]
+        for one in faults[: most or 1]
     ]
     reason = "; ".join(f"{one.field.removeprefix(at)[1:]} {one.message}".strip() for one in named)
-    more = f"; {len(faults) - MOST_FAULTS} more" * (len(faults) > MOST_FAULTS)
+    more = f"; {len(faults) - len(named)} more" * (len(faults) > len(named))
     given = item.get("id") if isinstance(item, dict) else None
     id_ = encodable(given) if isinstance(given, str) and is_id(given) is None else None
-    return Rejected(number, reason + more, named, id_)
+    return Rejected(number, reason + more, named[:most], id_)
 
 
 def _model_of(item: object, serving: Serving) -> str:

@@ -20,9 +20,10 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
-from driftgauge.shared.connections.refusals import EVICTION_ADVICE
+from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
 from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
 from driftgauge.shared.contract.refused import RefusedHour
 from driftgauge.shared.errors import BadData
@@ -84,7 +85,9 @@ def router(parts: Parts) -> APIRouter:
             "damaged": publisher.spool.damaged,
             "adopted": publisher.spool.adopted,
         }
-        return {**found, **await _pipeline(parts)} if verbose else found
+        if not verbose:
+            return found
+        return {**found, "tasks": _tasks(parts.supervisor), **await _pipeline(parts)}
 
     @routes.get("/livez")
     @for_everybody
@@ -104,7 +107,8 @@ def router(parts: Parts) -> APIRouter:
         stage that fails again and again, a lag that grows, no Redis.
 
         The reasons name files and models, so they are for those who may read; `verbose` adds for
-        each model which version serves, and which one does not and why.
+        each model which version serves, and which one does not and why, and for each background
+        task the age of its last successful look.
         """
         found = blindness(parts) if monitoring else reasons(parts)
         if found if monitoring else _nothing_predicts(parts):
@@ -113,7 +117,9 @@ def router(parts: Parts) -> APIRouter:
         if not caller_of(request).allows("read"):
             return status
         ready = {**status, "reasons": found}
-        return {**ready, "models": _served(parts.serving)} if verbose else ready
+        if not verbose:
+            return ready
+        return {**ready, "models": _served(parts.serving), "tasks": _tasks(parts.supervisor)}
 
     return routes
 
@@ -135,7 +141,7 @@ def reasons(parts: Parts) -> list[str]:
             for model in sorted(refusals.models)
             if refusals.is_bad(model, limit)
         ]
-    return found + _unwatched(parts)
+    return [*found, *_unwatched(parts), *parts.supervisor.reasons]
 
 
 def blindness(parts: Parts) -> list[str]:
@@ -174,8 +180,10 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
     """Say what keeps events from Redis, or endangers them there."""
     if publisher.evicts:
         yield f"Redis {EVICTION_ADVICE.format(publisher.evicts)}."
-    if publisher.full:
+    if publisher.left == "OOM":
         yield "Redis is nearly full; events are spooled until it has room."
+    elif publisher.left:
+        yield f"Events are spooled: {ADVICE[publisher.left]}."
     elif not publisher.connected:
         yield "Redis does not answer; events are spooled until it does."
     elif publisher.refused:
@@ -187,6 +195,18 @@ def _of_publisher(publisher: Publisher) -> Iterator[str]:
             "The spool cannot be written; events are kept in memory, and dropped when the queue is "
             "full."
         )
+
+
+def _tasks(supervisor: Supervisor) -> dict[str, Any]:
+    """Describe the background tasks."""
+    return {
+        name: {
+            "last_success_seconds": round(task.age_s, 1),
+            "failures": task.failures,
+            "fault": task.fault or None,
+        }
+        for name, task in supervisor.tasks.items()
+    }
 
 
 def _served(serving: Serving) -> dict[str, Any]:
@@ -213,10 +233,11 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
         return {"pipeline": None, "reason": "Redis does not answer."}
     except (redis.RedisError, BadData) as error:
         return {"pipeline": None, "reason": f"What stands in Redis cannot be read: {error}"}
-    return {"pipeline": {state.model: _model(state) for state in states}}
+    return {"pipeline": {state.model: described(state) for state in states}}
 
 
-def _model(state: ModelState) -> dict[str, Any]:
+def described(state: ModelState) -> dict[str, Any]:
+    """Describe a model's part of the pipeline."""
     return {
         "events": state.events,
         "refused": _refused(state.refused),

@@ -8,7 +8,7 @@ partitions, numbered and spooled as predictions are; the worker joins them.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
@@ -24,8 +24,10 @@ from driftgauge.producer.intake.documents import (
     is_time,
     read_body,
 )
-from driftgauge.producer.intake.label_rows import InputLabel, of_csv, of_json, time_of
+from driftgauge.producer.intake.items import items_of, too_many
+from driftgauge.producer.intake.label_rows import InputLabel, of_csv, time_of
 from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.intake.turns import Turns, run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome, worst
 from driftgauge.producer.routes.model_choice import known_model
@@ -35,9 +37,6 @@ from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.reference.schema import FieldError, Reason
-
-TURN: Final = 500
-"""Number of labels that are checked before other requests get a turn."""
 
 
 def is_anything(_: object) -> None:
@@ -139,18 +138,12 @@ def router(parts: Parts) -> APIRouter:
         """Publish the true values of predictions. A label that cannot be used does not affect the
         others.
         """
-        read = of_csv if _is_csv(request.headers.get("content-type", "")) else of_json
-        items = read(await read_body(request, parts.settings.events_max_bytes))
-        if len(items) > most:
-            raise Problem(
-                413,
-                f"These are {len(items)} labels; send at most {most} at a time "
-                f"(DRIFTGAUGE_EVENTS_MAX_ROWS).",
-            )
+        is_csv = _is_csv(request.headers.get("content-type", ""))
+        body = await read_body(request, parts.settings.events_max_bytes)
         checked = CheckedLabels(
             parts.serving, request.query_params.get("model"), parts.refused_labels
         )
-        await checked.check(items)
+        await checked.check(_in_csv(body, most) if is_csv else _in_json(body, most))
         outcome = await _publish(parts, checked.accepted)
         if outcome == "dropped":
             raise Problem(
@@ -205,17 +198,17 @@ class CheckedLabels:
         self._known: dict[str | None, ServedVersion | str] = {}
         self._now = time.time_ns() // 1_000_000
 
-    async def check(self, items: Sequence[InputLabel]) -> None:
+    async def check(self, items: AsyncIterator[InputLabel]) -> None:
         """Check labels."""
-        for index, item in enumerate(items):
+        index = -1
+        async for item in items:
+            index += 1
             try:
                 model, label = self._label(item)
                 self.accepted[model].append(label)
             except _Refusal as refusal:
                 self.rejected.append(Rejected(index, str(refusal), item.line, _id_of(item.content)))
                 self._refused.refuse(self._model_of(item.content), None, [refusal.fault])
-            if index % TURN == TURN - 1:
-                await asyncio.sleep(0)
         for model, labels in self.accepted.items():
             self._refused.take(model, len(labels))
 
@@ -274,6 +267,27 @@ class CheckedLabels:
                 "--labels"
             )
         return served
+
+
+async def _in_json(body: bytes, most: int) -> AsyncIterator[InputLabel]:
+    """Read the labels of a JSON body; one that is no JSON as a whole has none."""
+    found = await items_of(body, most, "labels")
+    if found.flaw is not None:
+        raise found.flaw
+    async for item, flawed in found:
+        if flawed:
+            raise Problem(400, "The body is not JSON: NaN or an infinity stands in it.")
+        yield InputLabel(item)
+
+
+async def _in_csv(body: bytes, most: int) -> AsyncIterator[InputLabel]:
+    """Read the labels of a CSV body; others get turns."""
+    found, turns = await run(len(body), of_csv, body, most), Turns()
+    if len(found) > most:
+        raise too_many(most, "labels")
+    for label in found:
+        yield label
+        await turns.offer()
 
 
 def _id_of(content: object) -> str | None:

@@ -29,7 +29,12 @@ def router(parts: Parts) -> APIRouter:
         registry = CollectorRegistry()  # of this scrape alone: the library's own is process-wide
         registry.register(
             ProcessMetrics(
-                parts.publisher, parts.refusals, parts.refused_labels, parts.meter, parts.scorer
+                parts.publisher,
+                parts.refusals,
+                parts.refused_labels,
+                parts.meter,
+                parts.scorer,
+                parts.supervisor,
             )
         )
         registry.register(await _pipeline(parts))

@@ -1,5 +1,6 @@
 """POST /predict: score one row, publish the event, answer."""
 
+import asyncio
 import time
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,6 +20,7 @@ from driftgauge.producer.intake.documents import (
     strict_fault,
 )
 from driftgauge.producer.intake.refusals import Refusals
+from driftgauge.producer.intake.turns import run
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.routes.raw_body import RawBodyRoute, documented
@@ -133,7 +135,7 @@ async def understand(
         If the request is faulty; the answer names all bad fields at once.
     """
     try:
-        document, flaw = decode(body)
+        document, flaw = await run(len(body), decode, body)
     except Problem:
         refusals.refuse(only_model(serving), None, [FieldError("", "", "unreadable")])
         raise
@@ -148,9 +150,11 @@ async def understand(
     if errors:
         refusals.refuse(served.model, served.schema, errors)
         raise invalid(errors)
-    if flaw is not None and strict_fault(document, "", not_finite=served.schema.takes_not_finite):
-        refusals.refuse(served.model, served.schema, [FieldError("", "", "unreadable")])
-        raise flaw
+    if flaw is not None:
+        not_finite = served.schema.takes_not_finite
+        if await asyncio.to_thread(strict_fault, document, "", not_finite=not_finite):
+            refusals.refuse(served.model, served.schema, [FieldError("", "", "unreadable")])
+            raise flaw
     return document, served, values
 
 

@@ -20,11 +20,12 @@ import msgspec
 from fastapi import Request
 
 from driftgauge.producer.http.problems import Problem
-from driftgauge.producer.intake.csv_rows import CsvRows
+from driftgauge.producer.intake.csv_rows import CsvRows, Lines
 from driftgauge.producer.intake.json_rows import JsonRows
 from driftgauge.producer.intake.object_rows import ObjectRows
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.intake.rows import NO_COLUMNS, InputRow, InputRows, RowColumns
+from driftgauge.producer.intake.turns import check_containers
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.publishing.receipts import Outcome
 from driftgauge.producer.scoring.estimator import Score
@@ -334,7 +335,7 @@ def _rows_of(file: io.TextIOWrapper, form: Form, beside: RowColumns) -> InputRow
 
         def lines() -> Iterator[tuple[int, dict[str, Any]]]:
             file.seek(0)
-            return json_lines.objects(file)
+            return json_lines.objects(_bounded(file))
 
         return ObjectRows(lines, beside)
 
@@ -344,6 +345,15 @@ def _rows_of(file: io.TextIOWrapper, form: Form, beside: RowColumns) -> InputRow
         return enumerate(arrow.objects(binary, form), start=1)
 
     return ObjectRows(rows, beside)
+
+
+def _bounded(file: io.TextIOWrapper) -> Iterator[str]:
+    """Read the lines of a file; 413 for one that is too long."""
+    lines = Lines(file)
+    for line in lines:
+        lines.characters = 0
+        check_containers(line)
+        yield line
 
 
 def _text_file(folder: Path) -> io.TextIOWrapper:

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -40,6 +40,8 @@ MOST_LOADS: Final = 8
 """Most versions that are being loaded at once, those that hang included."""
 MOST_TRIALS: Final = 4
 """Most versions in staging that are kept loaded."""
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger("driftgauge.producer")
 
@@ -159,17 +161,15 @@ class Serving:
         self._threads = Threads("loading")
         self._loads: dict[tuple[str, str], Load] = {}
 
-    async def poll(self) -> None:
-        """Follow the registry folder, for ever."""
-        while True:
-            await asyncio.sleep(POLL_S)
-            await self.refresh()
+    def close(self) -> None:
+        """Look no more."""
+        self._threads.close()
 
     async def refresh(self) -> None:
         """Load new production versions, and unload trial versions that have left staging."""
         try:
-            wanted = await asyncio.to_thread(self._wanted)
-            gone = await asyncio.to_thread(self._left_staging, list(self._trials))
+            wanted = await self._run(self._wanted)
+            gone = await self._run(self._left_staging, list(self._trials))
         except Exception as error:  # noqa: BLE001  whatever stands there: what is loaded goes on, and is followed on
             self._report(
                 "", "", f"The registry folder cannot be read: {type(error).__name__}: {error}"
@@ -292,6 +292,12 @@ class Serving:
 
     # -- production --------------------------------------------------------------------------------
 
+    async def _run(self, look: Callable[..., _T], *given: Any) -> _T:
+        """Look at the folder in a thread of our own: those of batches may all be taken for long.
+        One look at a time is under way.
+        """
+        return await self._threads.start(look, *given)
+
     def _wanted(self) -> dict[str, str | Exception]:
         """Return the production version of each model, or why it is not known."""
         wanted: dict[str, str | Exception] = {}
@@ -300,7 +306,7 @@ class Serving:
                 wanted[model] = self._registry.production(model)
             except ModelNotFound:  # it left production just now: the next look misses it
                 continue
-            except (DriftgaugeError, ValueError) as error:  # reported by `_follow`
+            except (DriftgaugeError, ValueError, OSError) as error:  # reported by `_follow`
                 wanted[model] = error
         return wanted
 
@@ -323,9 +329,7 @@ class Serving:
     async def _follow_calibration(self, served: ServedVersion) -> None:
         """Publish a version again that was calibrated meanwhile."""
         try:
-            found = await asyncio.to_thread(
-                self._registry.calibration, served.model, served.version
-            )
+            found = await self._run(self._registry.calibration, served.model, served.version)
         except (DriftgaugeError, OSError) as error:  # the old one goes on
             logger.warning("%s", error)
             return
@@ -438,7 +442,7 @@ class Serving:
         except BadData as error:
             raise Problem(422, str(error)) from error
         try:
-            stage = await asyncio.to_thread(self._registry.stage, model, version)
+            stage = await self._run(self._registry.stage, model, version)
             if stage == "staging":
                 return await self._loaded(model, version)
         except ModelNotFound as error:

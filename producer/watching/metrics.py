@@ -23,6 +23,7 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import BOUNDS_S, Meter
 from driftgauge.shared.contract.counters import LabelCounts
 
@@ -46,6 +47,8 @@ HELP: Final[Mapping[str, str]] = {
     "lost.",
     "driftgauge_spool_damaged_total": "Damaged records that this process found in spools.",
     "driftgauge_fields_ignored_total": "Fields of taken events that are no features of the model.",
+    "driftgauge_task_failures_total": "Looks of a background task of this process that failed.",
+    "driftgauge_task_age_seconds": "Seconds since a background task's last successful look.",
     "driftgauge_http_requests_total": "Requests by route and status.",
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
     "driftgauge_model_calls_given_up_total": "Model calls of this process that did not return in "
@@ -95,12 +98,14 @@ class ProcessMetrics(Collector):
         labels: Refusals,
         meter: Meter,
         scorer: Scorer,
+        supervisor: Supervisor,
     ) -> None:
         self._publisher = publisher
         self._refusals = refusals
         self._labels = labels
         self._meter = meter
         self._scorer = scorer
+        self._supervisor = supervisor
 
     def collect(self) -> Iterator[Metric]:
         """Make the families with the values of now."""
@@ -112,6 +117,9 @@ class ProcessMetrics(Collector):
         yield from _of_refusals(self._refusals)
         yield from _of_labels_refused(self._labels)
         yield from _of_requests(self._meter)
+        for name, task in list(self._supervisor.tasks.items()):
+            yield "driftgauge_task_failures_total", {"task": name}, task.failures
+            yield "driftgauge_task_age_seconds", {"task": name}, task.age_s
         for (model, version), calls in sorted(self._scorer.given_up.items()):
             named = {"model": model, "version": version}
             yield "driftgauge_model_calls_given_up_total", named, calls

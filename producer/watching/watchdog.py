@@ -10,8 +10,8 @@ Any number of processes may run; one at a time observes a model. Theory of opera
 - No state is kept in the process. After an EXEC without an answer the next observation starts from
   what Redis holds.
 - Every time is Redis's, so the clocks of the API hosts do not matter.
-- It has connections of its own, with short timeouts. A failure is logged once, shown by /readyz,
-  and tried again.
+- It has connections of its own, with short timeouts. A look that fails is named and tried again
+  (producer/supervision.py).
 """
 
 import asyncio
@@ -29,6 +29,7 @@ import redis.asyncio
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
+from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
@@ -36,9 +37,10 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
-from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.errors import BadData
 from driftgauge.shared.settings import Settings
 
+NAME: Final = "watchdog"
 TIMEOUT_S: Final = 2.0
 LEASE_CHECKS: Final = 3
 """Observations that the holder may miss before another process takes over."""
@@ -76,8 +78,6 @@ class Watchdog:
 
     Attributes
     ----------
-    fault
-        Why the last look failed, empty if it did not.
     blinding
         By model why it is not monitored now, in words, whichever process found it.
     looked
@@ -95,7 +95,6 @@ class Watchdog:
         labels: Refusals | None = None,
         hanging: Callable[[], Mapping[str, Hang]] = dict,
     ) -> None:
-        self.fault = ""
         self.blinding: dict[str, list[str]] = {}
         self.looked = False
         self._settings = settings
@@ -113,40 +112,28 @@ class Watchdog:
         self._told: dict[str, dict[str, int]] = {}
         self._known: set[str] = set()
         self._lease_ms = int(LEASE_CHECKS * settings.watchdog_seconds * 1000)
-        self._ending = asyncio.Event()
+        self._state: Supervised | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    @property
+    def fault(self) -> str:
+        """Why the last look failed; empty if it did not."""
+        return "" if self._state is None else self._state.fault
+
+    def start(self, supervisor: Supervisor) -> None:
         """Start watching; needs no Redis yet."""
-        self._task = asyncio.create_task(self._run(), name="watchdog")
+        self._state = supervisor.watched(NAME)
+        self._task = supervisor.keep(NAME, self._look, self._settings.watchdog_seconds)
 
     async def close(self) -> None:
         """Stop watching."""
-        self._ending.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+            await stopped(self._task)
         await self._client.aclose()
 
-    async def _run(self) -> None:
-        while not self._ending.is_set():
-            try:
-                await self.check()
-            except Exception as error:  # noqa: BLE001  serving goes on whatever happens here; the next look tries again
-                self._complain(error)
-            else:
-                self.fault, self.looked = "", True
-            with suppress(TimeoutError):  # which is when the next look is due
-                async with asyncio.timeout(self._settings.watchdog_seconds):
-                    await self._ending.wait()
-
-    def _complain(self, error: Exception) -> None:
-        reason = (
-            str(error) if isinstance(error, DriftgaugeError) else f"{type(error).__name__}: {error}"
-        )
-        if not self.fault:
-            logger.warning("The watchdog cannot look at the pipeline (%s); it tries again.", reason)
-        self.fault = reason
+    async def _look(self) -> None:
+        await self.check()
+        self.looked = True
 
     async def check(self) -> None:
         """Observe each model once; one that cannot be read does not hide the others."""

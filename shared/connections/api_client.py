@@ -15,8 +15,6 @@ from driftgauge.shared.errors import (
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.settings import Settings
 
-DEFAULT_URL: Final = "http://127.0.0.1:8000"
-"""Default address of `driftgauge serve` and `driftgauge up`."""
 TIMEOUT_S: Final = 60.0
 """Longest wait for an answer, in seconds."""
 SHOWN: Final = 5
@@ -150,8 +148,9 @@ def refusal(answer: httpx.Response, absent: type[DriftgaugeError] = BadData) -> 
 
 def _unavailable(client: httpx.AsyncClient, error: httpx.HTTPError) -> ServiceUnavailable:
     return ServiceUnavailable(
-        f"No API at {client.base_url} ({type(error).__name__}). Start one with `driftgauge serve`, "
-        "or name it with --url."
+        f"No API at {client.base_url} ({type(error).__name__}). Start one with `driftgauge up` or "
+        "`driftgauge serve`, or name it with --url or DRIFTGAUGE_API_URL; `driftgauge doctor` "
+        "looks for more."
     )
 
 

@@ -26,17 +26,15 @@ class Nodes:
     Parameters
     ----------
     url
-        Address of any node of a cluster (`redis+cluster://host:port`), or of a single server; None
-        is a server on this machine.
+        Address of any node of a cluster (`redis+cluster://host:port`), or of a single server, which
+        Sentinels may know (sentinels.py); None is a server on this machine.
     """
 
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._parts = urlsplit(url or "")
         self.is_cluster = self._parts.scheme in CLUSTER_SCHEMES
-        self._seeds = [
-            self._node_url(self._parts.hostname or "127.0.0.1", self._parts.port or 6379)
-        ]
+        self._seeds = [self._first()] if self.is_cluster else []
         self._lock = threading.Lock()
         self._owners: dict[tuple[int, int], str] = {}
         self._shared: dict[str | None, redis.Redis] = {}
@@ -122,6 +120,9 @@ class Nodes:
     def _named(self, host: bytes | None, port: int, seed: str) -> str:
         """Return the address of a node; a node without a name is the one that was asked."""
         return self._node_url(host.decode(), port) if host else seed
+
+    def _first(self) -> str:
+        return self._node_url(self._parts.hostname or "127.0.0.1", self._parts.port or 6379)
 
     def _node_url(self, host: str, port: int) -> str:
         scheme = CLUSTER_SCHEMES.get(self._parts.scheme, "redis")

@@ -5,15 +5,19 @@ so that an XADD could be applied twice and a transaction be repeated without its
 want to try again do so themselves.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from driftgauge.shared.connections.sentinels import SCHEMES, Sentinels
 from driftgauge.shared.errors import ConfigurationError, RedisUnavailable
 
 SOCKET_TIMEOUT_S = 5.0
@@ -27,7 +31,12 @@ DEFAULT_URL = "redis://127.0.0.1:6379/0"
 UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.BusyLoadingError)
 """Errors that redis-py raises if the server cannot be reached, or is still loading its data."""
 
-_T = TypeVar("_T", redis.Redis, redis.asyncio.Redis)
+SETTINGS: Final[Mapping[str, Any]] = {
+    "protocol": 2,
+    "socket_timeout": SOCKET_TIMEOUT_S,
+    "socket_connect_timeout": 2.0,
+}
+"""redis-py's options of every client: protocol RESP2 (replies are bytes), and timeouts."""
 
 
 def connect(url: str | None, **options: Any) -> redis.Redis:
@@ -38,30 +47,57 @@ def connect(url: str | None, **options: Any) -> redis.Redis:
     ConfigurationError
         If the address cannot be used.
     """
-    return _from_url(redis.Redis, url, retry=Retry(NoBackoff(), 0), **options)
+    settings = {**SETTINGS, "retry": Retry(NoBackoff(), 0), **options}
+    with _refusing():
+        if not _has_sentinels(url):
+            return redis.Redis.from_url(url or DEFAULT_URL, **settings)
+        single = settings.pop("single_connection_client", False)
+        pool = Sentinels.parse(url or "").pool(settings)
+        client = redis.Redis(connection_pool=pool, single_connection_client=single)
+        client.auto_close_connection_pool = True
+        return client
 
 
 def connect_async(url: str | None, **options: Any) -> redis.asyncio.Redis:
-    """Make a client for asyncio. It connects at the first command.
+    """Make a client for asyncio. It connects at the first command. A connection to a server that
+    answers READONLY, because it is no primary any more, is closed: the next one finds the new one.
 
     Raises
     ------
     ConfigurationError
         If the address cannot be used.
     """
-    return _from_url(redis.asyncio.Redis, url, retry=AsyncRetry(NoBackoff(), 0), **options)
+    settings = {**SETTINGS, "retry": AsyncRetry(NoBackoff(), 0), **options}
+    with _refusing():
+        if _has_sentinels(url):
+            client = redis.asyncio.Redis.from_pool(Sentinels.parse(url or "").pool_async(settings))
+        else:
+            client = redis.asyncio.Redis.from_url(url or DEFAULT_URL, **settings)
+    pool = client.connection_pool
+    pool.connection_class = type("Leaving", (_Leaving, pool.connection_class), {})
+    return client
 
 
-def _from_url(kind: type[_T], url: str | None, **options: Any) -> _T:
-    """Make a client with protocol RESP2, replies as bytes and no retries."""
-    settings = {
-        "protocol": 2,
-        "socket_timeout": SOCKET_TIMEOUT_S,
-        "socket_connect_timeout": 2.0,
-        **options,
-    }
+class _Leaving(AbstractConnection):
+    """A connection that is closed by the answer READONLY."""
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*arguments, **options)
+        except redis.exceptions.ReadOnlyError:
+            await self.disconnect(nowait=True)
+            raise
+
+
+def _has_sentinels(url: str | None) -> bool:
+    return urlsplit(url or "").scheme in SCHEMES
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say what cannot be used of an address."""
     try:
-        return kind.from_url(url or DEFAULT_URL, **settings)
+        yield
     except ValueError as error:
         raise ConfigurationError(f"DRIFTGAUGE_REDIS_URL cannot be used: {error}.") from error
 
@@ -73,9 +109,11 @@ def shown(url: str | None) -> str:
     --------
     >>> shown("redis://user:secret@cache:6379/0")
     'redis://cache:6379/0'
+    >>> shown("unix:///run/redis.sock?db=1")
+    'unix:///run/redis.sock'
     """
     parts = urlsplit(url or DEFAULT_URL)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def require(client: redis.Redis, url: str | None) -> dict[str, str]:
@@ -100,8 +138,8 @@ def require(client: redis.Redis, url: str | None) -> dict[str, str]:
         server: dict[str, Any] = client.info("server")
     except redis.RedisError as error:
         raise RedisUnavailable(
-            f"No Redis at {shown(url)} ({error}). Start one, or set DRIFTGAUGE_REDIS_URL to where "
-            f"it listens."
+            f"No Redis at {shown(url)} ({error}). Start one (`driftgauge up` brings its own), or "
+            f"set DRIFTGAUGE_REDIS_URL to where it listens; `driftgauge doctor` looks for more."
         ) from error
     if "valkey_version" in server:
         return {"kind": "valkey", "version": str(server["valkey_version"])}

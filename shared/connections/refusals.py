@@ -19,8 +19,8 @@ ADVICE: Final[Mapping[str, str]] = {
         "primary, or at the Sentinels that know it"
     ),
     "NOREPLICAS": (
-        "Redis takes no writes while fewer replicas are connected than `min-replicas-to-write` "
-        "asks for. Bring the replicas back, or lower it"
+        "Redis has fewer replicas than `min-replicas-to-write`, or "
+        "DRIFTGAUGE_PUBLISH_MODE=replicated, asks for. Bring the replicas back, or ask for less"
     ),
     "MISCONF": (
         "Redis cannot write its file, and takes no writes until it can. Look at its log and at the "

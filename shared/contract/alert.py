@@ -10,7 +10,15 @@ import msgspec
 
 from driftgauge.shared.contract.severity import AlertSeverity
 
-Action = Literal["fix_feed", "roll_back", "accept_reference", "retrain", "recalibrate", "wait"]
+Action = Literal[
+    "check_service",
+    "fix_feed",
+    "roll_back",
+    "accept_reference",
+    "retrain",
+    "recalibrate",
+    "wait",
+]
 
 
 class Contribution(msgspec.Struct, frozen=True):
@@ -28,8 +36,9 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     """The numbers that an alert is based on.
 
     `events` is the number of the model's events when the evidence was taken; `n` and `m` are
-    reference and window rows; `effect` is an online detector's estimate in words; `cells` are the
-    bins that contribute most, the largest first.
+    reference and window rows; `effect` is an online detector's estimate in words, and `mean_rank`
+    the mean reference rank of the values since the change; `cells` are the bins that contribute
+    most, the largest first.
     """
 
     statistic: str
@@ -43,6 +52,7 @@ class AlertEvidence(msgspec.Struct, frozen=True, omit_defaults=True):
     window_end: int
     effect: str = ""
     cells: list[Contribution] = []
+    mean_rank: float | None = None
 
 
 class AlertGroup(msgspec.Struct, frozen=True):
@@ -145,7 +155,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class CloudEvent(msgspec.Struct, frozen=True):
-    """An alert transition or a snapshot as CloudEvents 1.0 (JSON)."""
+    """A transition of an alert or an incident, or a snapshot, as CloudEvents 1.0 (JSON)."""
 
     id: str
     source: str

@@ -1,5 +1,5 @@
-"""Ids and CloudEvents of alerts and snapshots, whether judging makes them from the log or the
-watchdog from the clock.
+"""Ids and CloudEvents of alerts, incidents and snapshots, whether judging makes them from the log
+or the watchdog from the clock.
 
 The watchdog's alerts are about the monitor itself, not about drift of the model. They do not depend
 on the log, so a replay of the log does not raise them again; their times are those of Redis's
@@ -13,10 +13,13 @@ from typing import Final
 import msgspec
 
 from driftgauge.shared.contract.alert import Alert, CloudEvent
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.snapshot import Snapshot
 
 ALERTS_KEPT: Final = 10_000
 """Most entries of a model's alert stream."""
+INCIDENTS_KEPT: Final = 10_000
+"""Most entries of a model's incident stream."""
 MARKS: Final = frozenset({"acknowledged", "silenced"})
 """Changes that are marks on an alert, not states; each has an event type of its own."""
 
@@ -33,9 +36,28 @@ def fingerprint(model: str, version: str, feature: str, rule: str, segment: str 
     return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]
 
 
-def cloud_event(data: Alert | Snapshot) -> bytes:
-    """Wrap an alert or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever the same log
-    is judged.
+def incident_id(model: str, fingerprint: str, opened: int) -> str:
+    """Return the id of an incident, which is the same whenever the same log is judged.
+
+    Parameters
+    ----------
+    fingerprint
+        The alert that opened it.
+    opened
+        Logical time (ms) at which it did.
+
+    Examples
+    --------
+    >>> incident_id("steel", "71256aeb82dfcc53", 1)
+    '53f9f4a55c16ccc4'
+    """
+    named = [model, fingerprint, opened]
+    return hashlib.sha256(msgspec.json.encode(named)).hexdigest()[:16]
+
+
+def cloud_event(data: Alert | Incident | Snapshot) -> bytes:
+    """Wrap an alert, an incident or a snapshot as CloudEvents 1.0 JSON; its id is the same whenever
+    the same log is judged.
 
     The severity is part of the event's id, since with several partitions it can rise without a
     further event. So is the transition's number, since marks and reminders change neither state nor
@@ -48,6 +70,9 @@ def cloud_event(data: Alert | Snapshot) -> bytes:
         name += f"-{data.number}" if data.number else ""
         kind = f"alert.{data.change if data.change in MARKS else data.state}"
         subject, moment = f"{data.version}/{data.feature or data.segment}", data.updated
+    elif isinstance(data, Incident):
+        name, kind = f"{data.id}-{data.number}", f"incident.{data.change}"
+        subject, moment = f"{data.version}/{data.id}", data.updated
     else:
         name, kind, subject, moment = (
             data.id,

@@ -14,6 +14,8 @@ from typing import Self
 MODEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 SLOTS = 16_384
 """Hash slots of a Redis Cluster."""
+FORMAT_FIELD, FORMAT = b"format", b"2"
+"""Field of a checkpoint that holds the format of its other fields, and the one that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,10 @@ class Keys:
     def alerts(self, model: str) -> str:
         return self._model(model, "alerts")
 
+    def incidents(self, model: str) -> str:
+        """Return the key of the stream of the model's incidents."""
+        return self._model(model, "incidents")
+
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
@@ -116,6 +122,20 @@ class Keys:
 
     def log(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "log")
+
+    def is_log_of(self, model: str, key: bytes) -> bool:
+        """Tell whether a key is the log of one of a model's partitions, with or without a salt.
+
+        Examples
+        --------
+        >>> keys = Keys("dg")
+        >>> [keys.is_log_of("steel", key) for key in (b"dg:{steel.0.7}:log", b"dg:{oil.0}:log")]
+        [True, False]
+        """
+        form = re.compile(rf"{re.escape(self.prefix)}:\{{{model}\.\d{{1,9}}(\.\d{{1,9}})?\}}:log")
+        return bool(
+            MODEL_NAME.fullmatch(model) and form.fullmatch(key.decode("ascii", errors="replace"))
+        )
 
     def count(self, model: str, partition: int) -> str:
         return self._partition(model, partition, "count")

@@ -105,6 +105,9 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
         Estimated effect, in words.
     severity
         `warning` for evidence of a change, `critical` for a broken feed.
+    mean_rank
+        Mean reference rank of the values since the change, between 0 and 1, .5 without one; None
+        if it is not known.
     """
 
     partition: int
@@ -121,6 +124,7 @@ class Alarm(msgspec.Struct, frozen=True, tag="alarm"):
     effect: str
     threshold: float | None = None
     severity: AlertSeverity = "warning"
+    mean_rank: float | None = None
 
 
 class Watermark(msgspec.Struct, frozen=True, tag="watermark"):

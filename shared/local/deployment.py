@@ -20,12 +20,21 @@ from driftgauge.shared.connections.redis_client import connect, require
 from driftgauge.shared.errors import ConfigurationError, DriftgaugeError
 from driftgauge.shared.local import processes
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.local.running import (
+    RunningDeployment,
+    api_address,
+    claim,
+    release,
+    taken,
+)
 from driftgauge.shared.settings import Settings
 
 TAIL = 2000
 """Most characters of a log that an error quotes."""
 COMMANDS = ("worker", "serve")
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+OURS = "DRIFTGAUGE_"
+"""How the environment variables of the settings begin."""
 STARTED = {200, 503}
 """HTTP status codes of an API that is up, whether it is ready or not."""
 
@@ -38,6 +47,8 @@ class Deployment:
     settings
         Settings of the processes. Without `redis_url`, a private Redis is started in `data_dir`. If
         the port is in use, the next free one is taken.
+    command
+        Command that it is for, as the file in the data folder names it.
 
     Attributes
     ----------
@@ -49,7 +60,8 @@ class Deployment:
         Kind and version of the Redis server; empty before the start.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command: str = "up") -> None:
+        self.command = command
         self.wanted_port = settings.port
         self.settings = settings.model_copy(
             update={"port": processes.free_port(settings.port, settings.host)}
@@ -64,11 +76,19 @@ class Deployment:
     @property
     def url(self) -> str:
         """Address of the API."""
-        return f"http://{self.settings.host}:{self.settings.port}"
+        return api_address(self.settings)
+
+    @property
+    def running(self) -> RunningDeployment:
+        """Where it is, for the other commands."""
+        return RunningDeployment.of(self.settings, self.command)
 
     def __enter__(self) -> Self:
         with self._stack:
+            self._claim()
+            self._stack.callback(release, self.settings.data_dir, self.running)
             self._start_redis()
+            self._claim()
             self._start("worker")
             self._start("serve")
             processes.wait_until(self._api_answers, self.api, "The API", self._log("serve"))
@@ -137,9 +157,20 @@ class Deployment:
     ) -> None:
         self._stack.close()
 
+    def _claim(self) -> None:
+        """Say in the data folder where everything is.
+
+        Raises
+        ------
+        ConfigurationError
+            If another deployment runs in the folder: two would write the same files.
+        """
+        other = claim(self.settings.data_dir, self.running)
+        if other is not None:
+            raise taken(other)
+
     def _start_redis(self) -> None:
         folder = self.settings.data_dir
-        folder.mkdir(parents=True, exist_ok=True)
         if self.settings.redis_url is None:
             private = self._stack.enter_context(EmbeddedRedis(folder / "redis"))
             self.settings = self.settings.model_copy(update={"redis_url": private.url})
@@ -159,9 +190,7 @@ class Deployment:
 
     def _start(self, command: str) -> None:
         arguments = [sys.executable, "-m", "driftgauge", command]
-        process = processes.start(
-            arguments, self._log(command), {**os.environ, **environment(self.settings)}
-        )
+        process = processes.start(arguments, self._log(command), _inherited(self.settings))
         self._processes[command], self._started[command] = process, time.monotonic()
         self._stack.callback(processes.stop, process)
 
@@ -181,6 +210,14 @@ def environment(settings: Settings) -> dict[str, str]:
     """Return settings as the environment variables of a child process, secrets in clear text."""
     given = {name: value for name, value in settings.model_dump().items() if value is not None}
     return {f"DRIFTGAUGE_{name.upper()}": _clear(value) for name, value in given.items()}
+
+
+def _inherited(settings: Settings) -> dict[str, str]:
+    """Return the environment of a child process: these settings and no others, so that what is
+    unset here is not set by our own environment.
+    """
+    others = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return others | environment(settings)
 
 
 def _clear(value: object) -> str:

@@ -1,6 +1,7 @@
 """Child processes that end with their parent: the private Redis server, API and worker."""
 
 import ctypes
+import os
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 from driftgauge.shared.errors import DriftgaugeError
 
 PR_SET_PDEATHSIG = 1
+STARTTIME = 18
+"""Place of a process's start after its state in /proc/PID/stat: field 22 of proc(5)."""
 
 
 def start(
@@ -91,6 +94,27 @@ def wait_until(
                 f"{name} did not start (exit code {process.returncode}). Its last output:\n{tail}"
             )
         time.sleep(0.02)
+
+
+def started_at(pid: int) -> str | None:
+    """Return when a process started, as its system writes it; None if there is no such process.
+
+    Together with its id it names a process for good: ids are given again.
+    """
+    if sys.platform == "linux":
+        try:
+            state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if state in "ZX" else fields[STARTTIME]
+    told = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    return told.stdout.strip() or None
 
 
 def free_port(wanted: int, host: str = "127.0.0.1") -> int:

@@ -30,6 +30,10 @@ from driftgauge.shared.tables.format import TableFormat, TimeFormat
 Kinds = tuple[Kind | None, ...]
 SUM_TOLERANCE: Final = 1e-3
 """Largest difference of a sum of probabilities from 1; clients round them."""
+MOST_UNKNOWN: Final = 1000
+"""Unknown fields of one object that are told; a body of 1 MB can have 100,000."""
+MOST_NAME: Final = 200
+"""Characters of a field's name that are told."""
 _WHOLE: Final = re.compile(r"-?(0|[1-9]\d{0,14})(\.0+)?")
 """Texts of whole numbers without leading zeros."""
 RESERVED: Final = {"prediction": "the model's output", "label": "its true value"}
@@ -351,7 +355,7 @@ class Schema(
         if self.extra == "refuse":
             errors += [
                 FieldError(pointer(at, name), "is not a feature of this model", "unknown_field")
-                for name in self.extra_fields(features)
+                for name in self.extra_fields(features)[:MOST_UNKNOWN]
             ]
         return values, errors
 
@@ -509,14 +513,15 @@ def reason_of(feature: Feature, value: object, table: TableFormat = PLAIN) -> Re
 
 
 def pointer(at: str, name: str) -> str:
-    """Append a name to a JSON pointer (RFC 6901).
+    """Append a name to a JSON pointer (RFC 6901); of a long name its beginning.
 
     Examples
     --------
     >>> pointer("/features", "a/b")
     '/features/a~1b'
     """
-    return f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+    short = name if len(name) <= MOST_NAME else f"{name[:MOST_NAME]}…"
+    return f"{at}/{short.replace('~', '~0').replace('/', '~1')}"
 
 
 def _unchanged(row: list[Value]) -> list[Value]:

@@ -17,6 +17,7 @@ from driftgauge.shared.reference.history import ReferenceHistory
 from driftgauge.shared.registry.atomic import FolderLock, replace
 from driftgauge.shared.registry.creation import utc_now
 from driftgauge.shared.registry.registry import ModelRegistry, check_name
+from driftgauge.shared.regular_files import LARGE, read_regular
 
 HISTORY_FILE: Final = "history.json"
 
@@ -43,10 +44,10 @@ class ReferenceStore:
         """Read all changes of the reference; BadData if the file is damaged."""
         path = self._folder / HISTORY_FILE
         try:
-            return msgspec.json.decode(path.read_bytes(), type=ReferenceHistory)
+            return msgspec.json.decode(read_regular(path), type=ReferenceHistory)
         except FileNotFoundError:
             return ReferenceHistory()
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError, OSError) as error:
             raise BadData(
                 f"{path} is no history of references: {error}. Restore it from a backup."
             ) from error
@@ -55,8 +56,8 @@ class ReferenceStore:
         """Read the accepted reference of this number; BadData if it is missing or damaged."""
         path = self._path(number)
         try:
-            return AcceptedReference.unpack(path.read_bytes())
-        except (OSError, EOFError, msgspec.MsgspecError, ValueError) as error:
+            return AcceptedReference.unpack(read_regular(path, LARGE))
+        except (OSError, EOFError, msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise BadData(
                 f"{path} cannot be read as a reference: {error}. Restore it from a backup."
             ) from error

@@ -33,6 +33,7 @@ from driftgauge.shared.registry.version_folder import (
     check_name,
 )
 from driftgauge.shared.registry.version_writing import artifact_name, partitioned, write_version
+from driftgauge.shared.regular_files import read_regular
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.gates import Validation
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
@@ -158,10 +159,10 @@ class ModelRegistry:
         """Read the calibration of a version; None if there is none, BadData if it is damaged."""
         path = self.calibration_file(model, version)
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Calibration)
+            return msgspec.json.decode(read_regular(path), type=Calibration)
         except FileNotFoundError:
             return None
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError, OSError) as error:
             raise BadData(
                 f"{path} is no calibration: {error}. Make it again with `driftgauge calibrate`."
             ) from error

@@ -13,9 +13,12 @@ from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.regular_files import LARGE, read_regular
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
 
+MOST_TOLD: Final = 100
+"""Characters of a malformed name that an error quotes."""
 MANIFEST_FILE: Final = "manifest.json"
 SCHEMA_FILE: Final = "schema.json"
 REFERENCE_FILE: Final = "reference.json.gz"
@@ -146,7 +149,11 @@ class VersionFolder:
         return path
 
     def _verified(self, manifest: Manifest, name: str) -> bytes:
-        content = self._file(name).read_bytes()
+        path = self._file(name)
+        try:
+            content = read_regular(path, LARGE)
+        except OSError as error:
+            raise BadData(f"{path} cannot be read: {error.strerror}. Restore it.") from error
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
             raise BadData(
                 f"{name} of {self.model} {self.version} is not the file that was registered (its "
@@ -160,8 +167,8 @@ def check_model(model: str) -> None:
     """Raise BadData if a model's name is malformed."""
     if not MODEL_NAME.fullmatch(model):
         raise BadData(
-            f"{model!r} is no model name: use 1 to 64 lower-case letters, digits, - and _, "
-            f"starting with a letter."
+            f"{model[:MOST_TOLD]!r} is no model name: use 1 to 64 lower-case letters, digits, - "
+            f"and _, starting with a letter."
         )
 
 
@@ -170,7 +177,8 @@ def check_name(model: str, version: str) -> None:
     check_model(model)
     if not semver.is_version(version):
         raise BadData(
-            f"{version!r} is no version: use three numbers such as 1.0.0 (semantic versioning)."
+            f"{version[:MOST_TOLD]!r} is no version: use three numbers such as 1.0.0 (semantic "
+            f"versioning)."
         )
 
 
@@ -198,6 +206,8 @@ def load_estimator(content: bytes, name: str, task: Task, classes: tuple[str, ..
 def decoded(path: Path, kind: type[_T]) -> _T:
     """Decode a JSON file of the registry; BadData with its name if it cannot be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(read_regular(path), type=kind)
+    except FileNotFoundError:
+        raise
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OSError) as error:
         raise BadData(f"{path} cannot be read: {error}. Restore it.") from error

@@ -146,8 +146,8 @@ def _booleans(column: pd.Series) -> pd.Series:
 
 
 def _objects(column: pd.Series) -> pd.Series:
-    """Return a column of Python's objects: numbers if all are, durations as seconds, else as it
-    is.
+    """Return a column of Python's objects: numbers if all are, durations as seconds, dates and
+    times as such, else as it is.
     """
     values = column.to_numpy(dtype=object)
     missing = pd.isna(column).to_numpy()
@@ -159,11 +159,24 @@ def _objects(column: pd.Series) -> pd.Series:
         return _booleans(pd.Series(values, column.index, dtype=object))
     if all(issubclass(kind, dt.timedelta | np.timedelta64) for kind in kinds):
         return _seconds(pd.to_timedelta(pd.Series(values, column.index)))
+    if all(issubclass(kind, dt.date | np.datetime64) for kind in kinds):
+        return _moments(pd.Series(values, column.index, dtype=object), missing)
     if all(issubclass(kind, REAL) and not issubclass(kind, boolean) for kind in kinds):
         whole = all(issubclass(kind, int | np.integer) for kind in kinds)
         return _real(values, missing, column.index, whole=whole)
     nan = missing & np.array([value is not None for value in values], dtype=np.bool_)
     return pd.Series(np.where(nan, np.nan, values), column.index, dtype=object)
+
+
+def _moments(column: pd.Series, missing: Any) -> pd.Series:
+    """Return times of Python as datetime64; as they are, if some have a zone and others none, or
+    there is no such time in pandas.
+    """
+    zoned = {getattr(value, "tzinfo", None) is not None for value in column[~missing]}
+    try:
+        return pd.to_datetime(column, utc=True) if zoned == {True} else pd.to_datetime(column)
+    except (ValueError, OverflowError):
+        return column
 
 
 def _real(values: Any, missing: Any, index: Any, *, whole: bool) -> pd.Series:

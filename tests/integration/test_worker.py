@@ -16,13 +16,12 @@ from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.stages import counting as counting_stage
 from driftgauge.consumer.stages import judging as judging_stage
-from driftgauge.consumer.stages.checkpoint import FORMAT
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import FORMAT, Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.settings import Settings

@@ -2,6 +2,7 @@
 
 Each action has one condition; the first whose condition holds is recommended, in this order:
 
+    check_service  a limit on latency, traffic or the window is exceeded, which the model's inputs do not explain
     fix_feed     the values are broken (data quality), or broken values explain the alert
     roll_back    critical and firing, on a version that is new, while the model had another one before
     accept_reference  an ordered column fires, more than 30 % of the last 30 days were in alarm, no performance fell
@@ -19,7 +20,7 @@ from driftgauge.shared.contract.alert import Action
 from driftgauge.shared.contract.snapshot import RecommendedAction
 from driftgauge.shared.performance import LABEL
 from driftgauge.shared.reference.profile import PREDICTION
-from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules import is_operational, rule_of
 
 DAY_MS: Final = 86_400_000
 NEW_MS: Final = DAY_MS
@@ -28,6 +29,10 @@ LASTING_MS: Final = DAY_MS
 """Time (ms) after which a drift counts as lasting, so that a new model is worth its cost."""
 
 ADVICE: Final[Mapping[Action, str]] = {
+    "check_service": (
+        "Look at the service itself: its load, its machine and what it calls; the model's inputs "
+        "are not the reason."
+    ),
     "fix_feed": (
         "Look at the upstream feed: values are missing, unseen or out of range, which no "
         "retraining mends."
@@ -154,6 +159,7 @@ def _is_critical(alert: AlertState) -> bool:
 
 
 CONDITIONS: Final[Mapping[Action, Callable[[AlertState, Circumstances], bool]]] = {
+    "check_service": lambda alert, _circumstances: is_operational(alert.rule, alert.feature),
     "fix_feed": _fix_feed,
     "roll_back": _roll_back,
     "accept_reference": _accept_reference,

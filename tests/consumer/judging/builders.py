@@ -13,6 +13,7 @@ from driftgauge.consumer.judging.policy import JudgingPolicy
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.events import Prediction
+from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.contract.pane import Alarm, Block, Pane, PaneEntry, Watermark, pack_counts
 from driftgauge.shared.contract.snapshot import Snapshot
 from tests.consumer.builders import NOON, cell_map, published, traffic
@@ -102,6 +103,7 @@ class Stream:
 @dataclass
 class EvaluatedWindow:
     alerts: list[Alert] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
     current: dict[str, Snapshot] = field(default_factory=dict)
     fields: dict[bytes, bytes] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def judge(
         state = JudgingState.unpack({name: judged.fields[name] for name in names}, SIZES)
         outputs = advance(state, entries[first:last], "plant", VERSIONS, policy or JudgingPolicy())
         judged.alerts += outputs.alerts
+        judged.incidents += outputs.incidents
         judged.snapshots += outputs.snapshots
         judged.current |= outputs.current
         for name, packed in state.pack_changed().items():

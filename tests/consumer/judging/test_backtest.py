@@ -24,30 +24,39 @@ def trackers(policies: list[JudgingPolicy]) -> tuple[list[AlertTracker], int]:
     found, end = [AlertTracker() for _ in policies], 0
     for entry, moved in rejudge([entry for _, entry in entries()], "plant", VERSIONS, policies):
         end = max(end, getattr(entry, "end", 0))
-        for watch, alerts in zip(found, moved, strict=True):
-            for alert in alerts:
-                watch.take(alert)
+        for watch, transitions in zip(found, moved, strict=True):
+            watch.take(transitions)
     return found, end
 
 
 def again(versions: dict[str, JudgedVersion]) -> list[Alert]:
     """Judge the entries again by the default policy."""
     found = rejudge([entry for _, entry in entries()], "plant", versions, [JudgingPolicy()])
-    return [alert for _, (alerts,) in found for alert in alerts]
+    return [alert for _, (moved,) in found for alert in moved.alerts]
 
 
 def test_the_same_policy_takes_the_same_decisions() -> None:
-    """The transitions of a backtest are those of judging, in the same order and to the last
-    field.
+    """The transitions of a backtest, of alerts and of incidents, are those of judging, in the same
+    order and to the last field.
     """
-    recorded = judge(entries()).alerts
-    again = [
-        alert
-        for _, (found,) in rejudge([e for _, e in entries()], "plant", VERSIONS, [JudgingPolicy()])
-        for alert in found
-    ]
-    assert again == recorded
-    assert {alert.state for alert in recorded} == {"pending", "firing", "resolved"}
+    recorded = judge(entries())
+    again = list(rejudge([e for _, e in entries()], "plant", VERSIONS, [JudgingPolicy()]))
+    assert [alert for _, (found,) in again for alert in found.alerts] == recorded.alerts
+    assert [one for _, (found,) in again for one in found.incidents] == recorded.incidents
+    assert {alert.state for alert in recorded.alerts} == {"pending", "firing", "resolved"}
+    assert {one.change for one in recorded.incidents} >= {"opened", "resolved"}
+
+
+def test_incidents_are_counted_as_they_were_told() -> None:
+    """A verdict has each incident once, as it was last, and how often people were told of it."""
+    (today,), end = trackers([JudgingPolicy()])
+    recorded = judge(entries()).incidents
+    found = today.verdict(end).incidents
+    assert [one.id for one in found] == list(dict.fromkeys(one.id for one in recorded))
+    for one in found:
+        own = [moved for moved in recorded if moved.id == one.id]
+        assert one.notified == sum(moved.notify for moved in own)
+        assert (one.headline, one.ended) == (own[-1].headline, own[-1].ended)
 
 
 def test_policies_do_not_disturb_each_other() -> None:
@@ -84,8 +93,8 @@ def test_versions_that_are_gone_are_passed_over() -> None:
     known = {"1.0.0": VERSIONS["1.0.0"]}
     found = [
         alert
-        for _, (alerts,) in rejudge([e for _, e in entries()], "plant", known, [JudgingPolicy()])
-        for alert in alerts
+        for _, (moved,) in rejudge([e for _, e in entries()], "plant", known, [JudgingPolicy()])
+        for alert in moved.alerts
     ]
     assert found
     assert {alert.version for alert in found} == {"1.0.0"}

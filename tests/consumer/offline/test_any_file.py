@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from driftgauge.consumer.offline.backtesting import FileRows, log_of
-from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.commands import replaying
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.tables.pace import START_MS

@@ -152,7 +152,7 @@ def test_a_drifting_year_is_few_alerts(data: Path, tmp_path: Path) -> None:
     alerts = [
         alert
         for _, (found,) in rejudge(panes, "steel", judged, [JudgingPolicy()])
-        for alert in found
+        for alert in found.alerts
     ]
     began = [alert for alert in alerts if (alert.state, alert.change) == ("firing", "state")]
 

@@ -15,7 +15,8 @@ from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.offline.backtesting import FileRows, log_of
 from driftgauge.consumer.offline.comparison import compare
 from driftgauge.consumer.offline.reference_table import Recognised
-from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import can_estimate
 from driftgauge.shared.performance.layout import Layout

@@ -18,7 +18,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from driftgauge.consumer.offline.model_dtypes import as_fitted
-from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.columns.choices import Choices

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.offline.comparison import compare
-from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
 from driftgauge.shared.contract.events import Prediction, Value
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.schema import Schema

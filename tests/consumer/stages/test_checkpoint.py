@@ -9,9 +9,9 @@ import pytest
 import redis
 from redis.client import Pipeline
 
-from driftgauge.consumer.stages.checkpoint import FORMAT, Checkpoint
+from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import FORMAT, Keys
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 

@@ -185,7 +185,7 @@ def test_alarms_of_several_partitions_come_at_their_recorded_turn(
     found = rejudge(
         history.entries(0, judge), MODEL, versions, [judging_policy(Settings(**settings), 1)]
     )
-    again = [alert for _, (moved,) in found for alert in moved]
+    again = [alert for _, (moved,) in found for alert in moved.alerts]
     assert again[: len(recorded)] == recorded
     assert {alert.rule for alert in recorded} >= {"psi", "e_detector"}
 

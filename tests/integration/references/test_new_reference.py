@@ -200,7 +200,7 @@ def test_accept_and_undo_under_load(
     history = History(redis_url, keys, PUBLISHED.manifest)
     entries = history.entries(0, history.judge())
     again = rejudge(entries, MODEL, versions, [judging_policy(Settings(**settings), 1)])
-    assert [alert for _, (found,) in again for alert in found] == alerts(client, keys)
+    assert [alert for _, (found,) in again for alert in found.alerts] == alerts(client, keys)
 
     (tmp_path / "policy.toml").write_text(f'[models.{MODEL}]\npolicy = "classic"\n')
     shown = run(

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import os
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,10 @@ from click.testing import CliRunner
 
 from driftgauge.producer.access.key_file import KeySet, create_key, read_keys, revoke_key
 from driftgauge.producer.access.key_ring import KeyRing
+from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.keys import keys
 from driftgauge.shared.errors import BadData, ConfigurationError
+from driftgauge.shared.settings import Settings
 
 
 def test_a_key_is_shown_once_and_kept_hashed(
@@ -169,3 +172,29 @@ def test_the_ring_never_opens_again(tmp_path: Path, caplog: pytest.LogCaptureFix
     create_key(path, "b", ("read",), None)
     ring.refresh()
     assert ring.fault == ""
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    """`DRIFTGAUGE_KEYS_FILE` that names no file keeps the API from starting, since it would be open
+    to everybody; the default file may be absent.
+    """
+    settings = Settings(keys_file=tmp_path / "absent.json", data_dir=tmp_path)
+    with pytest.raises(ConfigurationError, match="DRIFTGAUGE_KEYS_FILE"):
+        create_app(settings)
+    create_app(settings.model_copy(update={"keys_file": None}))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge", "deep"])
+def test_an_odd_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """A pipe is not waited for, 20 GB are not read, and deep JSON is a damaged file."""
+    path = tmp_path / "keys.json"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "huge":
+        with path.open("wb") as file:
+            file.truncate(20 << 30)
+    else:
+        path.write_bytes(b"[" * 200_000)
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError, match=r"keys\.json"):
+        KeyRing(path)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from driftgauge.producer.app import create_app
-from driftgauge.producer.publishing import spool, spool_file
+from driftgauge.producer.publishing import kept, spool_file
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
@@ -38,7 +38,9 @@ def server(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 
 @pytest.fixture
 def own(settings: Settings, server: EmbeddedRedis) -> Settings:
-    return settings.model_copy(update={"redis_url": server.url, "ack_timeout_ms": 500})
+    return settings.model_copy(
+        update={"redis_url": server.url, "ack_timeout_ms": 500, "watchdog_seconds": 0.2}
+    )
 
 
 class Traffic:
@@ -302,7 +304,8 @@ async def test_a_disk_that_fails(
     server: EmbeddedRedis, own: Settings, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
     """With a full disk /predict answers, events are kept in memory, then dropped by reason; none of
-    the kept is lost.
+    the kept is lost. The end of it is seen although Redis took all meanwhile: the API is ready
+    again, and the next outage is spooled.
     """
     app = create_app(own.model_copy(update={"queue_events": 50, "publish_mode": mode}))
     publisher: Publisher = app.state.parts.publisher
@@ -322,11 +325,19 @@ async def test_a_disk_that_fails(
                 server.kill()
                 await until(traffic.has("dropped"))
                 assert set(publisher.dropped) == {"spool_error"}
+                await asyncio.to_thread(server.start)
+                await until(traffic.has("published"))
+                await until(lambda: publisher.queued == 0)
                 assert "cannot be written" in (await http.get("/readyz")).text
+            await until_ready(http)
+            before = len(traffic.answers)
+            server.kill()
+            await until(traffic.has("spooled"))
             await asyncio.to_thread(server.start)
             await until(traffic.has("published" if mode == "ack" else "spooled"))
         await until(lambda: publisher.queued == publisher.spool.events == 0)
     found(server, own, traffic.safe())
+    assert "queued" not in {outcome for _, outcome in traffic.answers[before:]}
 
 
 @pytest.mark.long
@@ -336,7 +347,7 @@ async def test_spool_first_stays_small(
     """With spool_first files go as Redis keeps their events: more passes through the spool than
     fits, and it ends empty.
     """
-    monkeypatch.setattr(spool, "KEEP_S", 0.1)
+    monkeypatch.setattr(kept, "LEAST_S", 0.1)
     app = create_app(
         own.model_copy(update={"publish_mode": "spool_first", "spool_max_bytes": 100_000})
     )

@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from driftgauge.producer.publishing import spool_file as files
 from driftgauge.producer.publishing.lane import Batch, Entry, Lane
 from driftgauge.producer.publishing.spool import Spool
 from driftgauge.producer.publishing.spool_file import SpoolFile, adopt, create
+from driftgauge.shared.contract.keys import Keys
+
+LOG = b"dg:{steel.0}:log"
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +22,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from driftgauge.producer.publishing.spool_file import adopt
-mine = [file for path in sorted(Path(sys.argv[1]).glob("*.spool")) if (file := adopt(path))]
+mine = [file for path in sorted(Path(sys.argv[1]).glob("*.spool")) if (file := adopt(path, 10**6))]
 print(*(file.path.name for file in mine), flush=True)
 sys.stdin.read()
 """
@@ -50,7 +54,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 async def left(folder: Path, *batches: Batch) -> Path:
     """What a process leaves that spooled and ended."""
-    spool = Spool(folder, 10**6)
+    spool = Spool(folder, 10**6, Keys().is_log_of)
     for batch in batches:
         assert await spool.write(batch) == len(batch)
     await spool.close()
@@ -68,7 +72,7 @@ async def test_adopted_with_old_publisher_and_numbers(tmp_path: Path) -> None:
     """
     lane = Lane("steel", b"dg:{steel.0}:log")
     await left(tmp_path, group(lane, 4, 5), group(lane, 6))
-    spool = Spool(tmp_path, 10**6)
+    spool = Spool(tmp_path, 10**6, Keys().is_log_of)
     await spool.adopt()
     assert (spool.adopted, spool.events) == (1, 3)
     found = await spool.read()
@@ -77,12 +81,12 @@ async def test_adopted_with_old_publisher_and_numbers(tmp_path: Path) -> None:
     ]
     for file, record in found:
         file.acknowledge(record.offset, 100)
-    await spool.sweep(104.9)
+    await spool.sweep(99.9)
     assert (spool.events, spool.doubt()) == (0, 3)
     assert await sequences(spool) == [4, 5, 6]  # the server restarted: they are sent again
     for file, record in found:
         file.acknowledge(record.offset, 100)
-    await spool.sweep(105)
+    await spool.sweep(100)
     assert (paths(tmp_path), spool.bytes) == ([], 0)
     await spool.close()
 
@@ -93,11 +97,11 @@ async def test_a_damaged_file_is_sent_around_the_damage_and_kept(
     """A flipped byte is logged and counted once; the other events are sent, and the file is put
     aside.
     """
-    path = await left(tmp_path, group(Lane("steel", b"k"), 1, 2, 3, size=50))
+    path = await left(tmp_path, group(Lane("steel", LOG), 1, 2, 3, size=50))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    spool = Spool(tmp_path, 10**6)
+    spool = Spool(tmp_path, 10**6, Keys().is_log_of)
     await spool.adopt()
     found = await spool.read()
     assert [record.sequence for _, record in found] == [1, 3]
@@ -110,12 +114,31 @@ async def test_a_damaged_file_is_sent_around_the_damage_and_kept(
     await spool.close()
 
 
+async def test_a_disk_is_tried_out_until_it_takes_what_it_refused(tmp_path: Path) -> None:
+    """A fault ends without an event to write, once as many bytes as were refused find room; a few
+    bytes prove nothing. Nothing is left of the tries.
+    """
+    spool = Spool(tmp_path, 10**6, Keys().is_log_of)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        refused = group(Lane("steel", LOG), 1, 2, 3, size=500)
+        assert await spool.write(refused) == 0
+        assert (await spool.probe(), spool.fault) == (False, "error")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (await spool.probe(), spool.fault) == (True, None)
+    assert await spool.write(refused) == 3
+    await spool.close()
+    assert [path.stat().st_size > 0 for path in paths(tmp_path)] == [True]
+
+
 async def test_a_living_process_keeps_its_file(tmp_path: Path) -> None:
     """A file is left alone while its process lives, and adopted when it was killed."""
-    await left(tmp_path, group(Lane("steel", b"k"), 1, 2))
+    await left(tmp_path, group(Lane("steel", LOG), 1, 2))
     owner = holder(tmp_path)
     assert len(told(owner)) == 1
-    spool = Spool(tmp_path, 10**6)
+    spool = Spool(tmp_path, 10**6, Keys().is_log_of)
     await spool.adopt()
     assert spool.events == 0
     end(owner)
@@ -152,7 +175,7 @@ def test_a_removed_file_is_not_adopted(tmp_path: Path, monkeypatch: pytest.Monke
         return descriptor
 
     monkeypatch.setattr(files.os, "open", slow)
-    assert adopt(mine.path) is None
+    assert adopt(mine.path, 10**6) is None
 
 
 async def test_a_failed_sync_leaves_the_file_as_it_was(
@@ -161,8 +184,8 @@ async def test_a_failed_sync_leaves_the_file_as_it_was(
     """After a disk error the group stays with the caller, the fault is named, and a later group
     begins another file.
     """
-    lane = Lane("steel", b"k")
-    spool = Spool(tmp_path, 10**6)
+    lane = Lane("steel", LOG)
+    spool = Spool(tmp_path, 10**6, Keys().is_log_of)
     await spool.write(group(lane, 1))
     with monkeypatch.context() as patched:
 
@@ -174,7 +197,7 @@ async def test_a_failed_sync_leaves_the_file_as_it_was(
         assert (await spool.write(batch), spool.fault, batch[0][1].file) == (0, "error", None)
     assert (await spool.write(batch), spool.fault) == (1, None)
     await spool.close()
-    again = Spool(tmp_path, 10**6)
+    again = Spool(tmp_path, 10**6, Keys().is_log_of)
     await again.adopt()
     assert (again.adopted, await sequences(again), await sequences(again), again.damaged) == (
         2,
@@ -189,14 +212,16 @@ async def test_bounded_in_bytes(tmp_path: Path) -> None:
     """Of a group only what fits is written, the fault says why, and room comes back when a file is
     done with.
     """
-    lane = Lane("steel", b"k")
-    spool = Spool(tmp_path, 1000)
+    lane = Lane("steel", LOG)
+    spool = Spool(tmp_path, 1000, Keys().is_log_of)
     assert await spool.write(group(lane, *range(20))) < 20
     assert (spool.fault, spool.bytes <= 1000) == ("full", True)
     assert await spool.write(group(lane, 20)) == 0
+    assert (await spool.probe(), spool.fault) == (False, "full")
     for file in list(spool._files):
         _acknowledge_all(file)
     await spool.sweep(10)
+    assert (await spool.probe(), spool.fault) == (True, None)
     assert (await spool.write(group(lane, 20)), spool.fault) == (1, None)
     await spool.close()
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import redis
 
-from driftgauge.consumer.offline.registration import Submission, register_version
+from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.submission import Submission
 from driftgauge.shared.contract.events import Label, Prediction
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.reference.columns.choices import Choices

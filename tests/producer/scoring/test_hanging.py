@@ -80,6 +80,8 @@ async def test_a_model_that_hangs_hurts_nobody_else(
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as http:
             for model in ("gated", "linear"):
                 assert (await predict(http, model)).status_code == 200
+            # batches have threads of their own, which are not those of models
+            assert (await http.post("/predict_batch?model=linear", json=[GOOD])).status_code == 200
             gate.shut()
             waiting = asyncio.create_task(predict(http, "gated"))
             await asyncio.sleep(0)

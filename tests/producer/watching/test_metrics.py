@@ -15,6 +15,7 @@ from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
 from driftgauge.producer.scoring.scorer import Scorer
+from driftgauge.producer.supervision import Supervisor
 from driftgauge.producer.watching.meter import PREDICT, Meter
 from driftgauge.producer.watching.metrics import MEDIA_TYPE, PipelineMetrics, ProcessMetrics
 from driftgauge.shared.contract.counters import Counters, LabelCounts
@@ -112,7 +113,16 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
     for seconds in (0.001, 0.0011, 0.3, 7.0):
         meter.count({"type": "http", "route": SimpleNamespace(path=PREDICT)}, 200, seconds)
     histogram = parse(
-        exposition(ProcessMetrics(Publisher(settings), Refusals(), Refusals(), meter, Scorer(1, 1)))
+        exposition(
+            ProcessMetrics(
+                Publisher(settings, Supervisor()),
+                Refusals(),
+                Refusals(),
+                meter,
+                Scorer(1, 1),
+                Supervisor(),
+            )
+        )
     )["driftgauge_predict_duration_seconds"]
     assert histogram.type == "histogram"
     buckets = {s.labels["le"]: s.value for s in histogram.samples if s.name.endswith("_bucket")}

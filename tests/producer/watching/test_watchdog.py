@@ -511,6 +511,6 @@ async def test_redis_away_and_back(
                     return bool((await http.get("/alerts")).json()["alerts"])
 
                 await until(raised)
-        assert caplog.text.count("watchdog cannot look") == 1
+        assert caplog.text.count("The watchdog fails") == 1
     finally:
         server.stop()

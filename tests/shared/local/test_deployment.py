@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.errors import ConfigurationError, DriftgaugeError
 from driftgauge.shared.local.deployment import Deployment, environment
+from driftgauge.shared.local.running import read_running
 from driftgauge.shared.settings import Settings, read_settings
 
 OTHER: Mapping[str, object] = {
@@ -68,6 +69,21 @@ def test_what_ends_by_itself_is_started_again(tmp_path: Path) -> None:
         assert running.worker.poll() is None
         assert running.api is api
         assert api.poll() is None
+
+
+def test_a_data_folder_has_one_deployment_at_a_time(tmp_path: Path) -> None:
+    """A second one in the folder of a running one is refused before it starts a Redis on the same
+    files; the folder is free again when the first one has ended, and its file is gone.
+    """
+    settings = read_settings(data_dir=tmp_path / "data", registry_dir=tmp_path / "registry")
+    with Deployment(settings) as running:
+        there = read_running(settings.data_dir)
+        assert there is not None
+        assert (there.api, there.redis_url) == (running.url, running.settings.redis_url)
+        with pytest.raises(ConfigurationError, match=running.url), Deployment(settings):
+            pass
+        assert read_running(settings.data_dir) == there
+    assert read_running(settings.data_dir) is None
 
 
 def test_settings_that_cannot_be_used_end_a_deployment(tmp_path: Path) -> None:

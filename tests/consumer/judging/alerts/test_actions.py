@@ -34,11 +34,13 @@ def around(
 OLD = {"started": NOW - DAY_MS}
 PREDICTION: dict[str, Any] = {"feature": "prediction"}
 PERFORMANCE: dict[str, Any] = {"feature": "", "rule": "performance.mae"}
+LATENCY: dict[str, Any] = {"feature": "", "rule": "threshold.latency_p99_ms"}
 WEEKLY: dict[str, Any] = {"rule": PSI_WEEK.name, "severity": "warning"}
 BROKEN = alert(fingerprint="c", rule="missing")
 EXPLAINED = alert(inhibited_by="c")
 FALL = alert(**PERFORMANCE)
 CASES: list[tuple[str, AlertState, Circumstances, str, AlertState, Circumstances]] = [
+    ("check_service", alert(**LATENCY), around(), "wait", alert(rule="threshold.psi"), around()),
     ("fix_feed", alert(rule="missing"), around(), "wait", alert(), around()),
     ("fix_feed", alert(rule="integrity"), around(), "wait", alert(rule="adwin"), around()),
     ("fix_feed", EXPLAINED, around(BROKEN), "wait", alert(), around(BROKEN)),

@@ -1,0 +1,383 @@
+"""Groups a model's alerts into incidents, moment by moment: which they join, how large they are,
+and what people are told.
+
+It holds the state; grouping.py says which incident an alert belongs to, life.py what is told of
+one, and headline.py in which words.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from driftgauge.consumer.judging.alerting import AlertContext
+from driftgauge.consumer.judging.alerts.actions import NEW_MS, Circumstances
+from driftgauge.consumer.judging.alerts.lifecycle import AlertState
+from driftgauge.consumer.judging.alerts.notices import Notice
+from driftgauge.consumer.judging.incidents import effects
+from driftgauge.consumer.judging.incidents.changes import Changes, Located
+from driftgauge.consumer.judging.incidents.grouping import columns_of, incident_of
+from driftgauge.consumer.judging.incidents.headline import Facts, action, headline
+from driftgauge.consumer.judging.incidents.life import Moved, joined, moved, resolved
+from driftgauge.consumer.judging.incidents.state import IncidentState, Member, cause_kind
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.state import JudgingState
+from driftgauge.consumer.judging.windows.window import DAY_MS
+from driftgauge.shared.contract.alerts import MARKS, incident_id
+from driftgauge.shared.contract.incident import (
+    MOST_EVIDENCE,
+    MOST_FEATURES,
+    Change,
+    Incident,
+    IncidentAlert,
+    IncidentCause,
+)
+from driftgauge.shared.reference.profile import PREDICTION, NumericReference
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.data_quality import OUT_OF_RANGE
+from driftgauge.shared.rules.drift import PSI
+from driftgauge.shared.wording.plain import clip
+
+WEEK_MS = 7 * DAY_MS
+SUMMARY = 200
+"""Most characters of an alert's summary in an incident."""
+
+ContextOf = Callable[[str], AlertContext]
+"""Evaluates the window of a version."""
+
+
+class Incidents:
+    """The incidents of one model."""
+
+    def __init__(self, state: JudgingState, model: str, policy: JudgingPolicy) -> None:
+        self._state = state
+        self._model = model
+        self._policy = policy
+
+    def follow(
+        self,
+        notices: Sequence[Notice],
+        now: int,
+        around: Mapping[str, Circumstances],
+        context_of: ContextOf,
+    ) -> list[Incident]:
+        """Group the alert transitions of a moment; return the transitions of the incidents.
+
+        Parameters
+        ----------
+        around
+            Circumstances of each version of the notices.
+        context_of
+            Called for versions whose alerts fire, and no others.
+        """
+        before = dict(self._state.incidents)
+        if not notices and not any(self._is_waiting(one) for one in before.values()):
+            return []
+        changes: dict[str, tuple[AlertContext, Changes]] = {}
+        for notice in notices:
+            self._take(notice, now, context_of, changes)
+        written = []
+        for name in sorted(self._state.incidents, key=lambda one: (self._opened(one), one)):
+            incident = self._state.incidents[name]
+            was = before.get(name)
+            if was is not incident:
+                incident = self._told(self._remeasured(incident, changes, now), around, changes)
+            found = moved(
+                was, incident, now, heard=self._is_heard(incident, now), policy=self._policy
+            )
+            if found is not None:
+                written.append(self.write(found, now))
+        return written
+
+    def _opened(self, name: str) -> int:
+        return self._state.incidents[name].opened
+
+    def _is_waiting(self, incident: IncidentState) -> bool:
+        """Return whether time alone may move it: a silence ends, or a reminder is due."""
+        return incident.is_open and (incident.notified is None or bool(self._policy.renotify_ms))
+
+    def _is_heard(self, incident: IncidentState, now: int) -> bool:
+        firing = (name for name, one in incident.members.items() if one.is_firing)
+        alerts = (self._state.alerts.get(name) for name in firing)
+        return any(alert is not None and not alert.is_silenced(now) for alert in alerts)
+
+    def _take(
+        self,
+        notice: Notice,
+        now: int,
+        context_of: ContextOf,
+        changes: dict[str, tuple[AlertContext, Changes]],
+    ) -> None:
+        """Let an alert join its incident, or leave it."""
+        alert, transition = notice.alert, notice.transition
+        if not rule_of(alert.rule).notify or transition.change in MARKS:
+            return
+        holding = self._holding(alert.fingerprint)
+        if transition.state == "resolved" and holding is not None:
+            self._state.keep_incident(resolved(holding, {alert.fingerprint}, now))
+        if transition.state != "firing":
+            return
+        if alert.version not in changes:
+            context = context_of(alert.version)
+            judged = context.judged
+            changes[alert.version] = context, Changes(judged.evaluation, judged.window)
+        change, member = self._measured(alert, now, *changes[alert.version])
+        found = holding or incident_of(alert, change, self._remembered(now))
+        if found is None:
+            name = incident_id(self._model, alert.fingerprint, now)
+            kind = "operation" if member.kind == "operation" else "model"
+            found = IncidentState(name, kind, alert.version, alert.severity, now, now, change)
+        elif not found.is_open:
+            found = msgspec.structs.replace(found, severity=alert.severity)
+        self._state.keep_incident(joined(found, [member], now))
+
+    def _remembered(self, now: int) -> list[IncidentState]:
+        """Return the incidents that an alert may join: open ones, and those within the cooldown."""
+        oldest = now - self._policy.cooldown_ms
+        return [
+            one
+            for one in self._state.incidents.values()
+            if one.ended is None or one.ended >= oldest
+        ]
+
+    def _holding(self, fingerprint: str) -> IncidentState | None:
+        """Return the open incident in which an alert fires."""
+        for incident in self._state.incidents.values():
+            member = incident.members.get(fingerprint)
+            if incident.is_open and member is not None and member.is_firing:
+                return incident
+        return None
+
+    def _measured(
+        self, alert: AlertState, now: int, context: AlertContext, changes: Changes
+    ) -> tuple[Change, Member]:
+        """Return when what an alert tells of began, and how large it is."""
+        column = context.judged.evaluation.version.place.get(alert.feature)
+        located = changes.of(column) if column is not None else None
+        change = self._change(alert, now, context, changes, located)
+        published = IncidentAlert(
+            alert.fingerprint,
+            alert.version,
+            alert.feature,
+            alert.rule,
+            alert.severity,
+            clip(alert.summary, SUMMARY),
+            alert.started,
+            now,
+            alert.segment,
+            change=change,
+        )
+        kind = "feature" if self._is_moved(alert) else cause_kind(alert)
+        return change, Member(
+            published,
+            kind,
+            tuple(sorted(columns_of(alert))),
+            self._effect(alert, kind, context, located),
+            round(located.strength, 6) if located is not None else 0.0,
+            located is not None and located.is_sure,
+        )
+
+    def _is_moved(self, alert: AlertState) -> bool:
+        """Return whether values out of range are no broken ones: all values of the column moved,
+        and those at its ends came out of range with them.
+        """
+        statistic = alert.evidence.statistic if alert.evidence is not None else ""
+        if OUT_OF_RANGE.name not in {alert.rule, statistic}:
+            return False
+        others = self._state.alerts_of(alert.version)
+        return any(
+            other.feature == alert.feature
+            and other.state == "firing"
+            and rule_of(other.rule).kind == "drift"
+            and not rule_of(other.rule).online
+            and other.inhibited_by not in {one.fingerprint for one in others if _is_broken(one)}
+            for other in others
+        )
+
+    def _remeasured(
+        self,
+        incident: IncidentState,
+        changes: Mapping[str, tuple[AlertContext, Changes]],
+        now: int,
+    ) -> IncidentState:
+        """Return an incident with what the panes tell by now of its cause, which may be more than
+        when it joined, and show that another alert is the cause.
+        """
+        cause = incident.members[incident.cause]
+        alert = self._state.alerts.get(incident.cause)
+        known = changes.get(cause.alert.version)
+        if known is None or alert is None or not alert.is_open:
+            return incident
+        _, member = self._measured(alert, now, *known)
+        when = cause.alert.change if cause.is_sure or not member.is_sure else member.alert.change
+        published = msgspec.structs.replace(member.alert, joined=cause.alert.joined, change=when)
+        member = msgspec.structs.replace(
+            member, alert=published, is_sure=cause.is_sure or member.is_sure
+        )
+        return joined(incident, [member], now)
+
+    def _change(
+        self,
+        alert: AlertState,
+        now: int,
+        context: AlertContext,
+        changes: Changes,
+        located: Located | None,
+    ) -> Change:
+        rule, window = rule_of(alert.rule), context.judged.window
+        if rule.weekly:
+            return Change(alert.started, alert.started - WEEK_MS, alert.started)
+        if rule.online:
+            since = changes.back(alert.delay)
+            by_detector = Change(since, changes.back(2 * alert.delay), now)
+            return located.when if located is not None and located.is_sure else by_detector
+        if located is not None:
+            return located.when
+        evidence = alert.evidence
+        start, end = (
+            (window.start, window.end)
+            if evidence is None
+            else (evidence.window_start, evidence.window_end)
+        )
+        since = min(max(alert.started, start), now)
+        return Change(since, min(start, since), max(end, since))
+
+    def _effect(
+        self, alert: AlertState, kind: str, context: AlertContext, located: Located | None
+    ) -> str:
+        """Say what happened to what an alert is about."""
+        if kind == "operation":
+            return effects.of_limit(alert)
+        if rule_of(alert.rule).kind == "performance":
+            return effects.of_performance(alert)
+        if alert.segment:
+            names = [clip(name, 20) for name in alert.columns[:3]]
+            return f"{', '.join(names)} drift there" if names else "its values drift"
+        if located is None:
+            return _of_labels(alert, context)
+        version = context.judged.evaluation.version
+        column = version.reference.columns[version.place[alert.feature]]
+        if rule_of(alert.rule).online and not located.is_sure:
+            return effects.of_alarm(alert, ordered=isinstance(column, NumericReference))
+        usual = "higher" if alert.feature == PREDICTION else "too"
+        rule = alert.rule if kind == "broken_values" else PSI.name
+        return effects.of_column(column, located.cells, rule, usual=usual)
+
+    def _told(
+        self,
+        incident: IncidentState,
+        around: Mapping[str, Circumstances],
+        changes: Mapping[str, tuple[AlertContext, Changes]],
+    ) -> IncidentState:
+        """Return an incident with its headline and what to do, by its alerts as they are now."""
+        facts = self._facts(incident, around, changes)
+        what, advice = action(facts)
+        cause = incident.members[incident.cause].alert
+        snapshots = (self._state.alerts.get(name) for name in reversed(incident.members))
+        latest = next((one.snapshot for one in snapshots if one is not None and one.snapshot), "")
+        return msgspec.structs.replace(
+            incident,
+            change=cause.change or incident.change,
+            headline=headline(facts),
+            action=what,
+            advice=advice,
+            effect=facts.effect,
+            watched=facts.watched,
+            snapshot=latest or incident.snapshot,
+        )
+
+    def _facts(
+        self,
+        incident: IncidentState,
+        around: Mapping[str, Circumstances],
+        changes: Mapping[str, tuple[AlertContext, Changes]],
+    ) -> Facts:
+        cause = incident.members[incident.cause]
+        circumstances = around.get(cause.alert.version)
+        context = changes.get(cause.alert.version)
+        watched = incident.watched
+        if context is not None:
+            version = context[0].judged.evaluation.version
+            prediction = version.place.get(PREDICTION)
+            watched = sum(place != prediction for place in version.watched)
+        performance = _performance(incident)
+        return Facts(
+            cause,
+            cause.alert.change or incident.change,
+            [(one.alert.feature, one.effect) for one in incident.features],
+            watched,
+            "" if performance is None else performance.effect,
+            prediction=any(one.kind == "prediction" for one in incident.members.values()),
+            new_version=circumstances is not None
+            and circumstances.now - circumstances.version_since <= NEW_MS,
+            has_previous=circumstances is not None and circumstances.has_previous,
+            outdated=circumstances is not None and circumstances.outdated,
+            broken=all(one.kind == "broken_values" for one in incident.features),
+        )
+
+    def write(self, found: Moved, now: int) -> Incident:
+        """Keep an incident that was moved; return its transition as it is published."""
+        incident = found.incident
+        self._state.keep_incident(incident)
+        members = list(incident.members.values())
+        columns = [one.alert.feature for one in incident.features]
+        cause = incident.members[incident.cause]
+        return Incident(
+            id=incident.id,
+            model=self._model,
+            version=incident.version,
+            kind=incident.kind,
+            state="open" if incident.is_open else "resolved",
+            severity=incident.severity,
+            number=incident.number,
+            change=found.change,
+            notify=found.notify,
+            headline=incident.headline,
+            action=incident.action,
+            advice=incident.advice,
+            cause=IncidentCause(
+                cause.kind,
+                cause.alert.fingerprint,
+                cause.alert.feature,
+                cause.alert.rule,
+                cause.alert.segment,
+                cause.effect,
+            ),
+            since=incident.change.since,
+            earliest=incident.change.earliest,
+            latest=incident.change.latest,
+            opened=incident.opened,
+            updated=now,
+            ended=incident.ended,
+            features=columns[:MOST_FEATURES],
+            of_features=len(columns),
+            effect=incident.effect,
+            alerts=[one.alert for one in members[:MOST_EVIDENCE]],
+            of_alerts=len(members),
+            snapshot=incident.snapshot,
+            report=f"/reports/{incident.snapshot}" if incident.snapshot else "",
+            acknowledged=incident.acknowledged,
+            silenced=incident.silenced,
+        )
+
+
+def _is_broken(alert: AlertState) -> bool:
+    return rule_of(alert.rule).kind == "data_quality"
+
+
+def _of_labels(alert: AlertState, context: AlertContext) -> str:
+    """Say what happened to the labels."""
+    target = context.judged.target
+    if target is None:
+        return "changed"
+    column, cells = target.reference.column, target.counts.window
+    return effects.of_column(column, cells, alert.rule, usual="higher")
+
+
+def _performance(incident: IncidentState) -> Member | None:
+    """Return the alert that tells best what became of the performance: a metric of the window
+    before a detector's word.
+    """
+    found = [one for one in incident.members.values() if one.kind == "performance"]
+    return min(
+        found, key=lambda one: rule_of(one.alert.rule).online or "grew" in one.effect, default=None
+    )

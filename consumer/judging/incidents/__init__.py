@@ -1,0 +1,1 @@
+"""Incidents: alerts of one fault told as one, with its cause, since when, and what to do. Pure."""

@@ -1,0 +1,228 @@
+"""What people are told of an incident: a headline of at most 140 characters, and what to do.
+
+Every headline has the same parts: since when, which cause and how large, and what it did to the
+model. Where that is too long, names are cut and then parts are left out, the effect on the model
+last.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from driftgauge.consumer.judging.alerts.actions import ADVICE
+from driftgauge.consumer.judging.incidents.state import CauseKind, Member
+from driftgauge.shared.contract.alert import Action
+from driftgauge.shared.contract.incident import HEADLINE_LENGTH, Change
+from driftgauge.shared.wording.plain import clip
+
+NAME: Final = 40
+"""Most characters of a name in a headline, if there is room."""
+SHORT: Final = 20
+"""Most characters of a name, if there is less."""
+NAMED: Final = 3
+"""Most columns that a headline names."""
+DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of an incident.
+
+    Parameters
+    ----------
+    cause
+        The alert that it is put down to.
+    change
+        When it began.
+    columns
+        Columns that changed, the most changed first, and what happened to each.
+    watched
+        Number of features that are judged.
+    effect
+        What it did to the performance, as a clause; empty if nothing is known.
+    prediction
+        Whether the predictions moved.
+    new_version, has_previous
+        Whether the version is new, and whether there was another one before it.
+    outdated
+        Whether the reference has been in alarm for most of the last month.
+    broken
+        Whether all columns that changed have broken values.
+    """
+
+    cause: Member
+    change: Change
+    columns: Sequence[tuple[str, str]] = ()
+    watched: int = 0
+    effect: str = ""
+    prediction: bool = False
+    new_version: bool = False
+    has_previous: bool = False
+    outdated: bool = False
+    broken: bool = False
+
+
+def headline(facts: Facts) -> str:
+    """Return what happened, where, since when and how bad, at most 140 characters.
+
+    Examples
+    --------
+    >>> from driftgauge.shared.contract.incident import IncidentAlert
+    >>> alert = IncidentAlert("f", "1.0.0", "load", "psi", "critical", "", 0, 0)
+    >>> headline(
+    ...     Facts(
+    ...         Member(alert, "feature", effect="reads about 0.5 sd too high"),
+    ...         Change(83_000_000, 0, 0),
+    ...         [("load", "reads about 0.5 sd too high")],
+    ...         effect="MAE rose from 1.1 to 4.9",
+    ...     )
+    ... )
+    'Since 1 Jan 23:03 UTC load reads about 0.5 sd too high; MAE rose from 1.1 to 4.9.'
+    """
+    return next(
+        (text for text in _candidates(facts) if len(text) <= HEADLINE_LENGTH),
+        clip(next(_candidates(facts)), HEADLINE_LENGTH - 1),
+    )
+
+
+def _candidates(facts: Facts) -> Iterator[str]:
+    """Yield the headline with more and more left out."""
+    when = since(facts.change)
+    follows = facts.effect and facts.cause.kind != "performance"
+    effect = f"; {facts.effect}" if follows else ""
+    for cells, named in ((NAME, NAMED), (SHORT, NAMED), (SHORT, 1), (SHORT, 0)):
+        yield f"{when} {_happened(facts, cells, named)}{effect}."
+    yield f"{when} {_happened(facts, SHORT, 0)}."
+    yield f"{when} {_happened(facts, SHORT // 2, 0)}."
+
+
+def _happened(facts: Facts, cells: int, named: int) -> str:
+    """Say what happened, without when."""
+    cause = facts.cause
+    if cause.kind in {"broken_values", "feature"}:
+        return _of_columns(facts, cells, named)
+    if cause.kind == "segment":
+        return f"{clip(cause.alert.segment, cells)}: {cause.effect}"
+    if cause.kind == "prediction":
+        return f"the prediction {cause.effect}, and no feature moved"
+    if cause.kind == "label":
+        return f"the true outcome {cause.effect}, and no feature moved"
+    if cause.kind == "performance":
+        moved = "no feature moved" if not facts.prediction else "only the prediction moved with it"
+        return f"{facts.effect or cause.effect}, and {moved}"
+    return cause.effect
+
+
+def _of_columns(facts: Facts, cells: int, named: int) -> str:
+    if len(facts.columns) == 1:
+        name, effect = facts.columns[0]
+        return f"{_cut(name, cells)} {effect}"
+    of_all = f" of {facts.watched}" if facts.watched >= len(facts.columns) else ""
+    what = "have broken values" if facts.broken else "changed"
+    changed = f"{len(facts.columns)}{of_all} features {what}"
+    first, effect = facts.columns[0]
+    if not named:
+        return f"{changed}, most {_cut(first, cells)}"
+    if len(facts.columns) > NAMED or named == NAMED:
+        names = [_cut(name, cells) for name, _ in facts.columns[:named]]
+        return f"{changed}, most: {', '.join(names)}"
+    return f"{changed}, most {_cut(first, cells)}: {effect}"
+
+
+def _cut(name: str, cells: int) -> str:
+    """Cut a name in the middle, where names of one family are alike.
+
+    Examples
+    --------
+    >>> _cut("sensor_temperature_north_7", 15)
+    'sensor_…north_7'
+    """
+    shown = clip(name, 400)
+    if len(shown) <= cells:
+        return shown
+    kept = cells - 1
+    return f"{shown[: kept // 2]}…{shown[-(kept - kept // 2) :]}"
+
+
+def since(change: Change) -> str:
+    """Say since when: to the minute, or to the hour or the day where it is known only roughly.
+
+    Examples
+    --------
+    >>> since(Change(83_000_000, 82_000_000, 84_000_000))
+    'Since 1 Jan 23:03 UTC'
+    >>> since(Change(83_000_000, 0, 84_000_000)), since(Change(10**9, 0, 2 * 10**9))
+    ('Since about 23:00 UTC on 1 Jan', 'Since about 12 Jan')
+    """
+    try:
+        moment = EPOCH + timedelta(milliseconds=change.since)
+    except OverflowError:  # a sender's clock may lie beyond the calendar
+        return f"Since {change.since} ms"
+    day = f"{moment.day} {moment:%b}"
+    wide = change.latest - change.earliest
+    if wide > DAY_MS:
+        return f"Since about {day}"
+    if wide > HOUR_MS:
+        return f"Since about {moment:%H}:00 UTC on {day}"
+    return f"Since {day} {moment:%H:%M} UTC"
+
+
+def action(facts: Facts) -> tuple[Action, str]:
+    """Return what to do, by name and as one sentence."""
+    kind, name = facts.cause.kind, facts.columns[0][0] if facts.columns else ""
+    subject = _cut(name, NAME)
+    if kind == "operation":
+        return "check_service", ADVICE["check_service"]
+    if kind == "broken_values":
+        what = subject if len(facts.columns) == 1 else f"{subject} and the others"
+        return "fix_feed", f"Repair the feed of {what}: retraining does not mend broken values."
+    if facts.new_version and facts.has_previous and facts.effect:
+        return "roll_back", "Roll back to the version before: this one is new, and it does worse."
+    if kind == "feature":
+        return _of_features(facts, subject)
+    return _of_model(facts, kind)
+
+
+def _of_features(facts: Facts, subject: str) -> tuple[Action, str]:
+    what = f"Check {subject} at its source"
+    if len(facts.columns) > 1:
+        what = f"Check what {subject} and the others have in common, such as their feed"
+    if facts.outdated and not facts.effect:
+        return "accept_reference", f"{what}; if this is how it is now, accept a new reference."
+    if facts.effect:
+        return "retrain", f"{what}; if it is right, retrain on recent data."
+    return "wait", (
+        f"{what}; if it is right, watch the model's errors: nothing shows that it does worse yet."
+    )
+
+
+def _of_model(facts: Facts, kind: CauseKind) -> tuple[Action, str]:
+    if kind == "segment":
+        where = clip(facts.cause.alert.segment, NAME)
+        if facts.effect or "fell" in facts.cause.effect or "rose" in facts.cause.effect:
+            return "retrain", (
+                f"Look at what is different in {where} and whether its labels are right; if they "
+                "are, retrain with its recent rows."
+            )
+        return "wait", f"Look at what is different in {where}; its errors have not grown so far."
+    if kind == "prediction":
+        return "recalibrate", (
+            "Check that the version that serves is the one you mean; if it is, recalibrate its "
+            "output or retrain."
+        )
+    if kind == "label":
+        return "retrain", (
+            "Check how the outcomes are recorded; if they are right, retrain on recent ones."
+        )
+    if facts.prediction:
+        return "recalibrate", (
+            "Check that the labels are right; if they are, recalibrate the model's output or "
+            "retrain."
+        )
+    return "retrain", (
+        "Check that the labels are right; if they are, what leads to the outcome has changed: "
+        "retrain on recent labels."
+    )

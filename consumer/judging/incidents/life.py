@@ -1,0 +1,175 @@
+"""The life of an incident. Pure: the incident and what happened to its alerts in, the moved
+incident and its transition out.
+
+    (none) ──an alert fires──► open ──all alerts resolved──► resolved
+                                ▲                               │
+                                └── one of its columns again ───┘   within the cooldown
+
+Theory of operation
+
+- People are told when it opens, when its severity rises, when a cause is found that stands before
+  the one known so far (broken values before drift of a column, that before a segment, the
+  predictions and the performance; many features, where it seemed to be a few), and when it is
+  over. All else is recorded (`evidence`) and not told: one more alert of the same fault is no news.
+- Its severity is the worst of its alerts' and never falls while it is open.
+- While all alerts that fire are silenced, or the incident is, nobody is told; what was held back is
+  told (`released`) when that is over and it still lasts. An acknowledgement ends reminders, and
+  nothing else. That it is over is told if anything was told.
+- It is remembered for the policy's cooldown, and opens again if one of its columns alarms within
+  it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from driftgauge.consumer.judging.alerts.lifecycle import renotify_after
+from driftgauge.consumer.judging.incidents.state import RANKS, IncidentState, Member
+from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.shared.contract.alert import Acknowledgement, Silence
+from driftgauge.shared.contract.incident import IncidentChange
+from driftgauge.shared.contract.severity import worst
+
+FEW: Final = 3
+"""Most features that changed each by itself; more of them have a reason in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An incident after a transition, what changed, and whether to tell people."""
+
+    incident: IncidentState
+    change: IncidentChange
+    notify: bool = False
+
+
+def joined(incident: IncidentState, found: list[Member], now: int) -> IncidentState:
+    """Return an incident with alerts that joined it, or that fire anew."""
+    members = {**incident.members, **{one.alert.fingerprint: one for one in found}}
+    return msgspec.structs.replace(
+        incident,
+        members=members,
+        updated=now,
+        severity=worst((incident.severity, *(one.alert.severity for one in found))),
+        cause=_cause(incident.cause, members),
+    )
+
+
+def resolved(incident: IncidentState, fingerprints: set[str], now: int) -> IncidentState:
+    """Return an incident some of whose alerts resolved."""
+    members = {
+        name: _ended(member, now) if name in fingerprints and member.is_firing else member
+        for name, member in incident.members.items()
+    }
+    return msgspec.structs.replace(incident, members=members, updated=now)
+
+
+def _ended(member: Member, now: int) -> Member:
+    return msgspec.structs.replace(member, alert=msgspec.structs.replace(member.alert, ended=now))
+
+
+def _cause(known: str, members: dict[str, Member]) -> str:
+    """Return the cause: the first in rank, and of those the one known so far, else the strongest.
+
+    A column that one alert names is the same cause whichever of its alerts tells of it.
+    """
+    best = min(RANKS[one.kind] for one in members.values())
+    alike = [one for one in members.values() if RANKS[one.kind] == best]
+    if known in members and RANKS[members[known].kind] == best:
+        return known
+    return max(alike, key=lambda one: (one.strength, one.alert.fingerprint)).alert.fingerprint
+
+
+def moved(
+    before: IncidentState | None,
+    incident: IncidentState,
+    now: int,
+    *,
+    heard: bool,
+    policy: JudgingPolicy,
+) -> Moved | None:
+    """Return the transition from what an incident was to what it is; None if nothing happened.
+
+    Parameters
+    ----------
+    before
+        The incident before this moment; None if it opens now.
+    heard
+        Whether one of its alerts fires that is not silenced.
+    """
+    firing = any(one.is_firing for one in incident.members.values())
+    change = _change(before, incident, firing=firing)
+    told = heard and not incident.is_silenced(now)
+    if change == "resolved":
+        closed = msgspec.structs.replace(incident, ended=now)
+        told = incident.notified is not None and not incident.is_silenced(now)
+        return _numbered(Moved(closed, change, told))
+    if incident.ended is not None and firing:
+        incident = msgspec.structs.replace(
+            incident, ended=None, notified=None, reminders=0, acknowledged=None
+        )
+    news = change in {"opened", "reopened", "severity", "cause"}
+    if not news and told and incident.notified is None:
+        change = "released"
+    elif not news and change is None and _reminds(incident, now, policy) and told:
+        change = "reminder"
+    if change is None:
+        return None
+    notify = told and change != "evidence"
+    if news and not told:
+        incident = msgspec.structs.replace(incident, notified=None)
+    elif notify:
+        reminders = incident.reminders + 1 if change == "reminder" else 0
+        incident = msgspec.structs.replace(incident, notified=now, reminders=reminders)
+    return _numbered(Moved(incident, change, notify))
+
+
+def _change(
+    before: IncidentState | None, incident: IncidentState, *, firing: bool
+) -> IncidentChange | None:
+    """Return what changed, the most important first."""
+    if before is None:
+        return "opened"
+    if not firing:
+        return "resolved" if before.is_open else None
+    if not before.is_open:
+        return "reopened"
+    if incident.severity != before.severity:
+        return "severity"
+    if _rank(incident) < _rank(before) or _widened(before, incident):
+        return "cause"
+    return "evidence" if incident.members != before.members else None
+
+
+def _rank(incident: IncidentState) -> int:
+    return RANKS[incident.members[incident.cause].kind]
+
+
+def _widened(before: IncidentState, incident: IncidentState) -> bool:
+    """Return whether what was told of a few features is a change of many."""
+    return len(before.features) <= FEW < len(incident.features)
+
+
+def _reminds(incident: IncidentState, now: int, policy: JudgingPolicy) -> bool:
+    return (
+        bool(policy.renotify_ms)
+        and incident.acknowledged is None
+        and incident.notified is not None
+        and now - incident.notified >= renotify_after(incident.reminders, policy)
+    )
+
+
+def acknowledge(incident: IncidentState, mark: Acknowledgement) -> Moved:
+    """Mark an open incident as seen."""
+    return _numbered(Moved(msgspec.structs.replace(incident, acknowledged=mark), "acknowledged"))
+
+
+def silence(incident: IncidentState, mark: Silence) -> Moved:
+    """Tell nobody of an open incident for a time."""
+    return _numbered(Moved(msgspec.structs.replace(incident, silenced=mark), "silenced"))
+
+
+def _numbered(found: Moved) -> Moved:
+    incident = msgspec.structs.replace(found.incident, number=found.incident.number + 1)
+    return Moved(incident, found.change, found.notify)

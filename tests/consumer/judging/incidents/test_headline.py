@@ -1,0 +1,145 @@
+"""The headline and the action of every combination of cause and circumstance."""
+
+import itertools
+from typing import get_args
+
+import pytest
+from msgspec.structs import replace
+
+from driftgauge.consumer.judging.incidents.headline import Facts, action, headline, since
+from driftgauge.consumer.judging.incidents.state import CauseKind, Member
+from driftgauge.shared.contract.incident import HEADLINE_LENGTH, Change, IncidentAlert
+
+NARROW = Change(83_000_000, 82_990_000, 83_010_000)
+LONG = "a_sensor_with_a_name_that_is_longer_than_anybody_would_want_to_read_" * 3
+
+
+def facts(kind: CauseKind, name: str = "load", columns: int = 1, **more: object) -> Facts:
+    """Make the facts of an incident."""
+    of_feature = kind in {"broken_values", "feature"}
+    told = IncidentAlert(
+        "f", "1", name if of_feature else "", "psi", "critical", "", 0, 0,
+        segment="region=north" if kind == "segment" else "",
+    )  # fmt: skip
+    effect = "reads about 0.5 (0.5 sd) too high"
+    names = [name, *(f"{name}{place}" for place in range(1, columns))] if of_feature else []
+    found = Facts(
+        Member(told, kind, effect=effect),
+        NARROW,
+        [(one, effect) for one in names],
+        watched=200,
+    )
+    return Facts(**{**{name: getattr(found, name) for name in Facts.__slots__}, **more})
+
+
+@pytest.mark.parametrize("kind", get_args(CauseKind))
+@pytest.mark.parametrize("name", ["x", LONG])
+def test_every_combination_fits_and_says_what_to_do(kind: CauseKind, name: str) -> None:
+    """At most 140 characters with whatever names and effects, a full stop or an ellipsis at the
+    end, a moment at the beginning, and an action in one sentence.
+    """
+    effects = ("", "MAE rose from 1.09 to 4.9", f"MAE of {LONG} rose from 1.09 to 4.9")
+    flags = list(itertools.product((False, True), repeat=4))
+    for columns, effect, (moved, new, previous, outdated) in itertools.product(
+        (1, 2, 4, 60), effects, flags
+    ):
+        given = facts(
+            kind, name, columns, effect=effect, prediction=moved, new_version=new,
+            has_previous=previous, outdated=outdated,
+        )  # fmt: skip
+        said = headline(given)
+        assert len(said) <= HEADLINE_LENGTH, said
+        assert said.startswith("Since ")
+        assert said[-1] in ".…"
+        what, advice = action(given)
+        assert what
+        assert advice.endswith(".")
+        assert len(advice) <= 200, advice
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            facts("feature", effect="MAE rose to 4.9"),
+            "Since 1 Jan 23:03 UTC load reads about 0.5 (0.5 sd) too high; MAE rose to 4.9.",
+        ),
+        (
+            facts("feature", columns=60),
+            "Since 1 Jan 23:03 UTC 60 of 200 features changed, most: load, load1, load2.",
+        ),
+        (
+            facts("broken_values", columns=2, broken=True),
+            "Since 1 Jan 23:03 UTC 2 of 200 features have broken values, most: load, load1.",
+        ),
+        (
+            facts("performance", effect="MAE rose from 1.1 to 4.9"),
+            "Since 1 Jan 23:03 UTC MAE rose from 1.1 to 4.9, and no feature moved.",
+        ),
+        (
+            facts("segment"),
+            "Since 1 Jan 23:03 UTC region=north: reads about 0.5 (0.5 sd) too high.",
+        ),
+        (
+            facts("operation"),
+            "Since 1 Jan 23:03 UTC reads about 0.5 (0.5 sd) too high.",
+        ),
+    ],
+)
+def test_headlines(given: Facts, said: str) -> None:
+    """Cause, size, since when, effect."""
+    assert headline(given) == said
+
+
+def test_a_long_name_leaves_room_for_the_effect() -> None:
+    """A name is cut in its middle before the effect on the model is left out."""
+    said = headline(facts("feature", LONG, effect="MAE rose from 1.1 to 4.9"))
+    assert said.endswith("; MAE rose from 1.1 to 4.9.")
+    assert "a_sensor_" in said
+    assert "to_read_" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        (facts("operation"), "check_service"),
+        (facts("broken_values", effect="x", new_version=True, has_previous=True), "fix_feed"),
+        (facts("feature", effect="x", new_version=True, has_previous=True), "roll_back"),
+        (facts("feature", effect="x", new_version=True), "retrain"),
+        (facts("feature", new_version=True, has_previous=True), "wait"),
+        (facts("feature", effect="x"), "retrain"),
+        (facts("feature"), "wait"),
+        (facts("feature", outdated=True), "accept_reference"),
+        (facts("feature", outdated=True, effect="x"), "retrain"),
+        (facts("segment"), "wait"),
+        (facts("segment", effect="x"), "retrain"),
+        (facts("prediction"), "recalibrate"),
+        (facts("label"), "retrain"),
+        (facts("performance", effect="x"), "retrain"),
+        (facts("performance", effect="x", prediction=True), "recalibrate"),
+    ],
+)
+def test_actions(given: Facts, what: str) -> None:
+    """Each action where it helps, and not where it does not: nobody recalibrates a model whose
+    prediction did not move, and no feed is mended by a roll-back.
+    """
+    assert action(given)[0] == what
+
+
+def test_a_fall_in_a_segment_alone_asks_for_its_rows() -> None:
+    """A concept that changed in one region is no matter of the model's output."""
+    given = facts("segment")
+    fell = replace(given.cause, effect="accuracy in region=north fell from 0.9 to 0.7")
+    what, advice = action(Facts(fell, NARROW))
+    assert what == "retrain"
+    assert "region=north" in advice
+
+
+def test_hostile_names_are_visible() -> None:
+    """What strangers named cannot hide or turn the text around it."""
+    assert "\\u202e" in headline(facts("feature", "a\u202eb"))
+
+
+def test_times_beyond_the_calendar() -> None:
+    """A sender's clock may be anywhere."""
+    assert since(Change(10**18, 10**18, 10**18)) == "Since 1000000000000000000 ms"

@@ -1,0 +1,143 @@
+"""Alerts become incidents, through judging: what people are told of a fault, moment by moment."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from driftgauge.consumer.judging.policy import JudgingPolicy, Threshold
+from driftgauge.shared.contract.incident import Incident
+from driftgauge.shared.contract.pane import Block, PaneEntry, pack_counts
+from tests.consumer.judging.builders import NO_LATENCY, Stream, block, judge
+
+Entries = Sequence[tuple[str, PaneEntry]]
+
+
+def stream(seed: int = 0) -> Stream:
+    """Begin with calm panes."""
+    return Stream(np.random.default_rng(seed)).panes(8)
+
+
+def told(incidents: Sequence[Incident]) -> list[tuple[str, str]]:
+    """Return what people were told: change and headline."""
+    return [(one.change, one.headline) for one in incidents if one.notify]
+
+
+def latest(incidents: Sequence[Incident]) -> dict[str, Incident]:
+    """Return each incident as it was last written."""
+    return {one.id: one for one in incidents}
+
+
+def test_calm_traffic_has_no_incident() -> None:
+    """Nothing is told of nothing."""
+    assert judge(stream().panes(12).entries).incidents == []
+
+
+def test_one_fault_is_one_incident_until_it_is_over() -> None:
+    """An alarm and the window's findings of a shift are one incident: opened, worse, resolved, each
+    told once; its headline has size and moment, and its alerts are the evidence.
+    """
+    traffic = stream()
+    moment = traffic.now
+    traffic.panes(1, shift=0.8).alarm().panes(8, shift=0.8).panes(30)
+    found = judge(traffic.entries)
+    assert len(latest(found.incidents)) == 1
+    assert [change for change, _ in told(found.incidents)] == ["opened", "severity", "resolved"]
+    at_most = next(one for one in found.incidents if one.change == "severity")
+    assert at_most.headline.startswith("Since 20 Nov 12:01 UTC smooth reads about 0.")
+    assert "sd) too high" in at_most.headline
+    assert abs(at_most.since - moment) <= 20_000
+    (last,) = latest(found.incidents).values()
+    assert {alert.rule for alert in last.alerts} == {"adwin", "psi", "out_of_range"}
+    assert all(alert.ended is not None for alert in last.alerts)
+    assert (last.state, last.features, last.of_features) == ("resolved", ["smooth"], 1)
+    assert last.ended == last.updated
+
+
+def test_every_alert_that_fires_is_in_one_incident() -> None:
+    """None is lost, none is in two."""
+    traffic = stream(3).panes(6, shift=1.0, missing=0.3).panes(30).panes(6, shift=-1.0).panes(9)
+    found = judge(traffic.entries)
+    fired = {alert.fingerprint for alert in found.alerts if alert.state == "firing"}
+    held = [alert.fingerprint for one in latest(found.incidents).values() for alert in one.alerts]
+    assert set(held) == fired
+    assert fired
+
+
+def test_it_does_not_matter_where_a_step_ends() -> None:
+    """Through a checkpoint after each entry, its fields in any order, the incidents are the same;
+    every transition has the next number.
+    """
+    traffic = stream(1).panes(3, shift=0.8).alarm("city").panes(4, shift=0.8).panes(25)
+    whole = judge(traffic.entries)
+    cut = judge(
+        traffic.entries,
+        cuts=range(len(traffic.entries)),
+        shuffle=np.random.default_rng(0),
+    )
+    assert whole.incidents == cut.incidents
+    assert whole.incidents
+    for _, one in itertools.groupby(
+        sorted(whole.incidents, key=lambda one: (one.id, one.number)), key=lambda one: one.id
+    ):
+        numbers = [found.number for found in one]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_two_faults_apart_are_two_incidents() -> None:
+    """A column that breaks while another one's incident is open opens its own."""
+    traffic = stream(2).panes(10, shift=1.5).alarm("city", delay=50)
+    found = latest(judge(traffic.entries).incidents)
+    assert sorted(one.features for one in found.values()) == [["city"], ["smooth"]]
+
+
+def test_two_faults_together_are_one() -> None:
+    """Two columns that broke at the same time are one incident that names both."""
+    traffic = stream(2).panes(1, shift=1.5).alarm("city", delay=250).panes(6, shift=1.5)
+    (found,) = latest(judge(traffic.entries).incidents).values()
+    assert sorted(found.features) == ["city", "smooth"]
+    assert found.headline.startswith("Since 20 Nov 12:01 UTC 2 of 6 features changed")
+
+
+def test_broken_values_are_the_cause() -> None:
+    """What is missing comes before the drift that it makes, and the feed is to be repaired."""
+    found = judge(stream(4).panes(8, missing=0.4).entries).incidents
+    (last,) = latest(found).values()
+    assert last.cause.kind == "broken_values"
+    assert last.action == "fix_feed"
+    assert last.headline.endswith("2 of 6 features have broken values, most: smooth, city.")
+    assert "is missing in 4" in last.cause.effect
+
+
+def test_values_that_moved_beyond_the_range_are_not_broken() -> None:
+    """All values of the column moved: those that came out of range with them are no reason to
+    repair a feed.
+    """
+    found = judge(stream(4).panes(8, shift=1.5).entries)
+    assert any(alert.rule == "out_of_range" for alert in found.alerts)
+    (last,) = latest(found.incidents).values()
+    assert (last.cause.kind, last.action) == ("feature", "wait")
+    assert "smooth reads about 1." in last.headline
+
+
+def slow(version: str, random: np.random.Generator, *, late: bool) -> Block:
+    """Draw a pane with latencies of .2 or 300 ms."""
+    latency = np.zeros(64, dtype=np.int64)
+    latency[50 if late else 20] = 250
+    return Block(250, block(version, random, 250).cells, pack_counts(latency), {"online": 250})
+
+
+def test_a_slow_service_is_an_incident_of_its_own() -> None:
+    """Latency never mixes with drift, and its advice is about the service."""
+    traffic = stream(5)
+    for _ in range(8):
+        drifted = block("1.0.0", traffic.random, 250, shift=1.0)
+        late = slow("1.0.0", traffic.random, late=True)
+        traffic.pane({"1.0.0": Block(250, drifted.cells, late.latency, {"online": 250})})
+    policy = JudgingPolicy(thresholds=(Threshold("latency_p99_ms", warning=100.0),))
+    found = latest(judge(traffic.entries, policy).incidents).values()
+    assert sorted((one.kind, one.action) for one in found) == [
+        ("model", "wait"),
+        ("operation", "check_service"),
+    ]
+    assert NO_LATENCY

@@ -1,0 +1,53 @@
+"""Up to when acknowledged events are safe."""
+
+import pytest
+
+from driftgauge.producer.publishing.kept import LEAST_S, Kept, Server, read_info
+
+
+def test_without_replicas_the_server_must_live_on() -> None:
+    """An append-only file may lose its last second: what is younger than some seconds is not
+    safe.
+    """
+    kept = Kept(60)
+    kept.note(100, Server(b"a", offset=10))
+    assert kept.until(103) == 103 - LEAST_S
+
+
+def test_a_replica_must_have_confirmed_it() -> None:
+    """A replica that lags holds back what it lacks, though the server lives on; the slowest one
+    counts; and what it confirmed is let go.
+    """
+    kept = Kept(60)
+    for second in range(30):
+        kept.note(second, Server(b"a", offset=100 * second, confirmed=(100 * second, 450)))
+    assert kept.until(29) == 4
+    kept.note(30, Server(b"a", offset=3000, confirmed=(2900, 2900)))
+    assert kept.until(30) == 30 - LEAST_S
+
+
+def test_a_replica_that_is_gone_is_waited_for_as_long_as_the_setting_says() -> None:
+    """The replica that left may be the one that takes over; after the longest time nothing waits
+    for it any more.
+    """
+    kept = Kept(60)
+    kept.note(0, Server(b"a", offset=10, confirmed=(10,)))
+    for second in range(1, 100):
+        kept.note(second, Server(b"a", offset=10 + second))
+    assert kept.until(50) == 0
+    assert kept.until(99) == 39
+    kept.forget()
+    kept.note(100, Server(b"b", offset=1))
+    assert kept.until(100) == 100 - LEAST_S
+
+
+@pytest.mark.parametrize("line", [b"", b"slave0:ip=h,port=1,state=wait_bgsave,offset=0,lag=0"])
+def test_a_replica_without_the_data_is_none(line: bytes) -> None:
+    """A replica that is being filled cannot take over, and holds nothing back."""
+    server = read_info(b"run_id:a\r\nrole:master\r\nmaster_repl_offset:9\r\n" + line)
+    assert (server.confirmed, server.prompt, server.replica) == ((), 0, False)
+
+
+def test_a_service_may_leave_out_or_disguise_any_line() -> None:
+    """What cannot be read counts as not told."""
+    assert read_info(b"# Server\r\nused_memory:many\r\n") == Server(b"")

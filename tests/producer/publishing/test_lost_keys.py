@@ -1,0 +1,94 @@
+"""What stands in Redis is deleted under a running API and worker."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from driftgauge.producer.app import create_app
+from driftgauge.producer.publishing import sender
+from driftgauge.producer.publishing.publisher import Publisher
+from driftgauge.shared.connections.redis_client import connect
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.settings import Settings
+from tests.integration.plant import counters, worker_thread
+from tests.producer.conftest import GOOD, running, until
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("linear")]
+
+
+@pytest.fixture
+def own(settings: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Settings with a server of this test, which it may flush."""
+    with EmbeddedRedis(tmp_path / "redis") as server:
+        more = {"redis_url": server.url, "lease_ms": 300, "commit_ms": 10, "watchdog_seconds": 0.2}
+        yield settings.model_copy(update=more)
+
+
+@pytest.fixture
+def client(own: Settings) -> Iterator[redis.Redis]:
+    with connect(own.redis_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def api(own: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """The API, and its publisher."""
+    monkeypatch.setattr(sender, "VERSIONS_CHECK_S", 0.2)
+    app = create_app(own)
+    async with running(app) as http:
+        publisher: Publisher = app.state.parts.publisher
+        await until(lambda: publisher.connected)
+        yield http, publisher
+
+
+async def ask(http: httpx.AsyncClient, times: int) -> None:
+    for _ in range(times):
+        answer = await http.post("/predict", json={"features": GOOD})
+        assert answer.json()["event"] == "published"
+
+
+async def test_all_is_flushed_and_monitoring_goes_on(
+    own: Settings, client: redis.Redis, api: Any
+) -> None:
+    """After FLUSHALL the versions are published again by themselves; a worker that runs and one
+    that starts then count what comes, and the last events come again. Nobody restarts anything.
+    """
+    http, publisher = api
+    keys = Keys(own.key_prefix)
+    with worker_thread(own.model_dump()):
+        await ask(http, 20)
+        await until(lambda: counters(client, keys, "linear").events == 20)
+        client.flushall()
+        await until(lambda: client.hexists(keys.versions("linear"), "1.0.0"))
+        assert client.sismember(keys.models, "linear")
+        await ask(http, 10)
+        await until(lambda: counters(client, keys, "linear").events == 30)
+    assert publisher.sender.resent == 20
+    with worker_thread(own.model_dump()):
+        await ask(http, 10)
+        await until(lambda: counters(client, keys, "linear").events == 40)
+
+
+@pytest.mark.parametrize("name", ["models", "versions"])
+async def test_one_key_is_deleted(own: Settings, client: redis.Redis, api: Any, name: str) -> None:
+    """An eviction, or a hand, takes one of the keys: it is there again, and nothing is counted
+    twice.
+    """
+    http, _ = api
+    keys = Keys(own.key_prefix)
+    with worker_thread(own.model_dump()):
+        await ask(http, 20)
+        client.delete(keys.models if name == "models" else keys.versions("linear"))
+        await until(
+            lambda: (
+                client.hexists(keys.versions("linear"), "1.0.0")
+                and client.sismember(keys.models, "linear")
+            )
+        )
+        await ask(http, 10)
+        await until(lambda: counters(client, keys, "linear").events == 30)
