@@ -38,9 +38,10 @@ from driftgauge.consumer.stages.versions import PublishedVersions, shapes
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.stamps import Stamps
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -86,6 +87,7 @@ class Worker:
         self._leases = Leases(self._roster, settings.lease_ms)
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
+        self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
@@ -104,10 +106,12 @@ class Worker:
                     beaten = now
                     self._guarded(lambda: self._beat(keys))
                 self._guarded(self._leases.keep)
+                self._stamps.save()
                 self.stop.wait(min(DISCOVERY_S, self._leases.look_s))
         finally:
             self.stop.set()
             self._roster.end(WRITER_PATIENCE_S)
+            self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
             for thread in waiters:
                 thread.join()
@@ -191,7 +195,7 @@ class Worker:
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
-        new = sorted(name.decode() for name in names if name.decode() not in self._models)
+        new = [name for name in model_names(names) if name not in self._models]
         for start in range(0, len(new), MODELS_AT_ONCE):
             part = new[start : start + MODELS_AT_ONCE]
             for model, shape in shapes(self._client, keys, part).items():
@@ -255,7 +259,14 @@ class Worker:
     ) -> None:
         """Add a stage; without a `sharing` of its own it is shared with the other workers."""
         self._shared += sharing is None
-        duty = Duty(name, make, sharing or self.sharing, self.stop, self._connection, self._nodes)
+
+        def stamped() -> Stage:
+            stage = make()
+            stage.checkpoint.stamps = self._stamps
+            return stage
+
+        mine = sharing or self.sharing
+        duty = Duty(name, stamped, mine, self.stop, self._connection, self._nodes)
         self._roster.add(duty, pool)
 
     def _start_waiter(self, name: str) -> threading.Thread:

@@ -232,9 +232,9 @@ class Settings(BaseSettings):
     """Largest age of the oldest uncounted entry, in seconds; if it is older, the worker does not
     keep up.
     """
-    loss_after_seconds: float = Field(7 * 86_400, gt=0)
-    """Seconds after which an event whose number is missing counts as lost: the longest age of a
-    spool.
+    loss_after_seconds: float = Field(30, gt=0)
+    """Seconds after which an event whose number is missing counts as lost, if no API process says
+    that it holds it.
     """
     dead_letters_per_hour: int = Field(10, ge=0)
     """Most unreadable entries within an hour without an alert."""

@@ -6,6 +6,7 @@ that a commit writes only what changed.
     pane                the open pane
 hour, day, ages     the running sums of panes, and how old the written ones are (rollups.py)
     publisher:ID        the sequence numbers seen
+    holes               the numbers that have not arrived, readable JSON (shared/losses.py)
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     labels              what waits for labels by day, and joined rows that judging does not know yet
     (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
@@ -29,6 +30,7 @@ from driftgauge.consumer.counting.panes.open_pane import OpenPane
 from driftgauge.consumer.counting.panes.rollups import FIELDS, Marks, RollUps
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters, LabelCounts
+from driftgauge.shared.losses import HOLES_FIELD, MOST_OF_PUBLISHER, Hole, listed
 from driftgauge.shared.reference.history import reference_key
 
 
@@ -99,6 +101,8 @@ class CountingState:
         delete.
         """
         packed = {name: self._pack(name) for name in sorted(self.changed | self.rollups.changed)}
+        if any(name.startswith(b"publisher:") for name in packed):
+            packed[HOLES_FIELD] = self._pack_holes()
         self.changed.clear()
         self.rollups.changed.clear()
         return packed
@@ -121,6 +125,15 @@ class CountingState:
         if kind == b"labels":
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
+
+    def _pack_holes(self) -> bytes:
+        """Pack the numbers that have not arrived."""
+        holes = listed(
+            Hole(name.decode(errors="replace"), *gap)
+            for name, publisher in self.publishers.items()
+            for gap in publisher.seen.gaps(MOST_OF_PUBLISHER)
+        )
+        return msgspec.json.encode(holes) if holes else b""
 
     def _note_waiting(self, counts: LabelCounts) -> None:
         """Update the counters of waiting predictions, labels and joined rows."""

@@ -18,9 +18,9 @@ import msgspec
 import redis
 
 from driftgauge.consumer.stages.sharing import Sharing
-from driftgauge.consumer.stages.stage import Backoff, Connection, Stage, server_ms
+from driftgauge.consumer.stages.stage import Backoff, Connection, Stage
 from driftgauge.shared.connections.nodes import MOVED, Nodes
-from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import DriftgaugeError, OwnershipLost

@@ -27,14 +27,18 @@ from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.pending_store import PendingStore
 from driftgauge.consumer.stages.reader import READ_COUNT, LogReader
 from driftgauge.consumer.stages.room import Room
-from driftgauge.consumer.stages.stage import CommitClock, Stage, server_ms
+from driftgauge.consumer.stages.stage import CommitClock, Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.connections.nodes import MOVED
+from driftgauge.shared.connections.redis_client import server_ms
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import BadData, OwnershipLost
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
@@ -117,11 +121,15 @@ class CountingStage(Stage):
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", BEGINNING.encode())
-        self._learn(versions_of(fields))
-        self._published.require(versions_of(fields), fields, self.checkpoint.key)
-        self._learn_references(references_of(fields))
-        self._published.require_references(references_of(fields))
-        self._state = CountingState.unpack(fields, self._cell_maps)
+        with self.checkpoint.reading():
+            EntryId.parse(offset)
+            versions, references = versions_of(fields), references_of(fields)
+        self._learn(versions)
+        self._published.require(versions, self.checkpoint.key)
+        self._learn_references(references)
+        self._published.require_references(references)
+        with self.checkpoint.reading():
+            self._state = CountingState.unpack(fields, self._cell_maps)
         self._load_ids()
         self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
@@ -162,13 +170,19 @@ class CountingStage(Stage):
 
     def _prepare_log(self, offset: bytes) -> None:
         """Create the consumer group that shows the offset. If the log went back to an older state,
-        move its last id beyond the offset.
+        move its last id beyond the offset. A log that was read and has no group is another one:
+        the former was deleted.
         """
         try:
             self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+        else:
+            if offset != BEGINNING.encode():
+                self.checkpoint.note_setback(
+                    Setback(self._log, f"entry {offset.decode()}", "", server_ms(self.client))
+                )
         details: Any = self.client.xinfo_stream(self._log)
         last: bytes = details["last-generated-id"]
         if EntryId.parse(last) < EntryId.parse(offset):
@@ -331,21 +345,31 @@ class CountingStage(Stage):
             )
         self._queue_ids(pipe)
         self._pending.queue(self._state.pending, pipe)
-        pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
 
     def _trim(self) -> None:
-        """Trim committed entries that are older than their retention: those of the log that every
-        reader has read, and panes and roll-ups.
+        """Show the offset, and trim committed entries that are older than their retention: those of
+        the log that every reader has read, and panes and roll-ups.
+
+        Raises
+        ------
+        OwnershipLost
+            If the log, or its group, is not there any more.
         """
         oldest = self._state.position.clock.entry - self._retention_ms
-        with self.client.pipeline(transaction=False) as pipe:
+        try:
             keep_from = min(EntryId.parse(self._offset).ms, oldest, *self._readers())
-            if keep_from > 0:
-                pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
-            for stream, first in self._first_kept.items():
-                if first:
-                    pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
-            pipe.execute()
+            with self.client.pipeline(transaction=False) as pipe:
+                pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
+                if keep_from > 0:
+                    pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
+                for stream, first in self._first_kept.items():
+                    if first:
+                        pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
+                pipe.execute()
+        except redis.ResponseError as error:
+            if refusal(error) or isinstance(error, MOVED):
+                raise
+            raise OwnershipLost(f"{self._log} was deleted, or its group ({error}).") from error
 
     def make_room(self) -> None:
         """Trim committed entries of the log if Redis is full, whoever owns the stage, since they

@@ -23,6 +23,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import ANSWER_KEPT_S, Answer
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -89,7 +90,7 @@ class Proposer:
         """Answer a request; one that cannot be read was written by hand and is dropped."""
         try:
             request = proposals.decode_request(packed)
-        except ValueError as error:
+        except UNREADABLE as error:
             log.warning("A request for a reference of %s cannot be read: %s.", model, error)
             return
         answer = self._made(client, model, request.version, request.window_ms)

@@ -45,7 +45,11 @@ class Connection:
     def lost(self, error: Exception) -> None:
         with self._lock:
             if self._lost_at is None:
-                log.warning("Redis does not answer (%s); waiting for it, nothing is lost", error)
+                log.warning(
+                    "Redis does not answer (%s); waiting for it. What it was sent is sent again if "
+                    "it comes back without it",
+                    error,
+                )
             self._lost_at = time.monotonic()
 
     def back(self, asked_at: float) -> None:
@@ -62,7 +66,8 @@ class Connection:
                 return  # another write was accepted; this one is tried again
             if self._refusal != code:
                 log.error(
-                    "Redis refuses to write (%s): %s. Waiting until it does not; nothing is lost",
+                    "Redis refuses to write (%s): %s. Waiting until it does not; the publishers "
+                    "keep their events",
                     error,
                     ADVICE[code],
                 )
@@ -198,12 +203,6 @@ def raw_reads(client: redis.Redis) -> redis.Redis:
     """Make the client return raw replies to XREAD: redis-py would build a dict for every entry."""
     client.set_response_callback("XREAD", lambda reply, **_: reply)
     return client
-
-
-def server_ms(client: redis.Redis) -> int:
-    """Ask Redis for its time, in ms since 1970."""
-    seconds, micros = client.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 class Pace:

@@ -6,17 +6,15 @@ events that name it become dead letters; other versions are not affected.
 
 import logging
 import time
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from gzip import decompress
 
 import msgspec
 import redis
 
 from driftgauge.shared.connections.bulk import Command, ask_all
 from driftgauge.shared.connections.nodes import MOVED
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.performance import Layout, Measures
 from driftgauge.shared.reference.accepted import AcceptedReference, check_fits
@@ -25,19 +23,10 @@ from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.registry import PublishedVersion
+from driftgauge.shared.unpacking import UNREADABLE, gunzip
 
 log = logging.getLogger("driftgauge.worker")
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    msgspec.MsgspecError,
-    ValueError,
-    RecursionError,
-    BadData,
-)
-"""Errors of unpacking a version: damaged compression, malformed JSON, or an invalid schema."""
 RECHECK_S = 10.0
 """Interval (s) at which known versions are compared with Redis, since a calibration can be made
 again.
@@ -47,8 +36,11 @@ again.
 class Shape(msgspec.Struct, frozen=True):
     """Number and salts of a model's partitions, which all of its versions share."""
 
-    partitions: int = 1
-    salts: tuple[str, ...] = ()
+    partitions: Partitions = 1
+    salts: tuple[Salt, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_salts(self.partitions, self.salts)
 
 
 class _Shaped(msgspec.Struct):
@@ -79,7 +71,7 @@ def shapes(
             elif reply:
                 found[name] = None
                 with suppress(*UNREADABLE):
-                    found[name] = msgspec.json.decode(decompress(reply[1]), type=_Shaped).manifest
+                    found[name] = msgspec.json.decode(gunzip(reply[1]), type=_Shaped).manifest
     return found
 
 
@@ -164,29 +156,21 @@ class PublishedVersions:
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
         return self.fetch({name.decode(errors="replace") for name in names})
 
-    def require(self, names: set[str], fields: Iterable[bytes], checkpoint: str) -> None:
+    def require(self, names: set[str], checkpoint: str) -> None:
         """Check that the versions which a checkpoint needs are known.
 
         Raises
         ------
         BadData
-            If some are not; the message names them and the fields that hold their state.
+            If some are not; the message names them.
         """
         gone = sorted(names - self._known.keys())
-        if not gone:
-            return
-        held = [
-            name.decode()
-            for name in sorted(fields)
-            if any(f":{version}".encode() in name for version in gone)
-        ]
-        raise BadData(
-            f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in "
-            f"{self._key} (any more), or "
-            "cannot be read there. Publish it again: start the API with a registry folder that has "
-            "it. To give its state up "
-            f"instead, HDEL {checkpoint} {' '.join(held[:20])}{' …' if len(held) > 20 else ''}"
-        )
+        if gone:
+            raise BadData(
+                f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in "
+                f"{self._key} (any more), or cannot be read there. Publish it again: start the API "
+                f"with a registry folder that has it, from a backup if need be."
+            )
 
     def _read(self, name: str, packed: bytes) -> None:
         try:

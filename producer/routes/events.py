@@ -390,7 +390,6 @@ def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Prediction]]:
 
 def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with its header."""
-    return {
-        **documented(BODY, 202, "What was taken, and what not.", ANSWER),
-        "parameters": [PREFER],
-    }
+    found = documented(BODY, 202, "What was taken, and what not.", ANSWER)
+    found["parameters"].append(PREFER)
+    return found
