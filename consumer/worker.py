@@ -168,10 +168,15 @@ class Worker:
         for client in {self._client(keys.workers), *self._nodes.servers()}:
             try:
                 memory: Any = client.info("memory")
-            except redis.exceptions.NoPermissionError:  # the server does not tell
-                continue
+            except redis.exceptions.NoPermissionError:
+                memory = {}
             limit, used = int(memory.get("maxmemory", 0)), int(memory.get("used_memory", 0))
-            self._check_eviction(eviction(limit, str(memory.get("maxmemory_policy", ""))))
+            policy = str(memory.get("maxmemory_policy", ""))
+            if not policy and self._evicts is None:
+                log.warning(
+                    "Redis does not tell its maxmemory-policy. See to it that it is noeviction"
+                )
+            self._check_eviction(eviction(limit, policy))
             if limit and used > self.settings.max_memory_share * limit:
                 self._roster.make_room(client)
 
@@ -305,6 +310,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        client_ids_max=settings.client_ids_max,
         label_wait_days=math.ceil(settings.label_wait_hours / 24),
         label_pending_max=settings.label_pending_max,
         detectors=settings.detectors,

@@ -158,14 +158,14 @@ class Duty:
     def _work(self, stage: Stage, over: Callable[[], bool]) -> None:
         if self.doubt:
             raise OwnershipLost(self.doubt)
+        if self.cramped:  # before the load, since one that fails again and again has no turns
+            self.cramped = False
+            stage.make_room()
         if not self._loaded:
             stage.load()
             stage.attempts.adopt(stage.checkpoint.fault)
             self._loaded = True
             log.info("%s: owned", self.name)
-        if self.cramped:
-            self.cramped = False
-            stage.make_room()
         more = not self._stop.is_set()
         while more:
             more = stage.turn()

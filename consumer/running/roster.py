@@ -115,9 +115,10 @@ class Roster:
         """Let the stages of a server that is nearly full make room in it."""
         with self._lock:
             for duty in self._states:
-                if duty.owned and duty.stage is not None and duty.stage.client is client:
+                if duty.stage is not None and duty.stage.client is client:
                     duty.cramped = True
-                    self._wake(duty)
+                    if duty.owned:
+                        self._wake(duty)
 
     def end(self, patience_s: float) -> None:
         """Let every stage have a last turn, in which it ends, and wait for the threads; for those

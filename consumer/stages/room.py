@@ -2,7 +2,8 @@
 
 A log is kept for the hours of retention if there is room. Above a share of `maxmemory` its oldest
 quarter is deleted, again and again until there is room: counted entries are worth less than events
-that Redis cannot take.
+that Redis cannot take. What was not counted is never deleted: if that alone fills Redis, the API
+spools.
 """
 
 import logging
@@ -33,10 +34,14 @@ class Room:
         self._stream = stream
         self._share = share
         self._told = False
+        self._passed_over: list[str] = []
 
     def keep_from(self, client: redis.Redis) -> int:
         """Return the entry time (ms) from which entries are kept; 0 keeps all."""
-        memory: Any = client.info("memory")
+        try:
+            memory: Any = client.info("memory")
+        except redis.exceptions.NoPermissionError:  # the server does not tell
+            memory = {}
         limit = int(memory.get("maxmemory", 0))
         used = int(memory.get("used_memory", 0))
         if not limit or used <= self._share * limit:
@@ -57,3 +62,15 @@ class Room:
             )
             self._told = True
         return first + max(1, int(GIVEN_UP * (last - first)))
+
+    def pass_over(self, readers: list[str]) -> None:
+        """Log once which readers of the log miss entries."""
+        if readers and readers != self._passed_over:
+            log.warning(
+                "%s is shortened before %s could read it. Where nobody reads, say: redis-cli "
+                "XGROUP DESTROY %s NAME",
+                self._stream,
+                ", ".join(readers),
+                self._stream,
+            )
+        self._passed_over = readers
