@@ -35,9 +35,10 @@ from driftgauge.consumer.stages.versions import PublishedVersions
 from driftgauge.shared.connections.nodes import MOVED, Nodes
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import EVICTION_ADVICE, eviction, refusal
-from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.stamps import Stamps
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -72,6 +73,7 @@ class Worker:
         self._threads: dict[str, threading.Thread] = {}
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
+        self._stamps = Stamps(settings.data_dir / "stamps" / "worker.json")
 
     def run(self) -> None:
         """Run until stopped; then commit, give the leases back, and return."""
@@ -86,12 +88,14 @@ class Worker:
                     self._guarded(lambda: self._discover(keys))
                 self._guarded(lambda: self._beat(keys))
                 self._start_threads()
+                self._stamps.save()
                 self.stop.wait(min(DISCOVERY_S, self.sharing.beat_s))
         finally:
             self.stop.set()
             self._start_threads()  # so that all can be joined
             for thread in self._threads.values():
                 thread.join()
+            self._stamps.save(now=True)
             self._guarded(lambda: self.sharing.leave(self._client(keys.workers)))
             for thread in self._writers:
                 thread.join(WRITER_PATIENCE_S)
@@ -145,9 +149,12 @@ class Worker:
         """
         try:
             memory: Any = self._client(keys.workers).info("memory")
-        except redis.exceptions.NoPermissionError:  # the server does not tell
-            return
-        found = eviction(int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "")))
+        except redis.exceptions.NoPermissionError:
+            memory = {}
+        policy = str(memory.get("maxmemory_policy", ""))
+        if not policy and self._evicts is None:
+            log.warning("Redis does not tell its maxmemory-policy. See to it that it is noeviction")
+        found = eviction(int(memory.get("maxmemory", 0)), policy)
         if found and self._evicts is None:
             raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
         if found and found != self._evicts:
@@ -174,7 +181,7 @@ class Worker:
     def _discover(self, keys: Keys) -> None:
         """Add the stages of models that are new."""
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
-        for model in sorted(name.decode() for name in names):
+        for model in model_names(names):
             if f"judging {model}" not in self._threads:
                 self._add_model(keys, model)
 
@@ -263,6 +270,7 @@ class Worker:
                 self.stop.wait(DISCOVERY_S)
                 continue
             stage.may_move = self._nodes.is_cluster
+            stage.checkpoint.stamps = self._stamps
             stage.run(self.stop, self._connection, sharing)
             stage.close()
 
@@ -287,6 +295,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        client_ids_max=settings.client_ids_max,
         label_wait_days=math.ceil(settings.label_wait_hours / 24),
         label_pending_max=settings.label_pending_max,
         detectors=settings.detectors,

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "compare": "consumer.commands.compare",
     "demo": "models.demo.commands",
     "demo-retrain": "models.demo.commands",
+    "doctor": "producer.commands.doctor",
     "drift-test": "models.drift.commands",
     "keys": "producer.commands.keys",
     "labels": "producer.commands.labels",
@@ -27,6 +28,7 @@ COMMANDS: Final = {
     "report": "consumer.commands.report",
     "serve": "producer.commands.serve",
     "simulate": "models.drift.commands",
+    "status": "producer.commands.status",
     "up": "models.demo.commands",
     "worker": "consumer.commands.worker",
 }

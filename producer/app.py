@@ -45,6 +45,7 @@ from driftgauge.shared.connections.redis_client import connect_async
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.stamps import Stamps
 
 MAX_READERS = 64
 MAX_SUBSCRIBERS = 1000
@@ -135,6 +136,8 @@ def build(settings: Settings) -> Parts:
             serving.production,
             labels=refused_labels,
             hanging=lambda: scorer.hanging(serving.production),
+            held=publisher.held,
+            stamps=Stamps(settings.data_dir / "stamps" / "api.json"),
         ),
         access=Access(
             KeyRing(settings.keys_path, required=settings.keys_file is not None),

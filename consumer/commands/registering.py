@@ -14,6 +14,7 @@ from rich.text import Text
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
 from driftgauge.consumer.commands.tables import printable
+from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
@@ -84,7 +85,7 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option(
     "--partitions",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MOST_PARTITIONS),
     default=1,
     show_default=True,
     help="Logs that the events are spread over; chosen once, by the model's first version.",

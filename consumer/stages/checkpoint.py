@@ -9,21 +9,40 @@ Safety rests on WATCH; the lease is only for liveness. Every WATCH is followed b
 Redis 7.0 a WATCH on a key that has just expired lets EXEC through. After any error at EXEC the
 outcome is unknown: the state in memory is discarded and loaded again. It is also loaded again after
 a restart of the server, which may have lost what was read from it since the last commit.
+
+A checksum over all fields of the state is written with each commit and compared at each load, so
+that a damaged checkpoint is never taken. A commit number that is lower than one that was seen
+before, by this process or, in its file of stamps, by an earlier one, is noted as a setback.
 """  # noqa: E501  a table, or what an example prints
 
+import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import redis
 from redis.client import Pipeline
 
-from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.consumer.stages.checksum import FIELD as CHECKSUM
+from driftgauge.consumer.stages.checksum import Checksum
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.contract.fault import FIELD as FAULT
+from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD, FORMATS, FORMER
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
+from driftgauge.shared.losses import SETBACK_FIELD, Setback
+from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import UNREADABLE
 
-FORMAT = b"2"
-"""Format of the checkpoint's fields; another one is refused."""
+log = logging.getLogger("driftgauge.worker")
+
+SAFE_ADVICE = (
+    "Restore Redis from a sound copy, or count anew under another DRIFTGAUGE_KEY_PREFIX. Do not "
+    "delete the key: what was counted would be lost, and the panes that were written could not be "
+    "continued."
+)
+"""What a person can do about a checkpoint that cannot be read, without losing more."""
 
 Outputs = Callable[[Pipeline], None]
 """A function that adds commands to the transaction."""
@@ -53,6 +72,9 @@ class Checkpoint:
         self._token = b""
         self._number = 0
         self._server = ""
+        self._checksum = Checksum({})
+        self.stamps: Stamps | None = None
+        """How far the worker has seen its checkpoints; None compares none."""
         self.fault: bytes | None = None
         """The fault that stood beside the state when it was loaded, packed."""
         self.later: dict[bytes, bytes] = {}
@@ -87,8 +109,8 @@ class Checkpoint:
         Raises
         ------
         BadData
-            If another version of Driftgauge wrote it in another format, or the key is not a
-            checkpoint.
+            If another version of Driftgauge wrote it in another format, it is damaged, or the key
+            is not a checkpoint.
         """
         self._server = _server(self._client)
         try:
@@ -99,30 +121,72 @@ class Checkpoint:
             raise BadData(
                 f"{self.key} is not a hash in Redis. Move it away, or use another key prefix."
             ) from error
-        if fields and fields.get(b"format") != FORMAT:
-            raise BadData(
-                f"The checkpoint {self.key} has format {fields.get(b'format', b'?').decode()}, "
-                f"this version reads "
-                f"{FORMAT.decode()}. Run the version that wrote it, or count anew under another "
-                f"DRIFTGAUGE_KEY_PREFIX. Do not delete the key: what was counted would be lost, "
-                f"and the panes that were written could not be continued."
-            )
-        self._number = int(fields.get(b"commit", 0))
         self.fault = fields.pop(FAULT, None)
+        fields.pop(SETBACK_FIELD, None)
+        self._check_sound(fields)
+        with self.reading():
+            self._number = int(fields.get(b"commit", 0))
+        self._compare(bool(fields))
         return fields
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Translate whatever the content of the checkpoint raises, while it is unpacked, to
+        BadData.
+        """
+        try:
+            yield
+        except BadData:
+            raise
+        except UNREADABLE as error:
+            raise BadData(
+                f"The checkpoint {self.key} cannot be read ({type(error).__name__}: {error}). "
+                f"{SAFE_ADVICE}"
+            ) from error
+
+    def _check_sound(self, fields: dict[bytes, bytes]) -> None:
+        """Check format and checksum, and take the checksum out of the fields."""
+        stored, form = fields.pop(CHECKSUM, None), fields.get(FORMAT_FIELD, b"?")
+        self._checksum = Checksum(fields)
+        if fields and form not in FORMATS:
+            raise BadData(
+                f"The checkpoint {self.key} has format {form.decode(errors='replace')}, this "
+                f"version reads {FORMAT.decode()}. Run the version that wrote it. {SAFE_ADVICE}"
+            )
+        expected = None if form == FORMER and stored is None else self._checksum.packed
+        if (fields or stored) and stored != expected:
+            raise BadData(
+                f"The checkpoint {self.key} is damaged: its content does not have its checksum, so "
+                f"it is not used. {SAFE_ADVICE}"
+            )
+
+    def _compare(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
+        """Write down, once, that the checkpoint went back to an earlier commit, or is gone."""
+        place = self._number, 0
+        seen = self.stamps.behind(self.key, place) if self.stamps is not None else None
+        if self.stamps is None or seen is None:
+            return
+        now = f"commit {self._number}" if exists else ""
+        before = f"commit {seen.place[0]}"
+        self.note_setback(Setback(self.key, before, now, server_ms(self._client)))
+        self.stamps.begin_anew(self.key, place)
+
+    def note_setback(self, setback: Setback) -> None:
+        """Log a setback, and write it beside the state, for the watchdog."""
+        log.error("%s. Redis came back with an older state, or keys were deleted.", setback.words)
+        self.note(SETBACK_FIELD, msgspec.json.encode(setback))
 
     def note(self, name: bytes, value: bytes) -> None:
         """Write a field that is no part of the state, at once; OwnershipLost if the lease is no
-        longer ours. A checkpoint of another format keeps it.
+        longer ours.
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
                 pipe.watch(self._owner_key, self.key)
                 if pipe.get(self._owner_key) != self._token:
                     raise OwnershipLost(f"Another worker owns {self.key} now.")
-                new = not pipe.exists(self.key)
                 pipe.multi()
-                noted: dict[Any, Any] = {name: value, **({b"format": FORMAT} if new else {})}
+                noted: dict[Any, Any] = {name: value}
                 pipe.hset(self.key, mapping=noted)
                 pipe.execute()
             except redis.WatchError as error:
@@ -153,6 +217,8 @@ class Checkpoint:
         self._check(replies)
         self._number += 1
         self.later = {}
+        if self.stamps is not None:
+            self.stamps.note(self.key, (self._number, 0))
 
     def renew(self) -> None:
         """Prolong the lease without a commit; OwnershipLost if it is no longer ours."""
@@ -197,10 +263,12 @@ class Checkpoint:
 
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
-        kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
-        kept |= self.later
+        kept = {name: value for name, value in fields.items() if value}
+        kept |= {FORMAT_FIELD: FORMAT, b"commit": str(self._number + 1).encode()}
         gone: list[Any] = [name for name, value in fields.items() if not value]
-        pipe.hset(self.key, mapping={**kept, b"format": FORMAT, b"commit": self._number + 1})
+        self._checksum = self._checksum.with_changes(kept, gone)
+        written: dict[Any, Any] = {**kept, **self.later, CHECKSUM: self._checksum.packed}
+        pipe.hset(self.key, mapping=written)
         if gone:
             pipe.hdel(self.key, *gone)
         pipe.pexpire(self._owner_key, self._lease_ms)

@@ -137,11 +137,13 @@ class Follower(Stage):
         """
         self.check_types("stream", self._stream)
         fields = self.checkpoint.load()
-        self._sink.load(fields.get(STATE, b""))
+        last = self._last_id()
+        with self.checkpoint.reading():
+            self._sink.load(fields.get(STATE, b""))
+            known = fields.get(OFFSET)
+            start = known or (BEGINNING.encode() if self._sink.from_beginning else last)
+            self._offset = min(start, last, key=EntryId.parse)
         self._clock.reset()
-        known, last = fields.get(OFFSET), self._last_id()
-        start = known or (BEGINNING.encode() if self._sink.from_beginning else last)
-        self._offset = min(start, last, key=EntryId.parse)
         if self._offset != known:
             self._commit(Done(self._offset))
 

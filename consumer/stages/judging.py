@@ -115,13 +115,16 @@ class JudgingStage(Stage):
             self.check_types("stream", stream, client=self._reader_of(stream))
         self.check_types("hash", self._current)
         fields = self.checkpoint.load()
-        self._learn(versions_of(fields))
-        self._published.require(versions_of(fields), fields, self.checkpoint.key)
-        self._learn_references(references_of(fields))
+        with self.checkpoint.reading():
+            versions, references = versions_of(fields), references_of(fields)
+        self._learn(versions)
+        self._published.require(versions, self.checkpoint.key)
+        self._learn_references(references)
         sizes = {
             name: int(version.reference.offsets[-1]) for name, version in self._versions.items()
         }
-        self._state = JudgingState.unpack(fields, sizes)
+        with self.checkpoint.reading():
+            self._state = JudgingState.unpack(fields, sizes)
         self._clock.reset()
         self._note_ends()
 

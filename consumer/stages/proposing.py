@@ -20,6 +20,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.proposals import ANSWER_KEPT_S, Answer
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -77,7 +78,7 @@ class Proposer:
             return
         try:
             request = proposals.decode_request(packed)
-        except ValueError as error:
+        except UNREADABLE as error:
             log.warning("A request for a reference of %s cannot be read: %s.", model, error)
             return
         answer = self._made(model, request.version, request.window_ms)

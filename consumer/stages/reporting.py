@@ -15,7 +15,7 @@ import msgspec
 import redis
 
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
-from driftgauge.consumer.stages.stage import server_ms
+from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
@@ -27,6 +27,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reporting.files import remove_old, write_report
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -91,7 +92,7 @@ class Reports(Sink):
         try:
             snapshot = part_of(event, Snapshot)
         # another version's, or written by hand: there is no report of it, and the next ones follow
-        except ValueError:
+        except UNREADABLE:
             log.warning(
                 "reporting %s: snapshot %s cannot be read; it has no report.",
                 self._model,

@@ -17,7 +17,7 @@ import redis
 from driftgauge.consumer.judging.alerts.retraining import RetrainingState, Run, RunResult
 from driftgauge.consumer.retraining.command import run_command
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
-from driftgauge.consumer.stages.stage import server_ms
+from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.settings import Settings
 
 log = logging.getLogger("driftgauge.retraining")

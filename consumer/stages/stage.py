@@ -22,7 +22,7 @@ from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.reader import READ_COUNT, block_bounds
 from driftgauge.consumer.stages.sharing import Sharing
 from driftgauge.shared.connections.nodes import MOVED
-from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.connections.refusals import ADVICE, refusal
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
@@ -51,7 +51,11 @@ class Connection:
     def lost(self, error: Exception) -> None:
         with self._lock:
             if self._lost_at is None:
-                log.warning("Redis does not answer (%s); waiting for it, nothing is lost", error)
+                log.warning(
+                    "Redis does not answer (%s); waiting for it. What it was sent is sent again if "
+                    "it comes back without it",
+                    error,
+                )
             self._lost_at = time.monotonic()
 
     def back(self, asked_at: float) -> None:
@@ -68,7 +72,8 @@ class Connection:
                 return  # another write was accepted; this one is tried again
             if self._refusal != code:
                 log.error(
-                    "Redis refuses to write (%s): %s. Waiting until it does not; nothing is lost",
+                    "Redis refuses to write (%s): %s. Waiting until it does not; the publishers "
+                    "keep their events",
                     error,
                     ADVICE[code],
                 )
@@ -306,12 +311,6 @@ def raw_reads(client: redis.Redis) -> redis.Redis:
     """Make the client return raw replies to XREAD: redis-py would build a dict for every entry."""
     client.set_response_callback("XREAD", lambda reply, **_: reply)
     return client
-
-
-def server_ms(client: redis.Redis) -> int:
-    """Ask Redis for its time, in ms since 1970."""
-    seconds, micros = client.time()
-    return int(seconds) * 1000 + int(micros) // 1000
 
 
 class Pace:

@@ -6,8 +6,6 @@ events that name it become dead letters; other versions are not affected.
 
 import logging
 import time
-import zlib
-from collections.abc import Iterable
 
 import msgspec
 import redis
@@ -21,19 +19,10 @@ from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.reference.profile import NumericReference, ReferenceProfile
 from driftgauge.shared.reference.segments import SegmentLayout
 from driftgauge.shared.registry.registry import PublishedVersion
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
-UNREADABLE = (
-    OSError,
-    EOFError,
-    zlib.error,
-    msgspec.MsgspecError,
-    ValueError,
-    RecursionError,
-    BadData,
-)
-"""Errors of unpacking a version: damaged compression, malformed JSON, or an invalid schema."""
 RECHECK_S = 10.0
 """Interval (s) at which known versions are compared with Redis, since a calibration can be made
 again.
@@ -121,29 +110,21 @@ class PublishedVersions:
         names: list[bytes] = self._client.hkeys(self._key)  # type: ignore[assignment]  # bytes, not str
         return self.fetch({name.decode(errors="replace") for name in names})
 
-    def require(self, names: set[str], fields: Iterable[bytes], checkpoint: str) -> None:
+    def require(self, names: set[str], checkpoint: str) -> None:
         """Check that the versions which a checkpoint needs are known.
 
         Raises
         ------
         BadData
-            If some are not; the message names them and the fields that hold their state.
+            If some are not; the message names them.
         """
         gone = sorted(names - self._known.keys())
-        if not gone:
-            return
-        held = [
-            name.decode()
-            for name in sorted(fields)
-            if any(f":{version}".encode() in name for version in gone)
-        ]
-        raise BadData(
-            f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in "
-            f"{self._key} (any more), or "
-            "cannot be read there. Publish it again: start the API with a registry folder that has "
-            "it. To give its state up "
-            f"instead, HDEL {checkpoint} {' '.join(held[:20])}{' …' if len(held) > 20 else ''}"
-        )
+        if gone:
+            raise BadData(
+                f"{checkpoint} holds the state of {self._model} {', '.join(gone)}, which is not in "
+                f"{self._key} (any more), or cannot be read there. Publish it again: start the API "
+                f"with a registry folder that has it, from a backup if need be."
+            )
 
     def _read(self, name: str, packed: bytes) -> None:
         try:

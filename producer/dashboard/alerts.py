@@ -20,6 +20,7 @@ from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
+from driftgauge.shared.unpacking import UNREADABLE
 
 PAGE: Final = 50
 SEARCHED: Final = 200
@@ -79,7 +80,7 @@ def readable(events: Sequence[Any]) -> list[Alert]:
     for event in events:
         try:
             found.append(msgspec.convert(event["data"], Alert))
-        except (msgspec.ValidationError, TypeError, KeyError):  # GET /alerts gives it as it is
+        except UNREADABLE:  # GET /alerts gives it as it is
             continue
     return [alert for alert in found if FINGERPRINT.fullmatch(alert.fingerprint)]
 

@@ -19,6 +19,7 @@ from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
 from driftgauge.producer.reading.history import AlertFilter
 from driftgauge.producer.reading.prediction_log import PredictionFilter
+from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.predictions import prediction_filter, schema_of
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -140,12 +141,13 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
     async def check(
         request: Request, model: str, version: str | None = None, *, whole: bool = False
     ) -> Response:
-        """Check the beginning of a file against the schema, before all of it is sent; nothing is
-        predicted.
+        """Check the beginning of a file against the schema, before all of it is sent; of Parquet
+        the end, where its columns stand. Nothing is predicted.
         """
         served = await parts.serving.predicting(model, version)
+        form = form_of_body(request.headers.get("content-type", "text/csv"))
         body = await read_body(request, batch.MOST_BYTES)
-        found = await asyncio.to_thread(batch.beginning, body, served.schema, whole=whole)
+        found = await asyncio.to_thread(batch.beginning, body, served.schema, form, whole=whole)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
 

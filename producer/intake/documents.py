@@ -4,6 +4,8 @@ They are decoded without a typed model, so that one answer can name every bad fi
 first.
 """
 
+import asyncio
+import io
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -13,6 +15,7 @@ import msgspec
 from fastapi import Request
 
 from driftgauge.producer.http.problems import Problem, too_large
+from driftgauge.producer.intake.encodings import TooMuch, coding_of, unpacked
 from driftgauge.producer.intake.turns import check_containers
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.reference.schema import MOST_UNKNOWN, FieldError, pointer
@@ -25,13 +28,15 @@ _decode = msgspec.json.Decoder().decode
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
-    """Read a body of bounded size.
+    """Read a body of bounded size, and unpack it if it is compressed.
 
     Raises
     ------
     Problem
-        413 if it is larger.
+        413 if it is larger, or what is unpacked is; 415 if it is compressed in an unknown way, 400
+        if it cannot be unpacked.
     """
+    coding = coding_of(request.headers)
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > most_bytes:
         raise too_large(most_bytes)
@@ -42,7 +47,13 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
         if size > most_bytes:
             raise too_large(most_bytes)
         chunks.append(chunk)
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    if coding is None:
+        return body
+    try:
+        return await asyncio.to_thread(b"".join, unpacked(io.BytesIO(body), coding, most_bytes))
+    except TooMuch:
+        raise too_large(most_bytes) from None
 
 
 def decode(body: bytes) -> tuple[Any, Problem | None]:

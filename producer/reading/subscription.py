@@ -22,7 +22,7 @@ from driftgauge.producer.reading.positions import (
 from driftgauge.shared.connections.redis_client import BLOCK_MS
 from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, is_entry_id
-from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.keys import Keys, model_names
 
 HEARTBEAT_S = 15.0
 GROUP = 100
@@ -53,11 +53,7 @@ class Subscriptions:
         hand.
         """
         members: Any = await self.client.smembers(self._keys.models)
-        return {
-            name
-            for packed in members
-            if MODEL_NAME.fullmatch(name := packed.decode(errors="replace"))
-        }
+        return set(model_names(members))
 
     async def open(self, model: str | None, last_event_id: str | None) -> "Subscription":
         """Resolve where a subscriber starts.

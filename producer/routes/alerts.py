@@ -15,9 +15,11 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import AlertFilter, life, page
 from driftgauge.producer.routes.model_choice import known_model
+from driftgauge.producer.watching import watchdog
 from driftgauge.shared.contract import commands
 from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
 from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.unpacking import UNREADABLE
 
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 JSON = "application/json"
@@ -148,6 +150,11 @@ async def while_allowed(
 async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
     """Write a command to the model that has the alert open."""
     for model in sorted(await parts.subscriptions.models()):
+        if isinstance(command, Acknowledge) and await watchdog.acknowledge(
+            parts.reader, parts.keys, model, command
+        ):
+            body = {"command": "", "model": model, "fingerprint": fingerprint}
+            return Response(msgspec.json.encode(body), 202, media_type=JSON)
         if not await _is_open(parts, model, fingerprint):
             continue
         fields: Any = {commands.FIELD: commands.encode(command)}
@@ -157,9 +164,9 @@ async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
         return Response(msgspec.json.encode(body), 202, media_type=JSON)
     raise Problem(
         404,
-        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's "
-        f"`blind.` alerts cannot be "
-        "acknowledged. GET /alerts?state=firing lists what fired.",
+        f"No open alert has the fingerprint {fingerprint}. It may have resolved; of the watchdog's "
+        "`blind.` alerts only `lost` and `rolled_back` can be acknowledged, and none be silenced. "
+        "GET /alerts?state=firing lists what fired.",
     )
 
 
@@ -169,7 +176,7 @@ async def _is_open(parts: Parts, model: str, fingerprint: str) -> bool:
     for packed in snapshots:
         try:
             found = msgspec.json.decode(packed, type=CurrentState)
-        except msgspec.MsgspecError:  # written by hand: it holds no alert that judging knows
+        except UNREADABLE:  # written by hand: it holds no alert that judging knows
             continue
         if any(alert.fingerprint == fingerprint for alert in found.alerts):
             return True

@@ -21,6 +21,7 @@ from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
+from driftgauge.producer.watching.losses import waiting_and_lost
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
@@ -233,14 +234,17 @@ async def _pipeline(parts: Parts) -> dict[str, Any]:
         return {"pipeline": None, "reason": "Redis does not answer."}
     except (redis.RedisError, BadData) as error:
         return {"pipeline": None, "reason": f"What stands in Redis cannot be read: {error}"}
-    return {"pipeline": {state.model: _model(state) for state in states}}
+    return {"pipeline": {state.model: described(state) for state in states}}
 
 
-def _model(state: ModelState) -> dict[str, Any]:
+def described(state: ModelState) -> dict[str, Any]:
+    """Describe a model's part of the pipeline."""
     return {
         "events": state.events,
         "refused": _refused(state.refused),
         "refused_labels": _refused(state.refused_labels),
+        "missing": dict(zip(("waiting", "held_by_nobody"), waiting_and_lost(state), strict=True)),
+        "unreadable": state.unreadable,
         "partitions": [_partition(state, partition) for partition in state.partitions],
         "judging": {
             "owned": state.judging_owned,

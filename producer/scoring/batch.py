@@ -14,13 +14,14 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import IO, Any, Final, Literal, cast
 
 import msgspec
 from fastapi import Request
 
 from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.csv_rows import CsvRows, Lines
+from driftgauge.producer.intake.encodings import Coding, TooMuch, coding_of, unpacked
 from driftgauge.producer.intake.json_rows import JsonRows
 from driftgauge.producer.intake.object_rows import ObjectRows
 from driftgauge.producer.intake.refusals import Refusals
@@ -153,15 +154,17 @@ class Batch:
         return list(islice(self._read, self._parts.block_rows))
 
     def _event(self, row: InputRow, score: Score) -> Prediction:
+        now = time.time_ns() // 1_000_000
         return Prediction(
             id=new_id() if row.id is None else row.id,
             version=self.served.version,
-            time=time.time_ns() // 1_000_000 if row.time is None else row.time,
+            time=now if row.time is None else row.time,
             features=self.served.clean(row.values),
             prediction=score.prediction,
             source=self._source,
             client_id=row.id is not None,
             probabilities=score.probabilities,
+            received=None if row.id is None else now,
         )
 
     async def _publish(self, events: Sequence[Prediction]) -> Outcome:
@@ -281,23 +284,42 @@ class Batches:
         )
 
     async def _receive(self, request: Request, file: io.TextIOWrapper) -> None:
-        """Write the body to a file, a megabyte at a time."""
+        """Write the body to a file, a megabyte at a time; a compressed one is unpacked into it."""
+        coding, plain = coding_of(request.headers), cast(IO[bytes], file.buffer)
+        if coding is None:
+            await self._write(request, plain)
+            return
+        with await asyncio.to_thread(_file, self._folder) as packed:
+            await self._write(request, packed)
+            await asyncio.to_thread(self._unpack, packed, coding, plain)
+
+    def _unpack(self, packed: IO[bytes], coding: Coding, file: IO[bytes]) -> None:
+        packed.seek(0)
+        try:
+            for piece in unpacked(packed, coding, self._max_bytes):
+                file.write(piece)
+        except TooMuch:
+            raise self._too_large("it is unpacked") from None
+
+    def _too_large(self, when: str = "") -> Problem:
+        return Problem(
+            413,
+            f"The body is larger than {self._max_bytes} bytes{f' when {when}' if when else ''} "
+            f"(DRIFTGAUGE_BATCH_MAX_BYTES). Nothing was scored; send it in parts.",
+        )
+
+    async def _write(self, request: Request, file: IO[bytes]) -> None:
         size = 0
         waiting = bytearray()
         async for chunk in request.stream():
             size += len(chunk)
             if size > self._max_bytes:
-                raise Problem(
-                    413,
-                    f"The body is larger than {self._max_bytes} bytes "
-                    f"(DRIFTGAUGE_BATCH_MAX_BYTES). Nothing was scored; "
-                    "send it in parts.",
-                )
+                raise self._too_large()
             waiting += chunk
             if len(waiting) >= WRITE_BYTES:
-                await asyncio.to_thread(file.buffer.write, bytes(waiting))
+                await asyncio.to_thread(file.write, bytes(waiting))
                 waiting.clear()
-        await asyncio.to_thread(file.buffer.write, bytes(waiting))
+        await asyncio.to_thread(file.write, bytes(waiting))
 
 
 def _check_form(file: io.TextIOWrapper, form: Form) -> None:
@@ -357,9 +379,13 @@ def _bounded(file: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _text_file(folder: Path) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_file(folder), encoding="utf-8-sig", newline="")
+
+
+def _file(folder: Path) -> IO[bytes]:
     """Open a file that nobody else can open, and that is gone when it is closed."""
     folder.mkdir(parents=True, exist_ok=True)
-    return io.TextIOWrapper(tempfile.TemporaryFile(dir=folder), encoding="utf-8-sig", newline="")
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def _answer(

@@ -36,6 +36,7 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE
 
 TICK_S: Final = 1.0
 BEAT_S: Final = 5.0
@@ -244,7 +245,7 @@ class Feed:
 
     def _tell_current(self, model: str, packed: Sequence[bytes]) -> None:
         for one in packed:
-            with suppress(msgspec.MsgspecError):  # of another version; its page says so
+            with suppress(*UNREADABLE):  # of another version; its page says so
                 current = msgspec.json.decode(one, type=CurrentState)
                 firing = sum(alert.state == "firing" for alert in current.alerts)
                 told = {"model": model, "version": current.version, "created": current.created}
@@ -308,7 +309,7 @@ def _alerts(model: str, entries: Any) -> list[FeedEvent]:
     """Return the alerts of some entries; one that is not JSON, written by hand, is skipped."""
     found = []
     for entry_id, fields in entries:
-        with suppress(msgspec.DecodeError):
+        with suppress(*UNREADABLE):
             msgspec.json.decode(fields.get(b"e", b""))
             found.append(FeedEvent("alert", model, fields[b"e"], entry=entry_id.decode()))
     return found

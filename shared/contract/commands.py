@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE
 
 COMMANDS_KEPT: Final = 1000
 FIELD: Final = b"c"
@@ -64,10 +65,6 @@ def decode(packed: bytes | None) -> Command:
     """
     try:
         command: Command = _decoder.decode(packed or b"")
-    except (
-        msgspec.MsgspecError,
-        ValueError,
-        RecursionError,
-    ) as error:  # what anybody may have written by hand
+    except UNREADABLE as error:  # what anybody may have written by hand
         raise BadData(f"not a command: {error}") from error
     return command

@@ -34,7 +34,7 @@ def forget(redis_url: str | None, keys: Keys, model: str, version: str) -> int:
             fields: Any = client.hkeys(key)
             gone = [name for name in fields if name.partition(b"#")[0] == version.encode()]
             if gone:
-                deleted += int(client.hdel(key, *gone))  # type: ignore[arg-type]  # not asyncio
+                deleted += int(client.hdel(key, *gone))
         return deleted + _snapshots(client, keys.snapshots(model), version)
     finally:
         client.close()
@@ -44,7 +44,7 @@ def _snapshots(client: redis.Redis, stream: str, version: str) -> int:
     """Delete the snapshots of a version; one that cannot be read stays."""
     entries: Any = client.xrange(stream)
     gone = [entry for entry, fields in entries if _version_of(fields.get(b"e", b"")) == version]
-    return int(client.xdel(stream, *gone)) if gone else 0  # type: ignore[arg-type]  # not asyncio
+    return int(client.xdel(stream, *gone)) if gone else 0
 
 
 def _version_of(packed: bytes) -> str:

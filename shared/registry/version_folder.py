@@ -1,6 +1,5 @@
 """The folder of one registered version: every file is checked by its checksum before it is used."""
 
-import gzip
 import hashlib
 import io
 from pathlib import Path
@@ -15,6 +14,7 @@ from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry import trial
 from driftgauge.shared.regular_files import LARGE, read_regular
+from driftgauge.shared.unpacking import gunzip
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
 from driftgauge.shared.versions.reference_rows import reference_rows
@@ -84,7 +84,7 @@ class VersionFolder:
             manifest=manifest,
             schema=self._schema(manifest),
             reference=msgspec.json.decode(
-                gzip.decompress(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile
+                gunzip(self._verified(manifest, REFERENCE_FILE)), type=ReferenceProfile
             ),
             performance=self._performance(manifest),
         )

@@ -1,0 +1,174 @@
+"""What is known of the pipeline and the models' windows: told by a running API, or read from Redis
+where none answers.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import httpx
+import msgspec
+import redis
+
+from driftgauge.shared.connections.api_client import authorization
+from driftgauge.shared.connections.redis_client import connect_async, shown
+from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.local.finding import Found
+from driftgauge.shared.settings import Settings
+
+PATIENCE_S: Final = 10.0
+"""Longest wait for an answer, in seconds."""
+AT_ONCE: Final = 8
+"""Most questions that are asked of the API at the same time."""
+UNAUTHORIZED: Final = {401, 403}
+
+
+class CurrentWindow(CurrentState, frozen=True):
+    """The current window of a model, as far as one line tells of it."""
+
+    verdict: str = ""
+    events_per_day: float = 0.0
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What the API tells of itself.
+
+    Parameters
+    ----------
+    answers
+        Whether there is a Driftgauge that this user may ask.
+    reason
+        Why not; empty if so.
+    degraded
+        What is wrong, as the API says.
+    """
+
+    answers: bool
+    reason: str = ""
+    degraded: tuple[str, ...] = ()
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """All that was found out.
+
+    Parameters
+    ----------
+    pipeline
+        For each model what `GET /health?verbose=true` tells of it; None if nobody knows.
+    windows
+        Current windows by model, of the version that was judged last.
+    source
+        Where it is from: `api` or `redis`; empty if from nowhere.
+    reason
+        Why nothing is known; empty if it is.
+    """
+
+    service: Service
+    pipeline: dict[str, Any] | None
+    windows: dict[str, CurrentWindow]
+    source: str
+    reason: str = ""
+
+
+def look(found: Found) -> Picture:
+    """Ask the API, and Redis if no API answers, or if it does not know."""
+    return asyncio.run(_look(found))
+
+
+async def _look(found: Found) -> Picture:
+    try:
+        headers = authorization(found.settings)
+        async with httpx.AsyncClient(
+            base_url=found.api_url, headers=headers, timeout=PATIENCE_S, trust_env=False
+        ) as client:
+            service, health = await _service(client)
+            told = health.get("pipeline")
+            if told is not None:
+                windows = await _windows(told, lambda model: _asked(client, model))
+                return Picture(service, told, windows, "api")
+    except DriftgaugeError as error:  # a key that no header can hold
+        service = Service(answers=False, reason=str(error))
+    try:
+        pipeline, windows = await _of_redis(found.settings)
+    except (redis.RedisError, TimeoutError):
+        where = shown(found.settings.redis_url)
+        return Picture(service, None, {}, "", f"Redis at {where} does not answer.")
+    except DriftgaugeError as error:
+        return Picture(service, None, {}, "", str(error))
+    return Picture(service, pipeline, windows, "redis")
+
+
+async def _service(client: httpx.AsyncClient) -> tuple[Service, dict[str, Any]]:
+    """Ask the API how it is, and for its view of the pipeline."""
+    try:
+        health = await client.get("/health", params={"verbose": "true"})
+        ready = await client.get("/readyz", params={"verbose": "true"})
+        if health.status_code in UNAUTHORIZED:
+            return Service(answers=False, reason="it needs a key with the scope read"), {}
+        told, reasons = health.json(), ready.json().get("reasons", [])
+        if not health.is_success or "spooled" not in told:
+            return Service(answers=False, reason="another program answers there"), {}
+    except httpx.HTTPError:
+        return Service(answers=False, reason="nothing answers there"), {}
+    except (ValueError, AttributeError):
+        return Service(answers=False, reason="another program answers there"), {}
+    return Service(answers=True, degraded=tuple(map(str, reasons))), told
+
+
+async def _windows(
+    models: Sequence[str] | dict[str, Any], ask: Callable[[str], Awaitable[CurrentWindow | None]]
+) -> dict[str, CurrentWindow]:
+    """Ask for the current window of each model, some at once."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(model: str) -> CurrentWindow | None:
+        async with room:
+            return await ask(model)
+
+    answers = await asyncio.gather(*map(one, models))
+    return {
+        model: window for model, window in zip(models, answers, strict=True) if window is not None
+    }
+
+
+async def _asked(client: httpx.AsyncClient, model: str) -> CurrentWindow | None:
+    """Ask the API for a model's current window; None if it has none, or none that can be read."""
+    try:
+        answer = await client.get("/drift", params={"model": model})
+        return _window(answer.content) if answer.is_success else None
+    except httpx.HTTPError:  # the rest is still of use
+        return None
+
+
+async def _of_redis(settings: Settings) -> tuple[dict[str, Any], dict[str, CurrentWindow]]:
+    """Read from Redis what the API would tell."""
+    from driftgauge.producer.reading.pipeline import Pipeline
+    from driftgauge.producer.routes.health import described  # loads the web framework
+
+    client, keys = connect_async(settings.redis_url), Keys(settings.key_prefix)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            pipeline = Pipeline(client, keys)
+            states = await pipeline.read(await pipeline.models())
+
+            async def current(model: str) -> CurrentWindow | None:
+                packed: Any = await client.hvals(keys.current(model))
+                windows = [one for one in map(_window, packed) if one is not None]
+                return max(windows, key=lambda one: one.created, default=None)
+
+            models = [state.model for state in states]
+            return {state.model: described(state) for state in states}, await _windows(
+                models, current
+            )
+    finally:
+        await client.aclose()
+
+
+def _window(packed: bytes) -> CurrentWindow | None:
+    """Read a window; None if another release wrote it."""
+    try:
+        return msgspec.json.decode(packed, type=CurrentWindow)
+    except (msgspec.MsgspecError, BadData):
+        return None
