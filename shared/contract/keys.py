@@ -119,6 +119,10 @@ class Keys:
         """Return the key of the stream of the model's incidents."""
         return self._model(model, "incidents")
 
+    def open_incidents(self, model: str) -> str:
+        """Return the key of the hash of the model's open incidents, by id."""
+        return self._model(model, "incidents:open")
+
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
@@ -170,7 +174,7 @@ class Keys:
         return self._partition(model, partition, "dead")
 
     def ids(self, model: str, partition: int, hour: int) -> str:
-        return self._partition(model, partition, f"ids:{hour}")
+        return self._partition(model, partition, f"client-ids:{hour}")
 
     def pending(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"pending:{day}")
@@ -216,10 +220,10 @@ def salts_for(model: str, partitions: int) -> tuple[str, ...]:
 
 
 def slot_of(key: str) -> int:
-    """Return the slot of a key with a hash tag (CRC-16/XMODEM of the tag, as Redis Cluster
-    specifies).
+    """Return the slot of a key (CRC-16/XMODEM of its hash tag, or of all of it if it has none, as
+    Redis Cluster specifies).
     """
-    return crc_hqx(key.partition("{")[2].partition("}")[0].encode(), 0) % SLOTS
+    return crc_hqx((key.partition("{")[2].partition("}")[0] or key).encode(), 0) % SLOTS
 
 
 def _salt(model: str, partition: int, partitions: int) -> str:
