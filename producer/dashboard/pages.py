@@ -17,7 +17,7 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
-from driftgauge.producer.reading.history import AlertFilter
+from driftgauge.producer.reading.history import EventFilter
 from driftgauge.producer.reading.prediction_log import PredictionFilter
 from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
@@ -56,7 +56,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
     ) -> Response:
         """Return the open alerts, and the history."""
         names = await _known(parts, model)
-        wanted = AlertFilter(state, None, severity)
+        wanted = EventFilter(state, None, severity)
         return page(
             request,
             "alerts.html.j2",
@@ -74,8 +74,9 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
         request: Request, fingerprint: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
     ) -> Response:
         """Return the history of one alert, and the evidence behind it."""
+        streams = [parts.keys.alerts(name) for name in await _all(parts)]
         found = alerts.readable(
-            await history.life(parts.reader, parts.keys, await _all(parts), fingerprint)
+            await history.life(parts.reader, streams, "fingerprint", fingerprint)
         )
         if not found:
             raise Problem(

@@ -119,6 +119,10 @@ class Keys:
         """Return the key of the stream of the model's incidents."""
         return self._model(model, "incidents")
 
+    def open_incidents(self, model: str) -> str:
+        """Return the key of the hash of the model's open incidents, by id."""
+        return self._model(model, "incidents:open")
+
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 

@@ -19,7 +19,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.gates import Gates
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving
-from tests.producer.routes.test_alerts import X, alert, hold_open, write
+from tests.producer.routes.judged.test_alerts import X, alert, hold_open, write
 from tests.producer.routes.test_predict import problem
 from tests.producer.routes.test_reading import cloud_event, snapshot
 
