@@ -102,7 +102,7 @@ def replica(primary: EmbeddedRedis, folder: Path) -> Iterator[None]:
         first.config_set("port", port)
         first.config_set("repl-diskless-sync-delay", 0)
         own.replicaof(HOST, str(port))
-        while own.info("replication")["master_link_status"] != "up":  # type: ignore[index]  # no awaitable
+        while own.info("replication")["master_link_status"] != "up":
             time.sleep(0.01)
         yield
 
