@@ -39,6 +39,7 @@ from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -70,6 +71,7 @@ class Worker:
         self._clients: dict[str, redis.Redis] = {}
         self._connection = Connection()
         self._evicts: str | None = None
+        self._unusable: dict[str, str] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._writers: list[threading.Thread] = []
         self._proposer = Proposer(settings)
@@ -180,7 +182,18 @@ class Worker:
         names: set[bytes] = self._client(keys.models).smembers(keys.models)  # type: ignore[assignment]  # bytes, not str
         for model in model_names(names):
             if f"judging {model}" not in self._threads:
-                self._add_model(keys, model)
+                self._try_to_add(keys, model)
+
+    def _try_to_add(self, keys: Keys, model: str) -> None:
+        """Add the stages of a model; what stands in the way of one hinders no other."""
+        try:
+            self._add_model(keys, model)
+        except (redis.ResponseError, *UNREADABLE) as error:
+            if refusal(error) or isinstance(error, MOVED):
+                raise
+            if self._unusable.get(model) != str(error):
+                log.error("%s cannot be counted (%s); trying again", model, error)  # noqa: TRY400
+            self._unusable[model] = str(error)
 
     def _add_model(self, keys: Keys, model: str) -> None:
         published = PublishedVersions(self._client(keys.versions(model)), keys, model).all()
