@@ -151,9 +151,12 @@ class Worker:
         """
         try:
             memory: Any = self._client(keys.workers).info("memory")
-        except redis.exceptions.NoPermissionError:  # the server does not tell
-            return
-        found = eviction(int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", "")))
+        except redis.exceptions.NoPermissionError:
+            memory = {}
+        policy = str(memory.get("maxmemory_policy", ""))
+        if not policy and self._evicts is None:
+            log.warning("Redis does not tell its maxmemory-policy. See to it that it is noeviction")
+        found = eviction(int(memory.get("maxmemory", 0)), policy)
         if found and self._evicts is None:
             raise ConfigurationError(f"Redis {EVICTION_ADVICE.format(found)}.")
         if found and found != self._evicts:
@@ -305,6 +308,7 @@ def counting_policy(settings: Settings, partition: int, partitions: int) -> Coun
         expected_events_per_day=settings.expected_events_per_day,
         false_alarms_per_month=settings.false_alarms_per_month,
         retire_ms=settings.spool_max_age_hours * 3_600_000,
+        client_ids_max=settings.client_ids_max,
         label_wait_days=math.ceil(settings.label_wait_hours / 24),
         label_pending_max=settings.label_pending_max,
         detectors=settings.detectors,

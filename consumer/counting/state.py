@@ -21,7 +21,7 @@ import msgspec
 
 from driftgauge.consumer.counting.clock import Clock, Traffic
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS, Detector
-from driftgauge.consumer.counting.entries.client_ids import ClientIds, hours_kept
+from driftgauge.consumer.counting.entries.client_ids import ClientIds
 from driftgauge.consumer.counting.entries.publishers import Publisher
 from driftgauge.consumer.counting.labels.pending import Day, Pending
 from driftgauge.consumer.counting.labels.revisions import Revisions
@@ -59,6 +59,8 @@ class Position(msgspec.Struct):
         (entry-time hour, first pane closed in it), for trimming by age.
     references
         References of the versions that have, or had, another one than the registered one.
+    id_hours
+        `first` and `last` of the clients' ids (client_ids.py).
     """
 
     clock: Clock
@@ -67,6 +69,7 @@ class Position(msgspec.Struct):
     written: int = 0
     hours: Marks = []
     references: dict[str, InUse] = {}
+    id_hours: tuple[int, int] = (0, 0)
 
     def reference_key(self, version: str) -> str:
         """Return the `reference_key` of a version with the reference that it is counted by."""
@@ -154,6 +157,7 @@ class CountingState:
         name.
         """
         state = cls(position=_position(fields))
+        state.ids.first, state.ids.last = state.position.id_hours
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == counters.FIELD.encode():
@@ -215,11 +219,3 @@ def _position(fields: Mapping[bytes, bytes]) -> Position:
         if packed is None
         else msgspec.msgpack.decode(packed, type=Position)
     )
-
-
-def id_hours_of(state: CountingState) -> tuple[int, ...]:
-    """Return the hours of entry time whose client ids a loaded state needs; none before the first
-    entry.
-    """
-    entry_ms = state.position.clock.entry
-    return hours_kept(entry_ms) if entry_ms else ()

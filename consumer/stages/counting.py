@@ -12,13 +12,13 @@ from redis.client import Pipeline
 from driftgauge.consumer.counting.advance import advance
 from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES, unpack
 from driftgauge.consumer.counting.entries.columns import DeadLetter
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.panes.rollups import SPAN_MS, first_kept
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import (
     CountingState,
-    id_hours_of,
     references_of,
     versions_of,
 )
@@ -53,11 +53,6 @@ FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
 """Time (s) for which the offsets of the log's other readers are cached; they only grow."""
-IDS_EXPIRE_S = 7 * 86_400
-"""Expiry (s) of client ids, to clean up after models that are no longer used; usually ids are
-deleted when their hour of entry time has passed. It is long, since a worker that was down for a day
-still needs the ids of the hour in which it stopped.
-"""
 
 
 class CountingStage(Stage):
@@ -120,6 +115,8 @@ class CountingStage(Stage):
 
     def load(self) -> None:
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
+        if self._room.is_due():  # an attempt that fails again and again has no turns
+            self.make_room()
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", BEGINNING.encode())
         with self.checkpoint.reading():
@@ -131,7 +128,7 @@ class CountingStage(Stage):
         self._published.require_references(references)
         with self.checkpoint.reading():
             self._state = CountingState.unpack(fields, self._cell_maps)
-        self._load_ids()
+        self._measure_ids()
         self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
@@ -189,10 +186,25 @@ class CountingStage(Stage):
         number = entry.number if isinstance(entry, pane.Pane) else EntryId.parse(entry_id).ms
         return (entry.partition, number) == (self.policy.partition, EntryId.parse(entry_id).ms)
 
-    def _load_ids(self) -> None:
-        for hour in id_hours_of(self._state):
-            found: list[bytes] = self.client.hkeys(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
-            self._state.ids.hours[hour] = set(found)
+    def _measure_ids(self) -> None:
+        """Count the clients' ids that are kept, by hour: they are loaded when they are needed."""
+        ids, entry_ms = self._state.ids, self._state.position.clock.entry
+        oldest = max(ids.first, (entry_ms - self.policy.retire_ms) // HOUR_MS - 1)
+        hours = range(oldest, ids.last + 1)
+        with self.client.pipeline(transaction=False) as pipe:
+            for hour in hours:
+                pipe.strlen(self._ids(hour))
+            sizes = pipe.execute() if hours else []
+        ids.restore(
+            {hour: size // KEPT_BYTES for hour, size in zip(hours, sizes, strict=True) if size}
+        )
+
+    def _load_ids(self, batch: columns.Batch) -> None:
+        """Load the clients' ids of the hours of a batch; usually they are there."""
+        ids = self._state.ids
+        for hour in ids.absent(batch.predictions, batch.entry_ms.tolist(), self.policy.retire_ms):
+            packed: bytes | None = self.client.get(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
+            ids.hours[hour] = unpack(packed or b"")
 
     def _prepare_log(self, offset: bytes) -> None:
         """Create the consumer group that shows the offset. If the log went back to an older state,
@@ -250,6 +262,7 @@ class CountingStage(Stage):
         waiting = self._pending.fetch(self._state.pending, batch.labels.digests)
         self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
+        self._load_ids(batch)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
         self._rollups_out += outputs.rollups
@@ -378,41 +391,49 @@ class CountingStage(Stage):
             raise OwnershipLost(f"{self._log} was deleted, or its group ({error}).") from error
 
     def make_room(self) -> None:
-        """Trim committed entries of the log if Redis is full, whoever owns the stage, since they
-        are not read again.
+        """Trim counted entries of the log if Redis is full, whoever owns the stage, since they are
+        not read again. Other readers of the log that are behind are passed over: they may miss
+        entries, but no event is refused for their sake.
         """
         room = self._room.keep_from(self.client)
         committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None
         if committed is None:
             return
-        keep_from = min(EntryId.parse(committed).ms, room, *self._readers())
+        keep_from = min(EntryId.parse(committed).ms, room)
+        self._room.pass_over(self._behind(keep_from))
         if keep_from > 0:
             self.client.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
 
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
         for hour, digests in added.items():
-            pipe.hset(self._ids(hour), mapping=dict.fromkeys(digests, b""))
-            pipe.expire(self._ids(hour), IDS_EXPIRE_S)
+            pipe.append(self._ids(hour), b"".join(digests))
+            pipe.pexpire(self._ids(hour), 2 * self.policy.retire_ms)
         for hour in gone:
             pipe.delete(self._ids(hour))
 
     def _readers(self) -> list[int]:
         """Return the offsets of the log's other consumer groups (ms): entries that a group has not
-        read are not trimmed.
+        read are not trimmed while there is room.
         """
         now = time.monotonic()
-        if self._readers_known and now - self._readers_known < READERS_CHECK_S:
-            return self._readers_ms
-        groups: Any = self.client.xinfo_groups(self._log)
-        others = [
-            group["last-delivered-id"]
-            for group in groups
-            if group["name"] != MONITOR_GROUP.encode()
-        ]
-        self._readers_ms = [EntryId.parse(offset).ms for offset in others]
-        self._readers_known = now
+        if not self._readers_known or now - self._readers_known >= READERS_CHECK_S:
+            self._readers_ms = list(self._groups().values())
+            self._readers_known = now
         return self._readers_ms
+
+    def _behind(self, ms: int) -> list[str]:
+        """Return the names of the consumer groups that have not read all before a time (ms)."""
+        return [name for name, offset in self._groups().items() if offset < ms]
+
+    def _groups(self) -> dict[str, int]:
+        """Return the offset (ms) of each of the log's other consumer groups, by name."""
+        found: Any = self.client.xinfo_groups(self._log)
+        return {
+            group["name"].decode(errors="replace"): EntryId.parse(group["last-delivered-id"]).ms
+            for group in found
+            if group["name"] != MONITOR_GROUP.encode()
+        }
 
     def _find_kept(self) -> None:
         """Find the first pane and roll-ups that are young enough to keep, and forget the ages

@@ -98,7 +98,7 @@ class JudgingStage(Stage):
             keys.snapshots(model),
             keys.current(model),
         )
-        self._incidents = keys.incidents(model)
+        self._incidents, self._open_incidents = keys.incidents(model), keys.open_incidents(model)
         self._published = PublishedVersions(client, keys, model)
         self._versions: dict[str, JudgedVersion] = {}
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
@@ -116,7 +116,7 @@ class JudgingStage(Stage):
         )
         for stream in self._streams:
             self.check_types("stream", stream, client=self._reader_of(stream))
-        self.check_types("hash", self._current)
+        self.check_types("hash", self._current, self._open_incidents)
         fields = self.checkpoint.load()
         with self.checkpoint.reading():
             versions, references = versions_of(fields), references_of(fields)
@@ -291,6 +291,10 @@ class JudgingStage(Stage):
         for incident in outputs.incidents:
             event: dict[Any, Any] = {"e": cloud_event(incident)}
             pipe.xadd(self._incidents, event, maxlen=INCIDENTS_KEPT, approximate=True)
+            if incident.state == "open":
+                pipe.hset(self._open_incidents, incident.id, event["e"])
+            else:
+                pipe.hdel(self._open_incidents, incident.id)
         for snapshot in outputs.snapshots:
             pipe.xadd(
                 self._snapshots,

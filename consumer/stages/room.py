@@ -2,7 +2,8 @@
 
 A log is kept for the hours of retention if there is room. Above a share of `maxmemory` its oldest
 quarter is deleted, again and again until there is room: counted entries are worth less than events
-that Redis cannot take.
+that Redis cannot take. What was not counted is never deleted: if that alone fills Redis, the API
+spools.
 """
 
 import logging
@@ -37,6 +38,7 @@ class Room:
         self._share = share
         self._checked_at, self._pause_s = -CHECK_S, CHECK_S
         self._told = False
+        self._passed_over: list[str] = []
 
     def is_due(self) -> bool:
         """Return whether the last check was long enough ago."""
@@ -45,7 +47,10 @@ class Room:
     def keep_from(self, client: redis.Redis) -> int:
         """Return the entry time (ms) from which entries are kept; 0 keeps all."""
         self._checked_at = time.monotonic()
-        memory: Any = client.info("memory")
+        try:
+            memory: Any = client.info("memory")
+        except redis.exceptions.NoPermissionError:  # the server does not tell
+            memory = {}
         limit = int(memory.get("maxmemory", 0))
         used = int(memory.get("used_memory", 0))
         self._pause_s = CHECK_S if limit else UNLIMITED_CHECK_S
@@ -67,3 +72,15 @@ class Room:
             )
             self._told = True
         return first + max(1, int(GIVEN_UP * (last - first)))
+
+    def pass_over(self, readers: list[str]) -> None:
+        """Log once which readers of the log miss entries."""
+        if readers and readers != self._passed_over:
+            log.warning(
+                "%s is shortened before %s could read it. Where nobody reads, say: redis-cli "
+                "XGROUP DESTROY %s NAME",
+                self._stream,
+                ", ".join(readers),
+                self._stream,
+            )
+        self._passed_over = readers

@@ -7,6 +7,7 @@ memory and an observation of the pipeline in, alerts out.
     blind.lost           critical   events have not arrived, and no API process holds them
     blind.rolled_back    critical   Redis came back with an older state, or keys were deleted
     blind.model_hangs    critical   a model call of an API process does not return
+    blind.evicts         critical   Redis may evict what was not counted yet, and what was
     blind.dropped        critical   an API process had no room for events
     blind.refused        critical   events do not fit the schema, and are in no log
     blind.labels_refused warning    labels cannot be used, and join no prediction
@@ -38,6 +39,7 @@ from driftgauge.producer.watching.observation import (
     unowned,
     works,
 )
+from driftgauge.shared.connections.refusals import EVICTION_ADVICE
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.fault import TRIES
@@ -53,6 +55,7 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "lost": "critical",
     "rolled_back": "critical",
     "model_hangs": "critical",
+    "evicts": "critical",
     "dropped": "critical",
     "refused": "critical",
     "labels_refused": "warning",
@@ -294,6 +297,17 @@ def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     return Assessment(bad=True, value=grown, limit=limit, summary=summary)
 
 
+def evicts(_: Memory, observed: Observation) -> Assessment:
+    """Judge the policy by which Redis evicts: any that may is bad, since it takes waiting
+    predictions and checkpoints without a word.
+    """
+    advice = EVICTION_ADVICE.format(observed.evicts)
+    return Assessment(
+        bad=bool(observed.evicts),
+        summary=f"Redis {advice}." if observed.evicts else "Redis evicts nothing.",
+    )
+
+
 def labels_stopped(memory: Memory, observed: Observation) -> Assessment:
     """Judge the time without a joined label while predictions wait for labels.
 
@@ -511,6 +525,7 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "lost": losses.lost,
     "rolled_back": losses.rolled_back,
     "model_hangs": model_hangs,
+    "evicts": evicts,
     "dropped": dropped,
     "refused": refused,
     "labels_refused": labels_refused,

@@ -148,6 +148,8 @@ class Observation(msgspec.Struct, frozen=True):
         What this process, or another one at its start, found to be older than it was seen before.
     acknowledged
         Who acknowledged the alert of a rule since the last observation.
+    evicts
+        Policy by which Redis may evict keys; empty if it evicts none.
     """
 
     state: ModelState
@@ -156,6 +158,7 @@ class Observation(msgspec.Struct, frozen=True):
     hanging: list[Hanging] = []
     setbacks: list[Setback] = []
     acknowledged: dict[str, Acknowledge] = {}
+    evicts: str = ""
 
     @property
     def now(self) -> int:

@@ -34,6 +34,7 @@ from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
+from driftgauge.shared.connections.refusals import eviction
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
 from driftgauge.shared.contract.commands import Acknowledge
@@ -135,6 +136,7 @@ class Watchdog:
         self._token = secrets.token_hex(8)
         self._told: dict[str, dict[str, int]] = {}
         self._known: set[str] = set()
+        self._evicts = ""
         self._lease_ms = int(LEASE_CHECKS * settings.watchdog_seconds * 1000)
         self._state: Supervised | None = None
         self._task: asyncio.Task[None] | None = None
@@ -164,6 +166,7 @@ class Watchdog:
     async def check(self) -> None:
         """Observe each model once; one that cannot be read does not hide the others."""
         now = await self._now()
+        self._evicts = await self._eviction()
         await self._tell_dropped(now)
         await self._tell_hanging(now)
         await self._tell_refused(now)
@@ -189,6 +192,14 @@ class Watchdog:
         answer: Any = await self._client.time()
         seconds, micros = answer
         return int(seconds * 1000 + micros // 1000)
+
+    async def _eviction(self) -> str:
+        """Return the policy by which Redis may evict keys; empty if it does not tell."""
+        try:
+            told: Any = await self._client.info("memory")
+        except redis.exceptions.NoPermissionError:
+            return ""
+        return eviction(int(told.get("maxmemory", 0)), str(told.get("maxmemory_policy", "")))
 
     async def _tell_dropped(self, now: int) -> None:
         """Write how many events this process dropped, if it is more than before, for the holder of
@@ -279,6 +290,7 @@ class Watchdog:
                 list(_hanging(fields).values()),
                 [*setbacks, *_told_setbacks(fields)],
                 _acknowledged(fields),
+                self._evicts,
             )
             alerts = blind.judge(memory, observed)
             self._note(model, memory)

@@ -119,6 +119,10 @@ class Keys:
         """Return the key of the stream of the model's incidents."""
         return self._model(model, "incidents")
 
+    def open_incidents(self, model: str) -> str:
+        """Return the key of the hash of the model's open incidents, by id."""
+        return self._model(model, "incidents:open")
+
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
@@ -170,7 +174,7 @@ class Keys:
         return self._partition(model, partition, "dead")
 
     def ids(self, model: str, partition: int, hour: int) -> str:
-        return self._partition(model, partition, f"ids:{hour}")
+        return self._partition(model, partition, f"client-ids:{hour}")
 
     def pending(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"pending:{day}")

@@ -53,19 +53,33 @@ class Watch:
         hanging: Hanging | None = None,
         judging: bool = True,
         followers: Mapping[str, StageFault] | None = None,
+        evicts: str = "",
     ) -> list[str]:
         self.now += after
         state = ModelState(
             "m", self.now, partitions, judging, {}, follower_faults=dict(followers or {})
         )
         observed = Observation(
-            state, [dropped] if dropped else [], self.settings, [hanging] if hanging else []
+            state,
+            [dropped] if dropped else [],
+            self.settings,
+            [hanging] if hanging else [],
+            evicts=evicts,
         )
         alerts = judge(self.memory, observed)
         self.memory = msgspec.json.decode(
             msgspec.json.encode(self.memory), type=Memory
         )  # as it lies in Redis
         return [f"{alert.rule} {alert.state}" for alert in alerts]
+
+
+def test_a_redis_that_may_evict() -> None:
+    """A policy that was changed at run time is told of at once, and so is its end."""
+    watch = Watch()
+    assert watch.look(partition()) == []
+    assert watch.look(partition(), evicts="volatile-lru") == ["blind.evicts firing"]
+    assert watch.look(partition(), evicts="allkeys-lru") == []
+    assert watch.look(partition()) == ["blind.evicts resolved"]
 
 
 def test_nobody_owns_what_waits() -> None:
