@@ -75,7 +75,13 @@ AT_REGISTRATION: Final = "promoted at its registration"
     "--schema",
     "schema_file",
     type=click.Path(path_type=Path),
-    help="Schema to use; if the file is absent, the inferred schema is written there.",
+    help="Schema to use, as --write-schema wrote it and you edited it.",
+)
+@click.option(
+    "--write-schema",
+    "written",
+    type=click.Path(path_type=Path),
+    help="Write the inferred schema to this new file, to be edited, and register nothing.",
 )
 @click.option(
     "--partitions",
@@ -137,6 +143,7 @@ def register(
     exclude: str,
     classes: str,
     schema_file: Path | None,
+    written: Path | None,
     partitions: int,
     metrics: tuple[str, ...],
     bounds: tuple[str, ...],
@@ -161,7 +168,7 @@ def register(
     kept in the version, and used for every later file and request of it.
     """
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.registration import register_version, write_schema
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
@@ -200,6 +207,16 @@ def register(
         if not as_json:
             show_columns(recognised)
 
+    if written is not None:
+        schema = write_schema(registry, submission, written, tell)
+        if as_json:
+            click.echo(msgspec.json.encode(schema).decode())
+        else:
+            click.echo(
+                f"The schema is in {printable(written)}, and nothing was registered. Edit it, and "
+                f"register with --schema {printable(written)}."
+            )
+        return
     with Console(stderr=True).status(Text(f"reading {reference.name} and making its profile")):
         folder, published = register_version(registry, submission, tell)
     if as_json:
