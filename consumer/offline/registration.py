@@ -88,7 +88,9 @@ def register_version(
         schema = as_fitted(schema, features, estimator, columns)
     lines = (row for row in table.rows if row.column in schema.names)
     tell(Recognised((*lines, *told), table.remarks))
-    predicted = frame[submission.prediction] if submission.prediction is not None else None
+    predicted = (
+        frame[submission.prediction_column] if submission.prediction_column is not None else None
+    )
     predictions = _predictions(predicted, schema, estimator, columns)
     stream = counted(schema, columns_of(features, schema, submission.pii_key), table.events_ms)
     reference = build_profile(schema, stream, predictions)
@@ -99,7 +101,7 @@ def register_version(
             task,
             partitions=submission.partitions,
             metrics=dict(submission.metrics),
-            feature_engineering=submission.feature_engineering,
+            feature_engineering=submission.features_module,
             trained=_modified(submission.artifact),
             git_revision=git_revision(),
             libraries=library_versions(estimator) if submission.artifact else {},
@@ -198,7 +200,7 @@ def _schema(
             for name in map(str, features)
         ),
         prediction=output.kind,
-        target=submission.target or "",
+        target=submission.target_column or "",
         classes=output.classes,
         segments=submission.segments,
         table=table.choices.table,
@@ -245,24 +247,24 @@ def _performance(
     layout = Layout.of(schema, reference)
     known = [column for column in stream if column is not None]
     if (
-        submission.target is None
+        submission.target_column is None
         or len(known) < len(stream)
         or layout is None
         or schema.prediction is None
     ):
         return None
-    labels = answers_of(frame[submission.target], schema)
+    labels = answers_of(frame[submission.target_column], schema)
     given = None
     if layout.scored and estimator is not None:
         given = probabilities(schema, estimator, columns)
-    elif submission.probabilities:
+    elif submission.probability_columns:
         given = _probabilities(frame, submission, schema)
     return PerformanceReference.of_version(schema, reference, known, labels, given)
 
 
 def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) -> Floats:
     """Return the probabilities that the reference has, shape (rows, classes)."""
-    names, classes = submission.probabilities, schema.classes
+    names, classes = submission.probability_columns, schema.classes
     if not classes:
         raise BadData("Probabilities are of classes: name them with --task or --classes.")
     if len(names) != len(classes) and not (len(names) == 1 and len(classes) == 2):
