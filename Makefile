@@ -45,7 +45,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing Driftgauge and its packages into it (one to three minutes, once) …"
 	@{ $(VENV)/bin/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test]'; \
-	echo $$? > $(VENV)/.pip; } | awk '/^Collecting/ && ++n % 20 == 0 { print "  " n " packages, now " $$2; fflush() } \
+	echo $$? > $(VENV)/.pip; } | awk '/^Collecting/ && ++n % 10 == 0 { print "  " n " packages, now " $$2; fflush() } \
 	/^Installing collected/ { print "  unpacking them, the longest part …"; fflush() }'; exit $$(cat $(VENV)/.pip)
 	@touch $(READY)
 	@echo "Installed: $(VENV)/bin/driftgauge --help shows the commands."

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Most requests a second to one API process, from one key or, without keys, from one address of
     another machine; 0 is no limit.
     """
+    max_connections: int = Field(4096, ge=1)
+    """Most connections to one API process, half of them from one address; fewer where the system's
+    limit of open files has no room for them.
+    """
     predict_max_bytes: int = Field(1 << 20, ge=1)
     """Largest body of `POST /predict`, in bytes."""
     events_max_bytes: int = Field(16 << 20, ge=1)
@@ -215,6 +219,10 @@ class Settings(BaseSettings):
     """Longest age of a spooled event, in hours of entry time; a publisher that is silent for
     longer is retired.
     """
+    client_ids_max: int = Field(1_000_000, ge=1)
+    """Most ids of clients that a partition remembers to count a repeated one once, 8 bytes of Redis
+    each. They are kept for as long as a spool may live; beyond the number the oldest are forgotten.
+    """
     pane_retention_hours: float = Field(24, gt=0)
     """Time that panes stay as they are, in hours of entry time."""
     hour_retention_days: int = Field(14, ge=1)
@@ -232,9 +240,9 @@ class Settings(BaseSettings):
     """Largest age of the oldest uncounted entry, in seconds; if it is older, the worker does not
     keep up.
     """
-    loss_after_seconds: float = Field(7 * 86_400, gt=0)
-    """Seconds after which an event whose number is missing counts as lost: the longest age of a
-    spool.
+    loss_after_seconds: float = Field(30, gt=0)
+    """Seconds after which an event whose number is missing counts as lost, if no API process says
+    that it holds it.
     """
     dead_letters_per_hour: int = Field(10, ge=0)
     """Most unreadable entries within an hour without an alert."""

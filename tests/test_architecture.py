@@ -42,6 +42,8 @@ PURE_AT_ROOT = {
     "driftgauge.shared.durations",
     "driftgauge.shared.errors",
     "driftgauge.shared.extras",
+    "driftgauge.shared.losses",
+    "driftgauge.shared.unpacking",
 }
 SHELL = {"shared/reporting/files.py", "shared/tables/arrow.py", "shared/tables/reading.py"}
 """The parts of pure folders that touch files; nothing pure imports them."""

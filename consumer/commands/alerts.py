@@ -18,6 +18,7 @@ from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.durations import minutes_of
 from driftgauge.shared.errors import ModelNotFound
 from driftgauge.shared.local.finding import located_settings, url_option
+from driftgauge.shared.unpacking import UNREADABLE
 
 ASKED: Final = 1000
 """Number of transitions that are requested for all models: the most that the API returns at
@@ -158,7 +159,7 @@ def _alert(event: Any) -> Alert | None:
     """Decode the alert of an event; None if another release wrote it, or a person by hand."""
     try:
         return msgspec.convert(event["data"], Alert)
-    except (msgspec.ValidationError, TypeError, KeyError):
+    except UNREADABLE:
         return None
 
 

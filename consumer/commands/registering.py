@@ -14,6 +14,7 @@ from rich.text import Text
 from driftgauge.consumer.commands.actor import actor_option
 from driftgauge.consumer.commands.column_options import choices_of, show_columns, table_options
 from driftgauge.consumer.commands.tables import printable
+from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
@@ -74,11 +75,17 @@ AT_REGISTRATION: Final = "promoted at its registration"
     "--schema",
     "schema_file",
     type=click.Path(path_type=Path),
-    help="Schema to use; if the file is absent, the inferred schema is written there.",
+    help="Schema to use, as --write-schema wrote it and you edited it.",
+)
+@click.option(
+    "--write-schema",
+    "written",
+    type=click.Path(path_type=Path),
+    help="Write the inferred schema to this new file, to be edited, and register nothing.",
 )
 @click.option(
     "--partitions",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MOST_PARTITIONS),
     default=1,
     show_default=True,
     help="Logs that the events are spread over; chosen once, by the model's first version.",
@@ -136,6 +143,7 @@ def register(
     exclude: tuple[str, ...],
     classes: tuple[str, ...],
     schema_file: Path | None,
+    written: Path | None,
     partitions: int,
     metrics: tuple[str, ...],
     bounds: tuple[str, ...],
@@ -160,7 +168,7 @@ def register(
     kept in the version, and used for every later file and request of it.
     """
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.registration import register_version, write_schema
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
@@ -199,6 +207,16 @@ def register(
         if not as_json:
             show_columns(recognised)
 
+    if written is not None:
+        schema = write_schema(registry, submission, written, tell)
+        if as_json:
+            click.echo(msgspec.json.encode(schema).decode())
+        else:
+            click.echo(
+                f"The schema is in {printable(written)}, and nothing was registered. Edit it, and "
+                f"register with --schema {printable(written)}."
+            )
+        return
     with Console(stderr=True).status(Text(f"reading {reference.name} and making its profile")):
         folder, published = register_version(registry, submission, tell)
     if as_json:

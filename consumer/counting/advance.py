@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import compress, pairwise
 from operator import attrgetter
+from typing import Literal
 
 import numpy as np
 
@@ -30,6 +31,10 @@ from driftgauge.shared.contract.pane import Alarm, NewReference, PaneEntry, Roll
 from driftgauge.shared.reference.history import ReferenceChange, reference_key
 
 MIN_PANE_MS = 1000
+FORGOTTEN = (
+    "it came so late that its client's ids are forgotten for want of room "
+    "(DRIFTGAUGE_CLIENT_IDS_MAX): whether another try of it was counted is not known any more"
+)
 
 
 @dataclass(slots=True)
@@ -110,7 +115,9 @@ class _Step:
         self._count(fresh[start:])
         self.joiner.join(len(batch.entries))
         self.state.position.clock.entry = int(batch.all_ms[-1])
-        self.state.ids.forget(int(batch.all_ms[-1]))
+        ids = self.state.ids
+        ids.forget(int(batch.all_ms[-1]), self.policy.retire_ms)
+        self.state.position.id_hours = ids.first, ids.last
         self.changed |= {b"state", b"counters"}
         return self.outputs
 
@@ -163,19 +170,31 @@ class _Step:
 
     def _without_known_ids(self, usable: Ints) -> Ints:
         """Leave out predictions that a client sent again under its own id. Ids that the API made
-        cannot be sent again, so they are not looked up.
+        cannot be sent again, so they are not looked up. An id of an hour that was forgotten makes a
+        dead letter.
         """
-        predictions, ids = self.batch.predictions, self.state.ids
+        predictions, known = self.batch.predictions, 0
         if not any(map(attrgetter("client_id"), predictions)):
             return usable
-        first = [
-            place
-            for place in usable.tolist()
-            if not predictions[place].client_id
-            or ids.claim(predictions[place].id, int(self.batch.entry_ms[place]))
-        ]
-        self.state.counters.duplicates += len(usable) - len(first)
+        first = []
+        for place in usable.tolist():
+            found = self._claim(place) if predictions[place].client_id else "new"
+            known += found == "known"
+            if found == "new":
+                first.append(place)
+            elif found == "unknown":
+                position = int(self.batch.positions[place])
+                self.batch.dead[position] = DeadLetter(self.batch.entries[position], FORGOTTEN)
+        self.state.counters.duplicates += known
         return np.array(first, dtype=np.int64)
+
+    def _claim(self, place: int) -> Literal["new", "known", "unknown"]:
+        """Claim the id of a prediction."""
+        prediction, policy = self.batch.predictions[place], self.policy
+        entry_ms = int(self.batch.entry_ms[place])
+        return self.state.ids.claim(
+            prediction.id, prediction.received, entry_ms, policy.retire_ms, policy.client_ids_max
+        )
 
     # -- time --------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ class CountingPolicy:
     expected_events_per_day: float = 100_000
     false_alarms_per_month: float = 1.0
     retire_ms: int = 7 * DAY_MS
+    client_ids_max: int = 1_000_000
     label_wait_days: int = 7
     label_pending_max: int = 1_000_000
     detectors: tuple[str, ...] = (

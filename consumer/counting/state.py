@@ -6,6 +6,7 @@ that a commit writes only what changed.
     pane                the open pane
 hour, day, ages     the running sums of panes, and how old the written ones are (rollups.py)
     publisher:ID        the sequence numbers seen
+    holes               the numbers that have not arrived, readable JSON (shared/losses.py)
     (ids that clients supplied are in keys of their own, by hour: client_ids.py)
     labels              what waits for labels by day, and joined rows that judging does not know yet
     (predictions and labels that wait for each other have keys of their own too, by day: pending.py)
@@ -20,7 +21,7 @@ import msgspec
 
 from driftgauge.consumer.counting.clock import Clock, Traffic
 from driftgauge.consumer.counting.detectors import DETECTORS, ERROR_DETECTORS, Detector
-from driftgauge.consumer.counting.entries.client_ids import ClientIds, hours_kept
+from driftgauge.consumer.counting.entries.client_ids import ClientIds
 from driftgauge.consumer.counting.entries.publishers import Publisher
 from driftgauge.consumer.counting.labels.pending import Day, Pending
 from driftgauge.consumer.counting.labels.revisions import Revisions
@@ -29,6 +30,7 @@ from driftgauge.consumer.counting.panes.open_pane import OpenPane
 from driftgauge.consumer.counting.panes.rollups import FIELDS, Marks, RollUps
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters, LabelCounts
+from driftgauge.shared.losses import HOLES_FIELD, MOST_OF_PUBLISHER, Hole, listed
 from driftgauge.shared.reference.history import reference_key
 
 
@@ -57,6 +59,8 @@ class Position(msgspec.Struct):
         (entry-time hour, first pane closed in it), for trimming by age.
     references
         References of the versions that have, or had, another one than the registered one.
+    id_hours
+        `first` and `last` of the clients' ids (client_ids.py).
     """
 
     clock: Clock
@@ -65,6 +69,7 @@ class Position(msgspec.Struct):
     written: int = 0
     hours: Marks = []
     references: dict[str, InUse] = {}
+    id_hours: tuple[int, int] = (0, 0)
 
     def reference_key(self, version: str) -> str:
         """Return the `reference_key` of a version with the reference that it is counted by."""
@@ -99,6 +104,8 @@ class CountingState:
         delete.
         """
         packed = {name: self._pack(name) for name in sorted(self.changed | self.rollups.changed)}
+        if any(name.startswith(b"publisher:") for name in packed):
+            packed[HOLES_FIELD] = self._pack_holes()
         self.changed.clear()
         self.rollups.changed.clear()
         return packed
@@ -122,6 +129,15 @@ class CountingState:
             return msgspec.msgpack.encode(_Labels(self.pending.days, self.revisions))
         return self.rollups.pack(kind) if kind in FIELDS else msgspec.msgpack.encode(self.position)
 
+    def _pack_holes(self) -> bytes:
+        """Pack the numbers that have not arrived."""
+        holes = listed(
+            Hole(name.decode(errors="replace"), *gap)
+            for name, publisher in self.publishers.items()
+            for gap in publisher.seen.gaps(MOST_OF_PUBLISHER)
+        )
+        return msgspec.json.encode(holes) if holes else b""
+
     def _note_waiting(self, counts: LabelCounts) -> None:
         """Update the counters of waiting predictions, labels and joined rows."""
         counts.waiting, counts.early = self.pending.size, len(self.pending.early)
@@ -141,6 +157,7 @@ class CountingState:
         name.
         """
         state = cls(position=_position(fields))
+        state.ids.first, state.ids.last = state.position.id_hours
         for name, packed in fields.items():
             kind, _, rest = name.partition(b":")
             if kind == counters.FIELD.encode():
@@ -202,11 +219,3 @@ def _position(fields: Mapping[bytes, bytes]) -> Position:
         if packed is None
         else msgspec.msgpack.decode(packed, type=Position)
     )
-
-
-def id_hours_of(state: CountingState) -> tuple[int, ...]:
-    """Return the hours of entry time whose client ids a loaded state needs; none before the first
-    entry.
-    """
-    entry_ms = state.position.clock.entry
-    return hours_kept(entry_ms) if entry_ms else ()

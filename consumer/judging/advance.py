@@ -377,8 +377,13 @@ class _Step:
         self._end_moment(entry.time)
 
     def command(self, entry_id: str, packed: bytes | None) -> None:
-        """Apply a command to an alert; one that cannot be applied is counted and logged."""
-        refused = commanding.apply(self.state, self.alerting, entry_id, packed)
+        """Apply a command to an alert or an incident; one that cannot be applied is counted and
+        logged.
+        """
+        marked, refused = commanding.apply(
+            self.state, self.alerting, self.incidents, entry_id, packed
+        )
+        self.outputs.incidents += marked
         if refused:
             self.outputs.refused.append(refused)
         for notice in self.alerting.notices:

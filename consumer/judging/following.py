@@ -30,6 +30,7 @@ from driftgauge.shared.contract.incident import (
     Incident,
     IncidentAlert,
     IncidentCause,
+    IncidentKind,
 )
 from driftgauge.shared.reference.profile import PREDICTION, NumericReference
 from driftgauge.shared.rules import rule_of
@@ -124,7 +125,7 @@ class Incidents:
         found = holding or incident_of(alert, change, self._remembered(now))
         if found is None:
             name = incident_id(self._model, alert.fingerprint, now)
-            kind = "operation" if member.kind == "operation" else "model"
+            kind: IncidentKind = "operation" if member.kind == "operation" else "model"
             found = IncidentState(name, kind, alert.version, alert.severity, now, now, change)
         elif not found.is_open:
             found = msgspec.structs.replace(found, severity=alert.severity)

@@ -3,6 +3,7 @@ be monitored.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,31 +69,15 @@ def register_version(
     """
     version = submission.version or registry.next_version(submission.name)
     check_name(submission.name, version)
-    task, estimator = fitted(submission)
-    file = submission.schema_file
-    given = schema_from(file) if file is not None and file.exists() else None
-    table = read_reference(
-        submission.reference,
-        submission.special,
-        _choices(submission, given),
-        given,
-        fitted=estimator is not None,
-        left_out=submission.exclude,
-    )
-    frame = table.frame
-    features = _features(table, submission, estimator)
-    output, told = output_of(task, estimator, table, submission)
-    schema = _schema(features, table, given, submission, output)
-    columns = model_columns(features, schema)
-    if estimator is not None:
-        schema = as_fitted(schema, features, estimator, columns)
-    lines = (row for row in table.rows if row.column in schema.names)
-    tell(Recognised((*lines, *told), table.remarks))
-    predicted = (
-        frame[submission.prediction_column] if submission.prediction_column is not None else None
-    )
+    found = _prepared(registry, submission, tell)
+    task, estimator, schema = found.task, found.estimator, found.schema
+    frame, columns = found.table.frame, found.columns
+    named = submission.prediction_column
+    predicted = frame[named] if named is not None else None
     predictions = _predictions(predicted, schema, estimator, columns)
-    stream = counted(schema, columns_of(features, schema, submission.pii_key), table.events_ms)
+    stream = counted(
+        schema, columns_of(found.features, schema, submission.pii_key), found.table.events_ms
+    )
     reference = build_profile(schema, stream, predictions)
     published = PublishedVersion(
         manifest=new_manifest(
@@ -117,7 +102,69 @@ def register_version(
         ),
     )
     folder = registry.register(published, submission.artifact)
+    registry.note_tried(submission.name, version)  # it has predicted the reference here
     return folder, registry.load(submission.name, version)
+
+
+def write_schema(
+    registry: ModelRegistry,
+    submission: Submission,
+    file: Path,
+    tell: Callable[[Recognised], None] = lambda _found: None,
+) -> Schema:
+    """Write the schema that a version would have to a file, to be edited; nothing is registered.
+
+    Raises
+    ------
+    BadData
+        As `register_version`; or if the file exists, or cannot be written.
+    """
+    schema = _prepared(registry, submission, tell).schema
+    try:
+        with file.open("xb") as written:
+            written.write(msgspec.json.format(msgspec.json.encode(schema), indent=2))
+    except OSError as error:
+        raise BadData(
+            f"The schema cannot be written to {file}: {error.strerror}. Name another file."
+        ) from error
+    return schema
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A submission that was read: the model, the reference, and the schema of both."""
+
+    task: Task
+    estimator: Any
+    table: ReferenceTable
+    features: pd.DataFrame
+    schema: Schema
+    columns: list[Column]
+
+
+def _prepared(
+    registry: ModelRegistry, submission: Submission, tell: Callable[[Recognised], None]
+) -> _Prepared:
+    """Read a submission, and tell how its columns are taken."""
+    task, estimator = fitted(submission, registry.folder)
+    given = None if submission.schema_file is None else schema_from(submission.schema_file)
+    table = read_reference(
+        submission.reference,
+        submission.special,
+        _choices(submission, given),
+        given,
+        fitted=estimator is not None,
+        left_out=submission.exclude,
+    )
+    features = _features(table, submission, estimator)
+    output, told = output_of(task, estimator, table, submission)
+    schema = _schema(features, table, given, submission, output)
+    columns = model_columns(features, schema)
+    if estimator is not None:
+        schema = as_fitted(schema, features, estimator, columns)
+    lines = (row for row in table.rows if row.column in schema.names)
+    tell(Recognised((*lines, *told), table.remarks))
+    return _Prepared(task, estimator, table, features, schema, columns)
 
 
 def _choices(submission: Submission, given: Schema | None) -> Choices:
@@ -168,9 +215,7 @@ def _schema(
     submission: Submission,
     output: Output,
 ) -> Schema:
-    """Complete the schema of the file, or make one of what was recognised, and write it to the file
-    if one was named.
-    """
+    """Complete the schema of the file, or make one of what was recognised."""
     file = submission.schema_file
     if given is not None:
         for option, values, place in (
@@ -192,7 +237,7 @@ def _schema(
             f"Cannot exclude {', '.join(absent)}: the reference has no such column, or it is no "
             f"feature."
         )
-    schema = Schema(
+    return Schema(
         tuple(
             msgspec.structs.replace(table.features[name], excluded="excluded at registration")
             if name in submission.exclude
@@ -208,9 +253,6 @@ def _schema(
         extra="refuse" if submission.artifact is not None else "ignore",
         text_numbers="refuse" if submission.artifact is not None else "take",
     )
-    if file is not None:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
-    return schema
 
 
 def _as_predicted(schema: Schema, output: Output, file: Path | None, *, fitted: bool) -> Schema:

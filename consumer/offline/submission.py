@@ -10,6 +10,7 @@ from driftgauge.consumer.offline.reference_table import Special
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.columns.choices import Choices
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.regular_files import read_regular
 from driftgauge.shared.versions.gates import Gates
 from driftgauge.shared.versions.manifest import Task
 
@@ -40,7 +41,7 @@ class Submission:
         Labels in the order of the probabilities, where no model knows them: of LightGBM's text, and
         of a model that is only monitored.
     schema_file
-        Schema to use instead of the inferred one; written if it does not exist.
+        Schema to use instead of the inferred one.
     partitions
         Number of partitions of a new model; a later version has those of the first.
     gates
@@ -88,6 +89,11 @@ class Submission:
 def schema_from(file: Path) -> Schema:
     """Read a schema from a file; BadData if it holds none."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Schema)
-    except (msgspec.MsgspecError, OSError) as error:
+        return msgspec.json.decode(read_regular(file), type=Schema)
+    except FileNotFoundError:
+        raise BadData(
+            f"There is no schema {file}. Write one with --write-schema {file}, which registers "
+            f"nothing; edit it, and register with --schema {file}."
+        ) from None
+    except (msgspec.MsgspecError, RecursionError, OSError) as error:
         raise BadData(f"{file} is no schema: {error}.") from error

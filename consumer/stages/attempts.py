@@ -19,6 +19,7 @@ import redis
 from driftgauge.shared.contract.entry_id import EntryId
 from driftgauge.shared.contract.fault import TRIES, StageFault
 from driftgauge.shared.errors import DriftgaugeError
+from driftgauge.shared.unpacking import UNREADABLE
 
 MOST_IN_A_ROW = 10
 """Entries set aside without one between them that could be processed."""
@@ -78,7 +79,7 @@ class Attempts(Generic[T]):
         """
         try:
             found = msgspec.json.decode(packed, type=StageFault) if packed else None
-        except msgspec.MsgspecError:  # it is only shown; the next one replaces it
+        except UNREADABLE:  # it is only shown; the next one replaces it
             found = None
         self.fault = self.fault or found
 

@@ -9,19 +9,40 @@ Safety rests on WATCH; the lease is only for liveness. Every WATCH is followed b
 Redis 7.0 a WATCH on a key that has just expired lets EXEC through. After any error at EXEC the
 outcome is unknown: the state in memory is discarded and loaded again. It is also loaded again after
 a restart of the server, which may have lost what was read from it since the last commit.
+
+A checksum over all fields of the state is written with each commit and compared at each load, so
+that a damaged checkpoint is never taken. A commit number that is lower than one that was seen
+before, by this process or, in its file of stamps, by an earlier one, is noted as a setback.
 """  # noqa: E501  a table, or what an example prints
 
+import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import redis
 from redis.client import Pipeline
 
-from driftgauge.shared.connections.redis_client import UNAVAILABLE
+from driftgauge.consumer.stages.checksum import FIELD as CHECKSUM
+from driftgauge.consumer.stages.checksum import Checksum
+from driftgauge.shared.connections.redis_client import UNAVAILABLE, server_ms
 from driftgauge.shared.contract.fault import FIELD as FAULT
-from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD
+from driftgauge.shared.contract.keys import FORMAT, FORMAT_FIELD, FORMATS, FORMER
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
+from driftgauge.shared.losses import SETBACK_FIELD, Setback
+from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import UNREADABLE
+
+log = logging.getLogger("driftgauge.worker")
+
+SAFE_ADVICE = (
+    "Restore Redis from a sound copy, or count anew under another DRIFTGAUGE_KEY_PREFIX. Do not "
+    "delete the key: what was counted would be lost, and the panes that were written could not be "
+    "continued."
+)
+"""What a person can do about a checkpoint that cannot be read, without losing more."""
 
 Outputs = Callable[[Pipeline], None]
 """A function that adds commands to the transaction."""
@@ -45,12 +66,17 @@ class Checkpoint:
     ) -> None:
         self._client = client
         self.key = key
-        self._owner_key = owner_key
+        self.owner_key = owner_key
         self._epoch_key = epoch_key
-        self._lease_ms = lease_ms
-        self._token = b""
+        self.lease_ms = lease_ms
+        self.token = b""
+        """Value of the lease while it is ours, and of the last one afterwards."""
         self._number = 0
-        self._server = ""
+        self.server = ""
+        """Identity of the server that the state was loaded from; it changes at each start."""
+        self._checksum = Checksum({})
+        self.stamps: Stamps | None = None
+        """How far the worker has seen its checkpoints; None compares none."""
         self.fault: bytes | None = None
         """The fault that stood beside the state when it was loaded, packed."""
         self.later: dict[bytes, bytes] = {}
@@ -61,23 +87,19 @@ class Checkpoint:
         token = secrets.token_hex(16).encode()
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(self._owner_key)
-                if pipe.get(self._owner_key) is not None:
+                pipe.watch(self.owner_key)
+                if pipe.get(self.owner_key) is not None:
                     return False
                 pipe.multi()
-                pipe.set(self._owner_key, token, nx=True, px=self._lease_ms)
+                pipe.set(self.owner_key, token, nx=True, px=self.lease_ms)
                 pipe.incr(self._epoch_key)
                 taken = bool(pipe.execute()[0])
             except (
                 redis.WatchError
             ):  # somebody was quicker, or the connection was lost: redis-py says the same of both
                 return False
-        self._token = token if taken else b""
+        self.token = token if taken else b""
         return taken
-
-    def is_free(self) -> bool:
-        """Return whether nobody has the lease."""
-        return not self._client.exists(self._owner_key)
 
     def load(self) -> dict[bytes, bytes]:
         """Read all fields, and remember the commit number.
@@ -85,10 +107,10 @@ class Checkpoint:
         Raises
         ------
         BadData
-            If another version of Driftgauge wrote it in another format, or the key is not a
-            checkpoint.
+            If another version of Driftgauge wrote it in another format, it is damaged, or the key
+            is not a checkpoint.
         """
-        self._server = _server(self._client)
+        self.server = server_id(self._client)
         try:
             fields: dict[bytes, bytes] = self._client.hgetall(self.key)  # type: ignore[assignment]  # bytes, not str
         except redis.ResponseError as error:
@@ -97,30 +119,72 @@ class Checkpoint:
             raise BadData(
                 f"{self.key} is not a hash in Redis. Move it away, or use another key prefix."
             ) from error
-        if fields and fields.get(FORMAT_FIELD) != FORMAT:
-            raise BadData(
-                f"The checkpoint {self.key} has format {fields.get(b'format', b'?').decode()}, "
-                f"this version reads "
-                f"{FORMAT.decode()}. Run the version that wrote it, or count anew under another "
-                f"DRIFTGAUGE_KEY_PREFIX. Do not delete the key: what was counted would be lost, "
-                f"and the panes that were written could not be continued."
-            )
-        self._number = int(fields.get(b"commit", 0))
         self.fault = fields.pop(FAULT, None)
+        fields.pop(SETBACK_FIELD, None)
+        self._check_sound(fields)
+        with self.reading():
+            self._number = int(fields.get(b"commit", 0))
+        self._compare(bool(fields))
         return fields
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Translate whatever the content of the checkpoint raises, while it is unpacked, to
+        BadData.
+        """
+        try:
+            yield
+        except BadData:
+            raise
+        except UNREADABLE as error:
+            raise BadData(
+                f"The checkpoint {self.key} cannot be read ({type(error).__name__}: {error}). "
+                f"{SAFE_ADVICE}"
+            ) from error
+
+    def _check_sound(self, fields: dict[bytes, bytes]) -> None:
+        """Check format and checksum, and take the checksum out of the fields."""
+        stored, form = fields.pop(CHECKSUM, None), fields.get(FORMAT_FIELD, b"?")
+        self._checksum = Checksum(fields)
+        if fields and form not in FORMATS:
+            raise BadData(
+                f"The checkpoint {self.key} has format {form.decode(errors='replace')}, this "
+                f"version reads {FORMAT.decode()}. Run the version that wrote it. {SAFE_ADVICE}"
+            )
+        expected = None if form == FORMER and stored is None else self._checksum.packed
+        if (fields or stored) and stored != expected:
+            raise BadData(
+                f"The checkpoint {self.key} is damaged: its content does not have its checksum, so "
+                f"it is not used. {SAFE_ADVICE}"
+            )
+
+    def _compare(self, exists: bool) -> None:  # noqa: FBT001  whether there is a state
+        """Write down, once, that the checkpoint went back to an earlier commit, or is gone."""
+        place = self._number, 0
+        seen = self.stamps.behind(self.key, place) if self.stamps is not None else None
+        if self.stamps is None or seen is None:
+            return
+        now = f"commit {self._number}" if exists else ""
+        before = f"commit {seen.place[0]}"
+        self.note_setback(Setback(self.key, before, now, server_ms(self._client)))
+        self.stamps.begin_anew(self.key, place)
+
+    def note_setback(self, setback: Setback) -> None:
+        """Log a setback, and write it beside the state, for the watchdog."""
+        log.error("%s. Redis came back with an older state, or keys were deleted.", setback.words)
+        self.note(SETBACK_FIELD, msgspec.json.encode(setback))
 
     def note(self, name: bytes, value: bytes) -> None:
         """Write a field that is no part of the state, at once; OwnershipLost if the lease is no
-        longer ours. A checkpoint of another format keeps it.
+        longer ours.
         """
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(self._owner_key, self.key)
-                if pipe.get(self._owner_key) != self._token:
+                pipe.watch(self.owner_key, self.key)
+                if pipe.get(self.owner_key) != self.token:
                     raise OwnershipLost(f"Another worker owns {self.key} now.")
-                new = not pipe.exists(self.key)
                 pipe.multi()
-                noted: dict[Any, Any] = {name: value, **({FORMAT_FIELD: FORMAT} if new else {})}
+                noted: dict[Any, Any] = {name: value}
                 pipe.hset(self.key, mapping=noted)
                 pipe.execute()
             except redis.WatchError as error:
@@ -151,6 +215,8 @@ class Checkpoint:
         self._check(replies)
         self._number += 1
         self.later = {}
+        if self.stamps is not None:
+            self.stamps.note(self.key, (self._number, 0))
 
     def renew(self) -> None:
         """Prolong the lease without a commit; OwnershipLost if it is no longer ours."""
@@ -161,7 +227,7 @@ class Checkpoint:
                 if self.later:
                     noted: dict[Any, Any] = dict(self.later)
                     pipe.hset(self.key, mapping=noted)
-                pipe.pexpire(self._owner_key, self._lease_ms)
+                pipe.pexpire(self.owner_key, self.lease_ms)
                 pipe.execute()
             except redis.WatchError as error:
                 raise OwnershipLost(f"The lease of {self.key} was lost.") from error
@@ -171,10 +237,10 @@ class Checkpoint:
         """Give the lease back if it is still ours, so that another worker need not wait."""
         with self._client.pipeline(transaction=True) as pipe:
             try:
-                pipe.watch(self._owner_key)
-                if pipe.get(self._owner_key) == self._token:
+                pipe.watch(self.owner_key)
+                if pipe.get(self.owner_key) == self.token:
                     pipe.multi()
-                    pipe.delete(self._owner_key)
+                    pipe.delete(self.owner_key)
                     pipe.execute()
             except redis.RedisError:
                 # it expires by itself; what was read since the last commit is read again by the
@@ -182,26 +248,28 @@ class Checkpoint:
                 pass
 
     def _watch(self, pipe: Pipeline) -> None:
-        pipe.watch(self._owner_key, self.key)
-        if pipe.get(self._owner_key) != self._token:
+        pipe.watch(self.owner_key, self.key)
+        if pipe.get(self.owner_key) != self.token:
             raise OwnershipLost(f"Another worker owns {self.key} now.")
         number: Any = pipe.hget(self.key, "commit")
         if int(number or 0) != self._number:
             raise OwnershipLost(f"{self.key} is at another commit than this worker.")
-        if _server(pipe) != self._server:  # a pooled connection is made anew without a word
+        if server_id(pipe) != self.server:  # a pooled connection is made anew without a word
             raise OwnershipLost(
                 f"{self.key} is on another server than before: what was read there may be gone."
             )
 
     def _queue(self, pipe: Pipeline, fields: Mapping[bytes, bytes]) -> None:
         pipe.multi()
-        kept: dict[Any, Any] = {name: value for name, value in fields.items() if value}
-        kept |= self.later
+        kept = {name: value for name, value in fields.items() if value}
+        kept |= {FORMAT_FIELD: FORMAT, b"commit": str(self._number + 1).encode()}
         gone: list[Any] = [name for name, value in fields.items() if not value]
-        pipe.hset(self.key, mapping={**kept, FORMAT_FIELD: FORMAT, b"commit": self._number + 1})
+        self._checksum = self._checksum.with_changes(kept, gone)
+        written: dict[Any, Any] = {**kept, **self.later, CHECKSUM: self._checksum.packed}
+        pipe.hset(self.key, mapping=written)
         if gone:
             pipe.hdel(self.key, *gone)
-        pipe.pexpire(self._owner_key, self._lease_ms)
+        pipe.pexpire(self.owner_key, self.lease_ms)
 
     def _check(self, replies: list[Any]) -> None:
         """Check each reply, because an error of one command does not undo the others."""
@@ -212,7 +280,7 @@ class Checkpoint:
             )
 
 
-def _server(client: redis.Redis) -> str:
+def server_id(client: redis.Redis) -> str:
     """Return the server's `run_id`, which changes at each start; empty if unknown."""
     try:
         details: Any = client.info("server")

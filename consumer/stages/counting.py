@@ -1,7 +1,9 @@
 """Counting one partition: entries of the log in, panes out, exactly once."""
 
+import math
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,42 +13,45 @@ from redis.client import Pipeline
 from driftgauge.consumer.counting.advance import advance
 from driftgauge.consumer.counting.clock import HOUR_MS
 from driftgauge.consumer.counting.entries import columns
+from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES, unpack
 from driftgauge.consumer.counting.entries.columns import DeadLetter
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.panes.rollups import SPAN_MS, first_kept
 from driftgauge.consumer.counting.policy import CountingPolicy
 from driftgauge.consumer.counting.state import (
     CountingState,
-    id_hours_of,
     references_of,
     versions_of,
 )
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.pending_store import PendingStore
-from driftgauge.consumer.stages.reader import LogReader
+from driftgauge.consumer.stages.reader import READ_COUNT, LogReader
 from driftgauge.consumer.stages.room import Room
 from driftgauge.consumer.stages.stage import CommitClock, Stage
 from driftgauge.consumer.stages.versions import PublishedVersions
+from driftgauge.shared.connections.nodes import MOVED
+from driftgauge.shared.connections.redis_client import server_ms
+from driftgauge.shared.connections.refusals import refusal
 from driftgauge.shared.contract import pane
 from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.events import MONITOR_GROUP, TICK
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.pane import PaneEntry, RollUp, Span
-from driftgauge.shared.errors import BadData
+from driftgauge.shared.errors import BadData, OwnershipLost
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.reference.history import reference_key
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.manifest import PublishedVersion
 
-IDLE_TICK_S = 5.0
+IDLE_TICK_S, LONGEST_IDLE_S = 5.0, 600.0
+"""Shortest and longest time (s) without entries, after which time passes by a tick. Between them it
+is the time for which there was no event: what waits for the time waits at most twice as long, and a
+thousand silent models cost nothing.
+"""
 FULL_PANE_TICK_S = 2.0
 DEAD_LETTERS_KEPT = 10_000
 READERS_CHECK_S = 5.0
 """Time (s) for which the offsets of the log's other readers are cached; they only grow."""
-IDS_EXPIRE_S = 7 * 86_400
-"""Expiry (s) of client ids, to clean up after models that are no longer used; usually ids are
-deleted when their hour of entry time has passed. It is long, since a worker that was down for a day
-still needs the ids of the hour in which it stopped.
-"""
 
 
 class CountingStage(Stage):
@@ -55,7 +60,7 @@ class CountingStage(Stage):
     Parameters
     ----------
     client
-        Redis client of the partition's slot, for this stage only.
+        Redis client of the partition's slot.
     keys
         Key names with the model's salts.
     published
@@ -111,20 +116,24 @@ class CountingStage(Stage):
         self.check_types("stream", self._log, self._panes, *self._rollups.values(), self._dead)
         fields = self.checkpoint.load()
         offset = fields.pop(b"offset", BEGINNING.encode())
-        self._learn(versions_of(fields))
-        self._published.require(versions_of(fields), fields, self.checkpoint.key)
-        self._learn_references(references_of(fields))
-        self._published.require_references(references_of(fields))
-        self._state = CountingState.unpack(fields, self._cell_maps)
-        self._load_ids()
+        with self.checkpoint.reading():
+            EntryId.parse(offset)
+            versions, references = versions_of(fields), references_of(fields)
+        self._learn(versions)
+        self._published.require(versions, self.checkpoint.key)
+        self._learn_references(references)
+        self._published.require_references(references)
+        with self.checkpoint.reading():
+            self._state = CountingState.unpack(fields, self._cell_maps)
+        self._measure_ids()
         self._pending.load(self._state.pending, self._state.position.clock.entry)
         self._offset = offset
         self._panes_out: list[tuple[int, int, PaneEntry]] = []
         self._rollups_out: list[tuple[Span, RollUp]] = []
         self._dead_out: list[DeadLetter] = []
         self._clock.reset()
-        self._last_entry = self._last_room = time.monotonic()
-        self._reader.reset()
+        self._last_event = self._last_entry = self._last_room = time.monotonic()
+        self._early = 1.0
         self._readers_known = 0.0
         self._check_panes()
         self._prepare_log(offset)
@@ -149,48 +158,85 @@ class CountingStage(Stage):
                 f"anew under another DRIFTGAUGE_KEY_PREFIX."
             )
 
-    def _load_ids(self) -> None:
-        for hour in id_hours_of(self._state):
-            found: list[bytes] = self.client.hkeys(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
-            self._state.ids.hours[hour] = set(found)
+    def _measure_ids(self) -> None:
+        """Count the clients' ids that are kept, by hour: they are loaded when they are needed."""
+        ids, entry_ms = self._state.ids, self._state.position.clock.entry
+        oldest = max(ids.first, (entry_ms - self.policy.retire_ms) // HOUR_MS - 1)
+        hours = range(oldest, ids.last + 1)
+        with self.client.pipeline(transaction=False) as pipe:
+            for hour in hours:
+                pipe.strlen(self._ids(hour))
+            sizes = pipe.execute() if hours else []
+        ids.restore(
+            {hour: size // KEPT_BYTES for hour, size in zip(hours, sizes, strict=True) if size}
+        )
+
+    def _load_ids(self, batch: columns.Batch) -> None:
+        """Load the clients' ids of the hours of a batch; usually they are there."""
+        ids = self._state.ids
+        for hour in ids.absent(batch.predictions, batch.entry_ms.tolist(), self.policy.retire_ms):
+            packed: bytes | None = self.client.get(self._ids(hour))  # type: ignore[assignment]  # bytes, not str
+            ids.hours[hour] = unpack(packed or b"")
 
     def _prepare_log(self, offset: bytes) -> None:
         """Create the consumer group that shows the offset. If the log went back to an older state,
-        move its last id beyond the offset.
+        move its last id beyond the offset. A log that was read and has no group is another one:
+        the former was deleted.
         """
         try:
             self.client.xgroup_create(self._log, MONITOR_GROUP, id=offset, mkstream=True)
         except redis.ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
                 raise
+        else:
+            if offset != BEGINNING.encode():
+                self.checkpoint.note_setback(
+                    Setback(self._log, f"entry {offset.decode()}", "", server_ms(self.client))
+                )
         details: Any = self.client.xinfo_stream(self._log)
         last: bytes = details["last-generated-id"]
         if EntryId.parse(last) < EntryId.parse(offset):
             self.client.execute_command("XSETID", self._log, offset)
+        elif last == offset != BEGINNING.encode():  # silent already, before this worker came
+            silent_ms = server_ms(self.client) - EntryId.parse(last).ms
+            self._last_event -= max(0, silent_ms) / 1000
+            self._early = random.uniform(0.5, 1.0)  # not with all others that load now
 
-    def turn(self) -> None:
-        entries = self._reader.read(self._offset, self._clock.left_ms)
+    @property
+    def positions(self) -> Mapping[str, str]:
+        """The log, and the id of the last entry that was read."""
+        return {self._log: self._offset.decode()}
+
+    @property
+    def due_at(self) -> float:
+        """When the next commit or the next tick is due."""
+        return min(self._clock.due_at, self._tick_at)
+
+    def turn(self) -> bool:
+        self._learn_changes()
+        entries = self._reader.read(self._offset)
         for part in self.attempts.parts(entries) if entries else ():
             self._count(part)
             if self._clock.due or self.attempts.aside(part) is not None:
                 self._commit()  # else the next failure would throw away what was set aside
-        self._tick_if_stuck()
-        self._learn_changes()
+        if time.monotonic() >= self._tick_at:
+            self._tick()
         if self._clock.due or any(isinstance(entry, pane.Alarm) for _, _, entry in self._panes_out):
             self._commit()
         elif self._clock.renewal_due:
             self.checkpoint.renew()
-            self._clock.reset()
-        if self._room.is_due():
-            self.make_room()
+            self._clock.renewed()
+        return len(entries) == READ_COUNT
+
+    def renewed(self) -> None:
+        self._clock.renewed()
+
+    def rest(self) -> None:
+        self._reader.rest()
 
     def finish(self) -> None:
         if self._clock.pending:
             self._commit()
-
-    def close(self) -> None:
-        self._reader.reset()
-        super().close()
 
     def _count(self, entries: Sequence[columns.Entry]) -> None:
         usual, aside = self._cell_maps.get(self._usual_version), self.attempts.aside(entries)
@@ -204,6 +250,7 @@ class CountingStage(Stage):
         waiting = self._pending.fetch(self._state.pending, batch.labels.digests)
         self._learn(batch.versions | waiting | {version for version, _ in changes})
         self._learn_references(changes)
+        self._load_ids(batch)
         outputs = advance(self._state, batch, self._cell_maps, self.policy)
         self._panes_out += outputs.panes
         self._rollups_out += outputs.rollups
@@ -211,6 +258,8 @@ class CountingStage(Stage):
         self._offset = entries[-1][0]
         self._clock.pending += len(entries)
         now = time.monotonic()
+        if batch.predictions:
+            self._last_event, self._early = now, 1.0
         if batch.predictions or batch.ticks:  # labels alone let no time pass
             self._last_entry = now
         if not self._full or any(isinstance(entry, pane.Pane) for _, _, entry in outputs.panes):
@@ -238,17 +287,28 @@ class CountingStage(Stage):
         open_pane = self._state.pane
         return open_pane is not None and open_pane.events >= self.policy.pane_events
 
-    def _tick_if_stuck(self) -> None:
-        """Append a tick to the log when no entries come, or when a full pane does not close because
-        event time stands still. This uses the monotonic clock, so that clock jumps do not delay
-        panes.
+    @property
+    def _tick_at(self) -> float:
+        """When a tick is due, by the monotonic clock (s), so that clock jumps do not delay panes:
+        when no entries come, when the open pane is old enough to close, or when a full one does not
+        close because event time stands still.
         """
-        now = time.monotonic()
-        if now - self._last_entry >= IDLE_TICK_S or (
-            self._full and now - self._last_room >= FULL_PANE_TICK_S
-        ):
-            self.client.xadd(self._log, {b"t": TICK})
-            self._last_entry = self._last_room = now
+        if self._state.position.clock.entry and not self._state.counters.events:
+            return math.inf  # one tick told judging that there was no event; others say the same
+        silent_s = self._early * min(self._last_entry - self._last_event, LONGEST_IDLE_S)
+        pause_s = max(IDLE_TICK_S, silent_s)
+        open_pane, clock = self._state.pane, self._state.position.clock
+        if open_pane is not None:
+            age_ms = clock.logical - open_pane.start
+            left_s = self.policy.pane_seconds - age_ms / 1000
+            pause_s = max(IDLE_TICK_S, min(pause_s, left_s))
+        at = self._last_entry + pause_s
+        return min(at, self._last_room + FULL_PANE_TICK_S) if self._full else at
+
+    def _tick(self) -> None:
+        """Append a tick to the log; it is read like any other entry."""
+        self.client.xadd(self._log, {b"t": TICK})
+        self._last_entry = self._last_room = time.monotonic()
 
     # -- commit ------------------------------------------------------------------------------------
 
@@ -296,58 +356,76 @@ class CountingStage(Stage):
             )
         self._queue_ids(pipe)
         self._pending.queue(self._state.pending, pipe)
-        pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
 
     def _trim(self) -> None:
-        """Trim committed entries that are older than their retention: those of the log that every
-        reader has read, and panes and roll-ups.
+        """Show the offset, and trim committed entries that are older than their retention: those of
+        the log that every reader has read, and panes and roll-ups.
+
+        Raises
+        ------
+        OwnershipLost
+            If the log, or its group, is not there any more.
         """
         oldest = self._state.position.clock.entry - self._retention_ms
-        with self.client.pipeline(transaction=False) as pipe:
+        try:
             keep_from = min(EntryId.parse(self._offset).ms, oldest, *self._readers())
-            if keep_from > 0:
-                pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
-            for stream, first in self._first_kept.items():
-                if first:
-                    pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
-            pipe.execute()
+            with self.client.pipeline(transaction=False) as pipe:
+                pipe.xgroup_setid(self._log, MONITOR_GROUP, self._offset)
+                if keep_from > 0:
+                    pipe.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
+                for stream, first in self._first_kept.items():
+                    if first:
+                        pipe.xtrim(stream, minid=str(EntryId(first, 0)), approximate=True)
+                pipe.execute()
+        except redis.ResponseError as error:
+            if refusal(error) or isinstance(error, MOVED):
+                raise
+            raise OwnershipLost(f"{self._log} was deleted, or its group ({error}).") from error
 
     def make_room(self) -> None:
-        """Trim committed entries of the log if Redis is full, whoever owns the stage, since they
-        are not read again.
+        """Trim counted entries of the log if Redis is full, whoever owns the stage, since they are
+        not read again. Other readers of the log that are behind are passed over: they may miss
+        entries, but no event is refused for their sake.
         """
         room = self._room.keep_from(self.client)
         committed: Any = self.client.hget(self.checkpoint.key, "offset") if room else None
         if committed is None:
             return
-        keep_from = min(EntryId.parse(committed).ms, room, *self._readers())
+        keep_from = min(EntryId.parse(committed).ms, room)
+        self._room.pass_over(self._behind(keep_from))
         if keep_from > 0:
             self.client.xtrim(self._log, minid=str(EntryId(keep_from, 0)), approximate=True)
 
     def _queue_ids(self, pipe: Pipeline) -> None:
         added, gone = self._state.ids.take_changes()
         for hour, digests in added.items():
-            pipe.hset(self._ids(hour), mapping=dict.fromkeys(digests, b""))
-            pipe.expire(self._ids(hour), IDS_EXPIRE_S)
+            pipe.append(self._ids(hour), b"".join(digests))
+            pipe.pexpire(self._ids(hour), 2 * self.policy.retire_ms)
         for hour in gone:
             pipe.delete(self._ids(hour))
 
     def _readers(self) -> list[int]:
         """Return the offsets of the log's other consumer groups (ms): entries that a group has not
-        read are not trimmed.
+        read are not trimmed while there is room.
         """
         now = time.monotonic()
-        if self._readers_known and now - self._readers_known < READERS_CHECK_S:
-            return self._readers_ms
-        groups: Any = self.client.xinfo_groups(self._log)
-        others = [
-            group["last-delivered-id"]
-            for group in groups
-            if group["name"] != MONITOR_GROUP.encode()
-        ]
-        self._readers_ms = [EntryId.parse(offset).ms for offset in others]
-        self._readers_known = now
+        if not self._readers_known or now - self._readers_known >= READERS_CHECK_S:
+            self._readers_ms = list(self._groups().values())
+            self._readers_known = now
         return self._readers_ms
+
+    def _behind(self, ms: int) -> list[str]:
+        """Return the names of the consumer groups that have not read all before a time (ms)."""
+        return [name for name, offset in self._groups().items() if offset < ms]
+
+    def _groups(self) -> dict[str, int]:
+        """Return the offset (ms) of each of the log's other consumer groups, by name."""
+        found: Any = self.client.xinfo_groups(self._log)
+        return {
+            group["name"].decode(errors="replace"): EntryId.parse(group["last-delivered-id"]).ms
+            for group in found
+            if group["name"] != MONITOR_GROUP.encode()
+        }
 
     def _find_kept(self) -> None:
         """Find the first pane and roll-ups that are young enough to keep, and forget the ages

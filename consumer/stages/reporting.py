@@ -1,8 +1,8 @@
 """Writing reports: each snapshot of a model's stream becomes one HTML and one JSON file in the
 folder of reports.
 
-It has a thread, a connection and a lease of its own, so a slow or full disk delays reports and
-never judging; the snapshots wait in their stream. The offset advances when a report's files are
+Reports have threads and leases of their own, so a slow or full disk delays reports and never
+judging; the snapshots wait in their stream. The offset advances when a report's files are
 complete, so a report that was interrupted is written again under the same name.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 import redis
 
 from driftgauge.consumer.stages.follower import Done, Event, Hold, Sink
-from driftgauge.consumer.stages.stage import server_ms
+from driftgauge.shared.connections.redis_client import server_ms
 from driftgauge.shared.connections.streams import newest
 from driftgauge.shared.contract import counters
 from driftgauge.shared.contract.counters import Counters
@@ -27,6 +27,7 @@ from driftgauge.shared.errors import BadData
 from driftgauge.shared.reporting.files import remove_old, write_report
 from driftgauge.shared.reporting.health import PipelineHealth
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 log = logging.getLogger("driftgauge.worker")
 
@@ -83,15 +84,11 @@ class Reports(Sink):
             self._write(entry_id, event)
             yield Done(entry_id)
 
-    def close(self) -> None:
-        for reader, _, _ in self._pipeline:
-            reader.close()
-
     def _write(self, entry_id: bytes, event: bytes) -> None:
         try:
             snapshot = part_of(event, Snapshot)
         # another version's, or written by hand: there is no report of it, and the next ones follow
-        except ValueError:
+        except UNREADABLE:
             log.warning(
                 "reporting %s: snapshot %s cannot be read; it has no report.",
                 self._model,

@@ -2,11 +2,11 @@
 
 A log is kept for the hours of retention if there is room. Above a share of `maxmemory` its oldest
 quarter is deleted, again and again until there is room: counted entries are worth less than events
-that Redis cannot take.
+that Redis cannot take. What was not counted is never deleted: if that alone fills Redis, the API
+spools.
 """
 
 import logging
-import time
 from typing import Any
 
 import redis
@@ -15,8 +15,6 @@ from driftgauge.shared.contract.entry_id import EntryId
 
 log = logging.getLogger("driftgauge.worker")
 
-CHECK_S, UNLIMITED_CHECK_S = 1.0, 30.0
-"""Seconds between two checks of the memory, with a `maxmemory` and without."""
 GIVEN_UP = 0.25
 """Share of the log, by its time, that is deleted at once."""
 
@@ -35,20 +33,17 @@ class Room:
     def __init__(self, stream: str, share: float) -> None:
         self._stream = stream
         self._share = share
-        self._checked_at, self._pause_s = -CHECK_S, CHECK_S
         self._told = False
-
-    def is_due(self) -> bool:
-        """Return whether the last check was long enough ago."""
-        return time.monotonic() - self._checked_at >= self._pause_s
+        self._passed_over: list[str] = []
 
     def keep_from(self, client: redis.Redis) -> int:
         """Return the entry time (ms) from which entries are kept; 0 keeps all."""
-        self._checked_at = time.monotonic()
-        memory: Any = client.info("memory")
+        try:
+            memory: Any = client.info("memory")
+        except redis.exceptions.NoPermissionError:  # the server does not tell
+            memory = {}
         limit = int(memory.get("maxmemory", 0))
         used = int(memory.get("used_memory", 0))
-        self._pause_s = CHECK_S if limit else UNLIMITED_CHECK_S
         if not limit or used <= self._share * limit:
             self._told = False
             return 0
@@ -67,3 +62,15 @@ class Room:
             )
             self._told = True
         return first + max(1, int(GIVEN_UP * (last - first)))
+
+    def pass_over(self, readers: list[str]) -> None:
+        """Log once which readers of the log miss entries."""
+        if readers and readers != self._passed_over:
+            log.warning(
+                "%s is shortened before %s could read it. Where nobody reads, say: redis-cli "
+                "XGROUP DESTROY %s NAME",
+                self._stream,
+                ", ".join(readers),
+                self._stream,
+            )
+        self._passed_over = readers

@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import redis
 
@@ -100,7 +101,7 @@ class Sharing:
         client.hset(self._key, self.me.decode(), str(self._beats))
         beats: dict[bytes, bytes] = client.hgetall(self._key)  # type: ignore[assignment]  # bytes, not str
         alive = self._neighbours.alive(beats, time.monotonic())
-        gone = [name.decode() for name in beats if name not in alive and name != self.me]
+        gone: list[Any] = [name for name in beats if name not in alive and name != self.me]
         if gone:
             client.hdel(self._key, *gone)
         self.observe(sorted({*alive, self.me}), stages, time.monotonic())

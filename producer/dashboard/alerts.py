@@ -11,7 +11,7 @@ import redis.asyncio
 from driftgauge.producer.dashboard.overview import current_windows
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history
-from driftgauge.producer.reading.history import AlertFilter
+from driftgauge.producer.reading.history import EventFilter
 from driftgauge.producer.watching.watchdog import firing_rules
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import fingerprint
@@ -20,6 +20,7 @@ from driftgauge.shared.contract.severity import most_urgent_first
 from driftgauge.shared.contract.snapshot import ActiveAlert
 from driftgauge.shared.rules import rule_of
 from driftgauge.shared.rules.monitor import BLIND
+from driftgauge.shared.unpacking import UNREADABLE
 
 PAGE: Final = 50
 SEARCHED: Final = 200
@@ -45,7 +46,7 @@ def is_blind(alert: Alert | ActiveAlert) -> bool:
     return rule_of(alert.rule).kind == "monitor"
 
 
-async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) -> list[OpenAlert]:
+async def open_alerts(parts: Parts, models: Sequence[str], wanted: EventFilter) -> list[OpenAlert]:
     """Return the open alerts of some models that pass the filter, the most urgent first."""
     windows = await current_windows(parts, models)
     found = [
@@ -64,12 +65,11 @@ async def open_alerts(parts: Parts, models: Sequence[str], wanted: AlertFilter) 
 
 
 async def transitions(
-    parts: Parts, models: Sequence[str], wanted: AlertFilter, before: str | None
+    parts: Parts, models: Sequence[str], wanted: EventFilter, before: str | None
 ) -> tuple[list[Alert], str | None]:
     """Return a page of the transitions, newest first, and the `before` of the next page."""
-    events, following = await history.page(
-        parts.reader, parts.keys, models, wanted, PAGE, before or None
-    )
+    streams = {model: parts.keys.alerts(model) for model in models}
+    events, following = await history.page(parts.reader, streams, wanted, PAGE, before or None)
     return readable(events), following
 
 
@@ -79,12 +79,12 @@ def readable(events: Sequence[Any]) -> list[Alert]:
     for event in events:
         try:
             found.append(msgspec.convert(event["data"], Alert))
-        except (msgspec.ValidationError, TypeError, KeyError):  # GET /alerts gives it as it is
+        except UNREADABLE:  # GET /alerts gives it as it is
             continue
     return [alert for alert in found if FINGERPRINT.fullmatch(alert.fingerprint)]
 
 
-def _fits(alert: ActiveAlert, wanted: AlertFilter) -> bool:
+def _fits(alert: ActiveAlert, wanted: EventFilter) -> bool:
     return wanted.state in {None, alert.state} and wanted.severity in {None, alert.severity}
 
 
@@ -99,7 +99,8 @@ async def _blind(client: redis.asyncio.Redis, keys: Keys, models: Sequence[str])
     }
     found: list[OpenAlert] = []
     for model in sorted({model for model, _ in firing}):
-        events, _ = await history.page(client, keys, [model], AlertFilter("firing"), SEARCHED, None)
+        stream = {model: keys.alerts(model)}
+        events, _ = await history.page(client, stream, EventFilter("firing"), SEARCHED, None)
         latest = {
             alert.rule: alert
             for alert in reversed(readable(events))

@@ -13,6 +13,7 @@ from driftgauge.producer.watching.traffic import state_of
 from driftgauge.producer.watching.watchdog import failing_words, firing_rules
 from driftgauge.shared.contract.severity import most_urgent_first, rank
 from driftgauge.shared.contract.snapshot import ActiveAlert, Snapshot
+from driftgauge.shared.unpacking import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _newest_first(windows: Sequence[bytes]) -> list[Snapshot | None]:
 def _window(packed: bytes) -> Snapshot | None:
     try:
         return msgspec.json.decode(packed, type=Snapshot)
-    except msgspec.MsgspecError:  # another release wrote it: the page says so
+    except UNREADABLE:  # another release wrote it: the page says so
         return None
 
 

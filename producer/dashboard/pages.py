@@ -17,8 +17,9 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.intake.documents import read_body
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading import history, prediction_log, reports
-from driftgauge.producer.reading.history import AlertFilter
+from driftgauge.producer.reading.history import EventFilter
 from driftgauge.producer.reading.prediction_log import PredictionFilter
+from driftgauge.producer.routes.batch import form_of_body
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.producer.routes.predictions import prediction_filter, schema_of
 from driftgauge.shared.registry.registry import ModelRegistry
@@ -55,7 +56,7 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
     ) -> Response:
         """Return the open alerts, and the history."""
         names = await _known(parts, model)
-        wanted = AlertFilter(state, None, severity)
+        wanted = EventFilter(state, None, severity)
         return page(
             request,
             "alerts.html.j2",
@@ -73,8 +74,9 @@ def _alerts(routes: APIRouter, parts: Parts) -> None:
         request: Request, fingerprint: Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
     ) -> Response:
         """Return the history of one alert, and the evidence behind it."""
+        streams = [parts.keys.alerts(name) for name in await _all(parts)]
         found = alerts.readable(
-            await history.life(parts.reader, parts.keys, await _all(parts), fingerprint)
+            await history.life(parts.reader, streams, "fingerprint", fingerprint)
         )
         if not found:
             raise Problem(
@@ -140,12 +142,13 @@ def _batch(routes: APIRouter, parts: Parts) -> None:
     async def check(
         request: Request, model: str, version: str | None = None, *, whole: bool = False
     ) -> Response:
-        """Check the beginning of a file against the schema, before all of it is sent; nothing is
-        predicted.
+        """Check the beginning of a file against the schema, before all of it is sent; of Parquet
+        the end, where its columns stand. Nothing is predicted.
         """
         served = await parts.serving.predicting(model, version)
+        form = form_of_body(request.headers.get("content-type", "text/csv"))
         body = await read_body(request, batch.MOST_BYTES)
-        found = await asyncio.to_thread(batch.beginning, body, served.schema, whole=whole)
+        found = await asyncio.to_thread(batch.beginning, body, served.schema, form, whole=whole)
         return Response(msgspec.json.encode(found), media_type="application/json")
 
 

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
+from driftgauge.producer.publishing.holding import held
 from driftgauge.producer.publishing.lane import Lanes
 from driftgauge.producer.publishing.receipts import Outcome, Receipts
 from driftgauge.producer.publishing.sender import Sender
@@ -38,6 +39,7 @@ from driftgauge.shared.contract.events import (
     partition_of,
 )
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.losses import Held
 from driftgauge.shared.registry.registry import Manifest
 from driftgauge.shared.settings import Settings
 
@@ -119,6 +121,10 @@ class Publisher:
     def queued(self) -> int:
         """Events that are in memory only, and not acknowledged."""
         return self._lanes.queued
+
+    def held(self) -> dict[str, list[Held]]:
+        """Return what this process holds of each model's events, which may not be in Redis."""
+        return held(self._lanes, self.spool)
 
     def start(self) -> None:
         """Start moving events; needs no Redis yet."""

@@ -17,7 +17,7 @@ appended to. Theory of operation:
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +27,7 @@ from driftgauge.producer.publishing.lane import Batch, Entry, Lane
 from driftgauge.producer.publishing.spool_file import (
     SUFFIX,
     Mark,
+    Numbered,
     SpoolFile,
     adopt,
     create,
@@ -113,8 +114,9 @@ class Spool:
             self._refuse(fitting, "error")
             return 0
         file.events += len(fitting)
-        for (_, entry), length in zip(fitting, lengths, strict=True):
+        for (lane, entry), length in zip(fitting, lengths, strict=True):
             entry.file, entry.offset = file, offset
+            file.note(lane.model, lane.log, lane.publisher, entry.sequence)
             offset += length
         self.fault = None
         if len(fitting) < len(batch):
@@ -165,6 +167,14 @@ class Spool:
             return []
         self._judge(file, contents, written)
         return [(file, record) for record in contents.records]
+
+    def numbers(self) -> Iterator[tuple[Numbered, tuple[int, int]]]:
+        """Yield the first and last number of each model, log and publisher in each file of which
+        Redis may lack some.
+        """
+        for file in self._files:
+            if file.outstanding or file.unread:
+                yield from file.numbers.items()
 
     def doubt(self) -> int:
         """Note that the server may have lost its last seconds; return how many events will be sent
@@ -218,6 +228,8 @@ class Spool:
             file.release()
             raise
         file.events = len(contents.records)
+        for record in contents.records:
+            file.note(record.model, record.log, record.publisher, record.sequence)
         file.unread = True
         self._judge(file, contents, file.events)
         self._files.append(file)

@@ -19,6 +19,9 @@ from driftgauge.shared.regular_files import check_size, open_regular
 SUFFIX = ".spool"
 DAMAGED = ".damaged"
 
+Numbered = tuple[str, bytes, bytes]
+"""Model, log and publisher: what numbers count within."""
+
 _sync = os.fsync if sys.platform == "darwin" else os.fdatasync
 
 
@@ -52,6 +55,8 @@ class SpoolFile:
         Mark of each record that has one, by its offset.
     unread
         Whether some records may be only on disk, so that the file must be read.
+    numbers
+        First and last number of each model, log and publisher in it.
     """
 
     def __init__(self, path: Path, descriptor: int, size: int = 0) -> None:
@@ -63,12 +68,18 @@ class SpoolFile:
         self.marks: dict[int, Mark] = {}
         self.unread = False
         self.damaged = False
+        self.numbers: dict[Numbered, tuple[int, int]] = {}
         self._descriptor = descriptor
 
     @property
     def outstanding(self) -> int:
         """Number of events that Redis has not acknowledged."""
         return max(0, self.events - self.acknowledged)
+
+    def note(self, model: str, log: bytes, publisher: bytes, number: int) -> None:
+        """Note that a record of the file has a number."""
+        first, last = self.numbers.get((model, log, publisher), (number, number))
+        self.numbers[model, log, publisher] = min(first, number), max(last, number)
 
     def acknowledge(self, offset: int, now: float) -> None:
         """Note that Redis has an event."""

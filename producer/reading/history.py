@@ -1,9 +1,9 @@
-"""The history of alerts: pages of the alert streams, newest first, and the life of one alert.
+"""The history of alerts and incidents: pages of their streams, newest first, and the life of one.
 
 Entries that are not JSON, or not the requested kind, were written by hand and are skipped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,10 @@ import redis.asyncio
 
 from driftgauge.producer.reading.pages import merged_page
 from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async
-from driftgauge.shared.contract.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
-class AlertFilter:
+class EventFilter:
     """Filter of transitions: the state entered, the least logical time (ms), the severity; None for
     any.
     """
@@ -31,8 +30,8 @@ class AlertFilter:
         Examples
         --------
         >>> (
-        ...     AlertFilter("firing").matches({"data": {"state": "firing"}}),
-        ...     AlertFilter("firing").matches({"data": {}}),
+        ...     EventFilter("firing").matches({"data": {"state": "firing"}}),
+        ...     EventFilter("firing").matches({"data": {}}),
         ... )
         (True, False)
         """
@@ -51,15 +50,15 @@ class AlertFilter:
 
 async def page(
     client: redis.asyncio.Redis,
-    keys: Keys,
-    models: Iterable[str],
-    wanted: AlertFilter,
+    streams: Mapping[str, str],
+    wanted: EventFilter,
     count: int,
     before: str | None,
 ) -> tuple[list[Any], str | None]:
     """Return up to `count` transitions as events, newest first, and where the next page begins.
 
-    The second value is None if nothing is left; otherwise it is the `before` of the next page.
+    `streams` is the key of each model's stream. The second value is None if nothing is left;
+    otherwise it is the `before` of the next page.
 
     Raises
     ------
@@ -71,23 +70,25 @@ async def page(
         event = _event(fields)
         return event if wanted.matches(event) else None
 
-    streams = {model: keys.alerts(model) for model in models}
     return await merged_page(client, streams, decode, count, before)
 
 
 async def life(
-    client: redis.asyncio.Redis, keys: Keys, models: Iterable[str], fingerprint: str
+    client: redis.asyncio.Redis, streams: Iterable[str], field: str, value: str
 ) -> list[Any]:
-    """Return all kept transitions of an alert, oldest first."""
+    """Return all kept transitions of the alert or incident whose `field` has a value, oldest first.
+
+    `streams` are the keys to look in.
+    """
 
     def decode(fields: Fields) -> Any:
         event = _event(fields)
         alert = event.get("data") if isinstance(event, dict) else None
-        is_one = isinstance(alert, dict) and alert.get("fingerprint") == fingerprint
+        is_one = isinstance(alert, dict) and alert.get(field) == value
         return event if is_one else None
 
-    for model in sorted(models):
-        walked = backwards_async(client, keys.alerts(model), Backwards(decode))
+    for stream in sorted(streams):
+        walked = backwards_async(client, stream, Backwards(decode))
         if found := [event async for _, event in walked]:
             return found[::-1]
     return []

@@ -5,14 +5,13 @@ Read in three round trips, however many models and partitions there are: their p
 what each has, and what waits where something does. Nothing is written.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from gzip import decompress
-from typing import Any, Final
+from itertools import chain, islice
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
+import redis
 import redis.asyncio
 
 from driftgauge.shared.contract import counters
@@ -21,21 +20,33 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
-from driftgauge.shared.contract.keys import MODEL_NAME, Keys
+from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts, model_names
 from driftgauge.shared.contract.refused import Refused, RefusedHour, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
+from driftgauge.shared.unpacking import UNREADABLE, gunzip
 
 MOST_ENTRIES: Final = 1000
 """Most entries that are counted one by one where Redis does not know the lag: before Redis 7, or
 after the consumer group was set to an id.
 """
+VERSIONS_TRIED: Final = 3
+"""Published versions of a model of which one must be readable."""
+MODEL_ASKED: Final = 5 + len(FOLLOWERS)
+PARTITION_ASKED: Final = 6
+"""Commands that are sent for a model (one more for its current snapshots), and for a partition."""
+
+_Form = TypeVar("_Form")
 
 
 class _Partitions(msgspec.Struct):
-    partitions: int = 1
-    salts: tuple[str, ...] = ()
+    partitions: Partitions = 1
+    salts: tuple[Salt, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_salts(self.partitions, self.salts)
 
 
 class _Published(msgspec.Struct):
@@ -99,6 +110,12 @@ class PartitionState:
         How often the partition's panes went back to an older state.
     fault
         What counting it failed on last; None if it never did.
+    log
+        Key of its log.
+    holes
+        Numbers of its publishers that have not arrived.
+    setback
+        The latest setback of its checkpoint that a worker found; None if there was none.
     """
 
     partition: int
@@ -113,6 +130,42 @@ class PartitionState:
     waiting: int = 0
     rolled_back: int = 0
     fault: StageFault | None = None
+    log: str = ""
+    holes: tuple[Hole, ...] = ()
+    setback: Setback | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a key of a model has come.
+
+    Parameters
+    ----------
+    unit
+        What is numbered: a `commit` or an `entry`.
+    place
+        The number of the commit and 0, or the numbers of the last entry that was ever written; both
+        0 if the key is not there.
+    events
+        Events that are counted there; 0 if unknown.
+    """
+
+    key: str
+    unit: Literal["commit", "entry"]
+    place: tuple[int, int]
+    events: int = 0
+
+    def words(self, place: tuple[int, int]) -> str:
+        """Return a position of the key in words; empty for one of a key that is not there.
+
+        Examples
+        --------
+        >>> Position("dg:{steel.0}:log", "entry", (0, 0)).words((5, 1))
+        'entry 5-1'
+        """
+        if not any(place):
+            return ""
+        return f"{self.unit} {place[0] if self.unit == 'commit' else EntryId(*place)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +193,14 @@ class ModelState:
     """What followers failed on last, such as `reports`, by name; those that never did are not in
     it.
     """
+    judging_setback: Setback | None = None
+    """The latest setback of judging's checkpoint that a worker found; None if there was none."""
+    held: tuple[Holdings, ...] = ()
+    """What the API processes hold of its events."""
+    positions: tuple[Position, ...] = ()
+    """How far its keys have come."""
+    unreadable: str = ""
+    """Why nothing of it can be read; empty if it can be."""
 
     @property
     def events(self) -> int:
@@ -166,17 +227,13 @@ class Pipeline:
         hand.
         """
         names: Any = await self._client.smembers(self._keys.models)
-        return sorted(
-            name
-            for packed in names
-            if MODEL_NAME.fullmatch(name := packed.decode(errors="replace"))
-        )
+        return model_names(names)
 
     async def read(
         self, models: Sequence[str], *, most: int = MOST_ENTRIES, current: bool = False
     ) -> list[ModelState]:
         """Return the state of some models; a model without a published version has no partitions
-        yet.
+        yet, and one that cannot be read has none and says why.
 
         Parameters
         ----------
@@ -185,13 +242,8 @@ class Pipeline:
             number is `at least`.
         current
             Whether to read the current snapshots for their alerts too.
-
-        Raises
-        ------
-        BadData
-            If what a model has in Redis cannot be read.
         """
-        await self._learn(models)
+        unreadable = await self._learn(models)
         pipe = self._client.pipeline(transaction=False)
         pipe.time()
         for model in models:
@@ -200,7 +252,16 @@ class Pipeline:
         seconds, micros = _sound(next(replies))
         now_ms = seconds * 1000 + micros // 1000
         answers = [
-            _ModelAnswer.take(replies, self._counts(model), current=current) for model in models
+            _ModelAnswer.of(
+                list(islice(replies, MODEL_ASKED + current + PARTITION_ASKED * len(counts))),
+                self._keys_of(model),
+                model,
+                len(counts),
+                unreadable.get(model, ""),
+                current=current,
+            )
+            for model in models
+            for counts in (self._counts(model),)
         ]
         waiting = [
             (self._keys_of(model).log(model, number), partition)
@@ -217,30 +278,38 @@ class Pipeline:
         """Name the log of each of a model's partitions; none before a version of it was
         published.
         """
-        await self._learn([model])
+        for unreadable in (await self._learn([model])).values():
+            raise BadData(unreadable)
         keys = self._keys_of(model)
         return [keys.log(model, partition) for partition in range(self._partitions.get(model, 0))]
 
     async def checkpoints(self, model: str) -> list[str]:
         """Name the checkpoints of counting each of a model's partitions, and of judging it."""
-        await self._learn([model])
+        for unreadable in (await self._learn([model])).values():
+            raise BadData(unreadable)
         return [*self._counts(model), self._keys_of(model).judge(model)]
 
-    async def _learn(self, models: Sequence[str]) -> None:
+    async def _learn(self, models: Sequence[str]) -> dict[str, str]:
         """Read the number of partitions of models that were not met before, from any published
-        version.
+        version that can be read; return why that of some models cannot.
         """
         unknown = [model for model in models if model not in self._known]
         if not unknown:
-            return
+            return {}
         pipe = self._client.pipeline(transaction=False)
         for model in unknown:
-            pipe.hrandfield(self._keys.versions(model), 1, withvalues=True)
-        for model, reply in zip(unknown, await pipe.execute(), strict=True):
-            if reply:
-                manifest = _manifest(self._keys.versions(model), reply[1])
-                self._known[model] = self._keys.salted(manifest.salts)
-                self._partitions[model] = manifest.partitions
+            pipe.hrandfield(self._keys.versions(model), VERSIONS_TRIED, withvalues=True)
+        unreadable = {}
+        for model, reply in zip(unknown, await pipe.execute(raise_on_error=False), strict=True):
+            try:
+                manifest = _manifest(self._keys.versions(model), (_sound(reply) or ())[1::2])
+            except (redis.ResponseError, BadData) as error:
+                unreadable[model] = str(error)
+            else:
+                if manifest is not None:
+                    self._known[model] = self._keys.salted(manifest.salts)
+                    self._partitions[model] = manifest.partitions
+        return unreadable
 
     def _counts(self, model: str) -> list[str]:
         """Name the checkpoint of each of a model's partitions."""
@@ -253,21 +322,24 @@ class Pipeline:
     def _ask_model(self, pipe: Any, model: str, *, current: bool) -> None:
         keys = self._keys_of(model)
         pipe.exists(keys.judge_owner(model))
-        pipe.hmget(keys.judge(model), "state", FAULT)
+        pipe.hmget(keys.judge(model), "state", "commit", FAULT, SETBACK_FIELD)
         for follower in FOLLOWERS:
             pipe.hget(keys.follower(model, follower), FAULT)
         pipe.hvals(keys.refused(model))
         pipe.hvals(keys.refused_labels(model))
+        pipe.hvals(keys.held(model))
         if current:
             pipe.hvals(keys.current(model))
         for partition, checkpoint in enumerate(self._counts(model)):
             log = keys.log(model, partition)
-            pipe.hmget(checkpoint, "offset", counters.FIELD, FAULT)
+            pipe.hmget(
+                checkpoint, "offset", counters.FIELD, "commit", HOLES_FIELD, FAULT, SETBACK_FIELD
+            )
             pipe.exists(keys.owner(model, partition))
             pipe.xlen(keys.dead(model, partition))
             pipe.xinfo_groups(log)
-            pipe.xrevrange(log, count=1)
-            pipe.xrevrange(keys.panes(model, partition), count=1)
+            pipe.xinfo_stream(log)
+            pipe.xinfo_stream(keys.panes(model, partition))
 
     async def _backlogs(
         self, asked: Sequence[tuple[str, "_PartitionAnswer"]], most: int
@@ -289,6 +361,7 @@ class Pipeline:
 class _PartitionAnswer:
     """Replies of Redis about one partition."""
 
+    log: str
     offset: str
     counted: dict[str, Any]
     counters: Counters
@@ -298,15 +371,20 @@ class _PartitionAnswer:
     last: str
     last_pane: str
     fault: StageFault | None
+    setback: Setback | None
+    holes: tuple[Hole, ...]
+    positions: tuple[Position, ...]
 
     @classmethod
-    def take(cls, replies: Iterator[Any], key: str) -> "_PartitionAnswer":
-        offset, packed, fault = _sound(next(replies))
+    def take(cls, replies: Iterator[Any], keys: Keys, model: str, place: int) -> "_PartitionAnswer":
+        offset, packed, commit, holes, fault, setback = _sound(next(replies))
+        key, log, panes = (of(model, place) for of in (keys.count, keys.log, keys.panes))
         counted, known = _counted(key, packed)
         owned, dead = _sound(next(replies)), _sound(next(replies))
         groups = next(replies)
-        last, pane = _sound(next(replies)), _sound(next(replies))
+        last, pane = _last_id(next(replies)), _last_id(next(replies))
         return cls(
+            log=log,
             offset=(offset or BEGINNING.encode()).decode(),
             counted=counted,
             counters=known,
@@ -315,9 +393,16 @@ class _PartitionAnswer:
             lag=None
             if isinstance(groups, Exception)
             else _known_lag(groups),  # a log that does not exist has no groups
-            last=last[0][0].decode() if last else BEGINNING,
-            last_pane=pane[0][0].decode() if pane else BEGINNING,
-            fault=_fault(fault),
+            last=str(last),
+            last_pane=str(pane),
+            fault=_decoded(fault, StageFault),
+            setback=_decoded(setback, Setback),
+            holes=tuple(_decoded(holes, list[Hole]) or ()),
+            positions=(
+                Position(key, "commit", (int(commit or 0), 0), known.events),
+                Position(log, "entry", last),
+                Position(panes, "entry", pane),
+            ),
         )
 
     @property
@@ -352,6 +437,9 @@ class _PartitionAnswer:
             waiting=0 if progress is None else progress.waiting.get(partition, 0),
             rolled_back=0 if progress is None else progress.rolled_back.get(partition, 0),
             fault=self.fault,
+            log=self.log,
+            holes=self.holes,
+            setback=self.setback,
         )
 
     def _panes_behind(self, judged: str) -> int:
@@ -361,37 +449,67 @@ class _PartitionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class _ModelAnswer:
-    """Replies of Redis about one model."""
+    """Replies of Redis about one model; `unreadable` says why there are none."""
 
-    judging_owned: bool
-    judged: _Judged | None
-    fault: StageFault | None
-    followers: dict[str, StageFault]
-    refused: list[bytes]
-    refused_labels: list[bytes]
-    current: list[bytes]
-    partitions: list[_PartitionAnswer]
+    unreadable: str = ""
+    judging_owned: bool = False
+    judged: _Judged | None = None
+    fault: StageFault | None = None
+    setback: Setback | None = None
+    followers: Mapping[str, StageFault] = field(default_factory=dict)
+    refused: Sequence[bytes] = ()
+    refused_labels: Sequence[bytes] = ()
+    held: Sequence[bytes] = ()
+    current: Sequence[bytes] = ()
+    judging: tuple[Position, ...] = ()
+    partitions: Sequence[_PartitionAnswer] = ()
 
     @classmethod
-    def take(cls, replies: Iterator[Any], keys: Sequence[str], *, current: bool) -> "_ModelAnswer":
-        owned, (state, fault) = bool(_sound(next(replies))), _sound(next(replies))
+    def of(
+        cls,
+        replies: Sequence[Any],
+        keys: Keys,
+        model: str,
+        partitions: int,
+        unreadable: str,
+        *,
+        current: bool,
+    ) -> "_ModelAnswer":
+        """Read the replies; one that cannot be read costs its own model alone."""
+        if unreadable:
+            return cls(unreadable)
+        try:
+            return cls._take(iter(replies), keys, model, partitions, current=current)
+        except (redis.ResponseError, *UNREADABLE) as error:
+            return cls(str(error))
+
+    @classmethod
+    def _take(
+        cls, replies: Iterator[Any], keys: Keys, model: str, partitions: int, *, current: bool
+    ) -> "_ModelAnswer":
+        owned, (state, commit, fault, setback) = bool(_sound(next(replies))), _sound(next(replies))
         return cls(
             judging_owned=owned,
             judged=_judged(state),
-            fault=_fault(fault),
+            fault=_decoded(fault, StageFault),
+            setback=_decoded(setback, Setback),
             followers={
                 name: found
                 for name in FOLLOWERS
-                if (found := _fault(_sound(next(replies)))) is not None
+                if (found := _decoded(_sound(next(replies)), StageFault)) is not None
             },
             refused=_sound(next(replies)),
             refused_labels=_sound(next(replies)),
+            held=_sound(next(replies)),
             current=_sound(next(replies)) if current else [],
-            partitions=[_PartitionAnswer.take(replies, key) for key in keys],
+            judging=(Position(keys.judge(model), "commit", (int(commit or 0), 0)),),
+            partitions=[
+                _PartitionAnswer.take(replies, keys, model, place) for place in range(partitions)
+            ],
         )
 
     def state(self, model: str, now_ms: int, backlogs: Iterator[Backlog]) -> ModelState:
-        partitions = (
+        partitions = tuple(
             answer.state(number, next(backlogs), self.judged)
             for number, answer in enumerate(self.partitions)
         )
@@ -399,28 +517,43 @@ class _ModelAnswer:
         return ModelState(
             model,
             now_ms,
-            tuple(partitions),
+            partitions,
             self.judging_owned,
             _firing(self.current),
             judged.commands_refused,
-            last_hour(_told(self.refused), now_ms),
-            last_hour(_told(self.refused_labels), now_ms),
+            last_hour(_all_decoded(self.refused, Refused), now_ms),
+            last_hour(_all_decoded(self.refused_labels, Refused), now_ms),
             judged.dead,
             self.fault,
             judged.labels_too_late,
             self.followers,
+            self.setback,
+            tuple(_all_decoded(self.held, Holdings)),
+            tuple(
+                chain.from_iterable(
+                    (self.judging, *(answer.positions for answer in self.partitions))
+                )
+            ),
+            self.unreadable,
         )
 
 
-def _manifest(key: str, packed: bytes) -> _Partitions:
-    """Read what a published version says of its model's partitions."""
-    try:
-        return msgspec.json.decode(decompress(packed), type=_Published).manifest
-    except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+def _manifest(key: str, versions: Sequence[bytes]) -> _Partitions | None:
+    """Read what the first readable published version says of its model's partitions; None without
+    any version.
+    """
+    failed: Exception | None = None
+    for packed in versions:
+        try:
+            return msgspec.json.decode(gunzip(packed), type=_Published).manifest
+        except UNREADABLE as error:
+            failed = error
+    if failed is not None:
         raise BadData(
-            f"{key} holds no published version: {error}. Move it away; the API publishes its "
-            f"versions again."
-        ) from error
+            f"{key} holds no published version that can be read: {failed}. Publish one again: "
+            f"start the API with the registry folder that has it."
+        )
+    return None
 
 
 def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
@@ -428,7 +561,7 @@ def _counted(key: str, packed: bytes | None) -> tuple[dict[str, Any], Counters]:
     try:
         counted = msgspec.json.decode(packed, type=dict[str, Any]) if packed else {}
         return counted, msgspec.convert(counted, Counters)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadData(
             f"The counters of {key} cannot be read: {error}. Did another version of Driftgauge "
             f"write them?"
@@ -450,27 +583,34 @@ def _known_lag(groups: Sequence[Any]) -> int | None:
     return int(lags[0]) if lags and lags[0] is not None else None
 
 
-def _fault(packed: bytes | None) -> StageFault | None:
-    """Read the fault of a stage; None if another version wrote it: the next one replaces it."""
+def _last_id(reply: Any) -> EntryId:
+    """Return the last id that a stream generated; the beginning for one that is not there."""
+    if isinstance(reply, redis.ResponseError) and str(reply).startswith("no such key"):
+        return EntryId(0, 0)
+    return EntryId.parse(_sound(reply)["last-generated-id"])
+
+
+def _decoded(packed: bytes | None, form: type[_Form]) -> _Form | None:
+    """Read what another process told; None if it told nothing, or another version wrote it: the
+    next one replaces it.
+    """
     try:
-        return None if packed is None else msgspec.json.decode(packed, type=StageFault)
-    except msgspec.MsgspecError:
+        return None if packed is None else msgspec.json.decode(packed, type=form)
+    except UNREADABLE:
         return None
+
+
+def _all_decoded(packed: Iterable[bytes], form: type[_Form]) -> Iterator[_Form]:
+    """Read what the API processes told; what is of another version is left out."""
+    return (found for one in packed if (found := _decoded(one, form)) is not None)
 
 
 def _judged(packed: bytes | None) -> _Judged | None:
     """Read judging's offsets; None if another version wrote them."""
     try:
         return _Judged() if packed is None else msgspec.json.decode(packed, type=_Judged)
-    except msgspec.MsgspecError:  # shown as unknown: the rest of the state is still of use
+    except UNREADABLE:  # shown as unknown: the rest of the state is still of use
         return None
-
-
-def _told(packed: Iterable[bytes]) -> Iterator[Refused]:
-    """Read the counts of the API processes; those of another version are left out."""
-    for one in packed:
-        with suppress(msgspec.MsgspecError):
-            yield msgspec.json.decode(one, type=Refused)
 
 
 def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
@@ -481,7 +621,7 @@ def _firing(current: Iterable[bytes]) -> dict[tuple[str, str], int]:
     for packed in current:
         try:
             state = msgspec.json.decode(packed, type=CurrentState)
-        except msgspec.MsgspecError:  # written by another version; /drift says so
+        except UNREADABLE:  # written by another version; /drift says so
             continue
         for severity in ALERT_SEVERITIES:
             alerts = [

@@ -22,6 +22,7 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.shared.connections.streams import Backwards, Fields, backwards_async, whole
 from driftgauge.shared.contract.entry_id import EntryId, exclusive, is_entry_id
 from driftgauge.shared.contract.events import LABEL, PREDICTION, Label, Prediction
+from driftgauge.shared.unpacking import UNREADABLE
 
 READ: Final = 500
 """Entries read at once when labels are looked for ahead."""
@@ -203,7 +204,7 @@ def _understood(
             time_ms = min(event.time, place.entry.ms)
             label = labels.pop(event.id, None)
             return Logged(place, time_ms, event, label) if wanted.matches(event, time_ms) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
+    except UNREADABLE:  # a dead letter
         return None
     return None
 
@@ -218,7 +219,7 @@ async def _ahead(
         for _ in range(LOOK_AHEAD // READ):
             entries: Any = await client.xrange(key, min=start, count=READ)
             for _, fields in entries:
-                with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # a dead letter
+                with suppress(*UNREADABLE):  # a dead letter
                     if fields.get(b"t") == LABEL:
                         met = _decode_label(fields.get(b"e", b""))
                         labels[met.id] = met.label  # the later one corrects

@@ -22,6 +22,7 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot import Snapshot
 from driftgauge.shared.contract.snapshot_parts import SnapshotName, SnapshotSummary, part_of
 from driftgauge.shared.reporting.health import PipelineHealth
+from driftgauge.shared.unpacking import UNREADABLE
 
 
 async def page(
@@ -98,5 +99,5 @@ def _event(fields: Fields) -> bytes:
 def _snapshot(event: bytes, name: str) -> Snapshot:
     try:
         return part_of(event, Snapshot)
-    except ValueError:
+    except UNREADABLE:
         raise Problem(500, f"The report {name} cannot be read: another version wrote it.") from None

@@ -184,7 +184,7 @@ def _documented() -> dict[str, Any]:
         "description": "Too many rows, or too large a body.",
         "content": problem,
     }
-    found["parameters"] = [
+    found["parameters"] += [
         {
             "name": name,
             "in": "query",

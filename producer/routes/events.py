@@ -354,19 +354,20 @@ def _prediction(
     item: dict[str, Any], served: ServedVersion, values: list[Any], made: Value
 ) -> Prediction:
     given = item.get("id")
-    moment = milliseconds(item.get("time"))
+    moment, now = milliseconds(item.get("time")), time.time_ns() // 1_000_000
     latency = item.get("latency_ms")
     shares = item.get("probabilities")
     return Prediction(
         id=new_id() if given is None else given,
         version=served.version,
-        time=time.time_ns() // 1_000_000 if moment is None else moment,
+        time=now if moment is None else moment,
         features=served.clean(values),
         prediction=made,
         latency_ms=None if latency is None else float(latency),
         source=cast(Source, item.get("source") or "online"),
         client_id=given is not None,
         probabilities=None if shares is None else [float(share) for share in shares],
+        received=None if given is None else now,
     )
 
 
@@ -390,7 +391,6 @@ def _by_model(accepted: Sequence[Accepted]) -> dict[str, list[Prediction]]:
 
 def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with its header."""
-    return {
-        **documented(BODY, 202, "What was taken, and what not.", ANSWER),
-        "parameters": [PREFER],
-    }
+    found = documented(BODY, 202, "What was taken, and what not.", ANSWER)
+    found["parameters"].append(PREFER)
+    return found

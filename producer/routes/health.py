@@ -21,6 +21,7 @@ from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
 from driftgauge.producer.scoring.serving import Serving
 from driftgauge.producer.supervision import Supervisor
+from driftgauge.producer.watching.losses import waiting_and_lost
 from driftgauge.producer.watching.metrics import age_s
 from driftgauge.shared.connections.redis_client import UNAVAILABLE
 from driftgauge.shared.connections.refusals import ADVICE, EVICTION_ADVICE
@@ -242,6 +243,8 @@ def described(state: ModelState) -> dict[str, Any]:
         "events": state.events,
         "refused": _refused(state.refused),
         "refused_labels": _refused(state.refused_labels),
+        "missing": dict(zip(("waiting", "held_by_nobody"), waiting_and_lost(state), strict=True)),
+        "unreadable": state.unreadable,
         "partitions": [_partition(state, partition) for partition in state.partitions],
         "judging": {
             "owned": state.judging_owned,

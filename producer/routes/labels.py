@@ -327,7 +327,7 @@ def _documented() -> dict[str, Any]:
     """Describe the route for OpenAPI: as a raw route, with CSV beside JSON."""
     found = documented(BODY, 202, "What was accepted, and what was rejected and why.", ANSWER)
     found["requestBody"]["content"]["text/csv"] = {"schema": {"type": "string"}}
-    found["parameters"] = [MODEL]
+    found["parameters"].append(MODEL)
     return found
 
 

@@ -34,6 +34,7 @@ def router(parts: Parts) -> APIRouter:
                 parts.refused_labels,
                 parts.meter,
                 parts.scorer,
+                parts.connections,
                 parts.supervisor,
             )
         )
@@ -56,4 +57,5 @@ async def _pipeline(parts: Parts) -> PipelineMetrics:
         return PipelineMetrics(up=False, readable=False)
     except (redis.RedisError, BadData):  # /health?verbose=true says why
         return PipelineMetrics(up=True, readable=False)
-    return PipelineMetrics(up=True, readable=True, models=states, blind=blind)
+    readable = not any(state.unreadable for state in states)
+    return PipelineMetrics(up=True, readable=readable, models=states, blind=blind)

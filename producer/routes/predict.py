@@ -101,17 +101,18 @@ def router(parts: Parts) -> APIRouter:
         parts.refusals.take(served.model, 1)
         source = parts.serving.source_of(served)  # now: it may leave production meanwhile
         score = await parts.scorer.score(served, row)
-        given = document.get("id")
+        given, now = document.get("id"), time.time_ns() // 1_000_000
         event = Prediction(
             id=new_id() if given is None else given,
             version=served.version,
-            time=time.time_ns() // 1_000_000,
+            time=now,
             features=served.clean(row),
             prediction=score.prediction,
             latency_ms=round((time.perf_counter() - started) * 1000, 3),
             source=source,
             client_id=given is not None,
             probabilities=score.probabilities,
+            received=None if given is None else now,
         )
         request.scope[PREDICTIONS] = ((served, event),)
         outcome = await parts.publisher.publish(served.model, event)

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from driftgauge.producer.access.control import Guarded
+from driftgauge.producer.intake.encodings import PARAMETER as ENCODING
 
 
 class RawBodyRoute(Guarded):
@@ -20,15 +21,23 @@ class RawBodyRoute(Guarded):
 def documented(
     body: Mapping[str, Any], status: int, meaning: str, answer: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Describe a raw route's body and answer for OpenAPI."""
+    """Describe a raw route's body and answer for OpenAPI; its header says how the body is
+    compressed.
+    """
     problem = {"application/problem+json": {"schema": {"type": "object"}}}
     return {
+        "parameters": [ENCODING],
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {
             str(status): {
                 "description": meaning,
                 "content": {"application/json": {"schema": answer}},
             },
+            "413": {
+                "description": "Too large a body, as sent or unpacked.",
+                "content": problem,
+            },
+            "415": {"description": "A Content-Encoding that is not taken.", "content": problem},
             "422": {"description": "Every bad field, by JSON pointer.", "content": problem},
             "503": {"description": "No model is loaded, or the queue is full.", "content": problem},
         },

@@ -14,13 +14,14 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import IO, Any, Final, Literal, cast
 
 import msgspec
 from fastapi import Request
 
-from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.csv_rows import CsvRows, Lines
+from driftgauge.producer.intake.encodings import Coding, TooMuch, coding_of, unpacked
 from driftgauge.producer.intake.json_rows import JsonRows
 from driftgauge.producer.intake.object_rows import ObjectRows
 from driftgauge.producer.intake.refusals import Refusals
@@ -45,6 +46,8 @@ PATIENCE_S: Final = 10.0
 published.
 """
 ROOM_POLL_S: Final = 0.05
+MOST_BATCHES: Final = 16
+"""Most batches of one process that are being sent, scored or answered."""
 NOT_USABLE: Final = FieldError("", "the model gave no usable prediction for these features")
 
 Form = Literal["csv", "json", "json_lines", "parquet", "arrow"]
@@ -147,21 +150,23 @@ class Batch:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        self._parts.close(self._file)
 
     def _next_block(self) -> list[InputRow]:
         return list(islice(self._read, self._parts.block_rows))
 
     def _event(self, row: InputRow, score: Score) -> Prediction:
+        now = time.time_ns() // 1_000_000
         return Prediction(
             id=new_id() if row.id is None else row.id,
             version=self.served.version,
-            time=time.time_ns() // 1_000_000 if row.time is None else row.time,
+            time=now if row.time is None else row.time,
             features=self.served.clean(row.values),
             prediction=score.prediction,
             source=self._source,
             client_id=row.id is not None,
             probabilities=score.probabilities,
+            received=None if row.id is None else now,
         )
 
     async def _publish(self, events: Sequence[Prediction]) -> Outcome:
@@ -208,6 +213,7 @@ class Batches:
         self.max_rows = settings.batch_max_rows
         self._max_bytes = settings.batch_max_bytes
         self._folder = settings.data_dir
+        self._open = 0
 
     async def take(
         self,
@@ -231,10 +237,23 @@ class Batches:
         Problem
             If the batch as a whole cannot be used; nothing was scored then.
         """
+        if self._open >= MOST_BATCHES:
+            raise Problem(
+                503,
+                f"{MOST_BATCHES} batches are being received or scored, the most at a time. Nothing "
+                "was scored; send it again later.",
+                (),
+                RETRY_AFTER,
+            )
+        self._open += 1
         try:
             file = await asyncio.to_thread(_text_file, self._folder)
         except OSError as error:
+            self._open -= 1
             raise self._no_room(error) from error
+        except BaseException:
+            self._open -= 1
+            raise
         try:
             await self._receive(request, file)
             await asyncio.to_thread(_check_form, file, form)
@@ -246,11 +265,17 @@ class Batches:
             source: Source = "batch" if self.serving.source_of(served) == "online" else "shadow"
             return await self._begin(file, rows, served, source)
         except OSError as error:
-            file.close()
+            self.close(file)
             raise self._no_room(error) from error
         except BaseException:
-            file.close()
+            self.close(file)
             raise
+
+    def close(self, file: io.TextIOWrapper) -> None:
+        """Let go of a batch's file."""
+        if not file.closed:
+            file.close()
+            self._open -= 1
 
     async def _begin(
         self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source
@@ -281,23 +306,42 @@ class Batches:
         )
 
     async def _receive(self, request: Request, file: io.TextIOWrapper) -> None:
-        """Write the body to a file, a megabyte at a time."""
+        """Write the body to a file, a megabyte at a time; a compressed one is unpacked into it."""
+        coding, plain = coding_of(request.headers), cast(IO[bytes], file.buffer)
+        if coding is None:
+            await self._write(request, plain)
+            return
+        with await asyncio.to_thread(_file, self._folder) as packed:
+            await self._write(request, packed)
+            await asyncio.to_thread(self._unpack, packed, coding, plain)
+
+    def _unpack(self, packed: IO[bytes], coding: Coding, file: IO[bytes]) -> None:
+        packed.seek(0)
+        try:
+            for piece in unpacked(packed, coding, self._max_bytes):
+                file.write(piece)
+        except TooMuch:
+            raise self._too_large("it is unpacked") from None
+
+    def _too_large(self, when: str = "") -> Problem:
+        return Problem(
+            413,
+            f"The body is larger than {self._max_bytes} bytes{f' when {when}' if when else ''} "
+            f"(DRIFTGAUGE_BATCH_MAX_BYTES). Nothing was scored; send it in parts.",
+        )
+
+    async def _write(self, request: Request, file: IO[bytes]) -> None:
         size = 0
         waiting = bytearray()
         async for chunk in request.stream():
             size += len(chunk)
             if size > self._max_bytes:
-                raise Problem(
-                    413,
-                    f"The body is larger than {self._max_bytes} bytes "
-                    f"(DRIFTGAUGE_BATCH_MAX_BYTES). Nothing was scored; "
-                    "send it in parts.",
-                )
+                raise self._too_large()
             waiting += chunk
             if len(waiting) >= WRITE_BYTES:
-                await asyncio.to_thread(file.buffer.write, bytes(waiting))
+                await asyncio.to_thread(file.write, bytes(waiting))
                 waiting.clear()
-        await asyncio.to_thread(file.buffer.write, bytes(waiting))
+        await asyncio.to_thread(file.write, bytes(waiting))
 
 
 def _check_form(file: io.TextIOWrapper, form: Form) -> None:
@@ -357,9 +401,13 @@ def _bounded(file: io.TextIOWrapper) -> Iterator[str]:
 
 
 def _text_file(folder: Path) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_file(folder), encoding="utf-8-sig", newline="")
+
+
+def _file(folder: Path) -> IO[bytes]:
     """Open a file that nobody else can open, and that is gone when it is closed."""
     folder.mkdir(parents=True, exist_ok=True)
-    return io.TextIOWrapper(tempfile.TemporaryFile(dir=folder), encoding="utf-8-sig", newline="")
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def _answer(

@@ -4,13 +4,14 @@ memory and an observation of the pipeline in, alerts out.
     blind.stage_fails    critical   a worker fails on an entry again and again, or left it out
     blind.no_worker      critical   entries wait, and nobody owns their partition
     blind.lag            critical   the oldest waiting entry is old, or the owner does not move on
-    blind.lost           critical   numbers are missing for longer than any spool could bring them
+    blind.lost           critical   events have not arrived, and no API process holds them
+    blind.rolled_back    critical   Redis came back with an older state, or keys were deleted
     blind.model_hangs    critical   a model call of an API process does not return
+    blind.evicts         critical   Redis may evict what was not counted yet, and what was
     blind.dropped        critical   an API process had no room for events
     blind.refused        critical   events do not fit the schema, and are in no log
     blind.labels_refused warning    labels cannot be used, and join no prediction
     blind.dead_letters   warning    entries cannot be read
-    blind.rolled_back    warning    a shard of Redis came back with older panes
     blind.silent         warning    no events for longer than usual for the hour
     blind.labels_stopped warning    predictions wait for labels, but none came for the whole wait
     blind.labels_full    warning    predictions or labels have no room to wait for each other
@@ -24,6 +25,7 @@ alert as it is. Every time is Redis's; after a jump back, what lies in the futur
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
+from driftgauge.producer.watching import losses
 from driftgauge.producer.watching.observation import (
     Activity,
     Assessment,
@@ -37,6 +39,7 @@ from driftgauge.producer.watching.observation import (
     unowned,
     works,
 )
+from driftgauge.shared.connections.refusals import EVICTION_ADVICE
 from driftgauge.shared.contract.alert import Alert, AlertEvidence
 from driftgauge.shared.contract.alerts import fingerprint
 from driftgauge.shared.contract.fault import TRIES
@@ -50,12 +53,13 @@ SEVERITIES: Final[Mapping[str, AlertSeverity]] = {
     "no_worker": "critical",
     "lag": "critical",
     "lost": "critical",
+    "rolled_back": "critical",
     "model_hangs": "critical",
+    "evicts": "critical",
     "dropped": "critical",
     "refused": "critical",
     "labels_refused": "warning",
     "dead_letters": "warning",
-    "rolled_back": "warning",
     "silent": "warning",
     "labels_stopped": "warning",
     "labels_full": "warning",
@@ -68,9 +72,10 @@ DROPPED_HOLD_MS: Final = 600_000
 """Time (ms) for which the alert stays after the last dropped event."""
 HANGING_HOLD_MS: Final = 120_000
 """Time (ms) for which the alert stays after the last process told of a model call that hangs."""
-BLINDING: Final = ("stage_fails", "no_worker", "lag")
-"""Rules that say that what is logged now is not monitored now."""
-LOSS_SLICES: Final = 8
+BLINDING: Final = ("stage_fails", "no_worker", "lag", "lost", "rolled_back")
+"""Rules that say that what is logged is not monitored, or what was logged is not counted."""
+ENDED_BY_PEOPLE: Final = frozenset({"lost", "rolled_back"})
+"""Rules of what happened, not of how it stands: an alert ends when a person acknowledges it."""
 GROWTH_SLICE_MS: Final = 300_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -99,6 +104,11 @@ def stage_fails(memory: Memory, observed: Observation) -> Assessment:
     """Work that failed again and again, and entries that were set aside for it a short while ago;
     good again when it goes on. A follower may be switched off, so it fails only while it tries.
     """
+    if observed.state.unreadable:
+        memory.failing = (
+            f"What stands in Redis of this model cannot be read: {observed.state.unreadable}"
+        )
+        return Assessment(bad=True, value=TRIES, limit=TRIES, summary=memory.failing)
     faults = [(work, work.fault) for work in works(observed.state) if work.fault is not None]
     failing = [fault for work, fault in faults if work.fails(observed.now)]
     aside = [
@@ -199,37 +209,6 @@ def _age(memory: Memory, observed: Observation, work: Work) -> float:
     return max(waited, observed.since(memory.parts[work.name].moved_ms)) / 1000
 
 
-def lost(memory: Memory, observed: Observation) -> Assessment:
-    """Judge missing sequence numbers that did not arrive in the time in which a spool could have
-    brought them.
-
-    Late numbers may still arrive, so the least number of missing ones over that time counts. Those
-    of a publisher that is retired meanwhile count for as long again.
-    """
-    slice_ms = max(1, int(observed.settings.loss_after_seconds * 1000 / LOSS_SLICES))
-    now = observed.now // slice_ms
-    retired = sum(partition.counters.lost for partition in observed.state.partitions)
-    missing = retired + sum(partition.counters.missing for partition in observed.state.partitions)
-    least = dict(entry for entry in memory.missing if now - LOSS_SLICES <= entry[0] <= now)
-    least[now] = min(missing, least.get(now, missing))
-    memory.missing = sorted(least.items())
-    memory.retired = [entry for entry in memory.retired if now - LOSS_SLICES <= entry[0] <= now]
-    if now not in dict(memory.retired):
-        memory.retired.append((now, retired))
-    if memory.missing[0][0] > now - LOSS_SLICES:
-        return Assessment(bad=None)
-    gone = min(least.values()) - memory.retired[0][1]
-    if gone <= 0:
-        return Assessment(bad=False, summary="No sequence number is missing for long.")
-    hours = observed.settings.loss_after_seconds / 3600
-    summary = (
-        f"{gone:,} events are lost: they were numbered by a publisher and have not arrived for "
-        f"{hours:.0f} hours. The "
-        "counts lack them. Was Redis without an append-only file, or a spool's disk lost?"
-    )
-    return Assessment(bad=True, value=gone, summary=summary)
-
-
 def model_hangs(_: Memory, observed: Observation) -> Assessment:
     """Judge what the API processes tell of model calls that do not return: predictions that are not
     made are in no log.
@@ -318,21 +297,14 @@ def dead_letters(memory: Memory, observed: Observation) -> Assessment:
     return Assessment(bad=True, value=grown, limit=limit, summary=summary)
 
 
-def rolled_back(memory: Memory, observed: Observation) -> Assessment:
-    """Judge panes that went back within about the last hour: a replica took over that had not
-    received everything.
+def evicts(_: Memory, observed: Observation) -> Assessment:
+    """Judge the policy by which Redis evicts: any that may is bad, since it takes waiting
+    predictions and checkpoints without a word.
     """
-    times = sum(partition.rolled_back for partition in observed.state.partitions)
-    memory.rolled_back, grown = _last_hour(memory.rolled_back, observed, times)
-    summary = (
-        f"{grown} times within the last hour a partition's panes went back to an older state. "
-        f"Nothing is judged twice, but "
-        "what its server had acknowledged since may be lost: did a replica take over?"
-    )
+    advice = EVICTION_ADVICE.format(observed.evicts)
     return Assessment(
-        bad=grown > 0,
-        value=grown,
-        summary=summary if grown else "No partition went back for an hour.",
+        bad=bool(observed.evicts),
+        summary=f"Redis {advice}." if observed.evicts else "Redis evicts nothing.",
     )
 
 
@@ -505,6 +477,11 @@ def _move(memory: Memory, observed: Observation, rule: str, assessed: Assessment
     return None
 
 
+def fingerprint_of(model: str, rule: str) -> str:
+    """Return the fingerprint of a rule's alert of a model."""
+    return fingerprint(model, NO_VERSION, "", BLIND.of(rule))
+
+
 def _alert(
     observed: Observation,
     rule: str,
@@ -525,7 +502,7 @@ def _alert(
         window_end=observed.now,
     )
     return Alert(
-        fingerprint=fingerprint(model, NO_VERSION, "", name),
+        fingerprint=fingerprint_of(model, rule),
         model=model,
         version=NO_VERSION,
         feature="",
@@ -545,13 +522,14 @@ RULES: Final[Mapping[str, Callable[[Memory, Observation], Assessment]]] = {
     "stage_fails": stage_fails,
     "no_worker": no_worker,
     "lag": lag,
-    "lost": lost,
+    "lost": losses.lost,
+    "rolled_back": losses.rolled_back,
     "model_hangs": model_hangs,
+    "evicts": evicts,
     "dropped": dropped,
     "refused": refused,
     "labels_refused": labels_refused,
     "dead_letters": dead_letters,
-    "rolled_back": rolled_back,
     "silent": silent,
     "labels_stopped": labels_stopped,
     "labels_full": labels_full,

@@ -36,10 +36,10 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE
 
 TICK_S: Final = 1.0
 BEAT_S: Final = 5.0
-MOST_LISTENERS: Final = 500
 MOST_ALERTS: Final = 1000
 """Most alerts that wait for a listener, or that it gets at once when it resumes; beyond that its
 stream ends, and it resumes.
@@ -124,6 +124,8 @@ class Feed:
     ----------
     client
         Redis client of the reading routes, without blocking reads.
+    most
+        Most open pages.
     """
 
     def __init__(
@@ -133,6 +135,8 @@ class Feed:
         pipeline: Pipeline,
         meter: Meter,
         serving: Serving,
+        *,
+        most: int,
     ) -> None:
         self.traffic = Traffic()
         self._client = client
@@ -140,6 +144,7 @@ class Feed:
         self._pipeline = pipeline
         self._meter = meter
         self._serving = serving
+        self._most = most
         self._listeners: set[Listener] = set()
         self._polling: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str, str], object] = {}
@@ -149,7 +154,7 @@ class Feed:
     @property
     def full(self) -> bool:
         """Whether no further page can listen."""
-        return len(self._listeners) >= MOST_LISTENERS
+        return len(self._listeners) >= self._most
 
     def end(self) -> None:
         """End all streams, so that the server can stop."""
@@ -244,7 +249,7 @@ class Feed:
 
     def _tell_current(self, model: str, packed: Sequence[bytes]) -> None:
         for one in packed:
-            with suppress(msgspec.MsgspecError):  # of another version; its page says so
+            with suppress(*UNREADABLE):  # of another version; its page says so
                 current = msgspec.json.decode(one, type=CurrentState)
                 firing = sum(alert.state == "firing" for alert in current.alerts)
                 told = {"model": model, "version": current.version, "created": current.created}
@@ -308,7 +313,7 @@ def _alerts(model: str, entries: Any) -> list[FeedEvent]:
     """Return the alerts of some entries; one that is not JSON, written by hand, is skipped."""
     found = []
     for entry_id, fields in entries:
-        with suppress(msgspec.DecodeError):
+        with suppress(*UNREADABLE):
             msgspec.json.decode(fields.get(b"e", b""))
             found.append(FeedEvent("alert", model, fields[b"e"], entry=entry_id.decode()))
     return found

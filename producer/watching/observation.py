@@ -6,7 +6,9 @@ from typing import Final
 import msgspec
 
 from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.fault import TRIES, StageFault
+from driftgauge.shared.losses import Setback
 from driftgauge.shared.settings import Settings
 
 STILL_FAILS_MS: Final = 120_000
@@ -74,6 +76,16 @@ class Hanging(msgspec.Struct):
     told_ms: int
 
 
+class HoleSeen(msgspec.Struct, array_like=True):
+    """A hole in a publisher's numbers that nobody holds: since when (ms), when it was first told as
+    lost (0: not yet), and whether that is over.
+    """
+
+    since: int
+    told: int = 0
+    settled: bool = False
+
+
 class Memory(msgspec.Struct):
     """The watchdog's memory of a model, stored in its hash.
 
@@ -83,15 +95,16 @@ class Memory(msgspec.Struct):
         Time (ms) at which the alert of each firing rule began.
     late
         Number of consecutive observations that found a lag.
-    missing
-        (slice of time, least number of missing sequences in it); those of retired publishers are
-        missing for ever.
-    retired
-        (slice of time, missing sequences of retired publishers at its first observation).
+    holes
+        Holes that nobody holds, by partition, publisher and first number.
+    setbacks
+        What went back to an older state and is told, by what it is.
+    setbacks_seen
+        Time (ms) of the latest setback that workers noted, by what it is.
+    panes_back
+        Number of times that the panes of a partition had gone back.
     dead
         (slice of time, dead letters at its first observation).
-    rolled_back
-        (slice of time, times that panes had gone back at its first observation).
     labels
         Labels joined so far, and the time (ms) at which that last changed or no prediction waited.
     labels_full
@@ -105,10 +118,11 @@ class Memory(msgspec.Struct):
     parts: dict[str, Part] = {}
     firing: dict[str, int] = {}
     late: int = 0
-    missing: list[tuple[int, int]] = []
-    retired: list[tuple[int, int]] = []
+    holes: dict[str, HoleSeen] = {}
+    setbacks: dict[str, Setback] = {}
+    setbacks_seen: dict[str, int] = {}
+    panes_back: dict[int, int] = {}
     dead: list[tuple[int, int]] = []
-    rolled_back: list[tuple[int, int]] = []
     labels: tuple[int, int] = (0, 0)
     labels_full: list[tuple[int, int]] = []
     failing: str = ""
@@ -126,12 +140,25 @@ class Assessment(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """State of a model at one time, as the watchdog read it."""
+    """State of a model at one time, as the watchdog read it.
+
+    Parameters
+    ----------
+    setbacks
+        What this process, or another one at its start, found to be older than it was seen before.
+    acknowledged
+        Who acknowledged the alert of a rule since the last observation.
+    evicts
+        Policy by which Redis may evict keys; empty if it evicts none.
+    """
 
     state: ModelState
     dropped: list[Dropped]
     settings: Settings
     hanging: list[Hanging] = []
+    setbacks: list[Setback] = []
+    acknowledged: dict[str, Acknowledge] = {}
+    evicts: str = ""
 
     @property
     def now(self) -> int:

@@ -17,28 +17,34 @@ Any number of processes may run; one at a time observes a model. Theory of opera
 import asyncio
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import redis
 import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.reading.pipeline import Pipeline
+from driftgauge.producer.reading.pipeline import ModelState, Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
 from driftgauge.producer.watching.observation import Dropped, Hanging, Memory, Observation
 from driftgauge.shared.connections.redis_client import UNAVAILABLE, connect_async
+from driftgauge.shared.connections.refusals import eviction
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.contract.alerts import ALERTS_KEPT, cloud_event
+from driftgauge.shared.contract.commands import Acknowledge
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.losses import Held, Holdings, Setback
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.stamps import Stamps
+from driftgauge.shared.unpacking import UNREADABLE
 
 NAME: Final = "watchdog"
 TIMEOUT_S: Final = 2.0
@@ -46,10 +52,19 @@ LEASE_CHECKS: Final = 3
 """Observations that the holder may miss before another process takes over."""
 FORGET_DROPPED_MS: Final = 86_400_000
 FORGET_REFUSED_MS: Final = 2 * HOUR_MS
+FORGET_HELD_MS: Final = 30 * 86_400_000
 DROPPED: Final = b"dropped:"
 HANGING: Final = b"hanging:"
+BACK: Final = b"back:"
+ACKNOWLEDGED: Final = b"acknowledged:"
+MOST_HELD: Final = 1000
+"""Most runs of numbers that a process says to hold of a model's events."""
+LIVING_S: Final = 20.0
+"""Least time (s) for which a process counts as living after it told what it holds."""
 
 logger = logging.getLogger("driftgauge.producer")
+
+_Form = TypeVar("_Form")
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -73,6 +88,10 @@ class Watchdog:
         gets the alert.
     hanging
         Returns the model calls of this process that do not return, by model.
+    held
+        Returns what this process holds of the events of each model.
+    stamps
+        How far the API processes of this host have seen the models' keys; None compares none.
     clock
         Clock in ms instead of Redis's, for tests.
 
@@ -94,6 +113,8 @@ class Watchdog:
         *,
         labels: Refusals | None = None,
         hanging: Callable[[], Mapping[str, Hang]] = dict,
+        held: Callable[[], Mapping[str, Sequence[Held]]] = dict,
+        stamps: Stamps | None = None,
     ) -> None:
         self.blinding: dict[str, list[str]] = {}
         self.looked = False
@@ -107,10 +128,15 @@ class Watchdog:
             self._refusals[self._keys.refused_labels] = labels
         self._served = served
         self._hanging = hanging
+        self._held = held
+        self._holding: set[str] = set()
+        self._stamps = stamps
+        self._compared: set[str] = set()
         self._clock = clock
         self._token = secrets.token_hex(8)
         self._told: dict[str, dict[str, int]] = {}
         self._known: set[str] = set()
+        self._evicts = ""
         self._lease_ms = int(LEASE_CHECKS * settings.watchdog_seconds * 1000)
         self._state: Supervised | None = None
         self._task: asyncio.Task[None] | None = None
@@ -130,6 +156,8 @@ class Watchdog:
         if self._task is not None:
             await stopped(self._task)
         await self._client.aclose()
+        if self._stamps is not None:
+            await asyncio.to_thread(self._stamps.save, now=True)
 
     async def _look(self) -> None:
         await self.check()
@@ -138,9 +166,11 @@ class Watchdog:
     async def check(self) -> None:
         """Observe each model once; one that cannot be read does not hide the others."""
         now = await self._now()
+        self._evicts = await self._eviction()
         await self._tell_dropped(now)
         await self._tell_hanging(now)
         await self._tell_refused(now)
+        await self._tell_held(now)
         failed: Exception | None = None
         models = await self._pipeline.models()
         self.blinding = {model: self.blinding.get(model, []) for model in models}
@@ -149,12 +179,10 @@ class Watchdog:
                 await self._check_model(model, now)
             except UNAVAILABLE:
                 raise
-            except (
-                redis.ResponseError,
-                msgspec.MsgspecError,
-                BadData,
-            ) as error:  # raised when all were looked at
+            except (redis.ResponseError, *UNREADABLE) as error:  # raised when all were looked at
                 failed = BadData(f"{model} cannot be watched: {error}")
+        if self._stamps is not None:
+            await asyncio.to_thread(self._stamps.save)
         if failed is not None:
             raise failed
 
@@ -164,6 +192,14 @@ class Watchdog:
         answer: Any = await self._client.time()
         seconds, micros = answer
         return int(seconds * 1000 + micros // 1000)
+
+    async def _eviction(self) -> str:
+        """Return the policy by which Redis may evict keys; empty if it does not tell."""
+        try:
+            told: Any = await self._client.info("memory")
+        except redis.exceptions.NoPermissionError:
+            return ""
+        return eviction(int(told.get("maxmemory", 0)), str(told.get("maxmemory_policy", "")))
 
     async def _tell_dropped(self, now: int) -> None:
         """Write how many events this process dropped, if it is more than before, for the holder of
@@ -184,6 +220,23 @@ class Watchdog:
             packed = msgspec.json.encode(Hanging(hang.version, hang.seconds, now))
             field = HANGING + self._token.encode()
             await self._client.hset(self._keys.watchdog(model), mapping={field: packed})
+
+    async def _tell_held(self, now: int) -> None:
+        """Write which events this process holds, for as long as it holds some."""
+        field, held = self._token.encode(), self._held()
+        until = now + int(1000 * max(LIVING_S, LEASE_CHECKS * self._settings.watchdog_seconds))
+        for model in {*held, *self._holding}:
+            key, own = self._keys.held(model), list(held.get(model, ()))[:MOST_HELD]
+            pipe = self._client.pipeline(transaction=False)
+            if own:
+                where = f"{socket.gethostname()}:{self._settings.data_dir}"
+                packed = msgspec.json.encode(Holdings(now, until, where, own))
+                pipe.hset(key, mapping={field: packed})
+                pipe.pexpire(key, FORGET_HELD_MS)
+            else:
+                pipe.hdel(key, field)
+            await pipe.execute()
+        self._holding = {model for model, own in held.items() if own}
 
     async def _tell_refused(self, now: int) -> None:
         """Write the numbers of events that this process accepted and refused; before the first
@@ -218,13 +271,28 @@ class Watchdog:
             fields: dict[bytes, bytes] = await reading
             memory = _memory(fields.get(b"memory"))
             self._note(model, memory)
-            if not self._may_take(fields.get(b"lease"), now):
+            holds = self._may_take(fields.get(b"lease"), now)
+            if not holds and model in self._compared:
                 return
             (state,) = await self._pipeline.read([model], most=1)
             if self._clock is not None:
                 state = replace(state, now_ms=now)
-            told = list(_dropped(fields).values()), self._settings, list(_hanging(fields).values())
-            alerts = blind.judge(memory, Observation(state, *told))
+            setbacks = self._setbacks(state)
+            if not holds:
+                with suppress(redis.WatchError):  # the holder was faster: tell it next time
+                    await self._tell_setbacks(pipe, key, setbacks)
+                    self._compare(state)
+                return
+            observed = Observation(
+                state,
+                list(_dropped(fields).values()),
+                self._settings,
+                list(_hanging(fields).values()),
+                [*setbacks, *_told_setbacks(fields)],
+                _acknowledged(fields),
+                self._evicts,
+            )
+            alerts = blind.judge(memory, observed)
             self._note(model, memory)
             if alerts:
                 await self._check_type(self._keys.alerts(model))
@@ -232,6 +300,7 @@ class Watchdog:
                 redis.WatchError
             ):  # another process was faster, or the outcome is unknown: look again
                 await self._commit(pipe, key, memory, _forgotten(fields, now), alerts, now)
+                self._compare(state)
 
     def _note(self, model: str, memory: Memory) -> None:
         """Note why a model is not monitored, as the memory says."""
@@ -241,13 +310,49 @@ class Watchdog:
             if rule in memory.firing and rule in memory.told
         ]
 
+    def _setbacks(self, state: ModelState) -> list[Setback]:
+        """Return what of a model is older than this host's API processes have seen it."""
+        if self._stamps is None:
+            return []
+        found = []
+        for position in state.positions:
+            seen = self._stamps.behind(position.key, position.place)
+            if seen is not None:
+                before, now = position.words(seen.place), position.words(position.place)
+                events = max(0, seen.events - position.events)
+                found.append(Setback(position.key, before, now, state.now_ms, events))
+        return found
+
+    def _compare(self, state: ModelState) -> None:
+        """Note how far a model's keys are, once it is told which of them went back."""
+        self._compared.add(state.model)
+        if self._stamps is None:
+            return
+        for position in state.positions:
+            told = position.key, position.place, position.events
+            if self._stamps.behind(*told[:2]) is not None:
+                self._stamps.begin_anew(*told)
+            else:
+                self._stamps.note(*told)
+
+    async def _tell_setbacks(self, pipe: Any, key: str, setbacks: list[Setback]) -> None:
+        """Leave what was found at this process's first look to the holder of the lease."""
+        if setbacks:
+            pipe.multi()
+            field = BACK + self._token.encode()
+            pipe.hset(key, mapping={field: msgspec.json.encode(setbacks)})
+            await pipe.execute()
+
     def _may_take(self, packed: bytes | None, now: int) -> bool:
         """Tell whether the lease is free, ours or over. One far in the future was taken before the
         clock went back.
         """
         if packed is None:
             return True
-        lease = msgspec.json.decode(packed, type=Lease)
+        try:
+            lease = msgspec.json.decode(packed, type=Lease)
+        except UNREADABLE:  # it stops nobody
+            return True
         return lease.token == self._token or not now < lease.until <= now + self._lease_ms
 
     async def _check_type(self, key: str) -> None:
@@ -322,45 +427,81 @@ def _memory(packed: bytes | None) -> Memory:
         return Memory()
     try:
         return msgspec.json.decode(packed, type=Memory)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         logger.warning("Another version's watchdog was here; this one starts anew.")
         return Memory()
 
 
 def _dropped(fields: Mapping[bytes, bytes]) -> dict[bytes, Dropped]:
     """Return what each process dropped, by the name of its field."""
-    return {
-        name: msgspec.json.decode(packed, type=Dropped)
-        for name, packed in fields.items()
-        if name.startswith(DROPPED)
-    }
+    return _of_processes(fields, DROPPED, Dropped)
 
 
 def _hanging(fields: Mapping[bytes, bytes]) -> dict[bytes, Hanging]:
     """Return what each process told of a version that hangs, by the name of its field."""
+    return _of_processes(fields, HANGING, Hanging)
+
+
+def _of_processes(
+    fields: Mapping[bytes, bytes], prefix: bytes, form: type[_Form]
+) -> dict[bytes, _Form]:
+    """Read the fields of a prefix; what was written by hand is left out."""
+    found = {}
+    for name, packed in fields.items():
+        if name.startswith(prefix):
+            with suppress(*UNREADABLE):
+                found[name] = msgspec.json.decode(packed, type=form)
+    return found
+
+
+def _told_setbacks(fields: Mapping[bytes, bytes]) -> list[Setback]:
+    """Return what other processes found at their start to have gone back."""
+    return [one for told in _of_processes(fields, BACK, list[Setback]).values() for one in told]
+
+
+def _acknowledged(fields: Mapping[bytes, bytes]) -> dict[str, Acknowledge]:
+    """Return who acknowledged which rule's alert since the last look."""
+    found = _of_processes(fields, ACKNOWLEDGED, Acknowledge)
     return {
-        name: msgspec.json.decode(packed, type=Hanging)
-        for name, packed in fields.items()
-        if name.startswith(HANGING)
+        name.removeprefix(ACKNOWLEDGED).decode(errors="replace"): one for name, one in found.items()
     }
+
+
+async def acknowledge(
+    client: redis.asyncio.Redis, keys: Keys, model: str, command: Acknowledge
+) -> bool:
+    """Leave a person's acknowledgement to the holder of the lease; return whether it is of a firing
+    alert that ends by it.
+    """
+    key = keys.watchdog(model)
+    reading: Any = client.hget(key, "memory")
+    memory = _memory(await reading)
+    for rule in blind.ENDED_BY_PEOPLE & memory.firing.keys():
+        if blind.fingerprint_of(model, rule) == command.fingerprint:
+            packed = msgspec.json.encode(command)
+            writing: Any = client.hset(key, mapping={ACKNOWLEDGED + rule.encode(): packed})
+            await writing
+            return True
+    return False
 
 
 def _is_old(packed: bytes, now: int) -> bool:
     """Return whether the counts of a process are too old or unreadable."""
     try:
         told = msgspec.json.decode(packed, type=Refused)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return True
     return now - told.told_ms > FORGET_REFUSED_MS
 
 
 def _forgotten(fields: Mapping[bytes, bytes], now: int) -> list[bytes]:
     """Name the fields of processes that dropped nothing for a day, and in which nothing hangs any
-    more.
+    more, and those that are taken in by now.
     """
     dropped = [
         name for name, one in _dropped(fields).items() if now - one.grew_ms > FORGET_DROPPED_MS
     ]
-    return dropped + [
+    dropped += [
         name for name, one in _hanging(fields).items() if now - one.told_ms > blind.HANGING_HOLD_MS
     ]
+    return dropped + [name for name in fields if name.startswith((BACK, ACKNOWLEDGED))]

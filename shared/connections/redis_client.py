@@ -116,6 +116,12 @@ def shown(url: str | None) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def server_ms(client: redis.Redis) -> int:
+    """Ask Redis for its time, in ms since 1970."""
+    seconds, micros = client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 def require(client: redis.Redis, url: str | None) -> dict[str, str]:
     """Check that Redis answers, and return which server it is.
 

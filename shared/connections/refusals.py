@@ -46,7 +46,8 @@ IN_PIPELINE: Final = " of pipeline caused error: "
 NO_EVICTION: Final = "noeviction"
 EVICTION_ADVICE: Final = (
     "may take away what was not counted yet (maxmemory-policy {}). Say: redis-cli CONFIG SET "
-    "maxmemory-policy noeviction, and the same in its configuration file"
+    "maxmemory-policy noeviction, and the same in its configuration file, or among the parameters "
+    "of a managed service"
 )
 
 

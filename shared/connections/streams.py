@@ -15,6 +15,7 @@ import redis
 import redis.asyncio
 
 from driftgauge.shared.contract.entry_id import EntryId, exclusive
+from driftgauge.shared.unpacking import UNREADABLE
 
 FIRST_PAGE: Final = 16
 """Entries of the first request, before the size of an entry is known."""
@@ -37,8 +38,8 @@ class Backwards(Generic[Decoded]):
     ----------
     decode
         Function that converts an entry's fields to an item of the walk, or returns None to skip it.
-        An entry for which it raises ValueError was written by hand or by another release: it is
-        skipped and counted.
+        An entry for which it raises one of `UNREADABLE` was written by hand or by another release:
+        it is skipped and counted.
     before
         Id of the entry before which the walk begins; None begins at the newest entry.
     inclusive
@@ -110,7 +111,7 @@ class Backwards(Generic[Decoded]):
         for entry_id, fields in reply:
             try:
                 decoded = self._decode(fields)
-            except (ValueError, RecursionError):  # of JSON that is none, or nested without end
+            except UNREADABLE:
                 self.unreadable += 1
                 continue
             if decoded is not None:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE
 
 COMMANDS_KEPT: Final = 1000
 FIELD: Final = b"c"
@@ -20,7 +21,10 @@ Words = Annotated[str, msgspec.Meta(max_length=500)]
 
 
 class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge", forbid_unknown_fields=True):
-    """A person has seen an open alert, so there are no more reminders of it."""
+    """A person has seen an open alert or incident, so there are no more reminders of it.
+
+    `fingerprint` is that of the alert, or the id of the incident.
+    """
 
     fingerprint: Fingerprint
     who: Words
@@ -28,8 +32,8 @@ class Acknowledge(msgspec.Struct, frozen=True, tag="acknowledge", forbid_unknown
 
 
 class SilenceAlert(msgspec.Struct, frozen=True, tag="silence", forbid_unknown_fields=True):
-    """Send no notifications of an alert for some minutes of logical time, or until a logical time
-    (ms): exactly one of the two is given.
+    """Send no notifications of an alert or incident for some minutes of logical time, or until a
+    logical time (ms): exactly one of the two is given.
     """
 
     fingerprint: Fingerprint
@@ -64,10 +68,6 @@ def decode(packed: bytes | None) -> Command:
     """
     try:
         command: Command = _decoder.decode(packed or b"")
-    except (
-        msgspec.MsgspecError,
-        ValueError,
-        RecursionError,
-    ) as error:  # what anybody may have written by hand
+    except UNREADABLE as error:  # what anybody may have written by hand
         raise BadData(f"not a command: {error}") from error
     return command

@@ -30,7 +30,8 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
 
     `features` is positional, in the order of the version's schema: numbers, category strings, or
     None for missing. `probabilities` are those of the schema's classes, in their order; None where
-    the model gives none.
+    the model gives none. `received` is the time at which an API took an event whose id the client
+    supplied: by it a repeated id is recognised, however late the event arrives.
 
     Examples
     --------
@@ -50,6 +51,7 @@ class Prediction(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     source: Source = "online"
     client_id: bool = False
     probabilities: list[float] | None = None
+    received: Milliseconds | None = None
 
 
 class Label(msgspec.Struct, gc=False, frozen=True):

@@ -6,16 +6,27 @@ transaction covers them on Redis Cluster too.
 
 import re
 from binascii import crc_hqx
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Self
+from typing import Annotated, Final, Self
+
+import msgspec
 
 MODEL_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 SLOTS = 16_384
 """Hash slots of a Redis Cluster."""
-FORMAT_FIELD, FORMAT = b"format", b"2"
-"""Field of a checkpoint that holds the format of its other fields, and the one that is read."""
+MOST_PARTITIONS: Final = 256
+"""Most partitions of a model."""
+Partitions = Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTITIONS)]
+Salt = Annotated[str, msgspec.Meta(pattern="^[0-9]{1,10}$")]
+FORMAT_FIELD: Final = b"format"
+"""Field of a checkpoint that holds the format of its other fields."""
+FORMAT, FORMER = b"3", b"2"
+"""The format that is written, and the one without a checksum, which is read too; another one is
+refused.
+"""
+FORMATS: Final = frozenset({FORMAT, FORMER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +119,18 @@ class Keys:
         """Return the key of the stream of the model's incidents."""
         return self._model(model, "incidents")
 
+    def open_incidents(self, model: str) -> str:
+        """Return the key of the hash of the model's open incidents, by id."""
+        return self._model(model, "incidents:open")
+
     def snapshots(self, model: str) -> str:
         return self._model(model, "snapshots")
 
     def watchdog(self, model: str) -> str:
         return self._model(model, "watchdog")
+
+    def held(self, model: str) -> str:
+        return self._model(model, "held")
 
     def refused(self, model: str) -> str:
         return self._model(model, "refused")
@@ -156,13 +174,32 @@ class Keys:
         return self._partition(model, partition, "dead")
 
     def ids(self, model: str, partition: int, hour: int) -> str:
-        return self._partition(model, partition, f"ids:{hour}")
+        return self._partition(model, partition, f"client-ids:{hour}")
 
     def pending(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"pending:{day}")
 
     def early(self, model: str, partition: int, day: int) -> str:
         return self._partition(model, partition, f"early:{day}")
+
+
+def model_names(members: Iterable[bytes]) -> list[str]:
+    r"""Return the models among the members of `Keys.models`, sorted; what cannot be a model's name
+    was written by hand.
+
+    Examples
+    --------
+    >>> model_names([b"steel", b"\xff", b"No such name"])
+    ['steel']
+    """
+    names = (member.decode(errors="replace") for member in members)
+    return sorted(name for name in names if MODEL_NAME.fullmatch(name))
+
+
+def check_salts(partitions: int, salts: Sequence[str]) -> None:
+    """Raise ValueError unless there is a salt for each partition, or none at all."""
+    if salts and len(salts) != partitions:
+        raise ValueError(f"it has {partitions} partitions and {len(salts)} salts")
 
 
 def salts_for(model: str, partitions: int) -> tuple[str, ...]:
@@ -183,10 +220,10 @@ def salts_for(model: str, partitions: int) -> tuple[str, ...]:
 
 
 def slot_of(key: str) -> int:
-    """Return the slot of a key with a hash tag (CRC-16/XMODEM of the tag, as Redis Cluster
-    specifies).
+    """Return the slot of a key (CRC-16/XMODEM of its hash tag, or of all of it if it has none, as
+    Redis Cluster specifies).
     """
-    return crc_hqx(key.partition("{")[2].partition("}")[0].encode(), 0) % SLOTS
+    return crc_hqx((key.partition("{")[2].partition("}")[0] or key).encode(), 0) % SLOTS
 
 
 def _salt(model: str, partition: int, partitions: int) -> str:

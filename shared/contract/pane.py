@@ -13,8 +13,13 @@ import numpy as np
 
 from driftgauge.shared.arrays import Ints
 from driftgauge.shared.contract.severity import AlertSeverity
+from driftgauge.shared.unpacking import inflate
 
 FEW_COUNTS = 100
+MOST_COUNTS = 8_000_000
+"""Most counts of one array of a pane: those of 2,000 columns in 150 segments."""
+COUNT_TYPES = frozenset("bBhHiIlLqQ")
+"""The types of packed counts, by the names of numpy."""
 FIELD = b"b"
 """Field of an entry of the panes stream that holds the message."""
 LATENCY_EDGES_MS = np.geomspace(0.05, 60_000, 63)
@@ -285,8 +290,22 @@ def pack_changes(counts: Ints) -> bytes:
     return _packed(counts, kind)
 
 
-def unpack_counts(packed: bytes) -> Ints:
-    """Unpack what `pack_counts` returned."""
-    kind = np.dtype(packed[:1].decode()).newbyteorder("<")
-    plain = zlib.decompress(packed[2:]) if packed[1:2] == b"z" else packed[2:]
+def unpack_counts(packed: bytes, most: int = MOST_COUNTS) -> Ints:
+    """Unpack what `pack_counts` returned.
+
+    Parameters
+    ----------
+    most
+        Most counts that it may hold.
+
+    Raises
+    ------
+    ValueError
+        If it is not what `pack_counts` returned, or holds more counts.
+    """
+    name = packed[:1].decode()
+    if name not in COUNT_TYPES:
+        raise ValueError(f"counts have no type {name!r}")
+    kind = np.dtype(name).newbyteorder("<")
+    plain = inflate(packed[2:], most * kind.itemsize) if packed[1:2] == b"z" else packed[2:]
     return np.frombuffer(plain, dtype=kind).astype(np.int64)

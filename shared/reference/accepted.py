@@ -18,6 +18,7 @@ from driftgauge.shared.reference.profile import (
     SegmentCounts,
 )
 from driftgauge.shared.reference.segments import SegmentLayout
+from driftgauge.shared.unpacking import gunzip
 
 
 class AcceptedReference(msgspec.Struct, frozen=True):
@@ -51,8 +52,8 @@ class AcceptedReference(msgspec.Struct, frozen=True):
 
     @classmethod
     def unpack(cls, packed: bytes) -> "AcceptedReference":
-        """Decode what `pack` returned."""
-        return msgspec.json.decode(gzip.decompress(packed), type=cls)
+        """Decode what `pack` returned; one of `UNREADABLE` if it is something else."""
+        return msgspec.json.decode(gunzip(packed), type=cls)
 
 
 def recounted(

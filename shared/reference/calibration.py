@@ -17,6 +17,8 @@ from driftgauge.shared.reference.runs import Runs
 
 Order = Literal["exchangeable", "ordered", "uncalibrated", "clock"]
 CALIBRATION_FORMAT = 1
+MOST_TIMELINE = 32_000_000
+"""Most counts of a timeline: those of 100 columns with 11 bins in 80 years."""
 
 
 class Timeline(msgspec.Struct, frozen=True, dict=True):
@@ -75,7 +77,7 @@ class Timeline(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def counts(self) -> Ints:
         """Number of rows, shape (days, sum of bins)."""
-        return unpack_counts(self.packed).reshape(self.days, -1)
+        return unpack_counts(self.packed, MOST_TIMELINE).reshape(self.days, -1)
 
     @property
     def weeks(self) -> int:

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from driftgauge.shared.errors import BadData
+from driftgauge.shared.unpacking import UNREADABLE
 
 ShortText = Annotated[str, msgspec.Meta(max_length=500)]
 FIELD: Final = b"e"
@@ -130,5 +131,5 @@ def decode_change(packed: bytes) -> ReferenceChange:
     """
     try:
         return _decoder.decode(packed)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(f"content cannot be read: {error}") from error

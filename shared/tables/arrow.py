@@ -57,6 +57,59 @@ def objects(file: BufferedIOBase, kind: FileKind) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
+MOST_UNPACKED = 64 << 20
+"""Bytes of a Parquet file's first row group, as the file states them, beyond which no row of it is
+shown.
+"""
+
+
+def first_rows(
+    file: BufferedIOBase, kind: FileKind, most: int, *, whole: bool
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read the names of the columns and the first rows of a file that may be cut.
+
+    Parameters
+    ----------
+    most
+        Most rows.
+    whole
+        Whether it is all of the file; else it is the beginning of an Arrow file, or the end of a
+        Parquet file, where its columns stand: then no row is read.
+
+    Raises
+    ------
+    BadData
+        If it is no such file.
+    NotInstalled
+        If PyArrow is absent.
+    """
+    with needs("parquet"):
+        import pyarrow as pa
+        from pyarrow import ipc, parquet
+    try:
+        if kind == "parquet":
+            found = parquet.ParquetFile(file)
+            names, groups = found.schema_arrow.names, found.metadata.num_row_groups
+            if (
+                not whole
+                or not groups
+                or found.metadata.row_group(0).total_byte_size > MOST_UNPACKED
+            ):
+                return names, []
+            batch = next(found.iter_batches(most), None)
+            return names, [] if batch is None else batch.to_pylist()
+        if file.read(8) != b"ARROW1\0\0":  # behind it a file goes on as a stream does
+            file.seek(0)
+        stream = ipc.open_stream(file)
+    except (pa.ArrowException, OSError) as error:
+        raise BadData(f"it cannot be read as {kind.title()}: {error}") from error
+    try:
+        rows = stream.read_next_batch().slice(0, most).to_pylist()
+    except (StopIteration, pa.ArrowException, OSError):  # it has none, or is cut within the first
+        rows = []
+    return stream.schema.names, rows
+
+
 def _batches(file: BufferedIOBase, kind: FileKind) -> Iterator[Any]:
     with needs("parquet"):
         import pyarrow as pa

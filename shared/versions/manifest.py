@@ -5,10 +5,12 @@ from typing import Literal
 
 import msgspec
 
+from driftgauge.shared.contract.keys import Partitions, Salt, check_salts
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.calibration import Calibration
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.unpacking import gunzip
 from driftgauge.shared.versions.gates import Gates
 
 Task = Literal["regression", "binary", "multiclass", "monitor"]
@@ -55,8 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     task: Task
     created: str
     files: dict[str, str]
-    partitions: int = 1
-    salts: tuple[str, ...] = ()
+    partitions: Partitions = 1
+    salts: tuple[Salt, ...] = ()
     metrics: dict[str, float] = {}
     feature_engineering: str = ""
     trained: str = ""
@@ -67,6 +69,9 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     artifact: str = ""
     labels: bool = False
     batch_counts: bool = False
+
+    def __post_init__(self) -> None:
+        check_salts(self.partitions, self.salts)
 
 
 class PublishedVersion(msgspec.Struct, frozen=True):
@@ -88,5 +93,5 @@ class PublishedVersion(msgspec.Struct, frozen=True):
 
     @classmethod
     def unpack(cls, packed: bytes) -> "PublishedVersion":
-        """Decode what `pack` returned."""
-        return msgspec.json.decode(gzip.decompress(packed), type=cls)
+        """Decode what `pack` returned; one of `UNREADABLE` if it is something else."""
+        return msgspec.json.decode(gunzip(packed), type=cls)

@@ -162,17 +162,25 @@ def test_a_file_goes_and_comes_back(
     wait_for(lambda: log_length(plant) == before + 700, "the events of the file")
 
 
-def test_a_file_of_another_form_is_sent_as_it_is(page: Page, plant: Plant, tmp_path: Path) -> None:
-    """Parquet and JSON lines are predicted row by row; a row that does not fit harms no other."""
+def test_a_file_of_another_form_is_checked_and_sent(
+    page: Page, plant: Plant, tmp_path: Path
+) -> None:
+    """Parquet and JSON lines are shown before they are sent, and predicted row by row; a row that
+    does not fit harms no other.
+    """
     frame = pd.DataFrame({"x": [0.5, 1.5], "y": [1.0, 2.0]})
     parquet, lines = tmp_path / "rows.parquet", tmp_path / "rows.jsonl"
     frame.to_parquet(parquet)
     lines.write_text('{"x": 1, "y": 2}\n{"x": 1}\n')
     before = log_length(plant)
     page.goto(f"/dashboard/batch?model={SERVED}")
-    for path, done in ((parquet, "Done: 2 predicted"), (lines, "1 did not fit")):
+    for path, checked, done in (
+        (parquet, "All 2 columns fit the model", "Done: 2 predicted"),
+        (lines, "1 of the first 2 rows do not fit", "1 did not fit"),
+    ):
         page.set_input_files("#file", path)
-        expect(page.locator("#verdict")).to_contain_text("checked row by row")
+        expect(page.locator("#verdict")).to_contain_text(checked)
+        expect(page.locator("#preview tbody tr")).to_have_count(2)
         page.locator("#predict").click()
         expect(page.locator("#verdict")).to_contain_text(done)
     wait_for(lambda: log_length(plant) == before + 3, "the events of the files")

@@ -13,12 +13,12 @@ from driftgauge.consumer.counting.state import CountingState
 from driftgauge.consumer.judging.advance import advance as judge
 from driftgauge.consumer.judging.evaluating.judged_version import JudgedVersion
 from driftgauge.consumer.judging.policy import JudgingPolicy
+from driftgauge.consumer.judging.snapshotting import Outputs
 from driftgauge.consumer.judging.state import JudgingState
 from driftgauge.models.common.training import Trained
 from driftgauge.models.steel.features import engineer
 from driftgauge.models.steel.simulate import DRIFTING_FEATURE, SteelPlant
 from driftgauge.models.steel.train import SCHEMA, train
-from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.profile import ReferenceProfile
@@ -33,7 +33,7 @@ def model() -> tuple[Trained, ReferenceProfile]:
     return trained, build_profile(SCHEMA, columns_of(trained.holdout, SCHEMA), trained.predictions)
 
 
-def alerts_of(seed: int, trained: Trained, reference: ReferenceProfile) -> list[Alert]:
+def outputs_of(seed: int, trained: Trained, reference: ReferenceProfile) -> Outputs:
     """Run the demo's traffic with a shift of half a standard deviation from event 3,000 on."""
     frame = engineer(SteelPlant(seed).rows(EVENTS))
     frame.loc[frame.index >= INJECTED, DRIFTING_FEATURE] += 0.5 * float(
@@ -59,7 +59,7 @@ def alerts_of(seed: int, trained: Trained, reference: ReferenceProfile) -> list[
         "steel",
         {"1.0.0": JudgedVersion(SCHEMA, reference)},
         JudgingPolicy(),
-    ).alerts
+    )
 
 
 @pytest.mark.long
@@ -71,11 +71,13 @@ def test_the_demo_finds_its_drift_and_cries_no_wolf(
 
     The budget of one false alarm in 3 million events gives 60,000 clean events an expectation of
     .02 false alarms: two runs with one would have a probability of 2e-4. A shift of half a standard
-    deviation takes ADWIN about 300 events.
+    deviation takes ADWIN about 300 events. The fault is one incident, which names the feature and
+    says how far it moved.
     """
-    early, missed = [], []
+    early, missed, told = [], [], []
     for seed in range(100, 100 + RUNS):
-        firing = [alert for alert in alerts_of(seed, *model) if alert.state == "firing"]
+        outputs = outputs_of(seed, *model)
+        firing = [alert for alert in outputs.alerts if alert.state == "firing"]
         if any(alert.evidence.events <= INJECTED for alert in firing):
             early.append(seed)
         if not any(
@@ -83,5 +85,10 @@ def test_the_demo_finds_its_drift_and_cries_no_wolf(
             for alert in firing
         ):
             missed.append(seed)
+        last = {one.id: one for one in outputs.incidents if one.opened >= NOON + 20 * INJECTED}
+        told += [(one.features, one.headline) for one in last.values()]
     assert len(early) <= 1
     assert missed == []
+    assert len(told) == RUNS
+    assert all(features == [DRIFTING_FEATURE] for features, _ in told)
+    assert all(f"{DRIFTING_FEATURE} reads about 0." in said for _, said in told)

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import redis
 
+from driftgauge.consumer.counting.entries.client_ids import KEPT_BYTES
+from driftgauge.consumer.counting.entries.columns import Entry
 from driftgauge.consumer.stages import counting as counting_stage
 from driftgauge.consumer.stages.counting import CountingStage
 from driftgauge.consumer.stages.stage import raw_reads
@@ -78,22 +80,42 @@ def test_client_ids_outlive_the_worker(client: redis.Redis, keys: Keys, start: S
     count_all(start(), client, keys, 3)
     assert (counters(client, keys).events, counters(client, keys).duplicates) == (2, 1)
     stored = keys.ids(MODEL, 0, now // HOUR_MS)
-    assert client.hlen(stored) == 2
+    assert client.strlen(stored) == 2 * KEPT_BYTES
     assert client.ttl(stored) > 0
     assert row
 
 
-def test_client_ids_of_past_hours_are_deleted(
+def test_what_a_spool_held_for_hours_is_counted_once(
     client: redis.Redis, keys: Keys, start: Start
 ) -> None:
-    """Two hours of entry time later nothing is left of an id."""
-    then = int(time.time() * 1000) - 3 * HOUR_MS
-    values = [0.0, 1.0, 7.0, 0.0, None, "city1"]
-    append(client, keys.log(MODEL, 0), [event(then, 1, values, client_id=True)])
-    count_all(start(), client, keys, 1)
+    """A client asked again through another API, and the first tries come three hours later, to
+    another worker, which loads the ids of that hour alone. Much later nothing is left of them.
+    """
+    then, values = int(time.time() * 1000) - 9 * HOUR_MS, [0.0, 1.0, 7.0, 0.0, None, "city1"]
+    log = keys.log(MODEL, 0)
+
+    def tried(publisher: bytes, late: int, number: int) -> Entry:
+        return event(
+            then + late + number,
+            number,
+            values,
+            publisher=publisher,
+            id=f"r{number}",
+            client_id=True,
+            received=then,
+        )
+
+    append(client, log, [tried(b"second", 0, number) for number in range(1, 101)])
+    count_all(start(), client, keys, 100)
+    append(client, log, [tried(b"first", 3 * HOUR_MS, number) for number in range(1, 104)])
+    stage = start()
+    assert not stage._state.ids.hours
+    count_all(stage, client, keys, 203)
+    assert (counters(client, keys).events, counters(client, keys).duplicates) == (103, 100)
     assert client.exists(keys.ids(MODEL, 0, then // HOUR_MS))
-    append(client, keys.log(MODEL, 0), [event(then + 3 * HOUR_MS, 2, values)])
-    count_all(start(), client, keys, 2)
+    last = start(spool_max_age_hours=5)
+    append(client, log, [event(then + 8 * HOUR_MS, 104, values)])
+    count_all(last, client, keys, 204)
     assert not client.exists(keys.ids(MODEL, 0, then // HOUR_MS))
 
 
@@ -119,6 +141,31 @@ def test_trimming_waits_for_the_slowest_reader(
     append(client, log, events(3, 1, int(time.time() * 1000), first=1002))
     count_all(stage, client, keys, 1002)
     assert client.xlen(log) < 200
+
+
+def test_a_full_redis_waits_for_no_reader_but_for_counting(
+    client: redis.Redis, keys: Keys, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Near `maxmemory` counted entries go though a reader has not read them, which is told once
+    with its name; what was not counted stays, however full Redis is.
+    """
+    log, now = keys.log(MODEL, 0), int(time.time() * 1000)
+    append(client, log, events(1, 1000, now - 60_000))
+    client.xgroup_create(log, "archive", id="0")
+    stage = start()
+    count_all(stage, client, keys, 1000)
+    append(client, log, events(2, 300, now, first=1001))
+    used: Any = client.info("memory")
+    client.config_set("maxmemory", int(used["used_memory"] / 0.85))
+    try:
+        for _ in range(30):
+            stage.make_room()
+    finally:
+        client.config_set("maxmemory", 0)
+    assert client.xlen(log) < 500
+    assert caplog.text.count("before archive could read it") == 1
+    count_all(stage, client, keys, 1300)
+    assert counters(client, keys).events == 1300
 
 
 def test_panes_without_their_checkpoint_are_not_continued(

@@ -21,7 +21,7 @@ from driftgauge.consumer.stages.judging import JudgingStage
 from driftgauge.consumer.stages.stage import raw_reads
 from driftgauge.consumer.worker import Worker
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import FORMAT, Keys
+from driftgauge.shared.contract.keys import FORMER, Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.settings import Settings
@@ -334,7 +334,7 @@ def test_panes_that_went_back_are_reported_at_once(
     client.xadd(keys.panes(MODEL, 0), {"b": "x"}, id="3-0")
     client.hset(
         keys.judge(MODEL),
-        mapping={"format": FORMAT, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
+        mapping={"format": FORMER, "commit": 4, "state": '{"offsets":{"0":"9-0"}}'},
     )
     for _ in range(2):
         found = JudgingStage(

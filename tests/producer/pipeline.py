@@ -8,6 +8,7 @@ import redis
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.keys import Keys
+from driftgauge.shared.losses import HOLES_FIELD, Hole
 
 
 class Written:
@@ -37,6 +38,11 @@ class Written:
             if not self.client.xinfo_groups(log):
                 self.client.xgroup_create(log, MONITOR_GROUP, id="0-0")
             self.client.xgroup_setid(log, MONITOR_GROUP, offset)
+
+    def miss(self, *holes: Hole) -> None:
+        """Commit the numbers that have not arrived."""
+        key = self.keys.count(self.model, self.partition)
+        self.client.hset(key, HOLES_FIELD, msgspec.json.encode(holes))  # type: ignore[arg-type]  # bytes
 
     def own(self, owned: bool = True) -> None:  # noqa: FBT001, FBT002  reads well
         key = self.keys.owner(self.model, self.partition)

@@ -26,6 +26,7 @@ from driftgauge.shared.contract.events import (
 )
 from driftgauge.shared.reference.history import ReferenceChange, decode_change
 from driftgauge.shared.reference.schema import Kinds, Schema
+from driftgauge.shared.unpacking import UNREADABLE
 
 Entry = tuple[bytes, list[bytes]]
 """A raw stream entry: id, and field, value, field, value, …"""
@@ -33,9 +34,6 @@ Entry = tuple[bytes, list[bytes]]
 MAX_SEQUENCE = 2**63 - 1
 LAYOUT = (b"t", b"p", b"s", b"e")
 REGULAR = {(b"t", kind, b"p", b"s", b"e") for kind in (PREDICTION, LABEL)}
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""Errors of the decoder; RecursionError for JSON that is nested too deeply."""
-
 
 _decoder = msgspec.json.Decoder(Prediction)
 _label_decoder = msgspec.json.Decoder(Label)

@@ -7,6 +7,7 @@ was not in the set.
 """
 
 from bisect import bisect_right
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,26 @@ class Intervals:
     def last(self) -> int:
         """The largest number of the set, 0 if it is empty."""
         return self.bounds[-1][1] if self.bounds else 0
+
+    def gaps(self, most: int) -> list[tuple[int, int, int]]:
+        """Return the runs of numbers below the largest that are not in the set, as first, last and
+        how many of them are missing; of more than `most` the last ones in one.
+
+        Examples
+        --------
+        >>> Intervals([[2, 3], [5, 5], [9, 9]]).gaps(most=2)
+        [(1, 1, 1), (4, 8, 4)]
+        """
+        edges = pairwise([[0, 0], *self.bounds])
+        found = [(end + 1, start - 1, start - end - 1) for (_, end), (start, _) in edges]
+        found = [gap for gap in found if gap[2]]
+        if len(found) <= most:
+            return found
+        rest = found[most - 1 :]
+        return [
+            *found[: most - 1],
+            (rest[0][0], rest[-1][1], sum(missing for _, _, missing in rest)),
+        ]
 
     def claim(self, numbers: Ints) -> NDArray[np.bool_]:
         """Add numbers; return for each whether it was new.

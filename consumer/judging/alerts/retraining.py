@@ -14,6 +14,7 @@ import msgspec
 from driftgauge.shared.contract.alert import Alert, CloudEvent
 from driftgauge.shared.contract.alerts import MARKS
 from driftgauge.shared.rules import rule_of
+from driftgauge.shared.unpacking import UNREADABLE
 
 MAX_ATTEMPTS: Final = 3
 """Most attempts of one run, in case the run itself crashes the worker."""
@@ -163,10 +164,7 @@ def asks_for_it(event: bytes) -> str | None:
     try:
         envelope = msgspec.json.decode(event, type=CloudEvent)
         alert = msgspec.json.decode(envelope.data, type=Alert)
-    except (
-        msgspec.MsgspecError,
-        UnicodeDecodeError,
-    ):  # written by hand: no alert that judging raised
+    except UNREADABLE:  # written by hand: no alert that judging raised
         return None
     critical = (
         rule_of(alert.rule).kind == "performance"
@@ -183,7 +181,7 @@ def _is_end(event: bytes, waiting: bytes) -> bool:
             msgspec.json.decode(msgspec.json.decode(one, type=CloudEvent).data, type=Alert)
             for one in (event, waiting)
         )
-    except (msgspec.MsgspecError, UnicodeDecodeError):  # no alert that judging raised
+    except UNREADABLE:  # no alert that judging raised
         return False
     over = ended.state in {"resolved", "inactive"} or ended.change == "silenced"
     return ended.fingerprint == known.fingerprint and over

@@ -1,5 +1,5 @@
-// The Batch page: a CSV file is checked by its beginning, sent to POST /predict_batch, and its answers are kept for download.
-// A file of another form is sent as it is.
+// The Batch page: a file is checked by its beginning (Parquet by its end, where its columns stand), sent to
+// POST /predict_batch, and its answers are kept for download.
 // Everything from the file or the API is shown as text.
 import { problem } from "./actions.js";
 
@@ -10,10 +10,11 @@ const ROW = /^\d+,\d*,(ok|invalid|failed),/;
 const box = document.getElementById("batch");
 const part = (id) => document.getElementById(id);
 const CSV = "text/csv";
+const PARQUET = "application/vnd.apache.parquet";
 const FORMS = {
   jsonl: "application/x-ndjson",
   ndjson: "application/x-ndjson",
-  parquet: "application/vnd.apache.parquet",
+  parquet: PARQUET,
   arrow: "application/vnd.apache.arrow.file",
   feather: "application/vnd.apache.arrow.file",
 };
@@ -59,17 +60,13 @@ async function choose(chosen) {
     say("critical", `This file has ${count.format(file.size)} bytes; at most ${count.format(Number(box.dataset.bytes))} are taken.`);
     return;
   }
-  if (formOf(file) !== CSV) {
-    say("unknown", "A file of this form is checked row by row when it is sent.");
-    part("predict").disabled = false;
-    return;
-  }
   say("unknown", "Checking the columns …");
   const mine = file;
   try {
-    const body = file.slice(0, BEGINNING);
+    const form = formOf(file);
+    const body = form === PARQUET ? file.slice(-BEGINNING) : file.slice(0, BEGINNING);
     const address = box.dataset.check + query({ whole: file.size <= BEGINNING });
-    const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "text/csv" }, body });
+    const answer = await fetch(address, { method: "POST", headers: { "Content-Type": form }, body });
     if (mine !== file) return; // another file was chosen meanwhile
     if (!answer.ok) say("critical", ...(await told(answer)));
     else judge(await answer.json());
@@ -92,7 +89,9 @@ function judge(found) {
   const bad = found.rows.filter((row) => row.errors.length).length;
   const absent = found.absent.length ? ` Not in the file, so missing: ${found.absent.join(", ")}.` : "";
   const rows = bad ? ` ${bad} of the first ${found.rows.length} rows do not fit; they will be answered as invalid.` : "";
-  say(bad ? "warning" : "ok", `All ${found.header.length} columns fit the model.${absent}${rows}`);
+  const later = found.rows.length ? "" : " Its rows are checked when it is sent.";
+  const columns = bad && bad === found.rows.length ? "" : `All ${found.header.length} columns fit the model.`;
+  say(bad ? "warning" : "ok", `${columns}${absent}${rows}${later}`.trim());
   preview(found);
   part("predict").disabled = false;
 }

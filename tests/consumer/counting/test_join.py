@@ -26,7 +26,7 @@ from driftgauge.consumer.counting.labels import revisions
 from driftgauge.consumer.counting.labels.pending import Early, Pending, Waiting
 from driftgauge.consumer.counting.panes.cells import CellMap
 from driftgauge.consumer.counting.policy import CountingPolicy
-from driftgauge.consumer.counting.state import CountingState, id_hours_of, versions_of
+from driftgauge.consumer.counting.state import CountingState, versions_of
 from driftgauge.shared.contract.counters import LabelCounts
 from driftgauge.shared.contract.events import Label, encode
 from driftgauge.shared.contract.pane import (
@@ -99,9 +99,8 @@ class Store:
             state.pending.early |= {
                 digest: msgspec.msgpack.decode(one, type=Early) for digest, one in found.items()
             }
-        state.ids.hours = {
-            hour: set(self.ids[hour]) for hour in id_hours_of(state) if hour in self.ids
-        }
+        state.ids.restore({hour: len(kept) for hour, kept in self.ids.items()})
+        state.ids.hours = {hour: set(kept) for hour, kept in self.ids.items()}
         return state
 
     def take(self, entries: Sequence[Entry], policy: CountingPolicy) -> None:

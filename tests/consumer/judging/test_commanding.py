@@ -111,3 +111,47 @@ def test_any_bytes_are_a_command_or_refused(packed: bytes) -> None:
     """Whatever somebody writes to the stream, the step ends and counts it."""
     state = JudgingState()
     assert len(apply(state, packed).refused) == state.progress.commands_refused == 1
+
+
+def incident_of(state: JudgingState) -> str:
+    """Return the id of the only incident."""
+    (incident,) = state.incidents.values()
+    return incident.id
+
+
+def test_an_incident_is_acknowledged_with_its_alerts() -> None:
+    """The incident and each of its open alerts have the mark, in transitions that notify nobody."""
+    _, found = fired()
+    state = found.state()
+    asked = commands.encode(Acknowledge(incident_of(state), "ann", "looking"))
+    outputs = apply(state, asked)
+    (incident,) = outputs.incidents
+    assert (incident.change, incident.notify, incident.number) == ("acknowledged", False, 2)
+    assert incident.acknowledged is not None
+    assert (incident.acknowledged.who, incident.acknowledged.note) == ("ann", "looking")
+    assert [alert.change for alert in outputs.alerts] == ["acknowledged"]
+    event = msgspec.json.decode(cloud_event(incident))
+    assert event["type"] == "driftgauge.incident.acknowledged"
+    assert event["subject"] == f"1.0.0/{incident.id}"
+    assert apply(state, asked).incidents == []
+
+
+def test_a_silent_incident_gets_worse_in_silence() -> None:
+    """While it is silenced a rise of its severity is recorded and not told."""
+    made, found = fired()
+    state = found.state()
+    apply(state, commands.encode(SilenceAlert(incident_of(state), "ann", minutes=120)))
+    known = len(made.entries)
+    later = made.panes(6, shift=1.5).entries[known:]
+    outputs = advance(state, later, "plant", VERSIONS, JudgingPolicy())
+    worse = [one for one in outputs.incidents if one.change == "severity"]
+    assert worse
+    assert not any(one.notify for one in outputs.incidents)
+
+
+def test_no_incident_is_no_error_that_stops() -> None:
+    """What names nothing that is open is refused with a reason."""
+    state = fired()[1].state()
+    outputs = apply(state, commands.encode(Acknowledge("0" * 16, "ann")))
+    assert "no open alert or incident has the id 0000000000000000" in outputs.refused[0]
+    assert state.progress.commands_refused == 1

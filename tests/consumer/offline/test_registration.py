@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from driftgauge.consumer.offline.model_dtypes import as_fitted
-from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.registration import register_version, write_schema
 from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
@@ -142,7 +142,6 @@ def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> No
         artifact=tmp_path / "model.txt",
         target_column="grade",
         classes=("bad", "good"),
-        schema_file=file,
     )
     manifest, schema, _ = stored(registry, given)
     assert (manifest.artifact, manifest.task, schema.names, schema.classes) == (
@@ -155,7 +154,8 @@ def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> No
     assert predict(schema, registry.load_artifact("houses", "1.0.0"), columns) == list(
         wrapper.predict(FRAME[["b", "a"]])
     )
-    by_file = dataclasses.replace(given, classes=())
+    file.write_bytes(msgspec.json.encode(schema))
+    by_file = dataclasses.replace(given, classes=(), schema_file=file)
     assert stored(registry, by_file)[1].classes == ("bad", "good")
     with pytest.raises(BadData, match="leave --exclude out"):
         register_version(registry, dataclasses.replace(by_file, exclude=("b",)))
@@ -209,7 +209,6 @@ def test_segments_are_counted_and_measured(
         artifact=dumped(fitted, tmp_path),
         target_column="grade",
         segments=("city",),
-        schema_file=file,
         labels=True,
     )
     _, published = register_version(registry, given)
@@ -231,6 +230,8 @@ def test_segments_are_counted_and_measured(
         assert (rows, rows - wrong) == (right.size()[city], right.sum()[city])
         assert sum(held.counts[place][-4:]) > 0
     assert sums[-1].tolist() == [0] * sums.shape[1]
+    file.write_bytes(msgspec.json.encode(published.schema))
+    given = dataclasses.replace(given, schema_file=file)
     with pytest.raises(BadData, match="leave --segment out"):
         register_version(registry, given)
     assert (
@@ -259,8 +260,13 @@ def test_a_schema_file_is_written_and_read(
     file = tmp_path / "schema.json"
     artifact = dumped(LogisticRegression().fit(FRAME[["b", "a"]], FRAME["grade"]), tmp_path)
     given = submission(csv, artifact=artifact, target_column="grade", schema_file=file)
-    _, inferred, _ = stored(registry, given)
+    with pytest.raises(BadData, match="--write-schema"):
+        register_version(registry, given)
+    inferred = write_schema(registry, dataclasses.replace(given, schema_file=None), file)
     assert msgspec.json.decode(file.read_bytes(), type=Schema) == inferred
+    with pytest.raises(BadData, match="File exists"):
+        write_schema(registry, given, file)
+    assert registry.registered() == []
     edited = msgspec.structs.replace(
         inferred, classes=(), features=(Feature("b", "numeric", minimum=-99), inferred.features[1])
     )

@@ -11,7 +11,7 @@ from redis.client import Pipeline
 
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.shared.connections.redis_client import connect
-from driftgauge.shared.contract.keys import FORMAT, Keys
+from driftgauge.shared.contract.keys import FORMAT, FORMER, Keys
 from driftgauge.shared.errors import BadData, DriftgaugeError, OwnershipLost
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 
@@ -69,13 +69,12 @@ def test_what_was_committed_is_loaded(server: redis.Redis, keys: Keys) -> None:
 
 def test_a_fault_stands_beside_the_state(server: redis.Redis, keys: Keys) -> None:
     """A fault is written at once, by the owner alone, and is no part of the state; what is to
-    replace it is written with the next commit or renewal. A checkpoint that another version wrote
-    keeps its format.
+    replace it is written with the next commit or renewal.
     """
     first, key = owned(server, keys), keys.count("plant", 0)
     first.note(b"fault", b"one")
-    assert server.hgetall(key) == {b"fault": b"one", b"format": FORMAT}
-    assert first.load() == {b"format": FORMAT}
+    assert server.hgetall(key) == {b"fault": b"one"}
+    assert first.load() == {}
     assert first.fault == b"one"
     first.later[b"fault"] = b"two"
     first.commit({b"a": b"1"}, nothing)
@@ -124,7 +123,7 @@ def test_a_foreign_commit_number_cannot_be_built_on(server: redis.Redis, keys: K
     lease in hand.
     """
     first = owned(server, keys)
-    server.hset(keys.count("plant", 0), mapping={"format": FORMAT, "commit": 7})
+    server.hset(keys.count("plant", 0), mapping={"format": FORMER, "commit": 7})
     with pytest.raises(OwnershipLost, match="another commit"):
         first.commit({b"a": b"1"}, nothing)
     first.load()
@@ -174,7 +173,7 @@ def test_another_format_is_refused(other: str, server: redis.Redis, keys: Keys) 
     """
     server.hset(keys.count("plant", 0), mapping={"format": other, "commit": 3})
     with pytest.raises(
-        BadData, match=rf"has format {other}, this version reads 2.*Run the version that wrote it"
+        BadData, match=rf"has format {other}, this version reads 3.*Run the version that wrote it"
     ):
         make(server, keys).load()
     server.hdel(keys.count("plant", 0), "format")

@@ -125,3 +125,22 @@ def test_a_redis_that_may_evict_is_refused_at_the_start(
         wait_for(lambda: "maxmemory-policy volatile-lru" in caplog.text, "the words")
     with pytest.raises(ConfigurationError, match="CONFIG SET maxmemory-policy noeviction"):
         Worker(Settings(**settings)).run()
+
+
+def test_a_server_that_tells_nothing_is_no_obstacle(
+    own_server: redis.Redis, keys: Keys, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A managed service may allow neither CONFIG nor INFO: the worker says once what it cannot see,
+    and counts.
+    """
+    publish(own_server, keys)
+    own_server.execute_command(
+        "ACL", "SETUSER", "user", "on", "nopass", "~*", "+@all", "-config", "-info"
+    )
+    url = url_of(own_server).replace("unix://", "unix://user:any@")
+    with worker_thread(settings_of(url, keys)):
+        append(own_server, keys.log(MODEL, 0), events(1, 100, START_MS))
+        wait_for(lambda: arrived(own_server, keys) == 100, "the events")
+    said = [one for one in caplog.records if "does not tell" in one.getMessage()]
+    assert len(said) == 1
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]

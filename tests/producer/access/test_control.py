@@ -38,7 +38,7 @@ from driftgauge.producer.access.key_file import (
 from driftgauge.producer.access.session import COOKIE, seal, unseal
 from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.replay import replay
-from driftgauge.producer.routes.alerts import while_allowed
+from driftgauge.producer.routes.judged.alerts import while_allowed
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.deployment import environment
@@ -77,7 +77,13 @@ def guarded(routes: Any) -> list[Guarded]:
     return [route for route in found if isinstance(route, Guarded)]
 
 
-PLACES = {"model": "linear", "version": "1.0.0", "report": "linear-1", "fingerprint": "0" * 16}
+PLACES = {
+    "model": "linear",
+    "version": "1.0.0",
+    "report": "linear-1",
+    "fingerprint": "0" * 16,
+    "incident": "0" * 16,
+}
 """Something to ask for, for each parameter of a path."""
 
 

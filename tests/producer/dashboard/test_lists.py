@@ -1,11 +1,15 @@
 """Pages as the server renders them: their first content, filters, and who may see and do what."""
 
+import io
+import json
 import re
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 import redis
+from pyarrow import ipc, parquet
 from sklearn.linear_model import LinearRegression
 
 from driftgauge.producer.access.key_file import create_key
@@ -15,7 +19,7 @@ from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.versions.gates import Gates
 from tests.producer.conftest import GOOD, SCHEMA, publish, rows, running, serving
-from tests.producer.routes.test_alerts import X, alert, hold_open, write
+from tests.producer.routes.judged.test_alerts import X, alert, hold_open, write
 from tests.producer.routes.test_predict import problem
 from tests.producer.routes.test_reading import cloud_event, snapshot
 
@@ -202,6 +206,59 @@ async def test_reports(settings: Settings, client: redis.Redis, keys: Keys) -> N
 
 def reports_in(text: str) -> list[str]:
     return re.findall(r'href="/reports/(s\d+)\?format=html">Open', text)
+
+
+def written(frame: pa.Table, form: str) -> bytes:
+    """Write a table as Parquet, or in one of Arrow's two forms."""
+    sink = io.BytesIO()
+    if form == "parquet":
+        parquet.write_table(frame, sink)
+    else:
+        opened = ipc.new_file if form == "arrow.file" else ipc.new_stream
+        with opened(sink, frame.schema) as writer:
+            writer.write_table(frame, max_chunksize=100)
+    return sink.getvalue()
+
+
+@pytest.mark.usefixtures("linear")
+@pytest.mark.parametrize("form", ["parquet", "arrow.file", "arrow.stream", "jsonl"])
+async def test_a_file_of_any_form_is_checked(
+    settings: Settings, client: redis.Redis, keys: Keys, form: str
+) -> None:
+    """Columns and first rows of JSON lines, Parquet and Arrow are shown with their faults, of a
+    whole file and of a part of a large one; what is no such file is told.
+    """
+    kind = "application/" + ("x-ndjson" if form == "jsonl" else f"vnd.apache.{form}")
+    good = pa.table({"y": [float(row) for row in range(5000)], "x": [1.0, None] * 2500})
+    wrong = pa.table({"y": [1.0], "label": ["<b>"]})
+    if form == "jsonl":
+        whole = b"".join(json.dumps(row).encode() + b"\n" for row in good.to_pylist())
+        other = json.dumps(wrong.to_pylist()[0]).encode()
+    else:
+        whole, other = written(good, form), written(wrong, form)
+    part = whole[-20_000:] if form == "parquet" else whole[:20_000]
+    async with serving(settings) as http:
+
+        async def asked(body: bytes, more: str = "&whole=true") -> httpx.Response:
+            address = f"/dashboard/batch/check?model=linear{more}"
+            return await http.post(address, content=body, headers={"Content-Type": kind})
+
+        for answer in (await asked(whole), await asked(part, "")):
+            found = answer.json()
+            assert (found["header"], found["faults"]) == (["y", "x"], [])
+            rows = [(row["line"], row["cells"], len(row["errors"])) for row in found["rows"]]
+            if answer.request.url.query.endswith(b"true") or form != "parquet":
+                assert len(rows) == 10
+                assert rows[:2] == [(1, ["0.0", "1.0"], 0), (2, ["1.0", ""], 1)]
+            else:
+                assert rows == []  # its columns stand at its end, its rows before
+        bad = (await asked(other)).json()
+        if form == "jsonl":
+            assert len(bad["rows"][0]["errors"]) == 2
+        else:
+            assert [one["field"] for one in bad["faults"]] == ["/header/label", "/header/x"]
+        problem(await asked(b"\xff\xfe nothing of that kind"), 400)
+    assert not client.exists(keys.log("linear", 0))
 
 
 @pytest.mark.usefixtures("linear")

@@ -92,3 +92,32 @@ async def test_one_key_is_deleted(own: Settings, client: redis.Redis, api: Any, 
         )
         await ask(http, 10)
         await until(lambda: counters(client, keys, "linear").events == 30)
+
+
+async def test_a_policy_that_evicts_is_told_of_at_run_time(
+    own: Settings, client: redis.Redis, api: Any
+) -> None:
+    """CONFIG SET under a running API: it is degraded and an alert fires, both with the line to say;
+    said, both are over.
+    """
+    http, _ = api
+    alerts = Keys(own.key_prefix).alerts("linear")
+
+    async def ready() -> bool:
+        return (await http.get("/readyz")).json() == {"status": "ready", "reasons": []}
+
+    async def told() -> bool:
+        reasons = (await http.get("/readyz")).json()["reasons"]
+        return any("CONFIG SET maxmemory-policy noeviction" in reason for reason in reasons)
+
+    def newest() -> bytes:
+        entries: Any = client.xrevrange(alerts, count=1)
+        return b"".join(fields[b"e"] for _, fields in entries)
+
+    client.config_set("maxmemory", "1gb")
+    client.config_set("maxmemory-policy", "volatile-lru")
+    await until(told)
+    await until(lambda: b"blind.evicts" in newest() and b"maxmemory-policy noeviction" in newest())
+    client.config_set("maxmemory-policy", "noeviction")
+    await until(lambda: b"resolved" in newest())
+    await until(ready)

@@ -56,8 +56,19 @@ async def test_predictions_made_elsewhere(
         }
     first, second, third = log(client, keys.log("linear", 0))
     assert first == Prediction(
-        "a", "1.0.0", 1763666100000, [1.5, 2.0], 4.0, 3.0, "shadow", client_id=True
+        "a",
+        "1.0.0",
+        1763666100000,
+        [1.5, 2.0],
+        4.0,
+        3.0,
+        "shadow",
+        client_id=True,
+        received=first.received,
     )
+    assert first.received is not None
+    assert abs(third.time - first.received) < 60_000  # its own time is the client's
+    assert second.received is None
     assert (second.time, second.version, second.client_id, second.source) == (
         12,
         "2.0.0",

@@ -141,5 +141,5 @@ async def test_what_cannot_be_read_is_named(
     client.hset(keys.count("linear", 0), "counters", "[]")
     async with serving(settings) as http:
         found = await verbose(http)
-        assert found["pipeline"] is None
-        assert keys.count("linear", 0) in found["reason"]
+        assert keys.count("linear", 0) in found["pipeline"]["linear"]["unreadable"]
+        assert "driftgauge_pipeline_readable 0.0" in (await http.get("/metrics")).text

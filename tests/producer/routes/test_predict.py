@@ -59,6 +59,7 @@ async def test_a_prediction_is_one_log_entry(
     assert events[0].latency_ms is not None
     assert (events[0].id, events[0].client_id, events[0].source) == ("mine", True, "online")
     assert (events[1].id, events[1].client_id) == (second["id"], False)
+    assert (events[0].received, events[1].received) == (events[0].time, None)
 
 
 async def test_the_version_is_published_before_its_first_event(

@@ -445,6 +445,7 @@ async def test_ids_and_times_of_rows_in_every_form(
     found = [msgspec.json.decode(fields[b"e"], type=Prediction) for _, fields in events]
     assert {one.time for one in found} == {1763669700000}
     assert all(one.client_id and one.prediction == pytest.approx(5.0) for one in found)
+    assert all(one.received is not None and one.received > one.time for one in found)
 
 
 @pytest.mark.usefixtures("linear")

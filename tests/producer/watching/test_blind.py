@@ -53,19 +53,33 @@ class Watch:
         hanging: Hanging | None = None,
         judging: bool = True,
         followers: Mapping[str, StageFault] | None = None,
+        evicts: str = "",
     ) -> list[str]:
         self.now += after
         state = ModelState(
             "m", self.now, partitions, judging, {}, follower_faults=dict(followers or {})
         )
         observed = Observation(
-            state, [dropped] if dropped else [], self.settings, [hanging] if hanging else []
+            state,
+            [dropped] if dropped else [],
+            self.settings,
+            [hanging] if hanging else [],
+            evicts=evicts,
         )
         alerts = judge(self.memory, observed)
         self.memory = msgspec.json.decode(
             msgspec.json.encode(self.memory), type=Memory
         )  # as it lies in Redis
         return [f"{alert.rule} {alert.state}" for alert in alerts]
+
+
+def test_a_redis_that_may_evict() -> None:
+    """A policy that was changed at run time is told of at once, and so is its end."""
+    watch = Watch()
+    assert watch.look(partition()) == []
+    assert watch.look(partition(), evicts="volatile-lru") == ["blind.evicts firing"]
+    assert watch.look(partition(), evicts="allkeys-lru") == []
+    assert watch.look(partition()) == ["blind.evicts resolved"]
 
 
 def test_nobody_owns_what_waits() -> None:
@@ -201,33 +215,6 @@ def test_a_stalled_owner_is_found_though_the_clock_went_back() -> None:
     assert watch.look(stuck, after=5000) == ["blind.lag firing"]
 
 
-def test_missing_numbers_are_lost_only_when_no_spool_can_bring_them() -> None:
-    """Holes that come and go never fire, nor one younger than a spool may be; what stays is lost,
-    and resolves if filled.
-    """
-    watch = Watch()
-    for hour in range(24 * 8):
-        assert watch.look(partition(missing=hour % 2 * 500), after=HOUR_MS) == []
-    for _ in range(24 * 7):
-        assert watch.look(partition(missing=5), after=HOUR_MS) == []
-    found = [watch.look(partition(missing=5 + hour % 3), after=HOUR_MS) for hour in range(24)]
-    assert sum(found, []) == ["blind.lost firing"]  # noqa: RUF017
-    assert watch.look(partition(missing=0), after=HOUR_MS) == ["blind.lost resolved"]
-
-
-def test_what_a_retired_publisher_lost_is_told_once() -> None:
-    """Holes of a publisher that is retired before they are old enough still fire, and resolve when
-    they are old news.
-    """
-    watch = Watch()
-    for _ in range(24 * 8):
-        assert watch.look(partition(), after=HOUR_MS) == []
-    for _ in range(24 * 6):
-        assert watch.look(partition(missing=5), after=HOUR_MS) == []
-    found = [watch.look(partition(lost=5), after=HOUR_MS) for _ in range(24 * 10)]
-    assert sum(found, []) == ["blind.lost firing", "blind.lost resolved"]  # noqa: RUF017
-
-
 def test_a_dropped_event_fires_at_once() -> None:
     """One dropped event is an alert at the next look, until none was dropped for a while."""
     watch = Watch()
@@ -247,16 +234,6 @@ def test_dead_letters_by_their_rate() -> None:
     assert watch.look(partition(dead=1011), after=MINUTE_MS) == ["blind.dead_letters firing"]
     assert watch.look(partition(dead=1011), after=50 * MINUTE_MS) == []
     assert watch.look(partition(dead=1011), after=30 * MINUTE_MS) == ["blind.dead_letters resolved"]
-
-
-def test_panes_that_went_back_are_told() -> None:
-    """One roll-back is a warning at the next look, and old news after an hour."""
-    watch = Watch()
-    before, after = partition(), replace(partition(), rolled_back=1)
-    assert watch.look(before) == []
-    assert watch.look(after, after=MINUTE_MS) == ["blind.rolled_back firing"]
-    assert watch.look(after, after=30 * MINUTE_MS) == []
-    assert watch.look(after, after=40 * MINUTE_MS) == ["blind.rolled_back resolved"]
 
 
 def test_labels_and_predictions_without_room_to_wait() -> None:

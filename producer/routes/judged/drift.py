@@ -10,6 +10,7 @@ from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.routes.model_choice import known_model
 from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.unpacking import UNREADABLE
 
 
 def router(parts: Parts) -> APIRouter:
@@ -47,5 +48,5 @@ async def _judged(parts: Parts, model: str, version: str | None) -> Any:
 def _created(snapshot: bytes) -> int:
     try:
         return msgspec.json.decode(snapshot, type=CurrentState).created
-    except ValueError:
+    except UNREADABLE:
         raise Problem(500, "The current window cannot be read: another version wrote it.") from None

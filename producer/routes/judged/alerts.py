@@ -8,44 +8,21 @@ from typing import Annotated, Any, Literal
 import msgspec
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime
 
 from driftgauge.producer.access.control import Guarded, caller_of, needs
-from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.parts import Parts
-from driftgauge.producer.reading.history import AlertFilter, life, page
+from driftgauge.producer.reading.history import EventFilter, life, page
+from driftgauge.producer.routes.judged.commands import Seen, SilenceFor, ask
 from driftgauge.producer.routes.model_choice import known_model
-from driftgauge.shared.contract import commands
-from driftgauge.shared.contract.commands import COMMANDS_KEPT, Acknowledge, Command, SilenceAlert
+from driftgauge.producer.watching import watchdog
+from driftgauge.shared.contract.commands import Acknowledge, Command
 from driftgauge.shared.contract.snapshot_parts import CurrentState
+from driftgauge.shared.unpacking import UNREADABLE
 
 Fingerprint = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 JSON = "application/json"
-
-
-class Note(BaseModel):
-    """Body of a command: who gives it, and a note."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    note: str = Field("", max_length=500)
-    who: str = Field(
-        "",
-        max_length=500,
-        description="Recorded by an API without keys; one with keys records the key's name.",
-    )
-
-    def asker(self, request: Request) -> str:
-        """Return the name to record: that of the key, or without keys the one in the body."""
-        caller = caller_of(request)
-        return self.who or caller.name if caller.everything else caller.name
-
-
-class SilenceFor(Note):
-    """Body of a silence: for some minutes of the model's logical time, or until a time."""
-
-    minutes: float | None = Field(None, gt=0, le=527_040)
-    until: AwareDatetime | None = None
 
 
 def router(parts: Parts) -> APIRouter:
@@ -70,10 +47,11 @@ def router(parts: Parts) -> APIRouter:
             if model is None
             else {await known_model(parts, model)}
         )
-        wanted = AlertFilter(
+        wanted = EventFilter(
             state, None if since is None else round(since.timestamp() * 1000), severity
         )
-        found, following = await page(parts.reader, parts.keys, models, wanted, count, before)
+        streams = {name: parts.keys.alerts(name) for name in models}
+        found, following = await page(parts.reader, streams, wanted, count, before)
         return Response(msgspec.json.encode({"alerts": found, "next": following}), media_type=JSON)
 
     @routes.get("/alerts/stream", response_class=StreamingResponse)
@@ -88,6 +66,8 @@ def router(parts: Parts) -> APIRouter:
         caller = caller_of(request)
         name = None if model is None else await known_model(parts, model)
         after = last_event_id if header is None else header
+        if parts.subscriptions.full:
+            raise Problem(503, "Too many clients follow the alerts of this API.", (), RETRY_AFTER)
         subscription = await parts.subscriptions.open(name, after)
         return StreamingResponse(
             while_allowed(subscription.blocks(), lambda: parts.access.still(caller, "read")),
@@ -99,9 +79,8 @@ def router(parts: Parts) -> APIRouter:
     @needs("read")
     async def one(fingerprint: Fingerprint) -> Response:
         """Return the life of one alert: all of its transitions that are kept, oldest first."""
-        found = await life(
-            parts.reader, parts.keys, await parts.subscriptions.models(), fingerprint
-        )
+        streams = [parts.keys.alerts(name) for name in await parts.subscriptions.models()]
+        found = await life(parts.reader, streams, "fingerprint", fingerprint)
         if not found:
             raise Problem(
                 404, f"No alert with the fingerprint {fingerprint} is kept; GET /alerts lists them."
@@ -110,25 +89,17 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post("/alerts/{fingerprint}/acknowledge", status_code=202)
     @needs("admin")
-    async def acknowledge(fingerprint: Fingerprint, said: Note, request: Request) -> Response:
+    async def acknowledge(fingerprint: Fingerprint, said: Seen, request: Request) -> Response:
         """Mark an open alert as seen: no more reminders of it. The worker applies it and writes a
         transition.
         """
-        return await _ask(
-            parts, fingerprint, Acknowledge(fingerprint, said.asker(request), said.note)
-        )
+        return await _ask(parts, fingerprint, said.command(fingerprint, request))
 
     @routes.post("/alerts/{fingerprint}/silence", status_code=202)
     @needs("admin")
     async def silence(fingerprint: Fingerprint, said: SilenceFor, request: Request) -> Response:
         """Send no notifications of an open alert for a time; its transitions are still recorded."""
-        if (said.minutes is None) == (said.until is None):
-            raise Problem(422, "Give either `minutes`, or `until` as a time with its zone.")
-        until = None if said.until is None else round(said.until.timestamp() * 1000)
-        if until is not None and until <= 0:
-            raise Problem(422, "`until` lies before 1970.")
-        command = SilenceAlert(fingerprint, said.asker(request), said.note, said.minutes, until)
-        return await _ask(parts, fingerprint, command)
+        return await _ask(parts, fingerprint, said.command(fingerprint, request))
 
     return routes
 
@@ -148,18 +119,18 @@ async def while_allowed(
 async def _ask(parts: Parts, fingerprint: str, command: Command) -> Response:
     """Write a command to the model that has the alert open."""
     for model in sorted(await parts.subscriptions.models()):
-        if not await _is_open(parts, model, fingerprint):
-            continue
-        fields: Any = {commands.FIELD: commands.encode(command)}
-        key = parts.keys.commands(model)
-        written: Any = await parts.reader.xadd(key, fields, maxlen=COMMANDS_KEPT, approximate=True)
-        body = {"command": written.decode(), "model": model, "fingerprint": fingerprint}
-        return Response(msgspec.json.encode(body), 202, media_type=JSON)
+        if isinstance(command, Acknowledge) and await watchdog.acknowledge(
+            parts.reader, parts.keys, model, command
+        ):
+            body = {"command": "", "model": model, "fingerprint": fingerprint}
+            return Response(msgspec.json.encode(body), 202, media_type=JSON)
+        if await _is_open(parts, model, fingerprint):
+            return await ask(parts, model, command)
     raise Problem(
         404,
-        f"No open alert has the fingerprint {fingerprint}. It may have resolved; the watchdog's "
-        f"`blind.` alerts cannot be "
-        "acknowledged. GET /alerts?state=firing lists what fired.",
+        f"No open alert has the fingerprint {fingerprint}. It may have resolved; of the watchdog's "
+        "`blind.` alerts only `lost` and `rolled_back` can be acknowledged, and none be silenced. "
+        "GET /alerts?state=firing lists what fired.",
     )
 
 
@@ -169,7 +140,7 @@ async def _is_open(parts: Parts, model: str, fingerprint: str) -> bool:
     for packed in snapshots:
         try:
             found = msgspec.json.decode(packed, type=CurrentState)
-        except msgspec.MsgspecError:  # written by hand: it holds no alert that judging knows
+        except UNREADABLE:  # written by hand: it holds no alert that judging knows
             continue
         if any(alert.fingerprint == fingerprint for alert in found.alerts):
             return True

@@ -1,0 +1,1 @@
+"""Routes of what judging says: alerts, incidents, drift, reports."""

@@ -1,0 +1,159 @@
+"""Rules of what is lost, and of a Redis that went back to an older state. Pure.
+
+Both say what happened, not how it stands: they fire until a person has acknowledged them, or for
+`TOLD_MS` after the last of it was found.
+
+A missing number of a publisher is *waited for* as long as a living API process says that it holds
+it, in memory or in its spool. One that nobody holds is lost after `loss_after_seconds`, in which a
+process may still come to say so.
+"""
+
+from typing import Final
+
+from driftgauge.producer.reading.pipeline import ModelState
+from driftgauge.producer.watching.observation import (
+    Assessment,
+    HoleSeen,
+    Memory,
+    Observation,
+    named,
+)
+from driftgauge.shared.losses import Held, Holdings, Hole, Setback, unheld
+
+TOLD_MS: Final = 86_400_000
+"""Time (ms) after which a loss is told no longer, if nobody acknowledged it."""
+AGAIN_MS: Final = 60_000
+"""Time (ms) after which a setback of the same key is another one; within it another process has
+found the same.
+"""
+ENDED: Final = "Acknowledge this alert when you have seen it; it ends after a day."
+
+
+def missing(state: ModelState, living: list[Held]) -> dict[str, tuple[Hole, int]]:
+    """Return the holes of which nobody living holds all numbers, by a name, with how many of their
+    numbers nobody holds.
+    """
+    found = {}
+    for partition in state.partitions:
+        held = [one for one in living if one.log == partition.log]
+        for hole in partition.holes:
+            free = unheld(hole, held)
+            if free:
+                found[f"{partition.partition}:{hole.publisher}:{hole.first}"] = hole, free
+    return found
+
+
+def held_by_the_living(state: ModelState) -> list[Held]:
+    """Return what the API processes that are there hold."""
+    return [held for one in state.held if _lives(one, state.now_ms) for held in one.held]
+
+
+def waiting_and_lost(state: ModelState) -> tuple[int, int]:
+    """Return how many missing numbers are held by a living process, and how many by nobody."""
+    every = sum(hole.missing for partition in state.partitions for hole in partition.holes)
+    free = sum(free for _, free in missing(state, held_by_the_living(state)).values())
+    return every - free, free
+
+
+def lost(memory: Memory, observed: Observation) -> Assessment:
+    """Judge the missing numbers that nobody holds, once they are so for `loss_after_seconds`."""
+    now, limit_ms = observed.now, observed.settings.loss_after_seconds * 1000
+    found = missing(observed.state, held_by_the_living(observed.state))
+    memory.holes = {name: memory.holes.get(name, HoleSeen(now)) for name in found}
+    due = {
+        name: seen for name, seen in memory.holes.items() if observed.since(seen.since) >= limit_ms
+    }
+    for seen in due.values():
+        seen.told = seen.told or now
+        seen.settled |= "lost" in observed.acknowledged or observed.since(seen.told) >= TOLD_MS
+    open_ = {name: found[name] for name, seen in due.items() if not seen.settled}
+    events = sum(free for _, free in open_.values())
+    if not events:
+        return Assessment(bad=False, summary=_over("lost", observed, "No further event is lost."))
+    hole, _ = max(open_.values(), key=lambda one: one[1])
+    more = f", and {len(open_) - 1} more gaps" if len(open_) > 1 else ""
+    summary = (
+        f"{events:,} events are lost: publisher {hole.publisher} numbered them {hole.first:,} to "
+        f"{hole.last:,}{more}, they have not arrived, and no API process that runs holds them. The "
+        f"counts lack them. {_whereabouts(observed, [one for one, _ in open_.values()])} {ENDED}"
+    )
+    return Assessment(bad=True, value=events, summary=summary)
+
+
+def rolled_back(memory: Memory, observed: Observation) -> Assessment:
+    """Judge what is older in Redis than it was seen before, or gone."""
+    state = observed.state
+    for found in [*_of_workers(memory, state), *_of_panes(memory, state), *observed.setbacks]:
+        known = memory.setbacks.get(found.what)
+        if known is None or found.events > known.events or found.at > known.at + AGAIN_MS:
+            memory.setbacks[found.what] = found
+    memory.setbacks = {
+        what: one
+        for what, one in memory.setbacks.items()
+        if "rolled_back" not in observed.acknowledged and observed.since(one.at) < TOLD_MS
+    }
+    if not memory.setbacks:
+        words = _over("rolled_back", observed, "Nothing went back further.")
+        return Assessment(bad=False, summary=words)
+    events = sum(one.events for one in memory.setbacks.values())
+    told = named({one.words: float(one.events) for one in memory.setbacks.values()})
+    summary = (
+        f"Redis came back with an older state, or keys were deleted: {told}. What was counted, "
+        "judged and told since then is lost unless its publishers still hold it. Was an older "
+        f"copy restored, or did a replica take over that lagged? {ENDED}"
+    )
+    return Assessment(bad=True, value=events or len(memory.setbacks), summary=summary)
+
+
+def _of_workers(memory: Memory, state: ModelState) -> list[Setback]:
+    """Return the setbacks that workers noted beside their checkpoints, each once."""
+    noted = [state.judging_setback, *(partition.setback for partition in state.partitions)]
+    fresh = [
+        one
+        for one in noted
+        if one is not None and one.at > memory.setbacks_seen.get(one.what, state.now_ms - TOLD_MS)
+    ]
+    memory.setbacks_seen |= {one.what: one.at for one in fresh}
+    return fresh
+
+
+def _of_panes(memory: Memory, state: ModelState) -> list[Setback]:
+    """Return a setback for each partition whose panes went back once more, as judging counts it."""
+    found = []
+    for partition in state.partitions:
+        known = memory.panes_back.get(partition.partition, partition.rolled_back)
+        memory.panes_back[partition.partition] = partition.rolled_back
+        if partition.rolled_back > known:
+            what = f"the panes of partition {partition.partition}"
+            judged = f"entry {partition.judged}"
+            found.append(Setback(what, judged, "an earlier one", state.now_ms))
+    return found
+
+
+def _whereabouts(observed: Observation, holes: list[Hole]) -> str:
+    """Say which process that is gone held some of them, or ask what may have become of them."""
+    state = observed.state
+    publishers = {hole.publisher for hole in holes}
+    gone = [
+        one
+        for one in state.held
+        if not _lives(one, state.now_ms) and any(held.publisher in publishers for held in one.held)
+    ]
+    if not gone:
+        return "Did Redis lose its last writes, or an API process its spool?"
+    latest = max(gone, key=lambda one: one.told_ms)
+    minutes = observed.since(latest.told_ms) / 60_000
+    return (
+        f"The API process of {latest.where} held them {minutes:.0f} minutes ago: start one there "
+        f"again, and its spool brings them."
+    )
+
+
+def _lives(one: Holdings, now_ms: int) -> bool:
+    return now_ms < one.until_ms
+
+
+def _over(rule: str, observed: Observation, words: str) -> str:
+    """Say why an alert ended."""
+    seen = observed.acknowledged.get(rule)
+    return words if seen is None else f"Acknowledged by {seen.who}{seen.note and ': '}{seen.note}"

@@ -1,0 +1,209 @@
+"""How far the state in Redis was seen to be, kept outside of it: so that an older copy is told from
+a new one even after everything has restarted.
+
+Each process of API and worker remembers for each key the furthest position that it saw: a commit's
+number, or an entry's id. Positions only grow, so one that is smaller than what was seen is an older
+copy, or a key that was deleted. What is younger than `SETTLE_S` does not count: a server with
+`appendfsync everysec` may lose its last second, and the publishers send that again (ring.py).
+
+The file is shared by the processes of one role on one host: each merges what it knows into it,
+under a lock. After a setback was told, the position starts a new generation, which outweighs every
+position of the one before.
+"""
+
+import fcntl
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from driftgauge.shared.registry.atomic import replace
+from driftgauge.shared.unpacking import UNREADABLE
+
+SETTLE_S: Final = 10.0
+"""Age (s) from which a position counts as seen for good; it may be noticed after twice this."""
+SAVE_S: Final = 5.0
+"""Pause (s) between two writes of the file."""
+MOST_STAMPS: Final = 50_000
+"""Most keys that are remembered, those that moved last."""
+MOST_BYTES: Final = 16 << 20
+"""Largest file that is read."""
+
+Place = tuple[int, int]
+"""A position: the number of a commit and 0, or the two numbers of an entry's id."""
+
+logger = logging.getLogger("driftgauge.stamps")
+
+
+class Stamp(msgspec.Struct, frozen=True, array_like=True):
+    """The furthest position of a key.
+
+    Parameters
+    ----------
+    generation
+        How often it was told that the key went back.
+    place, at
+        Latest position, and the Unix time (s) at which it was first seen.
+    settled
+        The latest position that is old enough to count.
+    waiting, since
+        Position that settles next, and the Unix time (s) from which on it waits.
+    events
+        Counted events at `place`; 0 if unknown.
+    """
+
+    generation: int
+    place: Place
+    at: float
+    settled: Place
+    waiting: Place
+    since: float
+    events: int = 0
+
+
+class _File(msgspec.Struct):
+    stamps: dict[str, Stamp]
+
+
+class Stamps:
+    """The stamps of one process, merged with those of its neighbours on the same host.
+
+    It can be used by several threads. Nothing is raised if the file cannot be read or written: that
+    is logged once, and the process knows what it has seen itself.
+
+    Parameters
+    ----------
+    path
+        File of the role: `data_dir`/stamps/api.json or worker.json.
+    clock
+        Unix time in seconds.
+
+    Attributes
+    ----------
+    settle_s
+        Age (s) from which a position counts.
+
+    Examples
+    --------
+    >>> stamps = Stamps(Path("/nonexistent/api.json"))
+    >>> stamps.settle_s = 0
+    >>> stamps.note("dg:{steel.0}:count", (500, 0), events=6000)
+    >>> stamps.behind("dg:{steel.0}:count", (320, 0)).events
+    6000
+    >>> stamps.begin_anew("dg:{steel.0}:count", (320, 0))
+    >>> stamps.behind("dg:{steel.0}:count", (320, 0))
+    """
+
+    settle_s: float = SETTLE_S
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stamps: dict[str, Stamp] = {}
+        self._changed = False
+        self._saved_at = 0.0
+        self._told = False
+        self._merge()
+
+    def note(self, key: str, place: Place, events: int = 0) -> None:
+        """Remember that a key was seen at a position, if that is further than before."""
+        now = self._clock()
+        with self._lock:
+            known = self._stamps.pop(key, None)
+            if known is None:
+                known = Stamp(0, place, now, (0, 0), place, now, events)
+            known = self._settle(known, now)
+            if place > known.place:
+                known = msgspec.structs.replace(known, place=place, at=now, events=events)
+            self._stamps[key] = known
+            for old in list(self._stamps)[: max(0, len(self._stamps) - MOST_STAMPS)]:
+                del self._stamps[old]
+            self._changed = True
+
+    def behind(self, key: str, place: Place) -> Stamp | None:
+        """Return the stamp of a key that is now at an earlier position than one that was seen for
+        good; None if it is not.
+        """
+        if self._behind(key, place) is not None:
+            self._merge()  # a neighbour may have told it
+        return self._behind(key, place)
+
+    def begin_anew(self, key: str, place: Place, events: int = 0) -> None:
+        """Take an earlier position as the present one, once its setback was told."""
+        now = self._clock()
+        with self._lock:
+            known = self._stamps.get(key)
+            generation = 0 if known is None else known.generation + 1
+            self._stamps[key] = Stamp(generation, place, now, place, place, now, events)
+            self._changed = True
+
+    def save(self, *, now: bool = False) -> None:
+        """Write the file if something changed and the last write is long enough ago, or `now`."""
+        moment = self._clock()
+        if not self._changed or (not now and 0 <= moment - self._saved_at < SAVE_S):
+            return
+        self._saved_at = moment
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._path.with_suffix(".lock").open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._merge()
+                with self._lock:
+                    packed, self._changed = msgspec.json.encode(_File(self._stamps)), False
+                replace(self._path, packed)
+        except BlockingIOError:  # a neighbour is writing; the next time is soon enough
+            self._changed = True
+        except OSError as error:
+            self._changed = True
+            self._complain("written", error)
+
+    def _behind(self, key: str, place: Place) -> Stamp | None:
+        now = self._clock()
+        with self._lock:
+            known = self._stamps.get(key)
+        if known is None:
+            return None
+        known = self._settle(known, now)
+        return known if place < known.settled else None
+
+    def _settle(self, known: Stamp, now: float) -> Stamp:
+        """Let what is old enough count; if the clock went back, start to wait again."""
+        if now < max(known.at, known.since):
+            return msgspec.structs.replace(known, at=now, since=now, waiting=known.place)
+        if now - known.at >= self.settle_s:
+            return msgspec.structs.replace(known, settled=known.place)
+        if now - known.since >= self.settle_s:
+            settled = known.waiting
+            return msgspec.structs.replace(known, settled=settled, since=now, waiting=known.place)
+        return known
+
+    def _merge(self) -> None:
+        """Take over what the file knows better."""
+        try:
+            if not self._path.is_file() or self._path.stat().st_size > MOST_BYTES:
+                return
+            found = msgspec.json.decode(self._path.read_bytes(), type=_File).stamps
+        except (OSError, *UNREADABLE) as error:  # it is written anew
+            self._complain("read", error)
+            return
+        with self._lock:
+            for key, stamp in found.items():
+                mine = self._stamps.get(key)
+                if mine is None or (stamp.generation, stamp.place) > (mine.generation, mine.place):
+                    self._stamps[key] = stamp
+
+    def _complain(self, what: str, error: Exception) -> None:
+        if not self._told:
+            logger.warning(
+                "%s cannot be %s (%s): after a restart nobody knows whether Redis went back to an "
+                "older state.",
+                self._path,
+                what,
+                error,
+            )
+        self._told = True
