@@ -131,6 +131,7 @@ class Plant:
 
     def close(self) -> None:
         """End every process."""
+        self.gate.unlink(missing_ok=True)
         for process in [*self.apis, *self.workers]:
             process.signal(signal.SIGCONT)
             process.kill()
@@ -282,6 +283,7 @@ class Plant:
             registry.register(version, self._artifact(name))
             registry.promote(name, VERSION, actor="benchmark")
             self.versions[name] = registry.load(name, VERSION)  # as it was registered
+        register_gate(registry, self.gate)
         for process in [*self.apis, *self.workers]:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):
