@@ -234,6 +234,37 @@ async def test_who_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> No
         await until(lambda: bounds.refused["slow_body"])
 
 
+async def test_what_comes_while_an_answer_is_under_way_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A head without end behind a request whose answer takes long is not kept; a body that follows
+    such a request has its whole time.
+    """
+    monkeypatch.setattr(protocol, "BODY_S", 0.3)
+    app, bounds = Asked(), Connections(10)
+    async with served(app, bounds) as port:
+        app.go_on.clear()
+        async with connected(port) as (reader, writer):
+            writer.write(GET + GET[:-2] + b"X: ")
+            for _ in range(3):
+                writer.write(b"x" * 20_000)
+                await asyncio.sleep(0.01)
+            await answer(reader)
+            assert bounds.refused == {"large_head": 1}
+        app.go_on.set()
+        async with connected(port) as (reader, writer):
+            app.go_on.clear()
+            writer.write(GET)
+            await until(lambda: bounds.count == 1 and not bounds.heads)
+            await asyncio.sleep(0.4)
+            writer.write(POST + b"Content-Length: 2\r\n\r\n1")
+            await asyncio.sleep(0.1)
+            writer.write(b"2")
+            app.go_on.set()
+            await until(lambda: [body for _, body in app.seen] == [b"", b"12"])
+        assert bounds.refused == {"large_head": 1}
+
+
 async def test_a_whole_request_is_served_at_the_bound() -> None:
     """With every connection taken by half-sent requests a whole one is served, again and again; an
     idle one goes if there is no half-sent one; only if all are at work a new one is refused.
