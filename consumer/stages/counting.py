@@ -155,6 +155,8 @@ class CountingStage(Stage):
         BadData
             If it is panes: then the checkpoint is older than they are, and counting anew beside
             them could not continue them.
+        OwnershipLost
+            If another worker has taken over since the checkpoint was read, and wrote them.
         """
         last, details = self._last_pane, None
         if self.client.exists(self._panes):
@@ -162,6 +164,7 @@ class CountingStage(Stage):
         if details is None or EntryId.parse(details["last-generated-id"]) <= last:
             return
         found: Any = self.client.xrange(self._panes, exclusive(last), count=STRANGERS_AT_ONCE)
+        self.checkpoint.require_unchanged()
         if not found:  # deleted by hand: only the stream's last id is left
             self.client.execute_command("XSETID", self._panes, str(last))
         ours = [entry_id for entry_id, fields in found if self._is_ours(entry_id, fields)]
