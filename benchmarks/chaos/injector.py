@@ -20,6 +20,8 @@ from benchmarks.chaos.plant.process import ENDED, wait_for
 
 PAUSE_S = 0.01
 PATIENCE_S = 60.0
+HEAR_S, LONGEST_S = 0.2, 20.0
+"""Pause (s) between two looks whether something was said, and longest time of a fault for it."""
 
 
 @dataclass
@@ -42,6 +44,9 @@ class Injector:
         Kinds of faults; each comes as often as its weight says.
     gap_s
         Mean time between two faults.
+    heard
+        Whether something was said of a fault: one that lasts, and of which something has to be
+        said, goes on until it is, for a while.
 
     Attributes
     ----------
@@ -49,11 +54,18 @@ class Injector:
         The faults that came, in order.
     """
 
-    def __init__(self, scene: Scene, faults: Sequence[Fault], gap_s: float) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        faults: Sequence[Fault],
+        gap_s: float,
+        heard: Callable[[Occurrence], bool],
+    ) -> None:
         self.occurrences: list[Occurrence] = []
         self._scene = scene
         self._faults = faults
         self._gap_s = gap_s
+        self._heard = heard
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._deck: list[Fault] = []
@@ -132,9 +144,18 @@ class Injector:
             if occurrence.fault.of_redis:
                 self._scene.redis_taken = False
             return
-        at = time.monotonic() + pause_s
-        step = (at, next(self._order), lambda: self._step(occurrence, course))
-        heapq.heappush(self._later, step)
+        self._in(pause_s, lambda: self._when_heard(occurrence, course))
+
+    def _when_heard(self, occurrence: Occurrence, course: Course) -> None:
+        """Go on with a fault once something was said of it, if something has to be."""
+        fault, lasts_s = occurrence.fault, time.monotonic() - occurrence.began
+        if fault.told and not fault.loses and lasts_s < LONGEST_S and not self._heard(occurrence):
+            self._in(HEAR_S, lambda: self._when_heard(occurrence, course))
+        else:
+            self._step(occurrence, course)
+
+    def _in(self, seconds: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._later, (time.monotonic() + seconds, next(self._order), action))
 
     def _work_off(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:

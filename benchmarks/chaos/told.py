@@ -33,7 +33,7 @@ def slowest_s(occurrences: Sequence[Occurrence], witness: Witness) -> float:
         (
             heard[0].first - one.began
             for one in occurrences
-            if one.fault.loses and (heard := _heard(one, witness))
+            if one.fault.loses and (heard := heard_of(one, witness))
         ),
         default=0.0,
     )
@@ -45,7 +45,7 @@ def numbers(occurrences: Sequence[Occurrence], witness: Witness) -> list[int]:
         max(
             (
                 int(found.replace(",", ""))
-                for said in _heard(one, witness)
+                for said in heard_of(one, witness)
                 for found in NUMBER.findall(said.words)
             ),
             default=0,
@@ -57,10 +57,10 @@ def numbers(occurrences: Sequence[Occurrence], witness: Witness) -> list[int]:
 
 def _wait_for_words(one: Occurrence, witness: Witness) -> bool:
     patience_s = one.began + TELL_S - time.monotonic()
-    return wait_for(lambda: bool(_heard(one, witness)), max(0.0, patience_s))
+    return wait_for(lambda: bool(heard_of(one, witness)), max(0.0, patience_s))
 
 
-def _heard(one: Occurrence, witness: Witness) -> list[Saying]:
+def heard_of(one: Occurrence, witness: Witness) -> list[Saying]:
     """Return what was said of a fault in time; of a loss only what is new."""
     heard = witness.heard(one.fault.told, one.began, one.began + TELL_S)
     return [said for said in heard if said.first >= one.began or not one.fault.loses]

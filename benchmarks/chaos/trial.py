@@ -12,7 +12,7 @@ from benchmarks.chaos.injector import Injector, settle
 from benchmarks.chaos.plant.plant import Plant
 from benchmarks.chaos.plant.process import wait_for
 from benchmarks.chaos.record import Record
-from benchmarks.chaos.told import slowest_s, tell
+from benchmarks.chaos.told import heard_of, slowest_s, tell
 from benchmarks.chaos.traffic import Ledger, Traffic
 from benchmarks.chaos.verdict import Verdict, judge
 from benchmarks.chaos.witness import Witness
@@ -69,7 +69,7 @@ def run(
         traffic, witness = Traffic(plant, seed, rate), Witness(plant)
         traffic.start()
         witness.start()
-        injector = Injector(scene, faults, gap_s)
+        injector = Injector(scene, faults, gap_s, lambda one: bool(heard_of(one, witness)))
         injector.run(seconds, lambda passed: setattr(traffic, "shift", shift(passed)))
         late = tell(injector.occurrences, witness)
         ended = time.monotonic()

@@ -283,7 +283,6 @@ class Plant:
             registry.register(version, self._artifact(name))
             registry.promote(name, VERSION, actor="benchmark")
             self.versions[name] = registry.load(name, VERSION)  # as it was registered
-        register_gate(registry, self.gate)
         for process in [*self.apis, *self.workers]:
             process.start()
         if not wait_for(self.apis_have_sent_all, 60):
