@@ -12,8 +12,10 @@ from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.dashboard import documentation, login, pages
 from driftgauge.producer.dashboard import routes as dashboard
+from driftgauge.producer.http.connections import TICK_S, Connections, room_for
 from driftgauge.producer.http.headers import SecurityHeaders
 from driftgauge.producer.http.prefix import Prefixed
+from driftgauge.producer.intake.documents import MOST_BODY_BYTES, Bodies
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.publishing.publisher import Publisher
@@ -46,8 +48,8 @@ from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 
 MAX_READERS = 64
-MAX_SUBSCRIBERS = 1000
-"""Most connections of subscribers; a further one is answered 503."""
+MAX_SUBSCRIBER_READS = 8
+"""Most connections to Redis of all subscribers together."""
 
 ROUTERS = (
     pages.router,
@@ -113,6 +115,7 @@ def build(settings: Settings) -> Parts:
     refusals, refused_labels = Refusals(), Refusals()
     reader = connect_async(settings.redis_url, max_connections=MAX_READERS)
     pipeline, meter = Pipeline(reader, keys), Meter()
+    connections = Connections(room_for(settings.max_connections))
     return Parts(
         keys=keys,
         serving=serving,
@@ -123,10 +126,13 @@ def build(settings: Settings) -> Parts:
         refused_labels=refused_labels,
         reader=reader,
         subscriptions=Subscriptions(
-            connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBERS), keys
+            connect_async(settings.redis_url, max_connections=MAX_SUBSCRIBER_READS + 1),
+            keys,
+            most=connections.most_streams,
+            most_reads=MAX_SUBSCRIBER_READS,
         ),
         pipeline=pipeline,
-        feed=Feed(reader, keys, pipeline, meter, serving),
+        feed=Feed(reader, keys, pipeline, meter, serving, most=connections.most_streams),
         meter=meter,
         watchdog=Watchdog(
             settings,
@@ -143,6 +149,8 @@ def build(settings: Settings) -> Parts:
             Rates(settings.requests_per_second),
             settings.host_names,
         ),
+        connections=connections,
+        bodies=Bodies(max(MOST_BODY_BYTES, 4 * settings.events_max_bytes)),
         supervisor=supervisor,
         settings=settings,
     )
@@ -160,6 +168,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     keys = parts.supervisor.keep_in_thread(
         "look at the keys file", parts.access.ring.refresh, KEYS_POLL_S
     )
+    watching = parts.supervisor.keep("look at the connections", parts.connections.look, TICK_S)
     try:
         with keys:
             yield
@@ -167,9 +176,10 @@ async def running(parts: Parts) -> AsyncIterator[None]:
         parts.subscriptions.end()
         parts.feed.end()
         await stopped(following)
+        await stopped(watching)
         parts.serving.close()
         parts.scorer.close()
         await parts.watchdog.close()
         await parts.publisher.close()
         await parts.reader.aclose()
-        await parts.subscriptions.client.aclose()
+        await parts.subscriptions.close()

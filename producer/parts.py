@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import redis.asyncio
 
 from driftgauge.producer.access.control import Access
+from driftgauge.producer.http.connections import Connections
+from driftgauge.producer.intake.documents import Bodies
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Pipeline
@@ -29,7 +31,7 @@ class Parts:
     reader
         Client of the reading routes.
     subscriptions
-        The alert streams that clients follow, on connections of their own since their reads block.
+        The alert streams that clients follow.
     pipeline
         What stands in Redis, for health and metrics.
     refusals
@@ -40,6 +42,8 @@ class Parts:
         How the background tasks are.
     feed
         Live updates of the dashboard's pages.
+    bodies
+        Memory for the bodies of requests that are not whole yet.
     """
 
     keys: Keys
@@ -56,5 +60,7 @@ class Parts:
     meter: Meter
     watchdog: Watchdog
     access: Access
+    connections: Connections
+    bodies: Bodies
     supervisor: Supervisor
     settings: Settings

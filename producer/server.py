@@ -9,13 +9,17 @@ import ipaddress
 import logging
 import os
 import socket
+from functools import partial
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from driftgauge.producer.access.key_file import read_keys
 from driftgauge.producer.app import create_app
+from driftgauge.producer.http.connections import RESERVED, raise_file_limit
 from driftgauge.producer.http.forwarded import Forwarded
+from driftgauge.producer.http.protocol import BoundedProtocol
 from driftgauge.producer.parts import Parts
 from driftgauge.shared.errors import ConfigurationError
 from driftgauge.shared.settings import Settings
@@ -31,6 +35,9 @@ KEEP_ALIVE_S = 75
 """Seconds that an idle connection stays open: longer than load balancers keep it, so that they
 close it first.
 """
+
+BACKLOG = RESERVED // 2
+"""Connections that wait to be accepted: all of them may be taken at once, before any is ended."""
 
 LOOPBACK = "127.0.0.1"
 """Proxies that are trusted by default."""
@@ -62,8 +69,16 @@ class Server(uvicorn.Server):
 
 def make_server(app: FastAPI) -> Server:
     """Build the server of an app that `create_app` made."""
+    parts: Parts = app.state.parts
+    forwarded = Forwarded(app, os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK))
+    protocol: Any = partial(
+        BoundedProtocol, bounds=parts.connections, trusted=forwarded.trusted
+    )  # uvicorn calls it as it calls a class
     config = uvicorn.Config(
-        Forwarded(app, os.environ.get("FORWARDED_ALLOW_IPS", LOOPBACK)),
+        forwarded,
+        http=protocol,
+        ws="none",
+        backlog=BACKLOG,
         proxy_headers=False,  # ours does it too
         log_config=None,
         access_log=False,
@@ -71,7 +86,7 @@ def make_server(app: FastAPI) -> Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
     )
-    return Server(config, app.state.parts)
+    return Server(config, parts)
 
 
 def serve(settings: Settings, *, insecure: bool = False) -> None:
@@ -86,6 +101,7 @@ def serve(settings: Settings, *, insecure: bool = False) -> None:
     listener = listen(settings.host, settings.port)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     logger.info("The API listens on http://%s:%d (documentation: /docs).", host, settings.port)
+    raise_file_limit(settings.max_connections)
     with listener:
         make_server(create_app(settings)).run(sockets=[listener])
 

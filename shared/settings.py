@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     """Most requests a second to one API process, from one key or, without keys, from one address of
     another machine; 0 is no limit.
     """
+    max_connections: int = Field(4096, ge=1)
+    """Most connections to one API process, half of them from one address; fewer where the system's
+    limit of open files has no room for them.
+    """
     predict_max_bytes: int = Field(1 << 20, ge=1)
     """Largest body of `POST /predict`, in bytes."""
     events_max_bytes: int = Field(16 << 20, ge=1)

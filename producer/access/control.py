@@ -25,9 +25,10 @@ from starlette.types import Scope as Connection
 from driftgauge.producer.access.key_file import Key, KeyScope, KeySet
 from driftgauge.producer.access.key_ring import KeyRing
 from driftgauge.producer.access.origin import SAFE_METHODS, cross_site, host_allowed
-from driftgauge.producer.access.rates import Rates, site_of
+from driftgauge.producer.access.rates import Rates
 from driftgauge.producer.access.session import cookie_of, unseal
 from driftgauge.producer.http.problems import Problem, forbidden, rate_exceeded, unauthorized
+from driftgauge.producer.http.sites import site_of
 
 CALLER: Final = "driftgauge.caller"
 DECLARED: Final = "needed_scope"

@@ -7,7 +7,7 @@ layer, which replaces the proxy's address by the client's.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -19,6 +19,13 @@ MAX_PREFIX: Final = 200
 _PREFIX: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 
 
+class Trusted(Protocol):
+    """The addresses and networks of trusted proxies."""
+
+    def __contains__(self, address: str, /) -> bool:
+        """Tell whether an address is one of them."""
+
+
 class Forwarded:
     """ASGI middleware around the whole app.
 
@@ -28,17 +35,22 @@ class Forwarded:
         The wrapped ASGI app.
     trusted
         Addresses and networks of the proxies, separated by commas; `*` for all.
+
+    Attributes
+    ----------
+    trusted
+        The same, to look an address up in.
     """
 
     def __init__(self, app: ASGIApp, trusted: str) -> None:
         self._others: Any = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type]  # uvicorn's scopes are narrower
-        self._trusted = self._others.trusted_hosts
+        self.trusted: Trusted = self._others.trusted_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with what its proxy says of it."""
         if scope["type"] == "http":
             client = scope.get("client")
-            if client is not None and client[0] in self._trusted:
+            if client is not None and client[0] in self.trusted:
                 scope[PREFIX] = prefix_of(
                     [value for name, value in scope["headers"] if name == HEADER]
                 )

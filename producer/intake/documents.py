@@ -9,22 +9,61 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from fastapi import Request
 
-from driftgauge.producer.http.problems import Problem, too_large
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem, too_large
 from driftgauge.producer.intake.encodings import TooMuch, coding_of, unpacked
 from driftgauge.producer.intake.turns import check_containers
 from driftgauge.shared.durations import milliseconds
 from driftgauge.shared.reference.schema import MOST_UNKNOWN, FieldError, pointer
 
 MAX_ID = 128
+SMALL_BODY: Final = 64 << 10
+MOST_BODY_BYTES: Final = 256 << 20
+"""Memory for unfinished bodies, or that of the four largest, whichever is more."""
 
 Check = Callable[[object], str | None]
 """A function that returns what is wrong with a value, None if nothing is."""
 _decode = msgspec.json.Decoder().decode
+
+
+class Bodies:
+    """Memory for the bodies of requests that are not whole yet, all together.
+
+    Parameters
+    ----------
+    most
+        Most bytes of the bodies that are larger than `SMALL_BODY`; the number of connections bounds
+        the others.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.held = 0
+        self._most = most
+
+    def take(self, size: int) -> None:
+        """Take some memory.
+
+        Raises
+        ------
+        Problem
+            503 if others have it.
+        """
+        if self.held + size > self._most:
+            raise Problem(
+                503,
+                "Too many large bodies are being sent at once; send it again later.",
+                (),
+                RETRY_AFTER,
+            )
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        """Give memory back."""
+        self.held -= size
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes:
@@ -34,26 +73,38 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     ------
     Problem
         413 if it is larger, or what is unpacked is; 415 if it is compressed in an unknown way, 400
-        if it cannot be unpacked.
+        if it cannot be unpacked; 503 if the bodies of other requests take all the memory.
     """
     coding = coding_of(request.headers)
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > most_bytes:
-        raise too_large(most_bytes)
-    chunks = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most_bytes:
-            raise too_large(most_bytes)
-        chunks.append(chunk)
-    body = b"".join(chunks)
+    body = await _received(request, most_bytes)
     if coding is None:
         return body
     try:
         return await asyncio.to_thread(b"".join, unpacked(io.BytesIO(body), coding, most_bytes))
     except TooMuch:
         raise too_large(most_bytes) from None
+
+
+async def _received(request: Request, most_bytes: int) -> bytes:
+    """Read a body as it is sent."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most_bytes:
+        raise too_large(most_bytes)
+    bodies: Bodies = request.app.state.parts.bodies
+    chunks = []
+    size = held = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most_bytes:
+                raise too_large(most_bytes)
+            if size - held > SMALL_BODY:
+                bodies.take(size - held)
+                held = size
+            chunks.append(chunk)
+    finally:
+        bodies.give_back(held)
+    return b"".join(chunks)
 
 
 def decode(body: bytes) -> tuple[Any, Problem | None]:

@@ -3,11 +3,15 @@
 A subscriber's position is resolved to entry ids when it connects (never `$`, which would skip what
 arrives between two reads) and is sent at once, so that it can resume even if it was cut off before
 its first event.
+
+Only one read of this process waits in Redis, for all subscribers together: it tells them that a
+stream has grown, and each reads from its own position then. So a subscriber costs one open file,
+its client's.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
 
 import redis
@@ -19,6 +23,7 @@ from driftgauge.producer.reading.positions import (
     read_vector,
     write_vector,
 )
+from driftgauge.producer.supervision import stopped
 from driftgauge.shared.connections.redis_client import BLOCK_MS
 from driftgauge.shared.connections.streams import newest_async
 from driftgauge.shared.contract.entry_id import BEGINNING, is_entry_id
@@ -36,23 +41,47 @@ class Subscriptions:
     Parameters
     ----------
     client
-        Redis client for subscribers only: each holds a connection in a blocking read.
+        Redis client with one connection more than `most_reads`, which waits for all subscribers.
+    most
+        Most subscribers at once.
+    most_reads
+        Most reads at once, of all subscribers together.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, keys: Keys) -> None:
+    def __init__(
+        self, client: redis.asyncio.Redis, keys: Keys, *, most: int, most_reads: int
+    ) -> None:
         self.client = client
         self._keys = keys
+        self._most = most
+        self._reading = asyncio.Semaphore(most_reads)
         self._closing = asyncio.Event()
+        self._followers: set[Subscription] = set()
+        self._waking: asyncio.Task[None] | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether no further subscriber has room."""
+        return len(self._followers) >= self._most
 
     def end(self) -> None:
         """End all subscriptions, so that the server can stop."""
         self._closing.set()
+        self._wake(self._followers)
+
+    async def close(self) -> None:
+        """End all subscriptions and the connections to Redis."""
+        self.end()
+        if self._waking is not None:
+            await stopped(self._waking)
+        await self.client.aclose()
 
     async def models(self) -> set[str]:
         """Return the models that exist in Redis; what cannot be a model's name was written by
         hand.
         """
-        members: Any = await self.client.smembers(self._keys.models)
+        async with self._reading:
+            members: Any = await self.client.smembers(self._keys.models)
         return set(model_names(members))
 
     async def open(self, model: str | None, last_event_id: str | None) -> "Subscription":
@@ -83,41 +112,96 @@ class Subscriptions:
 
     async def follow(self, subscription: "Subscription") -> AsyncIterator[bytes]:
         """Yield the blocks of the stream until the server stops; Redis may go and come back."""
-        yield subscription.opening()
-        beat = time.monotonic()
-        while not self._closing.is_set():
-            blocks = await self._blocks(subscription)
-            if not blocks and time.monotonic() - beat >= HEARTBEAT_S:
-                blocks = [COMMENT]
-            for block in blocks:
-                yield block
-                beat = time.monotonic()
+        self._followers.add(subscription)
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._wake_followers(), name="subscriptions")
+        try:
+            yield subscription.opening()
+            beat = time.monotonic()
+            while not self._closing.is_set():
+                news = await subscription.has_news(beat + HEARTBEAT_S - time.monotonic())
+                for block in await self._blocks(subscription) if news else [COMMENT]:
+                    yield block
+                    beat = time.monotonic()
+        finally:
+            self._followers.discard(subscription)
 
     async def _blocks(self, subscription: "Subscription") -> list[bytes]:
-        """Read what is new, waiting for it for a moment."""
+        """Read what is new; if that is not all, or Redis is away, it is asked again."""
         try:
             if subscription.everything:
                 subscription.join(await self.models())
-            keys = {
-                self._keys.alerts(model): after for model, after in subscription.followed.items()
-            }
-            if not keys:
-                await self._wait(AWAY_S)
-                return []
-            streams: dict[Any, Any] = {**keys}
-            found: Any = await self.client.xread(streams, count=GROUP, block=BLOCK_MS)
+            found = (
+                await self._read(subscription.followed, block=None)
+                if (subscription.followed)
+                else []
+            )
         except (
             redis.ConnectionError,
             redis.TimeoutError,
         ):  # the position stays: goes on when Redis is back
             await self._wait(AWAY_S)
+            subscription.news.set()
             return []
+        if any(len(entries) == GROUP for _, entries in found):
+            subscription.news.set()
         names = {self._keys.alerts(model): model for model in subscription.followed}
         return [
             subscription.block(names[key.decode()], entry_id.decode(), fields.get(b"e", b""))
             for key, entries in found
             for entry_id, fields in entries
         ]
+
+    async def _wake_followers(self) -> None:
+        """Tell the followers of a stream that it has grown, while there are any.
+
+        A stream is watched from its end on, and whoever follows it reads once after that end was
+        found out: so nothing falls between.
+        """
+        ends: Positions = {}
+        while self._followers and not self._closing.is_set():
+            try:
+                wanted = await self._wanted()
+                new = wanted - ends.keys()
+                ends = {model: ends.get(model) or await self._last(model) for model in wanted}
+                self._wake(one for one in self._followers if one.follows(new))
+                await self._watch(ends)
+            except redis.RedisError:  # each reads by itself then, and sees what is wrong
+                await self._wait(AWAY_S)
+                ends = {}
+
+    async def _watch(self, ends: Positions) -> None:
+        """Wait for a moment until one of the streams has grown."""
+        if not ends:
+            await self._wait(AWAY_S)
+            return
+        names = {self._keys.alerts(model): model for model in ends}
+        grown = set()
+        for key, entries in await self._read(ends, block=BLOCK_MS):
+            model = names[key.decode()]
+            ends[model] = entries[-1][0].decode()
+            grown.add(model)
+        self._wake(one for one in self._followers if one.follows(grown))
+
+    async def _wanted(self) -> set[str]:
+        """Return the models that somebody follows."""
+        everything = any(one.everything for one in self._followers)
+        named = {model for one in self._followers for model in one.followed}
+        return named | (await self.models() if everything else set())
+
+    async def _read(self, positions: Positions, block: int | None) -> Any:
+        """Read the alerts after some positions; `block` (ms) waits for them."""
+        streams: dict[Any, Any] = {
+            self._keys.alerts(model): after for model, after in positions.items()
+        }
+        if block is not None:  # on the connection that is left for it
+            return await self.client.xread(streams, count=GROUP, block=block)
+        async with self._reading:
+            return await self.client.xread(streams, count=GROUP)
+
+    def _wake(self, followers: Iterable["Subscription"]) -> None:
+        for subscription in followers:
+            subscription.news.set()
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -127,7 +211,8 @@ class Subscriptions:
             return
 
     async def _last(self, model: str) -> str:
-        found = await newest_async(self.client, self._keys.alerts(model))
+        async with self._reading:
+            found = await newest_async(self.client, self._keys.alerts(model))
         return BEGINNING if found is None else str(found[0])
 
 
@@ -140,6 +225,11 @@ class Subscription:
         Last entry id of each model, as the subscriber sent it or as of now.
     everything
         Whether it follows all models.
+
+    Attributes
+    ----------
+    news
+        Set when there may be something to read, as there may be at first.
     """
 
     def __init__(
@@ -149,6 +239,22 @@ class Subscription:
         self.followed: Positions = {} if everything else dict(positions)
         self._stated = positions
         self._subscriptions = subscriptions
+        self.news = asyncio.Event()
+        self.news.set()
+
+    def follows(self, models: Collection[str]) -> bool:
+        """Tell whether it follows one of some models."""
+        return bool(models) and (self.everything or any(model in models for model in self.followed))
+
+    async def has_news(self, patience_s: float) -> bool:
+        """Wait for news, and take note of them; return whether there were any."""
+        try:
+            async with asyncio.timeout(max(0.0, patience_s)):
+                await self.news.wait()
+        except TimeoutError:  # time for a sign of life
+            return False
+        self.news.clear()
+        return True
 
     def join(self, models: set[str]) -> None:
         """Add the models that exist now: a new one from the subscriber's position in it, else from

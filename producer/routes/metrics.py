@@ -34,6 +34,7 @@ def router(parts: Parts) -> APIRouter:
                 parts.refused_labels,
                 parts.meter,
                 parts.scorer,
+                parts.connections,
                 parts.supervisor,
             )
         )

@@ -19,7 +19,7 @@ from typing import IO, Any, Final, Literal, cast
 import msgspec
 from fastapi import Request
 
-from driftgauge.producer.http.problems import Problem
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.intake.csv_rows import CsvRows, Lines
 from driftgauge.producer.intake.encodings import Coding, TooMuch, coding_of, unpacked
 from driftgauge.producer.intake.json_rows import JsonRows
@@ -46,6 +46,8 @@ PATIENCE_S: Final = 10.0
 published.
 """
 ROOM_POLL_S: Final = 0.05
+MOST_BATCHES: Final = 16
+"""Most batches of one process that are being sent, scored or answered."""
 NOT_USABLE: Final = FieldError("", "the model gave no usable prediction for these features")
 
 Form = Literal["csv", "json", "json_lines", "parquet", "arrow"]
@@ -148,7 +150,7 @@ class Batch:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._file.close()
+        self._parts.close(self._file)
 
     def _next_block(self) -> list[InputRow]:
         return list(islice(self._read, self._parts.block_rows))
@@ -211,6 +213,7 @@ class Batches:
         self.max_rows = settings.batch_max_rows
         self._max_bytes = settings.batch_max_bytes
         self._folder = settings.data_dir
+        self._open = 0
 
     async def take(
         self,
@@ -234,10 +237,23 @@ class Batches:
         Problem
             If the batch as a whole cannot be used; nothing was scored then.
         """
+        if self._open >= MOST_BATCHES:
+            raise Problem(
+                503,
+                f"{MOST_BATCHES} batches are being received or scored, the most at a time. Nothing "
+                "was scored; send it again later.",
+                (),
+                RETRY_AFTER,
+            )
+        self._open += 1
         try:
             file = await asyncio.to_thread(_text_file, self._folder)
         except OSError as error:
+            self._open -= 1
             raise self._no_room(error) from error
+        except BaseException:
+            self._open -= 1
+            raise
         try:
             await self._receive(request, file)
             await asyncio.to_thread(_check_form, file, form)
@@ -249,11 +265,17 @@ class Batches:
             source: Source = "batch" if self.serving.source_of(served) == "online" else "shadow"
             return await self._begin(file, rows, served, source)
         except OSError as error:
-            file.close()
+            self.close(file)
             raise self._no_room(error) from error
         except BaseException:
-            file.close()
+            self.close(file)
             raise
+
+    def close(self, file: io.TextIOWrapper) -> None:
+        """Let go of a batch's file."""
+        if not file.closed:
+            file.close()
+            self._open -= 1
 
     async def _begin(
         self, file: io.TextIOWrapper, rows: InputRows, served: ServedVersion, source: Source

@@ -40,7 +40,6 @@ from driftgauge.shared.unpacking import UNREADABLE
 
 TICK_S: Final = 1.0
 BEAT_S: Final = 5.0
-MOST_LISTENERS: Final = 500
 MOST_ALERTS: Final = 1000
 """Most alerts that wait for a listener, or that it gets at once when it resumes; beyond that its
 stream ends, and it resumes.
@@ -125,6 +124,8 @@ class Feed:
     ----------
     client
         Redis client of the reading routes, without blocking reads.
+    most
+        Most open pages.
     """
 
     def __init__(
@@ -134,6 +135,8 @@ class Feed:
         pipeline: Pipeline,
         meter: Meter,
         serving: Serving,
+        *,
+        most: int,
     ) -> None:
         self.traffic = Traffic()
         self._client = client
@@ -141,6 +144,7 @@ class Feed:
         self._pipeline = pipeline
         self._meter = meter
         self._serving = serving
+        self._most = most
         self._listeners: set[Listener] = set()
         self._polling: asyncio.Task[None] | None = None
         self._seen: dict[tuple[str, str, str], object] = {}
@@ -150,7 +154,7 @@ class Feed:
     @property
     def full(self) -> bool:
         """Whether no further page can listen."""
-        return len(self._listeners) >= MOST_LISTENERS
+        return len(self._listeners) >= self._most
 
     def end(self) -> None:
         """End all streams, so that the server can stop."""

@@ -19,6 +19,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import ModelState, PartitionState
@@ -53,6 +54,9 @@ HELP: Final[Mapping[str, str]] = {
     "driftgauge_predict_duration_seconds": "Time until /predict answered.",
     "driftgauge_model_calls_given_up_total": "Model calls of this process that did not return in "
     "time.",
+    "driftgauge_connections": "Open connections to this process.",
+    "driftgauge_connections_refused_total": "Connections and requests that this process ended "
+    "before a route saw them, by reason.",
     "driftgauge_redis_up": "Whether Redis answered this scrape.",
     "driftgauge_pipeline_readable": "Whether the pipeline's figures could be read from Redis.",
     "driftgauge_events_counted_total": "Events counted, each exactly once.",
@@ -98,6 +102,7 @@ class ProcessMetrics(Collector):
         labels: Refusals,
         meter: Meter,
         scorer: Scorer,
+        connections: Connections,
         supervisor: Supervisor,
     ) -> None:
         self._publisher = publisher
@@ -105,6 +110,7 @@ class ProcessMetrics(Collector):
         self._labels = labels
         self._meter = meter
         self._scorer = scorer
+        self._connections = connections
         self._supervisor = supervisor
 
     def collect(self) -> Iterator[Metric]:
@@ -123,6 +129,9 @@ class ProcessMetrics(Collector):
         for (model, version), calls in sorted(self._scorer.given_up.items()):
             named = {"model": model, "version": version}
             yield "driftgauge_model_calls_given_up_total", named, calls
+        yield "driftgauge_connections", {}, self._connections.count
+        for reason, count in sorted(self._connections.refused.items()):
+            yield "driftgauge_connections_refused_total", {"reason": reason}, count
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from driftgauge.producer.app import create_app
+from driftgauge.producer.http.connections import Connections
 from driftgauge.producer.intake.refusals import Refusals
 from driftgauge.producer.publishing.publisher import Publisher
 from driftgauge.producer.reading.pipeline import Backlog, ModelState, PartitionState
@@ -120,6 +121,7 @@ def test_the_latency_is_a_histogram_of_cumulated_buckets(settings: Settings) -> 
                 Refusals(),
                 meter,
                 Scorer(1, 1),
+                Connections(1),
                 Supervisor(),
             )
         )
