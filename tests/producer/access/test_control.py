@@ -38,7 +38,7 @@ from driftgauge.producer.access.key_file import (
 from driftgauge.producer.access.session import COOKIE, seal, unseal
 from driftgauge.producer.app import create_app
 from driftgauge.producer.commands.replay import replay
-from driftgauge.producer.routes.judged.alerts import while_allowed
+from driftgauge.producer.routes.judged.streaming import while_allowed
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.deployment import environment
