@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "demo-retrain": "models.demo.commands",
     "doctor": "producer.commands.doctor",
     "drift-test": "models.drift.commands",
+    "incidents": "consumer.commands.incidents",
     "keys": "producer.commands.keys",
     "labels": "producer.commands.labels",
     "models": "consumer.commands.models",

@@ -87,6 +87,10 @@ PLACES = {
 """Something to ask for, for each parameter of a path."""
 
 
+STREAMS = ("/alerts/stream", "/incidents/stream", "/dashboard/events")
+"""What a reader is answered without end."""
+
+
 def test_every_route_declares_its_scope(settings: Settings) -> None:
     """No route of the app is without a declared scope, and only those that are listed here are for
     everybody.
@@ -148,7 +152,7 @@ async def test_each_scope_opens_its_routes_and_no_other(
             problem(refused, 401)
             assert refused.headers["www-authenticate"] == 'Bearer realm="driftgauge"'
             for scope, text in keys.items():
-                if path in ("/alerts/stream", "/dashboard/events") and scope in ("read", "admin"):
+                if path in STREAMS and scope in ("read", "admin"):
                     continue  # it would never end; see below
                 answer = await http.request(method, path, headers=bearer(text))
                 if scope in (*route.needed, "admin"):
