@@ -15,6 +15,7 @@ from hypothesis import settings
 from driftgauge.shared.connections.redis_client import connect
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
+from driftgauge.shared.registry import trial
 from tests.places import DATA
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -67,6 +68,16 @@ def reports_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("DRIFTGAUGE_REPORTS_DIR", str(folder))
         patch.setenv("DRIFTGAUGE_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def trials() -> Iterator[None]:
+    """Tests' own models pass their trial untried, since a process that loads scikit-learn takes
+    seconds; the tests of the trial (tests/shared/registry/test_trial.py) undo it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "attempt", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

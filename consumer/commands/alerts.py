@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from driftgauge.consumer.commands.told import Telling, moment
+from driftgauge.consumer.commands.told import Telling, json_option, moment
 from driftgauge.shared.contract.alert import Alert
 from driftgauge.shared.local.finding import url_option
 
@@ -63,9 +63,10 @@ def alerts(
 @click.argument("fingerprint")
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
 @url_option
-def acknowledge(fingerprint: str, url: str, *, note: str) -> None:
+@json_option
+def acknowledge(fingerprint: str, url: str, *, note: str, as_json: bool) -> None:
     """Mark an open alert as seen: no more reminders of it."""
-    ALERTS.acknowledge(url, fingerprint, note)
+    ALERTS.acknowledge(url, fingerprint, note, as_json=as_json)
 
 
 @alerts.command()
@@ -79,6 +80,7 @@ def acknowledge(fingerprint: str, url: str, *, note: str) -> None:
 )
 @click.option("--note", default="", help="Why, in words; it stands in the alert's history.")
 @url_option
-def silence(fingerprint: str, url: str, *, time_: str, note: str) -> None:
+@json_option
+def silence(fingerprint: str, url: str, *, time_: str, note: str, as_json: bool) -> None:
     """Send no notifications of an open alert for a time; its transitions are still recorded."""
-    ALERTS.silence(url, fingerprint, time_, note)
+    ALERTS.silence(url, fingerprint, time_, note, as_json=as_json)

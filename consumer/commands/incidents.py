@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from driftgauge.consumer.commands.told import Telling, moment
+from driftgauge.consumer.commands.told import Telling, json_option, moment
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.local.finding import url_option
 
@@ -61,9 +61,10 @@ def incidents(
 @click.argument("incident")
 @click.option("--note", default="", help="Why, in words; it stands in the incident's history.")
 @url_option
-def acknowledge(incident: str, url: str, *, note: str) -> None:
+@json_option
+def acknowledge(incident: str, url: str, *, note: str, as_json: bool) -> None:
     """Mark an open incident as seen: no more reminders of it."""
-    INCIDENTS.acknowledge(url, incident, note)
+    INCIDENTS.acknowledge(url, incident, note, as_json=as_json)
 
 
 @incidents.command()
@@ -77,6 +78,7 @@ def acknowledge(incident: str, url: str, *, note: str) -> None:
 )
 @click.option("--note", default="", help="Why, in words; it stands in the incident's history.")
 @url_option
-def silence(incident: str, url: str, *, time_: str, note: str) -> None:
+@json_option
+def silence(incident: str, url: str, *, time_: str, note: str, as_json: bool) -> None:
     """Send no notifications of an open incident for a time; its transitions are still recorded."""
-    INCIDENTS.silence(url, incident, time_, note)
+    INCIDENTS.silence(url, incident, time_, note, as_json=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from driftgauge.consumer.commands.promoting import archive, promote, rollback, validate
+from driftgauge.consumer.commands.promoting import archive, promote, purge, rollback, validate
 from driftgauge.consumer.commands.registering import register
 from driftgauge.consumer.commands.tables import printable, show_table
 from driftgauge.shared.local.finding import located_settings
@@ -23,7 +23,7 @@ def models() -> None:
     """Register models, check them, promote them, and go back."""
 
 
-for command in (register, validate, promote, rollback, archive):
+for command in (register, validate, promote, rollback, archive, purge):
     models.add_command(command)
 
 
@@ -56,8 +56,8 @@ def list_models(*, as_json: bool) -> None:
         show_table(names, [(*row[:-1], _metrics(row[-1])) for row in rows])
     else:
         click.echo(
-            f"No model is registered in {registry.folder}. Register one with `driftgauge models "
-            f"register`."
+            f"No model is registered in {registry.folder.absolute()}. Register one with "
+            f"`driftgauge models register`."
         )
 
 
@@ -130,12 +130,16 @@ def show(name: str, version: str | None, *, as_json: bool) -> None:
 @models.command()
 @click.argument("name")
 @click.argument("version", required=False)
-def verify(name: str, version: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON.")
+def verify(name: str, version: str | None, *, as_json: bool) -> None:
     """Compare every file with its checksum; exit code 1 if one differs."""
     from driftgauge.shared.registry.registry import ModelRegistry
 
     registry = ModelRegistry(located_settings().registry_dir)
     faults = registry.verify(name, version)
+    if as_json:
+        click.echo(msgspec.json.encode({"model": name, "sound": not faults, "faults": faults}))
+        sys.exit(1 if faults else 0)
     for fault in faults:
         click.echo(printable(fault), err=True)
     if faults:

@@ -1,4 +1,4 @@
-"""`driftgauge models validate, promote, rollback, archive`: the gates of a version, and the
+"""`driftgauge models validate`, `promote`, `rollback`, `archive`: the gates of a version, and the
 changes of its stage.
 """
 
@@ -167,6 +167,37 @@ def archive(name: str, version: str, reason: str, actor: str, *, as_json: bool) 
         name, version, actor=actor, reason=reason
     )
     _tell(name, change, as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("version")
+@reason_option
+@actor_option
+@_json
+def purge(name: str, version: str, reason: str, actor: str, *, as_json: bool) -> None:
+    """Remove a version from the registry folder and from Redis, with the values that it holds.
+
+    It must be in neither production nor staging. Events, panes, alerts and reports that it made go
+    by their ages.
+    """
+    from driftgauge.consumer.commands.connection import connected
+    from driftgauge.shared.contract.keys import Keys
+    from driftgauge.shared.registry.purging import forget
+    from driftgauge.shared.registry.registry import ModelRegistry
+
+    settings, client = connected()  # before anything is removed: all of it is, or nothing
+    client.close()
+    change = ModelRegistry(settings.registry_dir).purge(name, version, actor=actor, reason=reason)
+    entries = forget(settings.redis_url, Keys(settings.key_prefix), name, version)
+    if as_json:
+        click.echo(msgspec.json.encode(change))
+        return
+    click.echo(
+        f"{name} {version} is purged: its files, and {entries} entries in Redis. An API that has "
+        f"served it since its start holds it in memory; restart that. What it published goes by "
+        f"its age (docs/privacy.md)."
+    )
 
 
 def _rows(

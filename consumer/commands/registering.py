@@ -18,6 +18,7 @@ from driftgauge.shared.contract.keys import MOST_PARTITIONS
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.local.finding import located_settings
 from driftgauge.shared.reference.segments import OTHER
+from driftgauge.shared.tables.options import names_option
 
 if TYPE_CHECKING:
     from driftgauge.consumer.offline.reference_table import Recognised
@@ -51,31 +52,36 @@ AT_REGISTRATION: Final = "promoted at its registration"
 )
 @click.option("--target-column", help="Column of the true values; no feature.")
 @click.option("--time-column", help="Column of the time; no feature.")
-@click.option("--exclude", default="", help="Columns left out of drift, with commas.")
-@click.option(
+@names_option("--exclude", help="Column that is left out of drift; repeatable, or with commas.")
+@names_option(
     "--segment",
     "segments",
-    multiple=True,
-    help="Categorical feature by whose values drift and performance are told apart; up to 3.",
+    help="Categorical feature by whose values drift and performance are told apart; up to 3, "
+    "repeatable, or with commas.",
 )
-@click.option(
+@names_option(
     "--classes",
-    default="",
-    help="Labels in the order of the probabilities, with commas; where no artifact knows them.",
+    help="Labels in the order of the probabilities, where no artifact knows them; repeatable, or "
+    "with commas.",
 )
-@click.option(
+@names_option(
     "--probability-column",
-    "probabilities",
-    multiple=True,
+    "probability_columns",
     help="Column of a class's probability, in the order of the classes; of two, the second's "
-    "alone will do. Repeatable.",
+    "alone will do. Repeatable, or with commas.",
 )
 @table_options
 @click.option(
     "--schema",
     "schema_file",
     type=click.Path(path_type=Path),
-    help="Schema to use; if the file is absent, the inferred schema is written there.",
+    help="Schema to use, as --write-schema wrote it and you edited it.",
+)
+@click.option(
+    "--write-schema",
+    "written",
+    type=click.Path(path_type=Path),
+    help="Write the inferred schema to this new file, to be edited, and register nothing.",
 )
 @click.option(
     "--partitions",
@@ -134,9 +140,10 @@ def register(
     prediction_column: str | None,
     target_column: str | None,
     time_column: str | None,
-    exclude: str,
-    classes: str,
+    exclude: tuple[str, ...],
+    classes: tuple[str, ...],
     schema_file: Path | None,
+    written: Path | None,
     partitions: int,
     metrics: tuple[str, ...],
     bounds: tuple[str, ...],
@@ -146,7 +153,7 @@ def register(
     methods: tuple[str, ...],
     features_module: str,
     segments: tuple[str, ...],
-    probabilities: tuple[str, ...],
+    probability_columns: tuple[str, ...],
     actor: str,
     *,
     labels: bool,
@@ -161,7 +168,7 @@ def register(
     kept in the version, and used for every later file and request of it.
     """
     from driftgauge.consumer.offline.reference_table import Recognised
-    from driftgauge.consumer.offline.registration import register_version
+    from driftgauge.consumer.offline.registration import register_version, write_schema
     from driftgauge.consumer.offline.submission import Submission
     from driftgauge.shared.registry import promotion
     from driftgauge.shared.registry.registry import ModelRegistry
@@ -178,8 +185,8 @@ def register(
         prediction_column,
         target_column,
         time_column,
-        _listed(exclude),
-        _listed(classes),
+        exclude,
+        classes,
         schema_file,
         partitions,
         _read_metrics(metrics),
@@ -189,7 +196,7 @@ def register(
         features_module,
         located_settings().pii_secret,
         segments,
-        probabilities,
+        probability_columns,
         choices_of(table),
     )
     registry = ModelRegistry(located_settings().registry_dir)
@@ -200,6 +207,16 @@ def register(
         if not as_json:
             show_columns(recognised)
 
+    if written is not None:
+        schema = write_schema(registry, submission, written, tell)
+        if as_json:
+            click.echo(msgspec.json.encode(schema).decode())
+        else:
+            click.echo(
+                f"The schema is in {printable(written)}, and nothing was registered. Edit it, and "
+                f"register with --schema {printable(written)}."
+            )
+        return
     with Console(stderr=True).status(Text(f"reading {reference.name} and making its profile")):
         folder, published = register_version(registry, submission, tell)
     if as_json:
@@ -226,7 +243,7 @@ def _document(folder: Path, published: "PublishedVersion", found: "Recognised") 
     return {
         "model": published.manifest.model,
         "version": published.manifest.version,
-        "folder": str(folder),
+        "folder": str(folder.absolute()),
         "rows": published.reference.rows,
         "columns": found.rows,
         "remarks": found.remarks,
@@ -260,10 +277,6 @@ def _calibrate(
         click.echo(said)
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
 def _read_metrics(given: tuple[str, ...]) -> dict[str, float]:
     """Read metrics from JSON files and from NAME=NUMBER."""
     metrics: dict[str, float] = {}
@@ -290,7 +303,7 @@ def _tell(folder: Path, published: "PublishedVersion") -> None:
     what = f"{manifest.task}, {manifest.artifact}" if manifest.artifact else "monitored"
     click.echo(
         f"{manifest.model} {manifest.version} ({what}): {len(schema.features)} features ({told}), "
-        f"{rows:,} reference rows, stored in {folder}."
+        f"{rows:,} reference rows, stored in {folder.absolute()}."
     )
     if left_out:
         click.echo(f"Left out of drift: {', '.join(map(printable, left_out))}.")

@@ -32,6 +32,8 @@ SHOWN: Final = 100
 PAUSE_S: Final = 1.0
 """Pause (s) before a stream that ended is opened again."""
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
 Told = TypeVar("Told", Alert, Incident)
 Show = Callable[[dict[str, Any]], None]
 
@@ -127,20 +129,25 @@ class Telling(Generic[Told]):
                 found.append(event)
         return found[::-1]
 
-    def acknowledge(self, url: str, name: str, note: str) -> None:
+    def acknowledge(self, url: str, name: str, note: str, *, as_json: bool) -> None:
         """Ask the API to mark one as seen."""
-        asyncio.run(self._command(url, name, "acknowledge", {"note": note}))
+        asyncio.run(self._command(url, name, "acknowledge", {"note": note}, as_json=as_json))
 
-    def silence(self, url: str, name: str, time_: str, note: str) -> None:
+    def silence(self, url: str, name: str, time_: str, note: str, *, as_json: bool) -> None:
         """Ask the API to tell nobody of one for a time."""
         said = {"note": note, "minutes": minutes_of(time_)}
-        asyncio.run(self._command(url, name, "silence", said))
+        asyncio.run(self._command(url, name, "silence", said, as_json=as_json))
 
-    async def _command(self, url: str, name: str, verb: str, said: dict[str, Any]) -> None:
+    async def _command(
+        self, url: str, name: str, verb: str, said: dict[str, Any], *, as_json: bool
+    ) -> None:
         """Ask the API for a command, which the worker will apply."""
         path = f"/{self.name}/{quote(name, safe='')}/{verb}"
         async with api_client(url, located_settings()) as client:
             answer = await ask(client, "POST", path, json={**said, "who": current_user()})
+        if as_json:
+            click.echo(msgspec.json.encode(answer))
+            return
         click.echo(
             f"Asked of {answer['model']}; `driftgauge {self.name} --all --follow` shows it when "
             "the worker has applied it."

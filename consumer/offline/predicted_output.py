@@ -5,6 +5,7 @@ themselves.
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,26 +15,31 @@ from driftgauge.consumer.offline.submission import Submission, schema_from
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.columns.choices import ColumnRow
 from driftgauge.shared.reference.feature import Kind
+from driftgauge.shared.registry import trial
 from driftgauge.shared.registry.version_folder import load_estimator
 from driftgauge.shared.registry.version_writing import artifact_name
+from driftgauge.shared.regular_files import LARGE, read_regular
 from driftgauge.shared.versions.manifest import Task
 from driftgauge.shared.versions.prediction import class_labels
 
 _OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 
 
-def fitted(submission: Submission) -> tuple[Task, Any]:
-    """Load the artifact, and find its task."""
+def fitted(submission: Submission, registry: Path) -> tuple[Task, Any]:
+    """Load the artifact, after a trial in a process of its own, and find its task."""
     if submission.artifact is None:
         return "monitor", None
     name = artifact_name(submission.artifact)
     try:
-        content = submission.artifact.read_bytes()
+        content = read_regular(submission.artifact, LARGE)
     except OSError as error:
         raise BadData(f"{submission.artifact} cannot be read: {error.strerror}.") from error
     if name.endswith(".txt"):
         task = submission.task or _task_of_text(content.decode(errors="replace"))
-        return task, load_estimator(content, name, task, _given_classes(submission))
+        classes = _given_classes(submission)
+        trial.try_out(registry, trial.Tried(content, name, task, classes))
+        return task, load_estimator(content, name, task, classes)
+    trial.try_out(registry, trial.Tried(content, name, "monitor"))
     try:
         estimator = load_estimator(content, name, "monitor", ())
     except Exception as error:
@@ -97,8 +103,8 @@ def output_of(
     if estimator is not None:
         kind: Kind = "numeric" if task == "regression" else "categorical"
         return Output(kind, () if task == "regression" else class_labels(estimator)), ()
-    if submission.prediction is None:
-        if submission.probabilities or submission.task not in {None, "monitor"}:
+    if submission.prediction_column is None:
+        if submission.probability_columns or submission.task not in {None, "monitor"}:
             raise BadData(
                 "There is a task, or there are probabilities, but no predictions: name their "
                 "column with --prediction-column."
@@ -120,7 +126,7 @@ def _monitored_output(
             raise BadData("A regression has no classes: leave --classes out, or correct --task.")
         output = Output("numeric")
     elif classes or task in {"binary", "multiclass"} or feature.kind == "boolean":
-        answers = (submission.prediction, submission.target)
+        answers = (submission.prediction_column, submission.target_column)
         found = classes or classes_in([table.frame[name] for name in answers if name is not None])
         if task == "binary" and len(found) != 2:
             raise BadData(

@@ -3,6 +3,7 @@ be monitored.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -68,29 +69,15 @@ def register_version(
     """
     version = submission.version or registry.next_version(submission.name)
     check_name(submission.name, version)
-    task, estimator = fitted(submission)
-    file = submission.schema_file
-    given = schema_from(file) if file is not None and file.exists() else None
-    table = read_reference(
-        submission.reference,
-        submission.special,
-        _choices(submission, given),
-        given,
-        fitted=estimator is not None,
-        left_out=submission.exclude,
-    )
-    frame = table.frame
-    features = _features(table, submission, estimator)
-    output, told = output_of(task, estimator, table, submission)
-    schema = _schema(features, table, given, submission, output)
-    columns = model_columns(features, schema)
-    if estimator is not None:
-        schema = as_fitted(schema, features, estimator, columns)
-    lines = (row for row in table.rows if row.column in schema.names)
-    tell(Recognised((*lines, *told), table.remarks))
-    predicted = frame[submission.prediction] if submission.prediction is not None else None
+    found = _prepared(registry, submission, tell)
+    task, estimator, schema = found.task, found.estimator, found.schema
+    frame, columns = found.table.frame, found.columns
+    named = submission.prediction_column
+    predicted = frame[named] if named is not None else None
     predictions = _predictions(predicted, schema, estimator, columns)
-    stream = counted(schema, columns_of(features, schema, submission.pii_key), table.events_ms)
+    stream = counted(
+        schema, columns_of(found.features, schema, submission.pii_key), found.table.events_ms
+    )
     reference = build_profile(schema, stream, predictions)
     published = PublishedVersion(
         manifest=new_manifest(
@@ -99,7 +86,7 @@ def register_version(
             task,
             partitions=submission.partitions,
             metrics=dict(submission.metrics),
-            feature_engineering=submission.feature_engineering,
+            feature_engineering=submission.features_module,
             trained=_modified(submission.artifact),
             git_revision=git_revision(),
             libraries=library_versions(estimator) if submission.artifact else {},
@@ -115,7 +102,69 @@ def register_version(
         ),
     )
     folder = registry.register(published, submission.artifact)
+    registry.note_tried(submission.name, version)  # it has predicted the reference here
     return folder, registry.load(submission.name, version)
+
+
+def write_schema(
+    registry: ModelRegistry,
+    submission: Submission,
+    file: Path,
+    tell: Callable[[Recognised], None] = lambda _found: None,
+) -> Schema:
+    """Write the schema that a version would have to a file, to be edited; nothing is registered.
+
+    Raises
+    ------
+    BadData
+        As `register_version`; or if the file exists, or cannot be written.
+    """
+    schema = _prepared(registry, submission, tell).schema
+    try:
+        with file.open("xb") as written:
+            written.write(msgspec.json.format(msgspec.json.encode(schema), indent=2))
+    except OSError as error:
+        raise BadData(
+            f"The schema cannot be written to {file}: {error.strerror}. Name another file."
+        ) from error
+    return schema
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A submission that was read: the model, the reference, and the schema of both."""
+
+    task: Task
+    estimator: Any
+    table: ReferenceTable
+    features: pd.DataFrame
+    schema: Schema
+    columns: list[Column]
+
+
+def _prepared(
+    registry: ModelRegistry, submission: Submission, tell: Callable[[Recognised], None]
+) -> _Prepared:
+    """Read a submission, and tell how its columns are taken."""
+    task, estimator = fitted(submission, registry.folder)
+    given = None if submission.schema_file is None else schema_from(submission.schema_file)
+    table = read_reference(
+        submission.reference,
+        submission.special,
+        _choices(submission, given),
+        given,
+        fitted=estimator is not None,
+        left_out=submission.exclude,
+    )
+    features = _features(table, submission, estimator)
+    output, told = output_of(task, estimator, table, submission)
+    schema = _schema(features, table, given, submission, output)
+    columns = model_columns(features, schema)
+    if estimator is not None:
+        schema = as_fitted(schema, features, estimator, columns)
+    lines = (row for row in table.rows if row.column in schema.names)
+    tell(Recognised((*lines, *told), table.remarks))
+    return _Prepared(task, estimator, table, features, schema, columns)
 
 
 def _choices(submission: Submission, given: Schema | None) -> Choices:
@@ -166,9 +215,7 @@ def _schema(
     submission: Submission,
     output: Output,
 ) -> Schema:
-    """Complete the schema of the file, or make one of what was recognised, and write it to the file
-    if one was named.
-    """
+    """Complete the schema of the file, or make one of what was recognised."""
     file = submission.schema_file
     if given is not None:
         for option, values, place in (
@@ -190,7 +237,7 @@ def _schema(
             f"Cannot exclude {', '.join(absent)}: the reference has no such column, or it is no "
             f"feature."
         )
-    schema = Schema(
+    return Schema(
         tuple(
             msgspec.structs.replace(table.features[name], excluded="excluded at registration")
             if name in submission.exclude
@@ -198,7 +245,7 @@ def _schema(
             for name in map(str, features)
         ),
         prediction=output.kind,
-        target=submission.target or "",
+        target=submission.target_column or "",
         classes=output.classes,
         segments=submission.segments,
         table=table.choices.table,
@@ -206,9 +253,6 @@ def _schema(
         extra="refuse" if submission.artifact is not None else "ignore",
         text_numbers="refuse" if submission.artifact is not None else "take",
     )
-    if file is not None:
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2))
-    return schema
 
 
 def _as_predicted(schema: Schema, output: Output, file: Path | None, *, fitted: bool) -> Schema:
@@ -245,24 +289,24 @@ def _performance(
     layout = Layout.of(schema, reference)
     known = [column for column in stream if column is not None]
     if (
-        submission.target is None
+        submission.target_column is None
         or len(known) < len(stream)
         or layout is None
         or schema.prediction is None
     ):
         return None
-    labels = answers_of(frame[submission.target], schema)
+    labels = answers_of(frame[submission.target_column], schema)
     given = None
     if layout.scored and estimator is not None:
         given = probabilities(schema, estimator, columns)
-    elif submission.probabilities:
+    elif submission.probability_columns:
         given = _probabilities(frame, submission, schema)
     return PerformanceReference.of_version(schema, reference, known, labels, given)
 
 
 def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) -> Floats:
     """Return the probabilities that the reference has, shape (rows, classes)."""
-    names, classes = submission.probabilities, schema.classes
+    names, classes = submission.probability_columns, schema.classes
     if not classes:
         raise BadData("Probabilities are of classes: name them with --task or --classes.")
     if len(names) != len(classes) and not (len(names) == 1 and len(classes) == 2):

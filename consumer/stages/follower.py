@@ -7,19 +7,24 @@ its own, so that none waits for another, and with a sink that does the work. The
 - Entries are passed to the sink in the order of the stream. The sink yields what it has finished;
   the follower commits that, as the offset and the sink's own state, in one fenced transaction.
 - If the sink fails at an entry, the state in memory is discarded, the lease is given back, and the
-  entry is passed on again after a growing pause, by this worker or another. Later entries wait.
+  entry is passed on again after a growing pause, by this worker or another. Later entries wait. An
+  entry that fails again and again goes to the dead letters (attempts.py), and the next ones follow.
 - Work that was done and not committed is done again. So a sink makes its work repeatable: a file of
   the same name, a message with the same key.
 """
 
+import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import redis
+from redis.client import Pipeline
 
+from driftgauge.consumer.stages.attempts import DEAD_BYTES
 from driftgauge.consumer.stages.checkpoint import Checkpoint
 from driftgauge.consumer.stages.reader import READ_COUNT
 from driftgauge.consumer.stages.stage import CommitClock, Stage, read_streams
@@ -27,8 +32,12 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.settings import Settings
 
+DEAD_LETTERS_KEPT: Final = 1000
 OFFSET: Final = b"offset"
 STATE: Final = b"state"
+
+WAIT_S: Final = 0.5
+"""Time (s) after which a sink that waits for a time is called again."""
 
 Event = tuple[bytes, bytes]
 """Id of an entry, and its field `e`, a CloudEvent; empty if it has none."""
@@ -84,9 +93,14 @@ class Sink(ABC):
     def take(self, events: Sequence[Event], hold: Hold) -> Generator[Done, None, None]:
         """Process the next entries; each yielded `Done` is committed before the next step.
 
-        It is also called without entries while none come. Entries that no `Done` covers are not
-        passed again before the sink is loaded again.
+        It is also called without entries: once after `load`, and while `waits`. Entries that no
+        `Done` covers are not passed again before the sink is loaded again.
         """
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is work that waits for a time, not for an entry."""
+        return False
 
     def close(self) -> None:  # noqa: B027  a sink may hold nothing
         """Release its resources."""
@@ -98,7 +112,7 @@ class Follower(Stage):
     Parameters
     ----------
     client
-        Redis client of the model's slot for this stage only, with raw replies to XREAD.
+        Redis client of the model's slot, with raw replies to XREAD.
     keys
         The key names, with the model's salts.
     stream
@@ -127,7 +141,9 @@ class Follower(Stage):
             self.lease_ms,
         )
         self._stream = stream
+        self._dead = keys.judge_dead(model)
         self._sink = sink
+        self._turned = 0.0
         self._clock = CommitClock(settings.commit_ms, settings.lease_ms, 1)
 
     def load(self) -> None:
@@ -135,7 +151,7 @@ class Follower(Stage):
 
         Ids are made by Redis's clock, so otherwise new entries could get ids before the offset.
         """
-        self.check_types("stream", self._stream)
+        self.check_types("stream", self._stream, self._dead)
         fields = self.checkpoint.load()
         last = self._last_id()
         with self.checkpoint.reading():
@@ -147,15 +163,50 @@ class Follower(Stage):
         if self._offset != known:
             self._commit(Done(self._offset))
 
-    def turn(self) -> None:
+    @property
+    def positions(self) -> Mapping[str, str]:
+        """The stream, and the id of the last entry that was passed on."""
+        return {self._stream: self._offset.decode()}
+
+    @property
+    def due_at(self) -> float:
+        """When a sink that waits for a time looks at it again."""
+        return self._turned + WAIT_S if self._sink.waits else math.inf
+
+    def turn(self) -> bool:
         """Pass on new entries, and commit what the sink has finished."""
         events = self._read()
-        with closing(self._sink.take(events, self.hold)) as steps:
-            for done in steps:
-                self._commit(done)
-        if events:
-            self._offset = events[-1][0]
+        for part in self.attempts.parts(events) if events else ([],):
+            aside = self.attempts.aside(part) if part else None
+            if aside is None:
+                with closing(self._sink.take(part, self.hold)) as steps:
+                    for done in steps:
+                        self._commit(done)
+            else:
+                self._set_aside(part[0], aside)
+            if part:
+                self._offset = part[-1][0]
         self.hold()
+        self._turned = time.monotonic()
+        return len(events) == self._sink.entries
+
+    def renewed(self) -> None:
+        self._clock.renewed()
+
+    def _set_aside(self, event: Event, reason: str) -> None:
+        """Pass over an entry that the sink fails on, and keep it as a dead letter."""
+        letter: dict[Any, Any] = {
+            "stream": self._stream,
+            "entry_id": event[0],
+            "reason": f"{self._sink.name} fails on it: {reason}",
+            b"e": event[1][:DEAD_BYTES],
+        }
+
+        def queue(pipe: Pipeline) -> None:
+            pipe.xadd(self._dead, letter, maxlen=DEAD_LETTERS_KEPT, approximate=True)
+
+        self.checkpoint.commit({OFFSET: event[0]}, queue)
+        self._clock.reset()
 
     def finish(self) -> None:
         """Do nothing, since what the sink finishes is committed at once."""
@@ -168,11 +219,10 @@ class Follower(Stage):
         """Renew the lease if that is due."""
         if self._clock.renewal_due:
             self.checkpoint.renew()
-            self._clock.reset()
+            self._clock.renewed()
 
     def _read(self) -> list[Event]:
-        positions = {self._stream: self._offset.decode()}
-        found = read_streams(self.client, positions, self._clock.left_ms, self._sink.entries)
+        found = read_streams(self.client, self.positions, self._sink.entries)
         return [
             (entry_id, dict(zip(fields[::2], fields[1::2], strict=True)).get(b"e", b""))
             for _, entries in found

@@ -14,9 +14,10 @@ from driftgauge.shared.connections.api_client import authorization
 from driftgauge.shared.connections.redis_client import connect_async, shown
 from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.snapshot_parts import CurrentState
-from driftgauge.shared.errors import BadData, DriftgaugeError
+from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.local.finding import Found
 from driftgauge.shared.settings import Settings
+from driftgauge.shared.unpacking import UNREADABLE
 
 PATIENCE_S: Final = 10.0
 """Longest wait for an answer, in seconds."""
@@ -170,5 +171,5 @@ def _window(packed: bytes) -> CurrentWindow | None:
     """Read a window; None if another release wrote it."""
     try:
         return msgspec.json.decode(packed, type=CurrentWindow)
-    except (msgspec.MsgspecError, BadData):
+    except UNREADABLE:
         return None

@@ -11,11 +11,11 @@ import io
 from collections.abc import Mapping
 from typing import Any, Final
 
-from driftgauge.producer.scoring.estimator import reference_rows, typical
 from driftgauge.producer.scoring.serving import ServedVersion
 from driftgauge.shared.contract.events import Value
 from driftgauge.shared.reference.feature import Feature
 from driftgauge.shared.reference.profile import PREDICTION
+from driftgauge.shared.versions.reference_rows import reference_rows, typical
 
 PREDICTION_ID: Final = "0190f0a0-0000-7000-8000-000000000000"
 Examples = dict[str, dict[str, object]]

@@ -21,9 +21,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from driftgauge.producer.http.problems import RETRY_AFTER, Problem
-from driftgauge.producer.scoring.estimator import Row, Score, failure
+from driftgauge.producer.scoring.estimator import Score, failure
 from driftgauge.producer.scoring.serving import ServedVersion
 from driftgauge.producer.scoring.threads import Threads
+from driftgauge.shared.versions.reference_rows import Row
 
 TURN_S: Final = 0.05
 """Time (s) after which a call that has not returned lets the other lanes go on."""

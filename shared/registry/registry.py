@@ -15,6 +15,7 @@ only loaded from bytes whose checksum is in the manifest.
 """
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,9 @@ class ModelRegistry:
 
     def next_version(self, model: str) -> str:
         """Return the version to register next: `1.0.0` first, then the next major number."""
-        return semver.following(self.versions(model))
+        purged = self._stages_file(model).read().purged if self.versions(model) else frozenset()
+        known = {*self.versions(model), *purged}
+        return semver.following(sorted(known, key=semver.precedence))
 
     def production(self, model: str) -> str:
         """Return the version in production.
@@ -155,6 +158,10 @@ class ModelRegistry:
         """
         return VersionFolder(self.folder, model, version).load_artifact()
 
+    def note_tried(self, model: str, version: str) -> None:
+        """Note that the model file of a version has passed its trial (trial.py)."""
+        VersionFolder(self.folder, model, version).note_tried()
+
     def calibration(self, model: str, version: str) -> Calibration | None:
         """Read the calibration of a version; None if there is none, BadData if it is damaged."""
         path = self.calibration_file(model, version)
@@ -226,6 +233,11 @@ class ModelRegistry:
         with self._lock(manifest.model):
             earlier = self.versions(manifest.model)
             first = self.manifest(manifest.model, earlier[0]) if earlier else None
+            if manifest.version in self._stages_file(manifest.model).read().purged:
+                raise BadData(
+                    f"{manifest.model} {manifest.version} was purged, and events may still name "
+                    f"it. Choose another --version."
+                )
             manifest = msgspec.structs.replace(partitioned(manifest, first), artifact=name)
             published = msgspec.structs.replace(published, manifest=manifest)
             folder = write_version(self.folder / manifest.model, published, artifact)
@@ -310,6 +322,35 @@ class ModelRegistry:
         self.manifest(model, version)
         change = StageChange(utc_now(), actor, "archive", version, reason=reason)
         return self._existing(model).change(lambda stages: stages.archived_by(change))
+
+    def purge(self, model: str, version: str, *, actor: str, reason: str = "") -> StageChange:
+        """Remove a version with its calibration and its accepted references; the history keeps that
+        it was there, and its number is not used again.
+
+        Raises
+        ------
+        BadData
+            If it is in production or staging, or a file cannot be removed: then say it again.
+        ModelNotFound
+            If there is no such version.
+        """
+        check_name(model, version)
+        home = self.folder / model
+        if not (home / version).is_dir():
+            self.manifest(model, version)
+        change = StageChange(utc_now(), actor, "purge", version, reason=reason)
+        done = self._existing(model).change(lambda stages: stages.purged_by(change))
+        try:
+            with self._lock(model):
+                self.calibration_file(model, version).unlink(missing_ok=True)
+                for folder in (home / "references" / version, home / version):
+                    if folder.is_dir():
+                        shutil.rmtree(folder)
+        except OSError as error:
+            raise BadData(
+                f"{error.filename} cannot be removed: {error.strerror}. Purge it again."
+            ) from error
+        return done
 
     def record(self, change: StageChange, model: str) -> StageChange:
         """Add a validation to a model's history."""

@@ -12,10 +12,12 @@ from driftgauge.shared.errors import BadData, ModelNotFound
 from driftgauge.shared.performance import PerformanceReference
 from driftgauge.shared.reference.profile import ReferenceProfile
 from driftgauge.shared.reference.schema import Schema
+from driftgauge.shared.registry import trial
 from driftgauge.shared.regular_files import LARGE, read_regular
 from driftgauge.shared.unpacking import gunzip
 from driftgauge.shared.versions import semver
 from driftgauge.shared.versions.manifest import Manifest, PublishedVersion, Task
+from driftgauge.shared.versions.reference_rows import reference_rows
 
 MOST_TOLD: Final = 100
 """Characters of a malformed name that an error quotes."""
@@ -90,12 +92,14 @@ class VersionFolder:
     def load_artifact(self) -> Any:
         """Load the fitted model from the same bytes whose checksum was verified.
 
+        A file that was never loaded here is tried in a process of its own first (trial.py).
+
         Raises
         ------
         ModelNotFound
             If the version is only monitored, or its file is missing.
         BadData
-            If the file does not have its checksum.
+            If the file does not have its checksum, or did not pass its trial.
         """
         manifest = self.manifest()
         if not manifest.artifact:
@@ -104,8 +108,22 @@ class VersionFolder:
                 f"with."
             )
         content = self._verified(manifest, manifest.artifact)
-        classes = self._schema(manifest).classes
-        return load_estimator(content, manifest.artifact, manifest.task, classes)
+        schema = self._schema(manifest)
+
+        def tried() -> trial.Tried:
+            rows = reference_rows(self.load())
+            return trial.Tried(
+                content, manifest.artifact, manifest.task, schema.classes, schema, rows
+            )
+
+        trial.require(self.path.parent.parent, content, tried)
+        return load_estimator(content, manifest.artifact, manifest.task, schema.classes)
+
+    def note_tried(self) -> None:
+        """Note that the model file has passed its trial; BadData if it lacks its checksum."""
+        manifest = self.manifest()
+        if manifest.artifact:
+            trial.note(self.path.parent.parent, self._verified(manifest, manifest.artifact))
 
     def faults(self) -> list[str]:
         """List every file that is missing, does not have its checksum, or was not registered."""

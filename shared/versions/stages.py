@@ -6,7 +6,8 @@
 
 - promote: a version of any stage goes to staging or production;
 - rollback: the previous production version goes back to production;
-- archive: a version that is not in production is archived, and no rollback returns to it.
+- archive: a version that is not in production is archived, and no rollback returns to it;
+- purge: a version that no request can reach is removed, and its number never used again.
 
 At most one version is in production. A version that is replaced there is archived and joins the
 line of versions that rollbacks return along: two rollbacks go back two versions.
@@ -24,7 +25,7 @@ from driftgauge.shared.versions.gates import Validation
 
 Stage = Literal["none", "staging", "production", "archived"]
 Target = Literal["staging", "production"]
-Action = Literal["promote", "rollback", "archive", "validate"]
+Action = Literal["promote", "rollback", "archive", "validate", "purge"]
 
 MAX_HISTORY: Final = 1_000
 """Most entries of the history, about 1 kB each; the API reads the file every second."""
@@ -168,6 +169,29 @@ class Stages(msgspec.Struct, frozen=True, omit_defaults=True):
         rest = self._without(version)
         moved = msgspec.structs.replace(rest, line=line, archived=(*rest.archived, version))
         return _recorded(moved, change, stage="archived")
+
+    def purged_by(self, change: StageChange) -> "Stages":
+        """Return the stages after `change.version` was removed; no rollback returns to it.
+
+        Raises
+        ------
+        BadData
+            If it is in production or in staging.
+        """
+        stage = self.stage(change.version)
+        if stage in {"production", "staging"}:
+            raise BadData(
+                f"{change.version} is in {stage}, so requests can reach it; archive it, or promote "
+                f"another version, before purging it."
+            )
+        line = tuple(name for name in self.line if name != change.version)
+        moved = msgspec.structs.replace(self._without(change.version), line=line)
+        return _recorded(moved, change, stage="none")
+
+    @property
+    def purged(self) -> frozenset[str]:
+        """The versions that were removed, as far as the history goes back."""
+        return frozenset(change.version for change in self.history if change.action == "purge")
 
     def validated(self, change: StageChange) -> "Stages":
         """Return the same stages with a validation in the history."""

@@ -1,5 +1,6 @@
 """`driftgauge models`, as a user types it."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import redis
 from click.testing import CliRunner, Result
 from sklearn.linear_model import LogisticRegression
 
 from driftgauge.__main__ import cli
+from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.errors import DriftgaugeError
 from driftgauge.shared.versions.gates import GateFailed
 
@@ -250,3 +253,58 @@ def test_metrics_from_a_file() -> None:
     Path("metrics.json").write_text('{"accuracy": 0.9, "f1": 0.8}')
     register("good.joblib", "--metrics", "metrics.json", "--metrics", "f1=0.7")
     assert json.loads(done("list", "--json"))[0]["metrics"] == {"accuracy": 0.9, "f1": 0.7}
+
+
+def test_the_recipe_for_a_personal_column_stores_none_of_its_values(tmp_path: Path) -> None:
+    """Writing the schema registers nothing, and with the column hashed no file of the registry
+    holds one of its values.
+    """
+    people = FRAME[["x"]].assign(nick=[f"Zaphod {number % 7}" for number in range(2400)])
+    people.to_csv("people.csv", index=False)
+    words = ("register", "people", "--reference", "people.csv")
+    assert "nothing was registered" in done(*words, "--write-schema", "people.json")
+    assert not (tmp_path / "registry").exists()
+    schema = json.loads(Path("people.json").read_text())
+    for feature in schema["features"]:
+        feature["pii"] = "hash" if feature["name"] == "nick" else "keep"
+    Path("people.json").write_text(json.dumps(schema))
+    runner = CliRunner(env={"DRIFTGAUGE_PII_KEY": "a secret of 16 characters"})
+    result = runner.invoke(cli(), ["models", *words, "--schema", "people.json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    for path in (tmp_path / "registry").rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert b"Zaphod" not in (gzip.decompress(content) if path.suffix == ".gz" else content)
+
+
+def test_a_version_is_purged(
+    tmp_path: Path, redis_url: str, prefix: str, client: redis.Redis, keys: Keys
+) -> None:
+    """Files and what Redis holds of it are gone, the history keeps that it was there, and its
+    number is not used again; one that requests can reach is refused.
+    """
+    settings = {"DRIFTGAUGE_REDIS_URL": redis_url, "DRIFTGAUGE_KEY_PREFIX": prefix}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        registering = ("register", "m", "--reference", "train.csv", "--artifact", "good.joblib")
+        for _ in range(2):
+            done(*registering, "--target-column", "kind")
+        done("promote", "m", "1.0.0", "--to", "staging")
+        assert "is in staging" in str(refused("purge", "m", "1.0.0"))
+        for version in ("1.0.0", "2.0.0"):
+            client.hset(keys.versions("m"), version, b"packed")
+            client.hset(keys.references("m"), f"{version}#1", b"packed")
+            event = {"id": "a", "source": "b", "type": "c", "subject": "d", "time": "e"}
+            data = json.dumps(event | {"data": {"version": version}})
+            client.xadd(keys.snapshots("m"), {"e": data})
+        assert "3 entries" in done("purge", "m", "2.0.0", "--reason", "raw values")
+        assert not (tmp_path / "registry" / "m" / "2.0.0").exists()
+        assert client.hkeys(keys.versions("m")) == [b"1.0.0"]
+        assert client.hkeys(keys.references("m")) == [b"1.0.0#1"]
+        assert client.xlen(keys.snapshots("m")) == 1
+        last = json.loads(done("history", "m", "--json"))[-1]
+        assert (last["action"], last["version"], last["reason"]) == ("purge", "2.0.0", "raw values")
+        done(*registering, "--target-column", "kind")
+        assert {one["version"] for one in json.loads(done("list", "--json"))} == {"1.0.0", "3.0.0"}
+        again = refused(*registering, "--target-column", "kind", "--version", "2.0.0")
+        assert "was purged" in str(again)

@@ -18,7 +18,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeRegressor
 
 from driftgauge.consumer.offline.model_dtypes import as_fitted
-from driftgauge.consumer.offline.registration import register_version
+from driftgauge.consumer.offline.registration import register_version, write_schema
 from driftgauge.consumer.offline.submission import Submission
 from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
@@ -63,7 +63,7 @@ def dumped(estimator: Any, folder: Path) -> Path:
 
 
 def submission(csv: Path, **more: Any) -> Submission:
-    return Submission("houses", csv, **{"target": "price", "time": "day", **more})
+    return Submission("houses", csv, **{"target_column": "price", "time_column": "day", **more})
 
 
 def stored(registry: ModelRegistry, given: Submission) -> tuple[Manifest, Schema, ReferenceProfile]:
@@ -112,11 +112,13 @@ def test_a_pipeline_of_categories_and_classes(
         LogisticRegression(),
     )
     fitted = steps.fit(FRAME[["b", "a", "city"]], FRAME["grade"])
-    given = submission(csv, artifact=dumped(fitted, tmp_path), target="grade", exclude=("price",))
+    given = submission(
+        csv, artifact=dumped(fitted, tmp_path), target_column="grade", exclude=("price",)
+    )
     with pytest.raises(BadData, match="Cannot exclude price"):  # the model knows no such column
         register_version(registry, given)
     manifest, schema, reference = stored(
-        registry, submission(csv, artifact=given.artifact, target="grade", exclude=("b",))
+        registry, submission(csv, artifact=given.artifact, target_column="grade", exclude=("b",))
     )
     assert (manifest.task, schema.prediction, schema.classes) == (
         "binary",
@@ -138,9 +140,8 @@ def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> No
     given = submission(
         csv,
         artifact=tmp_path / "model.txt",
-        target="grade",
+        target_column="grade",
         classes=("bad", "good"),
-        schema_file=file,
     )
     manifest, schema, _ = stored(registry, given)
     assert (manifest.artifact, manifest.task, schema.names, schema.classes) == (
@@ -153,7 +154,8 @@ def test_lightgbm_text(registry: ModelRegistry, csv: Path, tmp_path: Path) -> No
     assert predict(schema, registry.load_artifact("houses", "1.0.0"), columns) == list(
         wrapper.predict(FRAME[["b", "a"]])
     )
-    by_file = dataclasses.replace(given, classes=())
+    file.write_bytes(msgspec.json.encode(schema))
+    by_file = dataclasses.replace(given, classes=(), schema_file=file)
     assert stored(registry, by_file)[1].classes == ("bad", "good")
     with pytest.raises(BadData, match="leave --exclude out"):
         register_version(registry, dataclasses.replace(by_file, exclude=("b",)))
@@ -171,7 +173,7 @@ def test_a_monitored_model(registry: ModelRegistry, csv: Path) -> None:
     """
     given = submission(
         csv,
-        prediction="grade",
+        prediction_column="grade",
         labels=True,
         batch_counts=True,
         partitions=2,
@@ -205,9 +207,8 @@ def test_segments_are_counted_and_measured(
     given = submission(
         csv,
         artifact=dumped(fitted, tmp_path),
-        target="grade",
+        target_column="grade",
         segments=("city",),
-        schema_file=file,
         labels=True,
     )
     _, published = register_version(registry, given)
@@ -229,6 +230,8 @@ def test_segments_are_counted_and_measured(
         assert (rows, rows - wrong) == (right.size()[city], right.sum()[city])
         assert sum(held.counts[place][-4:]) > 0
     assert sums[-1].tolist() == [0] * sums.shape[1]
+    file.write_bytes(msgspec.json.encode(published.schema))
+    given = dataclasses.replace(given, schema_file=file)
     with pytest.raises(BadData, match="leave --segment out"):
         register_version(registry, given)
     assert (
@@ -242,7 +245,9 @@ def test_segments_are_counted_and_measured(
         with pytest.raises(BadData, match=message):
             register_version(
                 registry,
-                submission(csv, artifact=given.artifact, target="grade", segments=(wrong_one,)),
+                submission(
+                    csv, artifact=given.artifact, target_column="grade", segments=(wrong_one,)
+                ),
             )
 
 
@@ -254,9 +259,14 @@ def test_a_schema_file_is_written_and_read(
     """
     file = tmp_path / "schema.json"
     artifact = dumped(LogisticRegression().fit(FRAME[["b", "a"]], FRAME["grade"]), tmp_path)
-    given = submission(csv, artifact=artifact, target="grade", schema_file=file)
-    _, inferred, _ = stored(registry, given)
+    given = submission(csv, artifact=artifact, target_column="grade", schema_file=file)
+    with pytest.raises(BadData, match="--write-schema"):
+        register_version(registry, given)
+    inferred = write_schema(registry, dataclasses.replace(given, schema_file=None), file)
     assert msgspec.json.decode(file.read_bytes(), type=Schema) == inferred
+    with pytest.raises(BadData, match="File exists"):
+        write_schema(registry, given, file)
+    assert registry.registered() == []
     edited = msgspec.structs.replace(
         inferred, classes=(), features=(Feature("b", "numeric", minimum=-99), inferred.features[1])
     )
@@ -292,7 +302,10 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     small = tmp_path / "small.csv"
     FRAME[["b", "price", "day"]].to_csv(small, index=False)
     cases: list[tuple[Submission, str]] = [
-        (submission(csv, target="cost", artifact=linear), "has no column cost; it has: b, a, city"),
+        (
+            submission(csv, target_column="cost", artifact=linear),
+            "has no column cost; it has: b, a, city",
+        ),
         (submission(tmp_path / "absent.csv"), "There is no file"),
         (submission(csv, task="regression"), "no predictions: name their column"),
         (submission(csv, artifact=tmp_path / "absent.joblib"), "absent.joblib cannot be read"),
@@ -317,7 +330,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_stored(
     assert registry.registered() == []
     manifest, _, _ = stored(
         registry,
-        submission(csv, artifact=margins, target="grade", gates=Gates(methods=("predict",))),
+        submission(csv, artifact=margins, target_column="grade", gates=Gates(methods=("predict",))),
     )
     assert manifest.gates.methods == ("predict",)
 
@@ -346,7 +359,11 @@ def test_a_fitted_model_gets_its_own_types_however_columns_are_judged(
     frame.assign(y=truth).to_csv(path, index=False)
     choices = Choices({"code": "categorical", "flag": "boolean"})
     given = submission(
-        path, artifact=dumped(fitted, tmp_path), target="y", time=None, choices=choices
+        path,
+        artifact=dumped(fitted, tmp_path),
+        target_column="y",
+        time_column=None,
+        choices=choices,
     )
     _, schema, reference = stored(registry, given)
     features = {feature.name: feature for feature in schema.features}
@@ -407,7 +424,7 @@ def test_codes_that_a_model_was_fitted_on_as_numbers(
     read = pd.read_csv(path)
     fitted = LGBMRegressor(n_estimators=5, verbose=-1, n_jobs=1)
     fitted.fit(read[["site", "x"]], read["site"] + read["x"])
-    given = submission(path, artifact=dumped(fitted, tmp_path), target="y", time=None)
+    given = submission(path, artifact=dumped(fitted, tmp_path), target_column="y", time_column=None)
     _, schema, reference = stored(registry, given)
     assert schema.features[0].kind == "categorical"
     assert schema.features[0].model_dtype == "float64"

@@ -8,12 +8,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 
-from driftgauge.producer.scoring.estimator import WARM_UP_ROWS, Estimator, reference_rows
+from driftgauge.producer.scoring.estimator import Estimator
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.frames import columns_of
 from driftgauge.shared.reference.schema import Feature, Schema
 from driftgauge.shared.registry.registry import PublishedVersion, new_manifest
+from driftgauge.shared.versions.reference_rows import WARM_UP_ROWS, reference_rows
 
 FRAME = pd.DataFrame(np.random.default_rng(3).normal(size=(400, 2)), columns=["x", "y"])
 LABELS = np.where(FRAME["x"] > 0.3, "yes", np.where(FRAME["y"] > 0, "maybe", "no"))

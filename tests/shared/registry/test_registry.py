@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from driftgauge.shared.errors import BadData, ModelNotFound
-from driftgauge.shared.registry import version_writing
+from driftgauge.shared.registry import version_folder, version_writing
 from driftgauge.shared.registry.atomic import FolderLock
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.versions.semver import precedence
@@ -304,15 +304,15 @@ def test_the_bytes_that_are_checked_are_those_that_are_loaded(
     """A file that is exchanged right after its checksum was taken is not what gets loaded."""
     folder = registry.register(published("1.0.0", rows=10), artifact)
     joblib.dump("evil", tmp_path / "evil.joblib")
-    read = Path.read_bytes
+    read = version_folder.read_regular
 
-    def exchanged_after(path: Path) -> bytes:
-        content = read(path)
+    def exchanged_after(path: Path, most: int = 1 << 30) -> bytes:
+        content = read(path, most)
         if path == folder / "model.joblib":
             path.write_bytes(read(tmp_path / "evil.joblib"))
         return content
 
-    monkeypatch.setattr(Path, "read_bytes", exchanged_after)
+    monkeypatch.setattr(version_folder, "read_regular", exchanged_after)
     assert registry.load_artifact("plant", "1.0.0") == {"weights": [1, 2]}
     with pytest.raises(BadData, match="is not the file that was registered"):
         registry.load_artifact("plant", "1.0.0")
