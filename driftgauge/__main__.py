@@ -19,8 +19,8 @@ SECTIONS: Final = {
     },
     "Look": {
         "status": "producer.commands.status",
-        "incidents": "consumer.commands.incidents",
-        "alerts": "consumer.commands.alerts",
+        "incidents": "consumer.commands.told.incidents",
+        "alerts": "consumer.commands.told.alerts",
         "report": "consumer.commands.report",
     },
     "Models and references": {

@@ -307,8 +307,9 @@ class LiveDemo:
         if not incident.notify:
             return
         colour = {"critical": "red", "warning": "yellow"}[incident.severity]
+        change = {"severity": "worse", "cause": "new cause"}.get(incident.change, incident.change)
         self.console.print(
-            f"[{colour}]{incident.severity.upper()} {incident.change}[/] "
+            f"[{colour}]{incident.severity.upper()} {change}[/] "
             f"{escape(incident.headline)}\n  {escape(incident.advice)}"
         )
 

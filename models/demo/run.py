@@ -209,9 +209,12 @@ def _tell_story(console: Console, plan: DemoPlan, result: DemoResult, injected_a
     when = f"{after:,} predictions later" if after >= 0 else "before it, by chance"
     console.print(f"[bold]Said:[/] {when}, in the end: {escape(drift[-1].headline)}")
     others = len(result.incidents) - len(drift)
-    beside = f" Beside it {others} of the machine's own: this one is slow." if others else ""
-    count = f"{len(drift)} incident{'s' if len(drift) != 1 else ''} of {len(result.alerts)} changes"
-    console.print(f"[bold]Look:[/] {count} of alerts; the last reports are here.{beside}")
+    beside = f" Beside it {others} of the machine's own: it is slow." if others else ""
+    count = f"{len(drift)} incident{'s' if len(drift) != 1 else ''}"
+    console.print(
+        f"[bold]Look:[/] {count}, {len(result.alerts)} changes of alerts as evidence; the last "
+        f"reports are here.{beside}"
+    )
 
 
 def _forget(client: redis.Redis, prefix: str) -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from driftgauge.consumer.commands.told import Telling, json_option, moment
+from driftgauge.consumer.commands.told.telling import Telling, json_option, moment
 from driftgauge.shared.contract.incident import Incident
 from driftgauge.shared.local.finding import url_option
 
