@@ -6,7 +6,6 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 
 from driftgauge.producer.access.control import caller_of
-from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.subscription import Subscriptions
 from driftgauge.producer.routes.model_choice import known_model
@@ -33,10 +32,6 @@ async def followed(
     """
     caller = caller_of(request)
     name = None if model is None else await known_model(parts, model)
-    if subscriptions.full:
-        raise Problem(
-            503, f"Too many clients follow the {subscriptions.kind}s of this API.", (), RETRY_AFTER
-        )
     subscription = await subscriptions.open(name, after)
     return StreamingResponse(
         while_allowed(subscription.blocks(), lambda: parts.access.still(caller, "read")),
