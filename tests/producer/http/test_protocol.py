@@ -344,6 +344,13 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+async def status(http: httpx.AsyncClient, path: str) -> int:
+    """How a stream begins that is opened for a moment."""
+    async with http.stream("GET", path) as answer:
+        await asyncio.sleep(0.5)
+        return answer.status_code
+
+
 @pytest.mark.usefixtures("linear")
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
 async def test_slow_clients_and_followers_leave_room_for_others(
@@ -373,7 +380,9 @@ async def test_slow_clients_and_followers_leave_room_for_others(
                     assert follower.status_code == 200
                     lines.append(follower.aiter_lines())
                     assert await anext(lines[-1]) == ": following"
-                assert (await http.get("/alerts/stream")).status_code == 503
+                for path in ("/alerts/stream", "/dashboard/events"):
+                    opened = await asyncio.gather(*(status(http, path) for _ in range(14)))
+                    assert opened.count(503) == 14 - (0 if path == "/alerts/stream" else 12)
                 assert await predict() == 200
                 assert open_files(process.pid) <= files + 4  # in the place of half-sent requests
             metrics = (await http.get("/metrics")).text
