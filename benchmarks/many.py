@@ -38,6 +38,7 @@ from driftgauge.shared.local.deployment import environment
 from driftgauge.shared.local.embedded_redis import EmbeddedRedis
 from driftgauge.shared.reference.building import build_profile
 from driftgauge.shared.reference.feature import Feature
+from driftgauge.shared.reference.profile import Column
 from driftgauge.shared.reference.schema import Schema
 from driftgauge.shared.registry.registry import ModelRegistry, PublishedVersion, new_manifest
 from driftgauge.shared.settings import read_settings
@@ -157,7 +158,7 @@ def register(models: list[str], partitions: int, registry: ModelRegistry) -> Non
     """Register a small monitored-only model under many names."""
     random = np.random.default_rng(0)
     schema = Schema((Feature("x", "numeric"), Feature("y", "numeric")))
-    columns = [random.normal(size=ROWS) for _ in schema.features]
+    columns: list[Column] = [random.normal(size=ROWS) for _ in schema.features]
     profile = build_profile(schema, columns, random.normal(size=ROWS))
     for model in models:
         manifest = new_manifest(model, VERSION, "monitor", partitions=partitions)
