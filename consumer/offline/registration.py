@@ -33,6 +33,7 @@ from driftgauge.shared.registry.creation import new_manifest
 from driftgauge.shared.registry.provenance import file_digest, git_revision, library_versions
 from driftgauge.shared.registry.registry import ModelRegistry
 from driftgauge.shared.registry.version_folder import check_name
+from driftgauge.shared.steps import At, silent
 from driftgauge.shared.tables.format import TableFormat
 from driftgauge.shared.versions import scores
 from driftgauge.shared.versions.gates import Gates
@@ -48,6 +49,7 @@ def register_version(
     registry: ModelRegistry,
     submission: Submission,
     tell: Callable[[Recognised], None] = lambda _found: None,
+    at: At = silent,
 ) -> tuple[Path, PublishedVersion]:
     """Register a version, in stage none.
 
@@ -55,6 +57,8 @@ def register_version(
     ----------
     tell
         Called with how each column is taken, before anything is stored.
+    at
+        Told of each column that is being worked on.
 
     Returns
     -------
@@ -69,15 +73,16 @@ def register_version(
     """
     version = submission.version or registry.next_version(submission.name)
     check_name(submission.name, version)
-    found = _prepared(registry, submission, tell)
+    found = _prepared(registry, submission, tell, at)
     task, estimator, schema = found.task, found.estimator, found.schema
     frame, columns = found.table.frame, found.columns
-    predicted = frame[submission.prediction] if submission.prediction is not None else None
+    named = submission.prediction_column
+    predicted = frame[named] if named is not None else None
     predictions = _predictions(predicted, schema, estimator, columns)
     stream = counted(
         schema, columns_of(found.features, schema, submission.pii_key), found.table.events_ms
     )
-    reference = build_profile(schema, stream, predictions)
+    reference = build_profile(schema, stream, predictions, at)
     published = PublishedVersion(
         manifest=new_manifest(
             submission.name,
@@ -85,7 +90,7 @@ def register_version(
             task,
             partitions=submission.partitions,
             metrics=dict(submission.metrics),
-            feature_engineering=submission.feature_engineering,
+            feature_engineering=submission.features_module,
             trained=_modified(submission.artifact),
             git_revision=git_revision(),
             libraries=library_versions(estimator) if submission.artifact else {},
@@ -142,7 +147,10 @@ class _Prepared:
 
 
 def _prepared(
-    registry: ModelRegistry, submission: Submission, tell: Callable[[Recognised], None]
+    registry: ModelRegistry,
+    submission: Submission,
+    tell: Callable[[Recognised], None],
+    at: At = silent,
 ) -> _Prepared:
     """Read a submission, and tell how its columns are taken."""
     task, estimator = fitted(submission, registry.folder)
@@ -154,6 +162,7 @@ def _prepared(
         given,
         fitted=estimator is not None,
         left_out=submission.exclude,
+        at=at,
     )
     features = _features(table, submission, estimator)
     output, told = output_of(task, estimator, table, submission)
@@ -244,7 +253,7 @@ def _schema(
             for name in map(str, features)
         ),
         prediction=output.kind,
-        target=submission.target or "",
+        target=submission.target_column or "",
         classes=output.classes,
         segments=submission.segments,
         table=table.choices.table,
@@ -288,24 +297,24 @@ def _performance(
     layout = Layout.of(schema, reference)
     known = [column for column in stream if column is not None]
     if (
-        submission.target is None
+        submission.target_column is None
         or len(known) < len(stream)
         or layout is None
         or schema.prediction is None
     ):
         return None
-    labels = answers_of(frame[submission.target], schema)
+    labels = answers_of(frame[submission.target_column], schema)
     given = None
     if layout.scored and estimator is not None:
         given = probabilities(schema, estimator, columns)
-    elif submission.probabilities:
+    elif submission.probability_columns:
         given = _probabilities(frame, submission, schema)
     return PerformanceReference.of_version(schema, reference, known, labels, given)
 
 
 def _probabilities(frame: pd.DataFrame, submission: Submission, schema: Schema) -> Floats:
     """Return the probabilities that the reference has, shape (rows, classes)."""
-    names, classes = submission.probabilities, schema.classes
+    names, classes = submission.probability_columns, schema.classes
     if not classes:
         raise BadData("Probabilities are of classes: name them with --task or --classes.")
     if len(names) != len(classes) and not (len(names) == 1 and len(classes) == 2):
