@@ -21,7 +21,8 @@ import msgspec
 import redis
 import redis.asyncio
 
-from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.reading.positions import (
     Positions,
     read_vector,

@@ -28,7 +28,8 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
