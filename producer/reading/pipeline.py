@@ -26,13 +26,14 @@ from driftgauge.shared.contract.entry_id import BEGINNING, EntryId, exclusive
 from driftgauge.shared.contract.events import MONITOR_GROUP
 from driftgauge.shared.contract.fault import FIELD as FAULT
 from driftgauge.shared.contract.fault import FOLLOWERS, StageFault
-from driftgauge.shared.contract.keys import Keys, Partitions, Salt, check_salts, model_names
+from driftgauge.shared.contract.keys import Keys, model_names
 from driftgauge.shared.contract.refused import Refused, last_hour
 from driftgauge.shared.contract.severity import ALERT_SEVERITIES
 from driftgauge.shared.contract.snapshot_parts import CurrentState
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.losses import HOLES_FIELD, SETBACK_FIELD, Holdings, Hole, Setback
-from driftgauge.shared.unpacking import UNREADABLE, gunzip
+from driftgauge.shared.unpacking import UNREADABLE
+from driftgauge.shared.versions.manifest import Shape
 
 MOST_ENTRIES: Final = 1000
 """Most entries that are counted one by one where Redis does not know the lag: before Redis 7, or
@@ -45,18 +46,6 @@ PARTITION_ASKED: Final = 6
 """Commands that are sent for a model (one more for its current snapshots), and for a partition."""
 
 _Form = TypeVar("_Form")
-
-
-class _Partitions(msgspec.Struct):
-    partitions: Partitions = 1
-    salts: tuple[Salt, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_salts(self.partitions, self.salts)
-
-
-class _Published(msgspec.Struct):
-    manifest: _Partitions
 
 
 class _Judged(msgspec.Struct):
@@ -167,13 +156,13 @@ class Pipeline:
         unreadable = {}
         for model, reply in zip(unknown, await pipe.execute(raise_on_error=False), strict=True):
             try:
-                manifest = _manifest(self._keys.versions(model), (_sound(reply) or ())[1::2])
+                shape = _shape(self._keys.versions(model), (_sound(reply) or ())[1::2])
             except (redis.ResponseError, BadData) as error:
                 unreadable[model] = str(error)
             else:
-                if manifest is not None:
-                    self._known[model] = self._keys.salted(manifest.salts)
-                    self._partitions[model] = manifest.partitions
+                if shape is not None:
+                    self._known[model] = self._keys.salted(shape.salts)
+                    self._partitions[model] = shape.partitions
         return unreadable
 
     def _counts(self, model: str) -> list[str]:
@@ -403,14 +392,14 @@ class _ModelAnswer:
         )
 
 
-def _manifest(key: str, versions: Sequence[bytes]) -> _Partitions | None:
-    """Read what the first readable published version says of its model's partitions; None without
-    any version.
+def _shape(key: str, versions: Sequence[bytes]) -> Shape | None:
+    """Read the shape of a model from its first readable published version; None without any
+    version.
     """
     failed: Exception | None = None
     for packed in versions:
         try:
-            return msgspec.json.decode(gunzip(packed), type=_Published).manifest
+            return Shape.of(packed)
         except UNREADABLE as error:
             failed = error
     if failed is not None:
