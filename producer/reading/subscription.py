@@ -13,10 +13,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Any
+from weakref import WeakSet
 
 import redis
 import redis.asyncio
 
+from driftgauge.producer.http.problems import RETRY_AFTER, Problem
 from driftgauge.producer.reading.positions import (
     Positions,
     malformed,
@@ -56,13 +58,9 @@ class Subscriptions:
         self._most = most
         self._reading = asyncio.Semaphore(most_reads)
         self._closing = asyncio.Event()
+        self._open: WeakSet[Subscription] = WeakSet()
         self._followers: set[Subscription] = set()
         self._waking: asyncio.Task[None] | None = None
-
-    @property
-    def full(self) -> bool:
-        """Whether no further subscriber has room."""
-        return len(self._followers) >= self._most
 
     def end(self) -> None:
         """End all subscriptions, so that the server can stop."""
@@ -97,18 +95,24 @@ class Subscriptions:
         Raises
         ------
         Problem
-            400 if the id is malformed.
+            400 if the id is malformed; 503 if there are too many subscribers.
         """
+        if len(self._open) >= self._most:
+            raise Problem(503, "Too many clients follow the alerts of this API.", (), RETRY_AFTER)
+        subscription = Subscription(self, everything=model is None)
+        self._open.add(subscription)  # before anything is waited for, so that no more come in
+        subscription.start(await self._positions(model, last_event_id))
+        return subscription
+
+    async def _positions(self, model: str | None, last_event_id: str | None) -> Positions:
         if last_event_id is None:
             followed = await self.models() if model is None else {model}
-            positions = {name: await self._last(name) for name in sorted(followed)}
-        elif model is None:
-            positions = read_vector(last_event_id)
-        elif is_entry_id(last_event_id):
-            positions = {model: last_event_id}
-        else:
-            raise malformed()
-        return Subscription(self, positions, everything=model is None)
+            return {name: await self._last(name) for name in sorted(followed)}
+        if model is None:
+            return read_vector(last_event_id)
+        if is_entry_id(last_event_id):
+            return {model: last_event_id}
+        raise malformed()
 
     async def follow(self, subscription: "Subscription") -> AsyncIterator[bytes]:
         """Yield the blocks of the stream until the server stops; Redis may go and come back."""
@@ -125,6 +129,7 @@ class Subscriptions:
                     beat = time.monotonic()
         finally:
             self._followers.discard(subscription)
+            self._open.discard(subscription)
 
     async def _blocks(self, subscription: "Subscription") -> list[bytes]:
         """Read what is new; if that is not all, or Redis is away, it is asked again."""
@@ -221,8 +226,6 @@ class Subscription:
 
     Parameters
     ----------
-    positions
-        Last entry id of each model, as the subscriber sent it or as of now.
     everything
         Whether it follows all models.
 
@@ -232,15 +235,18 @@ class Subscription:
         Set when there may be something to read, as there may be at first.
     """
 
-    def __init__(
-        self, subscriptions: Subscriptions, positions: Positions, *, everything: bool
-    ) -> None:
+    def __init__(self, subscriptions: Subscriptions, *, everything: bool) -> None:
         self.everything = everything
-        self.followed: Positions = {} if everything else dict(positions)
-        self._stated = positions
+        self.followed: Positions = {}
+        self._stated: Positions = {}
         self._subscriptions = subscriptions
         self.news = asyncio.Event()
         self.news.set()
+
+    def start(self, positions: Positions) -> None:
+        """Set the last entry id of each model, as the subscriber sent it or as of now."""
+        self.followed = {} if self.everything else dict(positions)
+        self._stated = positions
 
     def follows(self, models: Collection[str]) -> bool:
         """Tell whether it follows one of some models."""

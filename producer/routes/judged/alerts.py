@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from driftgauge.producer.access.control import Guarded, caller_of, needs
-from driftgauge.producer.http.problems import RETRY_AFTER, Problem
+from driftgauge.producer.http.problems import Problem
 from driftgauge.producer.parts import Parts
 from driftgauge.producer.reading.history import EventFilter, life, page
 from driftgauge.producer.routes.judged.commands import Seen, SilenceFor, ask
@@ -66,8 +66,6 @@ def router(parts: Parts) -> APIRouter:
         caller = caller_of(request)
         name = None if model is None else await known_model(parts, model)
         after = last_event_id if header is None else header
-        if parts.subscriptions.full:
-            raise Problem(503, "Too many clients follow the alerts of this API.", (), RETRY_AFTER)
         subscription = await parts.subscriptions.open(name, after)
         return StreamingResponse(
             while_allowed(subscription.blocks(), lambda: parts.access.still(caller, "read")),
