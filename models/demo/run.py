@@ -66,8 +66,8 @@ def run(plan: DemoPlan, settings: Settings) -> None:
             f"has not seen"
         )
         with ExitStack() as stack:
-            with step(console, "Starting Redis, API and worker"):
-                running = stack.enter_context(Deployment(own, "demo"))
+            console.print("Starting Redis, API and worker …")
+            running = stack.enter_context(Deployment(own, "demo"))
             other = stack.enter_context(beside(settings.data_dir, running.running))
             _announce(console, plan, running)
             _tell_where(console, settings, running, other)
