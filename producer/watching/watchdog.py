@@ -32,7 +32,8 @@ import redis
 import redis.asyncio
 
 from driftgauge.producer.intake.refusals import Refusals
-from driftgauge.producer.reading.pipeline import ModelState, Pipeline
+from driftgauge.producer.reading.model_state import ModelState
+from driftgauge.producer.reading.pipeline import Pipeline
 from driftgauge.producer.scoring.scorer import Hang
 from driftgauge.producer.supervision import Supervised, Supervisor, stopped
 from driftgauge.producer.watching import blind
@@ -46,6 +47,8 @@ from driftgauge.shared.contract.keys import Keys
 from driftgauge.shared.contract.refused import HOUR_MS, Refused
 from driftgauge.shared.errors import BadData
 from driftgauge.shared.losses import Held, Holdings, Setback
+from driftgauge.shared.rules import rule_of
+from driftgauge.shared.rules.monitor import BLIND
 from driftgauge.shared.settings import Settings
 from driftgauge.shared.stamps import Stamps
 from driftgauge.shared.unpacking import UNREADABLE
@@ -530,8 +533,9 @@ async def acknowledge(
     key = keys.watchdog(model)
     reading: Any = client.hget(key, "memory")
     memory = _memory(await reading)
-    for rule in blind.ENDED_BY_PEOPLE & memory.firing.keys():
-        if blind.fingerprint_of(model, rule) == command.fingerprint:
+    for rule in memory.firing:
+        ends = rule_of(BLIND.of(rule)).until_acknowledged
+        if ends and blind.fingerprint_of(model, rule) == command.fingerprint:
             packed = msgspec.json.encode(command)
             writing: Any = client.hset(key, mapping={ACKNOWLEDGED + rule.encode(): packed})
             await writing
