@@ -169,7 +169,7 @@ async def running(parts: Parts) -> AsyncIterator[None]:
     await parts.serving.refresh()
     parts.publisher.start()
     parts.watchdog.start(parts.supervisor)
-    following = parts.supervisor.keep("look at the registry", parts.serving.refresh, POLL_S)
+    following = parts.supervisor.keep("look at the registry", parts.serving.follow, POLL_S)
     keys = parts.supervisor.keep_in_thread(
         "look at the keys file", parts.access.ring.refresh, KEYS_POLL_S
     )
