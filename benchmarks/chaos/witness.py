@@ -17,7 +17,7 @@ import redis
 
 from benchmarks.chaos.plant.model import keys_of
 from benchmarks.chaos.plant.plant import Plant
-from driftgauge.producer.watching.blind import ENDED_BY_PEOPLE
+from driftgauge. import ENDED_BY_PEOPLE
 from driftgauge.shared.contract.entry_id import BEGINNING
 from driftgauge.shared.rules.base import rule_of
 from driftgauge.shared.rules.monitor import BLIND
